@@ -1,0 +1,40 @@
+"""Every error that PersonaGen raises on purpose.
+
+PersonaGenError
+├── RecipeError        a recipe, an option or a table says something that cannot be done
+├── FolderError        the output folder holds something else, is locked, or cannot be written
+├── BackendError       the language model cannot be loaded or reached: no request can succeed
+├── RequestError       one request was refused; others may succeed
+├── GenerationError    the replies did not yield the rows that were asked for
+└── ReleaseError       a folder is no release, or a damaged one
+
+A message is one line: what was wrong, what was found, what was wanted, what to do. The command line prints it and exits with 1.
+"""
+
+
+class PersonaGenError(Exception):
+    """Root of the tree: catch this to catch everything that PersonaGen reports to its user."""
+
+
+class RecipeError(PersonaGenError):
+    """A recipe, an option or a table says something that cannot be done."""
+
+
+class FolderError(PersonaGenError):
+    """The output folder holds something else, is in use, or cannot be written."""
+
+
+class BackendError(PersonaGenError):
+    """The language model cannot be loaded or reached, so no request can succeed."""
+
+
+class RequestError(PersonaGenError):
+    """The backend refused one request (a 400, say); the row fails, the run goes on."""
+
+
+class GenerationError(PersonaGenError):
+    """The attempts are spent and rows are still missing; what was accepted is kept."""
+
+
+class ReleaseError(PersonaGenError):
+    """A folder is not a release, or a part of it is missing or damaged."""

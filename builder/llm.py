@@ -1,0 +1,121 @@
+"""The seam to the language model: what is asked, what comes back, and who can answer."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a chat; `role` is "system", "user" or "assistant"."""
+
+    role: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How tokens are drawn. None leaves the choice to the backend's own default.
+
+    Attributes:
+        max_tokens: upper bound on the length of one candidate, in tokens.
+        temperature: 0 means greedy.
+        top_p: nucleus mass in (0, 1].
+        min_p: least probability relative to the best token, in [0, 1). Not part of the OpenAI API: sent only if set.
+        repetition_penalty: above 1 makes repeats less likely. Not part of the OpenAI API: sent only if set.
+
+    """
+
+    max_tokens: int
+    temperature: float | None = None
+    top_p: float | None = None
+    min_p: float | None = None
+    repetition_penalty: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One call of the model, complete: equal requests to one model may share one reply.
+
+    Attributes:
+        messages: the chat so far.
+        sampling: decoding parameters.
+        seed: seed of the draw, 0 <= seed < 2**31.
+        prefill: text with which the assistant's turn begins; the model continues it and replies without it.
+        stop: strings that end a candidate; they are not part of it.
+        candidates: how many independent continuations to return.
+        schema: JSON schema that the reply must satisfy; None asks for plain text.
+
+    """
+
+    messages: tuple[Message, ...]
+    sampling: Sampling
+    seed: int
+    prefill: str = ""
+    stop: tuple[str, ...] = ()
+    candidates: int = 1
+    schema: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One continuation.
+
+    Attributes:
+        text: what the model wrote, without prefill and stop string.
+        finish: "stop" (the model or a stop string ended it) or "length" (cut at max_tokens).
+        mean_logprob: mean natural-log probability of its tokens; None where the backend does not tell.
+
+    """
+
+    text: str
+    finish: str
+    mean_logprob: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back for one request; tokens are counted over all candidates."""
+
+    candidates: tuple[Candidate, ...]
+    prompt_tokens: int
+    completion_tokens: int
+
+
+class Backend(Protocol):
+    """Anything that answers requests.
+
+    Attributes:
+        name: "embedded", "openai" or "transformers".
+        model: the model as its publisher names it.
+        revision: commit, digest or file hash that pins the weights; None where it cannot be known.
+        licence: SPDX id or name of the licence of the weights; None where it cannot be known.
+
+    """
+
+    name: str
+    model: str
+    revision: str | None
+    licence: str | None
+
+    async def complete(self, request: Request) -> Reply:
+        """Answer one request; may be called concurrently.
+
+        Raises:
+            RequestError: this request was refused or its reply is unusable; another may succeed.
+            BackendError: no request can succeed (unreachable, unauthorised, unknown model).
+
+        """
+        ...
+
+    async def close(self) -> None:
+        """Free the model or the connections; the backend is not used again."""
+        ...
+
+
+def request_key(backend: Backend, request: Request) -> str:
+    """Hash everything that the reply depends on: backend, model, revision and the whole request (64 hex digits)."""
+    identity = [backend.name, backend.model, backend.revision, asdict(request)]
+    return hashlib.sha256(json.dumps(identity, sort_keys=True, ensure_ascii=False).encode()).hexdigest()

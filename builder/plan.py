@@ -1,0 +1,169 @@
+"""The plan: every row, persona, situation and shard of a release, before any call of a model. Pure and seeded."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from personagen.builder.personas import Design, design
+from personagen.builder.recipe import Recipe
+from personagen.builder.schema import SPLITS
+from personagen.builder.tables import persona_tables
+
+
+@dataclass(frozen=True, slots=True)
+class RowPlan:
+    """What is settled about a row before its text is written.
+
+    Attributes:
+        id: stable name: emotion and number, with the depth added in an ablation.
+        emotion: label of the row.
+        intensity: "low", "medium" or "high"; None where the recipe leaves it open.
+        depth: how many layers the text is conditioned on.
+        split: "train", "validation" or "test": that of its persona.
+        persona: number of the persona.
+        situation: number of the situation within the persona.
+        turn: number of the row within its emotion.
+
+    """
+
+    id: str
+    emotion: str
+    intensity: str | None
+    depth: str
+    split: str
+    persona: int
+    situation: int
+    turn: int
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """One parquet file of texts: the unit that a worker writes.
+
+    Attributes:
+        config: configuration of the release, which is also the folder.
+        emotion: label of all its rows; None in an ablation, which mixes emotions.
+        depth: depth of its rows.
+        split: split of its rows.
+        index: number of the shard within config and split.
+        of: shards in config and split.
+        start: first row within config and split.
+        stop: end of its rows, not included.
+
+    """
+
+    config: str
+    emotion: str | None
+    depth: str
+    split: str
+    index: int
+    of: int
+    start: int
+    stop: int
+
+    @property
+    def path(self) -> str:
+        """Path within the release, in the layout that `push_to_hub` writes."""
+        return f"{self.config}/{self.split}-{self.index:05d}-of-{self.of:05d}.parquet"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Quotas and personas of a recipe; rows are worked out when they are asked for, so a plan stays small.
+
+    Attributes:
+        quotas: texts by emotion and split, at one depth.
+        personas: number of personas by split; numbers run through the splits in order.
+        design: how the personas are drawn.
+        recipe: what was planned.
+
+    """
+
+    recipe: Recipe
+    quotas: Mapping[str, Mapping[str, int]]
+    personas: Mapping[str, int]
+    design: Design
+
+    def shards(self) -> tuple[Shard, ...]:
+        """List the shards of texts in the order in which rows settle: the recipe's depth first, then ablations."""
+        size = self.recipe.shard_rows
+        groups = [
+            (name, name, self.recipe.depth, split, count)
+            for name, splits in self.quotas.items()
+            for split, count in splits.items()
+        ]
+        for depth in self.recipe.ablations:
+            totals = [(split, sum(quota[split] for quota in self.quotas.values())) for split in SPLITS]
+            groups += [(f"depth_{depth}", None, depth, split, count) for split, count in totals]
+        return tuple(
+            Shard(config, emotion, depth, split, index, -(-count // size), index * size, min((index + 1) * size, count))
+            for config, emotion, depth, split, count in groups
+            for index in range(-(-count // size))
+        )
+
+    def rows(self, shard: Shard) -> Iterator[RowPlan]:
+        """Work out the rows of a shard, in order."""
+        for position in range(shard.start, shard.stop):
+            if shard.emotion is not None:
+                yield self._row(shard.emotion, shard.split, position, shard.depth)
+            else:
+                yield self._row(*self._emotion_at(shard.split, position), shard.depth)
+
+    def _emotion_at(self, split: str, position: int) -> tuple[str, str, int]:
+        """Find the row at a position of a split's rows, emotion by emotion."""
+        for emotion, quota in self.quotas.items():
+            if position < quota[split]:
+                return emotion, split, position
+            position -= quota[split]
+        raise IndexError(position)
+
+    def _row(self, emotion: str, split: str, position: int, depth: str) -> RowPlan:
+        """Plan the row at `position` of an emotion in a split.
+
+        The rows of a split are dealt to its personas in rounds, one row of each emotion a round, so that a persona
+        meets different emotions and every emotion meets different personas.
+        """
+        counts = {name: quota[split] for name, quota in self.quotas.items()}
+        names = list(counts)
+        slot = sum(min(count, position) for count in counts.values())
+        slot += sum(counts[name] > position for name in names[: names.index(emotion)])
+        number, situation = divmod(slot, self.recipe.situations_per_persona)
+        before = SPLITS[: SPLITS.index(split)]
+        turn = sum(self.quotas[emotion][earlier] for earlier in before) + position
+        intensities = self.recipe.intensities
+        return RowPlan(
+            id=f"{emotion}-{turn:06d}" + ("" if depth == self.recipe.depth else f"-{depth}"),
+            emotion=emotion,
+            intensity=intensities[turn % len(intensities)] if intensities else None,
+            depth=depth,
+            split=split,
+            persona=sum(self.personas[earlier] for earlier in before) + number,
+            situation=situation,
+            turn=turn,
+        )
+
+
+def make_plan(recipe: Recipe) -> Plan:
+    """Plan a recipe: quotas by emotion and split, and the personas that share the rows of each split."""
+    shares = dict(zip(SPLITS, (recipe.splits.train, recipe.splits.validation, recipe.splits.test), strict=True))
+    quotas = {emotion: split_quota(count, shares) for emotion, count in recipe.quota().items()}
+    rows = {split: sum(quota[split] for quota in quotas.values()) for split in SPLITS}
+    personas = {split: -(-count // recipe.situations_per_persona) for split, count in rows.items()}
+    return Plan(recipe, quotas, personas, design(persona_tables(), recipe.seed, sum(personas.values())))
+
+
+def split_quota(count: int, shares: Mapping[str, float]) -> dict[str, int]:
+    """Divide a count by shares that sum to 1: largest remainders first."""
+    exact = {name: count * share for name, share in shares.items()}
+    # A hair above the product keeps 0.1 * 30 at 3 where binary fractions fall just below.
+    quota = {name: int(value + 1e-9) for name, value in exact.items()}
+    rest = count - sum(quota.values())
+    for name in sorted(exact, key=lambda name: quota[name] - exact[name])[:rest]:
+        quota[name] += 1
+    return quota
+
+
+def request_seed(seed: int, *parts: str | int) -> int:
+    """Derive the seed of one request from the recipe's seed and what names the request; in [0, 2**31)."""
+    text = ":".join(map(str, (seed, *parts)))
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=4).digest(), "big") >> 1

@@ -1,0 +1,340 @@
+"""The recipe: what to generate. Read from YAML, validated, frozen, fingerprinted."""
+
+import difflib
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from personagen.builder.errors import RecipeError
+from personagen.builder.schema import DEPTHS, SCHEMA_VERSION
+from personagen.builder.taxonomy import NAMED, Emotion, Taxonomy, bank_emotions, named_taxonomy
+
+Depth = Literal["none", "demographic", "sociocultural", "situational"]
+Intensity = Literal["low", "medium", "high"]
+Elaboration = Literal["sampled", "llm"]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+"""Emotion names become folder names, so they keep to a safe alphabet."""
+
+RESERVED = ("all", "demographic", "sociocultural", "situational", *(f"depth_{depth}" for depth in DEPTHS))
+"""Configurations of a release that are no emotions."""
+
+
+class Section(BaseModel):
+    """What every part of a recipe shares: unknown keys are refused, values cannot change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class CustomEmotion(Section):
+    """An emotion that the recipe defines itself."""
+
+    name: Name
+    definition: str = Field(min_length=1, description="What the emotion means; it goes into the prompts.")
+    like: str | None = Field(None, description="Emotion of the situational bank whose events can evoke this one.")
+    events: tuple[str, ...] = Field((), description="Events of your own, as clauses without a subject.")
+
+
+class CustomTaxonomy(Section):
+    """A taxonomy that the recipe defines itself."""
+
+    name: Name
+    emotions: tuple[CustomEmotion, ...] = Field(min_length=1)
+
+
+class Splits(Section):
+    """Shares of the rows; a persona is in one split only."""
+
+    train: float = Field(0.8, ge=0, le=1)
+    validation: float = Field(0.1, ge=0, le=1)
+    test: float = Field(0.1, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _sum_to_one(self) -> Self:
+        total = self.train + self.validation + self.test
+        if abs(total - 1) > 1e-9:
+            raise ValueError(f"shares sum to {total:g}, wanted 1")
+        return self
+
+
+class Elaborate(Section):
+    """Who writes the prose of each layer: nobody ("sampled") or the model ("llm"). None takes the backend's default."""
+
+    demographic: Elaboration | None = None
+    sociocultural: Elaboration | None = None
+    situational: Elaboration | None = None
+
+
+class Text(Section):
+    """What a text must be like."""
+
+    min_words: int = Field(8, ge=1)
+    max_words: int = Field(120, ge=1)
+    language: Annotated[str, Field(pattern="^[a-z]{2}$")] | None = Field(
+        "en", description="ISO 639-1 code that a text is checked against; null checks nothing."
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.min_words > self.max_words:
+            raise ValueError(f"min_words {self.min_words} is above max_words {self.max_words}")
+        return self
+
+
+class Checks(Section):
+    """What happens to a reply before it becomes a row."""
+
+    leak: Literal["flag", "reject"] = Field("flag", description="What to do with a text that names its emotion.")
+    near_duplicate: float = Field(0.7, gt=0, le=1, description="Jaccard similarity of word triples that counts as same.")
+    attempts: int = Field(8, ge=1, le=1000, description="Requests for one text before the row is given up.")
+
+
+class BackendChoice(Section):
+    """Where completions come from."""
+
+    kind: Literal["embedded", "openai", "transformers"] = "embedded"
+    model: str | None = Field(None, description="Model name; the embedded backend has one model only.")
+    base_url: str | None = Field(None, description="OpenAI-compatible endpoint; null is OpenAI's own.")
+    concurrency: int | None = Field(None, ge=1, le=4096, description="Requests in flight; null is the backend's default.")
+
+    @model_validator(mode="after")
+    def _model_where_needed(self) -> Self:
+        if self.kind != "embedded" and self.model is None:
+            raise ValueError(f"backend {self.kind} needs a model; name one with --model or backend.model")
+        if self.kind == "embedded" and self.model is not None:
+            raise ValueError(f"backend embedded has its own model, got {self.model!r}; leave model out or change kind")
+        if self.kind != "openai" and self.base_url is not None:
+            raise ValueError(f"backend {self.kind} has no base_url; leave it out or use kind openai")
+        return self
+
+
+class Draw(Section):
+    """How the model draws a text. null takes the backend's default."""
+
+    temperature: float | None = Field(None, ge=0, le=2)
+    top_p: float | None = Field(None, gt=0, le=1)
+    candidates: int | None = Field(None, ge=1, le=64, description="Texts drawn a request, of which the best is kept.")
+
+
+class Recipe(Section):
+    """Everything that decides what a release holds, with a default for every part."""
+
+    name: Name = Field("personagen", description="Name of the dataset.")
+    seed: int = Field(0, ge=0, lt=2**63)
+    rows: int = Field(70, ge=1, le=100_000_000, description="Accepted texts over all emotions, at the recipe's depth.")
+    taxonomy: Literal["ekman", "plutchik", "goemotions"] | CustomTaxonomy = "ekman"
+    emotions: tuple[str, ...] | None = Field(None, description="Emotions to write, a subset of the taxonomy's.")
+    quotas: Mapping[str, int] | None = Field(None, description="Texts an emotion; they sum to rows. null is even.")
+    intensities: tuple[Intensity, ...] = Field((), description="Intensities to alternate; empty leaves them open.")
+    depth: Depth = "situational"
+    ablations: tuple[Depth, ...] = Field((), description="Further depths; each repeats every row, less its layers.")
+    situations_per_persona: int = Field(2, ge=1, le=1000)
+    splits: Splits = Splits()
+    shard_rows: int = Field(10_000, ge=1, description="Rows of a parquet file at most.")
+    elaborate: Elaborate = Elaborate()
+    text: Text = Text()
+    checks: Checks = Checks()
+    backend: BackendChoice = BackendChoice()
+    draw: Draw = Draw()
+
+    @field_validator("taxonomy", mode="before")
+    @classmethod
+    def _known_taxonomy(cls, value: Any) -> Any:
+        if isinstance(value, str) and value not in NAMED:
+            raise ValueError(f"got {value!r}, wanted {' or '.join(NAMED)} or a mapping{_nearest(value, NAMED)}")
+        return value
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        names = _taxonomy(self).names
+        _unique("emotions", self.emotions or names)
+        for name in names:
+            if name in RESERVED:
+                raise ValueError(f"emotion {name!r} is the name of another configuration; choose another name")
+        for name in (*(self.emotions or ()), *(self.quotas or {})):
+            if name not in names:
+                raise ValueError(f"unknown emotion {name!r}{_nearest(name, names)}; known: {', '.join(names)}")
+        if self.emotions == ():
+            raise ValueError("emotions is empty; name at least one or leave it out")
+        _unique("ablations", self.ablations)
+        _unique("intensities", self.intensities)
+        if self.depth in self.ablations:
+            raise ValueError(f"ablations repeat the depth {self.depth!r}; leave it out of one of them")
+        _check_quotas(self)
+        return self
+
+    def quota(self) -> dict[str, int]:
+        """Texts an emotion at the recipe's depth, in the taxonomy's order; they sum to `rows`."""
+        chosen = [name for name in _taxonomy(self).names if name in (self.emotions or _taxonomy(self).names)]
+        if self.quotas is not None:
+            return {name: self.quotas[name] for name in chosen}
+        share, rest = divmod(self.rows, len(chosen))
+        return {name: share + (position < rest) for position, name in enumerate(chosen)}
+
+    def chosen_taxonomy(self) -> Taxonomy:
+        """The taxonomy, less the emotions that the recipe leaves out."""
+        whole = _taxonomy(self)
+        return Taxonomy(whole.name, tuple(emotion for emotion in whole.emotions if emotion.name in self.quota()))
+
+    def elaborated(self) -> tuple[str, ...]:
+        """Layers whose prose the model writes, in order.
+
+        Where the recipe leaves it open, background and situation are written by the model, the portrait is not; the
+        embedded model is too small for any of them.
+        """
+        by_default = ("sampled", "llm", "llm") if self.backend.kind != "embedded" else ("sampled",) * 3
+        asked = (self.elaborate.demographic, self.elaborate.sociocultural, self.elaborate.situational)
+        layers = ("demographic", "sociocultural", "situational")
+        return tuple(
+            layer for layer, own, default in zip(layers, asked, by_default, strict=True) if (own or default) == "llm"
+        )
+
+    def identity(self) -> dict[str, Any]:
+        """The parts of the recipe that change rows, as plain data: where requests go, how many at once and how often
+        they may be repeated changes none of the rows that are accepted.
+        """
+        data = self.model_dump(mode="json")
+        for runtime in ("base_url", "concurrency"):
+            del data["backend"][runtime]
+        del data["checks"]["attempts"]
+        return data
+
+    def fingerprint(self) -> str:
+        """Hash the parts of the recipe that change rows: 16 hex digits, the same on every machine."""
+        text = json.dumps([SCHEMA_VERSION, self.identity()], sort_keys=True, ensure_ascii=False)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _taxonomy(recipe: Recipe) -> Taxonomy:
+    if isinstance(recipe.taxonomy, str):
+        return named_taxonomy(recipe.taxonomy)
+    banks = bank_emotions()
+    emotions = []
+    for custom in recipe.taxonomy.emotions:
+        if custom.like is not None and custom.like not in banks:
+            raise ValueError(
+                f"emotion {custom.name!r}: like {custom.like!r} has no events{_nearest(custom.like, banks)}; "
+                f"known: {', '.join(banks)}"
+            )
+        if custom.like is None and not custom.events and "situational" in (recipe.depth, *recipe.ablations):
+            raise ValueError(
+                f"emotion {custom.name!r} has no situations; add `like:` (one of {', '.join(banks)}) or `events:`"
+            )
+        emotions.append(Emotion(custom.name, custom.definition, bank=custom.like, events=custom.events))
+    return Taxonomy(recipe.taxonomy.name, tuple(emotions))
+
+
+def _check_quotas(recipe: Recipe) -> None:
+    quotas, chosen = recipe.quotas, recipe.emotions or _taxonomy(recipe).names
+    if quotas is None:
+        if recipe.rows < len(chosen):
+            raise ValueError(
+                f"rows is {recipe.rows} for {len(chosen)} emotions, wanted at least one each; "
+                "raise rows or name fewer emotions"
+            )
+        return
+    for name, count in quotas.items():
+        if count < 1:
+            raise ValueError(f"quota of {name!r} is {count}, wanted 1 or more; leave the emotion out instead")
+    if set(quotas) != set(chosen):
+        odd = sorted(set(quotas) ^ set(chosen))
+        raise ValueError(f"quotas and emotions differ in {', '.join(odd)}; give every written emotion one quota")
+    if sum(quotas.values()) != recipe.rows:
+        raise ValueError(f"quotas sum to {sum(quotas.values())}, wanted rows = {recipe.rows}; change one of them")
+
+
+def _unique(key: str, values: Iterable[str]) -> None:
+    seen: set[str] = set()
+    for value in values:
+        if value in seen:
+            raise ValueError(f"{key} names {value!r} twice; name it once")
+        seen.add(value)
+
+
+def _nearest(word: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f", did you mean {close[0]!r}?" if close else ""
+
+
+def parse_recipe(text: str, source: str, overrides: Mapping[str, Any] | None = None) -> Recipe:
+    """Parse and validate a recipe.
+
+    Args:
+        text: YAML; empty takes every default.
+        source: what to call it in errors: a path or "the command line".
+        overrides: values that replace the file's, by dotted key ("backend.model").
+
+    Raises:
+        RecipeError: no YAML mapping, an unknown key (the nearest known one is named), or a value out of bounds.
+
+    """
+    try:
+        data = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        where = getattr(error, "problem_mark", None)
+        line = f", line {where.line + 1}" if where else ""
+        raise RecipeError(f"{source}{line}: not YAML ({getattr(error, 'problem', error)}); see docs/recipe.md") from error
+    if data is None:
+        data = {}
+    if not isinstance(data, dict):
+        raise RecipeError(f"{source}: got a {type(data).__name__}, wanted a mapping of keys; see docs/recipe.md")
+    for key, value in (overrides or {}).items():
+        *parents, last = key.split(".")
+        section = data
+        for parent in parents:
+            section = section.setdefault(parent, {}) if isinstance(section, dict) else {}
+        section[last] = value
+    try:
+        # Through JSON, so that YAML lists become tuples while 70.0 or "70" stay no integer.
+        return Recipe.model_validate_json(json.dumps(data, default=str))
+    except ValidationError as error:
+        raise RecipeError(f"{source}: {_explain(error)}") from error
+
+
+def read_recipe(path: Path | None, overrides: Mapping[str, Any] | None = None) -> Recipe:
+    """Read a recipe file; None takes every default.
+
+    Raises:
+        RecipeError: the file cannot be read, or `parse_recipe` refuses it.
+
+    """
+    if path is None:
+        return parse_recipe("", "command line", overrides)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(f"cannot read recipe {path}: {error}; give the path of a YAML file") from error
+    return parse_recipe(text, str(path), overrides)
+
+
+def _explain(error: ValidationError) -> str:
+    """Tell the first problem in one line: key, what was got, what was wanted."""
+    problem = error.errors(include_url=False)[0]
+    place = [str(part) for part in problem["loc"] if not str(part).startswith("literal[") and part != "CustomTaxonomy"]
+    key = ".".join(place)
+    if problem["type"] == "extra_forbidden":
+        known = _known_keys(place[:-1])
+        return f"unknown key {key!r}{_nearest(place[-1], known)}; known: {', '.join(sorted(known))}"
+    if problem["type"] == "value_error":
+        message = str(problem["ctx"]["error"])
+        return f"{key}: {message}" if key else message
+    got = json.dumps(problem["input"], default=str, ensure_ascii=False)[:80]
+    return f"{key}: got {got}, wanted: {problem['msg'][0].lower()}{problem['msg'][1:]}"
+
+
+def _known_keys(place: list[str]) -> tuple[str, ...]:
+    model: type[BaseModel] = Recipe
+    for part in place:
+        if part == "taxonomy":
+            model = CustomTaxonomy
+        elif part == "emotions":
+            model = CustomEmotion
+        elif not part.isdigit():
+            inner = model.model_fields[part].annotation
+            assert isinstance(inner, type) and issubclass(inner, BaseModel)
+            model = inner
+    return tuple(model.model_fields)

@@ -1,0 +1,182 @@
+"""Draw situations: the third layer, from a bank of events that evoke an emotion by how they are appraised."""
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import accumulate
+from typing import Any
+
+from personagen.builder.data_files import read_yaml
+from personagen.builder.errors import RecipeError
+from personagen.builder.personas import Persona
+from personagen.builder.schema import Appraisal, Situational
+from personagen.builder.tables import Condition, condition
+from personagen.builder.taxonomy import Emotion
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One kind of event of the situational bank.
+
+    Attributes:
+        kind: id, unique within its emotion.
+        label: nearest GoEmotions label.
+        clause: what happens, as a clause without a subject.
+        tellings: the event told in the first person, one sentence each; empty for events of the recipe's own.
+        appraisal: how the person judges the event; None for events of the recipe's own.
+        stakes: what is at stake; None for events of the recipe's own.
+        fit: personas that can meet the event.
+        places: ids of the places where it can happen; so are companions and times (empty: any time).
+
+    """
+
+    kind: str
+    label: str
+    clause: str
+    tellings: tuple[str, ...]
+    appraisal: Appraisal | None
+    stakes: str | None
+    fit: Condition
+    places: tuple[str, ...]
+    companions: tuple[str, ...]
+    times: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """A place, time, company or channel: its id, its wording in a prompt, who can have it, and its weight."""
+
+    id: str
+    phrase: str | None
+    fit: Condition
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A situation that a persona meets.
+
+    Attributes:
+        id: the persona's id, "-s" and the number of the situation.
+        situational: third layer.
+        telling: the event in the persona's own words, one sentence; None where there is none.
+        place: wording of the place, such as "on the ward"; so are time, companions.
+
+    """
+
+    id: str
+    situational: Situational
+    telling: str | None
+    place: str
+    time: str
+    companions: str
+
+
+@cache
+def bank(emotion: str) -> tuple[Event, ...]:
+    """Read the events that evoke an emotion of the bank."""
+    return tuple(
+        Event(
+            entry["id"],
+            entry["goemotions"],
+            entry["event"],
+            tuple(entry["tellings"]),
+            Appraisal(**entry["appraisal"]),
+            entry["stakes"],
+            condition(entry.get("fit")),
+            tuple(entry["places"]),
+            tuple(entry["companions"]),
+            tuple(entry.get("times", ())),
+        )
+        for entry in read_yaml(f"situations/{emotion}.yaml")["events"]
+    )
+
+
+@cache
+def options(kind: str) -> Mapping[str, Option]:
+    """Read places, companions, times or channels of builder/data/setting.yaml, by id."""
+    return {
+        entry["id"]: Option(entry["id"], entry.get("phrase"), condition(entry.get("fit")), entry.get("share", 1.0))
+        for entry in read_yaml("setting.yaml")[kind]
+    }
+
+
+@cache
+def events_of(emotion: Emotion) -> tuple[Event, ...]:
+    """List the events that can evoke an emotion of a taxonomy: the recipe's own, else those of the bank."""
+    if emotion.events:
+        places, company = tuple(options("places")), ("alone",)
+        return tuple(
+            Event("custom", emotion.name, clause, (), None, None, Condition(), places, company, ())
+            for clause in emotion.events
+        )
+    if emotion.bank is None:
+        return ()
+    events = bank(emotion.bank)
+    return tuple(event for event in events if emotion.bank_label in (None, event.label))
+
+
+def scene(emotion: Emotion, persona: Persona, *, seed: int, turn: int, number: int) -> Scene:
+    """Draw the situation in which a persona meets an emotion; pure.
+
+    Args:
+        emotion: what the event must evoke.
+        persona: who meets it; only events that fit are drawn.
+        seed: seed of the recipe.
+        turn: number of the row within its emotion: turns go through the events in a shuffled order, so that each kind
+            of event comes about equally often.
+        number: number of the situation within its persona, for the id.
+
+    Raises:
+        RecipeError: no event of the emotion fits the persona.
+
+    """
+    event, round_ = _event(emotion, persona.values, seed, turn)
+    rng = random.Random(f"scene:{seed}:{emotion.name}:{turn}")
+    place = _pick(options("places"), event.places, persona.values, rng)
+    company = _pick(options("companions"), event.companions, persona.values, rng) or options("companions")["alone"]
+    time = _pick(options("times"), event.times or tuple(options("times")), persona.values, rng)
+    channel = _pick(options("channels"), tuple(options("channels")), persona.values, rng)
+    if place is None or time is None or channel is None:
+        raise RecipeError(f"no setting for event {event.kind!r} of {emotion.name!r} fits {persona.id}")
+    telling = event.tellings[(round_ + rng.randrange(len(event.tellings))) % len(event.tellings)] if event.tellings else None
+    return Scene(
+        f"{persona.id}-s{number}",
+        Situational(
+            event.clause,
+            event.kind,
+            event.appraisal,
+            place.id,
+            time.id,
+            company.id,
+            channel.phrase or channel.id,
+            event.stakes,
+        ),
+        telling,
+        place.phrase or persona.values.get("workplace") or "at work",
+        time.phrase or time.id,
+        company.phrase or company.id,
+    )
+
+
+def _event(emotion: Emotion, values: Mapping[str, Any], seed: int, turn: int) -> tuple[Event, int]:
+    events = events_of(emotion)
+    round_, position = divmod(turn, max(len(events), 1))
+    order = random.Random(f"events:{seed}:{emotion.name}:{round_}").sample(range(len(events)), len(events))
+    for index in order[position:] + order[:position]:
+        if events[index].fit.holds(values):
+            return events[index], round_
+    raise RecipeError(
+        f"no event of {emotion.name!r} fits a persona (age {values['age']}, {values['occupation']}); "
+        "add events without conditions to the emotion"
+    )
+
+
+def _pick(known: Mapping[str, Option], ids: Sequence[str], values: Mapping[str, Any], rng: random.Random) -> Option | None:
+    fitting = [known[id_] for id_ in ids if known[id_].fit.holds(values)]
+    draw = rng.random()  # drawn in any case, so that later draws do not shift
+    if not fitting:
+        return None
+    cumulated = list(accumulate(option.share for option in fitting))
+    return next(option for option, edge in zip(fitting, cumulated, strict=True) if draw * cumulated[-1] < edge)

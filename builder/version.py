@@ -1,0 +1,3 @@
+"""The version of the code; releases carry a version of their own."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""Measures of emotional text; the `evaluate` modules arrive with the metrics extra."""
