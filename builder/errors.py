@@ -5,7 +5,8 @@ PersonaGenError
 ├── FolderError        the output folder holds something else, is locked, or cannot be written
 ├── BackendError       the language model cannot be loaded or reached: no request can succeed
 ├── RequestError       one request was refused; others may succeed
-├── GenerationError    the replies did not yield the rows that were asked for
+├── GenerationError    the attempts are spent and rows are still missing
+├── AllRejectedError   every reply was refused: the model, the prompts or the checks will not do
 └── ReleaseError       a folder is no release, or a damaged one
 
 A message is one line: what was wrong, what was found, what was wanted, what to do. The command line prints it and exits with 1.
@@ -34,6 +35,10 @@ class RequestError(PersonaGenError):
 
 class GenerationError(PersonaGenError):
     """The attempts are spent and rows are still missing; what was accepted is kept."""
+
+
+class AllRejectedError(PersonaGenError):
+    """Not one reply was accepted, so that going on would only cost more."""
 
 
 class ReleaseError(PersonaGenError):

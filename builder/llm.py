@@ -92,6 +92,7 @@ class Backend(Protocol):
         model: the model as its publisher names it.
         revision: commit, digest or file hash that pins the weights; None where it cannot be known.
         licence: SPDX id or name of the licence of the weights; None where it cannot be known.
+        concurrency: requests in flight that suit it, where the recipe does not say.
 
     """
 
@@ -99,6 +100,7 @@ class Backend(Protocol):
     model: str
     revision: str | None
     licence: str | None
+    concurrency: int
 
     async def complete(self, request: Request) -> Reply:
         """Answer one request; may be called concurrently.

@@ -1,6 +1,6 @@
 """The `openai` backend: any server that speaks OpenAI's chat completions, the hosted one or a local one.
 
-Servers differ in what they take. What one of them refuses with a clear 400 is learnt once and not sent again.
+Servers differ in what they take. What one of them refuses in clear words is learnt once and not sent again.
 """
 
 import asyncio
@@ -10,11 +10,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import openai
-
 from personagen.builder.errors import BackendError, RequestError
 from personagen.builder.llm import Candidate, Message, Reply, Request
 
 HOSTED = "https://api.openai.com/v1"
+
+PATIENCE = 600.0
+"""Seconds that one call may take before it is tried again: a slow machine needs minutes for a long text."""
 
 # How to ask for JSON, from the strictest way to the one that every server takes.
 _FORMATS = ("json_schema", "json_object", "prompt")
@@ -80,12 +82,12 @@ class OpenAIBackend:
         await self._client.close()
 
     async def _ask(self, request: Request, *, seed: int, count: int) -> Reply:
-        """Send one call, again after every 400 that teaches what this server does not take."""
+        """Send one call, again after every refusal that teaches what this server does not take."""
         while True:
             body = self._body(request, seed=seed, count=count)
             try:
                 raw = await self._client.chat.completions.with_raw_response.create(**body)
-            except openai.BadRequestError as error:
+            except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
                 # Each lesson leaves fewer things to refuse, so this ends.
                 if not self._learn(error, body):
                     raise self._error_of(error) from None
@@ -121,9 +123,8 @@ class OpenAIBackend:
             return {"type": "json_object"}
         return {"type": "json_schema", "json_schema": {"name": "reply", "strict": True, "schema": schema}}
 
-    def _learn(self, error: openai.BadRequestError, body: Mapping[str, Any]) -> bool:
-        """Note what a 400 says the server does not take; False if it says nothing of the kind."""
-        # The parameter's name alone is not enough: a prompt can contain any word and be echoed.
+    def _learn(self, error: openai.APIStatusError, body: Mapping[str, Any]) -> bool:
+        """Note what a 400 or 422 says the server does not take; False if it says nothing of the kind."""
         text = f"{error.param} {_message_of(error)}".lower()
         sent = body.get("response_format")
         if sent and re.search(r"response_format|json_schema|json_object", text):
@@ -159,8 +160,8 @@ class OpenAIBackend:
         counts = usage if isinstance(usage, dict) else {}
         return Reply(
             candidates=tuple(self._candidate(choice, request) for choice in choices),
-            prompt_tokens=int(counts.get("prompt_tokens") or 0),
-            completion_tokens=int(counts.get("completion_tokens") or 0),
+            prompt_tokens=_count(counts.get("prompt_tokens")),
+            completion_tokens=_count(counts.get("completion_tokens")),
         )
 
     def _candidate(self, choice: Any, request: Request) -> Candidate:
@@ -194,25 +195,28 @@ class OpenAIBackend:
         if type(cause).__name__ in _UNREACHABLE:
             return BackendError(f"cannot reach {where}: {reason}; check --base-url and that the server runs")
         if isinstance(error, openai.APITimeoutError):
-            return RequestError(f"{where}: no reply within {self._client.timeout} s after retries")
+            return RequestError(f"{where}: no reply within {PATIENCE:g} s, also after retries")
         return RequestError(f"{where}: the connection broke after retries: {reason}")
 
     def _status_error(self, error: openai.APIStatusError) -> BackendError | RequestError:
         where, status = self._where(), error.status_code
         said = self._quote(_message_of(error), limit=160)
-        if status == 401:
-            # What the server says is left out: it usually repeats a part of the key.
-            return BackendError(f"{where} refused the key (401); check the environment variable OPENAI_API_KEY")
-        if status == 403:
-            return BackendError(f"{where} denied access (403): {said}; check what the key in OPENAI_API_KEY may do")
-        if status == 404:
-            return BackendError(f"{where} does not know model {self.model!r} (404): {said}; check --model and --base-url")
-        if status == 402 or error.code == "insufficient_quota":
-            return BackendError(f"{where}: no credit left ({status}): {said}; top up the account or use another key")
+        if error.code == "insufficient_quota":
+            # A 429 that no waiting cures.
+            status = 402
+        for_all = {
+            # What the server says to a 401 is left out: it usually repeats a part of the key.
+            401: "refused the key (401); check the environment variable OPENAI_API_KEY",
+            402: f"has no credit left for this key (402): {said}; top up the account or use another key",
+            403: f"denied access (403): {said}; check what the key in OPENAI_API_KEY may do",
+            404: f"has no model {self.model!r} (404): {said}; check --model and --base-url",
+        }
+        if status in for_all:
+            return BackendError(f"{where} {for_all[status]}")
         if status == 429:
-            return RequestError(f"{where}: still rate limited (429) after retries: {said}; lower --concurrency")
+            return RequestError(f"{where} still limits the rate (429) after retries: {said}; lower --concurrency")
         if status >= 500:
-            return RequestError(f"{where}: server error {status}, also after retries: {said}")
+            return RequestError(f"{where} failed (server error {status}), also after retries: {said}")
         return RequestError(f"{where} refused the request ({status}): {said}")
 
     def _where(self) -> str:
@@ -253,14 +257,20 @@ def connect_openai(*, model: str, base_url: str | None, api_key: str | None, con
             f"backend openai: --base-url {base_url!r} is no URL; expected something like http://127.0.0.1:8000/v1"
         )
     # The base URL is always given, lest OPENAI_BASE_URL send the prompts elsewhere than the recipe says.
-    client = openai.AsyncOpenAI(api_key=key or "none", base_url=base_url or HOSTED)
+    patience = openai.Timeout(PATIENCE, connect=10.0)
+    client = openai.AsyncOpenAI(api_key=key or "none", base_url=base_url or HOSTED, timeout=patience)
     return OpenAIBackend(client, model=model, secret=key or None, concurrency=concurrency)
 
 
 def _message_of(error: openai.APIStatusError) -> str:
-    """What the server said: the usual message field, else the whole body."""
+    """Find what the server said: the usual message field, else the whole body."""
     message = error.body.get("message") if isinstance(error.body, dict) else None
     return message if isinstance(message, str) else error.response.text
+
+
+def _count(value: Any) -> int:
+    """Take a token count as it is, and anything else for 0."""
+    return value if isinstance(value, int) else 0
 
 
 def _with_schema(messages: tuple[Message, ...], schema: Mapping[str, Any]) -> tuple[Message, ...]:

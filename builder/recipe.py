@@ -36,14 +36,14 @@ class CustomEmotion(Section):
     name: Name
     definition: str = Field(min_length=1, description="What the emotion means; it goes into the prompts.")
     like: str | None = Field(None, description="Emotion of the situational bank whose events can evoke this one.")
-    events: tuple[str, ...] = Field((), description="Events of your own, as clauses without a subject.")
+    events: tuple[str, ...] = Field((), strict=False, description="Events of your own, as clauses without a subject.")
 
 
 class CustomTaxonomy(Section):
     """A taxonomy that the recipe defines itself."""
 
     name: Name
-    emotions: tuple[CustomEmotion, ...] = Field(min_length=1)
+    emotions: tuple[CustomEmotion, ...] = Field(min_length=1, strict=False)
 
 
 class Splits(Section):
@@ -272,16 +272,7 @@ def parse_recipe(text: str, source: str, overrides: Mapping[str, Any] | None = N
         RecipeError: no YAML mapping, an unknown key (the nearest known one is named), or a value out of bounds.
 
     """
-    try:
-        data = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        where = getattr(error, "problem_mark", None)
-        line = f", line {where.line + 1}" if where else ""
-        raise RecipeError(f"{source}{line}: not YAML ({getattr(error, 'problem', error)}); see docs/recipe.md") from error
-    if data is None:
-        data = {}
-    if not isinstance(data, dict):
-        raise RecipeError(f"{source}: got a {type(data).__name__}, wanted a mapping of keys; see docs/recipe.md")
+    data = _load_yaml(text, source)
     for key, value in (overrides or {}).items():
         *parents, last = key.split(".")
         section = data
@@ -293,6 +284,23 @@ def parse_recipe(text: str, source: str, overrides: Mapping[str, Any] | None = N
         return Recipe.model_validate_json(json.dumps(data, default=str))
     except ValidationError as error:
         raise RecipeError(f"{source}: {_explain(error)}") from error
+    except (ValueError, RecursionError) as error:  # an alias that contains itself
+        raise RecipeError(f"{source}: not a plain mapping ({error}); see docs/recipe.md") from error
+
+
+def _load_yaml(text: str, source: str) -> dict[str, Any]:
+    try:
+        data = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        where = getattr(error, "problem_mark", None)
+        line = f", line {where.line + 1}" if where else ""
+        problem = " ".join(str(getattr(error, "problem", None) or error).split())
+        raise RecipeError(f"{source}{line}: not YAML ({problem}); see docs/recipe.md") from error
+    if data is None:
+        data = {}
+    if not isinstance(data, dict):
+        raise RecipeError(f"{source}: got a {type(data).__name__}, wanted a mapping of keys; see docs/recipe.md")
+    return data
 
 
 def read_recipe(path: Path | None, overrides: Mapping[str, Any] | None = None) -> Recipe:
@@ -313,7 +321,8 @@ def read_recipe(path: Path | None, overrides: Mapping[str, Any] | None = None) -
 
 def _explain(error: ValidationError) -> str:
     """Tell the first problem in one line: key, what was got, what was wanted."""
-    problem = error.errors(include_url=False)[0]
+    # Of the alternatives of a union the one that got furthest tells most.
+    problem = max(error.errors(include_url=False), key=lambda entry: len(entry["loc"]))
     place = [str(part) for part in problem["loc"] if not str(part).startswith("literal[") and part != "CustomTaxonomy"]
     key = ".".join(place)
     if problem["type"] == "extra_forbidden":
@@ -323,7 +332,8 @@ def _explain(error: ValidationError) -> str:
         message = str(problem["ctx"]["error"])
         return f"{key}: {message}" if key else message
     got = json.dumps(problem["input"], default=str, ensure_ascii=False)[:80]
-    return f"{key}: got {got}, wanted: {problem['msg'][0].lower()}{problem['msg'][1:]}"
+    wanted = problem["msg"].removeprefix("Input should be ").replace("a valid array", "a list, such as [joy, anger]")
+    return f"{key}: got {got}, wanted {wanted[0].lower()}{wanted[1:]}"
 
 
 def _known_keys(place: list[str]) -> tuple[str, ...]:

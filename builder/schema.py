@@ -122,7 +122,7 @@ class Situational:
         place: where it happens: an id of builder/data/setting.yaml, as are time and companions.
         time: time of day.
         companions: who is with the persona.
-        channel: what kind of text the persona writes about it.
+        channel: what kind of text the persona writes about it: an id too.
         stakes: what is at stake for the persona; None for events of the recipe's own.
         prose: account of the situation written by the model; None where the layer is sampled only.
 
@@ -193,3 +193,25 @@ class Row:
     persona_id: str | None
     situation_id: str | None
     provenance: Provenance
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A reply that did not become part of a release.
+
+    Attributes:
+        id: what it was for: a row, a persona or a situation.
+        stage: "demographic", "sociocultural", "situational" or "expression".
+        reason: why it was refused, by name.
+        attempt: number of the request, from 0.
+        text: what came back; None where nothing did.
+        detail: more on the reason, such as the id of the row that a duplicate repeats; None where there is none.
+
+    """
+
+    id: str
+    stage: str
+    reason: str
+    attempt: int
+    text: str | None
+    detail: str | None = None

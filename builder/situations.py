@@ -61,7 +61,7 @@ class Scene:
         id: the persona's id, "-s" and the number of the situation.
         situational: third layer.
         telling: the event in the persona's own words, one sentence; None where there is none.
-        place: wording of the place, such as "on the ward"; so are time, companions.
+        place: wording of the place, such as "on the ward"; so are time, companions and channel.
 
     """
 
@@ -71,6 +71,7 @@ class Scene:
     place: str
     time: str
     companions: str
+    channel: str
 
 
 @cache
@@ -97,7 +98,9 @@ def bank(emotion: str) -> tuple[Event, ...]:
 def options(kind: str) -> Mapping[str, Option]:
     """Read places, companions, times or channels of builder/data/setting.yaml, by id."""
     return {
-        entry["id"]: Option(entry["id"], entry.get("phrase"), condition(entry.get("fit")), entry.get("share", 1.0))
+        entry["id"]: Option(
+            entry["id"], entry.get("relation", entry.get("phrase")), condition(entry.get("fit")), entry.get("share", 1.0)
+        )
         for entry in read_yaml("setting.yaml")[kind]
     }
 
@@ -138,8 +141,7 @@ def scene(emotion: Emotion, persona: Persona, *, seed: int, turn: int, number: i
     company = _pick(options("companions"), event.companions, persona.values, rng) or options("companions")["alone"]
     time = _pick(options("times"), event.times or tuple(options("times")), persona.values, rng)
     channel = _pick(options("channels"), tuple(options("channels")), persona.values, rng)
-    if place is None or time is None or channel is None:
-        raise RecipeError(f"no setting for event {event.kind!r} of {emotion.name!r} fits {persona.id}")
+    assert place is not None and time is not None and channel is not None, "the event was chosen to have them"
     telling = event.tellings[(round_ + rng.randrange(len(event.tellings))) % len(event.tellings)] if event.tellings else None
     return Scene(
         f"{persona.id}-s{number}",
@@ -150,13 +152,14 @@ def scene(emotion: Emotion, persona: Persona, *, seed: int, turn: int, number: i
             place.id,
             time.id,
             company.id,
-            channel.phrase or channel.id,
+            channel.id,
             event.stakes,
         ),
         telling,
         place.phrase or persona.values.get("workplace") or "at work",
         time.phrase or time.id,
         company.phrase or company.id,
+        channel.phrase or channel.id,
     )
 
 
@@ -164,13 +167,21 @@ def _event(emotion: Emotion, values: Mapping[str, Any], seed: int, turn: int) ->
     events = events_of(emotion)
     round_, position = divmod(turn, max(len(events), 1))
     order = random.Random(f"events:{seed}:{emotion.name}:{round_}").sample(range(len(events)), len(events))
-    for index in order[position:] + order[:position]:
-        if events[index].fit.holds(values):
+    # Where the turn's own event does not fit, any other: going on in order would double the next turn's.
+    others = random.Random(f"event:{seed}:{emotion.name}:{turn}").sample(order, len(order))
+    for index in [*order[position : position + 1], *others]:
+        if _can_meet(events[index], values):
             return events[index], round_
     raise RecipeError(
         f"no event of {emotion.name!r} fits a persona (age {values['age']}, {values['occupation']}); "
         "add events without conditions to the emotion"
     )
+
+
+def _can_meet(event: Event, values: Mapping[str, Any]) -> bool:
+    """Tell whether a persona can meet an event at one of its places at least."""
+    places = options("places")
+    return event.fit.holds(values) and any(places[place].fit.holds(values) for place in event.places)
 
 
 def _pick(known: Mapping[str, Option], ids: Sequence[str], values: Mapping[str, Any], rng: random.Random) -> Option | None:

@@ -8,6 +8,7 @@ As a script (`python -m tests.fake_openai --port 0`) it prints its URL and serve
 
 import argparse
 import asyncio
+import contextlib
 import hashlib
 import json
 import random
@@ -41,6 +42,7 @@ KINDS = (
     "refuse_format",  # 400 for a response_format of one of `formats`
     "ignore_n",  # one choice, whatever n says
 )
+UNIONS = ("anyOf", "oneOf", "allOf")
 REFUSAL = "I'm sorry, but I can't help with that."
 PAGE = "<!DOCTYPE html>\n<html><body><h1>It works!</h1></body></html>"
 
@@ -100,9 +102,10 @@ PLACES = _bank("""behind the station, in the stairwell, near the harbour, at the
     in the back yard, on the third floor, under the bridge, at the tram stop, across the square, in the cellar,
     by the town hall, outside the bakery, along the river, in the waiting room, at the allotment, on the landing,
     next to the garage, inside the workshop, opposite the museum, at the ferry pier, in the laundry room""")
-TIMES = _bank("""on Monday, before breakfast, last week, around noon, after the meeting, in early March, on the way home,
-    during the lunch break, late on Thursday, at half past six, over the weekend, two days ago, shortly after nine,
-    between two appointments, in the middle of October, before the shops closed, on the first of June, after supper""")
+TIMES = _bank("""on Monday, before breakfast, last week, around noon, after the meeting, in early March,
+    on the way home, during the lunch break, late on Thursday, at half past six, over the weekend,
+    two days ago, shortly after nine, between two appointments, in the middle of October, before the shops closed,
+    on the first of June, after supper""")
 NAMES = _bank("""Marta, Oskar, Leila, Tomas, Ingrid, Pavel, Naomi, Dario, Yuki, Hamid, Greta, Louis, Amara, Stefan,
     Chloe, Mateo, Freya, Igor, Salma, Bruno, Petra, Kofi, Elena, Ravi, Astrid, Jonas, Mina, Felix""")
 SHAPES = (
@@ -145,18 +148,10 @@ def instance(schema: Any, rng: random.Random, root: Mapping[str, Any]) -> Any:
 
     Every property is given, optional ones too; strings are sentences; `root` is where "$ref" looks.
     """
-    if "$ref" in schema:
-        target: Any = root
-        for step in schema["$ref"].removeprefix("#/").split("/"):
-            target = target[step]
-        return instance(target, rng, root)
-    if "const" in schema:
-        return schema["const"]
-    if "enum" in schema:
-        return rng.choice(schema["enum"])
-    for union in ("anyOf", "oneOf", "allOf"):
-        if union in schema:
-            return instance(schema[union][0], rng, root)
+    while "$ref" in schema or not schema.keys().isdisjoint(UNIONS):
+        schema = _resolved(schema, root)
+    if "enum" in schema or "const" in schema:
+        return rng.choice(schema.get("enum", [schema.get("const")]))
     kind = schema.get("type", "object" if "properties" in schema else "string")
     kind = kind[0] if isinstance(kind, list) else kind
     if kind == "object":
@@ -166,6 +161,16 @@ def instance(schema: Any, rng: random.Random, root: Mapping[str, Any]) -> Any:
         count = rng.randint(least, schema.get("maxItems", least + 2))
         return [instance(schema.get("items", {}), rng, root) for _ in range(count)]
     return _scalar(schema, kind, rng)
+
+
+def _resolved(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Any:
+    """Follow a reference, or take the first alternative of a union."""
+    if "$ref" not in schema:
+        return next(schema[union][0] for union in UNIONS if union in schema)
+    target: Any = root
+    for step in schema["$ref"].removeprefix("#/").split("/"):
+        target = target[step]
+    return target
 
 
 def _scalar(schema: Mapping[str, Any], kind: str, rng: random.Random) -> Any:
@@ -335,11 +340,9 @@ def main() -> None:
     parser.add_argument("--latency", type=float, default=0.0, help="seconds added to every reply")
     options = parser.parse_args()
     with FakeOpenAI(port=options.port, latency=options.latency) as server:
-        print(server.url, flush=True)
-        try:
+        print(server.url, flush=True)  # noqa: T201
+        with contextlib.suppress(KeyboardInterrupt):
             threading.Event().wait()
-        except KeyboardInterrupt:
-            pass
 
 
 if __name__ == "__main__":

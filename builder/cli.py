@@ -1,0 +1,137 @@
+"""The command line: parse, call, print. Data goes to stdout, talk to stderr, and an expected failure is one line."""
+
+import json
+import logging
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from personagen.builder.errors import PersonaGenError
+from personagen.builder.version import __version__
+
+if TYPE_CHECKING:  # imported where they are used: `--help` has no need of them
+    from personagen.builder.recipe import Recipe
+
+Command = Callable[..., None]
+
+
+def _recipe_options(command: Command) -> Command:
+    """Add the options that override a recipe: those of `generate` and `preview`."""
+    options = [
+        click.argument("recipe", required=False, type=click.Path(path_type=Path)),
+        click.option("--emotions", metavar="A,B", help="Emotions to write, separated by commas."),
+        click.option("--taxonomy", metavar="NAME", help="ekman, plutchik or goemotions."),
+        click.option("--depth", metavar="DEPTH", help="none, demographic, sociocultural or situational."),
+        click.option("--backend", metavar="KIND", help="embedded, openai or transformers."),
+        click.option("--model", metavar="NAME", help="Model of the openai or transformers backend."),
+        click.option("--base-url", metavar="URL", help="OpenAI-compatible endpoint; the key is read from OPENAI_API_KEY."),
+        click.option("--concurrency", type=int, metavar="N", help="Requests in flight."),
+        click.option("--seed", type=int, metavar="N", help="Fixes personas, situations and draws."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="personagen")
+def cli() -> None:
+    """Make labelled emotional text by virtual personas, as a Hugging Face dataset."""
+
+
+@cli.command()
+@_recipe_options
+@click.option("--rows", type=int, metavar="N", help="Accepted texts over all emotions.")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("personagen"), show_default=True, help="Release folder.")
+@click.option("--fresh", is_flag=True, help="Set an earlier run in this folder aside and begin anew.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result for a program.")
+def generate(recipe: Path | None, out: Path, fresh: bool, as_json: bool, **options: Any) -> None:
+    """Make a release; the same command goes on with one that was cut off.
+
+    RECIPE is a YAML file; without one every part has its default: 70 texts of 7 emotions by the embedded model. Options
+    override the recipe.
+    """
+    parsed = _read(recipe, options)
+    from personagen.builder.generate import generate as run
+
+    with _progress_bar(parsed) as progress:
+        result = run(parsed, out, fresh=fresh, progress=progress)
+    rows = result.manifest["configs"]["all"]["rows"]
+    if as_json:
+        click.echo(json.dumps({"folder": str(result.folder), "made": result.made, "rows": rows}))
+        return
+    done = "made" if result.made else "complete already"
+    click.echo(f"{sum(rows.values())} texts, {done}: {result.folder}", err=True)
+    click.echo(out)
+
+
+@cli.command()
+@_recipe_options
+@click.option("-n", "--number", type=click.IntRange(1, 1000), default=3, show_default=True, help="Texts to show.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a text.")
+def preview(recipe: Path | None, number: int, as_json: bool, **options: Any) -> None:
+    """Show a few personas layer by layer with their texts; nothing is written."""
+    parsed = _read(recipe, options)
+    from dataclasses import asdict
+
+    from personagen.builder.preview import preview as rows
+    from personagen.builder.show import row_lines
+
+    for row in rows(parsed, number):
+        click.echo(json.dumps(asdict(row)) if as_json else "\n".join(row_lines(row)) + "\n")
+
+
+@cli.command()
+@click.argument("release", type=click.Path(path_type=Path), default=Path("personagen"))
+@click.option("--samples", type=click.IntRange(0, 1000), default=1, show_default=True, help="Texts to show an emotion.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def inspect(release: Path, samples: int, as_json: bool) -> None:
+    """Show what a release holds: counts, splits, refused replies, samples."""
+    from personagen.builder.release import read_manifest
+    from personagen.builder.show import summary, summary_lines
+
+    facts = summary(release, read_manifest(release), samples)
+    click.echo(json.dumps(facts) if as_json else "\n".join(summary_lines(facts)))
+
+
+def _read(path: Path | None, options: dict[str, Any]) -> "Recipe":
+    """Read the recipe with the options that were given in its place."""
+    from personagen.builder.recipe import read_recipe
+
+    keys = {"backend": "backend.kind", "model": "backend.model", "base_url": "backend.base_url"}
+    keys["concurrency"] = "backend.concurrency"
+    given = {keys.get(name, name): value for name, value in options.items() if value is not None}
+    if "emotions" in given:
+        given["emotions"] = [name.strip() for name in given["emotions"].split(",")]
+    return read_recipe(path, given)
+
+
+def _progress_bar(recipe: "Recipe") -> Any:
+    """Make a bar on stderr that is called with accepted rows and refused replies."""
+    from personagen.builder.progress import Bar
+
+    return Bar(recipe.rows * (1 + len(recipe.ablations)))
+
+
+def main() -> None:
+    """Run the command; expected failures are one line on stderr and exit code 1, an interruption is 130."""
+    logging.getLogger("httpx2").setLevel(logging.WARNING)
+    try:
+        cli.main(standalone_mode=False)
+    except PersonaGenError as error:
+        _fail(str(error), 1)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        _fail("stopped; what was paid for is kept: run the same command to go on", 130)
+
+
+def _fail(message: str, code: int) -> None:
+    from personagen.builder.show import printable
+
+    click.echo(f"personagen: {printable(message)}", err=True)
+    sys.exit(code)

@@ -1,0 +1,28 @@
+"""Turn a recipe's choice of backend into one that answers."""
+
+import os
+
+from personagen.builder.llm import Backend
+from personagen.builder.recipe import BackendChoice
+
+
+def connect(choice: BackendChoice) -> Backend:
+    """Load or connect the backend; what it needs is imported here and nowhere else.
+
+    Raises:
+        BackendError: an extra is missing, the model cannot be loaded, or a key is missing.
+
+    """
+    if choice.kind == "embedded":
+        from personagen.builder.embedded import load_embedded
+
+        return load_embedded()
+    if choice.kind == "openai":
+        from personagen.builder.openai_chat import connect_openai
+
+        return connect_openai(
+            model=choice.model or "", base_url=choice.base_url, api_key=os.environ.get("OPENAI_API_KEY")
+        )
+    from personagen.builder.transformers_local import load_transformers
+
+    return load_transformers(model=choice.model or "")

@@ -1,0 +1,104 @@
+"""The manifest: what a release is made of, as far as it can be known and is the same each time it is made."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from personagen.builder.data_files import digests
+from personagen.builder.errors import ReleaseError
+from personagen.builder.journal import Usage
+from personagen.builder.llm import Backend
+from personagen.builder.personas import possible_pairs
+from personagen.builder.plan import Plan
+from personagen.builder.prompts import prompt_version, versions
+from personagen.builder.recipe import Recipe
+from personagen.builder.release import FORMAT, Written, configurations, read_manifest
+from personagen.builder.schema import SCHEMA_VERSION
+from personagen.builder.tables import persona_tables
+from personagen.builder.version import __version__
+
+
+def make_manifest(
+    backend: Backend,
+    plan: Plan,
+    shards: Sequence[Written],
+    rejects: Mapping[tuple[str, str], int],
+    leaked: int,
+    usage: Usage,
+) -> dict[str, Any]:
+    """Describe a release. It holds no time, path, address or key, so equal runs give equal manifests.
+
+    Args:
+        backend: what wrote the texts.
+        plan: what was planned.
+        shards: every file of the release that holds rows.
+        rejects: refused replies by stage and reason.
+        leaked: texts that name their emotion.
+        usage: requests and tokens that the release took.
+
+    """
+    recipe = plan.recipe
+    by_stage: dict[str, dict[str, int]] = {}
+    for (stage, reason), count in sorted(rejects.items()):
+        by_stage.setdefault(stage, {})[reason] = count
+    return {
+        "format": FORMAT,
+        "name": recipe.name,
+        "version": SCHEMA_VERSION,
+        "personagen": __version__,
+        "fingerprint": recipe.fingerprint(),
+        "recipe": recipe.identity(),
+        "seed": recipe.seed,
+        "taxonomy": {
+            "name": recipe.chosen_taxonomy().name,
+            "emotions": [
+                {"name": emotion.name, "definition": emotion.definition} for emotion in recipe.chosen_taxonomy().emotions
+            ],
+        },
+        "model": {
+            "backend": backend.name,
+            "name": backend.model,
+            "revision": backend.revision,
+            "licence": backend.licence,
+        },
+        "prompts": {"version": prompt_version(), "templates": versions()},
+        "tables": digests(),
+        "personas": {
+            **plan.personas,
+            "pairs_met": plan.design.pairs,
+            "pairs_possible": possible_pairs(persona_tables()),
+        },
+        "configs": configurations(shards),
+        "rejects": by_stage,
+        "leaked": leaked,
+        "usage": asdict(usage),
+        "shards": [asdict(shard) for shard in shards],
+    }
+
+
+def same_release(folder: Path, recipe: Recipe) -> dict[str, Any] | None:
+    """Read the manifest of a release that this code would make in the same way; None where there is none.
+
+    A release of other prompts or tables does not count: it is made again, and the journal answers what has not changed.
+    """
+    try:
+        manifest = read_manifest(folder)
+    except ReleaseError:
+        return None
+    same = (
+        manifest["fingerprint"] == recipe.fingerprint()
+        and manifest["prompts"]["version"] == prompt_version()
+        and manifest["tables"] == digests()
+    )
+    whole = all((folder / shard["path"]).is_file() for shard in manifest["shards"])
+    return manifest if same and whole else None
+
+
+def total_rejects(manifest: Mapping[str, Any]) -> Counter[str]:
+    """Add up the refused replies of a release by reason."""
+    counts: Counter[str] = Counter()
+    for reasons in manifest["rejects"].values():
+        counts.update(reasons)
+    return counts

@@ -1,0 +1,232 @@
+"""From a plan to accepted rows, in the order of the plan, whatever the order in which replies arrive.
+
+Each row is a task of its own that goes through its stages: persona layers, situation, expression. Tasks run ahead of the
+row that is next in the plan by a bounded window. A row settles when all rows before it have: only then is it compared
+with them for duplicates, so what is accepted depends on the replies alone and not on timing. Nothing here is durable: a
+run that was cut off does all of it again, and the journal answers.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from personagen.builder.checks import TextRules, leak_pattern
+from personagen.builder.duplicates import DuplicateIndex
+from personagen.builder.expression import Writing, expression_request
+from personagen.builder.journal import Ask
+from personagen.builder.personas import Persona, persona
+from personagen.builder.plan import Plan, RowPlan, Shard
+from personagen.builder.prompts import prompt_version
+from personagen.builder.schema import Provenance, Reject, Row, layers_of
+from personagen.builder.situations import Scene, scene
+from personagen.builder.stages import Attempts, Draft, elaborate, express
+from personagen.builder.tables import persona_tables
+from personagen.builder.taxonomy import Taxonomy
+
+WINDOW = 64
+"""Rows under way beyond those that a request is in flight for, so that a slow row seldom holds the others up."""
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """All that the rows of a run share.
+
+    Attributes:
+        plan: what to write.
+        taxonomy: the emotions.
+        ask: where requests go.
+        writing: how the backend's texts are asked for.
+        model: name of the model, for the provenance.
+        concurrency: requests in flight at most.
+
+    """
+
+    plan: Plan
+    taxonomy: Taxonomy
+    ask: Ask
+    writing: Writing
+    model: str
+    concurrency: int
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A row of the plan that is done.
+
+    Attributes:
+        shard: where it belongs.
+        last: whether it is the last row of its shard.
+        row: None where the attempts were spent.
+        rejects: replies that were refused on the way.
+
+    """
+
+    shard: Shard
+    last: bool
+    row: Row | None
+    rejects: tuple[Reject, ...]
+
+
+async def settle(job: Job) -> AsyncIterator[Settled]:
+    """Yield every row of the plan, in order.
+
+    Raises:
+        BackendError: the model is gone; what it answered is in the journal.
+
+    """
+    index = DuplicateIndex(job.plan.recipe.checks.near_duplicate)
+    window: deque[_Open] = deque()
+    planned = _planned(job.plan)
+    try:
+        while True:
+            while len(window) < WINDOW + job.concurrency and (entry := next(planned, None)):
+                window.append(_Open(*entry, asyncio.create_task(_write(job, entry[1], 0))))
+            if not window:
+                return
+            settled = await _settle_one(job, window[0], index)
+            window.popleft()
+            yield settled
+    finally:
+        for entry in window:
+            entry.task.cancel()
+        await asyncio.gather(*(entry.task for entry in window), return_exceptions=True)
+
+
+def _planned(plan: Plan) -> Iterator[tuple[Shard, RowPlan, bool]]:
+    for shard in plan.shards():
+        for position, row in enumerate(plan.rows(shard), shard.start + 1):
+            yield shard, row, position == shard.stop
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """Outcome of a row's stages: its layers and its draft, None where the attempts were spent."""
+
+    subject: "Subject"
+    draft: Draft | None
+    rejects: tuple[Reject, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """A row of the window and the task that writes it."""
+
+    shard: Shard
+    planned: RowPlan
+    last: bool
+    task: "asyncio.Task[_Written]"
+
+
+async def _settle_one(job: Job, entry: _Open, index: DuplicateIndex) -> Settled:
+    """Wait for a row, and write it again as long as it repeats an earlier one."""
+    written = await entry.task
+    rejects = list(written.rejects)
+    while written.draft is not None and (earlier := index.find(written.draft.text)) is not None:
+        draft = written.draft
+        rejects.append(Reject(entry.planned.id, "expression", "duplicate", draft.attempt, draft.text, earlier))
+        written = await _write(job, entry.planned, draft.attempt + 1)
+        rejects.extend(written.rejects)
+    row = None
+    if written.draft is not None:
+        index.add(entry.planned.id, written.draft.text)
+        row = _row(job, entry.planned, written.subject, written.draft)
+    return Settled(entry.shard, entry.last, row, tuple(rejects))
+
+
+async def _write(job: Job, row: RowPlan, first_attempt: int) -> _Written:
+    """Take a row through its stages."""
+    rejects: list[Reject] = []
+    recipe = job.plan.recipe
+    subject = await make_subject(job, row, rejects.append)
+    if subject is None:
+        return _Written(Subject(None, None), None, tuple(rejects))
+    emotion = job.taxonomy[row.emotion]
+    rules = TextRules(
+        min_words=recipe.text.min_words,
+        max_words=recipe.text.max_words,
+        language=recipe.text.language,
+        leak_words=leak_pattern(row.emotion),
+        reject_leaks=recipe.checks.leak == "reject",
+    )
+    request = expression_request(job.writing, recipe, row, emotion, subject.persona, subject.scene)
+    tries = _tries(job, row.id, "expression", rejects.append, first_attempt)
+    draft = await express(request, job.ask, tries, rules)
+    return _Written(subject, draft, tuple(rejects))
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Who writes about what: the layers that a row is conditioned on.
+
+    Attributes:
+        persona: None at depth "none"; its sociocultural layer counts from that depth on only.
+        scene: None below depth "situational".
+
+    """
+
+    persona: Persona | None
+    scene: Scene | None
+
+
+async def make_subject(job: Job, row: RowPlan, reject: Callable[[Reject], None]) -> Subject | None:
+    """Build the layers of a row up to its depth; None where the model's prose of one was refused to the last attempt."""
+    layers = layers_of(row.depth)
+    if not layers:
+        return Subject(None, None)
+    who = await make_persona(job, row.persona, layers, reject)
+    if who is None or "situational" not in layers:
+        return None if who is None else Subject(who, None)
+    what = await make_scene(job, row, who, reject)
+    return None if what is None else Subject(who, what)
+
+
+async def make_persona(
+    job: Job, number: int, layers: Sequence[str], reject: Callable[[Reject], None]
+) -> Persona | None:
+    """Build a persona: drawn from the tables, then told by the model where the recipe says so."""
+    who = persona(persona_tables(), job.plan.design, number)
+    for layer in ("demographic", "sociocultural"):
+        if layer not in layers or layer not in job.plan.recipe.elaborated():
+            continue
+        facts = {"demographic": who.demographic, "sociocultural": who.sociocultural}
+        prose = await elaborate(layer, job.ask, _tries(job, who.id, layer, reject), **facts)
+        if prose is None:
+            return None
+        if layer == "demographic":
+            who = replace(who, demographic=replace(who.demographic, prose=prose))
+        else:
+            who = replace(who, sociocultural=replace(who.sociocultural, prose=prose))
+    return who
+
+
+async def make_scene(job: Job, row: RowPlan, who: Persona, reject: Callable[[Reject], None]) -> Scene | None:
+    """Build the situation of a row: drawn from the bank, then told by the model where the recipe says so."""
+    emotion = job.taxonomy[row.emotion]
+    what = scene(emotion, who, seed=job.plan.recipe.seed, turn=row.turn, number=row.situation)
+    if "situational" not in job.plan.recipe.elaborated():
+        return what
+    facts = {"demographic": who.demographic, "sociocultural": who.sociocultural, "scene": what}
+    prose = await elaborate("situational", job.ask, _tries(job, what.id, "situational", reject), **facts)
+    return None if prose is None else replace(what, situational=replace(what.situational, prose=prose))
+
+
+def _tries(job: Job, id_: str, stage: str, reject: Callable[[Reject], None], first: int = 0) -> Attempts:
+    recipe = job.plan.recipe
+    return Attempts(id_, stage, recipe.seed, first, recipe.checks.attempts, reject)
+
+
+def _row(job: Job, planned: RowPlan, subject: Subject, draft: Draft) -> Row:
+    who, what, layers = subject.persona, subject.scene, layers_of(planned.depth)
+    return Row(
+        id=planned.id,
+        text=draft.text,
+        label=planned.emotion,
+        depth=planned.depth,
+        intensity=planned.intensity,
+        demographic=who.demographic if who else None,
+        sociocultural=who.sociocultural if who and "sociocultural" in layers else None,
+        situational=what.situational if what else None,
+        persona_id=who.id if who else None,
+        situation_id=what.id if what else None,
+        provenance=Provenance(job.model, prompt_version(), draft.seed, draft.attempt + 1, draft.leaked),
+    )

@@ -1,0 +1,45 @@
+"""Write a few rows to look at: the same stages as a release, a journal in memory, nothing on disk."""
+
+import asyncio
+from contextlib import aclosing
+
+from personagen.builder.connect import connect
+from personagen.builder.errors import AllRejectedError
+from personagen.builder.generate import make_job
+from personagen.builder.journal import Journal
+from personagen.builder.llm import Backend
+from personagen.builder.pipeline import settle
+from personagen.builder.plan import make_plan
+from personagen.builder.recipe import Recipe
+from personagen.builder.schema import Row
+
+
+def preview(recipe: Recipe, number: int) -> list[Row]:
+    """Write the first `number` rows of a recipe that is cut down to them, emotion by emotion.
+
+    Raises:
+        BackendError: the model cannot be loaded or reached.
+        AllRejectedError: no reply was accepted.
+
+    """
+    names = recipe.chosen_taxonomy().names[:number]
+    data = recipe.model_dump(mode="json") | {"rows": number, "emotions": names, "quotas": None, "ablations": []}
+    return asyncio.run(_preview(connect(recipe.backend), Recipe.model_validate(data, strict=False)))
+
+
+async def _preview(backend: Backend, recipe: Recipe) -> list[Row]:
+    journal = Journal(None)
+    rows: list[Row] = []
+    refused = 0
+    try:
+        async with aclosing(settle(make_job(backend, make_plan(recipe), journal))) as settled:
+            async for entry in settled:
+                refused += len(entry.rejects)
+                if entry.row is not None:
+                    rows.append(entry.row)
+    finally:
+        journal.close()
+        await backend.close()
+    if not rows:
+        raise AllRejectedError(f"no text was accepted: {refused} replies were refused; try another model")
+    return rows

@@ -1,0 +1,152 @@
+"""Where a run keeps what it must not lose: a folder beside the release, held by one process at a time.
+
+    personagen/            the release: moved here whole, when it is done
+    personagen.run/
+      lock                 held by the process at work
+      run.json             the fingerprint of the recipe that the folder belongs to
+      journal.sqlite       every reply of the model
+      rejects.jsonl        replies that were refused, with reasons
+      release/             the release in the making
+"""
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from personagen.builder.errors import FolderError, ReleaseError
+from personagen.builder.release import MANIFEST, explain, read_manifest, write_text
+
+FORMAT = "personagen-run/1"
+STATE = "run.json"
+LOCK = "lock"
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """Paths of a run.
+
+    Attributes:
+        out: where the release goes.
+        root: the run's own folder.
+
+    """
+
+    out: Path
+    root: Path
+
+    @property
+    def journal(self) -> Path:
+        """The journal's file."""
+        return self.root / "journal.sqlite"
+
+    @property
+    def rejects(self) -> Path:
+        """The file of rejects."""
+        return self.root / "rejects.jsonl"
+
+    @property
+    def staging(self) -> Path:
+        """The release in the making."""
+        return self.root / "release"
+
+    def publish(self) -> None:
+        """Move the finished release into place; an older one of the same recipe makes room for it."""
+        old = self.root / "replaced"
+        try:
+            shutil.rmtree(old, ignore_errors=True)
+            if self.out.exists():
+                self.out.rename(old)
+            self.staging.rename(self.out)
+        except OSError as error:
+            raise FolderError(f"cannot move the release to {self.out}: {explain(error)}") from error
+        shutil.rmtree(old, ignore_errors=True)
+
+
+@contextmanager
+def open_run(out: Path, fingerprint: str, *, fresh: bool) -> Iterator[RunFolder]:
+    """Take the folder of a run, and give it back at the end.
+
+    Args:
+        out: where the release goes; its run folder is the same path with ".run" added.
+        fingerprint: that of the recipe.
+        fresh: set an earlier run and its release aside (renamed, never deleted) and begin anew.
+
+    Raises:
+        FolderError: `out` holds something else or another recipe's release, another process is at work on it, or it
+            cannot be written.
+
+    """
+    out = out.absolute()
+    root = out.with_name(out.name + ".run")
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(root / LOCK)
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise FolderError(f"another process is writing {out}; wait for it or choose another folder with --out") from error
+    except OSError as error:
+        raise FolderError(f"cannot write {root}: {explain(error)}") from error
+    try:
+        if fresh:
+            _set_aside(out, root)
+        _check_release(out, fingerprint)
+        _check_run(root, fingerprint)
+        yield RunFolder(out, root)
+    finally:
+        lock.release()
+
+
+def _check_release(out: Path, fingerprint: str) -> None:
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return
+    try:
+        found = read_manifest(out)["fingerprint"]
+    except (ReleaseError, KeyError) as error:
+        raise FolderError(f"{out} holds something else than a release; choose another folder with --out") from error
+    if found != fingerprint:
+        raise FolderError(
+            f"{out} holds the release of recipe {found}, this recipe is {fingerprint}; "
+            "choose another folder with --out, or set the old one aside with --fresh"
+        )
+
+
+def _check_run(root: Path, fingerprint: str) -> None:
+    state = root / STATE
+    if not state.is_file():
+        foreign = [entry.name for entry in root.iterdir() if entry.name != LOCK]
+        if foreign:
+            raise FolderError(f"{root} holds something else than a run ({foreign[0]}); choose another folder with --out")
+        write_text(state, json.dumps({"format": FORMAT, "fingerprint": fingerprint}) + "\n")
+        return
+    try:
+        data = json.loads(state.read_text(encoding="utf-8"))
+        found, format_ = data["fingerprint"], data["format"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise FolderError(f"cannot read {state}: {error}; set the run aside with --fresh") from error
+    if format_ != FORMAT or found != fingerprint:
+        raise FolderError(
+            f"{root} holds a run of recipe {found}, this recipe is {fingerprint}; "
+            "choose another folder with --out, or set the old run aside with --fresh"
+        )
+
+
+def _set_aside(out: Path, root: Path) -> None:
+    """Move a run and its release to the first free numbered names; what is no release stays, and is refused later."""
+    number = next(n for n in count(1) if not any(old.with_name(f"{old.name}.{n}").exists() for old in (out, root)))
+    try:
+        if (root / STATE).exists():
+            aside = root.with_name(f"{root.name}.{number}")
+            aside.mkdir()
+            for entry in root.iterdir():
+                if entry.name != LOCK:
+                    entry.rename(aside / entry.name)
+        if (out / MANIFEST).is_file():
+            out.rename(out.with_name(f"{out.name}.{number}"))
+    except OSError as error:
+        raise FolderError(f"cannot set {root} aside: {explain(error)}") from error

@@ -1,0 +1,134 @@
+"""The stages that call a model: elaborate a layer into prose, and write the expression.
+
+A stage turns what is known into a request, asks, and checks the reply; it knows neither of other rows nor of scheduling.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from personagen.builder.checks import TextRules, Verdict, check_text
+from personagen.builder.errors import RequestError
+from personagen.builder.journal import Ask
+from personagen.builder.llm import Candidate, Reply, Request, Sampling
+from personagen.builder.plan import request_seed
+from personagen.builder.prompts import render
+from personagen.builder.schema import Reject
+
+PROSE_SCHEMA = {
+    "type": "object",
+    "properties": {"prose": {"type": "string", "minLength": 20, "maxLength": 1200}},
+    "required": ["prose"],
+    "additionalProperties": False,
+}
+"""What an elaborated layer must look like."""
+
+PROSE_RULES = TextRules(min_words=8, max_words=200, language=None, leak_words=None, reject_leaks=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempts:
+    """Where the requests of one stage get their seeds, and where its rejects go.
+
+    Attributes:
+        id: what is being made: a row, a persona or a situation.
+        stage: name of the stage.
+        seed: seed of the recipe.
+        first: number of the first attempt.
+        limit: attempts in all; the last is number `limit` - 1.
+        reject: called with every reply that is refused.
+
+    """
+
+    id: str
+    stage: str
+    seed: int
+    first: int
+    limit: int
+    reject: Callable[[Reject], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An accepted reply: its text, the seed of its request, the number of that request, and whether it names its emotion."""
+
+    text: str
+    seed: int
+    attempt: int
+    leaked: bool
+
+
+Judge = Callable[[Candidate, Request], Verdict]
+
+
+async def attempt(request: Request, ask: Ask, tries: Attempts, judge: Judge) -> Draft | None:
+    """Ask until a candidate is accepted, with a new seed each time; None when the attempts are spent.
+
+    Of several accepted candidates the most probable a token is kept, the first where the backend gives no probability.
+    """
+    for number in range(tries.first, tries.limit):
+        seed = request_seed(tries.seed, tries.id, tries.stage, number)
+        try:
+            reply = await ask(replace(request, seed=seed))
+        except RequestError as error:
+            tries.reject(Reject(tries.id, tries.stage, "request", number, None, str(error)))
+            continue
+        verdicts = [judge(candidate, request) for candidate in reply.candidates]
+        best = _best(reply, verdicts)
+        if best is not None:
+            return Draft(best.text, seed, number, best.leaked)
+        reason = verdicts[0].reason if verdicts else "empty"
+        text = reply.candidates[0].text if reply.candidates else ""
+        tries.reject(Reject(tries.id, tries.stage, reason or "empty", number, text))
+    return None
+
+
+def _best(reply: Reply, verdicts: list[Verdict]) -> Verdict | None:
+    accepted = [
+        (candidate.mean_logprob or 0.0, -position, verdict)
+        for position, (candidate, verdict) in enumerate(zip(reply.candidates, verdicts, strict=True))
+        if verdict.reason is None
+    ]
+    return max(accepted, key=lambda entry: entry[:2])[2] if accepted else None
+
+
+async def elaborate(layer: str, ask: Ask, tries: Attempts, **facts: Any) -> str | None:
+    """Have the model write the prose of a layer; None when the attempts are spent.
+
+    Args:
+        layer: "demographic", "sociocultural" or "situational": the template.
+        ask: where requests go.
+        tries: seeds and rejects.
+        facts: what the template shows.
+
+    """
+    sampling = Sampling(max_tokens=400, temperature=0.8)
+    request = Request(render(layer, **facts), sampling, seed=0, schema=PROSE_SCHEMA)
+    draft = await attempt(request, ask, tries, _judge_prose)
+    return None if draft is None else draft.text
+
+
+def _judge_prose(candidate: Candidate, request: Request) -> Verdict:
+    start, end = candidate.text.find("{"), candidate.text.rfind("}")  # some models wrap JSON in a code fence
+    try:
+        reply = json.loads(candidate.text[max(start, 0) : end + 1])
+        prose = reply["prose"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return Verdict(candidate.text, "schema" if candidate.text.strip() else "empty", leaked=False)
+    if not isinstance(prose, str) or set(reply) != {"prose"}:
+        return Verdict(candidate.text, "schema", leaked=False)
+    # The facts stand in the prompt and may stand in the prose: an echo is no fault here.
+    return check_text(prose, prompt="", finish=candidate.finish, rules=PROSE_RULES)
+
+
+async def express(request: Request, ask: Ask, tries: Attempts, rules: TextRules) -> Draft | None:
+    """Have the model write the text of a row; None when the attempts are spent. What it continues is part of the text."""
+    prompt = "\n".join(message.content for message in request.messages)
+
+    def judge(candidate: Candidate, asked: Request) -> Verdict:
+        if not candidate.text.strip():
+            return Verdict("", "empty", leaked=False)
+        return check_text(asked.prefill + candidate.text, prompt=prompt, finish=candidate.finish, rules=rules)
+
+    return await attempt(request, ask, tries, judge)

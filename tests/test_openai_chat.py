@@ -1,0 +1,398 @@
+"""The openai backend against a server on loopback, and that server itself."""
+
+import asyncio
+import json
+import random
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from personagen.builder.errors import BackendError, RequestError
+from personagen.builder.llm import Message, Reply, Request, Sampling
+from personagen.builder.openai_chat import connect_openai
+
+from tests.fake_openai import FakeOpenAI, Fault, completion, contents, instance
+
+KEY = "sk-test-0123456789abcdef"
+FAST = {"retry-after-ms": "1"}
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "title": {"type": "string"},
+        "age": {"type": "integer", "minimum": 18, "maximum": 20},
+        "mood": {"enum": ["plain", "casual"]},
+        "tags": {"type": "array", "items": {"$ref": "#/$defs/tag"}, "minItems": 2, "maxItems": 2},
+    },
+    "$defs": {"tag": {"type": "string", "maxLength": 12}},
+    "required": ["title", "age", "mood", "tags"],
+    "additionalProperties": False,
+}
+
+
+def ask(text: str = "Say something.", **changes: Any) -> Request:
+    """Build a request with one system and one user turn."""
+    options: dict[str, Any] = {"sampling": Sampling(max_tokens=100), "seed": 7} | changes
+    return Request(messages=(Message("system", "You write."), Message("user", text)), **options)
+
+
+def answers(url: str, requests: Sequence[Request], *, api_key: str | None = KEY, concurrency: int = 4) -> list[Reply]:
+    """Send all requests at once through one fresh backend; the first error is raised."""
+
+    async def run() -> list[Reply]:
+        backend = connect_openai(model="fake-1", base_url=url, api_key=api_key, concurrency=concurrency)
+        try:
+            return await asyncio.gather(*[backend.complete(request) for request in requests])
+        finally:
+            await backend.close()
+
+    return asyncio.run(run())
+
+
+def answer(url: str, request: Request, *, api_key: str | None = KEY) -> Reply:
+    """Send one request through a fresh backend."""
+    return answers(url, [request], api_key=api_key)[0]
+
+
+def test_plain_request_sends_only_what_is_set() -> None:
+    """None leaves the choice to the server, so the field is absent."""
+    with FakeOpenAI() as server:
+        reply = answer(server.url, ask())
+    body = server.requests[0]
+    assert body == {
+        "model": "fake-1",
+        "messages": [{"role": "system", "content": "You write."}, {"role": "user", "content": "Say something."}],
+        "max_tokens": 100,
+        "seed": 7,
+    }
+    (candidate,) = reply.candidates
+    assert candidate.text == contents(body)[0]
+    assert (candidate.finish, candidate.mean_logprob) == ("stop", None)
+    assert (reply.prompt_tokens, reply.completion_tokens) == (4, len(candidate.text.split()))
+
+
+def test_every_sampling_parameter_reaches_the_server() -> None:
+    """Those outside the OpenAI API travel at the top level of the body as well."""
+    sampling = Sampling(max_tokens=9, temperature=0.0, top_p=0.9, min_p=0.05, repetition_penalty=1.1)
+    with FakeOpenAI() as server:
+        answer(server.url, ask(sampling=sampling, stop=("\n", "END")))
+    sent = {name: value for name, value in server.requests[0].items() if name not in ("messages", "model", "seed")}
+    assert sent == {
+        "max_tokens": 9,
+        "temperature": 0.0,
+        "top_p": 0.9,
+        "min_p": 0.05,
+        "repetition_penalty": 1.1,
+        "stop": ["\n", "END"],
+    }
+
+
+def test_candidates_come_from_one_call() -> None:
+    """A server that knows n is asked once."""
+    with FakeOpenAI() as server:
+        reply = answer(server.url, ask(candidates=3))
+    assert [body.get("n") for body in server.requests] == [3]
+    assert len({candidate.text for candidate in reply.candidates}) == 3
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("ignore_n"),
+        Fault("status", nth=1, status=400, body={"error": {"message": "'n' must be at most 1", "param": "n"}}),
+    ],
+    ids=["ignored", "refused"],
+)
+def test_candidates_without_n_are_drawn_with_further_seeds(fault: Fault) -> None:
+    """Candidate i gets seed + i, kept below 2**31, and tokens are summed."""
+    with FakeOpenAI(faults=[fault]) as server:
+        reply = answer(server.url, ask(candidates=3, seed=2**31 - 1))
+    assert [body["seed"] for body in server.requests[-3:]] == [2**31 - 1, 0, 1]
+    assert len({candidate.text for candidate in reply.candidates}) == 3
+    assert reply.prompt_tokens == 3 * 4
+
+
+def test_length_finish_is_told() -> None:
+    """A text cut at max_tokens is marked."""
+    with FakeOpenAI(faults=[Fault("length")]) as server:
+        assert answer(server.url, ask()).candidates[0].finish == "length"
+
+
+def test_schema_is_sent_strictly() -> None:
+    """A server with structured output gets the schema in response_format and not in the prompt."""
+    with FakeOpenAI() as server:
+        reply = answer(server.url, ask(schema=SCHEMA))
+    body = server.requests[0]
+    expected = {"type": "json_schema", "json_schema": {"name": "reply", "strict": True, "schema": SCHEMA}}
+    assert body["response_format"] == expected
+    assert body["messages"][0]["content"] == "You write."
+    assert set(json.loads(reply.candidates[0].text)) == set(SCHEMA["properties"])
+
+
+@pytest.mark.parametrize(
+    ("formats", "expected"),
+    [
+        (("json_schema",), ["json_schema", "json_object", "json_object"]),
+        (("json_schema", "json_object"), ["json_schema", "json_object", None, None]),
+    ],
+    ids=["json_object", "prompt only"],
+)
+def test_refused_schema_moves_into_the_prompt_once(formats: tuple[str, ...], expected: list[str | None]) -> None:
+    """What the server refuses is not sent a second time in the whole run."""
+    with FakeOpenAI(faults=[Fault("refuse_format", formats=formats)]) as server:
+        replies = answers(server.url, [ask("One.", schema=SCHEMA), ask("Two.", schema=SCHEMA)], concurrency=1)
+    assert [body.get("response_format", {}).get("type") for body in server.requests] == expected
+    assert json.dumps(SCHEMA) in server.requests[-1]["messages"][0]["content"]
+    assert all(18 <= json.loads(reply.candidates[0].text)["age"] <= 20 for reply in replies)
+
+
+def test_refused_schema_with_calls_in_flight() -> None:
+    """Calls that are refused at the same time do not push each other past a format that works."""
+    with FakeOpenAI(faults=[Fault("refuse_format", formats=("json_schema",))], latency=0.05) as server:
+        answers(server.url, [ask(f"Nr {number}.", schema=SCHEMA) for number in range(4)])
+    kinds = [body["response_format"]["type"] for body in server.requests]
+    assert sorted(kinds) == ["json_object"] * 4 + ["json_schema"] * 4
+
+
+def test_schema_without_system_turn_gets_one() -> None:
+    """The wish for JSON never changes the user's turn."""
+    request = Request((Message("user", "Go."),), Sampling(max_tokens=9), seed=1, schema={"type": "object"})
+    with FakeOpenAI(faults=[Fault("refuse_format")]) as server:
+        answer(server.url, request)
+    assert [message["role"] for message in server.requests[-1]["messages"]] == ["system", "user"]
+    assert server.requests[-1]["messages"][1]["content"] == "Go."
+
+
+def test_max_completion_tokens_only_on_demand() -> None:
+    """The newer name is used from the 400 on that asks for it."""
+    message = "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead."
+    fault = Fault("status", nth=1, status=400, body={"error": {"message": message, "param": "max_tokens"}})
+    with FakeOpenAI(faults=[fault]) as server:
+        answers(server.url, [ask("One."), ask("Two.")], concurrency=1)
+    assert [body.get("max_tokens") for body in server.requests] == [100, None, None]
+    assert [body.get("max_completion_tokens") for body in server.requests] == [None, 100, 100]
+
+
+def test_concurrency_bounds_the_calls_in_flight() -> None:
+    """More requests than slots wait here, not at the server."""
+    with FakeOpenAI(latency=0.03) as server:
+        answers(server.url, [ask(f"Nr {number}.") for number in range(9)], concurrency=3)
+    assert server.most_in_flight == 3
+
+
+def test_busy_server_is_asked_again() -> None:
+    """A 429 and a 503 cost time and no row."""
+    faults = [Fault("status", nth=1, status=429, headers=FAST), Fault("status", nth=2, status=503, headers=FAST)]
+    with FakeOpenAI(faults=faults) as server:
+        assert answer(server.url, ask()).candidates[0].text
+    assert len(server.requests) == 3
+
+
+def test_prefill_is_refused() -> None:
+    """Chat completions cannot continue an assistant's turn, so nothing is sent."""
+    with FakeOpenAI() as server, pytest.raises(RequestError, match="backend openai: a prefill was asked for, but"):
+        answer(server.url, ask(prefill="Dear"))
+    assert server.requests == []
+
+
+def said(message: str, **more: str) -> dict[str, Any]:
+    """Build the body of an OpenAI error."""
+    return {"error": {"message": message, **more}}
+
+
+STATUS_CASES = [
+    (400, said("max context is 4096"), RequestError, r"refused the request \(400\): 'max context is 4096'$"),
+    (422, said("bad \x1b[31m field"), RequestError, r"refused the request \(422\): 'bad \\x1b\[31m field'$"),
+    (401, said(f"Incorrect API key: {KEY}"), BackendError, r"refused the key \(401\); check .* OPENAI_API_KEY$"),
+    (403, said(f"not for {KEY}"), BackendError, r"denied access \(403\): 'not for \*\*\*'; .* OPENAI_API_KEY may do$"),
+    (404, said("no such model"), BackendError, r"v1 has no model 'fake-1' \(404\): 'no such model'; check --model and"),
+    (402, said("pay first"), BackendError, r"no credit left for this key \(402\): 'pay first'; top up"),
+    (
+        429,
+        said("none left", code="insufficient_quota"),
+        BackendError,
+        r"no credit left for this key \(402\): 'none left'",
+    ),
+    (429, said("slow down"), RequestError, r"still limits the rate \(429\) after retries: 'slow down'; lower --c"),
+    (500, said("boom"), RequestError, r"failed \(server error 500\), also after retries: 'boom'$"),
+    (
+        502,
+        "<html>\nBad gateway</html>",
+        RequestError,
+        r"error 502\), also after retries: '<html>\\nBad gateway</html>'$",
+    ),
+    (400, said("a" * 150 + KEY), RequestError, r"\(400\): 'a{150}\*\*\*'$"),
+]
+
+
+@pytest.mark.parametrize(("status", "body", "kind", "message"), STATUS_CASES)
+def test_status_errors_are_one_clear_line(
+    status: int, body: dict[str, Any] | str, kind: type[Exception], message: str
+) -> None:
+    """Each status becomes the error that says whether other requests may succeed, and never shows the key."""
+    fault = Fault("status", status=status, body=body, headers=FAST)
+    with FakeOpenAI(faults=[fault]) as server, pytest.raises(kind, match=message) as caught:
+        answer(server.url, ask())
+    text = str(caught.value)
+    assert text.startswith(server.url)
+    assert "\n" not in text
+    assert KEY[:10] not in text
+    assert caught.value.__suppress_context__
+
+
+REPLY_CASES = [
+    ([Fault("html")], BackendError, r"answered with a web page, not with JSON: got '<!DOCTYPE html>\\n.*\(it usually"),
+    ([Fault("empty_choices")], RequestError, r"the reply has empty choices: got .*, expected a chat completion; check"),
+    ([Fault("empty_content")], RequestError, r"the reply has no content \(finish_reason stop\)$"),
+    ([Fault("empty_content"), Fault("length")], RequestError, r"\(finish_reason length\); max_tokens 100 may be too"),
+    ([Fault("content_filter")], RequestError, r"the content filter stopped the reply \(finish_reason content_filter\)"),
+    ([Fault("status", status=200, body="OK")], RequestError, r"the reply is no JSON: got 'OK', expected a chat compl"),
+    ([Fault("status", status=200, body="[1]")], RequestError, r"the reply has no list of choices: got '\[1\]', expect"),
+    ([Fault("status", status=200, body=said("x" * 99))], RequestError, r"no list of choices: got '.{80}\.\.\.', exp"),
+    ([Fault("status", status=200, body={"choices": [{}]})], RequestError, r"a choice without a message: got '{}', "),
+    (
+        [Fault("status", status=200, body={"choices": [{"message": {"content": None, "refusal": "No."}}]})],
+        RequestError,
+        r"the model refused: 'No.'$",
+    ),
+]
+
+
+@pytest.mark.parametrize(("faults", "kind", "message"), REPLY_CASES)
+def test_unusable_replies_are_one_clear_line(faults: list[Fault], kind: type[Exception], message: str) -> None:
+    """A reply of the wrong shape says what came and what was expected."""
+    with FakeOpenAI(faults=faults) as server, pytest.raises(kind, match=message) as caught:
+        answer(server.url, ask())
+    assert str(caught.value).startswith(server.url)
+    assert "\n" not in str(caught.value)
+
+
+def test_reply_without_usage_counts_zero() -> None:
+    """Some servers do not count; natural ends have many names."""
+    body = {"choices": [{"message": {"content": "Fine."}, "finish_reason": "eos"}]}
+    with FakeOpenAI(faults=[Fault("status", status=200, body=body)]) as server:
+        reply = answer(server.url, ask())
+    assert (reply.prompt_tokens, reply.completion_tokens, reply.candidates[0].finish) == (0, 0, "stop")
+
+
+def test_broken_connection_costs_one_request() -> None:
+    """A server that breaks off was reached, so another request may succeed."""
+    message = "v1: the connection broke after retries: 'RemoteProtocolError: peer"
+    with FakeOpenAI(faults=[Fault("cut")]) as server, pytest.raises(RequestError, match=message):
+        answer(server.url, ask())
+    assert len(server.requests) == 3
+
+
+def test_late_reply_costs_one_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reply that never comes is given up."""
+    monkeypatch.setattr("personagen.builder.openai_chat.PATIENCE", 0.05)
+    message = r"v1: no reply within 0\.05 s, also after retries$"
+    with FakeOpenAI(faults=[Fault("delay", seconds=1.0)]) as server, pytest.raises(RequestError, match=message):
+        answer(server.url, ask())
+
+
+def test_unreachable_server_ends_the_run() -> None:
+    """Nobody listens: the message names the URL, without the password in it."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    message = rf"^cannot reach http://127\.0\.0\.1:{port}/v1: 'ConnectError: .*'; check --base-url and that the server"
+    with pytest.raises(BackendError, match=message):
+        answer(f"http://me:secret@127.0.0.1:{port}/v1", ask())
+
+
+@pytest.mark.parametrize(
+    ("base_url", "api_key", "message"),
+    [
+        (None, None, "no API key; set the environment variable OPENAI_API_KEY, or name a server of your own with"),
+        (None, " \n", "no API key; set the environment variable OPENAI_API_KEY"),
+        (None, "sk-\u2013", "OPENAI_API_KEY holds characters that no key can have; set it again$"),
+        ("localhost:8000", None, "--base-url 'localhost:8000' is no URL; expected something like http://127"),
+    ],
+)
+def test_wrong_settings_are_refused_before_any_call(base_url: str | None, api_key: str | None, message: str) -> None:
+    """What cannot work is said when the backend is made."""
+    with pytest.raises(BackendError, match=f"^backend openai: {message}"):
+        connect_openai(model="m", base_url=base_url, api_key=api_key, concurrency=1)
+
+
+def test_local_server_needs_no_key() -> None:
+    """Without a key a placeholder is sent, and it is no secret that would be cut out of messages."""
+    fault = Fault("status", status=400, body=said("none of it"))
+    with FakeOpenAI(faults=[fault]) as server, pytest.raises(RequestError, match="'none of it'"):
+        answer(server.url, ask(), api_key=None)
+
+
+def test_identity_and_default_server() -> None:
+    """Without a base URL the hosted server is meant, whatever OPENAI_BASE_URL says."""
+
+    async def run() -> None:
+        backend = connect_openai(model="gpt-x", base_url=None, api_key=KEY, concurrency=1)
+        assert (backend.name, backend.model, backend.revision, backend.licence) == ("openai", "gpt-x", None, None)
+        assert KEY not in repr(backend)
+        await backend.close()
+
+    asyncio.run(run())
+
+
+def test_fake_replies_are_readable_and_apart() -> None:
+    """The fake writes 15 to 40 words that depend on the request alone and differ between requests."""
+    bodies = [{"model": "m", "messages": [{"role": "user", "content": f"Nr {i}"}], "seed": i} for i in range(200)]
+    texts = [contents(body)[0] for body in bodies]
+    assert texts == [contents(body)[0] for body in reversed(bodies)][::-1]
+    assert all(15 <= len(text.split()) <= 40 and text.endswith(".") for text in texts)
+    words = [set(text.lower().split()) for text in texts]
+    assert max(len(a & b) / len(a | b) for i, a in enumerate(words) for b in words[:i]) < 0.6
+
+
+def test_fake_keeps_to_a_schema() -> None:
+    """Numbers stay in bounds, enumerations and references are followed."""
+    body = {"model": "m", "messages": [{"role": "user", "content": "Nr 1"}], "seed": 1}
+    asked = {**body, "response_format": {"type": "json_schema", "json_schema": {"schema": SCHEMA}}}
+    value = json.loads(contents(asked)[0])
+    assert 18 <= value["age"] <= 20
+    assert value["mood"] in ("plain", "casual")
+    assert len(value["tags"]) == 2
+    assert max(len(tag) for tag in value["tags"]) <= 12
+    spoilt = completion(asked, ["not_json"])["choices"][0]["message"]["content"]
+    assert spoilt == contents(body)[0]
+    refused = completion(asked, ["refusal"])["choices"][0]["message"]["content"]
+    assert refused.startswith("I'm sorry")
+
+
+@pytest.mark.parametrize(
+    ("schema", "low", "high"),
+    [
+        ({"type": "number", "minimum": 0, "maximum": 1}, 0, 1),
+        ({"type": "integer", "exclusiveMinimum": 0, "exclusiveMaximum": 2}, 1, 1),
+        ({"type": ["integer", "null"], "maximum": 3}, -97, 3),
+    ],
+)
+def test_fake_numbers_stay_in_bounds(schema: dict[str, Any], low: float, high: float) -> None:
+    """Open and closed bounds are kept."""
+    assert all(low <= instance(schema, random.Random(seed), schema) <= high for seed in range(50))
+
+
+def test_fake_runs_as_a_script() -> None:
+    """Another process can use it: it prints its URL and serves."""
+    root = Path(__file__).parent.parent
+    command = [sys.executable, "-m", "tests.fake_openai", "--port", "0"]
+    with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().strip()
+        body = {"model": "m", "messages": [{"role": "user", "content": "Hello"}]}
+        try:
+            request = urllib.request.Request(f"{url}/chat/completions", json.dumps(body).encode())
+            with urllib.request.urlopen(request, timeout=10) as response:
+                assert json.load(response) == completion(body)
+        finally:
+            process.terminate()
+
+
+def test_fake_refuses_an_unknown_fault() -> None:
+    """A typing error in a test must not pass for a fault that never strikes."""
+    with pytest.raises(ValueError, match="unknown fault 'cuts', expected one of"):
+        Fault("cuts")
