@@ -1,7 +1,7 @@
 """The PersonaGen dataset for `datasets`: its columns, and a builder that reads a release folder.
 
-A release needs none of this: `load_dataset("personagen", "joy")` reads the folder by the YAML of its card. The builder is
-for code that wants a release from elsewhere:
+A release needs none of this: `load_dataset("personagen", "joy")` reads the folder by the YAML of its card. The builder
+is for code that wants a release from elsewhere:
 
     builder = PersonaGen(config_name="joy", source="path/to/release")
     builder.download_and_prepare()
@@ -143,10 +143,11 @@ class PersonaGen(datasets.ArrowBasedBuilder):
     def _split_generators(self, dl_manager: datasets.DownloadManager) -> list[datasets.SplitGenerator]:
         wanted = self._manifest()["configs"][self.config.name]["data_files"]
         root = Path(self.config.source)
-        return [
-            datasets.SplitGenerator(name=split, gen_kwargs={"files": [str(root / path) for path in paths]})
-            for split, paths in wanted.items()
-        ]
+        files = {
+            split: [str(file) for pattern in patterns for file in sorted(root.glob(pattern))]
+            for split, patterns in wanted.items()
+        }
+        return [datasets.SplitGenerator(name=split, gen_kwargs={"files": found}) for split, found in files.items()]
 
     def _generate_tables(self, files: list[str]) -> Iterator[tuple[int, Any]]:
         for number, path in enumerate(files):

@@ -38,7 +38,17 @@ OTHER_SURE, OWN_RULED_OUT = 0.5, 0.02
 _EMOJI = "\u00a9\u00ae\u203c\u2049\u20e3\u2122\u2139\u2190-\u21ff\u2300-\u23ff\u25a0-\u27bf\u2b00-\u2bff\ufe0f\U0001f000-\U0001faff"
 _JOINED = f"[{_EMOJI}\u0600-\u06ff\u0750-\u077f\u0900-\u0dff]"
 _CLOSERS = "\"'“”’»」』)]}*_~`"
-_QUOTES = (('"', '"'), ("“", "”"), ("'", "'"), ("‘", "’"), ("«", "»"), ("„", "“"), ("「", "」"), ("**", "**"), ("`", "`"))
+_QUOTES = (
+    ('"', '"'),
+    ("“", "”"),
+    ("'", "'"),
+    ("‘", "’"),
+    ("«", "»"),
+    ("„", "“"),
+    ("「", "」"),
+    ("**", "**"),
+    ("`", "`"),
+)
 
 _ESCAPE = re.compile(r"\x1b\[[0-9;]{0,20}[A-Za-z]")
 _INVISIBLE = re.compile(
@@ -61,10 +71,10 @@ _EMOTICON = re.compile(
     r"(?:[:;=] ?[-'’^o]? ?[)(\]\[DPpOo3/\\|*]{1,9}|[)(] ?-?[:;=]|(?:\A|\s)[xX8][-']?[D)(]{1,9}|<3{1,9}|\^[_.]?\^|T_T|;_;"
     r"|[-._>oO]_[-._<oO])\Z"
 )
-_TERMINAL = re.compile(f"[.!?…。！？{_EMOJI}]\\Z")  # noqa: RUF001
-_BROKEN_OFF = re.compile(r"[,;:\-–—(\[{&/\\“«„+=]\Z")  # noqa: RUF001
+_TERMINAL = re.compile(f"[.!?…。！？{_EMOJI}]\\Z")
+_BROKEN_OFF = re.compile(r"[,;:\-–—(\[{&/\\“«„+=]\Z")
 _SENTENCE_END = re.compile(
-    f"[.!?…]+[{re.escape(_CLOSERS)}]{{0,3}}(?:\\s?[{_EMOJI}]+)?(?=\\s|\\Z)|[。！？]+[」』”]?"  # noqa: RUF001
+    f"[.!?…]+[{re.escape(_CLOSERS)}]{{0,3}}(?:\\s?[{_EMOJI}]+)?(?=\\s|\\Z)|[。！？]+[」』”]?"
 )
 _LAST_WORD = re.compile(r"[\w.'-]{1,30}\Z")
 
@@ -310,7 +320,9 @@ def _abbreviates(before: str, mark: str) -> bool:
     word = _LAST_WORD.search(before)
     if mark[0] != "." or len(mark) > 1 or word is None:
         return False
-    return word[0].lower() in _word_list("abbreviations") or (len(word[0]) == 1 and word[0].isupper() and word[0] != "I")
+    return word[0].lower() in _word_list("abbreviations") or (
+        len(word[0]) == 1 and word[0].isupper() and word[0] != "I"
+    )
 
 
 @cache

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-
 from personagen.builder.errors import PersonaGenError
 from personagen.builder.version import __version__
 
@@ -27,7 +26,9 @@ def _recipe_options(command: Command) -> Command:
         click.option("--depth", metavar="DEPTH", help="none, demographic, sociocultural or situational."),
         click.option("--backend", metavar="KIND", help="embedded, openai or transformers."),
         click.option("--model", metavar="NAME", help="Model of the openai or transformers backend."),
-        click.option("--base-url", metavar="URL", help="OpenAI-compatible endpoint; the key is read from OPENAI_API_KEY."),
+        click.option(
+            "--base-url", metavar="URL", help="OpenAI-compatible endpoint; the key is read from OPENAI_API_KEY."
+        ),
         click.option("--concurrency", type=int, metavar="N", help="Requests in flight."),
         click.option("--seed", type=int, metavar="N", help="Fixes personas, situations and draws."),
     ]
@@ -45,7 +46,9 @@ def cli() -> None:
 @cli.command()
 @_recipe_options
 @click.option("--rows", type=int, metavar="N", help="Accepted texts over all emotions.")
-@click.option("--out", type=click.Path(path_type=Path), default=Path("personagen"), show_default=True, help="Release folder.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("personagen"), show_default=True, help="Release folder."
+)
 @click.option("--fresh", is_flag=True, help="Set an earlier run in this folder aside and begin anew.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result for a program.")
 def generate(recipe: Path | None, out: Path, fresh: bool, as_json: bool, **options: Any) -> None:

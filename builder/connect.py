@@ -5,6 +5,9 @@ import os
 from personagen.builder.llm import Backend
 from personagen.builder.recipe import BackendChoice
 
+OPENAI_CONCURRENCY = 16
+"""Requests in flight where the recipe does not say: most endpoints take that many."""
+
 
 def connect(choice: BackendChoice) -> Backend:
     """Load or connect the backend; what it needs is imported here and nowhere else.
@@ -21,7 +24,10 @@ def connect(choice: BackendChoice) -> Backend:
         from personagen.builder.openai_chat import connect_openai
 
         return connect_openai(
-            model=choice.model or "", base_url=choice.base_url, api_key=os.environ.get("OPENAI_API_KEY")
+            model=choice.model or "",
+            base_url=choice.base_url,
+            api_key=os.environ.get("OPENAI_API_KEY"),
+            concurrency=choice.concurrency or OPENAI_CONCURRENCY,
         )
     from personagen.builder.transformers_local import load_transformers
 

@@ -9,7 +9,8 @@ PersonaGenError
 ├── AllRejectedError   every reply was refused: the model, the prompts or the checks will not do
 └── ReleaseError       a folder is no release, or a damaged one
 
-A message is one line: what was wrong, what was found, what was wanted, what to do. The command line prints it and exits with 1.
+A message is one line: what was wrong, what was found, what was wanted, what to do. The command line prints it and exits
+with 1.
 """
 
 

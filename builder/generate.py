@@ -12,7 +12,6 @@ from typing import Any
 
 from personagen.builder.card import render_card
 from personagen.builder.connect import connect
-from personagen.builder.data_files import digests
 from personagen.builder.errors import AllRejectedError, GenerationError, PersonaGenError
 from personagen.builder.expression import writing_of
 from personagen.builder.journal import Journal, journalled
@@ -115,6 +114,7 @@ async def _write_texts(job: Job, run: RunFolder, progress: Progress) -> tuple[li
     tally = Tally(0, 0, 0, Counter())
     shards: list[Written] = []
     records: list[Record] = []
+    progress(0, 0)
     seen: set[tuple[str, str, int]] = set()
     with run.rejects.open("w", encoding="utf-8", newline="\n") as rejects:
         async with aclosing(settle(job)) as rows:
@@ -158,8 +158,8 @@ def _shortfall(recipe: Recipe, tally: Tally, run: RunFolder) -> PersonaGenError:
     where = f"see {run.rejects}"
     if not tally.accepted:
         return AllRejectedError(
-            f"no text was accepted: {tally.rejects.total()} replies were refused ({reasons}); {where}, then try another "
-            "model or loosen the checks of the recipe"
+            f"no text was accepted: {tally.rejects.total()} replies were refused ({reasons}); {where}, then try "
+            "another model or loosen the checks of the recipe"
         )
     return GenerationError(
         f"{tally.accepted} texts were accepted, {tally.given_up} rows were given up after {recipe.checks.attempts} "

@@ -121,3 +121,11 @@ def request_key(backend: Backend, request: Request) -> str:
     """Hash everything that the reply depends on: backend, model, revision and the whole request (64 hex digits)."""
     identity = [backend.name, backend.model, backend.revision, asdict(request)]
     return hashlib.sha256(json.dumps(identity, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
+def with_schema(messages: tuple[Message, ...], schema: Mapping[str, Any]) -> tuple[Message, ...]:
+    """Ask for JSON in the system turn, which is made if there is none: for models that no grammar can bind."""
+    wish = f"Answer with JSON that satisfies this JSON schema, and with nothing else:\n{json.dumps(schema)}"
+    if messages and messages[0].role == "system":
+        return (Message("system", f"{messages[0].content}\n\n{wish}"), *messages[1:])
+    return (Message("system", wish), *messages)

@@ -54,7 +54,8 @@ def make_manifest(
         "taxonomy": {
             "name": recipe.chosen_taxonomy().name,
             "emotions": [
-                {"name": emotion.name, "definition": emotion.definition} for emotion in recipe.chosen_taxonomy().emotions
+                {"name": emotion.name, "definition": emotion.definition}
+                for emotion in recipe.chosen_taxonomy().emotions
             ],
         },
         "model": {

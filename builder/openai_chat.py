@@ -3,7 +3,6 @@
 Servers differ in what they take. What one of them refuses in clear words is learnt once and not sent again.
 """
 
-import asyncio
 import json
 import re
 from collections.abc import Mapping
@@ -11,7 +10,7 @@ from typing import Any
 
 import openai
 from personagen.builder.errors import BackendError, RequestError
-from personagen.builder.llm import Candidate, Message, Reply, Request
+from personagen.builder.llm import Candidate, Reply, Request, with_schema
 
 HOSTED = "https://api.openai.com/v1"
 
@@ -38,14 +37,14 @@ class OpenAIBackend:
     """
 
     def __init__(self, client: openai.AsyncOpenAI, *, model: str, secret: str | None, concurrency: int) -> None:
-        """Take a ready client; `secret` is the key to keep out of messages, `concurrency` the most calls in flight."""
+        """Take a ready client; `secret` is the key to keep out of messages, `concurrency` what may be in flight."""
         self.name = "openai"
         self.model = model
         self.revision: str | None = None
         self.licence: str | None = None
         self._client = client
         self._secret = secret
-        self._slots = asyncio.Semaphore(concurrency)
+        self.concurrency = concurrency
         self._format = _FORMATS[0]
         self._limit_name = "max_tokens"
         self._takes_n = True
@@ -67,10 +66,9 @@ class OpenAIBackend:
                 "backend openai: a prefill was asked for, but chat completions cannot continue an assistant's turn; "
                 "put the text into the prompt or use another backend"
             )
-        async with self._slots:
-            replies = [await self._ask(request, seed=request.seed, count=request.candidates)]
-            while (have := sum(len(reply.candidates) for reply in replies)) < request.candidates:
-                replies.append(await self._ask(request, seed=(request.seed + have) % 2**31, count=1))
+        replies = [await self._ask(request, seed=request.seed, count=request.candidates)]
+        while (have := sum(len(reply.candidates) for reply in replies)) < request.candidates:
+            replies.append(await self._ask(request, seed=(request.seed + have) % 2**31, count=1))
         return Reply(
             candidates=tuple(each for reply in replies for each in reply.candidates)[: request.candidates],
             prompt_tokens=sum(reply.prompt_tokens for reply in replies),
@@ -100,7 +98,7 @@ class OpenAIBackend:
     def _body(self, request: Request, *, seed: int, count: int) -> dict[str, Any]:
         sampling = request.sampling
         in_prompt = request.schema is not None and self._format != "json_schema"
-        messages = _with_schema(request.messages, request.schema or {}) if in_prompt else request.messages
+        messages = with_schema(request.messages, request.schema or {}) if in_prompt else request.messages
         body: dict[str, Any] = {
             "model": self.model,
             "messages": [{"role": message.role, "content": message.content} for message in messages],
@@ -238,7 +236,7 @@ def connect_openai(*, model: str, base_url: str | None, api_key: str | None, con
         model: the model as the server names it.
         base_url: where "/chat/completions" hangs, say "http://127.0.0.1:8000/v1"; None means OpenAI's own server.
         api_key: value of OPENAI_API_KEY; None is fine where `base_url` is given, since local servers need no key.
-        concurrency: most calls in flight at one time.
+        concurrency: requests that a run may keep in flight.
 
     Raises:
         BackendError: no key for OpenAI's server, a key with impossible characters, or a base URL that is none.
@@ -271,11 +269,3 @@ def _message_of(error: openai.APIStatusError) -> str:
 def _count(value: Any) -> int:
     """Take a token count as it is, and anything else for 0."""
     return value if isinstance(value, int) else 0
-
-
-def _with_schema(messages: tuple[Message, ...], schema: Mapping[str, Any]) -> tuple[Message, ...]:
-    """Ask for JSON in the system turn, which is made if there is none."""
-    wish = f"Answer with JSON that satisfies this JSON schema, and with nothing else:\n{json.dumps(schema)}"
-    if messages and messages[0].role == "system":
-        return (Message("system", f"{messages[0].content}\n\n{wish}"), *messages[1:])
-    return (Message("system", wish), *messages)

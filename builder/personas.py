@@ -1,8 +1,8 @@
 """Draw personas: the demographic and the sociocultural layer, from cited tables.
 
 Independent draws leave many pairs of attributes unmet for long (no rural doctorate, no retired ENTP) and stray from the
-tables while they are few. So each persona is the best of a few independent draws: the one that meets most pairs which no
-earlier persona met, less a penalty for values that already come more often than their table says. Small samples then
+tables while they are few. So each persona is the best of a few independent draws: the one that meets most pairs which
+no earlier persona met, less a penalty for values that already come more often than their table says. Small samples then
 cover more and keep closer to the tables than independent ones; `benchmarks/personas.py` shows both.
 """
 
@@ -24,7 +24,7 @@ PENALTY = 0.5
 """New pairs that one surplus person in an attribute's value outweighs."""
 
 DESIGNED = 4096
-"""Personas that are chosen in this way: past them hardly a pair is left, and single draws follow the tables by number."""
+"""Personas that are chosen in this way: past them hardly a pair is left, and plain draws follow the tables anyway."""
 
 COVERED = (
     "age_band", "gender", "occupation_group", "mbti", "country", "settlement", "education", "religion", "household",
@@ -129,7 +129,9 @@ def design(tables: PersonaTables, seed: int, count: int) -> Design:
             continue
         draws = [draw_values(tables, seed, number, draw) for draw in range(DRAWS)]
         fresh = [set(value_pairs(values)) - met for values in draws]
-        scores = [len(new) - PENALTY * _overshoot(tables, values, surplus) for values, new in zip(draws, fresh, strict=True)]
+        scores = [
+            len(new) - PENALTY * _overshoot(tables, values, surplus) for values, new in zip(draws, fresh, strict=True)
+        ]
         best = scores.index(max(scores))  # the first of equals
         met |= fresh[best]
         for name, value, share in _expected(tables, draws[best]):

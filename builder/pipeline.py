@@ -1,15 +1,16 @@
 """From a plan to accepted rows, in the order of the plan, whatever the order in which replies arrive.
 
-Each row is a task of its own that goes through its stages: persona layers, situation, expression. Tasks run ahead of the
-row that is next in the plan by a bounded window. A row settles when all rows before it have: only then is it compared
+Each row is a task of its own that goes through its stages: persona layers, situation, expression. Tasks run ahead of
+the row that is next in the plan by a bounded window. A row settles when all rows before it have: only then is it compared
 with them for duplicates, so what is accepted depends on the replies alone and not on timing. Nothing here is durable: a
 run that was cut off does all of it again, and the journal answers.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from personagen.builder.checks import TextRules, leak_pattern
 from personagen.builder.duplicates import DuplicateIndex
@@ -26,6 +27,7 @@ from personagen.builder.taxonomy import Taxonomy
 
 WINDOW = 64
 """Rows under way beyond those that a request is in flight for, so that a slow row seldom holds the others up."""
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -67,7 +69,7 @@ class Settled:
     rejects: tuple[Reject, ...]
 
 
-async def settle(job: Job) -> AsyncIterator[Settled]:
+async def settle(job: Job) -> AsyncGenerator[Settled, None]:
     """Yield every row of the plan, in order.
 
     Raises:
@@ -79,17 +81,17 @@ async def settle(job: Job) -> AsyncIterator[Settled]:
     planned = _planned(job.plan)
     try:
         while True:
-            while len(window) < WINDOW + job.concurrency and (entry := next(planned, None)):
-                window.append(_Open(*entry, asyncio.create_task(_write(job, entry[1], 0))))
+            for shard, row, last in islice(planned, WINDOW + job.concurrency - len(window)):
+                window.append(_Open(shard, row, last, asyncio.create_task(_write(job, row, 0))))
             if not window:
                 return
             settled = await _settle_one(job, window[0], index)
             window.popleft()
             yield settled
     finally:
-        for entry in window:
-            entry.task.cancel()
-        await asyncio.gather(*(entry.task for entry in window), return_exceptions=True)
+        for left in window:
+            left.task.cancel()
+        await asyncio.gather(*(left.task for left in window), return_exceptions=True)
 
 
 def _planned(plan: Plan) -> Iterator[tuple[Shard, RowPlan, bool]]:
@@ -169,7 +171,7 @@ class Subject:
 
 
 async def make_subject(job: Job, row: RowPlan, reject: Callable[[Reject], None]) -> Subject | None:
-    """Build the layers of a row up to its depth; None where the model's prose of one was refused to the last attempt."""
+    """Build the layers of a row up to its depth; None where the model's prose of one was refused to the last."""
     layers = layers_of(row.depth)
     if not layers:
         return Subject(None, None)

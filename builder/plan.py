@@ -87,7 +87,7 @@ class Plan:
     def shards(self) -> tuple[Shard, ...]:
         """List the shards of texts in the order in which rows settle: the recipe's depth first, then ablations."""
         size = self.recipe.shard_rows
-        groups = [
+        groups: list[tuple[str, str | None, str, str, int]] = [
             (name, name, self.recipe.depth, split, count)
             for name, splits in self.quotas.items()
             for split, count in splits.items()

@@ -6,7 +6,6 @@ from functools import cache
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from personagen.builder.llm import Message
 
 NAMES = ("demographic", "sociocultural", "situational", "expression", "continuation")

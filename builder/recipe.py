@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
-
 from personagen.builder.errors import RecipeError
 from personagen.builder.schema import DEPTHS, SCHEMA_VERSION
 from personagen.builder.taxonomy import NAMED, Emotion, Taxonomy, bank_emotions, named_taxonomy
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 Depth = Literal["none", "demographic", "sociocultural", "situational"]
 Intensity = Literal["low", "medium", "high"]
@@ -89,7 +88,9 @@ class Checks(Section):
     """What happens to a reply before it becomes a row."""
 
     leak: Literal["flag", "reject"] = Field("flag", description="What to do with a text that names its emotion.")
-    near_duplicate: float = Field(0.7, gt=0, le=1, description="Jaccard similarity of word triples that counts as same.")
+    near_duplicate: float = Field(
+        0.7, gt=0, le=1, description="Jaccard similarity of word triples that counts as same."
+    )
     attempts: int = Field(8, ge=1, le=1000, description="Requests for one text before the row is given up.")
 
 
@@ -99,7 +100,9 @@ class BackendChoice(Section):
     kind: Literal["embedded", "openai", "transformers"] = "embedded"
     model: str | None = Field(None, description="Model name; the embedded backend has one model only.")
     base_url: str | None = Field(None, description="OpenAI-compatible endpoint; null is OpenAI's own.")
-    concurrency: int | None = Field(None, ge=1, le=4096, description="Requests in flight; null is the backend's default.")
+    concurrency: int | None = Field(
+        None, ge=1, le=4096, description="Requests in flight; null is the backend's default."
+    )
 
     @model_validator(mode="after")
     def _model_where_needed(self) -> Self:
@@ -109,6 +112,8 @@ class BackendChoice(Section):
             raise ValueError(f"backend embedded has its own model, got {self.model!r}; leave model out or change kind")
         if self.kind != "openai" and self.base_url is not None:
             raise ValueError(f"backend {self.kind} has no base_url; leave it out or use kind openai")
+        if self.base_url is not None and "@" in self.base_url:
+            raise ValueError("base_url holds a user or password; leave them out and set OPENAI_API_KEY")
         return self
 
 
@@ -194,8 +199,9 @@ class Recipe(Section):
         )
 
     def identity(self) -> dict[str, Any]:
-        """The parts of the recipe that change rows, as plain data: where requests go, how many at once and how often
-        they may be repeated changes none of the rows that are accepted.
+        """Give the parts of the recipe that change rows, as plain data.
+
+        Where requests go, how many at once and how often they may be repeated changes no row that is accepted.
         """
         data = self.model_dump(mode="json")
         for runtime in ("base_url", "concurrency"):

@@ -1,7 +1,7 @@
 """Write a release: parquet shards as rows settle, then the manifest and the card.
 
-Everything is written to a folder beside the release and moved into place by one rename at the end, so a release is whole
-or not there. Shards have the layout of `push_to_hub`: `<config>/<split>-NNNNN-of-NNNNN.parquet`.
+Everything is written to a folder beside the release and moved into place by one rename at the end, so a release is
+whole or not there. Shards have the layout of `push_to_hub`: `<config>/<split>-NNNNN-of-NNNNN.parquet`.
 """
 
 import errno
@@ -15,9 +15,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import Features
-
 from personagen.builder.errors import FolderError, ReleaseError
 from personagen.builder.schema import SPLITS, Row
+
 from personagen_dataset import layer_features, text_features
 
 FORMAT = "personagen-release/1"
@@ -107,7 +107,7 @@ def features_of(config: str, layers: Iterable[str], emotions: Iterable[str]) -> 
 
 
 def configurations(shards: Iterable[Written]) -> dict[str, dict[str, Any]]:
-    """Describe the configurations that shards make up: rows, files and content digest of each; "all" comes first.
+    """Describe the configurations that shards make up: rows, file patterns and digest of each; "all" comes first.
 
     The digest goes into the card: `datasets` caches a local folder by its YAML, and would serve the old rows of a
     release that was made again with the same file names.
@@ -126,9 +126,11 @@ def _configuration(parts: list[Written]) -> dict[str, Any]:
     rows: dict[str, int] = {}
     for split in SPLITS:
         for part in parts:
-            if part.path.split("/")[1].startswith(f"{split}-"):
-                files.setdefault(split, []).append(part.path)
+            folder, file = part.path.split("/")
+            if file.startswith(f"{split}-"):
                 rows[split] = rows.get(split, 0) + part.rows
+                if (pattern := f"{folder}/{split}-*") not in files.setdefault(split, []):
+                    files[split].append(pattern)
     digest = hashlib.sha256("".join(part.sha256 for part in parts).encode()).hexdigest()[:16]
     return {"data_files": files, "rows": rows, "bytes": sum(part.bytes for part in parts), "digest": digest}
 

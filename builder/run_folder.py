@@ -1,12 +1,12 @@
 """Where a run keeps what it must not lose: a folder beside the release, held by one process at a time.
 
-    personagen/            the release: moved here whole, when it is done
-    personagen.run/
-      lock                 held by the process at work
-      run.json             the fingerprint of the recipe that the folder belongs to
-      journal.sqlite       every reply of the model
-      rejects.jsonl        replies that were refused, with reasons
-      release/             the release in the making
+personagen/            the release: moved here whole, when it is done
+personagen.run/
+lock                 held by the process at work
+run.json             the fingerprint of the recipe that the folder belongs to
+journal.sqlite       every reply of the model
+rejects.jsonl        replies that were refused, with reasons
+release/             the release in the making
 """
 
 import json
@@ -18,7 +18,6 @@ from itertools import count
 from pathlib import Path
 
 from filelock import FileLock, Timeout
-
 from personagen.builder.errors import FolderError, ReleaseError
 from personagen.builder.release import MANIFEST, explain, read_manifest, write_text
 
@@ -89,7 +88,9 @@ def open_run(out: Path, fingerprint: str, *, fresh: bool) -> Iterator[RunFolder]
         lock = FileLock(root / LOCK)
         lock.acquire(timeout=0)
     except Timeout as error:
-        raise FolderError(f"another process is writing {out}; wait for it or choose another folder with --out") from error
+        raise FolderError(
+            f"another process is writing {out}; wait for it or choose another folder with --out"
+        ) from error
     except OSError as error:
         raise FolderError(f"cannot write {root}: {explain(error)}") from error
     try:
@@ -121,7 +122,9 @@ def _check_run(root: Path, fingerprint: str) -> None:
     if not state.is_file():
         foreign = [entry.name for entry in root.iterdir() if entry.name != LOCK]
         if foreign:
-            raise FolderError(f"{root} holds something else than a run ({foreign[0]}); choose another folder with --out")
+            raise FolderError(
+                f"{root} holds something else than a run ({foreign[0]}); choose another folder with --out"
+            )
         write_text(state, json.dumps({"format": FORMAT, "fingerprint": fingerprint}) + "\n")
         return
     try:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
-
 from personagen.builder.errors import ReleaseError
 from personagen.builder.manifest import total_rejects
 from personagen.builder.schema import LAYERS, SPLITS, Row
@@ -32,7 +31,9 @@ def _facts(layer: Mapping[str, Any]) -> str:
     flat: dict[str, Any] = {}
     for name, value in layer.items():
         flat |= value if isinstance(value, dict) else {name: value}
-    return printable("; ".join(f"{name.replace('_', ' ')} {value}" for name, value in flat.items() if value is not None))
+    return printable(
+        "; ".join(f"{name.replace('_', ' ')} {value}" for name, value in flat.items() if value is not None)
+    )
 
 
 def summary(folder: Path, manifest: Mapping[str, Any], samples: int) -> dict[str, Any]:
@@ -59,11 +60,11 @@ def summary(folder: Path, manifest: Mapping[str, Any], samples: int) -> dict[str
 def _samples(folder: Path, manifest: Mapping[str, Any], number: int) -> Iterator[dict[str, str]]:
     """Take the first texts of every emotion."""
     for emotion in (entry["name"] for entry in manifest["taxonomy"]["emotions"]):
-        files = [path for paths in manifest["configs"][emotion]["data_files"].values() for path in paths]
+        path = next(shard["path"] for shard in manifest["shards"] if shard["path"].startswith(f"{emotion}/"))
         try:
-            table = pq.read_table(folder / files[0], columns=["id", "text"])
+            table = pq.read_table(folder / path, columns=["id", "text"])
         except (OSError, ValueError) as error:
-            raise ReleaseError(f"cannot read {folder / files[0]}: {error}; make the release again") from error
+            raise ReleaseError(f"cannot read {folder / path}: {error}; make the release again") from error
         for record in table.slice(0, number).to_pylist():
             yield {"label": emotion, **record}
 

@@ -99,7 +99,10 @@ def options(kind: str) -> Mapping[str, Option]:
     """Read places, companions, times or channels of builder/data/setting.yaml, by id."""
     return {
         entry["id"]: Option(
-            entry["id"], entry.get("relation", entry.get("phrase")), condition(entry.get("fit")), entry.get("share", 1.0)
+            entry["id"],
+            entry.get("relation", entry.get("phrase")),
+            condition(entry.get("fit")),
+            entry.get("share", 1.0),
         )
         for entry in read_yaml("setting.yaml")[kind]
     }
@@ -142,7 +145,9 @@ def scene(emotion: Emotion, persona: Persona, *, seed: int, turn: int, number: i
     time = _pick(options("times"), event.times or tuple(options("times")), persona.values, rng)
     channel = _pick(options("channels"), tuple(options("channels")), persona.values, rng)
     assert place is not None and time is not None and channel is not None, "the event was chosen to have them"
-    telling = event.tellings[(round_ + rng.randrange(len(event.tellings))) % len(event.tellings)] if event.tellings else None
+    telling = (
+        event.tellings[(round_ + rng.randrange(len(event.tellings))) % len(event.tellings)] if event.tellings else None
+    )
     return Scene(
         f"{persona.id}-s{number}",
         Situational(
@@ -184,7 +189,9 @@ def _can_meet(event: Event, values: Mapping[str, Any]) -> bool:
     return event.fit.holds(values) and any(places[place].fit.holds(values) for place in event.places)
 
 
-def _pick(known: Mapping[str, Option], ids: Sequence[str], values: Mapping[str, Any], rng: random.Random) -> Option | None:
+def _pick(
+    known: Mapping[str, Option], ids: Sequence[str], values: Mapping[str, Any], rng: random.Random
+) -> Option | None:
     fitting = [known[id_] for id_ in ids if known[id_].fit.holds(values)]
     draw = rng.random()  # drawn in any case, so that later draws do not shift
     if not fitting:

@@ -1,6 +1,6 @@
 """The stages that call a model: elaborate a layer into prose, and write the expression.
 
-A stage turns what is known into a request, asks, and checks the reply; it knows neither of other rows nor of scheduling.
+A stage turns what is known into a request, asks, and checks the reply; it knows neither other rows nor scheduling.
 """
 
 import json
@@ -51,7 +51,7 @@ class Attempts:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """An accepted reply: its text, the seed of its request, the number of that request, and whether it names its emotion."""
+    """An accepted reply: its text, seed and number of its request, and whether it names its emotion."""
 
     text: str
     seed: int
@@ -123,7 +123,7 @@ def _judge_prose(candidate: Candidate, request: Request) -> Verdict:
 
 
 async def express(request: Request, ask: Ask, tries: Attempts, rules: TextRules) -> Draft | None:
-    """Have the model write the text of a row; None when the attempts are spent. What it continues is part of the text."""
+    """Have the model write the text of a row; None when the attempts are spent. What it continues is part of it."""
     prompt = "\n".join(message.content for message in request.messages)
 
     def judge(candidate: Candidate, asked: Request) -> Verdict:

@@ -6,8 +6,7 @@ transformers comes by import_module, as Any: its own types are partial, and it i
 
 import asyncio
 import hashlib
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib import import_module
@@ -16,7 +15,7 @@ from typing import Any
 
 import yaml
 from personagen.builder.errors import BackendError, RequestError
-from personagen.builder.llm import Candidate, Message, Reply, Request, Sampling
+from personagen.builder.llm import Candidate, Reply, Request, Sampling, with_schema
 
 # Files of a model folder that decide what the model writes; a README or a training log does not.
 _WEIGHT_FILES = {".safetensors", ".bin", ".json", ".jinja", ".model", ".txt"}
@@ -39,6 +38,7 @@ class TransformersBackend:
         self.model = model
         self.revision = revision
         self.licence = licence
+        self.concurrency = 1  # requests are answered one at a time
         self._network = network
         self._tokenizer = tokenizer
         self._ends = _end_tokens(network, tokenizer)
@@ -101,7 +101,7 @@ class TransformersBackend:
         """Render the chat up to the point where the model goes on."""
         import jinja2
 
-        messages = request.messages if request.schema is None else _with_schema(request.messages, request.schema)
+        messages = request.messages if request.schema is None else with_schema(request.messages, request.schema)
         try:
             # enable_thinking is read by the templates of reasoning models only: their thoughts are no part of a reply.
             rendered = self._tokenizer.apply_chat_template(
@@ -311,14 +311,6 @@ def _end_tokens(network: Any, tokenizer: Any) -> set[int]:
     own = network.generation_config.eos_token_id
     ends = own if isinstance(own, list) else [own]
     return {token for token in (*ends, tokenizer.eos_token_id) if token is not None}
-
-
-def _with_schema(messages: tuple[Message, ...], schema: Mapping[str, Any]) -> tuple[Message, ...]:
-    """Ask for JSON in the system turn, which is made if there is none."""
-    wish = f"Answer with JSON that satisfies this JSON schema, and with nothing else:\n{json.dumps(schema)}"
-    if messages and messages[0].role == "system":
-        return (Message("system", f"{messages[0].content}\n\n{wish}"), *messages[1:])
-    return (Message("system", wish), *messages)
 
 
 def _first(*values: Any) -> Any:

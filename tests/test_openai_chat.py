@@ -177,13 +177,6 @@ def test_max_completion_tokens_only_on_demand() -> None:
     assert [body.get("max_completion_tokens") for body in server.requests] == [None, 100, 100]
 
 
-def test_concurrency_bounds_the_calls_in_flight() -> None:
-    """More requests than slots wait here, not at the server."""
-    with FakeOpenAI(latency=0.03) as server:
-        answers(server.url, [ask(f"Nr {number}.") for number in range(9)], concurrency=3)
-    assert server.most_in_flight == 3
-
-
 def test_busy_server_is_asked_again() -> None:
     """A 429 and a 503 cost time and no row."""
     faults = [Fault("status", nth=1, status=429, headers=FAST), Fault("status", nth=2, status=503, headers=FAST)]

@@ -22,7 +22,10 @@ def sample() -> list[dict[str, Any]]:
 def test_none_of_100_000_personas_is_incoherent() -> None:
     rules = coherence_rules()
     broken = Counter(
-        rule.why for values in sample() for rule in rules if values[rule.attribute] in rule.never and rule.when.holds(values)
+        rule.why
+        for values in sample()
+        for rule in rules
+        if values[rule.attribute] in rule.never and rule.when.holds(values)
     )
     assert broken == {}
     assert len(rules) > 80
