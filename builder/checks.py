@@ -1,16 +1,16 @@
 """Accept or reject a text that a model wrote: clean it, then name the first thing that is wrong with it.
 
-A reply is hostile data. Cleaning leaves one paragraph of visible text; the checks look for what a model writes instead of
-the text (refusals, talk about the task, copies of the prompt) and for texts that do not fit their row. The patterns are in
-`data/reply_patterns.yaml`, the words that name an emotion in `data/lexicon.yaml`.
+A reply is hostile data. Cleaning leaves one paragraph of visible text; the checks look for what a model writes instead
+of the text (refusals, talk about the task, copies of the prompt) and for texts that do not fit their row. The patterns
+are in `data/reply_patterns.yaml`, the words that name an emotion in `data/lexicon.yaml`.
 """
 
 import re
 import unicodedata
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import Any
 
 from personagen.builder.data_files import read_yaml
 
@@ -33,9 +33,12 @@ LOOP_WORDS, LOOP_TIMES, LOOP_SHARE = 4, 3, 0.2
 """A text loops when the same 4 words in a row come 3 times or more and make up a fifth of it."""
 
 OTHER_SURE, OWN_RULED_OUT = 0.5, 0.02
-"""Probabilities: another language must be at least this likely and the text's own below that. Measured on short posts."""
+"""Probabilities: another language must be at least this likely, and the text's own below that. Measured on posts."""
 
-_EMOJI = "\u00a9\u00ae\u203c\u2049\u20e3\u2122\u2139\u2190-\u21ff\u2300-\u23ff\u25a0-\u27bf\u2b00-\u2bff\ufe0f\U0001f000-\U0001faff"
+_EMOJI = (
+    "\u00a9\u00ae\u203c\u2049\u20e3\u2122\u2139\u2190-\u21ff\u2300-\u23ff\u25a0-\u27bf\u2b00-\u2bff\ufe0f"
+    "\U0001f000-\U0001faff"
+)
 _JOINED = f"[{_EMOJI}\u0600-\u06ff\u0750-\u077f\u0900-\u0dff]"
 _CLOSERS = "\"'“”’»」』)]}*_~`"
 _QUOTES = (
@@ -68,8 +71,8 @@ _TOKEN = re.compile(f"[{UNSPACED}]|[^\\W_{UNSPACED}]+")
 _SPACED = re.compile(f"[{UNSPACED}]|[^\\s{UNSPACED}]+")
 
 _EMOTICON = re.compile(
-    r"(?:[:;=] ?[-'’^o]? ?[)(\]\[DPpOo3/\\|*]{1,9}|[)(] ?-?[:;=]|(?:\A|\s)[xX8][-']?[D)(]{1,9}|<3{1,9}|\^[_.]?\^|T_T|;_;"
-    r"|[-._>oO]_[-._<oO])\Z"
+    r"(?:[:;=] ?[-'’^o]? ?[)(\]\[DPpOo3/\\|*]{1,9}|[)(] ?-?[:;=]|(?:\A|\s)[xX8][-']?[D)(]{1,9}|<3{1,9}"
+    r"|\^[_.]?\^|T_T|;_;|[-._>oO]_[-._<oO])\Z"
 )
 _TERMINAL = re.compile(f"[.!?…。！？{_EMOJI}]\\Z")
 _BROKEN_OFF = re.compile(r"[,;:\-–—(\[{&/\\“«„+=]\Z")
@@ -154,8 +157,8 @@ def clean(text: str) -> str:
     """Reduce a reply to one paragraph of visible text, in Unicode NFC.
 
     Removed are control, format, private and half characters, and what is wrapped around the text: labels, code fences,
-    quotation marks, remarks after it. A joiner stays where it shapes an emoji or an Arabic or Indic word. Cleaning twice
-    changes nothing more.
+    quotation marks, remarks after it. A joiner stays where it shapes an emoji or an Arabic or Indic word. Cleaning
+    twice changes nothing more.
     """
     for _ in range(MAX_PASSES):
         before = text
@@ -173,8 +176,8 @@ def count_words(text: str) -> int:
 def finished_part(text: str, *, cut: bool) -> str:
     """Return the text up to its last complete sentence, "" if it has none; the whole text if it does not break off.
 
-    A quarter of real posts end without a mark, so a text that the model itself ended breaks off only where it stops after a
-    comma, an open bracket or a word that wants another ("the", "because").
+    NOMARK of real posts end without a mark, so a text that the model itself ended breaks off only where it stops
+    after a comma, an open bracket or a word that wants another ("the", "because").
 
     Args:
         text: one paragraph.
@@ -212,7 +215,8 @@ def leak_pattern(emotion: str) -> re.Pattern[str] | None:
 @cache
 def checkable_languages() -> frozenset[str]:
     """List the ISO 639-1 codes that a text can be checked against."""
-    return frozenset(code for code in _identifier().labels if len(code) == 2)
+    _, labels = _identifier()
+    return frozenset(code for code in labels if len(code) == 2)
 
 
 def _visible(text: str) -> str:
@@ -326,14 +330,16 @@ def _abbreviates(before: str, mark: str) -> bool:
 
 
 @cache
-def _identifier() -> Any:
-    """Load the language model: 0.6 s and 120 MiB, so not before the first text with a language to check."""
-    from py3langid.langid import MODEL_FILE, LanguageIdentifier
+def _identifier() -> tuple[Callable[[str], list[tuple[str, float]]], frozenset[str]]:
+    """Load what ranks the languages of a text, and its labels: 0.6 s and 120 MiB, so not before a text needs it."""
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier  # type: ignore[import-untyped]
 
-    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    return identifier.rank, frozenset(identifier.labels)
 
 
 def _in_other_language(text: str, language: str) -> bool:
-    ranked = _identifier().rank(text)
+    rank, _ = _identifier()
+    ranked = rank(text)
     likeliest, probability = ranked[0]
     return likeliest != language and probability >= OTHER_SURE and dict(ranked)[language] < OWN_RULED_OUT

@@ -1,8 +1,8 @@
 """Find a text that was written before, word for word or nearly.
 
-Locality-sensitive hashing of MinHash signatures (rensa) proposes earlier texts; the exact Jaccard similarity of the word
-triples of both texts decides. So a text is never refused by an estimate; the hashing can only overlook one. Its hashes are
-fixed functions of the words, so the answers are the same in every process and on every 64-bit machine.
+Locality-sensitive hashing of MinHash signatures (rensa) proposes earlier texts; the exact Jaccard similarity of the
+word triples of both texts decides. So a text is never refused by an estimate; the hashing can only overlook one. Its
+hashes are fixed functions of the words, so the answers are the same in every process and on every 64-bit machine.
 """
 
 import re
@@ -18,14 +18,14 @@ SIGNATURE, SEED = 64, 42
 """Values of a MinHash signature and the seed of their permutations."""
 
 RECALL = 0.98
-"""Chance at least that hashing proposes a text at the threshold itself; just above it 0.99 and more. Each step up doubles
-memory and proposals: at a threshold of 0.7, 0.98 takes 16 bands, 0.99 takes 32."""
+"""Chance at least that hashing proposes a text right at the threshold, more above it. At a threshold of 0.7 this takes
+16 bands; 0.99 would take 32, and twice the memory."""
 
 _WORD = re.compile(f"[{UNSPACED}]|[^\\W_{UNSPACED}]+")
 
 
 class DuplicateIndex:
-    """Texts that were accepted so far, in memory: about 1.7 KB a text of 30 words."""
+    """Texts that were accepted so far, in memory: about 1.8 KB a text of 30 words at a threshold of 0.7."""
 
     def __init__(self, threshold: float) -> None:
         """Start empty.
@@ -52,7 +52,8 @@ class DuplicateIndex:
         if same is not None:
             return self._ids[same]
         own = _shingles(normal)
-        for position in sorted(self._near.query(_signature(own))):
+        proposed: list[int] = self._near.query(_signature(own))
+        for position in sorted(proposed):
             if _jaccard(own, _shingles(self._texts[position])) >= self._threshold:
                 return self._ids[position]
         return None
@@ -95,10 +96,10 @@ def _signature(shingles: set[str]) -> RMinHash:
 
 
 def _bands(threshold: float) -> int:
-    """Choose the fewest bands, so the fewest false proposals and the least memory, that reach RECALL at the threshold (below 0.06 none do).
+    """Choose the fewest bands, so the least memory and fewest vain proposals, that reach RECALL at the threshold.
 
-    A band of r values agrees with probability t**r, one of b bands with 1 - (1 - t**r)**b (Leskovec, Rajaraman and Ullman,
-    Mining of Massive Datasets, section 3.4).
+    A band of r values agrees with probability t**r, one of b bands with 1 - (1 - t**r)**b (Leskovec, Rajaraman and
+    Ullman, Mining of Massive Datasets, section 3.4). Below a threshold of 0.06 no number of bands reaches it.
     """
     divisors = [bands for bands in range(1, SIGNATURE + 1) if SIGNATURE % bands == 0]
     for bands in divisors:

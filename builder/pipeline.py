@@ -1,9 +1,9 @@
 """From a plan to accepted rows, in the order of the plan, whatever the order in which replies arrive.
 
 Each row is a task of its own that goes through its stages: persona layers, situation, expression. Tasks run ahead of
-the row that is next in the plan by a bounded window. A row settles when all rows before it have: only then is it compared
-with them for duplicates, so what is accepted depends on the replies alone and not on timing. Nothing here is durable: a
-run that was cut off does all of it again, and the journal answers.
+the row that is next in the plan by a bounded window. A row settles when all rows before it have: only then is it
+compared with them for duplicates, so what is accepted depends on the replies alone and not on timing. Nothing here is
+durable: a run that was cut off does all of it again, and the journal answers.
 """
 
 import asyncio
