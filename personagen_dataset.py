@@ -106,11 +106,20 @@ def layer_features(layer: str, emotions: Sequence[str]) -> Features:
     return Features({"persona_id": _TEXT, **(DEMOGRAPHIC if layer == "demographic" else SOCIOCULTURAL)})
 
 
+def read_manifest(source: str) -> dict[str, Any]:
+    """Read the manifest of the release in the folder `source`; FileNotFoundError where there is none."""
+    path = Path(source) / "manifest.json"
+    if not path.is_file():
+        raise FileNotFoundError(f"no release in {source}: {path} is missing; run `personagen generate`")
+    manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return manifest
+
+
 class PersonaGenConfig(datasets.BuilderConfig):
     """A configuration of a release, and where the release lies."""
 
     def __init__(self, source: str = "personagen", **options: Any) -> None:
-        """Take the folder of the release (`./personagen` unless given) and what every configuration takes."""
+        """Take the folder of the release and what every configuration takes."""
         super().__init__(**options)
         self.source = source
 
@@ -121,27 +130,45 @@ class PersonaGen(datasets.ArrowBasedBuilder):
     BUILDER_CONFIG_CLASS = PersonaGenConfig
     DEFAULT_CONFIG_NAME: ClassVar[str] = "all"
 
+    def __init__(
+        self,
+        cache_dir: str | None = None,
+        *,
+        config_name: str | None = None,
+        source: str = "personagen",
+        **options: Any,
+    ) -> None:
+        """Open a release.
+
+        Args:
+            cache_dir: where `datasets` keeps what it has read; None takes its own place.
+            config_name: what to read; None is "all".
+            source: folder of the release.
+            options: what every builder of `datasets` takes.
+
+        Raises:
+            FileNotFoundError: there is no release in `source`.
+            ValueError: the release has no such configuration.
+
+        """
+        folder = str(Path(source).resolve())
+        self._manifest = read_manifest(folder)
+        known = self._manifest["configs"]
+        name = config_name or self.DEFAULT_CONFIG_NAME
+        if name not in known:
+            raise ValueError(f"no configuration {name!r} in {source}; it has {', '.join(known)}")
+        # The cache goes by name, source and this digest: a release made again is read again.
+        options |= {"hash": known[name]["digest"], "version": self._manifest["version"]}
+        super().__init__(cache_dir, config_name=name, source=folder, **options)
+
     def _info(self) -> datasets.DatasetInfo:
-        manifest = self._manifest()
-        known = manifest["configs"]
-        if self.config.name not in known:
-            raise ValueError(
-                f"no configuration {self.config.name!r} in {self.config.source}; it has {', '.join(known)}"
-            )
-        emotions = [emotion["name"] for emotion in manifest["taxonomy"]["emotions"]]
+        emotions = [emotion["name"] for emotion in self._manifest["taxonomy"]["emotions"]]
         is_layer = self.config.name in ("demographic", "sociocultural", "situational")
         features = layer_features(self.config.name, emotions) if is_layer else text_features(emotions)
-        return datasets.DatasetInfo(features=features, version=manifest["version"])
-
-    def _manifest(self) -> dict[str, Any]:
-        path = Path(self.config.source) / "manifest.json"
-        if not path.is_file():
-            raise FileNotFoundError(f"no release in {self.config.source}: {path} is missing; run `personagen generate`")
-        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return manifest
+        return datasets.DatasetInfo(features=features, version=self._manifest["version"])
 
     def _split_generators(self, dl_manager: datasets.DownloadManager) -> list[datasets.SplitGenerator]:
-        wanted = self._manifest()["configs"][self.config.name]["data_files"]
+        wanted = self._manifest["configs"][self.config.name]["data_files"]
         root = Path(self.config.source)
         files = {
             split: [str(file) for pattern in patterns for file in sorted(root.glob(pattern))]
@@ -152,4 +179,5 @@ class PersonaGen(datasets.ArrowBasedBuilder):
     def _generate_tables(self, files: list[str]) -> Iterator[tuple[int, Any]]:
         for number, path in enumerate(files):
             # The metadata of the file is that of the `datasets` that wrote it; the features are ours.
-            yield number, pq.read_table(path).cast(self.info.features.arrow_schema)
+            with pq.ParquetFile(path) as file:
+                yield number, file.read().cast(self.info.features.arrow_schema)

@@ -6,6 +6,7 @@ from typing import Any
 
 from huggingface_hub import DatasetCardData
 from jinja2 import Environment, PackageLoader, StrictUndefined
+
 from personagen.builder.manifest import total_rejects
 from personagen.builder.schema import SPLITS
 

@@ -76,9 +76,7 @@ _EMOTICON = re.compile(
 )
 _TERMINAL = re.compile(f"[.!?…。！？{_EMOJI}]\\Z")
 _BROKEN_OFF = re.compile(r"[,;:\-–—(\[{&/\\“«„+=]\Z")
-_SENTENCE_END = re.compile(
-    f"[.!?…]+[{re.escape(_CLOSERS)}]{{0,3}}(?:\\s?[{_EMOJI}]+)?(?=\\s|\\Z)|[。！？]+[」』”]?"
-)
+_SENTENCE_END = re.compile(f"[.!?…]+[{re.escape(_CLOSERS)}]{{0,3}}(?:\\s?[{_EMOJI}]+)?(?=\\s|\\Z)|[。！？]+[」』”]?")
 _LAST_WORD = re.compile(r"[\w.'-]{1,30}\Z")
 
 
@@ -176,8 +174,8 @@ def count_words(text: str) -> int:
 def finished_part(text: str, *, cut: bool) -> str:
     """Return the text up to its last complete sentence, "" if it has none; the whole text if it does not break off.
 
-    NOMARK of real posts end without a mark, so a text that the model itself ended breaks off only where it stops
-    after a comma, an open bracket or a word that wants another ("the", "because").
+    Three of ten Reddit comments end without a mark, so a text that the model itself ended breaks off only where it
+    stops after a comma, an open bracket or a word that wants another ("the", "because").
 
     Args:
         text: one paragraph.
@@ -332,7 +330,7 @@ def _abbreviates(before: str, mark: str) -> bool:
 @cache
 def _identifier() -> tuple[Callable[[str], list[tuple[str, float]]], frozenset[str]]:
     """Load what ranks the languages of a text, and its labels: 0.6 s and 120 MiB, so not before a text needs it."""
-    from py3langid.langid import MODEL_FILE, LanguageIdentifier  # type: ignore[import-untyped]
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
     identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
     return identifier.rank, frozenset(identifier.labels)

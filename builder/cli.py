@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
 from personagen.builder.errors import PersonaGenError
+from personagen.builder.terminal import printable
 from personagen.builder.version import __version__
 
 if TYPE_CHECKING:  # imported where they are used: `--help` has no need of them
@@ -126,15 +128,18 @@ def main() -> None:
         cli.main(standalone_mode=False)
     except PersonaGenError as error:
         _fail(str(error), 1)
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         sys.exit(error.exit_code)
+    except click.UsageError as error:
+        command = error.ctx.command_path if error.ctx else "personagen"
+        _fail(f"{error.format_message()} (see `{command} --help`)", error.exit_code)
+    except click.ClickException as error:
+        _fail(error.format_message(), error.exit_code)
     except (KeyboardInterrupt, click.Abort):
         _fail("stopped; what was paid for is kept: run the same command to go on", 130)
 
 
 def _fail(message: str, code: int) -> None:
-    from personagen.builder.show import printable
-
     click.echo(f"personagen: {printable(message)}", err=True)
     sys.exit(code)

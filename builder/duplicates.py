@@ -8,8 +8,9 @@ hashes are fixed functions of the words, so the answers are the same in every pr
 import re
 import unicodedata
 
+from rensa import RMinHash, RMinHashLSH
+
 from personagen.builder.checks import UNSPACED
-from rensa import RMinHash, RMinHashLSH  # type: ignore[import-untyped]
 
 SHINGLE_WORDS = 3
 """Words in a row that are compared; a text that is shorter is compared whole."""

@@ -96,6 +96,7 @@ async def generate_with(backend: Backend, plan: Plan, run: RunFolder, progress: 
         write_text(run.staging / "README.md", render_card(manifest))
         write_text(run.staging / "manifest.json", json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
     finally:
+        await journal.drain()
         journal.close()
         await backend.close()
     run.publish()

@@ -4,14 +4,18 @@ import asyncio
 import json
 import sqlite3
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from personagen.builder.errors import FolderError
+from personagen.builder.errors import FolderError, RequestError
 from personagen.builder.llm import Backend, Candidate, Reply, Request, request_key
 
 Ask = Callable[[Request], Awaitable[Reply]]
 """How the stages reach the model: they neither know of the journal nor of limits."""
+
+GRACE = 5.0
+"""Seconds that a run which stops waits for replies under way."""
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS replies (
@@ -44,6 +48,8 @@ class Journal:
             FolderError: the file cannot be opened, or is no journal.
 
         """
+        self._path = path
+        self._under_way: set[asyncio.Task[Reply]] = set()
         self._waiting: list[tuple[str, Reply, asyncio.Future[None]]] = []
         self._writer: asyncio.Task[None] | None = None
         try:
@@ -56,20 +62,28 @@ class Journal:
 
     def get(self, key: str) -> Reply | None:
         """Find the reply to a request; None where there is none."""
-        found = self._database.execute("SELECT reply FROM replies WHERE key = ?", (key,)).fetchone()
-        if found is None:
-            return None
-        self._database.execute("INSERT OR IGNORE INTO used VALUES (?)", (key,))
-        return _decode(found[0])
+        try:
+            found = self._database.execute("SELECT reply FROM replies WHERE key = ?", (key,)).fetchone()
+            if found is None:
+                return None
+            self._database.execute("INSERT OR IGNORE INTO used VALUES (?)", (key,))
+            return _decode(found[0])
+        except (sqlite3.Error, ValueError, TypeError, KeyError) as error:
+            raise self._unreadable(error) from error
 
     def usage(self) -> Usage:
         """Count the replies that this process has used."""
-        return Usage(
-            *self._database.execute(
-                "SELECT count(*), coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0) "
-                "FROM replies JOIN used USING (key)"
-            ).fetchone()
+        count = (
+            "SELECT count(*), coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0) "
+            "FROM replies JOIN used USING (key)"
         )
+        try:
+            return Usage(*self._database.execute(count).fetchone())
+        except sqlite3.Error as error:
+            raise self._unreadable(error) from error
+
+    def _unreadable(self, error: Exception) -> FolderError:
+        return FolderError(f"cannot read the journal {self._path}: {error}; check the folder, or use --fresh")
 
     async def put(self, key: str, reply: Reply) -> None:
         """Keep a reply; returns once it is durable.
@@ -90,7 +104,7 @@ class Journal:
             try:
                 await asyncio.to_thread(self._commit, [(key, reply) for key, reply, _ in batch])
                 problem = None
-            except sqlite3.Error as error:
+            except (sqlite3.Error, OverflowError) as error:
                 problem = FolderError(f"cannot write the journal: {error}; free some space and run the command again")
             for *_, done in batch:
                 if not done.done():  # its row may have been cancelled meanwhile
@@ -108,6 +122,21 @@ class Journal:
                 self._database.execute("ROLLBACK")
             raise
 
+    def watch(self, task: asyncio.Task[Reply]) -> None:
+        """Count a request as under way, until it is done."""
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+
+    async def drain(self) -> None:
+        """Let requests under way arrive, for they are paid for, but not for ever; wait for what is being written."""
+        if self._under_way:
+            _, late = await asyncio.wait(self._under_way, timeout=GRACE)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+        if self._writer is not None:
+            await self._writer
+
     def close(self) -> None:
         """Close the file."""
         self._database.close()
@@ -119,6 +148,7 @@ def journalled(backend: Backend, journal: Journal, limit: asyncio.Semaphore) -> 
     Equal requests under way are sent once: rows of one persona share its background.
     """
     under_way: dict[str, asyncio.Task[Reply]] = {}
+    refused: dict[str, RequestError] = {}
 
     async def fetch(key: str, request: Request) -> Reply:
         async with limit:
@@ -128,21 +158,37 @@ def journalled(backend: Backend, journal: Journal, limit: asyncio.Semaphore) -> 
 
     def finished(key: str, task: asyncio.Task[Reply]) -> None:
         del under_way[key]
-        if not task.cancelled():
-            task.exception()  # looked at, so that nobody is told of an error that no row waits for any more
+        # Looked at in any case, so that nobody is told of an error that no row waits for any more.
+        if not task.cancelled() and isinstance(error := task.exception(), RequestError):
+            refused[key] = error
 
     async def ask(request: Request) -> Reply:
         key = request_key(backend, request)
         known = journal.get(key)
         if known is not None:
             return known
+        if key in refused:
+            # Asked again it might succeed, and the rows of one persona would differ in its background.
+            raise refused[key]
         if key not in under_way:
             under_way[key] = asyncio.create_task(fetch(key, request))
             under_way[key].add_done_callback(lambda task: finished(key, task))
+            journal.watch(under_way[key])
         # Shielded: a row that is given up must not cut off the others that wait for the same reply.
         return await asyncio.shield(under_way[key])
 
     return ask
+
+
+def is_empty(path: Path) -> bool:
+    """Tell whether a journal holds no reply, or is not there; one that cannot be read is not empty."""
+    if not path.exists():
+        return True
+    try:
+        with closing(sqlite3.connect(path)) as database:
+            return database.execute("SELECT key FROM replies LIMIT 1").fetchone() is None
+    except sqlite3.Error:
+        return False
 
 
 def _decode(text: str) -> Reply:

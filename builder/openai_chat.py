@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import openai
+
 from personagen.builder.errors import BackendError, RequestError
 from personagen.builder.llm import Candidate, Reply, Request, with_schema
 
@@ -267,5 +268,5 @@ def _message_of(error: openai.APIStatusError) -> str:
 
 
 def _count(value: Any) -> int:
-    """Take a token count as it is, and anything else for 0."""
-    return value if isinstance(value, int) else 0
+    """Take a token count as it is, and anything that cannot be one for 0."""
+    return value if type(value) is int and 0 <= value < 2**31 else 0

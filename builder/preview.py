@@ -38,6 +38,7 @@ async def _preview(backend: Backend, recipe: Recipe) -> list[Row]:
                 if entry.row is not None:
                     rows.append(entry.row)
     finally:
+        await journal.drain()
         journal.close()
         await backend.close()
     if not rows:

@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+
 from personagen.builder.llm import Message
 
 NAMES = ("demographic", "sociocultural", "situational", "expression", "continuation")
@@ -36,7 +37,7 @@ def versions() -> dict[str, dict[str, str]]:
     """Version and SHA-256 of every template, by name; shared parts (a leading underscore) are listed too."""
     environment = _environment()
     found = {}
-    for file in sorted(environment.list_templates(extensions=["md"])):
+    for file in sorted(f"{name}.md" for name in ("_layers", *NAMES)):
         source = environment.loader.get_source(environment, file)[0] if environment.loader else ""
         version = re.match(r"\{#-? version: (\d+) -?#\}", source)
         found[file.removesuffix(".md")] = {

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
 from personagen.builder.errors import RecipeError
 from personagen.builder.schema import DEPTHS, SCHEMA_VERSION
 from personagen.builder.taxonomy import NAMED, Emotion, Taxonomy, bank_emotions, named_taxonomy
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 Depth = Literal["none", "demographic", "sociocultural", "situational"]
 Intensity = Literal["low", "medium", "high"]
@@ -81,6 +82,12 @@ class Text(Section):
     def _ordered(self) -> Self:
         if self.min_words > self.max_words:
             raise ValueError(f"min_words {self.min_words} is above max_words {self.max_words}")
+        if self.language not in (None, "en"):
+            from personagen.builder.checks import checkable_languages
+
+            if self.language not in checkable_languages():
+                known = ", ".join(sorted(checkable_languages()))
+                raise ValueError(f"language {self.language!r} cannot be checked; use null or one of {known}")
         return self
 
 

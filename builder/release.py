@@ -15,9 +15,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import Features
+
 from personagen.builder.errors import FolderError, ReleaseError
 from personagen.builder.schema import SPLITS, Row
-
 from personagen_dataset import layer_features, text_features
 
 FORMAT = "personagen-release/1"

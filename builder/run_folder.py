@@ -10,6 +10,7 @@ release/             the release in the making
 """
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,12 +19,15 @@ from itertools import count
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+
 from personagen.builder.errors import FolderError, ReleaseError
+from personagen.builder.journal import is_empty
 from personagen.builder.release import MANIFEST, explain, read_manifest, write_text
 
 FORMAT = "personagen-run/1"
 STATE = "run.json"
 LOCK = "lock"
+JOURNAL = "journal.sqlite"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,7 @@ class RunFolder:
     @property
     def journal(self) -> Path:
         """The journal's file."""
-        return self.root / "journal.sqlite"
+        return self.root / JOURNAL
 
     @property
     def rejects(self) -> Path:
@@ -81,24 +85,35 @@ def open_run(out: Path, fingerprint: str, *, fresh: bool) -> Iterator[RunFolder]
             cannot be written.
 
     """
-    out = out.absolute()
+    out = Path(os.path.abspath(out))  # noqa: PTH100 - unlike resolve, it takes ".." away and leaves links alone
+    if not out.name or out == Path.cwd():
+        raise FolderError(f"{out} cannot be a release folder; name a new folder with --out")
     root = out.with_name(out.name + ".run")
+    if not fresh:
+        _check_release(out, fingerprint)  # before anything is made; again below, when the lock is held
+    with _locked(root):
+        if fresh:
+            _set_aside(out, root)
+        _check_release(out, fingerprint)
+        _check_run(root, fingerprint)
+        yield RunFolder(out, root)
+
+
+@contextmanager
+def _locked(root: Path) -> Iterator[None]:
+    """Make the folder where needed, and hold its lock."""
     try:
         root.mkdir(parents=True, exist_ok=True)
         lock = FileLock(root / LOCK)
         lock.acquire(timeout=0)
     except Timeout as error:
         raise FolderError(
-            f"another process is writing {out}; wait for it or choose another folder with --out"
+            f"another process is writing to {root}; wait for it or choose another folder with --out"
         ) from error
     except OSError as error:
         raise FolderError(f"cannot write {root}: {explain(error)}") from error
     try:
-        if fresh:
-            _set_aside(out, root)
-        _check_release(out, fingerprint)
-        _check_run(root, fingerprint)
-        yield RunFolder(out, root)
+        yield
     finally:
         lock.release()
 
@@ -120,23 +135,29 @@ def _check_release(out: Path, fingerprint: str) -> None:
 def _check_run(root: Path, fingerprint: str) -> None:
     state = root / STATE
     if not state.is_file():
-        foreign = [entry.name for entry in root.iterdir() if entry.name != LOCK]
+        foreign = [entry.name for entry in root.iterdir() if entry.name not in (LOCK, f"{STATE}.part")]
         if foreign:
             raise FolderError(
                 f"{root} holds something else than a run ({foreign[0]}); choose another folder with --out"
             )
-        write_text(state, json.dumps({"format": FORMAT, "fingerprint": fingerprint}) + "\n")
+        _claim(state, fingerprint)
         return
     try:
         data = json.loads(state.read_text(encoding="utf-8"))
         found, format_ = data["fingerprint"], data["format"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise FolderError(f"cannot read {state}: {error}; set the run aside with --fresh") from error
-    if format_ != FORMAT or found != fingerprint:
+    if format_ == FORMAT and is_empty(root / JOURNAL):
+        _claim(state, fingerprint)  # a run that got no reply belongs to nobody
+    elif format_ != FORMAT or found != fingerprint:
         raise FolderError(
             f"{root} holds a run of recipe {found}, this recipe is {fingerprint}; "
             "choose another folder with --out, or set the old run aside with --fresh"
         )
+
+
+def _claim(state: Path, fingerprint: str) -> None:
+    write_text(state, json.dumps({"format": FORMAT, "fingerprint": fingerprint}) + "\n")
 
 
 def _set_aside(out: Path, root: Path) -> None:

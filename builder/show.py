@@ -6,14 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
+
 from personagen.builder.errors import ReleaseError
 from personagen.builder.manifest import total_rejects
 from personagen.builder.schema import LAYERS, SPLITS, Row
-
-
-def printable(text: str) -> str:
-    """Replace everything that a terminal might obey by its escape."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+from personagen.builder.terminal import printable
 
 
 def row_lines(row: Row) -> Iterator[str]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
 from personagen.builder.errors import BackendError, RequestError
 from personagen.builder.llm import Candidate, Reply, Request, Sampling, with_schema
 

@@ -55,6 +55,7 @@ class Fault:
         kind: one of KINDS.
         nth: number of the request, from 1 in order of arrival; None meets every request.
         contains: text that some message of the request must contain; "" meets every request.
+        seed: seed of the request, whatever the order of arrival; None meets every request.
         times: how often the rule strikes; None strikes for ever.
         status: HTTP status of kind "status".
         body: its body: a mapping is sent as JSON, a string as it is.
@@ -67,6 +68,7 @@ class Fault:
     kind: str
     nth: int | None = None
     contains: str = ""
+    seed: int | None = None
     times: int | None = None
     status: int = 500
     body: Mapping[str, Any] | str = field(default_factory=lambda: {"error": {"message": "the server is overloaded"}})
@@ -311,7 +313,8 @@ class FakeOpenAI:
     def _met(self, body: Mapping[str, Any], number: int) -> Iterator[Fault]:
         for fault, left in self._faults:
             here = any(fault.contains in message["content"] for message in body["messages"])
-            if fault.nth in (None, number) and here and left[0] != 0:
+            due = fault.nth in (None, number) and fault.seed in (None, body.get("seed"))
+            if due and here and left[0] != 0:
                 left[0] = None if left[0] is None else left[0] - 1
                 yield fault
 

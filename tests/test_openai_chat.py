@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from personagen.builder.errors import BackendError, RequestError
 from personagen.builder.llm import Message, Reply, Request, Sampling
 from personagen.builder.openai_chat import connect_openai
-
 from tests.fake_openai import FakeOpenAI, Fault, completion, contents, instance
 
 KEY = "sk-test-0123456789abcdef"

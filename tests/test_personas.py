@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any
 
 import pytest
+
 from personagen.builder.data_files import read_yaml
 from personagen.builder.personas import design, draw_values, persona, possible_pairs, value_pairs
 from personagen.builder.tables import coherence_rules, persona_tables

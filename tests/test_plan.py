@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from personagen.builder.plan import Plan, RowPlan, make_plan, request_seed, split_quota
 from personagen.builder.recipe import Recipe, Splits
 from personagen.builder.schema import SPLITS

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from personagen.builder.errors import RecipeError
 from personagen.builder.recipe import Recipe, parse_recipe, read_recipe
 
@@ -44,6 +45,7 @@ REFUSALS = [
     ("depth: all", "depth: got \"all\", wanted 'none', 'demographic', 'sociocultural' or 'situational'"),
     ("ablations: [situational]", "ablations repeat the depth 'situational'"),
     ("text: {min_words: 9, max_words: 8}", "text: min_words 9 is above max_words 8"),
+    ("text: {language: xx}", "text: language 'xx' cannot be checked; use null or one of af, "),
     ("name: '../x'", 'name: got "../x", wanted string'.removesuffix(" string")),
     ("seed: [", "line 1: not YAML"),
     ("\x1f", "not YAML (unacceptable character"),

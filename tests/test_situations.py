@@ -3,6 +3,7 @@
 from collections import Counter
 
 import pytest
+
 from personagen.builder.checks import leak_pattern
 from personagen.builder.errors import RecipeError
 from personagen.builder.personas import Persona, design, persona

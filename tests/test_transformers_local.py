@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from personagen.builder.errors import BackendError, RequestError
 from personagen.builder.llm import Message, Reply, Request, Sampling
 from personagen.builder.transformers_local import TransformersBackend, load_transformers

@@ -1,0 +1,60 @@
+"""How well N personas cover pairs of attributes and keep to the tables: the design against independent draws.
+
+python benchmarks/personas.py
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from statistics import mean
+from typing import Any
+
+from personagen.builder.personas import COVERED, design, draw_values, possible_pairs, value_pairs
+from personagen.builder.tables import coherence_rules, persona_tables
+
+SEEDS = range(5)
+REFERENCE = 100_000
+"""Independent personas that stand for the tables, and for which pairs can be met at all."""
+
+
+def main() -> None:
+    """Print one table: means over the seeds."""
+    tables = persona_tables()
+    reference = [draw_values(tables, 1_000_003, number, 0) for number in range(REFERENCE)]
+    possible = {pair for values in reference for pair in value_pairs(values)}
+    broken = sum(
+        values[rule.attribute] in rule.never and rule.when.holds(values)
+        for values in reference
+        for rule in coherence_rules()
+    )
+    print(f"{broken} of {REFERENCE} personas are incoherent by the {len(coherence_rules())} rules")
+    print(f"{len(possible)} of {possible_pairs(tables)} pairs of values were met by them\n")
+    print("| personas | pairs met: design | independent | distance from the tables: design | independent |")
+    print("| --- | --- | --- | --- | --- |")
+    for count in (36, 100, 500, 2000):
+        designed, independent = [], []
+        for seed in SEEDS:
+            choices = design(tables, seed, count).choices
+            designed.append([draw_values(tables, seed, number, draw) for number, draw in enumerate(choices)])
+            independent.append([draw_values(tables, seed, number, 0) for number in range(count)])
+        cells = [
+            *(f"{mean(_pairs(people) for people in group) / len(possible):.1%}" for group in (designed, independent)),
+            *(f"{mean(_distance(people, reference) for people in group):.3f}" for group in (designed, independent)),
+        ]
+        print(f"| {count} | {' | '.join(cells)} |")
+
+
+def _pairs(people: Sequence[dict[str, Any]]) -> int:
+    return len({pair for values in people for pair in value_pairs(values)})
+
+
+def _distance(people: Sequence[dict[str, Any]], reference: Sequence[dict[str, Any]]) -> float:
+    """Total variation between the shares of a sample and of the reference, averaged over the attributes."""
+    distances = []
+    for name in COVERED:
+        have, want = (Counter(values[name] for values in group) for group in (people, reference))
+        distances.append(sum(abs(have[value] / len(people) - want[value] / len(reference)) for value in want) / 2)
+    return mean(distances)
+
+
+if __name__ == "__main__":
+    main()

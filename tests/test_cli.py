@@ -1,0 +1,547 @@
+"""The command line as a user meets it: help, exit codes, one-line errors, what goes to stdout and what to stderr."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner
+
+from personagen.builder.cli import cli, main
+from personagen.builder.version import __version__
+from tests.fake_openai import FakeOpenAI, Fault, completion
+from tests.releasing import GOLDEN, make_release, manifest_of
+
+HEAVY = ("datasets", "torch", "pandas", "pyarrow", "openai", "pydantic", "transformers", "xllamacpp", "evaluate")
+NOWHERE = "http://127.0.0.1:9/v1"
+OPENAI = ("--backend", "openai", "--model", "fake-1", "--base-url")
+HOSTILE = "one \x1b[2Jtwo\x07 \u202ethree\u2066 \x9bfour \r five"
+
+
+class Outcome(NamedTuple):
+    """What a command left: exit code, stdout, stderr."""
+
+    code: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Outcome]
+
+
+@pytest.fixture
+def run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path_factory: pytest.TempPathFactory
+) -> Run:
+    """Run `personagen ...` in this process, in an empty working directory unless the test chose one."""
+    monkeypatch.chdir(tmp_path_factory.mktemp("work"))
+
+    def command(*arguments: str | Path) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["personagen", *map(str, arguments)])
+        code: Any = 0
+        try:
+            main()
+        except SystemExit as stop:
+            code = stop.code
+        return Outcome(code or 0, *capsys.readouterr())
+
+    return command
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[FakeOpenAI]:
+    with FakeOpenAI() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def release(server: FakeOpenAI, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Seven texts; read only."""
+    return make_release(tmp_path_factory.mktemp("made") / "personagen", server.url, rows=7)
+
+
+def python(code: str, cwd: Path, **environment: str) -> Outcome:
+    """Run code in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=cwd,
+        env=os.environ | environment,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=120,
+        check=False,
+    )
+    return Outcome(done.returncode, done.stdout, done.stderr)
+
+
+def command_line(*arguments: str, without: tuple[str, ...] = ()) -> str:
+    """Code that runs the command in a process where the modules `without` cannot be imported."""
+    blocked = f"sys.modules.update(dict.fromkeys({without!r}))"
+    return f"import sys; {blocked}; sys.argv = {['personagen', *arguments]!r}; import personagen.builder.cli as c; c.main()"
+
+
+def help_text() -> str:
+    """Everything that `--help` prints, at a width of 100."""
+    pages = []
+    for command in ([], *([name] for name in sorted(cli.commands))):
+        result = CliRunner().invoke(cli, [*command, "--help"], prog_name="personagen", terminal_width=100)
+        assert result.exit_code == 0
+        pages.append(f"$ {' '.join(['personagen', *command, '--help'])}\n{result.stdout}")
+    return "\n".join(pages)
+
+
+def test_the_help_is_the_golden_one() -> None:
+    """After a change that is meant: python -m tests.update_golden."""
+    assert help_text() == (GOLDEN / "help.txt").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["generate", "--help"], ["inspect", "--help"]], ids=str
+)
+def test_help_and_version_import_nothing_heavy(arguments: list[str], tmp_path: Path) -> None:
+    code = (
+        f"import sys; from personagen.builder.cli import cli; cli.main({arguments!r}, standalone_mode=False);"
+        f"print('loaded', sorted(set({HEAVY!r}) & set(sys.modules)))"
+    )
+    done = python(code, tmp_path)
+    assert done.code == 0
+    assert done.out.endswith("loaded []\n")
+
+
+def test_a_refused_recipe_imports_neither_datasets_nor_torch(tmp_path: Path) -> None:
+    """The one line should not take seconds to come."""
+    code = (
+        "import sys; sys.argv = ['personagen', 'generate', '--rows', '0']; from personagen.builder.cli import main\n"
+        "try: main()\n"
+        "finally: print('loaded', sorted({'datasets', 'pyarrow', 'torch', 'openai'} & set(sys.modules)))"
+    )
+    assert python(code, tmp_path).out == "loaded []\n"
+
+
+def test_the_version_is_that_of_the_code(run: Run) -> None:
+    assert run("--version") == (0, f"personagen, version {__version__}\n", "")
+
+
+def test_no_command_shows_the_help_and_fails(run: Run) -> None:
+    done = run()
+    assert (done.code, done.out) == (2, "")
+    assert "generate" in done.err and "inspect" in done.err and "preview" in done.err
+
+
+RECIPES = [
+    ("foo: 1", "unknown key 'foo'; known: ablations, backend"),
+    ("row: 9", "unknown key 'row', did you mean 'rows'?"),
+    ("rows: ten", 'rows: got "ten", wanted a valid integer'),
+    ("emotions: joy", 'emotions: got "joy", wanted a list, such as [joy, anger]'),
+    ("emotions: [joi]", "unknown emotion 'joi', did you mean 'joy'?; known: anger, disgust"),
+    ("emotions: [joy]\nquotas: {joy: 7}", "quotas sum to 7, wanted rows = 70; change one of them"),
+    ("emotions: [joy]\nquotas: {joy: 0}", "quota of 'joy' is 0, wanted 1 or more"),
+    ("rows: 3", "rows is 3 for 7 emotions, wanted at least one each; raise rows or name fewer emotions"),
+    ("rows: [", "line 1: not YAML"),
+    ("just words", "got a str, wanted a mapping of keys"),
+]
+
+
+@pytest.mark.parametrize("command", ["generate", "preview"])
+@pytest.mark.parametrize(("text", "message"), RECIPES, ids=[text for text, _ in RECIPES])
+def test_a_bad_recipe_is_one_line_on_stderr(text: str, message: str, command: str, run: Run) -> None:
+    Path("recipe.yaml").write_text(text)
+    done = run(command, "recipe.yaml")
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith("personagen: recipe.yaml") and message in done.err
+    assert done.err.count("\n") == 1
+    assert os.listdir() == ["recipe.yaml"]
+
+
+OPTIONS = [
+    (("--rows", "0"), "rows: got 0, wanted greater than or equal to 1"),
+    (("--rows", "-3"), "rows: got -3, wanted greater than or equal to 1"),
+    (("--emotions", "joi"), "unknown emotion 'joi', did you mean 'joy'?"),
+    (("--emotions", "joy,,fear"), "unknown emotion ''"),
+    (("--taxonomy", "ekmann"), "taxonomy: got 'ekmann', wanted ekman or plutchik or goemotions or a mapping, did you"),
+    (("--depth", "deep"), "depth: got \"deep\", wanted 'none', 'demographic'"),
+    (("--backend", "foo"), "backend.kind: got \"foo\", wanted 'embedded', 'openai' or 'transformers'"),
+    (("--backend", "openai"), "backend openai needs a model; name one with --model or backend.model"),
+    (("--model", "m"), "backend embedded has its own model, got 'm'"),
+    (("--base-url", "http://h"), "backend embedded has no base_url; leave it out or use kind openai"),
+    ((*OPENAI, "http://me:secret@h/v1"), "base_url holds a user or password; leave them out and set OPENAI_API_KEY"),
+    ((*OPENAI, "h/v1"), "--base-url 'h/v1' is no URL; expected something like http://127.0.0.1:8000/v1"),
+    (("--backend", "openai", "--model", "m"), "no API key; set the environment variable OPENAI_API_KEY"),
+    (("--concurrency", "0"), "backend.concurrency: got 0, wanted greater than or equal to 1"),
+    (("--seed", "-1"), "seed: got -1, wanted greater than or equal to 0"),
+    (("none.yaml",), "cannot read recipe none.yaml: [Errno 2] No such file or directory"),
+    (("no\nsuch\x1b[2J.yaml",), "cannot read recipe no\\nsuch\\x1b[2J.yaml"),
+    ((".",), "cannot read recipe .: [Errno 21] Is a directory"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), OPTIONS, ids=[" ".join(given) for given, _ in OPTIONS])
+def test_a_bad_option_is_one_line_on_stderr(arguments: tuple[str, ...], message: str, run: Run) -> None:
+    done = run("generate", *arguments)
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith("personagen: ") and message in done.err
+    assert done.err.count("\n") == 1
+    assert "secret" not in done.err
+
+
+USAGE = [
+    (("generate", "--rowz", "3"), "'--rowz'"),
+    (("generate", "--rows", "ten"), "'ten' is not a valid integer"),
+    (("generate", "--rows"), "'--rows' requires an argument"),
+    (("generate", "a.yaml", "b.yaml"), "unexpected extra argument"),
+    (("preview", "-n", "0"), "0 is not in the range 1<=x<=1000"),
+    (("inspect", "--samples", "-1"), "-1 is not in the range 0<=x<=1000"),
+    (("ispect",), "'ispect'"),
+    (("--josn",), "'--josn'"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), USAGE, ids=[" ".join(given) for given, _ in USAGE])
+def test_a_wrong_use_is_one_line_on_stderr(arguments: tuple[str, ...], message: str, run: Run) -> None:
+    done = run(*arguments)
+    assert (done.code, done.out) == (2, "")
+    assert message in done.err and "--help" in done.err
+    assert done.err.startswith("personagen: ") and done.err.count("\n") == 1
+
+
+def test_a_folder_that_holds_something_else_is_refused_and_left_alone(run: Run) -> None:
+    Path("thesis").mkdir()
+    Path("thesis/chapter.tex").write_text("words")
+    done = run("generate", *OPENAI, NOWHERE, "--out", "thesis")
+    assert (done.code, done.out) == (1, "")
+    assert "thesis holds something else than a release; choose another folder with --out" in done.err
+    assert done.err.count("\n") == 1
+    assert [str(path) for path in sorted(Path().rglob("*"))] == ["thesis", "thesis/chapter.tex"]
+
+
+def test_a_file_in_place_of_the_folder_is_refused(run: Run) -> None:
+    Path("notes").write_text("words")
+    done = run("generate", *OPENAI, NOWHERE, "--out", "notes")
+    assert (done.code, done.out) == (1, "")
+    assert "notes holds something else than a release" in done.err
+    assert Path("notes").read_text() == "words"
+
+
+@pytest.mark.parametrize("fresh", [[], ["--fresh"]], ids=["plain", "fresh"])
+def test_a_folder_of_something_else_is_refused_with_fresh_too(fresh: list[str], run: Run) -> None:
+    Path("thesis").mkdir()
+    Path("thesis/chapter.tex").write_text("words")
+    done = run("generate", *OPENAI, NOWHERE, "--out", "thesis", *fresh)
+    assert (done.code, done.out) == (1, "")
+    assert Path("thesis/chapter.tex").read_text() == "words"
+
+
+def test_a_path_below_a_file_cannot_be_written(run: Run) -> None:
+    Path("notes").write_text("words")
+    done = run("generate", *OPENAI, NOWHERE, "--out", "notes/personagen")
+    assert (done.code, done.out) == (1, "")
+    assert "notes/personagen.run: not a directory; choose another folder with --out" in done.err
+    assert done.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("out", ["/", ".", "", ".."])
+def test_a_folder_that_cannot_be_replaced_is_refused(out: str, run: Run) -> None:
+    here = Path.cwd()
+    beside = sorted(here.parent.iterdir())
+    done = run("generate", *OPENAI, NOWHERE, "--out", out)
+    assert (done.code, done.out) == (1, "")
+    assert "choose another folder with --out" in done.err and done.err.count("\n") == 1
+    assert sorted(here.parent.iterdir()) == beside and os.listdir() == []
+
+
+def test_a_server_that_is_not_there_is_named(run: Run) -> None:
+    done = run("generate", *OPENAI, NOWHERE, "--out", "personagen")
+    assert (done.code, done.out) == (1, "")
+    last = done.err.splitlines()[-1]
+    assert last.startswith(f"personagen: cannot reach {NOWHERE}: ")
+    assert last.endswith("; check --base-url and that the server runs")
+    assert not Path("personagen").exists()
+
+
+def test_preview_names_a_server_that_is_not_there(run: Run) -> None:
+    done = run("preview", *OPENAI, NOWHERE)
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith(f"personagen: cannot reach {NOWHERE}: ") and done.err.count("\n") == 1
+
+
+def test_a_run_that_paid_for_nothing_does_not_hold_the_folder(server: FakeOpenAI, run: Run) -> None:
+    """Whoever mistypes the model, or lacks an extra, goes on with the command put right."""
+    assert run("generate", "--backend", "openai", "--model", "fake-2", "--base-url", NOWHERE, "--rows", "7").code == 1
+    assert run("generate", *OPENAI, server.url, "--rows", "7").code == 0
+
+
+@pytest.mark.parametrize(
+    ("module", "extra", "arguments"),
+    [
+        ("torch", "transformers", ("--backend", "transformers", "--model", "m")),
+        ("transformers", "transformers", ("--backend", "transformers", "--model", "m")),
+        ("xllamacpp", "embedded", ()),
+    ],
+)
+@pytest.mark.parametrize("command", ["generate", "preview"])
+def test_a_missing_extra_is_one_line_with_the_cure(
+    command: str, module: str, extra: str, arguments: tuple[str, ...], tmp_path: Path
+) -> None:
+    done = python(command_line(command, *arguments, without=(module,)), tmp_path)
+    assert (done.code, done.out) == (1, "")
+    assert module in done.err
+    assert f"pip install 'personagen[{extra}]'" in done.err
+    assert done.err.startswith("personagen: ") and done.err.count("\n") == 1
+
+
+def test_generate_prints_the_folder_on_stdout_and_talks_on_stderr(server: FakeOpenAI, run: Run) -> None:
+    done = run("generate", *OPENAI, server.url, "--rows", "7", "--out", "made/personagen")
+    assert (done.code, done.out) == (0, "made/personagen\n")
+    assert "7/7" in done.err
+    assert done.err.endswith(f"7 texts, made: {Path('made/personagen').absolute()}\n")
+    assert sum(manifest_of(Path("made/personagen"))["configs"]["all"]["rows"].values()) == 7
+
+
+def test_generate_tells_a_program_what_it_made_and_that_the_second_time_nothing_was(
+    server: FakeOpenAI, run: Run
+) -> None:
+    command = ("generate", *OPENAI, server.url, "--rows", "9", "--emotions", "joy, fear", "--json")
+    first, asked = run(*command), len(server.requests)
+    second = run(*command)
+    wanted = {"folder": str(Path("personagen").absolute()), "rows": {"train": 7, "validation": 1, "test": 1}}
+    assert json.loads(first.out) == wanted | {"made": True}
+    assert json.loads(second.out) == wanted | {"made": False}
+    assert (first.code, second.code) == (0, 0)
+    assert len(server.requests) == asked
+    assert second.err == ""
+
+
+def test_generate_says_when_a_release_was_complete_already(release: Path, server: FakeOpenAI, run: Run) -> None:
+    done = run("generate", *OPENAI, server.url, "--rows", "7", "--out", release)
+    assert done == (0, f"{release}\n", f"7 texts, complete already: {release}\n")
+
+
+def test_another_recipe_in_the_same_folder_is_refused_with_both_fingerprints(
+    release: Path, server: FakeOpenAI, run: Run
+) -> None:
+    done = run("generate", *OPENAI, server.url, "--rows", "8", "--out", release)
+    assert (done.code, done.out) == (1, "")
+    assert f"holds the release of recipe {manifest_of(release)['fingerprint']}, this recipe is " in done.err
+    assert "set the old one aside with --fresh" in done.err and done.err.count("\n") == 1
+
+
+def test_options_replace_the_recipe(server: FakeOpenAI, run: Run) -> None:
+    Path("recipe.yaml").write_text("rows: 70\nseed: 5\nbackend: {kind: openai, model: other}\n")
+    options = ("--rows", "4", "--emotions", "joy,fear", "--depth", "none", "--seed", "6", "--concurrency", "2")
+    assert run("generate", "recipe.yaml", *OPENAI, server.url, *options).code == 0
+    recipe = manifest_of(Path("personagen"))["recipe"]
+    assert (recipe["rows"], recipe["emotions"], recipe["depth"], recipe["seed"]) == (4, ["joy", "fear"], "none", 6)
+    assert recipe["backend"] == {"kind": "openai", "model": "fake-1"}
+
+
+def test_the_key_of_the_environment_reaches_no_file_and_no_stream(
+    server: FakeOpenAI, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-very-secret-0123456789")
+    done = run("generate", *OPENAI, server.url, "--rows", "7")
+    assert done.code == 0
+    assert "very-secret" not in done.out + done.err
+    files = [path for path in Path().rglob("*") if path.is_file()]
+    assert len(files) > 5
+    assert [path for path in files if b"very-secret" in path.read_bytes()] == []
+
+
+def test_preview_shows_every_layer_and_writes_nothing(server: FakeOpenAI, run: Run) -> None:
+    done = run("preview", *OPENAI, server.url, "-n", "2")
+    assert (done.code, done.err) == (0, "")
+    for start in ("anger-000000  anger", "disgust-000000  disgust", "  demographic   age ", "  sociocultural country "):
+        assert f"\n{start}" in f"\n{done.out}"
+    assert done.out.count("  situational   event ") == done.out.count("  text          ") == 2
+    assert os.listdir() == []
+    assert os.listdir("..") == [Path.cwd().name] or not any(name.endswith(".run") for name in os.listdir(".."))
+
+
+def test_preview_prints_one_json_object_a_text(server: FakeOpenAI, run: Run) -> None:
+    done = run("preview", *OPENAI, server.url, "--json", "--depth", "demographic")
+    rows = [json.loads(line) for line in done.out.splitlines()]
+    assert [row["label"] for row in rows] == ["anger", "disgust", "fear"]
+    for row in rows:
+        assert set(row) >= {"id", "text", "label", "depth", "demographic", "persona_id", "provenance"}
+        assert isinstance(row["demographic"]["age"], int)
+        assert row["sociocultural"] is None and row["situational"] is None
+    assert os.listdir() == []
+
+
+def test_preview_shows_more_texts_than_emotions_in_a_larger_recipe(server: FakeOpenAI, run: Run) -> None:
+    Path("recipe.yaml").write_text("rows: 30\nemotions: [joy, fear]\nquotas: {joy: 20, fear: 10}\nablations: [none]\n")
+    done = run("preview", "recipe.yaml", *OPENAI, server.url, "--json", "-n", "5")
+    assert [json.loads(line)["label"] for line in done.out.splitlines()] == ["fear", "fear", "joy", "joy", "joy"] or [
+        json.loads(line)["label"] for line in done.out.splitlines()
+    ] == ["fear", "fear", "fear", "joy", "joy"]
+
+
+def unprintable(text: str) -> list[str]:
+    """List the characters that a terminal might obey; line ends aside."""
+    return [char for char in text if not char.isprintable() and char != "\n"]
+
+
+def test_preview_escapes_what_a_terminal_would_obey(run: Run) -> None:
+    Path("recipe.yaml").write_text(
+        json.dumps(
+            {
+                "rows": 1,
+                "elaborate": {"sociocultural": "sampled", "situational": "sampled"},
+                "text": {"language": None, "min_words": 1},
+                "taxonomy": {
+                    "name": "mine",
+                    "emotions": [{"name": "calm", "definition": HOSTILE, "events": [f"seeing {HOSTILE}"]}],
+                },
+            }
+        )
+    )
+    body = completion({"messages": [], "model": "m"})
+    body["choices"][0]["message"]["content"] = f"So I went home and said {HOSTILE} words to the cat."
+    with FakeOpenAI(faults=[Fault("status", status=200, body=body)]) as hostile:
+        done = run("preview", "recipe.yaml", *OPENAI, hostile.url, "-n", "1")
+    assert (done.code, done.err) == (0, "")
+    assert "event seeing one \\x1b[2Jtwo\\x07 \\u202ethree" in done.out
+    assert unprintable(done.out) == []
+
+
+@pytest.fixture
+def tampered(server: FakeOpenAI, tmp_path: Path) -> Path:
+    """A release that came from elsewhere: texts, ids and names in it are not what `generate` would write."""
+    folder = make_release(tmp_path / "personagen", server.url, rows=2, emotions=["joy", "fear"], depth="none")
+    path = folder / "joy" / "train-00000-of-00001.parquet"
+    table = pq.read_table(path)
+    for column in ("id", "text"):
+        position = table.column_names.index(column)
+        table = table.set_column(position, column, pa.array([HOSTILE], pa.string()))
+    pq.write_table(table, path)
+    manifest = manifest_of(folder)
+    manifest["name"] = manifest["model"]["name"] = manifest["fingerprint"] = HOSTILE
+    manifest["configs"][HOSTILE] = manifest["configs"]["all"]
+    manifest["rejects"] = {"expression": {HOSTILE: 1}}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return folder
+
+
+def test_inspect_escapes_what_a_terminal_would_obey(tampered: Path, run: Run) -> None:
+    done = run("inspect", tampered)
+    assert (done.code, done.err) == (0, "")
+    assert "one \\x1b[2Jtwo" in done.out
+    assert unprintable(done.out) == []
+
+
+def test_inspect_prints_json_that_a_terminal_cannot_obey(tampered: Path, run: Run) -> None:
+    done = run("inspect", tampered, "--json")
+    assert json.loads(done.out)["samples"][-1]["text"] == HOSTILE
+    assert done.out.isascii() and unprintable(done.out) == []
+
+
+def test_inspect_shows_counts_and_a_sample_of_every_emotion(release: Path, run: Run) -> None:
+    done = run("inspect", release)
+    assert (done.code, done.err) == (0, "")
+    assert done.out.startswith(f"personagen  recipe {manifest_of(release)['fingerprint']}  openai: fake-1\n")
+    lines = {" ".join(line.split()) for line in done.out.splitlines()}
+    assert "all 7 0 0" in lines and "joy 1 0 0" in lines and "situational 7 0 0" in lines
+    assert "replies refused: none" in lines
+    assert all(f"{name}  ({name}-000000)" in done.out for name in ("anger", "joy", "neutral"))
+
+
+def test_inspect_tells_a_program_what_the_manifest_says(release: Path, run: Run) -> None:
+    facts, manifest = json.loads(run("inspect", release, "--json", "--samples", "0").out), manifest_of(release)
+    assert facts["samples"] == []
+    assert facts["rows"] == {name: config["rows"] for name, config in manifest["configs"].items()}
+    for key in ("name", "fingerprint", "model", "personas", "rejects", "leaked", "usage"):
+        assert facts[key] == manifest[key]
+
+
+@pytest.mark.parametrize("name", ["empty", "file", "missing"])
+def test_inspect_of_no_release_says_so(name: str, run: Run) -> None:
+    Path("empty").mkdir()
+    Path("file").write_text("words")
+    done = run("inspect", name)
+    message = f"no release in {name}: manifest.json is missing; name the folder that `generate` wrote"
+    assert done == (1, "", f"personagen: {message}\n")
+
+
+MANIFESTS = [
+    ("", "cannot read .*manifest.json: .*; make the release again"),
+    ("{", "cannot read .*manifest.json: .*; make the release again"),
+    ("[]", "manifest.json has format 'list', wanted 'personagen-release/1'; use the version of personagen"),
+    ('{"format": "personagen-release/9"}', "manifest.json has format 'personagen-release/9', wanted"),
+    ('{"format": "personagen-release/1"}', "manifest.json"),
+    ('{"format": "personagen-release/1", "name": 3, "configs": []}', "manifest.json"),
+]
+
+
+@pytest.mark.parametrize(("text", "message"), MANIFESTS, ids=[text or "empty" for text, _ in MANIFESTS])
+def test_inspect_of_a_damaged_manifest_says_so(text: str, message: str, run: Run) -> None:
+    Path("personagen").mkdir()
+    Path("personagen/manifest.json").write_text(text)
+    done = run("inspect")
+    assert (done.code, done.out) == (1, "")
+    assert pytest.approx(1) == done.err.count("\n")
+    assert __import__("re").search(message, done.err)
+
+
+@pytest.mark.parametrize("damage", ["missing", "empty", "garbled"])
+def test_inspect_of_a_damaged_shard_says_so(damage: str, server: FakeOpenAI, run: Run) -> None:
+    folder = make_release(Path("personagen"), server.url, rows=1, emotions=["joy"], depth="none")
+    shard = folder / "joy" / "train-00000-of-00001.parquet"
+    if damage == "missing":
+        shard.unlink()
+    else:
+        shard.write_bytes(b"" if damage == "empty" else b"PAR1" + bytes(100) + b"PAR1")
+    done = run("inspect")
+    assert (done.code, done.out) == (1, "")
+    assert f"cannot read {shard}" in done.err and "make the release again" in done.err
+    assert done.err.count("\n") == 1
+
+
+def test_a_reader_that_leaves_early_is_no_error(release: Path, tmp_path: Path) -> None:
+    """`personagen inspect | head -1`."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", command_line("inspect", str(release))],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=tmp_path,
+    )
+    assert process.stdout is not None and process.stderr is not None
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    process.wait(60)
+
+
+def test_a_terminal_that_knows_few_characters_shows_the_others_escaped(tampered: Path, tmp_path: Path) -> None:
+    path = tampered / "joy" / "train-00000-of-00001.parquet"
+    table = pq.read_table(path)
+    position = table.column_names.index("text")
+    pq.write_table(table.set_column(position, "text", pa.array(["Füße 🙂"], pa.string())), path)
+    done = python(command_line("inspect", str(tampered)), tmp_path, PYTHONIOENCODING="ascii")
+    assert (done.code, done.err) == (0, "")
+    assert "F\\xfc\\xdfe" in done.out
+
+
+def test_the_module_is_the_command(release: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "personagen.builder", "inspect", str(release), "--json"],
+        cwd=tmp_path,
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+    )
+    assert json.loads(done.stdout)["name"] == "personagen"
+    assert done.stderr == ""
+
+
+def test_progress_goes_to_stderr_of_the_process(server: FakeOpenAI, tmp_path: Path) -> None:
+    command = command_line("generate", *OPENAI, server.url, "--rows", "7", "--json")
+    done = python(command, tmp_path)
+    assert done.code == 0
+    assert set(json.loads(done.out)) == {"folder", "made", "rows"}
+    assert "7/7" in done.err and "Traceback" not in done.err
+    assert sorted(os.listdir(tmp_path)) == ["personagen", "personagen.run"]

@@ -1,0 +1,27 @@
+"""Write the golden files again, after a change that is meant: python -m tests.update_golden, then read the diff."""
+
+import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tests.test_card import CARD, MANIFEST, make_golden_release
+from tests.test_prompts import SCHEMA, schema_text
+
+from personagen.builder.card import render_card
+from tests.releasing import GOLDEN, manifest_of
+from tests.test_cli import help_text
+
+
+def main() -> None:
+    """Write help.txt, manifest.json, card.md and docs/recipe.schema.json."""
+    GOLDEN.mkdir(exist_ok=True)
+    with TemporaryDirectory() as folder:
+        manifest = manifest_of(make_golden_release(Path(folder) / "personagen"))
+    MANIFEST.write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    CARD.write_text(render_card(manifest), encoding="utf-8")
+    (GOLDEN / "help.txt").write_text(help_text(), encoding="utf-8")
+    SCHEMA.write_text(schema_text(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
