@@ -1,5 +1,6 @@
 """The command line: parse, call, print. Data goes to stdout, talk to stderr, and an expected failure is one line."""
 
+import io
 import json
 import logging
 import sys
@@ -123,6 +124,9 @@ def _progress_bar(recipe: "Recipe") -> Any:
 
 def main() -> None:
     """Run the command; expected failures are one line on stderr and exit code 1, an interruption is 130."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # not where a test has put its own
+            stream.reconfigure(errors="backslashreplace")
     logging.getLogger("httpx2").setLevel(logging.WARNING)
     try:
         cli.main(standalone_mode=False)

@@ -146,19 +146,20 @@ class Plan:
 def make_plan(recipe: Recipe) -> Plan:
     """Plan a recipe: quotas by emotion and split, and the personas that share the rows of each split."""
     shares = dict(zip(SPLITS, (recipe.splits.train, recipe.splits.validation, recipe.splits.test), strict=True))
-    quotas = {emotion: split_quota(count, shares) for emotion, count in recipe.quota().items()}
+    quotas = {emotion: split_quota(count, shares, turn) for turn, (emotion, count) in enumerate(recipe.quota().items())}
     rows = {split: sum(quota[split] for quota in quotas.values()) for split in SPLITS}
     personas = {split: -(-count // recipe.situations_per_persona) for split, count in rows.items()}
     return Plan(recipe, quotas, personas, design(persona_tables(), recipe.seed, sum(personas.values())))
 
 
-def split_quota(count: int, shares: Mapping[str, float]) -> dict[str, int]:
-    """Divide a count by shares that sum to 1: largest remainders first."""
+def split_quota(count: int, shares: Mapping[str, float], turn: int = 0) -> dict[str, int]:
+    """Divide a count by shares that sum to 1: largest remainders first, and equal ones by turns."""
     exact = {name: count * share for name, share in shares.items()}
     # A hair above the product keeps 0.1 * 30 at 3 where binary fractions fall just below.
     quota = {name: int(value + 1e-9) for name, value in exact.items()}
     rest = count - sum(quota.values())
-    for name in sorted(exact, key=lambda name: quota[name] - exact[name])[:rest]:
+    names = list(shares)[::-1] if turn % 2 else list(shares)
+    for name in sorted(names, key=lambda name: round(quota[name] - exact[name], 9))[:rest]:
         quota[name] += 1
     return quota
 

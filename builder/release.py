@@ -22,6 +22,11 @@ from personagen_dataset import layer_features, text_features
 
 FORMAT = "personagen-release/1"
 MANIFEST = "manifest.json"
+MANIFEST_KEYS: Mapping[str, type] = {
+    "name": str, "version": str, "fingerprint": str, "recipe": dict, "taxonomy": dict, "model": dict, "prompts": dict,
+    "tables": dict, "personas": dict, "configs": dict, "rejects": dict, "leaked": int, "usage": dict, "shards": list,
+}  # fmt: skip
+"""What every manifest holds, and as what."""
 
 Record = Mapping[str, Any]
 
@@ -152,4 +157,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         got = manifest.get("format") if isinstance(manifest, dict) else type(manifest).__name__
         raise ReleaseError(f"{path} has format {got!r}, wanted {FORMAT!r}; use the version of personagen that wrote it")
+    wrong = [key for key, kind in MANIFEST_KEYS.items() if not isinstance(manifest.get(key), kind)]
+    if wrong:
+        raise ReleaseError(f"{path} lacks {', '.join(wrong)}; make the release again")
     return manifest

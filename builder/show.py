@@ -68,8 +68,12 @@ def _samples(folder: Path, manifest: Mapping[str, Any], number: int) -> Iterator
 
 def summary_lines(facts: Mapping[str, Any]) -> Iterator[str]:
     """Show a summary to a person."""
+    yield from map(printable, _summary_lines(facts))
+
+
+def _summary_lines(facts: Mapping[str, Any]) -> Iterator[str]:
     model = facts["model"]
-    yield f"{facts['name']}  recipe {facts['fingerprint']}  {model['backend']}: {printable(model['name'])}"
+    yield f"{facts['name']}  recipe {facts['fingerprint']}  {model['backend']}: {model['name']}"
     yield ""
     yield f"{'configuration':20}" + "".join(f"{split:>12}" for split in SPLITS)
     for name, rows in facts["rows"].items():
@@ -87,4 +91,4 @@ def summary_lines(facts: Mapping[str, Any]) -> Iterator[str]:
     for sample in facts["samples"]:
         yield ""
         yield f"{sample['label']}  ({sample['id']})"
-        yield f"  {printable(sample['text'])}"
+        yield f"  {sample['text']}"

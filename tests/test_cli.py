@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -251,7 +252,7 @@ def test_a_folder_that_cannot_be_replaced_is_refused(out: str, run: Run) -> None
     beside = sorted(here.parent.iterdir())
     done = run("generate", *OPENAI, NOWHERE, "--out", out)
     assert (done.code, done.out) == (1, "")
-    assert "choose another folder with --out" in done.err and done.err.count("\n") == 1
+    assert "folder with --out" in done.err and done.err.count("\n") == 1
     assert sorted(here.parent.iterdir()) == beside and os.listdir() == []
 
 
@@ -306,10 +307,10 @@ def test_generate_prints_the_folder_on_stdout_and_talks_on_stderr(server: FakeOp
 def test_generate_tells_a_program_what_it_made_and_that_the_second_time_nothing_was(
     server: FakeOpenAI, run: Run
 ) -> None:
-    command = ("generate", *OPENAI, server.url, "--rows", "9", "--emotions", "joy, fear", "--json")
+    command = ("generate", *OPENAI, server.url, "--rows", "20", "--emotions", "joy, fear", "--json")
     first, asked = run(*command), len(server.requests)
     second = run(*command)
-    wanted = {"folder": str(Path("personagen").absolute()), "rows": {"train": 7, "validation": 1, "test": 1}}
+    wanted = {"folder": str(Path("personagen").absolute()), "rows": {"train": 16, "validation": 2, "test": 2}}
     assert json.loads(first.out) == wanted | {"made": True}
     assert json.loads(second.out) == wanted | {"made": False}
     assert (first.code, second.code) == (0, 0)
@@ -359,7 +360,6 @@ def test_preview_shows_every_layer_and_writes_nothing(server: FakeOpenAI, run: R
         assert f"\n{start}" in f"\n{done.out}"
     assert done.out.count("  situational   event ") == done.out.count("  text          ") == 2
     assert os.listdir() == []
-    assert os.listdir("..") == [Path.cwd().name] or not any(name.endswith(".run") for name in os.listdir(".."))
 
 
 def test_preview_prints_one_json_object_a_text(server: FakeOpenAI, run: Run) -> None:
@@ -376,9 +376,9 @@ def test_preview_prints_one_json_object_a_text(server: FakeOpenAI, run: Run) -> 
 def test_preview_shows_more_texts_than_emotions_in_a_larger_recipe(server: FakeOpenAI, run: Run) -> None:
     Path("recipe.yaml").write_text("rows: 30\nemotions: [joy, fear]\nquotas: {joy: 20, fear: 10}\nablations: [none]\n")
     done = run("preview", "recipe.yaml", *OPENAI, server.url, "--json", "-n", "5")
-    assert [json.loads(line)["label"] for line in done.out.splitlines()] == ["fear", "fear", "joy", "joy", "joy"] or [
-        json.loads(line)["label"] for line in done.out.splitlines()
-    ] == ["fear", "fear", "fear", "joy", "joy"]
+    rows = [json.loads(line) for line in done.out.splitlines()]
+    assert [row["label"] for row in rows] == ["fear", "fear", "fear", "joy", "joy"]
+    assert {row["depth"] for row in rows} == {"situational"}
 
 
 def unprintable(text: str) -> list[str]:
@@ -483,8 +483,7 @@ def test_inspect_of_a_damaged_manifest_says_so(text: str, message: str, run: Run
     Path("personagen/manifest.json").write_text(text)
     done = run("inspect")
     assert (done.code, done.out) == (1, "")
-    assert pytest.approx(1) == done.err.count("\n")
-    assert __import__("re").search(message, done.err)
+    assert re.match(f"personagen: .*{message}", done.err) and done.err.count("\n") == 1
 
 
 @pytest.mark.parametrize("damage", ["missing", "empty", "garbled"])
@@ -520,10 +519,10 @@ def test_a_terminal_that_knows_few_characters_shows_the_others_escaped(tampered:
     path = tampered / "joy" / "train-00000-of-00001.parquet"
     table = pq.read_table(path)
     position = table.column_names.index("text")
-    pq.write_table(table.set_column(position, "text", pa.array(["Füße 🙂"], pa.string())), path)
-    done = python(command_line("inspect", str(tampered)), tmp_path, PYTHONIOENCODING="ascii")
+    pq.write_table(table.set_column(position, "text", pa.array(["Good 🙂"], pa.string())), path)
+    done = python(command_line("inspect", str(tampered)), tmp_path, PYTHONIOENCODING="cp1252")
     assert (done.code, done.err) == (0, "")
-    assert "F\\xfc\\xdfe" in done.out
+    assert "Good \\U0001f642" in done.out
 
 
 def test_the_module_is_the_command(release: Path, tmp_path: Path) -> None:

@@ -1,0 +1,407 @@
+"""Loading a release: with plain `datasets` by the name of its folder, with pandas, and with the builder of this project."""
+
+import os
+import re
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from types import NoneType
+from typing import Any, get_args, get_type_hints
+
+import datasets
+import pandas as pd
+import pytest
+from datasets import ClassLabel, DatasetDict, Features, load_dataset
+
+import personagen_dataset
+from personagen.builder.schema import LAYERS, SPLITS, Demographic, Row, Situational, Sociocultural
+from personagen_dataset import PersonaGen, layer_features, text_features
+from tests.fake_openai import FakeOpenAI
+from tests.releasing import make_release, manifest_of, records
+
+EMOTIONS = ("anger", "disgust", "fear", "joy", "sadness", "surprise", "neutral")
+CONFIGS = ("all", *EMOTIONS, "depth_none", "depth_demographic", *LAYERS)
+RECIPE = (
+    "rows: 70\nintensities: [low, high]\nablations: [none, demographic]\nshard_rows: 5\nelaborate: {demographic: llm}"
+)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[FakeOpenAI]:
+    with FakeOpenAI() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The release `personagen`, alone in a folder of its own; read only."""
+    with FakeOpenAI() as running:
+        return make_release(tmp_path_factory.mktemp("load") / "personagen", running.url, RECIPE)
+
+
+@pytest.fixture
+def beside(release: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Work in the folder that holds the release, as whoever ran `personagen generate` does."""
+    monkeypatch.chdir(release.parent)
+    return release
+
+
+def plain(config: str, **options: Any) -> DatasetDict:
+    """Load every split of a configuration by the name of the folder."""
+    loaded = load_dataset("personagen", config, **options)
+    assert isinstance(loaded, DatasetDict)
+    return loaded
+
+
+def named(record: dict[str, Any]) -> dict[str, Any]:
+    """Put the label's name in place of its number."""
+    return record | {"label": EMOTIONS[record["label"]]}
+
+
+def run_python(code: str, cwd: Path) -> str:
+    """Run code in a process of its own that shares the caches of this one; gives its stdout."""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=cwd, capture_output=True, encoding="utf-8", timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("config", EMOTIONS)
+def test_every_emotion_loads_by_name(config: str, beside: Path) -> None:
+    loaded = plain(config)
+    assert loaded.num_rows == {"train": 8, "validation": 1, "test": 1}
+    for split, rows in loaded.items():
+        assert rows.to_list() == records(beside, config, str(split))
+        assert {EMOTIONS[label] for label in rows["label"]} == {config}
+
+
+def test_the_default_is_every_emotion(beside: Path) -> None:
+    loaded = load_dataset("personagen")
+    assert isinstance(loaded, DatasetDict)
+    assert loaded.num_rows == {"train": 56, "validation": 7, "test": 7}
+    for split in SPLITS:
+        wanted = [record for emotion in EMOTIONS for record in records(beside, emotion, split)]
+        assert loaded[split].to_list() == wanted == plain("all")[split].to_list()
+
+
+@pytest.mark.parametrize(
+    ("config", "key"), [(layer, "persona_id") for layer in LAYERS[:2]] + [(LAYERS[2], "situation_id")]
+)
+def test_every_layer_loads_by_name(config: str, key: str, beside: Path) -> None:
+    loaded = plain(config)
+    for split, rows in loaded.items():
+        assert rows.to_list() == records(beside, config, str(split))
+    keys = [value for rows in loaded.values() for value in rows[key]]
+    assert len(keys) == len(set(keys)) == (70 if config == "situational" else 36)
+
+
+@pytest.mark.parametrize("depth", ["none", "demographic"])
+def test_every_ablation_loads_by_name_with_its_layers_and_no_deeper_one(depth: str, beside: Path) -> None:
+    loaded = plain(f"depth_{depth}")
+    assert loaded.num_rows == {"train": 56, "validation": 7, "test": 7}
+    for row in (row for rows in loaded.values() for row in rows):
+        assert row["depth"] == depth
+        assert (row["demographic"] is not None) == (row["persona_id"] is not None) == (depth == "demographic")
+        assert row["sociocultural"] is row["situational"] is row["situation_id"] is None
+
+
+def test_the_configurations_and_splits_are_those_of_the_manifest(beside: Path) -> None:
+    assert tuple(datasets.get_dataset_config_names("personagen")) == CONFIGS == tuple(manifest_of(beside)["configs"])
+    for config in CONFIGS:
+        assert tuple(datasets.get_dataset_split_names("personagen", config)) == SPLITS
+
+
+def test_an_unknown_configuration_is_refused_by_name(beside: Path) -> None:
+    with pytest.raises(ValueError, match=r"BuilderConfig 'joi' not found\. Available: \['all', 'anger'"):
+        load_dataset("personagen", "joi")
+
+
+def test_a_configuration_streams(beside: Path) -> None:
+    streamed = load_dataset("personagen", "joy", streaming=True)
+    for split in SPLITS:
+        assert list(streamed[split]) == plain("joy")[split].to_list()
+    assert streamed["train"].features == text_features(EMOTIONS)
+
+
+@pytest.mark.parametrize(
+    ("split", "rows"), [("train[:3]", slice(0, 3)), ("train[50%:]", slice(4, 8)), ("train[-1:]", slice(7, 8))]
+)
+def test_a_slice_is_a_slice(split: str, rows: slice, beside: Path) -> None:
+    assert load_dataset("personagen", "joy", split=split).to_list() == records(beside, "joy", "train")[rows]
+
+
+def test_splits_can_be_joined(beside: Path) -> None:
+    joined = load_dataset("personagen", "joy", split="train+test")
+    assert joined.to_list() == records(beside, "joy", "train") + records(beside, "joy", "test")
+
+
+def test_the_columns_are_those_of_the_dataset_module(beside: Path) -> None:
+    for config in CONFIGS:
+        wanted = layer_features(config, EMOTIONS) if config in LAYERS else text_features(EMOTIONS)
+        for split, rows in plain(config).items():
+            assert rows.features == wanted, (config, split)
+            assert list(rows.features) == list(wanted)
+
+
+def test_the_label_is_a_class_by_the_names_of_the_taxonomy(beside: Path) -> None:
+    for config in ("all", "joy", "situational", "depth_none"):
+        label = plain(config)["train"].features["label"]
+        assert isinstance(label, ClassLabel)
+        assert tuple(label.names) == EMOTIONS
+    counts = Counter(label.int2str(row["label"]) for rows in plain("depth_none").values() for row in rows)
+    assert counts == dict.fromkeys(EMOTIONS, 10)
+
+
+def test_no_column_is_a_list_since_old_versions_of_datasets_cannot_read_one(beside: Path) -> None:
+    for config in CONFIGS:
+        assert "list" not in str(plain(config)["train"].features.arrow_schema).lower()
+
+
+def test_ids_are_unique_over_the_whole_release(beside: Path) -> None:
+    ids = [
+        row["id"]
+        for config in ("all", "depth_none", "depth_demographic")
+        for rows in plain(config).values()
+        for row in rows
+    ]
+    assert len(ids) == len(set(ids)) == 210
+
+
+def test_no_persona_is_in_two_splits(beside: Path) -> None:
+    texts = {split: {row["persona_id"] for row in rows} for split, rows in plain("all").items()}
+    for config in ("demographic", "sociocultural", "situational", "depth_demographic"):
+        assert {split: set(rows["persona_id"]) for split, rows in plain(config).items()} == texts
+    assert sum(len(personas) for personas in texts.values()) == len(set.union(*texts.values())) == 36
+
+
+def test_the_layers_of_a_text_are_the_rows_that_its_ids_name(beside: Path) -> None:
+    for split, rows in plain("all").items():
+        people = {row["persona_id"]: row for row in plain("demographic")[split]}
+        backgrounds = {row["persona_id"]: row for row in plain("sociocultural")[split]}
+        situations = {row["situation_id"]: row for row in plain("situational")[split]}
+        for row in rows:
+            who, what = row["persona_id"], row["situation_id"]
+            assert people[who] == {"persona_id": who, **row["demographic"]}
+            assert backgrounds[who] == {"persona_id": who, **row["sociocultural"]}
+            assert situations[what] == {
+                "situation_id": what,
+                "persona_id": who,
+                "label": row["label"],
+                **row["situational"],
+            }
+            assert row["demographic"]["prose"] and row["sociocultural"]["prose"] and row["situational"]["prose"]
+
+
+def test_an_ablation_repeats_the_personas_of_its_rows(beside: Path) -> None:
+    whole = {row["id"]: row for rows in plain("all").values() for row in rows}
+    for rows in plain("depth_demographic").values():
+        for row in rows:
+            full = whole[row["id"].removesuffix("-demographic")]
+            for column in ("persona_id", "demographic", "label", "intensity"):
+                assert row[column] == full[column]
+
+
+def test_the_provenance_says_how_a_text_came_about(beside: Path) -> None:
+    prompts = manifest_of(beside)["prompts"]["version"]
+    seeds = []
+    for row in (row for rows in plain("all").values() for row in rows):
+        provenance = row["provenance"]
+        assert (provenance["model"], provenance["prompt_version"]) == ("fake-1", prompts)
+        assert provenance["attempts"] >= 1 and provenance["leaked"] is False
+        assert provenance["checker_label"] is provenance["checker_confidence"] is None
+        seeds.append(provenance["seed"])
+    assert len(set(seeds)) == len(seeds)
+
+
+def test_pandas_reads_a_shard_and_a_split(beside: Path) -> None:
+    shards = sorted((beside / "joy").glob("train-*.parquet"))
+    assert [path.name for path in shards] == ["train-00000-of-00002.parquet", "train-00001-of-00002.parquet"]
+    frame = pd.concat([pd.read_parquet(path) for path in shards])
+    assert list(frame["text"]) == [record["text"] for record in records(beside, "joy", "train")]
+    assert set(frame["label"]) == {EMOTIONS.index("joy")}
+    assert frame["demographic"].iloc[0]["age"] >= 0
+
+
+LOAD_JOY = (
+    "from datasets import load_dataset; print('|'.join(load_dataset('personagen', 'joy', split='train')['text']))"
+)
+
+
+def test_a_release_made_again_is_never_served_stale(server: FakeOpenAI, tmp_path: Path) -> None:
+    """`datasets` caches a local folder by the YAML of its card and not by its files."""
+    made, loaded = [], []
+    for seed in (0, 1):
+        folder = make_release(tmp_path / "personagen", server.url, rows=10, emotions=["joy"], seed=seed, fresh=seed > 0)
+        made.append("|".join(record["text"] for record in records(folder, "joy", "train")))
+        loaded.append(run_python(LOAD_JOY, tmp_path).strip())
+    assert loaded == made
+    assert made[0] != made[1]
+
+
+# The columns of a release are declared twice: as dataclasses, without a dependency, and as features.
+
+KINDS = {str: {"string"}, int: {"int32", "int64"}, bool: {"bool"}, float: {"float32", "float64"}}
+
+
+def kinds(record: type) -> dict[str, Any]:
+    """Reduce a dataclass to the column types that can hold it."""
+    hints = get_type_hints(record)
+    columns = {}
+    for field in fields(record):
+        hint = next((part for part in get_args(hints[field.name]) if part is not NoneType), hints[field.name])
+        columns[field.name] = kinds(hint) if is_dataclass(hint) else KINDS[hint]
+    return columns
+
+
+def differences(record: dict[str, Any], features: dict[str, Any], place: str = "") -> list[str]:
+    """List where the columns of a dataclass and of features differ: names, order, types."""
+    if list(record) != list(features):
+        return [f"{place}: {list(record)} != {list(features)}"]
+    found: list[str] = []
+    for name, kind in record.items():
+        feature, where = features[name], f"{place}.{name}"
+        if isinstance(kind, dict) != isinstance(feature, dict):
+            found.append(f"{where}: {kind} != {feature}")
+        elif isinstance(kind, dict):
+            found += differences(kind, feature, where)
+        elif not (isinstance(feature, ClassLabel) and kind == {"string"}) and feature.dtype not in kind:
+            found.append(f"{where}: {kind} != {feature.dtype}")
+    return found
+
+
+def test_the_features_of_a_text_are_the_fields_of_a_row() -> None:
+    assert differences(kinds(Row), dict(text_features(EMOTIONS))) == []
+    assert isinstance(text_features(EMOTIONS)["label"], ClassLabel)
+
+
+@pytest.mark.parametrize(
+    ("layer", "record", "keys"),
+    [
+        ("demographic", Demographic, ["persona_id"]),
+        ("sociocultural", Sociocultural, ["persona_id"]),
+        ("situational", Situational, ["situation_id", "persona_id", "label"]),
+    ],
+)
+def test_the_features_of_a_layer_are_the_fields_of_its_record(layer: str, record: type, keys: list[str]) -> None:
+    features = dict(layer_features(layer, EMOTIONS))
+    assert list(features)[: len(keys)] == keys
+    assert differences(kinds(record), {name: features[name] for name in list(features)[len(keys) :]}) == []
+
+
+def test_the_comparison_sees_what_differs() -> None:
+    features = dict(layer_features("demographic", EMOTIONS))
+    del features["persona_id"]
+    assert differences(kinds(Demographic), {**features, "age": datasets.Value("string")}) == [
+        f".age: {KINDS[int]} != string"
+    ]
+    assert "mbti" in differences(kinds(Demographic), {**features, "new": datasets.Value("string")})[0]
+
+
+def built(release: Path, config: str | None, cache: Path, **options: Any) -> PersonaGen:
+    """Read a release with the project's own builder."""
+    builder = PersonaGen(cache_dir=str(cache), config_name=config, source=str(release), **options)
+    builder.download_and_prepare()
+    return builder
+
+
+@pytest.mark.parametrize("config", ["all", "joy", "depth_none", *LAYERS])
+def test_the_builder_reads_the_rows_that_load_dataset_reads(config: str, beside: Path, tmp_path: Path) -> None:
+    builder = built(beside, config, tmp_path)
+    assert builder.info.features == plain(config)["train"].features
+    for split, rows in plain(config).items():
+        assert builder.as_dataset(split=split).to_list() == rows.to_list()
+
+
+def test_the_builder_reads_everything_unless_told_otherwise(beside: Path, tmp_path: Path) -> None:
+    builder = built(beside, None, tmp_path)
+    assert builder.config.name == "all"
+    assert builder.as_dataset(split="train").num_rows == 56
+
+
+def test_the_builder_finds_the_release_in_the_working_directory(beside: Path, tmp_path: Path) -> None:
+    builder = PersonaGen(cache_dir=str(tmp_path), config_name="joy")
+    builder.download_and_prepare()
+    assert builder.as_dataset(split="test").to_list() == records(beside, "joy", "test")
+
+
+def test_the_builder_carries_the_version_of_the_release(release: Path, tmp_path: Path) -> None:
+    assert str(PersonaGen(cache_dir=str(tmp_path), config_name="joy", source=str(release)).info.version) == "1.0.0"
+
+
+def test_the_builder_streams(release: Path, tmp_path: Path) -> None:
+    builder = PersonaGen(cache_dir=str(tmp_path), config_name="joy", source=str(release))
+    assert list(builder.as_streaming_dataset(split="validation")) == records(release, "joy", "validation")
+
+
+def test_the_builder_refuses_a_configuration_that_is_not_there(release: Path, tmp_path: Path) -> None:
+    message = f"no configuration 'joi' in {re.escape(str(release))}; it has all, anger, disgust"
+    with pytest.raises(ValueError, match=message):
+        PersonaGen(cache_dir=str(tmp_path), config_name="joi", source=str(release))
+
+
+def test_the_builder_names_a_release_that_is_not_there(tmp_path: Path) -> None:
+    message = r"no release in .*nowhere: .*nowhere/manifest\.json is missing; run `personagen generate`"
+    with pytest.raises(FileNotFoundError, match=message):
+        PersonaGen(cache_dir=str(tmp_path), config_name="joy", source=str(tmp_path / "nowhere"))
+
+
+def test_the_builder_never_serves_a_release_made_again_stale(server: FakeOpenAI, tmp_path: Path) -> None:
+    for seed in (0, 1):
+        folder = make_release(tmp_path / "personagen", server.url, rows=10, emotions=["joy"], seed=seed, fresh=seed > 0)
+        rows = built(folder, "joy", tmp_path / "cache").as_dataset(split="train").to_list()
+        assert rows == records(folder, "joy", "train")
+
+
+def test_the_builder_never_serves_the_release_of_another_working_directory(
+    server: FakeOpenAI, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seed in (0, 1):
+        here = tmp_path / f"place{seed}"
+        folder = make_release(here / "personagen", server.url, rows=10, emotions=["joy"], seed=seed)
+        monkeypatch.chdir(here)
+        rows = built(Path("personagen"), "joy", tmp_path / "cache").as_dataset(split="train").to_list()
+        assert rows == records(folder, "joy", "train")
+
+
+def test_the_dataset_module_lists_its_features_for_others() -> None:
+    assert isinstance(text_features(["a", "b"]), Features)
+    assert text_features(["a", "b"])["label"].names == ["a", "b"]
+    assert set(personagen_dataset.SITUATIONAL) == {field.name for field in fields(Situational)}
+
+
+@pytest.mark.parametrize("code", ["import personagen.builder", "import personagen.builder.cli, personagen.metrics"])
+def test_a_release_in_the_working_directory_does_not_hide_the_package(code: str, release: Path) -> None:
+    printed = run_python(f"{code}; print(personagen.builder.__version__)", release.parent)
+    assert re.fullmatch(r"\d+\.\d+\.\d+\n", printed)
+    assert os.listdir(release.parent)[0].startswith("personagen")
+
+
+def test_the_command_runs_beside_a_release(release: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "personagen.builder", "inspect"],
+        cwd=release.parent,
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+    )
+    assert done.stdout.startswith("personagen  recipe ")
+
+
+def test_a_release_with_emotions_named_as_packages_hides_nothing(server: FakeOpenAI, tmp_path: Path) -> None:
+    """Their folders are personagen/builder and personagen/metrics."""
+    names = ("builder", "metrics", "datasets")
+    emotions = ", ".join(f"{{name: {name}, definition: any, like: joy}}" for name in names)
+    make_release(
+        tmp_path / "personagen", server.url, f"rows: 6\ntaxonomy: {{name: mine, emotions: [{emotions}]}}\ndepth: none"
+    )
+    code = "import personagen.builder, personagen.metrics; from datasets import load_dataset as load"
+    printed = run_python(f"{code}; print(load('personagen', 'builder', split='train').num_rows)", tmp_path)
+    assert printed == "2\n"
+
+
+def test_a_release_loads_by_its_path_too(release: Path) -> None:
+    assert load_dataset(str(release), "joy", split="test").to_list() == records(release, "joy", "test")
