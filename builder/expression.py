@@ -1,18 +1,22 @@
-"""How the last stage asks for a text: by instruction, or, of a model too small for that, by a beginning to continue."""
+"""The last stage: have the text written, by instruction or, for a model too small for that, by a beginning."""
 
 import random
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from functools import cache
 
+from personagen.builder.checks import TextRules, Verdict, check_text, leak_pattern
 from personagen.builder.data_files import read_yaml
-from personagen.builder.llm import Request, Sampling
+from personagen.builder.journal import Ask
+from personagen.builder.llm import Candidate, Request, Sampling
 from personagen.builder.personas import Persona
 from personagen.builder.plan import RowPlan
 from personagen.builder.prompts import render
 from personagen.builder.recipe import Recipe
 from personagen.builder.schema import layers_of
 from personagen.builder.situations import Scene
-from personagen.builder.taxonomy import Emotion
+from personagen.builder.stages import Attempts, Draft, attempt
+from personagen.builder.taxonomy import Emotion, named_taxonomy
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +39,18 @@ class Writing:
 
 def writing_of(recipe: Recipe) -> Writing:
     """Choose how texts are asked for: the recipe's wishes over the defaults of its backend."""
-    draw, small = recipe.draw, recipe.backend.kind == "embedded"
-    if small:
-        sampling = Sampling(max_tokens=60, temperature=0.6, top_p=draw.top_p, min_p=0.08, repetition_penalty=1.05)
+    draw = recipe.draw
+    if recipe.backend.kind == "embedded":
+        # One short sentence: the more the small model writes, the further it strays (docs/log.md has the figures).
+        sampling = Sampling(max_tokens=16, temperature=0.6, top_p=draw.top_p, min_p=0.08, repetition_penalty=1.05)
+        writing = Writing("continuation", sampling, (".", "!", "?", "\n"), draw.candidates or 8)
     else:
         # Two tokens a word and some room: a text cut off at the limit would be paid for and thrown away.
         sampling = Sampling(max_tokens=2 * recipe.text.max_words + 64, temperature=0.9, top_p=draw.top_p)
+        writing = Writing("expression", sampling, (), draw.candidates or 1)
     if draw.temperature is not None:
-        sampling = Sampling(
-            sampling.max_tokens, draw.temperature, sampling.top_p, sampling.min_p, sampling.repetition_penalty
-        )
-    stop = ("\n",) if small else ()
-    return Writing("continuation" if small else "expression", sampling, stop, draw.candidates or (8 if small else 1))
+        writing = replace(writing, sampling=replace(sampling, temperature=draw.temperature))
+    return writing
 
 
 def expression_request(
@@ -72,13 +76,39 @@ def expression_request(
     )
 
 
+async def express(request: Request, emotion: Emotion, *, ask: Ask, tries: Attempts, rules: TextRules) -> Draft | None:
+    """Have the model write the text of a row; None when the attempts are spent. What it goes on with is part of it."""
+    prompt = "\n".join(message.content for message in request.messages)
+    astray = _astray(emotion.bank) if request.prefill else None
+
+    def judge(candidate: Candidate, asked: Request) -> Verdict:
+        text, finish = candidate.text.rstrip(), candidate.finish
+        if not text.strip():
+            return Verdict("", "empty", leaked=False)
+        if astray is not None:
+            if finish == "length":
+                return Verdict(text, "truncated", leaked=False)
+            if astray.search(text):
+                return Verdict(text, "astray", leaked=False)
+            # The stop string that ended the sentence is not part of the reply.
+            text = f"{asked.prefill}{text}."
+        return check_text(text, prompt=prompt, finish=finish, rules=rules)
+
+    return await attempt(request, ask, tries, judge)
+
+
 @cache
-def openings(bank: str | None) -> tuple[str, ...]:
-    """List clauses that imply an emotion of the bank without naming it, for a small model to complete."""
-    return tuple(read_yaml("openings.yaml").get(bank, ("And now I",)))
+def _astray(bank: str | None) -> re.Pattern[str]:
+    """Match what a small model's completion should not hold: its usual blunders, and words that name other emotions."""
+    patterns = list(read_yaml("continuation.yaml")["refuse"])
+    for name in named_taxonomy("ekman").names:
+        if name != bank and (other := leak_pattern(name)) is not None:
+            patterns.append(other.pattern)
+    return re.compile("|".join(f"(?:{pattern})" for pattern in patterns), re.IGNORECASE)
 
 
 def _beginning(seed: int, row: RowPlan, emotion: Emotion, scene: Scene | None) -> str:
     """Begin the text: the event as the persona tells it, where there is one, and a clause that implies the emotion."""
-    clause = random.Random(f"opening:{seed}:{row.emotion}:{row.turn}").choice(openings(emotion.bank))
+    openings = read_yaml("continuation.yaml")["openings"].get(emotion.bank or "", ["After that I"])
+    clause = random.Random(f"opening:{seed}:{row.emotion}:{row.turn}").choice(openings)
     return f"{scene.telling} {clause}" if scene and scene.telling else clause

@@ -9,19 +9,19 @@ durable: a run that was cut off does all of it again, and the journal answers.
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from personagen.builder.checks import TextRules, leak_pattern
 from personagen.builder.duplicates import DuplicateIndex
-from personagen.builder.expression import Writing, expression_request
+from personagen.builder.expression import Writing, express, expression_request
 from personagen.builder.journal import Ask
 from personagen.builder.personas import Persona, persona
 from personagen.builder.plan import Plan, RowPlan, Shard
 from personagen.builder.prompts import prompt_version
 from personagen.builder.schema import Provenance, Reject, Row, layers_of
-from personagen.builder.situations import Scene, scene
-from personagen.builder.stages import Attempts, Draft, elaborate, express
+from personagen.builder.situations import Event, Scene, deal_events, events_of, scene
+from personagen.builder.stages import Attempts, Draft, elaborate
 from personagen.builder.tables import persona_tables
 from personagen.builder.taxonomy import Taxonomy
 
@@ -40,6 +40,7 @@ class Job:
         writing: how the backend's texts are asked for.
         model: name of the model, for the provenance.
         concurrency: requests in flight at most.
+        events: events that were dealt so far, by emotion and round.
 
     """
 
@@ -49,6 +50,7 @@ class Job:
     writing: Writing
     model: str
     concurrency: int
+    events: dict[tuple[str, int], tuple[Event, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +154,7 @@ async def _write(job: Job, row: RowPlan, first_attempt: int) -> _Written:
     )
     request = expression_request(job.writing, recipe, row, emotion, subject.persona, subject.scene)
     tries = _tries(job, row.id, "expression", rejects.append, first_attempt)
-    draft = await express(request, job.ask, tries, rules)
+    draft = await express(request, emotion, ask=job.ask, tries=tries, rules=rules)
     return _Written(subject, draft, tuple(rejects))
 
 
@@ -204,12 +206,25 @@ async def make_persona(
 async def make_scene(job: Job, row: RowPlan, who: Persona, reject: Callable[[Reject], None]) -> Scene | None:
     """Build the situation of a row: drawn from the bank, then told by the model where the recipe says so."""
     emotion = job.taxonomy[row.emotion]
-    what = scene(emotion, who, seed=job.plan.recipe.seed, turn=row.turn, number=row.situation)
+    what = scene(emotion, _event(job, row), who, seed=job.plan.recipe.seed, turn=row.turn, number=row.situation)
     if "situational" not in job.plan.recipe.elaborated():
         return what
     facts = {"demographic": who.demographic, "sociocultural": who.sociocultural, "scene": what}
     prose = await elaborate("situational", job.ask, _tries(job, what.id, "situational", reject), **facts)
     return None if prose is None else replace(what, situational=replace(what.situational, prose=prose))
+
+
+def _event(job: Job, row: RowPlan) -> Event:
+    """Find the event of a row: events are dealt to the personas of an emotion in rounds."""
+    emotion = job.taxonomy[row.emotion]
+    size = len(events_of(emotion))
+    round_, position = divmod(row.turn, size)
+    if (row.emotion, round_) not in job.events:
+        turns = range(round_ * size, min((round_ + 1) * size, sum(job.plan.quotas[row.emotion].values())))
+        numbers = [job.plan.turn(row.emotion, turn).persona for turn in turns]
+        people = [persona(persona_tables(), job.plan.design, number).values for number in numbers]
+        job.events[row.emotion, round_] = deal_events(emotion, people, job.plan.recipe.seed, round_)
+    return job.events[row.emotion, round_][position]
 
 
 def _tries(job: Job, id_: str, stage: str, reject: Callable[[Reject], None], first: int = 0) -> Attempts:

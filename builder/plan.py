@@ -109,6 +109,15 @@ class Plan:
             else:
                 yield self._row(*self._emotion_at(shard.split, position), shard.depth)
 
+    def turn(self, emotion: str, turn: int) -> RowPlan:
+        """Work out the row of an emotion by its number, at the recipe's depth."""
+        position = turn
+        for split, count in self.quotas[emotion].items():
+            if position < count:
+                return self._row(emotion, split, position, self.recipe.depth)
+            position -= count
+        raise IndexError(turn)
+
     def _emotion_at(self, split: str, position: int) -> tuple[str, str, int]:
         """Find the row at a position of a split's rows, emotion by emotion."""
         for emotion, quota in self.quotas.items():

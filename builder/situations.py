@@ -123,31 +123,57 @@ def events_of(emotion: Emotion) -> tuple[Event, ...]:
     return tuple(event for event in events if emotion.bank_label in (None, event.label))
 
 
-def scene(emotion: Emotion, persona: Persona, *, seed: int, turn: int, number: int) -> Scene:
-    """Draw the situation in which a persona meets an emotion; pure.
+def deal_events(emotion: Emotion, people: Sequence[Mapping[str, Any]], seed: int, round_: int) -> tuple[Event, ...]:
+    """Deal the events of an emotion to one round of personas, in shuffled order: each event once, where it fits; pure.
 
     Args:
-        emotion: what the event must evoke.
-        persona: who meets it; only events that fit are drawn.
+        emotion: what the events must evoke.
+        people: attributes of the personas of the round, as many as there are events or fewer.
         seed: seed of the recipe.
-        turn: number of the row within its emotion: turns go through the events in a shuffled order, so that each kind
-            of event comes about equally often.
-        number: number of the situation within its persona, for the id.
+        round_: number of the round, for the shuffle.
 
     Raises:
-        RecipeError: no event of the emotion fits the persona.
+        RecipeError: no event of the emotion fits one of the personas.
 
     """
-    event, round_ = _event(emotion, persona.values, seed, turn)
+    events = events_of(emotion)
+    left = random.Random(f"events:{seed}:{emotion.name}:{round_}").sample(events, len(events))
+    dealt: list[Event] = []
+    for values in people:
+        fitting = [event for event in left if _can_meet(event, values)]
+        if fitting:
+            left.remove(fitting[0])
+        else:  # what is left is for others: one that was dealt before
+            fitting = [event for event in events if _can_meet(event, values)]
+            random.Random(f"events:{seed}:{emotion.name}:{round_}:{len(dealt)}").shuffle(fitting)
+        if not fitting:
+            raise RecipeError(
+                f"no event of {emotion.name!r} fits a persona (age {values['age']}, {values['occupation']}); "
+                "add events without conditions to the emotion"
+            )
+        dealt.append(fitting[0])
+    return tuple(dealt)
+
+
+def scene(emotion: Emotion, event: Event, persona: Persona, *, seed: int, turn: int, number: int) -> Scene:
+    """Draw the situation in which a persona meets an event; pure.
+
+    Args:
+        emotion: what the event evokes.
+        event: what happens; it must fit the persona.
+        persona: who meets it.
+        seed: seed of the recipe.
+        turn: number of the row within its emotion.
+        number: number of the situation within its persona, for the id.
+
+    """
     rng = random.Random(f"scene:{seed}:{emotion.name}:{turn}")
     place = _pick(options("places"), event.places, persona.values, rng)
     company = _pick(options("companions"), event.companions, persona.values, rng) or options("companions")["alone"]
     time = _pick(options("times"), event.times or tuple(options("times")), persona.values, rng)
     channel = _pick(options("channels"), tuple(options("channels")), persona.values, rng)
     assert place is not None and time is not None and channel is not None, "the event was chosen to have them"
-    telling = (
-        event.tellings[(round_ + rng.randrange(len(event.tellings))) % len(event.tellings)] if event.tellings else None
-    )
+    telling = rng.choice(event.tellings) if event.tellings else None
     return Scene(
         f"{persona.id}-s{number}",
         Situational(
@@ -165,21 +191,6 @@ def scene(emotion: Emotion, persona: Persona, *, seed: int, turn: int, number: i
         time.phrase or time.id,
         company.phrase or company.id,
         channel.phrase or channel.id,
-    )
-
-
-def _event(emotion: Emotion, values: Mapping[str, Any], seed: int, turn: int) -> tuple[Event, int]:
-    events = events_of(emotion)
-    round_, position = divmod(turn, max(len(events), 1))
-    order = random.Random(f"events:{seed}:{emotion.name}:{round_}").sample(range(len(events)), len(events))
-    # Where the turn's own event does not fit, any other: going on in order would double the next turn's.
-    others = random.Random(f"event:{seed}:{emotion.name}:{turn}").sample(order, len(order))
-    for index in [*order[position : position + 1], *others]:
-        if _can_meet(events[index], values):
-            return events[index], round_
-    raise RecipeError(
-        f"no event of {emotion.name!r} fits a persona (age {values['age']}, {values['occupation']}); "
-        "add events without conditions to the emotion"
     )
 
 

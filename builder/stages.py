@@ -1,4 +1,4 @@
-"""The stages that call a model: elaborate a layer into prose, and write the expression.
+"""Ask, judge, try again: what all stages that call a model share; and the stage that elaborates a layer into prose.
 
 A stage turns what is known into a request, asks, and checks the reply; it knows neither other rows nor scheduling.
 """
@@ -120,15 +120,3 @@ def _judge_prose(candidate: Candidate, request: Request) -> Verdict:
         return Verdict(candidate.text, "schema", leaked=False)
     # The facts stand in the prompt and may stand in the prose: an echo is no fault here.
     return check_text(prose, prompt="", finish=candidate.finish, rules=PROSE_RULES)
-
-
-async def express(request: Request, ask: Ask, tries: Attempts, rules: TextRules) -> Draft | None:
-    """Have the model write the text of a row; None when the attempts are spent. What it continues is part of it."""
-    prompt = "\n".join(message.content for message in request.messages)
-
-    def judge(candidate: Candidate, asked: Request) -> Verdict:
-        if not candidate.text.strip():
-            return Verdict("", "empty", leaked=False)
-        return check_text(asked.prefill + candidate.text, prompt=prompt, finish=candidate.finish, rules=rules)
-
-    return await attempt(request, ask, tries, judge)

@@ -1,4 +1,4 @@
-"""The card of a release: the golden one, its YAML as `datasets` and the Hub read it, its numbers, hostile words in it."""
+"""The card of a release: the golden one, its YAML read by `datasets` and the Hub, its numbers, hostile words."""
 
 import json
 import re
@@ -225,7 +225,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     emotions = [{"name": name, "definition": text, "like": "joy"} for name, text in HOSTILE.items()]
     recipe = {"rows": len(emotions), "taxonomy": {"name": "mine", "emotions": emotions}, "name": "hostile"}
     with FakeOpenAI() as server:
-        model = {"backend.model": "m | `x`\n---\n# <b>big</b>"}
+        model: dict[str, Any] = {"backend.model": "m | `x`\n---\n# <b>big</b>"}
         yield make_release(tmp_path_factory.mktemp("hostile") / "hostile", server.url, json.dumps(recipe), **model)
 
 

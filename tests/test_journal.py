@@ -368,6 +368,24 @@ def test_absurd_token_count_does_not_hang(tmp_path: Path, tokens: int) -> None:
     assert outcomes in (["Text."], ["error"])
 
 
+def test_reply_that_cannot_be_kept_leaves_the_journal_in_order(tmp_path: Path) -> None:
+    """Its batch fails as a whole, and the next one is kept."""
+    journal = Journal(tmp_path / "journal")
+
+    async def run() -> None:
+        outcomes = await asyncio.gather(
+            journal.put("good", REPLY),
+            journal.put("absurd", replace(REPLY, prompt_tokens=2**63)),
+            return_exceptions=True,
+        )
+        assert [type(outcome) for outcome in outcomes] == [FolderError, FolderError]
+        await journal.put("later", REPLY)
+
+    asyncio.run(run())
+    assert [journal.get(key) for key in ("good", "absurd", "later")] == [None, None, REPLY]
+    journal.close()
+
+
 def test_sum_of_huge_token_counts_is_no_error(tmp_path: Path) -> None:
     """A sum beyond 64 bits is no reason to fail when all rows are there."""
     choice = {"index": 0, "message": {"role": "assistant", "content": "Text."}, "finish_reason": "stop"}

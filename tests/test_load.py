@@ -1,6 +1,5 @@
-"""Loading a release: with plain `datasets` by the name of its folder, with pandas, and with the builder of this project."""
+"""Loading a release: with plain `datasets` by the name of its folder, with pandas, with this project's builder."""
 
-import os
 import re
 import subprocess
 import sys
@@ -12,11 +11,10 @@ from types import NoneType
 from typing import Any, get_args, get_type_hints
 
 import datasets
-import pandas as pd
+import pandas as pd  # type: ignore[import-untyped]
 import pytest
-from datasets import ClassLabel, DatasetDict, Features, load_dataset
+from datasets import ClassLabel, DatasetDict, load_dataset
 
-import personagen_dataset
 from personagen.builder.schema import LAYERS, SPLITS, Demographic, Row, Situational, Sociocultural
 from personagen_dataset import PersonaGen, layer_features, text_features
 from tests.fake_openai import FakeOpenAI
@@ -253,7 +251,7 @@ def kinds(record: type) -> dict[str, Any]:
     columns = {}
     for field in fields(record):
         hint = next((part for part in get_args(hints[field.name]) if part is not NoneType), hints[field.name])
-        columns[field.name] = kinds(hint) if is_dataclass(hint) else KINDS[hint]
+        columns[field.name] = kinds(hint) if isinstance(hint, type) and is_dataclass(hint) else KINDS[hint]
     return columns
 
 
@@ -367,17 +365,10 @@ def test_the_builder_never_serves_the_release_of_another_working_directory(
         assert rows == records(folder, "joy", "train")
 
 
-def test_the_dataset_module_lists_its_features_for_others() -> None:
-    assert isinstance(text_features(["a", "b"]), Features)
-    assert text_features(["a", "b"])["label"].names == ["a", "b"]
-    assert set(personagen_dataset.SITUATIONAL) == {field.name for field in fields(Situational)}
-
-
 @pytest.mark.parametrize("code", ["import personagen.builder", "import personagen.builder.cli, personagen.metrics"])
 def test_a_release_in_the_working_directory_does_not_hide_the_package(code: str, release: Path) -> None:
     printed = run_python(f"{code}; print(personagen.builder.__version__)", release.parent)
     assert re.fullmatch(r"\d+\.\d+\.\d+\n", printed)
-    assert os.listdir(release.parent)[0].startswith("personagen")
 
 
 def test_the_command_runs_beside_a_release(release: Path) -> None:

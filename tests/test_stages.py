@@ -8,19 +8,22 @@ import pytest
 
 from personagen.builder.checks import TextRules
 from personagen.builder.errors import BackendError, RequestError
+from personagen.builder.expression import express
 from personagen.builder.journal import Ask
 from personagen.builder.llm import Candidate, Message, Reply, Request, Sampling
 from personagen.builder.openai_chat import connect_openai
 from personagen.builder.personas import design, persona
 from personagen.builder.plan import request_seed
 from personagen.builder.schema import Reject
-from personagen.builder.stages import PROSE_SCHEMA, Attempts, Draft, elaborate, express
+from personagen.builder.stages import PROSE_SCHEMA, Attempts, Draft, elaborate
 from personagen.builder.tables import persona_tables
+from personagen.builder.taxonomy import Emotion
 from tests.fake_openai import REFUSAL, FakeOpenAI, Fault, contents
 
 PROSE = "She grew up above the bakery in a narrow street, and still counts her change twice."
 RULES = TextRules(min_words=3, max_words=30, language=None, leak_words=None, reject_leaks=False)
 REQUEST = Request((Message("user", "Write a post."),), Sampling(max_tokens=50), seed=0)
+JOY = Emotion("joy", "being glad", bank="joy")
 WHO = persona(persona_tables(), design(persona_tables(), 0, 1), 0)
 
 
@@ -55,7 +58,7 @@ def expressed(server: FakeOpenAI, attempts: Attempts) -> Draft | None:
     async def run() -> Draft | None:
         backend = connect_openai(model="m", base_url=server.url, api_key=None, concurrency=1)
         try:
-            return await express(REQUEST, backend.complete, attempts, RULES)
+            return await express(REQUEST, JOY, ask=backend.complete, tries=attempts, rules=RULES)
         finally:
             await backend.close()
 
@@ -191,7 +194,7 @@ def test_most_probable_accepted_candidate_is_kept() -> None:
         Candidate("The third of the boxes was green.", "stop", -0.6),
     )
     rejects: list[Reject] = []
-    draft = asyncio.run(express(REQUEST, ask, tries(rejects), RULES))
+    draft = asyncio.run(express(REQUEST, JOY, ask=ask, tries=tries(rejects), rules=RULES))
     assert draft is not None and draft.text == "The second of the boxes was green."
     assert rejects == []
 
@@ -204,7 +207,7 @@ def test_first_of_equal_candidates_is_kept(logprob: float | None) -> None:
         Candidate("The first of the boxes was green.", "stop", logprob),
         Candidate("The second of the boxes was green.", "stop", logprob),
     )
-    draft = asyncio.run(express(REQUEST, ask, tries([]), RULES))
+    draft = asyncio.run(express(REQUEST, JOY, ask=ask, tries=tries([]), rules=RULES))
     assert draft is not None and draft.text == "The first of the boxes was green."
 
 
@@ -212,25 +215,43 @@ def test_refused_candidates_are_one_reject() -> None:
     """One request is one attempt; the first candidate stands for all."""
     rejects: list[Reject] = []
     ask = drawn(Candidate(REFUSAL, "stop", -2.0), Candidate("Too short.", "stop", -0.1))
-    assert asyncio.run(express(REQUEST, ask, tries(rejects, limit=1), RULES)) is None
+    assert asyncio.run(express(REQUEST, JOY, ask=ask, tries=tries(rejects, limit=1), rules=RULES)) is None
     assert [(reject.reason, reject.text) for reject in rejects] == [("refusal", REFUSAL)]
 
 
 def test_reply_without_candidates_is_empty() -> None:
     """Nothing is a reason too."""
     rejects: list[Reject] = []
-    assert asyncio.run(express(REQUEST, drawn(), tries(rejects, limit=1), RULES)) is None
+    assert asyncio.run(express(REQUEST, JOY, ask=drawn(), tries=tries(rejects, limit=1), rules=RULES)) is None
     assert [(reject.reason, reject.text) for reject in rejects] == [("empty", "")]
 
 
-def test_continued_text_begins_with_its_beginning() -> None:
-    """A small model is given the first words; they are part of the text, but alone they are none."""
-    request = Request(REQUEST.messages, REQUEST.sampling, seed=0, prefill="I opened the box and")
-    written = asyncio.run(express(request, drawn(Candidate(" found a lamp.", "stop")), tries([]), RULES))
+def continued(text: str, *, finish: str = "stop") -> tuple[str | None, list[str]]:
+    """Have a small model go on with a beginning; tell the text, and why it was refused."""
+    request = Request(REQUEST.messages, REQUEST.sampling, seed=0, prefill="I opened the box and", stop=(".",))
     rejects: list[Reject] = []
-    nothing = asyncio.run(express(request, drawn(Candidate(" ", "stop")), tries(rejects, limit=1), RULES))
-    assert written is not None and written.text == "I opened the box and found a lamp."
-    assert nothing is None and [reject.reason for reject in rejects] == ["empty"]
+    attempts = tries(rejects, limit=1)
+    draft = asyncio.run(express(request, JOY, ask=drawn(Candidate(text, finish)), tries=attempts, rules=RULES))
+    return draft and draft.text, [reject.reason for reject in rejects]
+
+
+def test_continued_text_begins_with_its_beginning() -> None:
+    """A small model is given the first words; they are part of the text, as is the mark that stopped it."""
+    assert continued(" found a lamp ") == ("I opened the box and found a lamp.", [])
+
+
+@pytest.mark.parametrize(
+    ("text", "finish", "reason"),
+    [
+        (" ", "stop", "empty"),
+        (" found a lamp", "length", "truncated"),
+        (" was furious about the lamp", "stop", "astray"),
+    ],
+    ids=["nothing", "cut", "another emotion"],
+)
+def test_continuation_that_is_none_is_refused(text: str, finish: str, reason: str) -> None:
+    """The beginning alone is no text, and what names another emotion than the row's has strayed."""
+    assert continued(text, finish=finish) == (None, [reason])
 
 
 def test_error_of_a_stage_leaves_no_draft() -> None:
@@ -240,7 +261,7 @@ def test_error_of_a_stage_leaves_no_draft() -> None:
         raise RequestError("no")
 
     rejects: list[Reject] = []
-    assert asyncio.run(express(REQUEST, ask, tries(rejects), RULES)) is None
+    assert asyncio.run(express(REQUEST, JOY, ask=ask, tries=tries(rejects), rules=RULES)) is None
     assert [(reject.reason, reject.detail) for reject in rejects] == [("request", "no")] * 3
 
 
