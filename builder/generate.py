@@ -12,7 +12,7 @@ from typing import Any
 
 from personagen.builder.card import render_card
 from personagen.builder.connect import connect
-from personagen.builder.errors import AllRejectedError, GenerationError, PersonaGenError
+from personagen.builder.errors import AllRejectedError, FolderError, GenerationError, PersonaGenError
 from personagen.builder.expression import writing_of
 from personagen.builder.journal import Journal, journalled
 from personagen.builder.llm import Backend
@@ -20,7 +20,16 @@ from personagen.builder.manifest import make_manifest, same_release
 from personagen.builder.pipeline import Job, Settled, make_persona, make_scene, settle
 from personagen.builder.plan import Plan, make_plan
 from personagen.builder.recipe import Recipe
-from personagen.builder.release import Record, Written, features_of, layer_shards, text_record, write_shard, write_text
+from personagen.builder.release import (
+    Record,
+    Written,
+    explain,
+    features_of,
+    layer_shards,
+    text_record,
+    write_shard,
+    write_text,
+)
 from personagen.builder.run_folder import RunFolder, open_run
 from personagen.builder.schema import DEPTHS, LAYERS, SPLITS, Reject, layers_of
 
@@ -117,22 +126,25 @@ async def _write_texts(job: Job, run: RunFolder, progress: Progress) -> tuple[li
     records: list[Record] = []
     progress(0, 0)
     seen: set[tuple[str, str, int]] = set()
-    with run.rejects.open("w", encoding="utf-8", newline="\n") as rejects:
-        async with aclosing(settle(job)) as rows:
-            async for settled in rows:
-                for reject in _new(settled.rejects, seen):
-                    tally.rejects[reject.stage, reject.reason] += 1
-                    rejects.write(json.dumps(asdict(reject)) + "\n")
-                _count(settled, tally)
-                if settled.row is not None:
-                    records.append(text_record(settled.row))
-                if settled.last and records:
-                    features = features_of(settled.shard.config, LAYERS, job.taxonomy.names)
-                    shards.append(write_shard(run.staging, settled.shard.path, records, features))
-                    records = []
-                progress(tally.accepted, tally.rejects.total())
-                if tally.given_up >= HOPELESS and not tally.accepted:
-                    break
+    try:
+        with run.rejects.open("w", encoding="utf-8", newline="\n") as rejects:
+            async with aclosing(settle(job)) as rows:
+                async for settled in rows:
+                    for reject in _new(settled.rejects, seen):
+                        tally.rejects[reject.stage, reject.reason] += 1
+                        rejects.write(json.dumps(asdict(reject)) + "\n")
+                    _count(settled, tally)
+                    if settled.row is not None:
+                        records.append(text_record(settled.row))
+                    if settled.last and records:
+                        features = features_of(settled.shard.config, LAYERS, job.taxonomy.names)
+                        shards.append(write_shard(run.staging, settled.shard.path, records, features))
+                        records = []
+                    progress(tally.accepted, tally.rejects.total())
+                    if tally.given_up >= HOPELESS and not tally.accepted:
+                        break
+    except OSError as error:
+        raise FolderError(f"cannot write {run.rejects}: {explain(error)}") from error
     return shards, tally
 
 

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from personagen.builder.errors import FolderError, RequestError
 from personagen.builder.llm import Backend, Candidate, Reply, Request, request_key
@@ -49,7 +50,8 @@ class Journal:
 
         """
         self._path = path
-        self._under_way: set[asyncio.Task[Reply]] = set()
+        self._stopping = False
+        self._under_way: set[asyncio.Task[Any]] = set()
         self._waiting: list[tuple[str, Reply, asyncio.Future[None]]] = []
         self._writer: asyncio.Task[None] | None = None
         try:
@@ -106,6 +108,7 @@ class Journal:
                 problem = None
             except (sqlite3.Error, OverflowError) as error:
                 problem = FolderError(f"cannot write the journal: {error}; free some space and run the command again")
+                self._stopping = True  # what cannot be kept should not be paid for
             for *_, done in batch:
                 if not done.done():  # its row may have been cancelled meanwhile
                     done.set_exception(problem) if problem else done.set_result(None)
@@ -117,18 +120,23 @@ class Journal:
             self._database.executemany("INSERT OR REPLACE INTO replies VALUES (?, ?, ?, ?)", rows)
             self._database.executemany("INSERT OR IGNORE INTO used VALUES (?)", [(key,) for key, _ in batch])
             self._database.execute("COMMIT")
-        except sqlite3.Error:
+        except BaseException:
             if self._database.in_transaction:
                 self._database.execute("ROLLBACK")
             raise
 
-    def watch(self, task: asyncio.Task[Reply]) -> None:
-        """Count a request as under way, until it is done."""
+    def admit(self) -> None:
+        """Count the current task as a request under way, until it is done; cancels it where no more should be asked."""
+        task = asyncio.current_task()
+        assert task is not None
+        if self._stopping:
+            raise asyncio.CancelledError
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
 
     async def drain(self) -> None:
         """Let requests under way arrive, for they are paid for, but not for ever; wait for what is being written."""
+        self._stopping = True
         if self._under_way:
             _, late = await asyncio.wait(self._under_way, timeout=GRACE)
             for task in late:
@@ -152,6 +160,7 @@ def journalled(backend: Backend, journal: Journal, limit: asyncio.Semaphore) -> 
 
     async def fetch(key: str, request: Request) -> Reply:
         async with limit:
+            journal.admit()
             reply = await backend.complete(request)
         await journal.put(key, reply)
         return reply
@@ -173,7 +182,6 @@ def journalled(backend: Backend, journal: Journal, limit: asyncio.Semaphore) -> 
         if key not in under_way:
             under_way[key] = asyncio.create_task(fetch(key, request))
             under_way[key].add_done_callback(lambda task: finished(key, task))
-            journal.watch(under_way[key])
         # Shielded: a row that is given up must not cut off the others that wait for the same reply.
         return await asyncio.shield(under_way[key])
 

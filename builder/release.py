@@ -140,6 +140,15 @@ def _configuration(parts: list[Written]) -> dict[str, Any]:
     return {"data_files": files, "rows": rows, "bytes": sum(part.bytes for part in parts), "digest": digest}
 
 
+def is_release(folder: Path) -> bool:
+    """Tell whether a folder is a release of any version, whole or not; other programs have a manifest.json too."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(manifest, dict) and str(manifest.get("format")).startswith("personagen-release/")
+
+
 def read_manifest(folder: Path) -> dict[str, Any]:
     """Read the manifest of a release.
 

@@ -22,7 +22,7 @@ from filelock import FileLock, Timeout
 
 from personagen.builder.errors import FolderError, ReleaseError
 from personagen.builder.journal import is_empty
-from personagen.builder.release import MANIFEST, explain, read_manifest, write_text
+from personagen.builder.release import explain, is_release, read_manifest, write_text
 
 FORMAT = "personagen-run/1"
 STATE = "run.json"
@@ -119,8 +119,11 @@ def _locked(root: Path) -> Iterator[None]:
 
 
 def _check_release(out: Path, fingerprint: str) -> None:
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
-        return
+    try:
+        if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+            return
+    except OSError as error:
+        raise FolderError(f"cannot read {out}: {explain(error)}") from error
     try:
         found = read_manifest(out)["fingerprint"]
     except (ReleaseError, KeyError) as error:
@@ -170,7 +173,7 @@ def _set_aside(out: Path, root: Path) -> None:
             for entry in root.iterdir():
                 if entry.name != LOCK:
                     entry.rename(aside / entry.name)
-        if (out / MANIFEST).is_file():
+        if is_release(out):
             out.rename(out.with_name(f"{out.name}.{number}"))
     except OSError as error:
         raise FolderError(f"cannot set {root} aside: {explain(error)}") from error
