@@ -9,8 +9,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from personagen.builder.manifest import total_rejects
 from personagen.builder.schema import SPLITS
+from personagen.builder.terminal import printable
 
-SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10**7, "1M<n<10M"))
+SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10**7, "1M<n<10M"),
+    (10**8, "10M<n<100M"), (10**9, "100M<n<1B"))  # fmt: skip
 
 
 def render_card(manifest: Mapping[str, Any]) -> str:
@@ -55,5 +57,5 @@ def _config(name: str, entry: Mapping[str, Any], version: str) -> dict[str, Any]
 
 def _cell(text: str) -> str:
     """Make text safe in a cell of a Markdown table: no line breaks, no markup of its own."""
-    flat = re.sub(r"\s+", " ", text)
+    flat = printable(re.sub(r"\s+", " ", text))
     return re.sub(r"([\\`*_{}\[\]<>|#~!])", r"\\\1", flat)

@@ -51,6 +51,7 @@ class Journal:
         """
         self._path = path
         self._stopping = False
+        self._problem: FolderError | None = None
         self._under_way: set[asyncio.Task[Any]] = set()
         self._waiting: list[tuple[str, Reply, asyncio.Future[None]]] = []
         self._writer: asyncio.Task[None] | None = None
@@ -108,7 +109,7 @@ class Journal:
                 problem = None
             except (sqlite3.Error, OverflowError) as error:
                 problem = FolderError(f"cannot write the journal: {error}; free some space and run the command again")
-                self._stopping = True  # what cannot be kept should not be paid for
+                self._problem = problem  # what cannot be kept should not be paid for
             for *_, done in batch:
                 if not done.done():  # its row may have been cancelled meanwhile
                     done.set_exception(problem) if problem else done.set_result(None)
@@ -126,9 +127,11 @@ class Journal:
             raise
 
     def admit(self) -> None:
-        """Count the current task as a request under way, until it is done; cancels it where no more should be asked."""
+        """Count the current task as a request under way; ends it where the run stops or replies cannot be kept."""
         task = asyncio.current_task()
         assert task is not None
+        if self._problem is not None:
+            raise self._problem
         if self._stopping:
             raise asyncio.CancelledError
         self._under_way.add(task)

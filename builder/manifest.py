@@ -40,9 +40,6 @@ def make_manifest(
 
     """
     recipe = plan.recipe
-    by_stage: dict[str, dict[str, int]] = {}
-    for (stage, reason), count in sorted(rejects.items()):
-        by_stage.setdefault(stage, {})[reason] = count
     return {
         "format": FORMAT,
         "name": recipe.name,
@@ -51,13 +48,7 @@ def make_manifest(
         "fingerprint": recipe.fingerprint(),
         "recipe": recipe.identity(),
         "seed": recipe.seed,
-        "taxonomy": {
-            "name": recipe.chosen_taxonomy().name,
-            "emotions": [
-                {"name": emotion.name, "definition": emotion.definition}
-                for emotion in recipe.chosen_taxonomy().emotions
-            ],
-        },
+        "taxonomy": _taxonomy(recipe),
         "model": {
             "backend": backend.name,
             "name": backend.model,
@@ -72,11 +63,24 @@ def make_manifest(
             "pairs_possible": possible_pairs(persona_tables()),
         },
         "configs": configurations(shards),
-        "rejects": by_stage,
+        "rejects": _by_stage(rejects),
         "leaked": leaked,
         "usage": asdict(usage),
         "shards": [asdict(shard) for shard in shards],
     }
+
+
+def _taxonomy(recipe: Recipe) -> dict[str, Any]:
+    chosen = recipe.chosen_taxonomy()
+    emotions = [{"name": emotion.name, "definition": emotion.definition} for emotion in chosen.emotions]
+    return {"name": chosen.name, "emotions": emotions}
+
+
+def _by_stage(rejects: Mapping[tuple[str, str], int]) -> dict[str, dict[str, int]]:
+    counts: dict[str, dict[str, int]] = {}
+    for (stage, reason), count in sorted(rejects.items()):
+        counts.setdefault(stage, {})[reason] = count
+    return counts
 
 
 def same_release(folder: Path, recipe: Recipe) -> dict[str, Any] | None:
