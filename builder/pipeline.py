@@ -25,8 +25,8 @@ from personagen.builder.stages import Attempts, Draft, elaborate
 from personagen.builder.tables import persona_tables
 from personagen.builder.taxonomy import Taxonomy
 
-WINDOW = 64
-"""Rows under way beyond those that a request is in flight for, so that a slow row seldom holds the others up."""
+WINDOW = 4
+"""Rows under way for each request that may be in flight: so many, that a slow row seldom holds the others up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ async def settle(job: Job) -> AsyncGenerator[Settled, None]:
     planned = _planned(job.plan)
     try:
         while True:
-            for shard, row, last in islice(planned, WINDOW + job.concurrency - len(window)):
+            for shard, row, last in islice(planned, WINDOW * job.concurrency - len(window)):
                 window.append(_Open(shard, row, last, asyncio.create_task(_write(job, row, 0))))
             if not window:
                 return

@@ -525,6 +525,22 @@ def test_a_reader_that_leaves_early_is_no_error(release: Path, tmp_path: Path) -
     process.wait(60)
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_output_that_cannot_be_written_is_one_line(release: Path, tmp_path: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", command_line("inspect", str(release))],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            cwd=tmp_path,
+            encoding="utf-8",
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr.startswith("personagen: ") and "no space left on device" in done.stderr.lower()
+    assert done.stderr.count("\n") == 1
+
+
 def test_a_terminal_that_knows_few_characters_shows_the_others_escaped(tampered: Path, tmp_path: Path) -> None:
     path = tampered / "joy" / "train-00000-of-00001.parquet"
     table = pq.read_table(path)

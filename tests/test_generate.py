@@ -430,7 +430,7 @@ def test_hopeless_run_stops_early(tmp_path: Path) -> None:
         )
         with pytest.raises(AllRejectedError, match=message):
             make(recipe, tmp_path / "out")
-        assert len(server.requests) <= 2 * (HOPELESS + WINDOW + 4)
+        assert len(server.requests) <= WINDOW + 2 * HOPELESS
     assert len(rejects_of(tmp_path / "out")) == 2 * HOPELESS
 
 
@@ -461,9 +461,9 @@ def test_release_is_the_same_whatever_the_timing(tmp_path: Path) -> None:
     """One request at a time or sixteen, prompt replies or late ones: every byte is equal, the rejects too."""
     rng = random.Random(3)
     for concurrency in (1, 16):
-        late = [Fault("delay", nth=number, seconds=rng.uniform(0, 0.15)) for number in rng.sample(range(1, 60), 15)]
+        late = [Fault("delay", nth=number, seconds=rng.uniform(0, 0.15)) for number in rng.sample(range(1, 45), 10)]
         with FakeOpenAI(faults=late + refusals(), latency=0.002) as server:
-            recipe = recipe_for(server.url, LAYERED, {"rows": 20, "backend.concurrency": concurrency})
+            recipe = recipe_for(server.url, LAYERED, {"backend.concurrency": concurrency})
             make(recipe, tmp_path / str(concurrency) / "out")
             assert server.most_in_flight <= concurrency
     one, many = tmp_path / "1" / "out", tmp_path / "16" / "out"
@@ -811,7 +811,7 @@ def test_second_process_is_refused(tmp_path: Path) -> None:
         ("/dev/null/out", r"^cannot write /dev/null/out\.run: not a directory; choose another folder with --out$"),
         ("/proc/out", r"^cannot write /proc/out\.run: no such file or directory; choose another folder with --out$"),
         ("/", r"--out"),
-        ("x" * 300, r"^cannot write \S+\.run: file name too long; choose another folder with --out$"),
+        ("x" * 300, r"^cannot read \S+: file name too long; choose another folder with --out$"),
     ],
     ids=["below a file", "kernel", "root", "long name"],
 )

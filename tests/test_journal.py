@@ -112,7 +112,7 @@ def run_script(script: str, path: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=25)
 @given(st.dictionaries(st.text(max_size=20), REPLIES, min_size=1, max_size=6))
 def test_any_reply_comes_back_as_it_was(replies: dict[str, Reply]) -> None:
     """Half characters, control characters, infinities and NaN included; also from the file."""

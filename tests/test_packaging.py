@@ -135,10 +135,14 @@ def distribution(requirement: str) -> str:
 
 
 @cache
-def distributions(module: str) -> frozenset[str]:
+def installed() -> Mapping[str, list[str]]:
+    """List the distributions of every top-level module of this environment; it takes a while."""
+    return importlib.metadata.packages_distributions()
+
+
+def distributions(module: str) -> set[str]:
     """Name the distributions that bring a top-level module."""
-    found = importlib.metadata.packages_distributions().get(module, [module])
-    return frozenset(name.lower().replace("_", "-") for name in found)
+    return {name.lower().replace("_", "-") for name in installed().get(module, [module])}
 
 
 def third_party(folder: Path) -> set[str]:

@@ -23,7 +23,7 @@ from personagen.builder.plan import make_plan
 from personagen.builder.prompts import NAMES, prompt_version, render, versions
 from personagen.builder.recipe import Recipe, parse_recipe, read_recipe
 from personagen.builder.schema import DEPTHS, LAYERS, layers_of
-from personagen.builder.situations import Scene, scene
+from personagen.builder.situations import Scene, deal_events, scene
 from personagen.builder.tables import persona_tables
 from personagen.builder.taxonomy import named_taxonomy
 from tests.releasing import ROOT
@@ -48,7 +48,7 @@ HOSTILE = (
 def someone() -> tuple[Persona, Scene]:
     """Draw a persona and a situation of theirs."""
     who = persona(persona_tables(), design(persona_tables(), 0, 1), 0)
-    return who, scene(EMOTION, who, seed=0, turn=0, number=0)
+    return who, scene(EMOTION, deal_events(EMOTION, [who.values], 0, 0)[0], who, seed=0, turn=0, number=0)
 
 
 def values(depth: str, **changes: Any) -> dict[str, Any]:
