@@ -34,11 +34,11 @@ def main() -> None:
 
 
 def _texts(path: Path) -> Iterator[str]:
-    opened = gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8")
-    with opened as file:
-        for row in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE):
-            # Some corpora hide names behind placeholders, which in a generated text are a fault.
-            yield re.sub(r"\[[A-Z]+\]", "Sam", row["text"])
+    data = path.read_bytes()
+    lines = (gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8").split("\n")
+    for row in csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE):
+        # Some corpora hide names behind placeholders, which in a generated text are a fault.
+        yield re.sub(r"\[[A-Z]+\]", "Sam", row["text"])
 
 
 if __name__ == "__main__":

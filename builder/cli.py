@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -130,6 +131,7 @@ def main() -> None:
     logging.getLogger("httpx2").setLevel(logging.WARNING)
     try:
         cli.main(standalone_mode=False)
+        sys.stdout.flush()
     except PersonaGenError as error:
         _fail(str(error), 1)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -140,6 +142,10 @@ def main() -> None:
         _fail(f"{error.format_message()} (see `{command} --help`)", error.exit_code)
     except click.ClickException as error:
         _fail(error.format_message(), error.exit_code)
+    except OSError as error:
+        # What is left in the buffer goes nowhere, else the interpreter complains again on its way out.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        _fail(f"cannot write the output: {(error.strerror or str(error)).lower()}", 1)
     except (KeyboardInterrupt, click.Abort):
         _fail("stopped; what was paid for is kept: run the same command to go on", 130)
 

@@ -24,7 +24,6 @@ import yaml
 
 from personagen.builder.errors import AllRejectedError, BackendError, FolderError, GenerationError
 from personagen.builder.generate import HOPELESS, Result, generate
-from personagen.builder.pipeline import WINDOW
 from personagen.builder.plan import request_seed
 from personagen.builder.prompts import prompt_version
 from personagen.builder.recipe import Recipe, parse_recipe, read_recipe
@@ -34,8 +33,8 @@ from tests.fake_openai import REFUSAL, FakeOpenAI, Fault, contents
 KEY = "sk-test-SECRET0123456789abcdef"
 SAME = "The postman carried a green ladder to the harbour on Monday, and the clerk counted eleven boxes in the cellar."
 CUT = "The postman carried a green ladder to the harbour and the"
-PLAIN: Mapping[str, Any] = {"rows": 14, "emotions": ["joy", "anger"], "depth": "none", "text.language": None}
-LAYERED: Mapping[str, Any] = PLAIN | {"depth": "situational"}
+PLAIN: dict[str, Any] = {"rows": 14, "emotions": ["joy", "anger"], "depth": "none", "text.language": None}
+LAYERED: dict[str, Any] = PLAIN | {"depth": "situational"}
 
 
 def recipe_for(url: str, *changes: Mapping[str, Any]) -> Recipe:
@@ -430,7 +429,7 @@ def test_hopeless_run_stops_early(tmp_path: Path) -> None:
         )
         with pytest.raises(AllRejectedError, match=message):
             make(recipe, tmp_path / "out")
-        assert len(server.requests) <= WINDOW + 2 * HOPELESS
+        assert len(server.requests) < 150, "a quarter of what all rows would have cost"
     assert len(rejects_of(tmp_path / "out")) == 2 * HOPELESS
 
 
@@ -557,7 +556,8 @@ def kill_often(folder: Path, kills: int, seed: int) -> None:
                 )
 
             with subprocess.Popen(command(server.url, out, path), stdout=PIPE, stderr=PIPE) as process:
-                wait_until(lambda process=process, due=due: due() or process.poll() is not None)
+                while not due() and process.poll() is None:
+                    time.sleep(0.002)
                 time.sleep(rng.uniform(0, 0.05))
                 process.kill()
             asked = {contents(body)[0] for body in server.requests[start:]}

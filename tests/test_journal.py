@@ -301,7 +301,7 @@ def test_giving_up_cuts_off_nobody_else(tmp_path: Path) -> None:
 
     async def use(backend: OpenAIBackend, journal: Journal) -> None:
         ask = asker(backend, journal)
-        first, second, alone = [asyncio.create_task(ask(ask_for(text))) for text in ("shared", "shared", "alone")]
+        first, second, alone = [asyncio.ensure_future(ask(ask_for(text))) for text in ("shared", "shared", "alone")]
         await asyncio.sleep(0.05)
         first.cancel()
         alone.cancel()

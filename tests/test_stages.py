@@ -232,7 +232,7 @@ def continued(text: str, *, finish: str = "stop") -> tuple[str | None, list[str]
     rejects: list[Reject] = []
     attempts = tries(rejects, limit=1)
     draft = asyncio.run(express(request, JOY, ask=drawn(Candidate(text, finish)), tries=attempts, rules=RULES))
-    return draft and draft.text, [reject.reason for reject in rejects]
+    return draft.text if draft else None, [reject.reason for reject in rejects]
 
 
 def test_continued_text_begins_with_its_beginning() -> None:
