@@ -2,6 +2,7 @@
 
 import random
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -70,31 +71,50 @@ def expression_request(
         min_words=recipe.text.min_words,
         max_words=recipe.text.max_words,
     )
-    prefill = _beginning(recipe.seed, row, emotion, scene) if writing.template == "continuation" else ""
-    return Request(
-        messages, writing.sampling, seed=0, prefill=prefill, stop=writing.stop, candidates=writing.candidates
-    )
+    return Request(messages, writing.sampling, seed=0, stop=writing.stop, candidates=writing.candidates)
 
 
-async def express(request: Request, emotion: Emotion, *, ask: Ask, tries: Attempts, rules: TextRules) -> Draft | None:
-    """Have the model write the text of a row; None when the attempts are spent. What it goes on with is part of it."""
+async def express(
+    request: Request, emotion: Emotion, *, ask: Ask, tries: Attempts, rules: TextRules, beginnings: Sequence[str] = ()
+) -> Draft | None:
+    """Have the model write the text of a row; None when the attempts are spent.
+
+    Args:
+        request: what to ask.
+        emotion: what the text must express.
+        ask: where requests go.
+        tries: seeds and rejects.
+        rules: what the text must be like.
+        beginnings: what the model goes on with, another one each attempt, and part of the text; empty asks for the
+            whole text.
+
+    """
     prompt = "\n".join(message.content for message in request.messages)
-    astray = _astray(emotion.bank) if request.prefill else None
 
-    def judge(candidate: Candidate, asked: Request) -> Verdict:
-        text, finish = candidate.text.rstrip(), candidate.finish
-        if not text.strip():
+    def asked(number: int) -> Request:
+        return replace(request, prefill=beginnings[number % len(beginnings)]) if beginnings else request
+
+    def judge(candidate: Candidate, request: Request) -> Verdict:
+        if request.prefill:
+            return _judge_completion(candidate, request.prefill, prompt, emotion, rules)
+        if not candidate.text.strip():
             return Verdict("", "empty", leaked=False)
-        if astray is not None:
-            if finish == "length":
-                return Verdict(text, "truncated", leaked=False)
-            if astray.search(text):
-                return Verdict(text, "astray", leaked=False)
-            # The stop string that ended the sentence is not part of the reply.
-            text = f"{asked.prefill}{text}."
-        return check_text(text, prompt=prompt, finish=finish, rules=rules)
+        return check_text(candidate.text, prompt=prompt, finish=candidate.finish, rules=rules)
 
-    return await attempt(request, ask, tries, judge)
+    return await attempt(asked, ask, tries, judge)
+
+
+def _judge_completion(candidate: Candidate, beginning: str, prompt: str, emotion: Emotion, rules: TextRules) -> Verdict:
+    """Judge the end of a sentence whose beginning was given: the beginning is good, so the checks look at the end."""
+    text = candidate.text.rstrip()
+    if not text:
+        return Verdict("", "empty", leaked=False)
+    if candidate.finish == "length":
+        return Verdict(text, "truncated", leaked=False)
+    if _astray(emotion.bank).search(text):
+        return Verdict(text, "astray", leaked=False)
+    # The stop string that ended the sentence is not part of the reply.
+    return check_text(f"{beginning}{text}.", prompt=prompt, finish=candidate.finish, rules=rules)
 
 
 @cache
@@ -107,8 +127,11 @@ def _astray(bank: str | None) -> re.Pattern[str]:
     return re.compile("|".join(f"(?:{pattern})" for pattern in patterns), re.IGNORECASE)
 
 
-def _beginning(seed: int, row: RowPlan, emotion: Emotion, scene: Scene | None) -> str:
-    """Begin the text: the event as the persona tells it, where there is one, and a clause that implies the emotion."""
-    openings = read_yaml("continuation.yaml")["openings"].get(emotion.bank or "", ["After that I"])
-    clause = random.Random(f"opening:{seed}:{row.emotion}:{row.turn}").choice(openings)
-    return f"{scene.telling} {clause}" if scene and scene.telling else clause
+def beginnings(seed: int, row: RowPlan, emotion: Emotion, scene: Scene | None) -> list[str]:
+    """List beginnings of a row's text, in shuffled order.
+
+    Each is the event as the persona tells it, where there is one, and a clause that implies the emotion.
+    """
+    clauses = read_yaml("continuation.yaml")["openings"].get(emotion.bank, ["After that I"])
+    order = random.Random(f"opening:{seed}:{row.emotion}:{row.turn}").sample(clauses, len(clauses))
+    return [f"{scene.telling} {clause}" if scene and scene.telling else clause for clause in order]

@@ -14,7 +14,7 @@ from itertools import islice
 
 from personagen.builder.checks import TextRules, leak_pattern
 from personagen.builder.duplicates import DuplicateIndex
-from personagen.builder.expression import Writing, express, expression_request
+from personagen.builder.expression import Writing, beginnings, express, expression_request
 from personagen.builder.journal import Ask
 from personagen.builder.personas import Persona, persona
 from personagen.builder.plan import Plan, RowPlan, Shard
@@ -154,7 +154,9 @@ async def _write(job: Job, row: RowPlan, first_attempt: int) -> _Written:
     )
     request = expression_request(job.writing, recipe, row, emotion, subject.persona, subject.scene)
     tries = _tries(job, row.id, "expression", rejects.append, first_attempt)
-    draft = await express(request, emotion, ask=job.ask, tries=tries, rules=rules)
+    small = job.writing.template == "continuation"
+    starts = beginnings(recipe.seed, row, emotion, subject.scene) if small else ()
+    draft = await express(request, emotion, ask=job.ask, tries=tries, rules=rules, beginnings=starts)
     return _Written(subject, draft, tuple(rejects))
 
 

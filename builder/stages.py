@@ -62,19 +62,22 @@ class Draft:
 Judge = Callable[[Candidate, Request], Verdict]
 
 
-async def attempt(request: Request, ask: Ask, tries: Attempts, judge: Judge) -> Draft | None:
+async def attempt(request: Callable[[int], Request], ask: Ask, tries: Attempts, judge: Judge) -> Draft | None:
     """Ask until a candidate is accepted, with a new seed each time; None when the attempts are spent.
+
+    `request` makes the request of an attempt from its number, but for the seed.
 
     Of several accepted candidates the most probable a token is kept, the first where the backend gives no probability.
     """
     for number in range(tries.first, tries.limit):
         seed = request_seed(tries.seed, tries.id, tries.stage, number)
         try:
-            reply = await ask(replace(request, seed=seed))
+            asked = replace(request(number), seed=seed)
+            reply = await ask(asked)
         except RequestError as error:
             tries.reject(Reject(tries.id, tries.stage, "request", number, None, str(error)))
             continue
-        verdicts = [judge(candidate, request) for candidate in reply.candidates]
+        verdicts = [judge(candidate, asked) for candidate in reply.candidates]
         best = _best(reply, verdicts)
         if best is not None:
             return Draft(best.text, seed, number, best.leaked)
@@ -105,7 +108,7 @@ async def elaborate(layer: str, ask: Ask, tries: Attempts, **facts: Any) -> str 
     """
     sampling = Sampling(max_tokens=400, temperature=0.8)
     request = Request(render(layer, **facts), sampling, seed=0, schema=PROSE_SCHEMA)
-    draft = await attempt(request, ask, tries, _judge_prose)
+    draft = await attempt(lambda _: request, ask, tries, _judge_prose)
     return None if draft is None else draft.text
 
 

@@ -261,6 +261,16 @@ class _CutResponse(Response):
         await send({"type": "http.response.body", "body": b'{"choices": [', "more_body": True})
 
 
+class _Server(uvicorn.Server):
+    """Looks ten times as often as uvicorn whether it should stop: hundreds of tests wait for it."""
+
+    async def main_loop(self) -> None:
+        """Serve until told to stop."""
+        await self.on_tick(0)
+        while not self.should_exit:
+            await asyncio.sleep(0.01)
+
+
 class FakeOpenAI:
     """The server, in a thread of its own while the `with` block lasts.
 
@@ -284,7 +294,7 @@ class FakeOpenAI:
         # Logging is off because a cut connection is an error to uvicorn and the purpose here.
         config = uvicorn.Config(app, log_config=None, log_level="critical", lifespan="off", ws="none", http="h11")
         config.timeout_graceful_shutdown = 1
-        self._server = uvicorn.Server(config)
+        self._server = _Server(config)
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True)
 
     def __enter__(self) -> Self:
