@@ -42,9 +42,9 @@ def writing_of(recipe: Recipe) -> Writing:
     """Choose how texts are asked for: the recipe's wishes over the defaults of its backend."""
     draw = recipe.draw
     if recipe.backend.kind == "embedded":
-        # One short sentence: the more the small model writes, the further it strays (docs/log.md has the figures).
+        # The end of one short clause: the more the small model writes, the further it strays (see docs/log.md).
         sampling = Sampling(max_tokens=16, temperature=0.6, top_p=draw.top_p, min_p=0.08, repetition_penalty=1.05)
-        writing = Writing("continuation", sampling, (".", "!", "?", "\n"), draw.candidates or 8)
+        writing = Writing("continuation", sampling, (".", "!", "?", ",", ";", "\n"), draw.candidates or 8)
     else:
         # Two tokens a word and some room: a text cut off at the limit would be paid for and thrown away.
         sampling = Sampling(max_tokens=2 * recipe.text.max_words + 64, temperature=0.9, top_p=draw.top_p)

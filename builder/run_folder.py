@@ -11,7 +11,6 @@ release/             the release in the making
 
 import json
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -59,16 +58,15 @@ class RunFolder:
         return self.root / "release"
 
     def publish(self) -> None:
-        """Move the finished release into place; an older one of the same recipe makes room for it."""
-        old = self.root / "replaced"
+        """Move the finished release into place; an older one makes room and keeps a numbered name, with all in it."""
         try:
-            shutil.rmtree(old, ignore_errors=True)
-            if self.out.exists():
-                self.out.rename(old)
+            if self.out.exists() and any(self.out.iterdir()):
+                self.out.rename(_free(self.out))
+            elif self.out.exists():
+                self.out.rmdir()
             self.staging.rename(self.out)
         except OSError as error:
             raise FolderError(f"cannot move the release to {self.out}: {explain(error)}") from error
-        shutil.rmtree(old, ignore_errors=True)
 
 
 @contextmanager
@@ -165,15 +163,19 @@ def _claim(state: Path, fingerprint: str) -> None:
 
 def _set_aside(out: Path, root: Path) -> None:
     """Move a run and its release to the first free numbered names; what is no release stays, and is refused later."""
-    number = next(n for n in count(1) if not any(old.with_name(f"{old.name}.{n}").exists() for old in (out, root)))
     try:
         if (root / STATE).exists():
-            aside = root.with_name(f"{root.name}.{number}")
+            aside = _free(root)
             aside.mkdir()
             for entry in root.iterdir():
                 if entry.name != LOCK:
                     entry.rename(aside / entry.name)
         if is_release(out):
-            out.rename(out.with_name(f"{out.name}.{number}"))
+            out.rename(_free(out))
     except OSError as error:
         raise FolderError(f"cannot set {root} aside: {explain(error)}") from error
+
+
+def _free(path: Path) -> Path:
+    """Find the first numbered name that is free: personagen.1, personagen.2, ..."""
+    return next(name for n in count(1) if not (name := path.with_name(f"{path.name}.{n}")).exists())
