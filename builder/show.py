@@ -1,5 +1,7 @@
 """What `preview` and `inspect` print. Text of a model is data: control characters never reach the terminal."""
 
+import shutil
+import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -20,8 +22,14 @@ def row_lines(row: Row) -> Iterator[str]:
     for layer in LAYERS:
         content = getattr(row, layer)
         if content is not None:
-            yield f"  {layer:14}{_facts(asdict(content))}"
-    yield f"  {'text':14}{printable(row.text)}"
+            yield _entry(layer, _facts(asdict(content)))
+    yield _entry("text", printable(row.text))
+
+
+def _entry(name: str, text: str) -> str:
+    """Lay out a name and a text in two columns, within the width of the terminal."""
+    width = max(shutil.get_terminal_size().columns, 60)
+    return textwrap.fill(text, width, initial_indent=f"  {name:14}", subsequent_indent=" " * 16, break_on_hyphens=False)
 
 
 def _facts(layer: Mapping[str, Any]) -> str:

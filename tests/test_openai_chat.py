@@ -45,8 +45,14 @@ def answers(url: str, requests: Sequence[Request], *, api_key: str | None = KEY,
 
     async def run() -> list[Reply]:
         backend = connect_openai(model="fake-1", base_url=url, api_key=api_key, concurrency=concurrency)
+        limit = asyncio.Semaphore(concurrency)
+
+        async def complete(request: Request) -> Reply:
+            async with limit:
+                return await backend.complete(request)
+
         try:
-            return await asyncio.gather(*[backend.complete(request) for request in requests])
+            return await asyncio.gather(*[complete(request) for request in requests])
         finally:
             await backend.close()
 

@@ -17,7 +17,7 @@ import jinja2
 import jinja2.meta
 import pytest
 
-from personagen.builder.expression import expression_request, writing_of
+from personagen.builder.expression import beginnings, expression_request, writing_of
 from personagen.builder.personas import Persona, design, persona
 from personagen.builder.plan import make_plan
 from personagen.builder.prompts import NAMES, prompt_version, render, versions
@@ -110,13 +110,17 @@ def test_a_text_is_asked_for_with_its_own_layers_and_no_deeper_one(kind: str, de
     layers = layers_of(depth)
     persona_, scene_ = who if layers else None, what if "situational" in layers else None
     request = expression_request(writing_of(recipe), recipe, row, EMOTION, persona_, scene_)
-    shown = "\n".join(message.content for message in request.messages) + request.prefill
+    starts = beginnings(recipe.seed, row, EMOTION, scene_) if kind == "embedded" else []
+    shown = "\n".join([*(message.content for message in request.messages), *starts])
     for layer, mark in MARKS.items():
         if kind == "openai":
             assert (mark in shown) == (layer in layers)
         else:  # the small model sees little of any layer
             assert mark not in shown or layer in layers
-    assert bool(request.prefill) == (kind == "embedded")
+    assert request.prefill == ""  # each attempt sets its own
+    if kind == "embedded":
+        assert len(set(starts)) == len(starts) >= 8
+        assert all(start.startswith(what.telling or "") for start in starts) == ("situational" in layers)
 
 
 def test_the_sociocultural_layer_is_kept_from_a_text_of_demographic_depth() -> None:
