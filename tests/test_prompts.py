@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from personagen.builder.tables import persona_tables
 from personagen.builder.taxonomy import named_taxonomy
 from tests.releasing import ROOT
 
-TEMPLATES = ROOT / "builder" / "templates"
+TEMPLATES = Path(str(files("personagen.builder"))) / "templates"  # the installed ones: a checkout's or a wheel's
 SCHEMA = ROOT / "docs" / "recipe.schema.json"
 TEXTS = ("expression", "continuation")
 EMOTION = named_taxonomy("ekman")["fear"]
