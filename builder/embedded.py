@@ -100,6 +100,7 @@ class EmbeddedBackend:
         revision: hash of the weights, quantisation and version of the engine; replies may differ between revisions.
         licence: SPDX id of the licence of the weights.
         concurrency: number of engines.
+        adaptive: False.
 
     """
 
@@ -110,6 +111,7 @@ class EmbeddedBackend:
         self.revision: str | None = revision
         self.licence: str | None = "Apache-2.0"
         self.concurrency = len(engines)
+        self.adaptive = False
         self._pool = ThreadPoolExecutor(max_workers=len(engines), thread_name_prefix="personagen-embedded")
         self._closed = threading.Event()
         self._idle: queue.SimpleQueue[Ask] = queue.SimpleQueue()

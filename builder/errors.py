@@ -5,6 +5,8 @@ PersonaGenError
 ├── FolderError        the output folder holds something else, is locked, or cannot be written
 ├── BackendError       the language model cannot be loaded or reached: no request can succeed
 ├── RequestError       one request was refused; others may succeed
+├── TransientError     a request failed for now; the same one may succeed later
+├── BudgetError        the budget is spent and rows are still missing
 ├── GenerationError    the attempts are spent and rows are still missing
 ├── AllRejectedError   every reply was refused: the model, the prompts or the checks will not do
 └── ReleaseError       a folder is no release, or a damaged one
@@ -32,6 +34,30 @@ class BackendError(PersonaGenError):
 
 class RequestError(PersonaGenError):
     """The backend refused one request (a 400, say); the row fails, the run goes on."""
+
+
+class TransientError(PersonaGenError):
+    """A request failed in a way that may pass: it is sent again after a while.
+
+    Attributes:
+        overload: whether the server said or showed that it has too much to do.
+        unreachable: whether there was no connection at all.
+        wait: seconds that the server asked to wait; None where it did not say.
+
+    """
+
+    def __init__(
+        self, message: str, *, overload: bool = False, unreachable: bool = False, wait: float | None = None
+    ) -> None:
+        """Say what failed, and how."""
+        super().__init__(message)
+        self.overload = overload
+        self.unreachable = unreachable
+        self.wait = wait
+
+
+class BudgetError(PersonaGenError):
+    """The next request might exceed the budget; what was paid for is kept."""
 
 
 class GenerationError(PersonaGenError):

@@ -88,11 +88,13 @@ class Backend(Protocol):
     """Anything that answers requests.
 
     Attributes:
-        name: "embedded", "openai" or "transformers".
+        name: "embedded", "openai", "batch" or "transformers".
         model: the model as its publisher names it.
         revision: commit, digest or file hash that pins the weights; None where it cannot be known.
         licence: SPDX id or name of the licence of the weights; None where it cannot be known.
-        concurrency: requests in flight that suit it, where the recipe does not say.
+        concurrency: requests in flight at most.
+        adaptive: True where the number that suits is to be found below that, as for a server that others use too;
+            False where `concurrency` holds as it is.
 
     """
 
@@ -101,12 +103,14 @@ class Backend(Protocol):
     revision: str | None
     licence: str | None
     concurrency: int
+    adaptive: bool
 
     async def complete(self, request: Request) -> Reply:
         """Answer one request; may be called concurrently.
 
         Raises:
             RequestError: this request was refused or its reply is unusable; another may succeed.
+            TransientError: this request failed for now; the same one may succeed later.
             BackendError: no request can succeed (unreachable, unauthorised, unknown model).
 
         """
@@ -129,3 +133,17 @@ def with_schema(messages: tuple[Message, ...], schema: Mapping[str, Any]) -> tup
     if messages and messages[0].role == "system":
         return (Message("system", f"{messages[0].content}\n\n{wish}"), *messages[1:])
     return (Message("system", wish), *messages)
+
+
+def parse_json(text: str) -> Any:
+    """Parse the JSON object in a reply; some models wrap it in a code fence or in talk.
+
+    Raises:
+        ValueError: there is none.
+
+    """
+    start, end = text.find("{"), text.rfind("}")
+    try:
+        return json.loads(text[max(start, 0) : end + 1])
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error

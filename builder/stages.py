@@ -3,7 +3,6 @@
 A stage turns what is known into a request, asks, and checks the reply; it knows neither other rows nor scheduling.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 from personagen.builder.checks import TextRules, Verdict, check_text
 from personagen.builder.errors import RequestError
 from personagen.builder.journal import Ask
-from personagen.builder.llm import Candidate, Reply, Request, Sampling
+from personagen.builder.llm import Candidate, Reply, Request, Sampling, parse_json
 from personagen.builder.plan import request_seed
 from personagen.builder.prompts import render
 from personagen.builder.schema import Reject
@@ -113,11 +112,10 @@ async def elaborate(layer: str, ask: Ask, tries: Attempts, **facts: Any) -> str 
 
 
 def _judge_prose(candidate: Candidate, request: Request) -> Verdict:
-    start, end = candidate.text.find("{"), candidate.text.rfind("}")  # some models wrap JSON in a code fence
     try:
-        reply = json.loads(candidate.text[max(start, 0) : end + 1])
+        reply = parse_json(candidate.text)
         prose = reply["prose"]
-    except (ValueError, TypeError, KeyError, RecursionError):
+    except (ValueError, TypeError, KeyError):
         return Verdict(candidate.text, "schema" if candidate.text.strip() else "empty", leaked=False)
     if not isinstance(prose, str) or set(reply) != {"prose"}:
         return Verdict(candidate.text, "schema", leaked=False)
