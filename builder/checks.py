@@ -8,9 +8,9 @@ are in `data/reply_patterns.yaml`, the words that name an emotion in `data/lexic
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from typing import Any
 
 from personagen.builder.data_files import read_yaml
 
@@ -213,8 +213,7 @@ def leak_pattern(emotion: str) -> re.Pattern[str] | None:
 @cache
 def checkable_languages() -> frozenset[str]:
     """List the ISO 639-1 codes that a text can be checked against."""
-    _, labels = _identifier()
-    return frozenset(code for code in labels if len(code) == 2)
+    return frozenset(code for code in _identifier().labels if len(code) == 2)
 
 
 def _visible(text: str) -> str:
@@ -328,16 +327,23 @@ def _abbreviates(before: str, mark: str) -> bool:
 
 
 @cache
-def _identifier() -> tuple[Callable[[str], list[tuple[str, float]]], frozenset[str]]:
-    """Load what ranks the languages of a text, and its labels: 0.6 s and 120 MiB, so not before a text needs it."""
+def _identifier() -> Any:
+    """Load what identifies languages: 0.6 s and 80 MiB (110 while loading), so not before a text needs it."""
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
-    identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
-    return identifier.rank, frozenset(identifier.labels)
+    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+
+
+def prepare(language: str | None) -> None:
+    """Load what checking texts of a language takes, so that the first text need not wait; None takes nothing."""
+    if language is not None:
+        _identifier()
 
 
 def _in_other_language(text: str, language: str) -> bool:
-    rank, _ = _identifier()
-    ranked = rank(text)
-    likeliest, probability = ranked[0]
-    return likeliest != language and probability >= OTHER_SURE and dict(ranked)[language] < OWN_RULED_OUT
+    identifier = _identifier()
+    likeliest, probability = identifier.classify(text)
+    if likeliest == language or probability < OTHER_SURE:
+        return False
+    own: float = dict(identifier.rank(text))[language]
+    return own < OWN_RULED_OUT

@@ -33,7 +33,9 @@ def _recipe_options(command: Command) -> Command:
         click.option(
             "--base-url", metavar="URL", help="OpenAI-compatible endpoint; the key is read from OPENAI_API_KEY."
         ),
-        click.option("--concurrency", type=int, metavar="N", help="Requests in flight."),
+        click.option("--concurrency", type=int, metavar="N", help="Requests in flight at most."),
+        click.option("--rpm", type=int, metavar="N", help="Requests a minute at most."),
+        click.option("--tpm", type=int, metavar="N", help="Tokens a minute at most."),
         click.option("--seed", type=int, metavar="N", help="Fixes personas, situations and draws."),
     ]
     for option in reversed(options):
@@ -54,18 +56,24 @@ def cli() -> None:
     "--out", type=click.Path(path_type=Path), default=Path("personagen"), show_default=True, help="Release folder."
 )
 @click.option("--fresh", is_flag=True, help="Set an earlier run in this folder aside and begin anew.")
+@click.option("--reuse", is_flag=True, help="Go on from another recipe's run: no reply is paid for again.")
+@click.option("--max-cost", type=float, metavar="X", help="Stop before the run has cost more (needs prices).")
+@click.option("--max-tokens", type=int, metavar="N", help="Stop before the run has taken more tokens.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result for a program.")
-def generate(recipe: Path | None, out: Path, fresh: bool, as_json: bool, **options: Any) -> None:
+def generate(recipe: Path | None, out: Path, fresh: bool, reuse: bool, as_json: bool, **options: Any) -> None:
     """Make a release; the same command goes on with one that was cut off.
 
     RECIPE is a YAML file; without one every part has its default: 70 texts of 7 emotions by the embedded model. Options
     override the recipe.
     """
+    if fresh and reuse:
+        raise click.UsageError("--fresh and --reuse exclude each other")
     parsed = _read(recipe, options)
     from personagen.builder.generate import generate as run
+    from personagen.builder.progress import Progress
 
-    with _progress_bar(parsed) as progress:
-        result = run(parsed, out, fresh=fresh, progress=progress)
+    with Progress() as progress:
+        result = run(parsed, out, fresh=fresh, reuse=reuse, progress=progress)
     rows = result.manifest["configs"]["all"]["rows"]
     if as_json:
         click.echo(json.dumps({"folder": str(result.folder), "made": result.made, "rows": rows}))
@@ -109,18 +117,12 @@ def _read(path: Path | None, options: dict[str, Any]) -> "Recipe":
     from personagen.builder.recipe import read_recipe
 
     keys = {"backend": "backend.kind", "model": "backend.model", "base_url": "backend.base_url"}
-    keys["concurrency"] = "backend.concurrency"
+    keys |= {name: f"backend.{name}" for name in ("concurrency", "rpm", "tpm")}
+    keys |= {name: f"budget.{name}" for name in ("max_cost", "max_tokens")}
     given = {keys.get(name, name): value for name, value in options.items() if value is not None}
     if "emotions" in given:
         given["emotions"] = [name.strip() for name in given["emotions"].split(",")]
     return read_recipe(path, given)
-
-
-def _progress_bar(recipe: "Recipe") -> Any:
-    """Make a bar on stderr that is called with accepted rows and refused replies."""
-    from personagen.builder.progress import Bar
-
-    return Bar(recipe.rows * (1 + len(recipe.ablations)))
 
 
 def main() -> None:

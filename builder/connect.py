@@ -5,8 +5,8 @@ import os
 from personagen.builder.llm import Backend
 from personagen.builder.recipe import BackendChoice
 
-OPENAI_CONCURRENCY = 16
-"""Requests in flight where the recipe does not say: most endpoints take that many."""
+OPENAI_CONCURRENCY = 64
+"""Requests in flight at most where the recipe does not say; how many the endpoint bears is found below that."""
 
 
 def connect(choice: BackendChoice) -> Backend:

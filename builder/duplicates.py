@@ -3,14 +3,22 @@
 Locality-sensitive hashing of MinHash signatures (rensa) proposes earlier texts; the exact Jaccard similarity of the
 word triples of both texts decides. So a text is never refused by an estimate; the hashing can only overlook one. Its
 hashes are fixed functions of the words, so the answers are the same in every process and on every 64-bit machine.
+
+Texts and hashes lie in a database on disk that SQLite deletes by itself: memory stays the same however many there are.
 """
 
 import re
+import sqlite3
+import struct
 import unicodedata
+from hashlib import blake2b
+from types import TracebackType
+from typing import Self
 
-from rensa import RMinHash, RMinHashLSH
+from rensa import RMinHash
 
 from personagen.builder.checks import UNSPACED
+from personagen.builder.errors import FolderError
 
 SHINGLE_WORDS = 3
 """Words in a row that are compared; a text that is shorter is compared whole."""
@@ -20,13 +28,22 @@ SIGNATURE, SEED = 64, 42
 
 RECALL = 0.98
 """Chance at least that hashing proposes a text right at the threshold, more above it. At a threshold of 0.7 this takes
-16 bands; 0.99 would take 32, and twice the memory."""
+16 bands; 0.99 would take 32, and twice the room."""
+
+CACHE_KIB = 8192
+"""Memory for the database; what does not fit is on disk."""
+
+TABLES = """
+PRAGMA journal_mode = OFF;
+CREATE TABLE texts (position INTEGER PRIMARY KEY, id TEXT NOT NULL, text BLOB NOT NULL);
+CREATE TABLE bands (hash INTEGER NOT NULL, position INTEGER NOT NULL, PRIMARY KEY (hash, position)) WITHOUT ROWID;
+"""
 
 _WORD = re.compile(f"[{UNSPACED}]|[^\\W_{UNSPACED}]+")
 
 
 class DuplicateIndex:
-    """Texts that were accepted so far, in memory: about 1.8 KB a text of 30 words at a threshold of 0.7."""
+    """Texts that were accepted so far; a context manager that frees the disk."""
 
     def __init__(self, threshold: float) -> None:
         """Start empty.
@@ -41,34 +58,58 @@ class DuplicateIndex:
         if not 0 < threshold <= 1:
             raise ValueError(f"threshold is {threshold}, wanted above 0 and at most 1")
         self._threshold = threshold
-        self._near = RMinHashLSH(threshold=threshold, num_perm=SIGNATURE, num_bands=_bands(threshold))
-        self._positions: dict[str, int] = {}  # by normalised text, in order
-        self._texts: list[str] = []
-        self._ids: list[str] = []
+        self._bands = _bands(threshold)
+        self._count = 0
+        self._database = sqlite3.connect("", isolation_level=None)
+        self._database.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+        self._database.executescript(TABLES)
+        self._database.execute("BEGIN")  # and never committed: nobody reads it after this process
 
-    def find(self, text: str) -> str | None:
-        """Return the id of the same text, else of the first that is nearly the same; None if there is neither."""
+    def __enter__(self) -> Self:
+        """Start."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Free the disk."""
+        self._database.close()
+
+    def add(self, row_id: str, text: str) -> str | None:
+        """Return the id of the first text that is the same or nearly so; else remember this one, and return None.
+
+        Raises:
+            FolderError: the disk is full.
+
+        """
         normal = normalise(text)
-        same = self._positions.get(normal)
-        if same is not None:
-            return self._ids[same]
         own = _shingles(normal)
-        proposed: list[int] = self._near.query(_signature(own))
-        for position in sorted(proposed):
-            if _jaccard(own, _shingles(self._texts[position])) >= self._threshold:
-                return self._ids[position]
+        hashes = _hashes(own, self._bands)
+        try:
+            for earlier, other in self._proposed(hashes):
+                if _jaccard(own, _shingles(other.decode("utf-8", "surrogatepass"))) >= self._threshold:
+                    return earlier
+            # As bytes, for a text may hold half characters, which SQLite does not take.
+            values = (self._count, row_id, normal.encode("utf-8", "surrogatepass"))
+            self._database.execute("INSERT INTO texts VALUES (?, ?, ?)", values)
+            rows = ((each, self._count) for each in hashes)
+            self._database.executemany("INSERT OR IGNORE INTO bands VALUES (?, ?)", rows)
+        except sqlite3.Error as error:
+            raise FolderError(
+                f"cannot write the index of duplicates: {error}; free some space on the disk for temporary files and "
+                "run the command again"
+            ) from error
+        self._count += 1
         return None
 
-    def add(self, row_id: str, text: str) -> None:
-        """Remember a text under an id; of the same text twice, the first id stays."""
-        normal = normalise(text)
-        if normal in self._positions:
-            return
-        position = len(self._ids)
-        self._positions[normal] = position
-        self._texts.append(normal)
-        self._ids.append(row_id)
-        self._near.insert(position, _signature(_shingles(normal)))
+    def _proposed(self, hashes: list[int]) -> list[tuple[str, bytes]]:
+        """List id and text of those that share a band, in the order in which they came."""
+        marks = ",".join("?" * len(hashes))
+        return self._database.execute(
+            "SELECT id, text FROM texts WHERE position IN "
+            f"(SELECT position FROM bands WHERE hash IN ({marks})) ORDER BY position",
+            hashes,
+        ).fetchall()
 
 
 def normalise(text: str) -> str:
@@ -89,11 +130,14 @@ def _jaccard(one: set[str], other: set[str]) -> float:
     return shared / (len(one) + len(other) - shared)
 
 
-def _signature(shingles: set[str]) -> RMinHash:
+def _hashes(shingles: set[str], bands: int) -> list[int]:
+    """Hash each band of the signature to 64 bits, its number included."""
     signature = RMinHash(num_perm=SIGNATURE, seed=SEED)
     # Order does not matter to the minima, but sorting keeps a set's random order out of sight of the library.
     signature.update([shingle.encode("utf-8", "surrogatepass") for shingle in sorted(shingles)])
-    return signature
+    values, rows = signature.digest(), SIGNATURE // bands
+    packed = [struct.pack(f"<{rows + 1}I", band, *values[band * rows : (band + 1) * rows]) for band in range(bands)]
+    return [int.from_bytes(blake2b(each, digest_size=8).digest(), "little", signed=True) for each in packed]
 
 
 def _bands(threshold: float) -> int:

@@ -8,8 +8,7 @@ from functools import cache
 
 from personagen.builder.checks import TextRules, Verdict, check_text, leak_pattern
 from personagen.builder.data_files import read_yaml
-from personagen.builder.journal import Ask
-from personagen.builder.llm import Candidate, Request, Sampling
+from personagen.builder.llm import Ask, Candidate, Request, Sampling
 from personagen.builder.personas import Persona
 from personagen.builder.plan import RowPlan
 from personagen.builder.prompts import render

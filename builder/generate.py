@@ -4,40 +4,41 @@ import asyncio
 import json
 import shutil
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from personagen.builder import checks, shards
 from personagen.builder.card import render_card
+from personagen.builder.columns import columns_of, layer_record, text_record
 from personagen.builder.connect import connect
+from personagen.builder.dispatch import Dispatcher
 from personagen.builder.errors import AllRejectedError, FolderError, GenerationError, PersonaGenError
 from personagen.builder.expression import writing_of
-from personagen.builder.journal import Journal, journalled
+from personagen.builder.files import explain, write_text
+from personagen.builder.gate import Gate, open_gate
+from personagen.builder.journal import Journal
 from personagen.builder.llm import Backend
 from personagen.builder.manifest import make_manifest, same_release
-from personagen.builder.pipeline import Job, Settled, make_persona, make_scene, settle
+from personagen.builder.pipeline import Job, Settled, settle
 from personagen.builder.plan import Plan, make_plan
+from personagen.builder.prices import Amount, Budget
+from personagen.builder.progress import Status
 from personagen.builder.recipe import Recipe
-from personagen.builder.release import (
-    Record,
-    Written,
-    explain,
-    features_of,
-    layer_shards,
-    text_record,
-    write_shard,
-    write_text,
-)
 from personagen.builder.run_folder import RunFolder, open_run
-from personagen.builder.schema import DEPTHS, LAYERS, SPLITS, Reject, layers_of
+from personagen.builder.schema import Reject, layers_of
+from personagen.builder.shards import Shards
 
-Progress = Callable[[int, int], None]
-"""Called after every settled row with the rows accepted and the replies refused so far."""
+Progress = Callable[[Status], None]
+"""Called after every settled row, and now and then in between."""
 
 HOPELESS = 20
 """Rows given up before the first one is accepted, after which the run stops: each costs all its attempts."""
+
+TICK = 0.5
+"""Seconds between two looks at the run while no row settles."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,65 +67,135 @@ class Tally:
     rejects: Counter[tuple[str, str]]
 
 
-def generate(recipe: Recipe, out: Path, *, fresh: bool, progress: Progress) -> Result:
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """What a run works with, to be closed at its end."""
+
+    backend: Backend
+    journal: Journal
+    gate: Gate
+    budget: Budget
+    dispatcher: Dispatcher
+
+    async def close(self) -> None:
+        """Send nothing more, keep what arrives, close the files and the backend."""
+        await self.dispatcher.drain()
+        await self.journal.flush()
+        self.journal.close()
+        await self.backend.close()
+
+
+def generate(recipe: Recipe, out: Path, *, fresh: bool = False, reuse: bool = False, progress: Progress) -> Result:
     """Make the release of a recipe, or go on with one that was cut off.
 
     Args:
         recipe: what to make.
         out: folder of the release.
         fresh: set an earlier run aside and begin anew.
-        progress: called after every row.
+        reuse: take over the journal of another recipe's run: what it answers is not asked again.
+        progress: called with where the run is.
 
     Raises:
         FolderError: see `open_run`; or the disk is full.
         BackendError: the model cannot be loaded or reached.
+        BudgetError: the next request might exceed the budget.
         GenerationError: rows are missing when all attempts are spent.
         AllRejectedError: no reply was accepted.
 
     """
+    _prepare(recipe)
     plan = make_plan(recipe)
-    with open_run(out, recipe.fingerprint(), fresh=fresh) as run:
+    with open_run(out, recipe.fingerprint(), fresh=fresh, reuse=reuse) as run:
         known = same_release(run.out, recipe)
         if known is not None:
             return Result(run.out, known, made=False)
-        backend = connect(recipe.backend)
-        return asyncio.run(generate_with(backend, plan, run, progress))
+        return asyncio.run(generate_with(connect(recipe.backend), plan, run, progress))
+
+
+def _prepare(recipe: Recipe) -> None:
+    """Load what is heavy before replies wait for it, the largest first: loading it takes more than keeping it."""
+    checks.prepare(recipe.text.language)
+    shards.prepare()
 
 
 async def generate_with(backend: Backend, plan: Plan, run: RunFolder, progress: Progress) -> Result:
     """Make a release with a backend that is at hand; see `generate`. Closes the backend."""
-    journal = Journal(run.journal)
+    engine = start_engine(backend, plan.recipe, Journal(run.journal))
     try:
-        job = make_job(backend, plan, journal)
         shutil.rmtree(run.staging, ignore_errors=True)
-        shards, tally = await _write_texts(job, run, progress)
-        if tally.given_up or not tally.accepted:
-            raise _shortfall(plan.recipe, tally, run)
-        shards += [shard async for shard in _write_layers(job, run.staging)]
-        manifest = make_manifest(backend, plan, shards, tally.rejects, tally.leaked, journal.usage())
+        sizes = plan.table_sizes()
+        names = plan.recipe.chosen_taxonomy().names
+        with Shards(run.staging, sizes, plan.recipe.shard_rows, lambda config: columns_of(config, names)) as files:
+            tally = await _write_rows(make_job(engine, plan), run, files, Reporter(engine, plan, progress))
+            if tally.given_up or not tally.accepted:
+                raise _shortfall(plan.recipe, tally, run)
+            written = files.written()
+        manifest = make_manifest(backend, plan, written, tally.rejects, tally.leaked, engine.journal.usage())
         write_text(run.staging / "README.md", render_card(manifest))
         write_text(run.staging / "manifest.json", json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
     finally:
-        await journal.drain()
-        journal.close()
-        await backend.close()
+        await engine.close()
     run.publish()
     return Result(run.out, manifest, made=True)
 
 
-def make_job(backend: Backend, plan: Plan, journal: Journal) -> Job:
-    """Tie a plan to a backend and a journal."""
-    concurrency = plan.recipe.backend.concurrency or backend.concurrency
-    ask = journalled(backend, journal, asyncio.Semaphore(concurrency))
-    return Job(plan, plan.recipe.chosen_taxonomy(), ask, writing_of(plan.recipe), backend.model, concurrency)
+def start_engine(backend: Backend, recipe: Recipe, journal: Journal) -> Engine:
+    """Put gate and journal in front of a backend; what the journal holds counts as spent."""
+    price = recipe.price()
+    limits = recipe.budget
+    spent = Amount(*journal.total())
+    budget = Budget(price=price, max_tokens=limits.max_tokens, max_cost=limits.max_cost, spent=spent)
+    gate = open_gate(
+        budget,
+        concurrency=recipe.backend.concurrency or backend.concurrency,
+        adaptive=backend.adaptive,
+        rates=(recipe.backend.rpm, recipe.backend.tpm),
+    )
+    return Engine(backend, journal, gate, budget, Dispatcher(backend, journal, gate))
 
 
-async def _write_texts(job: Job, run: RunFolder, progress: Progress) -> tuple[list[Written], Tally]:
-    """Write the text shards as their rows settle, and all rejects; stops early where nothing is accepted."""
+def make_job(engine: Engine, plan: Plan) -> Job:
+    """Tie a plan to an engine."""
+    concurrency = plan.recipe.backend.concurrency or engine.backend.concurrency
+    taxonomy, writing = plan.recipe.chosen_taxonomy(), writing_of(plan.recipe)
+    return Job(plan, taxonomy, engine.dispatcher.ask, writing, engine.backend.model, concurrency)
+
+
+class Reporter:
+    """Tells how far a run is: after every row, and by its own clock while none settles."""
+
+    def __init__(self, engine: Engine, plan: Plan, progress: Progress) -> None:
+        """Take what is to be told, and to whom."""
+        self._engine = engine
+        self._wanted = plan.recipe.rows * (1 + len(plan.recipe.ablations))
+        self._progress = progress
+
+    def tell(self, tally: Tally) -> None:
+        """Tell it now."""
+        budget, gate = self._engine.budget, self._engine.gate
+        self._progress(
+            Status(
+                accepted=tally.accepted,
+                wanted=self._wanted,
+                refused=tally.rejects.total(),
+                in_flight=gate.in_flight,
+                tokens=budget.spent.tokens,
+                cost=budget.cost,
+            )
+        )
+
+    async def keep_telling(self, tally: Tally) -> None:
+        """Tell it again and again, until cancelled."""
+        while True:
+            self.tell(tally)
+            await asyncio.sleep(TICK)
+
+
+async def _write_rows(job: Job, run: RunFolder, files: Shards, reporter: Reporter) -> Tally:
+    """Write texts and layers as the rows settle, and all rejects; stops early where nothing is accepted."""
     tally = Tally(0, 0, 0, Counter())
-    shards: list[Written] = []
-    records: list[Record] = []
-    progress(0, 0)
+    ticker = asyncio.create_task(reporter.keep_telling(tally))
+    tables = _Tables(job, files)
     seen: set[tuple[str, str, int]] = set()
     try:
         with run.rejects.open("w", encoding="utf-8", newline="\n") as rejects:
@@ -134,18 +205,38 @@ async def _write_texts(job: Job, run: RunFolder, progress: Progress) -> tuple[li
                         tally.rejects[reject.stage, reject.reason] += 1
                         rejects.write(json.dumps(asdict(reject)) + "\n")
                     _count(settled, tally)
-                    if settled.row is not None:
-                        records.append(text_record(settled.row))
-                    if settled.last and records:
-                        features = features_of(settled.shard.config, LAYERS, job.taxonomy.names)
-                        shards.append(write_shard(run.staging, settled.shard.path, records, features))
-                        records = []
-                    progress(tally.accepted, tally.rejects.total())
+                    tables.add(settled)
+                    reporter.tell(tally)
                     if tally.given_up >= HOPELESS and not tally.accepted:
                         break
     except OSError as error:
         raise FolderError(f"cannot write {run.rejects}: {explain(error)}") from error
-    return shards, tally
+    finally:
+        ticker.cancel()
+    return tally
+
+
+class _Tables:
+    """Deals the rows to the tables of a release: each text to its own, each layer to its table when it first comes."""
+
+    def __init__(self, job: Job, files: Shards) -> None:
+        self._files = files
+        self._ids = {name: number for number, name in enumerate(job.taxonomy.names)}
+        self._depth = job.plan.deepest
+        self._layers = layers_of(self._depth)
+        self._met = bytearray(sum(job.plan.personas.values()))
+
+    def add(self, settled: Settled) -> None:
+        row, planned = settled.row, settled.planned
+        if row is None:
+            return
+        self._files.add(settled.config, planned.split, text_record(row, self._ids))
+        if not self._layers or planned.depth != self._depth:
+            return
+        for layer in self._layers:
+            if layer == "situational" or not self._met[planned.persona]:
+                self._files.add(layer, planned.split, layer_record(layer, row, self._ids))
+        self._met[planned.persona] = 1
 
 
 def _new(rejects: Iterable[Reject], seen: set[tuple[str, str, int]]) -> Iterator[Reject]:
@@ -179,39 +270,3 @@ def _shortfall(recipe: Recipe, tally: Tally, run: RunFolder) -> PersonaGenError:
         f"attempts each ({reasons}); {where}, then raise checks.attempts or loosen the checks: "
         "what was accepted is kept and not paid for again"
     )
-
-
-async def _write_layers(job: Job, folder: Path) -> AsyncIterator[Written]:
-    """Write the tables of personas and situations that the texts were conditioned on; the journal knows all prose."""
-    recipe = job.plan.recipe
-    depth = max((recipe.depth, *recipe.ablations), key=DEPTHS.index)
-    for layer in layers_of(depth):
-        records = _situations(job) if layer == "situational" else _personas(job, layer, layers_of(depth))
-        counts = job.plan.personas
-        if layer == "situational":
-            counts = {split: sum(quota[split] for quota in job.plan.quotas.values()) for split in SPLITS}
-        features = features_of(layer, LAYERS, job.taxonomy.names)
-        for path, size in layer_shards(layer, counts, recipe.shard_rows):
-            batch = [await anext(records) for _ in range(size)]
-            yield write_shard(folder, path, batch, features)
-
-
-async def _personas(job: Job, layer: str, layers: Sequence[str]) -> AsyncIterator[Record]:
-    for number in range(sum(job.plan.personas.values())):
-        who = await make_persona(job, number, layers, _ignore)
-        assert who is not None, "its rows were accepted, so its layers were"
-        yield {"persona_id": who.id, **asdict(who.demographic if layer == "demographic" else who.sociocultural)}
-
-
-async def _situations(job: Job) -> AsyncIterator[Record]:
-    shards = [shard for shard in job.plan.shards() if shard.emotion is not None]
-    for split in SPLITS:
-        for row in (row for shard in shards if shard.split == split for row in job.plan.rows(shard)):
-            who = await make_persona(job, row.persona, LAYERS, _ignore)
-            what = None if who is None else await make_scene(job, row, who, _ignore)
-            assert who is not None and what is not None, "its row was accepted, so its layers were"
-            yield {"situation_id": what.id, "persona_id": who.id, "label": row.emotion, **asdict(what.situational)}
-
-
-def _ignore(_: Reject) -> None:
-    """Drop a reject that was counted when its row was written."""

@@ -3,28 +3,25 @@
 import asyncio
 import json
 import sqlite3
-from collections.abc import Awaitable, Callable
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from personagen.builder.errors import FolderError, RequestError
-from personagen.builder.llm import Backend, Candidate, Reply, Request, request_key
+from personagen.builder.errors import FolderError
+from personagen.builder.llm import Candidate, Reply
+from personagen.builder.schema import as_mapping
 
-Ask = Callable[[Request], Awaitable[Reply]]
-"""How the stages reach the model: they neither know of the journal nor of limits."""
+GATHER = 0.01
+"""Seconds that a commit waits for further replies: each costs a flush and a change of threads."""
 
-GRACE = 5.0
-"""Seconds that a run which stops waits for replies under way."""
-
-TABLES = """
+REPLIES = """
 CREATE TABLE IF NOT EXISTS replies (
     key TEXT PRIMARY KEY, prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL, reply TEXT NOT NULL
-) WITHOUT ROWID;
-CREATE TEMP TABLE used (key TEXT PRIMARY KEY) WITHOUT ROWID;
+) WITHOUT ROWID
 """
-"""`used` names the replies that this process has asked for: what a release took, whoever paid for it and when."""
+
+USED = "CREATE TEMP TABLE used (key TEXT PRIMARY KEY) WITHOUT ROWID"
+"""Names the replies that this process has asked for: what a release took, whoever paid for it and when."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,29 +47,33 @@ class Journal:
 
         """
         self._path = path
-        self._stopping = False
         self._problem: FolderError | None = None
-        self._under_way: set[asyncio.Task[Any]] = set()
         self._waiting: list[tuple[str, Reply, asyncio.Future[None]]] = []
         self._writer: asyncio.Task[None] | None = None
         try:
             self._database = sqlite3.connect(path or ":memory:", check_same_thread=False, isolation_level=None)
             self._database.execute("PRAGMA journal_mode = WAL")
             self._database.execute("PRAGMA synchronous = FULL")  # a reply survives a power cut, not only a kill
-            self._database.executescript(TABLES)
+            self._database.execute(REPLIES)
+            # A second connection, so that a look-up does not wait for a commit that another thread is flushing.
+            self._reader = self._database if path is None else sqlite3.connect(path, isolation_level=None)
+            self._reader.execute(USED)
         except sqlite3.Error as error:
             raise FolderError(f"cannot open the journal {path}: {error}; check the folder, or use --fresh") from error
 
     def get(self, key: str) -> Reply | None:
         """Find the reply to a request; None where there is none."""
         try:
-            found = self._database.execute("SELECT reply FROM replies WHERE key = ?", (key,)).fetchone()
+            found = self._reader.execute("SELECT reply FROM replies WHERE key = ?", (key,)).fetchone()
             if found is None:
                 return None
-            self._database.execute("INSERT OR IGNORE INTO used VALUES (?)", (key,))
+            self._use(key)
             return _decode(found[0])
         except (sqlite3.Error, ValueError, TypeError, KeyError) as error:
             raise self._unreadable(error) from error
+
+    def _use(self, key: str) -> None:
+        self._reader.execute("INSERT OR IGNORE INTO used VALUES (?)", (key,))
 
     def usage(self) -> Usage:
         """Count the replies that this process has used."""
@@ -81,9 +82,18 @@ class Journal:
             "FROM replies JOIN used USING (key)"
         )
         try:
-            return Usage(*self._database.execute(count).fetchone())
+            return Usage(*self._reader.execute(count).fetchone())
         except sqlite3.Error as error:
             raise self._unreadable(error) from error
+
+    def total(self) -> tuple[int, int]:
+        """Sum up the prompt and completion tokens of all replies, whoever asked for them."""
+        try:
+            sums = "SELECT coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0) FROM replies"
+            prompt, completion = self._reader.execute(sums).fetchone()
+        except sqlite3.Error as error:
+            raise self._unreadable(error) from error
+        return prompt, completion
 
     def _unreadable(self, error: Exception) -> FolderError:
         return FolderError(f"cannot read the journal {self._path}: {error}; check the folder, or use --fresh")
@@ -103,6 +113,7 @@ class Journal:
 
     async def _write(self) -> None:
         while self._waiting:
+            await asyncio.sleep(GATHER)
             batch, self._waiting = self._waiting, []
             try:
                 await asyncio.to_thread(self._commit, [(key, reply) for key, reply, _ in batch])
@@ -110,85 +121,37 @@ class Journal:
             except (sqlite3.Error, OverflowError) as error:
                 problem = FolderError(f"cannot write the journal: {error}; free some space and run the command again")
                 self._problem = problem  # what cannot be kept should not be paid for
-            for *_, done in batch:
+            for key, _, done in batch:
+                if problem is None:
+                    self._use(key)
                 if not done.done():  # its row may have been cancelled meanwhile
                     done.set_exception(problem) if problem else done.set_result(None)
 
     def _commit(self, batch: list[tuple[str, Reply]]) -> None:
-        rows = [(key, reply.prompt_tokens, reply.completion_tokens, json.dumps(asdict(reply))) for key, reply in batch]
+        rows = [(key, reply.prompt_tokens, reply.completion_tokens, _encode(reply)) for key, reply in batch]
         try:
             self._database.execute("BEGIN")
             self._database.executemany("INSERT OR REPLACE INTO replies VALUES (?, ?, ?, ?)", rows)
-            self._database.executemany("INSERT OR IGNORE INTO used VALUES (?)", [(key,) for key, _ in batch])
             self._database.execute("COMMIT")
         except BaseException:
             if self._database.in_transaction:
                 self._database.execute("ROLLBACK")
             raise
 
-    def admit(self) -> None:
-        """Count the current task as a request under way; ends it where the run stops or replies cannot be kept."""
-        task = asyncio.current_task()
-        assert task is not None
-        if self._problem is not None:
-            raise self._problem
-        if self._stopping:
-            raise asyncio.CancelledError
-        self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
+    @property
+    def problem(self) -> FolderError | None:
+        """What kept the last replies from being kept; None where all is well."""
+        return self._problem
 
-    async def drain(self) -> None:
-        """Let requests under way arrive, for they are paid for, but not for ever; wait for what is being written."""
-        self._stopping = True
-        if self._under_way:
-            _, late = await asyncio.wait(self._under_way, timeout=GRACE)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+    async def flush(self) -> None:
+        """Wait for what is being written."""
         if self._writer is not None:
             await self._writer
 
     def close(self) -> None:
         """Close the file."""
+        self._reader.close()
         self._database.close()
-
-
-def journalled(backend: Backend, journal: Journal, limit: asyncio.Semaphore) -> Ask:
-    """Make the `Ask` of a run: from the journal where it has the reply, else from the backend, kept before it is used.
-
-    Equal requests under way are sent once: rows of one persona share its background.
-    """
-    under_way: dict[str, asyncio.Task[Reply]] = {}
-    refused: dict[str, RequestError] = {}
-
-    async def fetch(key: str, request: Request) -> Reply:
-        async with limit:
-            journal.admit()
-            reply = await backend.complete(request)
-        await journal.put(key, reply)
-        return reply
-
-    def finished(key: str, task: asyncio.Task[Reply]) -> None:
-        del under_way[key]
-        # Looked at in any case, so that nobody is told of an error that no row waits for any more.
-        if not task.cancelled() and isinstance(error := task.exception(), RequestError):
-            refused[key] = error
-
-    async def ask(request: Request) -> Reply:
-        key = request_key(backend, request)
-        known = journal.get(key)
-        if known is not None:
-            return known
-        if key in refused:
-            # Asked again it might succeed, and the rows of one persona would differ in its background.
-            raise refused[key]
-        if key not in under_way:
-            under_way[key] = asyncio.create_task(fetch(key, request))
-            under_way[key].add_done_callback(lambda task: finished(key, task))
-        # Shielded: a row that is given up must not cut off the others that wait for the same reply.
-        return await asyncio.shield(under_way[key])
-
-    return ask
 
 
 def is_empty(path: Path) -> bool:
@@ -200,6 +163,10 @@ def is_empty(path: Path) -> bool:
             return database.execute("SELECT key FROM replies LIMIT 1").fetchone() is None
     except sqlite3.Error:
         return False
+
+
+def _encode(reply: Reply) -> str:
+    return json.dumps(reply, default=as_mapping)
 
 
 def _decode(text: str) -> Reply:

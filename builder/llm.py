@@ -2,9 +2,11 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
+
+from personagen.builder.schema import as_mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,10 @@ class Reply:
     completion_tokens: int
 
 
+Ask = Callable[[Request], Awaitable[Reply]]
+"""How the stages reach the model: they know of no journal, no limits and no schedule."""
+
+
 class Backend(Protocol):
     """Anything that answers requests.
 
@@ -123,8 +129,9 @@ class Backend(Protocol):
 
 def request_key(backend: Backend, request: Request) -> str:
     """Hash everything that the reply depends on: backend, model, revision and the whole request (64 hex digits)."""
-    identity = [backend.name, backend.model, backend.revision, asdict(request)]
-    return hashlib.sha256(json.dumps(identity, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+    identity = [backend.name, backend.model, backend.revision, request]
+    text = json.dumps(identity, sort_keys=True, ensure_ascii=False, default=as_mapping)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def with_schema(messages: tuple[Message, ...], schema: Mapping[str, Any]) -> tuple[Message, ...]:

@@ -14,8 +14,9 @@ from personagen.builder.personas import possible_pairs
 from personagen.builder.plan import Plan
 from personagen.builder.prompts import prompt_version, versions
 from personagen.builder.recipe import Recipe
-from personagen.builder.release import FORMAT, Written, configurations, read_manifest
+from personagen.builder.release import FORMAT, configurations, read_manifest
 from personagen.builder.schema import SCHEMA_VERSION
+from personagen.builder.shards import Written
 from personagen.builder.tables import persona_tables
 from personagen.builder.version import __version__
 

@@ -1,20 +1,21 @@
 """The `openai` backend: any server that speaks OpenAI's chat completions, the hosted one or a local one.
 
-The `openai` client knows address, key and headers; aiohttp carries the calls, for the client itself takes four to ten
-times the processor time a call (docs/log.md) and so falls behind a server that answers fifty calls at once. Nothing is
-repeated here: what may succeed later is a TransientError, and whoever schedules the calls decides when.
+aiohttp carries the calls. The `openai` client would take four to ten times the processor time a call, and so fall
+behind a server that answers fifty at once, besides 30 MB and half a second to import (docs/log.md); it serves where
+calls are few, in `openai_batch.py`. Nothing is repeated here: what may succeed later is a TransientError, and whoever
+schedules the calls decides when.
 """
 
-import asyncio
 import json
+import os
 import re
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
-import openai
 
 from personagen.builder.errors import BackendError, RequestError, TransientError
 from personagen.builder.llm import Reply, Request
@@ -28,6 +29,10 @@ from personagen.builder.openai_wire import (
     status_error,
     violation,
 )
+from personagen.builder.version import __version__
+
+if TYPE_CHECKING:
+    import openai
 
 HOSTED = "https://api.openai.com/v1"
 
@@ -54,18 +59,17 @@ class OpenAIBackend:
 
     """
 
-    def __init__(self, client: openai.AsyncOpenAI, *, model: str, secret: str | None, concurrency: int) -> None:
-        """Take a ready client; `secret` is the key to keep out of messages, `concurrency` what may be in flight."""
+    def __init__(self, *, model: str, base_url: str, key: str | None, concurrency: int) -> None:
+        """Take checked settings; see `connect_openai`."""
         self.name = "openai"
         self.model = model
         self.revision: str | None = None
         self.licence: str | None = None
         self.concurrency = concurrency
         self.adaptive = True
-        self._server = server_of(client, model, secret)
-        self._url = f"{str(client.base_url).rstrip('/')}/chat/completions"
-        prepared = {**client.default_headers, **client.auth_headers}
-        self._headers = {name: value for name, value in prepared.items() if isinstance(value, str)}
+        self._server = Server(address_of(base_url), model, key)
+        self._url = f"{base_url.rstrip('/')}/chat/completions"
+        self._headers = _headers(key)
         self._session: aiohttp.ClientSession | None = None
         self._dialect = Dialect()
 
@@ -139,16 +143,22 @@ class OpenAIBackend:
             ) as response:
                 text = await self._text(response)
                 return response.status, text, retry_after(response.headers)
-        except (aiohttp.ClientConnectorError, aiohttp.ClientProxyConnectionError, aiohttp.ConnectionTimeoutError) as error:
+        except (
+            aiohttp.ClientConnectorError,
+            aiohttp.ClientProxyConnectionError,
+            aiohttp.ConnectionTimeoutError,
+        ) as error:
             reason = self._server.quote(_words(error), limit=160)
             raise TransientError(
                 f"cannot reach {address}: {reason}; check --base-url and that the server runs", unreachable=True
             ) from None
-        except asyncio.TimeoutError:
+        except TimeoutError:
             raise TransientError(f"{address}: no reply within {PATIENCE:g} s", overload=True) from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             # The original may hold headers, so it must not be in the traceback.
-            raise TransientError(f"{address}: the connection broke: {self._server.quote(_words(error), limit=160)}") from None
+            raise TransientError(
+                f"{address}: the connection broke: {self._server.quote(_words(error), limit=160)}"
+            ) from None
 
     async def _text(self, response: aiohttp.ClientResponse) -> str:
         parts, size = [], 0
@@ -164,15 +174,8 @@ class OpenAIBackend:
         return b"".join(parts).decode("utf-8", "replace")
 
 
-def server_of(client: openai.AsyncOpenAI, model: str, secret: str | None) -> Server:
-    """Describe a client's server for messages."""
-    # A user and password in the URL are secrets as well.
-    address = re.sub(r"//[^/@]*@", "//", str(client.base_url)).rstrip("/")
-    return Server(address, model, secret)
-
-
-def make_client(*, base_url: str | None, api_key: str | None) -> tuple[openai.AsyncOpenAI, str | None]:
-    """Make a client that repeats nothing by itself, and tell the key that it holds; nothing is sent yet.
+def check_settings(base_url: str | None, api_key: str | None) -> tuple[str, str | None]:
+    """Check where requests go and with which key: the base URL, OpenAI's own for None, and the key, None for none.
 
     Args:
         base_url: where "/chat/completions" hangs, say "http://127.0.0.1:8000/v1"; None means OpenAI's own server.
@@ -194,9 +197,16 @@ def make_client(*, base_url: str | None, api_key: str | None) -> tuple[openai.As
         raise BackendError(
             f"backend openai: --base-url {base_url!r} is no URL; expected something like http://127.0.0.1:8000/v1"
         )
+    return base_url or HOSTED, key or None
+
+
+def make_client(*, base_url: str | None, api_key: str | None) -> tuple["openai.AsyncOpenAI", str | None]:
+    """Make a client of the `openai` package that repeats nothing by itself, and tell its key; see `check_settings`."""
+    import openai
+
+    url, key = check_settings(base_url, api_key)
     # The base URL is always given, lest OPENAI_BASE_URL send the prompts elsewhere than the recipe says.
-    client = openai.AsyncOpenAI(api_key=key or "none", base_url=base_url or HOSTED, max_retries=0)
-    return client, key or None
+    return openai.AsyncOpenAI(api_key=key or "none", base_url=url, max_retries=0), key
 
 
 def connect_openai(*, model: str, base_url: str | None, api_key: str | None, concurrency: int) -> OpenAIBackend:
@@ -204,19 +214,37 @@ def connect_openai(*, model: str, base_url: str | None, api_key: str | None, con
 
     Args:
         model: the model as the server names it.
-        base_url: see `make_client`; so is `api_key`.
+        base_url: see `check_settings`; so is `api_key`.
         api_key: value of OPENAI_API_KEY.
         concurrency: calls that a run may keep in flight.
 
     Raises:
-        BackendError: see `make_client`.
+        BackendError: see `check_settings`.
 
     """
-    client, secret = make_client(base_url=base_url, api_key=api_key)
-    return OpenAIBackend(client, model=model, secret=secret, concurrency=concurrency)
+    url, key = check_settings(base_url, api_key)
+    return OpenAIBackend(model=model, base_url=url, key=key, concurrency=concurrency)
 
 
-def retry_after(headers: Any) -> float | None:
+def _headers(key: str | None) -> dict[str, str]:
+    """Say who asks; organisation and project by the environment variables that OpenAI's own client reads."""
+    named = {"OpenAI-Organization": "OPENAI_ORG_ID", "OpenAI-Project": "OPENAI_PROJECT_ID"}
+    own = {header: os.environ[name] for header, name in named.items() if os.environ.get(name)}
+    who = {"Authorization": f"Bearer {key or 'none'}", "User-Agent": f"personagen/{__version__}"}
+    return own | who | {"Content-Type": "application/json", "Accept": "application/json"}
+
+
+def address_of(base_url: str) -> str:
+    """Name a server in messages: a user and password in its URL are secrets."""
+    return re.sub(r"//[^/@]*@", "//", base_url).rstrip("/")
+
+
+def server_of(client: "openai.AsyncOpenAI", model: str, secret: str | None) -> Server:
+    """Describe a client's server for messages."""
+    return Server(address_of(str(client.base_url)), model, secret)
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
     """Read how many seconds a server asks to wait: retry-after-ms, else Retry-After in seconds or as a date."""
     try:
         if "retry-after-ms" in headers:
@@ -235,8 +263,10 @@ def retry_after(headers: Any) -> float | None:
 def _joined(replies: list[Reply], most: int) -> Reply:
     """Put the candidates of several calls together, at most `most` of them; tokens are summed."""
     if len(replies) == 1:
-        return replies[0] if len(replies[0].candidates) <= most else replace(
-            replies[0], candidates=replies[0].candidates[:most]
+        return (
+            replies[0]
+            if len(replies[0].candidates) <= most
+            else replace(replies[0], candidates=replies[0].candidates[:most])
         )
     return Reply(
         candidates=tuple(each for reply in replies for each in reply.candidates)[:most],

@@ -1,4 +1,4 @@
-"""What goes over the wire to an OpenAI-compatible server, and what comes back: bodies, replies and refusals, no network.
+"""What goes over the wire to an OpenAI-compatible server, and what comes back: bodies, replies, refusals.
 
 Servers differ in what they take. A `Dialect` is what is known of one of them; what it refuses in clear words is learnt
 once and not sent again.

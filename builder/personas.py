@@ -24,7 +24,8 @@ PENALTY = 0.5
 """New pairs that one surplus person in an attribute's value outweighs."""
 
 DESIGNED = 4096
-"""Personas that are chosen in this way: past them hardly a pair is left, and plain draws follow the tables anyway."""
+"""Personas that are chosen in this way: past them hardly a pair is left, and plain draws follow the tables anyway.
+Pairs are not counted beyond them, so that a plan of millions of rows is made as fast."""
 
 COVERED = (
     "age_band", "gender", "occupation_group", "mbti", "country", "settlement", "education", "religion", "household",
@@ -123,10 +124,7 @@ def design(tables: PersonaTables, seed: int, count: int) -> Design:
     met: set[tuple[str, str, str, str]] = set()
     surplus: Counter[tuple[str, str]] = Counter()
     choices = bytearray()
-    for number in range(count):
-        if number >= DESIGNED:
-            met.update(value_pairs(draw_values(tables, seed, number, 0)))
-            continue
+    for number in range(min(count, DESIGNED)):
         draws = [draw_values(tables, seed, number, draw) for draw in range(DRAWS)]
         fresh = [set(value_pairs(values)) - met for values in draws]
         scores = [

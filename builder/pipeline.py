@@ -10,14 +10,13 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice
 
 from personagen.builder.checks import TextRules, leak_pattern
 from personagen.builder.duplicates import DuplicateIndex
 from personagen.builder.expression import Writing, beginnings, express, expression_request
-from personagen.builder.journal import Ask
+from personagen.builder.llm import Ask
 from personagen.builder.personas import Persona, persona
-from personagen.builder.plan import Plan, RowPlan, Shard
+from personagen.builder.plan import Plan, RowPlan
 from personagen.builder.prompts import prompt_version
 from personagen.builder.schema import Provenance, Reject, Row, layers_of
 from personagen.builder.situations import Event, Scene, deal_events, events_of, scene
@@ -25,8 +24,12 @@ from personagen.builder.stages import Attempts, Draft, elaborate
 from personagen.builder.tables import persona_tables
 from personagen.builder.taxonomy import Taxonomy
 
-WINDOW = 4
-"""Rows under way for each request that may be in flight: so many, that a slow row seldom holds the others up."""
+AHEAD = 2000
+"""Rows that may be written but wait for an earlier one: how long a late reply holds nobody up, and what it may cost in
+memory (some kilobytes a row)."""
+
+SPARE = 256
+"""Rows under way beyond the requests in flight at most, so that one is ready when a request comes back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,7 @@ class Job:
     Attributes:
         plan: what to write.
         taxonomy: the emotions.
-        ask: where requests go.
+        ask: where the requests of a row go, by its turn: the lowest goes first.
         writing: how the backend's texts are asked for.
         model: name of the model, for the provenance.
         concurrency: requests in flight at most.
@@ -46,7 +49,7 @@ class Job:
 
     plan: Plan
     taxonomy: Taxonomy
-    ask: Ask
+    ask: Callable[[int], Ask]
     writing: Writing
     model: str
     concurrency: int
@@ -58,15 +61,15 @@ class Settled:
     """A row of the plan that is done.
 
     Attributes:
-        shard: where it belongs.
-        last: whether it is the last row of its shard.
+        config: configuration that it belongs to.
+        planned: its plan.
         row: None where the attempts were spent.
         rejects: replies that were refused on the way.
 
     """
 
-    shard: Shard
-    last: bool
+    config: str
+    planned: RowPlan
     row: Row | None
     rejects: tuple[Reject, ...]
 
@@ -76,38 +79,72 @@ async def settle(job: Job) -> AsyncGenerator[Settled, None]:
 
     Raises:
         BackendError: the model is gone; what it answered is in the journal.
+        BudgetError: the budget is spent, likewise.
 
     """
-    index = DuplicateIndex(job.plan.recipe.checks.near_duplicate)
-    window: deque[_Open] = deque()
-    planned = _planned(job.plan)
-    try:
-        while True:
-            for shard, row, last in islice(planned, WINDOW * job.concurrency - len(window)):
-                window.append(_Open(shard, row, last, asyncio.create_task(_write(job, row, 0))))
-            if not window:
+    with DuplicateIndex(job.plan.recipe.checks.near_duplicate) as index:
+        window = _Window(job)
+        try:
+            window.fill()
+            while window.rows:
+                settled = await _settle_one(job, window.rows[0], index)
+                window.rows.popleft()
+                window.fill()
+                yield settled
+                # Where many rows are done at once, replies that arrive meanwhile should not wait for all of them.
+                await asyncio.sleep(0)
+        finally:
+            await window.cancel()
+
+
+class _Window:
+    """The rows from the one that settles next to the last one that was begun."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._planned = _planned(job.plan)
+        self._under_way = 0
+        self._most = job.concurrency + min(job.concurrency, SPARE)
+        self.rows: deque[_Open] = deque()
+
+    def fill(self) -> None:
+        """Begin rows as long as there is room."""
+        while self._under_way < self._most and len(self.rows) < self._most + AHEAD:
+            entry = next(self._planned, None)
+            if entry is None:
                 return
-            settled = await _settle_one(job, window[0], index)
-            window.popleft()
-            yield settled
-    finally:
-        for left in window:
+            turn, config, row = entry
+            task = asyncio.create_task(_write(self._job, turn, row, 0))
+            task.add_done_callback(self._done)
+            self._under_way += 1
+            self.rows.append(_Open(turn, config, row, task))
+
+    def _done(self, task: "asyncio.Task[_Written]") -> None:
+        self._under_way -= 1
+        if not task.cancelled():
+            self.fill()
+
+    async def cancel(self) -> None:
+        """Give up what is under way."""
+        self._planned = iter(())
+        for left in self.rows:
             left.task.cancel()
-        await asyncio.gather(*(left.task for left in window), return_exceptions=True)
+        await asyncio.gather(*(left.task for left in self.rows), return_exceptions=True)
 
 
-def _planned(plan: Plan) -> Iterator[tuple[Shard, RowPlan, bool]]:
+def _planned(plan: Plan) -> Iterator[tuple[int, str, RowPlan]]:
+    turn = 0
     for shard in plan.shards():
-        for position, row in enumerate(plan.rows(shard), shard.start + 1):
-            yield shard, row, position == shard.stop
+        for row in plan.rows(shard):
+            yield turn, shard.config, row
+            turn += 1
 
 
 @dataclass(frozen=True, slots=True)
 class _Written:
-    """Outcome of a row's stages: its layers and its draft, None where the attempts were spent."""
+    """Outcome of a row's stages: the row, None where the attempts were spent, and what was refused."""
 
-    subject: "Subject"
-    draft: Draft | None
+    row: Row | None
     rejects: tuple[Reject, ...]
 
 
@@ -115,9 +152,9 @@ class _Written:
 class _Open:
     """A row of the window and the task that writes it."""
 
-    shard: Shard
+    turn: int
+    config: str
     planned: RowPlan
-    last: bool
     task: "asyncio.Task[_Written]"
 
 
@@ -125,25 +162,22 @@ async def _settle_one(job: Job, entry: _Open, index: DuplicateIndex) -> Settled:
     """Wait for a row, and write it again as long as it repeats an earlier one."""
     written = await entry.task
     rejects = list(written.rejects)
-    while written.draft is not None and (earlier := index.find(written.draft.text)) is not None:
-        draft = written.draft
-        rejects.append(Reject(entry.planned.id, "expression", "duplicate", draft.attempt, draft.text, earlier))
-        written = await _write(job, entry.planned, draft.attempt + 1)
+    while (row := written.row) is not None and (earlier := index.add(row.id, row.text)) is not None:
+        attempt = row.provenance.attempts - 1
+        rejects.append(Reject(row.id, "expression", "duplicate", attempt, row.text, earlier))
+        written = await _write(job, entry.turn, entry.planned, attempt + 1)
         rejects.extend(written.rejects)
-    row = None
-    if written.draft is not None:
-        index.add(entry.planned.id, written.draft.text)
-        row = _row(job, entry.planned, written.subject, written.draft)
-    return Settled(entry.shard, entry.last, row, tuple(rejects))
+    return Settled(entry.config, entry.planned, row, tuple(rejects))
 
 
-async def _write(job: Job, row: RowPlan, first_attempt: int) -> _Written:
+async def _write(job: Job, turn: int, row: RowPlan, first_attempt: int) -> _Written:
     """Take a row through its stages."""
     rejects: list[Reject] = []
     recipe = job.plan.recipe
-    subject = await make_subject(job, row, rejects.append)
+    ask = job.ask(turn)
+    subject = await make_subject(job, row, ask, rejects.append)
     if subject is None:
-        return _Written(Subject(None, None), None, tuple(rejects))
+        return _Written(None, tuple(rejects))
     emotion = job.taxonomy[row.emotion]
     rules = TextRules(
         min_words=recipe.text.min_words,
@@ -156,8 +190,8 @@ async def _write(job: Job, row: RowPlan, first_attempt: int) -> _Written:
     tries = _tries(job, row.id, "expression", rejects.append, first_attempt)
     small = job.writing.template == "continuation"
     starts = beginnings(recipe.seed, row, emotion, subject.scene) if small else ()
-    draft = await express(request, emotion, ask=job.ask, tries=tries, rules=rules, beginnings=starts)
-    return _Written(subject, draft, tuple(rejects))
+    draft = await express(request, emotion, ask=ask, tries=tries, rules=rules, beginnings=starts)
+    return _Written(None if draft is None else _row(job, row, subject, draft), tuple(rejects))
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,20 +208,20 @@ class Subject:
     scene: Scene | None
 
 
-async def make_subject(job: Job, row: RowPlan, reject: Callable[[Reject], None]) -> Subject | None:
+async def make_subject(job: Job, row: RowPlan, ask: Ask, reject: Callable[[Reject], None]) -> Subject | None:
     """Build the layers of a row up to its depth; None where the model's prose of one was refused to the last."""
     layers = layers_of(row.depth)
     if not layers:
         return Subject(None, None)
-    who = await make_persona(job, row.persona, layers, reject)
+    who = await make_persona(job, row.persona, layers, ask, reject)
     if who is None or "situational" not in layers:
         return None if who is None else Subject(who, None)
-    what = await make_scene(job, row, who, reject)
+    what = await make_scene(job, row, who, ask, reject)
     return None if what is None else Subject(who, what)
 
 
 async def make_persona(
-    job: Job, number: int, layers: Sequence[str], reject: Callable[[Reject], None]
+    job: Job, number: int, layers: Sequence[str], ask: Ask, reject: Callable[[Reject], None]
 ) -> Persona | None:
     """Build a persona: drawn from the tables, then told by the model where the recipe says so."""
     who = persona(persona_tables(), job.plan.design, number)
@@ -195,7 +229,7 @@ async def make_persona(
         if layer not in layers or layer not in job.plan.recipe.elaborated():
             continue
         facts = {"demographic": who.demographic, "sociocultural": who.sociocultural}
-        prose = await elaborate(layer, job.ask, _tries(job, who.id, layer, reject), **facts)
+        prose = await elaborate(layer, ask, _tries(job, who.id, layer, reject), **facts)
         if prose is None:
             return None
         if layer == "demographic":
@@ -205,14 +239,14 @@ async def make_persona(
     return who
 
 
-async def make_scene(job: Job, row: RowPlan, who: Persona, reject: Callable[[Reject], None]) -> Scene | None:
+async def make_scene(job: Job, row: RowPlan, who: Persona, ask: Ask, reject: Callable[[Reject], None]) -> Scene | None:
     """Build the situation of a row: drawn from the bank, then told by the model where the recipe says so."""
     emotion = job.taxonomy[row.emotion]
     what = scene(emotion, _event(job, row), who, seed=job.plan.recipe.seed, turn=row.turn, number=row.situation)
     if "situational" not in job.plan.recipe.elaborated():
         return what
     facts = {"demographic": who.demographic, "sociocultural": who.sociocultural, "scene": what}
-    prose = await elaborate("situational", job.ask, _tries(job, what.id, "situational", reject), **facts)
+    prose = await elaborate("situational", ask, _tries(job, what.id, "situational", reject), **facts)
     return None if prose is None else replace(what, situational=replace(what.situational, prose=prose))
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from personagen.builder.personas import Design, design
 from personagen.builder.recipe import Recipe
-from personagen.builder.schema import SPLITS
+from personagen.builder.schema import DEPTHS, SPLITS, layers_of
 from personagen.builder.tables import persona_tables
 
 
@@ -61,11 +61,6 @@ class Shard:
     start: int
     stop: int
 
-    @property
-    def path(self) -> str:
-        """Path within the release, in the layout that `push_to_hub` writes."""
-        return f"{self.config}/{self.split}-{self.index:05d}-of-{self.of:05d}.parquet"
-
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -73,7 +68,7 @@ class Plan:
 
     Attributes:
         quotas: texts by emotion and split, at one depth.
-        personas: number of personas by split; numbers run through the splits in order.
+        personas: number of personas by split; numbers run through the splits in order. 0 where no row has any.
         design: how the personas are drawn.
         recipe: what was planned.
 
@@ -100,6 +95,25 @@ class Plan:
             for config, emotion, depth, split, count in groups
             for index in range(-(-count // size))
         )
+
+    @property
+    def deepest(self) -> str:
+        """The deepest depth of any row: that of the layers that a release tells of."""
+        return max((self.recipe.depth, *self.recipe.ablations), key=DEPTHS.index)
+
+    def table_sizes(self) -> dict[tuple[str, str], int]:
+        """Count the rows of every table by configuration and split: texts in the order of the shards, then layers."""
+        sizes: dict[tuple[str, str], int] = {}
+        for shard in self.shards():
+            key = (shard.config, shard.split)
+            sizes[key] = sizes.get(key, 0) + shard.stop - shard.start
+        for layer in layers_of(self.deepest):
+            for split in SPLITS:
+                situations = sum(quota[split] for quota in self.quotas.values())
+                count = situations if layer == "situational" else self.personas[split]
+                if count:
+                    sizes[layer, split] = count
+        return sizes
 
     def rows(self, shard: Shard) -> Iterator[RowPlan]:
         """Work out the rows of a shard, in order."""
@@ -157,7 +171,8 @@ def make_plan(recipe: Recipe) -> Plan:
     shares = dict(zip(SPLITS, (recipe.splits.train, recipe.splits.validation, recipe.splits.test), strict=True))
     quotas = {emotion: split_quota(count, shares, turn) for turn, (emotion, count) in enumerate(recipe.quota().items())}
     rows = {split: sum(quota[split] for quota in quotas.values()) for split in SPLITS}
-    personas = {split: -(-count // recipe.situations_per_persona) for split, count in rows.items()}
+    written = recipe.depth != "none" or any(depth != "none" for depth in recipe.ablations)
+    personas = {split: -(-count // recipe.situations_per_persona) * written for split, count in rows.items()}
     return Plan(recipe, quotas, personas, design(persona_tables(), recipe.seed, sum(personas.values())))
 
 

@@ -5,7 +5,7 @@ from contextlib import aclosing
 
 from personagen.builder.connect import connect
 from personagen.builder.errors import AllRejectedError
-from personagen.builder.generate import make_job
+from personagen.builder.generate import make_job, start_engine
 from personagen.builder.journal import Journal
 from personagen.builder.llm import Backend
 from personagen.builder.pipeline import settle
@@ -28,19 +28,17 @@ def preview(recipe: Recipe, number: int) -> list[Row]:
 
 
 async def _preview(backend: Backend, recipe: Recipe) -> list[Row]:
-    journal = Journal(None)
+    engine = start_engine(backend, recipe, Journal(None))
     rows: list[Row] = []
     refused = 0
     try:
-        async with aclosing(settle(make_job(backend, make_plan(recipe), journal))) as settled:
+        async with aclosing(settle(make_job(engine, make_plan(recipe)))) as settled:
             async for entry in settled:
                 refused += len(entry.rejects)
                 if entry.row is not None:
                     rows.append(entry.row)
     finally:
-        await journal.drain()
-        journal.close()
-        await backend.close()
+        await engine.close()
     if not rows:
         raise AllRejectedError(f"no text was accepted: {refused} replies were refused; try another model")
     return rows

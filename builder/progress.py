@@ -1,30 +1,66 @@
-"""The progress bar: on stderr, so that stdout stays data."""
+"""How far a run is: a bar where stderr is a terminal, a line a minute where it is not. stdout stays data."""
 
 import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
+from typing import Any, TextIO
 
 from tqdm import tqdm
 
+INTERVAL = 60.0
+"""Seconds between two lines where stderr is no terminal."""
 
-class Bar:
-    """A context manager that is called with the rows accepted and the replies refused so far."""
 
-    def __init__(self, total: int) -> None:
-        """Show a bar of `total` rows, from the first call on: a run that fails before shows none."""
-        self._total = total
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Where a run is.
+
+    Attributes:
+        accepted: rows that are done.
+        wanted: rows in all.
+        refused: replies that were refused.
+        in_flight: requests that wait for the model.
+        tokens: tokens of all replies in the journal, earlier runs of the folder included.
+        cost: what they cost; None where the recipe has no price.
+
+    """
+
+    accepted: int
+    wanted: int
+    refused: int
+    in_flight: int
+    tokens: int
+    cost: float | None
+
+
+class Progress:
+    """A context manager that is called with where the run is."""
+
+    def __init__(self, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        """Show nothing until the first call: a run that fails before shows none. None is stderr."""
+        self._stream = stream or sys.stderr
+        self._clock = clock
         self._bar: tqdm[Any] | None = None
+        self._last: tuple[float, int] | None = None
 
-    def __enter__(self) -> "Bar":
+    def __enter__(self) -> "Progress":
         """Start."""
         return self
 
-    def __call__(self, accepted: int, refused: int) -> None:
+    def __call__(self, status: Status) -> None:
         """Show where the run is."""
-        bar = self._bar or tqdm(total=self._total, unit="text", file=sys.stderr, dynamic_ncols=True, mininterval=0.5)
-        bar.set_postfix(refused=refused, refresh=False)
-        bar.update(accepted - bar.n)
-        self._bar = bar
+        if self._stream.isatty():
+            self._draw(status)
+            return
+        now = self._clock()
+        if self._last is None:
+            self._last = (now, status.accepted)
+        elif now - self._last[0] >= INTERVAL:
+            speed = (status.accepted - self._last[1]) / (now - self._last[0])
+            self._last = (now, status.accepted)
+            print(line(status, speed), file=self._stream, flush=True)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -32,3 +68,43 @@ class Bar:
         """Leave the bar as it stands."""
         if self._bar is not None:
             self._bar.close()
+
+    def _draw(self, status: Status) -> None:
+        if self._bar is None:
+            self._bar = tqdm(total=status.wanted, unit="text", file=self._stream, dynamic_ncols=True, mininterval=0.2)
+        self._bar.set_postfix_str(details(status), refresh=False)
+        self._bar.update(status.accepted - self._bar.n)
+        if self._clock() - (self._last or (0.0, 0))[0] >= 1:  # alive, also while no row is done
+            self._last = (self._clock(), status.accepted)
+            self._bar.refresh()
+
+
+def details(status: Status) -> str:
+    """Tell all but the rows."""
+    replies = status.accepted + status.refused
+    share = f" ({100 * status.refused / replies:.1f} %)" if replies else ""
+    parts = [f"{status.refused} refused{share}", f"{status.in_flight} in flight", f"{short(status.tokens)} tokens"]
+    if status.cost is not None:
+        parts.append(f"cost {status.cost:.4f}")
+    return ", ".join(parts)
+
+
+def line(status: Status, speed: float) -> str:
+    """Tell everything in one line; `speed` is in rows a second."""
+    left = f"{duration((status.wanted - status.accepted) / speed)} left" if speed > 0 else "no row in the last minute"
+    return f"{status.accepted} of {status.wanted} texts, {speed:.2f} a second, {left}, {details(status)}"
+
+
+def duration(seconds: float) -> str:
+    """Write a time as h:mm:ss."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
+
+
+def short(number: float) -> str:
+    """Write a count with a unit: 950, 12.3k, 4.5M."""
+    for unit in ("", "k", "M", "G"):
+        if abs(number) < 1000 or unit == "G":
+            break
+        number /= 1000
+    return f"{number:.0f}{unit}" if unit == "" else f"{number:.1f}{unit}"

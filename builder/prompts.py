@@ -16,7 +16,13 @@ NAMES = ("demographic", "sociocultural", "situational", "expression", "continuat
 @cache
 def _environment() -> Environment:
     loader = PackageLoader("personagen.builder", "templates")
-    return Environment(loader=loader, undefined=StrictUndefined, autoescape=False, keep_trailing_newline=False)
+    return Environment(
+        loader=loader,
+        undefined=StrictUndefined,
+        autoescape=False,
+        keep_trailing_newline=False,
+        auto_reload=False,  # else every rendering looks whether the files have changed
+    )
 
 
 def render(name: str, **values: Any) -> tuple[Message, ...]:

@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from personagen.builder.errors import RecipeError
+from personagen.builder.prices import Price
 from personagen.builder.schema import DEPTHS, SCHEMA_VERSION
 from personagen.builder.taxonomy import NAMED, Emotion, Taxonomy, bank_emotions, named_taxonomy
 
@@ -108,8 +109,10 @@ class BackendChoice(Section):
     model: str | None = Field(None, description="Model name; the embedded backend has one model only.")
     base_url: str | None = Field(None, description="OpenAI-compatible endpoint; null is OpenAI's own.")
     concurrency: int | None = Field(
-        None, ge=1, le=4096, description="Requests in flight; null is the backend's default."
+        None, ge=1, le=4096, description="Requests in flight at most; null is the backend's default."
     )
+    rpm: int | None = Field(None, ge=1, description="Requests a minute at most; null does not limit.")
+    tpm: int | None = Field(None, ge=1, description="Tokens a minute at most, prompt and reply; null does not limit.")
 
     @model_validator(mode="after")
     def _model_where_needed(self) -> Self:
@@ -122,6 +125,20 @@ class BackendChoice(Section):
         if self.base_url is not None and "@" in self.base_url:
             raise ValueError("base_url holds a user or password; leave them out and set OPENAI_API_KEY")
         return self
+
+
+class ModelPrice(Section):
+    """What a model costs, for a million tokens, in any one currency."""
+
+    input: float = Field(ge=0, description="Price of a million prompt tokens.")
+    output: float = Field(ge=0, description="Price of a million tokens that the model writes.")
+
+
+class Budgets(Section):
+    """What a run may take in all, earlier runs of the same folder included. null does not limit."""
+
+    max_cost: float | None = Field(None, gt=0, description="Cost at most, in the currency of the prices.")
+    max_tokens: int | None = Field(None, ge=1, description="Prompt tokens and written tokens at most.")
 
 
 class Draw(Section):
@@ -152,6 +169,8 @@ class Recipe(Section):
     checks: Checks = Checks()
     backend: BackendChoice = BackendChoice()
     draw: Draw = Draw()
+    prices: Mapping[str, ModelPrice] = Field({}, description="Prices by model name; cost is told where there is one.")
+    budget: Budgets = Budgets()
 
     @field_validator("taxonomy", mode="before")
     @classmethod
@@ -177,6 +196,12 @@ class Recipe(Section):
         if self.depth in self.ablations:
             raise ValueError(f"ablations repeat the depth {self.depth!r}; leave it out of one of them")
         _check_quotas(self)
+        if self.budget.max_cost is not None and self.backend.model not in self.prices:
+            model = self.backend.model or "the embedded model"
+            raise ValueError(
+                f"budget.max_cost needs to know what {model} costs; give it as prices: {{{model}: {{input: 0.15, "
+                "output: 0.6}} for a million tokens, or limit budget.max_tokens"
+            )
         return self
 
     def quota(self) -> dict[str, int]:
@@ -205,15 +230,24 @@ class Recipe(Section):
             layer for layer, own, default in zip(layers, asked, by_default, strict=True) if (own or default) == "llm"
         )
 
+    def price(self) -> Price | None:
+        """The price of the recipe's model; None where the recipe has none. Batches cost half."""
+        price = self.prices.get(self.backend.model or "")
+        if price is None:
+            return None
+        share = 0.5 if self.backend.kind == "batch" else 1.0
+        return Price(price.input * share, price.output * share)
+
     def identity(self) -> dict[str, Any]:
         """Give the parts of the recipe that change rows, as plain data.
 
-        Where requests go, how many at once and how often they may be repeated changes no row that is accepted.
+        Where requests go, how many at once, how often they may be repeated and what they may cost changes no row that
+        is accepted.
         """
         data = self.model_dump(mode="json")
-        for runtime in ("base_url", "concurrency"):
+        for runtime in ("base_url", "concurrency", "rpm", "tpm"):
             del data["backend"][runtime]
-        del data["checks"]["attempts"]
+        del data["checks"]["attempts"], data["prices"], data["budget"]
         return data
 
     def fingerprint(self) -> str:

@@ -20,8 +20,9 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from personagen.builder.errors import FolderError, ReleaseError
+from personagen.builder.files import explain, write_text
 from personagen.builder.journal import is_empty
-from personagen.builder.release import explain, is_release, read_manifest, write_text
+from personagen.builder.release import is_release, read_manifest
 
 FORMAT = "personagen-run/1"
 STATE = "run.json"
@@ -70,13 +71,14 @@ class RunFolder:
 
 
 @contextmanager
-def open_run(out: Path, fingerprint: str, *, fresh: bool) -> Iterator[RunFolder]:
+def open_run(out: Path, fingerprint: str, *, fresh: bool = False, reuse: bool = False) -> Iterator[RunFolder]:
     """Take the folder of a run, and give it back at the end.
 
     Args:
         out: where the release goes; its run folder is the same path with ".run" added.
         fingerprint: that of the recipe.
         fresh: set an earlier run and its release aside (renamed, never deleted) and begin anew.
+        reuse: take an earlier run over whatever its recipe; a release of another recipe is set aside.
 
     Raises:
         FolderError: `out` holds something else or another recipe's release, another process is at work on it, or it
@@ -87,11 +89,13 @@ def open_run(out: Path, fingerprint: str, *, fresh: bool) -> Iterator[RunFolder]
     if not out.name or out == Path.cwd():
         raise FolderError(f"{out} cannot be a release folder; name a new folder with --out")
     root = out.with_name(out.name + ".run")
-    if not fresh:
+    if not (fresh or reuse):
         _check_release(out, fingerprint)  # before anything is made; again below, when the lock is held
     with _locked(root):
         if fresh:
             _set_aside(out, root)
+        elif reuse:
+            _take_over(out, root, fingerprint)
         _check_release(out, fingerprint)
         _check_run(root, fingerprint)
         yield RunFolder(out, root)
@@ -129,7 +133,7 @@ def _check_release(out: Path, fingerprint: str) -> None:
     if found != fingerprint:
         raise FolderError(
             f"{out} holds the release of recipe {found}, this recipe is {fingerprint}; "
-            "choose another folder with --out, or set the old one aside with --fresh"
+            "choose another folder with --out, set the old one aside with --fresh, or take over its replies by --reuse"
         )
 
 
@@ -153,7 +157,7 @@ def _check_run(root: Path, fingerprint: str) -> None:
     elif format_ != FORMAT or found != fingerprint:
         raise FolderError(
             f"{root} holds a run of recipe {found}, this recipe is {fingerprint}; "
-            "choose another folder with --out, or set the old run aside with --fresh"
+            "choose another folder with --out, set the old run aside with --fresh, or take over its replies by --reuse"
         )
 
 
@@ -174,6 +178,19 @@ def _set_aside(out: Path, root: Path) -> None:
             out.rename(_free(out))
     except OSError as error:
         raise FolderError(f"cannot set {root} aside: {explain(error)}") from error
+
+
+def _take_over(out: Path, root: Path, fingerprint: str) -> None:
+    """Make a run this recipe's own, its journal included; the release of another recipe is moved to a numbered name."""
+    try:
+        if (root / STATE).is_file():
+            _claim(root / STATE, fingerprint)
+        if is_release(out) and read_manifest(out)["fingerprint"] != fingerprint:
+            out.rename(_free(out))
+    except OSError as error:
+        raise FolderError(f"cannot set {out} aside: {explain(error)}") from error
+    except ReleaseError:
+        pass  # told by the check that follows
 
 
 def _free(path: Path) -> Path:

@@ -4,7 +4,9 @@ A leaf: it imports the standard library only. `personagen_dataset.py` declares t
 and a test holds the two together.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 SCHEMA_VERSION = "1.0.0"
 """Version of the columns of a release; it changes when a column does."""
@@ -23,6 +25,14 @@ INTENSITIES = ("low", "medium", "high")
 def layers_of(depth: str) -> tuple[str, ...]:
     """Name the layers that a text of this depth was conditioned on, in order."""
     return LAYERS[: DEPTHS.index(depth)]
+
+
+def as_mapping(record: Any) -> Mapping[str, Any]:
+    """Give the fields of a record with slots by name, for `json.dumps(default=...)`.
+
+    `dataclasses.asdict` does so too, and copies every value on the way: that took a tenth of a run's time.
+    """
+    return {name: getattr(record, name) for name in record.__slots__}
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,7 @@ from typing import Any
 
 from personagen.builder.checks import TextRules, Verdict, check_text
 from personagen.builder.errors import RequestError
-from personagen.builder.journal import Ask
-from personagen.builder.llm import Candidate, Reply, Request, Sampling, parse_json
+from personagen.builder.llm import Ask, Candidate, Reply, Request, Sampling, parse_json
 from personagen.builder.plan import request_seed
 from personagen.builder.prompts import render
 from personagen.builder.schema import Reject
