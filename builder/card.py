@@ -2,14 +2,16 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from huggingface_hub import DatasetCardData
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from personagen.builder.manifest import total_rejects
 from personagen.builder.schema import SPLITS
 from personagen.builder.terminal import printable
+
+if TYPE_CHECKING:
+    from huggingface_hub import DatasetCardData
 
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10**7, "1M<n<10M"),
     (10**8, "10M<n<100M"), (10**9, "100M<n<1B"))  # fmt: skip
@@ -32,7 +34,9 @@ def render_card(manifest: Mapping[str, Any]) -> str:
     )
 
 
-def _metadata(manifest: Mapping[str, Any]) -> DatasetCardData:
+def _metadata(manifest: Mapping[str, Any]) -> "DatasetCardData":
+    from huggingface_hub import DatasetCardData  # at the end of a run, when other memory is free
+
     rows = sum(manifest["configs"]["all"]["rows"].values())
     language = manifest["recipe"]["text"]["language"]
     return DatasetCardData(

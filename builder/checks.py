@@ -8,6 +8,7 @@ are in `data/reply_patterns.yaml`, the words that name an emotion in `data/lexic
 import re
 import unicodedata
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any
@@ -104,7 +105,7 @@ class TextRules:
 
     def __post_init__(self) -> None:
         """Refuse a language that every text would pass or fail."""
-        if self.language is not None and self.language not in checkable_languages():
+        if self.language not in (None, "en") and self.language not in checkable_languages():
             known = ", ".join(sorted(checkable_languages()))
             raise ValueError(f"language {self.language!r} cannot be checked; take one of {known}, or none")
 
@@ -261,7 +262,25 @@ def _plain(text: str) -> str:
 
 @cache
 def _pattern(kind: str) -> re.Pattern[str]:
-    return re.compile("|".join(f"(?:{entry})" for entry in read_yaml("reply_patterns.yaml")[kind]), re.IGNORECASE)
+    return _any_of(read_yaml("reply_patterns.yaml")[kind])
+
+
+def _any_of(patterns: Iterable[str]) -> re.Pattern[str]:
+    return re.compile("|".join(f"(?:{entry})" for entry in patterns), re.IGNORECASE)
+
+
+def _holds(kind: str, text: str) -> bool:
+    opening, anywhere = _split_pattern(kind)
+    return (opening.match(text) or anywhere.search(text)) is not None
+
+
+@cache
+def _split_pattern(kind: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """Part the patterns that hold at the beginning only from the others: else each is tried at every character."""
+    entries = read_yaml("reply_patterns.yaml")[kind]
+    opening = [entry for entry in entries if entry.startswith(r"\A")]
+    # Without any, what never matches; an empty alternation would always.
+    return _any_of(opening or [r"(?!)"]), _any_of(entry for entry in entries if entry not in opening)
 
 
 @cache
@@ -274,9 +293,9 @@ def _no_text(text: str) -> str | None:
     if not any(character.isalnum() for character in text):
         return "empty"
     plain = _plain(text)
-    if _pattern("refusal").search(plain):
+    if _holds("refusal", plain):
         return "refusal"
-    if _pattern("meta").search(plain):
+    if _holds("meta", plain):
         return "meta"
     return "garbled" if "\ufffd" in text or _loops(_tokens(text)) else None
 

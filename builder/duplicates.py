@@ -11,9 +11,9 @@ import re
 import sqlite3
 import struct
 import unicodedata
-from hashlib import blake2b
 from types import TracebackType
 from typing import Self
+from zlib import crc32
 
 from rensa import RMinHash
 
@@ -30,7 +30,7 @@ RECALL = 0.98
 """Chance at least that hashing proposes a text right at the threshold, more above it. At a threshold of 0.7 this takes
 16 bands; 0.99 would take 32, and twice the room."""
 
-CACHE_KIB = 8192
+CACHE_KIB = 4096
 """Memory for the database; what does not fit is on disk."""
 
 TABLES = """
@@ -131,13 +131,12 @@ def _jaccard(one: set[str], other: set[str]) -> float:
 
 
 def _hashes(shingles: set[str], bands: int) -> list[int]:
-    """Hash each band of the signature to 64 bits, its number included."""
+    """Hash each band of the signature: its number, and 32 bits of its values (a collision only proposes in vain)."""
     signature = RMinHash(num_perm=SIGNATURE, seed=SEED)
-    # Order does not matter to the minima, but sorting keeps a set's random order out of sight of the library.
-    signature.update([shingle.encode("utf-8", "surrogatepass") for shingle in sorted(shingles)])
-    values, rows = signature.digest(), SIGNATURE // bands
-    packed = [struct.pack(f"<{rows + 1}I", band, *values[band * rows : (band + 1) * rows]) for band in range(bands)]
-    return [int.from_bytes(blake2b(each, digest_size=8).digest(), "little", signed=True) for each in packed]
+    signature.update([shingle.encode("utf-8", "surrogatepass") for shingle in shingles])
+    size = SIGNATURE * 4 // bands
+    packed = struct.pack(f"<{SIGNATURE}I", *signature.digest())
+    return [band << 32 | crc32(packed[band * size : (band + 1) * size]) for band in range(bands)]
 
 
 def _bands(threshold: float) -> int:

@@ -28,8 +28,8 @@ class Rate:
         """Tell how many seconds until `amount` may be taken; what is more than a second's worth runs into debt."""
         passed = 0.0 if self._at is None else now - self._at
         self._level, self._at = min(self._speed, self._level + passed * self._speed), now
-        # A millionth short is enough: else rounding makes a last wait of no length.
-        return max(0.0, min(amount, self._speed) - self._level - 1e-6) / self._speed
+        lacking = min(amount, self._speed) - self._level
+        return lacking / self._speed if lacking > 1e-6 else 0.0  # rounding would make a last wait of no length
 
     def take(self, amount: float) -> None:
         """Take it."""

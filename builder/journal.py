@@ -67,13 +67,13 @@ class Journal:
             found = self._reader.execute("SELECT reply FROM replies WHERE key = ?", (key,)).fetchone()
             if found is None:
                 return None
-            self._use(key)
+            self._use([key])
             return _decode(found[0])
         except (sqlite3.Error, ValueError, TypeError, KeyError) as error:
             raise self._unreadable(error) from error
 
-    def _use(self, key: str) -> None:
-        self._reader.execute("INSERT OR IGNORE INTO used VALUES (?)", (key,))
+    def _use(self, keys: list[str]) -> None:
+        self._reader.executemany("INSERT OR IGNORE INTO used VALUES (?)", [(key,) for key in keys])
 
     def usage(self) -> Usage:
         """Count the replies that this process has used."""
@@ -121,9 +121,9 @@ class Journal:
             except (sqlite3.Error, OverflowError) as error:
                 problem = FolderError(f"cannot write the journal: {error}; free some space and run the command again")
                 self._problem = problem  # what cannot be kept should not be paid for
-            for key, _, done in batch:
-                if problem is None:
-                    self._use(key)
+            if problem is None:
+                self._use([key for key, *_ in batch])
+            for *_, done in batch:
                 if not done.done():  # its row may have been cancelled meanwhile
                     done.set_exception(problem) if problem else done.set_result(None)
 

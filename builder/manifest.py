@@ -12,6 +12,7 @@ from personagen.builder.journal import Usage
 from personagen.builder.llm import Backend
 from personagen.builder.personas import possible_pairs
 from personagen.builder.plan import Plan
+from personagen.builder.prices import Amount
 from personagen.builder.prompts import prompt_version, versions
 from personagen.builder.recipe import Recipe
 from personagen.builder.release import FORMAT, configurations, read_manifest
@@ -37,7 +38,7 @@ def make_manifest(
         shards: every file of the release that holds rows.
         rejects: refused replies by stage and reason.
         leaked: texts that name their emotion.
-        usage: requests and tokens that the release took.
+        usage: requests and tokens that the release took; what they cost is told where the recipe has the price.
 
     """
     recipe = plan.recipe
@@ -66,9 +67,14 @@ def make_manifest(
         "configs": configurations(shards),
         "rejects": _by_stage(rejects),
         "leaked": leaked,
-        "usage": asdict(usage),
+        "usage": {**asdict(usage), "cost": _cost(recipe, usage)},
         "shards": [asdict(shard) for shard in shards],
     }
+
+
+def _cost(recipe: Recipe, usage: Usage) -> float | None:
+    price = recipe.price()
+    return None if price is None else round(price.of(Amount(usage.prompt_tokens, usage.completion_tokens)), 6)
 
 
 def _taxonomy(recipe: Recipe) -> dict[str, Any]:

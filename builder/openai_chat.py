@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 
@@ -67,7 +69,7 @@ class OpenAIBackend:
         self.licence: str | None = None
         self.concurrency = concurrency
         self.adaptive = True
-        self._server = Server(address_of(base_url), model, key)
+        self._server = Server(base_url.rstrip("/"), model, key)
         self._url = f"{base_url.rstrip('/')}/chat/completions"
         self._headers = _headers(key)
         self._session: aiohttp.ClientSession | None = None
@@ -133,8 +135,9 @@ class OpenAIBackend:
             patience = aiohttp.ClientTimeout(total=PATIENCE, connect=None, sock_connect=CONNECT_PATIENCE)
             # No limit of its own: how many are in flight is decided elsewhere.
             connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=30)
+            # Not trust_env: that reads the environment and ~/.netrc again for every call.
             self._session = aiohttp.ClientSession(
-                connector=connector, timeout=patience, headers=self._headers, trust_env=True
+                connector=connector, timeout=patience, headers=self._headers, proxy=_proxy(self._url)
             )
         address = self._server.address
         try:
@@ -182,7 +185,8 @@ def check_settings(base_url: str | None, api_key: str | None) -> tuple[str, str 
         api_key: value of OPENAI_API_KEY; None is fine where `base_url` is given, since local servers need no key.
 
     Raises:
-        BackendError: no key for OpenAI's server, a key with impossible characters, or a base URL that is none.
+        BackendError: no key for OpenAI's server, a key with impossible characters, or a base URL that is none or holds
+            a password.
 
     """
     key = (api_key or "").strip()
@@ -196,6 +200,10 @@ def check_settings(base_url: str | None, api_key: str | None) -> tuple[str, str 
     if base_url is not None and not re.match(r"https?://[^/]", base_url):
         raise BackendError(
             f"backend openai: --base-url {base_url!r} is no URL; expected something like http://127.0.0.1:8000/v1"
+        )
+    if base_url is not None and "@" in urlsplit(base_url).netloc:
+        raise BackendError(
+            "backend openai: --base-url holds a user or password; leave them out and set OPENAI_API_KEY instead"
         )
     return base_url or HOSTED, key or None
 
@@ -234,14 +242,15 @@ def _headers(key: str | None) -> dict[str, str]:
     return own | who | {"Content-Type": "application/json", "Accept": "application/json"}
 
 
-def address_of(base_url: str) -> str:
-    """Name a server in messages: a user and password in its URL are secrets."""
-    return re.sub(r"//[^/@]*@", "//", base_url).rstrip("/")
+def _proxy(url: str) -> str | None:
+    """Find the proxy that the environment names for a URL; None where there is none."""
+    parts = urlsplit(url)
+    return None if proxy_bypass(parts.hostname or "") else getproxies().get(parts.scheme)
 
 
 def server_of(client: "openai.AsyncOpenAI", model: str, secret: str | None) -> Server:
     """Describe a client's server for messages."""
-    return Server(address_of(str(client.base_url)), model, secret)
+    return Server(str(client.base_url).rstrip("/"), model, secret)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

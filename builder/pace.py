@@ -15,8 +15,11 @@ No clock runs in here; the caller says when things happened, in seconds of any c
 
 from statistics import median
 
+HALVE = 0.5
+"""Share of the limit that is left after the refusal that ends the doubling."""
+
 SHRINK = 0.75
-"""Share of the limit that is left after a refusal or in an experiment."""
+"""Share of the limit that is left after a later refusal, and in an experiment."""
 
 SLOW = 2.0
 """Growth of the median latency over its lowest value that calls for an experiment."""
@@ -47,20 +50,21 @@ class Pace:
         self._ceiling = most
         self._doubling = self.limit < most
         self._changed = float("-inf")
-        self._credit = 0
         self._patience = PROBE
-        self._round: list[float] = []
+        self._calm = 0
         self._lowest: float | None = None
         self._before: tuple[int, float] | None = None
+        self._begin_round()
 
     def succeeded(self, sent: float, now: float, *, full: bool) -> None:
         """Take note of a reply to a request that was sent at `sent`; `full` tells whether the limit was reached."""
-        if full:
-            self._grow()
+        if self._doubling and full:
+            self.limit += 1
+            self._doubling = self.limit < self._most
         if sent >= self._changed:
             self._round.append(now - sent)
-            if len(self._round) >= max(self.limit, LEAST_ROUND):
-                self._look(now)
+            if len(self._round) >= self._round_size:
+                self._look(now, full=full)
 
     def refused(self, sent: float, now: float) -> None:
         """Take note that the server had too much to do for a request that was sent at `sent`."""
@@ -72,42 +76,58 @@ class Pace:
             self._set(self._ceiling, now)
         else:
             self._ceiling = max(1, self.limit - 1)
-            self._set(int(self.limit * SHRINK), now)
+            self._set(int(self.limit * (HALVE if self._doubling else SHRINK)), now)
+        self._doubling = False
         self._before = None
 
-    def _grow(self) -> None:
-        if self._doubling:
-            self.limit = min(self.limit + 1, self._most)
-            self._doubling = self.limit < self._most
-            return
-        self._credit += 1
-        if self._credit >= self.limit * (1 if self.limit < self._ceiling else self._patience):
-            self._credit = 0
-            self.limit = min(self.limit + 1, self._most)
-
-    def _look(self, now: float) -> None:
+    def _look(self, now: float, *, full: bool) -> None:
         """Judge a round by its median latency; by Little's law, limit / latency is the rate of replies."""
         latency = max(median(self._round), 1e-6)
-        self._round = []
-        if self.limit > self._ceiling:
-            self._ceiling, self._patience = self.limit, 1  # a round above it was answered
+        self._begin_round()
         if self._before is not None:
-            limit, rate = self._before
-            self._before = None
-            if self.limit / latency >= WORTH * rate:
-                self._ceiling = self.limit
-            else:
-                self._set(limit, now)
-                self._lowest = limit / rate  # what was slow is normal
+            self._end_experiment(latency, now)
             return
         self._lowest = min(latency, self._lowest or latency)
         if latency > SLOW * self._lowest and self.limit > 1:
-            self._before = (self.limit, self.limit / latency)
-            self._set(int(self.limit * SHRINK), now)
+            if self._doubling:  # first measured with a limit that stands still
+                self._doubling = False
+                self._set(self.limit, now)
+            else:
+                self._before = (self.limit, self.limit / latency)
+                self._set(int(self.limit * SHRINK), now)
+        elif full and not self._doubling:
+            self._grow(now)
+
+    def _end_experiment(self, latency: float, now: float) -> None:
+        assert self._before is not None
+        limit, rate = self._before
+        self._before = None
+        if self.limit / latency >= WORTH * rate:
+            self._ceiling, self._patience = self.limit, PROBE
+            return
+        # The longer wait was worth it: what was slow is normal, and more may be worth more.
+        self._lowest = limit / rate
+        self._set(limit, now)
+        self._doubling = self.limit < self._ceiling == self._most
+
+    def _grow(self, now: float) -> None:
+        """Allow one more after a round that was answered."""
+        if self.limit > self._ceiling:
+            self._ceiling, self._patience = self.limit, 1
+        if self.limit < self._ceiling:
+            self.limit += 1
+            return
+        self._calm += 1
+        if self.limit < self._most and self._calm >= self._patience:
+            self._set(self.limit + 1, now)
 
     def _set(self, limit: int, now: float) -> None:
+        """Change the limit; what was sent before is no evidence for the new one."""
         self.limit = max(1, limit)
-        self._doubling = False
         self._changed = now
-        self._credit = 0
-        self._round = []
+        self._calm = 0
+        self._begin_round()
+
+    def _begin_round(self) -> None:
+        self._round: list[float] = []
+        self._round_size = max(self.limit, LEAST_ROUND)

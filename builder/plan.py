@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from personagen.builder.personas import Design, design
 from personagen.builder.recipe import Recipe
-from personagen.builder.schema import DEPTHS, SPLITS, layers_of
+from personagen.builder.schema import DEPTHS, SPLITS, layers_of, shard_path
 from personagen.builder.tables import persona_tables
 
 
@@ -60,6 +60,11 @@ class Shard:
     of: int
     start: int
     stop: int
+
+    @property
+    def path(self) -> str:
+        """Path within the release."""
+        return shard_path(self.config, self.split, self.index, self.of)
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,11 @@ def as_mapping(record: Any) -> Mapping[str, Any]:
     return {name: getattr(record, name) for name in record.__slots__}
 
 
+def shard_path(config: str, split: str, index: int, of: int) -> str:
+    """Path of a shard within a release, in the layout that `push_to_hub` writes."""
+    return f"{config}/{split}-{index:05d}-of-{of:05d}.parquet"
+
+
 @dataclass(frozen=True, slots=True)
 class Demographic:
     """Who the persona is: the first layer.

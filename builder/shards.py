@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 from personagen.builder.columns import Columns, arrow_schema
 from personagen.builder.errors import FolderError
 from personagen.builder.files import explain
-from personagen.builder.schema import as_mapping
+from personagen.builder.schema import as_mapping, shard_path
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -33,11 +33,6 @@ class Written:
     rows: int
     bytes: int
     sha256: str
-
-
-def shard_path(config: str, split: str, index: int, of: int) -> str:
-    """Path of a shard within the release, in the layout that `push_to_hub` writes."""
-    return f"{config}/{split}-{index:05d}-of-{of:05d}.parquet"
 
 
 class Shards:

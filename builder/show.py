@@ -95,7 +95,8 @@ def _summary_lines(facts: Mapping[str, Any]) -> Iterator[str]:
     yield f"replies refused: {reasons or 'none'}"
     yield f"texts that name their emotion: {facts['leaked']}"
     usage = facts["usage"]
-    yield f"requests {usage['requests']}, tokens {usage['prompt_tokens']} in, {usage['completion_tokens']} out"
+    cost = "" if usage.get("cost") is None else f", cost {usage['cost']}"
+    yield f"requests {usage['requests']}, tokens {usage['prompt_tokens']} in, {usage['completion_tokens']} out{cost}"
     for sample in facts["samples"]:
         yield ""
         yield f"{sample['label']}  ({sample['id']})"

@@ -4,9 +4,12 @@ import json
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from personagen.builder.generate import generate
+from personagen.builder.progress import Status
 from personagen.builder.prompts import prompt_version
-from personagen.builder.release import file_digest
+from personagen.builder.shards import file_digest
 from tests.fake_openai import FakeOpenAI, Fault, contents
 from tests.flow import LAYERED, make, recipe_for, rejects_of, rows_of, seed_of, texts_of
 
@@ -163,9 +166,16 @@ def test_provenance_tells_what_was_sent(tmp_path: Path) -> None:
 
 
 def test_progress_tells_accepted_and_refused(tmp_path: Path) -> None:
-    """It starts at nothing and ends at everything."""
-    calls: list[tuple[int, int]] = []
+    """It starts at nothing and ends at everything, with tokens and cost on the way."""
+    calls: list[Status] = []
     with FakeOpenAI(faults=[Fault("refusal", seed=seed_of("joy-000002", 0))]) as server:
-        generate(recipe_for(server.url), tmp_path / "out", fresh=False, progress=lambda *now: calls.append(now))
-    assert (calls[0], calls[-1]) == ((0, 0), (14, 1))
-    assert calls == sorted(calls)
+        recipe = recipe_for(server.url, {"prices": {"fake-1": {"input": 1000, "output": 2000}}})
+        manifest = generate(recipe, tmp_path / "out", progress=calls.append).manifest
+    usage = manifest["usage"]
+    assert usage["cost"] == pytest.approx((usage["prompt_tokens"] + 2 * usage["completion_tokens"]) / 1000)
+    tokens = usage["prompt_tokens"] + usage["completion_tokens"]
+    assert calls[0] == Status(accepted=0, wanted=14, refused=0, in_flight=0, tokens=0, cost=0.0)
+    assert calls[-1] == Status(14, 14, 1, 0, tokens, pytest.approx(usage["cost"]))
+    told = [(call.accepted, call.refused) for call in calls]
+    assert told == sorted(told)
+    assert max(call.in_flight for call in calls) > 1

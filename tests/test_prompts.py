@@ -221,7 +221,7 @@ def test_the_prompt_version_changes_with_a_prompt_and_with_nothing_else(
     copy = tmp_path / "personagen" / "builder"
     package = Path(sys.modules["personagen.builder.prompts"].__file__ or "").parent
     copy.mkdir(parents=True)
-    for module in ("__init__.py", "version.py", "llm.py", "prompts.py"):
+    for module in ("__init__.py", "version.py", "llm.py", "schema.py", "prompts.py"):
         shutil.copy(package / module, copy / module)
     shutil.copytree(package / "templates", copy / "templates")
     assert version_of(tmp_path) == prompt_version()

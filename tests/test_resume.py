@@ -12,6 +12,7 @@ import pytest
 
 from personagen.builder.errors import BackendError
 from personagen.builder.generate import generate
+from personagen.builder.progress import Status
 from personagen.builder.recipe import read_recipe
 from tests.fake_openai import FakeOpenAI, Fault, contents
 from tests.flow import (
@@ -195,8 +196,8 @@ def test_run_whose_server_dies_is_told_and_finished_later(tmp_path: Path) -> Non
     changes = {"rows": 30, "backend.concurrency": 2}
     with FakeOpenAI(latency=0.02) as server:
 
-        def stop_early(accepted: int, _: int) -> None:
-            if accepted == 5:
+        def stop_early(status: Status) -> None:
+            if status.accepted == 5:
                 server.__exit__(None, None, None)
 
         with pytest.raises(

@@ -23,7 +23,7 @@ def test_release_of_another_recipe_is_left_alone(tmp_path: Path) -> None:
         shutil.rmtree(tmp_path / "out.run")
         message = (
             rf"^\S+/out holds the release of recipe {one.fingerprint()}, this recipe is {other.fingerprint()}; choose "
-            r"another folder with --out, or set the old one aside with --fresh$"
+            r"another folder with --out, set the old one aside with --fresh, or take over its replies by --reuse$"
         )
         with pytest.raises(FolderError, match=message):
             make(other, tmp_path / "out")
@@ -43,7 +43,7 @@ def test_run_of_another_recipe_is_left_alone(tmp_path: Path) -> None:
         before = bytes_of(tmp_path)
         message = (
             rf"^\S+/out\.run holds a run of recipe {one.fingerprint()}, this recipe is {other.fingerprint()}; choose "
-            r"another folder with --out, or set the old run aside with --fresh$"
+            r"another folder with --out, set the old run aside with --fresh, or take over its replies by --reuse$"
         )
         with pytest.raises(FolderError, match=message):
             make(other, tmp_path / "out")
@@ -167,3 +167,41 @@ def test_fresh_sets_the_old_run_and_release_aside(tmp_path: Path) -> None:
     assert made[0] == made[1] != made[2]
     for name in ("out.run.1", "out.run.2"):
         assert {path.name for path in (tmp_path / name).iterdir()} >= {"journal.sqlite", "rejects.jsonl", "run.json"}
+
+
+def test_reuse_pays_only_for_what_changed(tmp_path: Path) -> None:
+    """Another definition of one emotion asks again for its rows alone; the old release is set aside."""
+    taxonomy = {"name": "two", "emotions": [{"name": "calm", "definition": "at rest", "like": "neutral"}]}
+    joy = {"name": "joy", "definition": "glad", "like": "joy"}
+    both = [
+        {"taxonomy": taxonomy | {"emotions": [*taxonomy["emotions"], joy | {"definition": text}]}, "emotions": None}
+        for text in ("glad", "very glad")
+    ]
+    with FakeOpenAI() as server:
+        make(recipe_for(server.url, both[0]), tmp_path / "out")
+        with pytest.raises(FolderError, match="holds the release of recipe"):
+            make(recipe_for(server.url, both[1]), tmp_path / "out")
+        assert make(recipe_for(server.url, both[1]), tmp_path / "out", reuse=True).made
+        assert len(server.requests) == 14 + 7
+        make(recipe_for(server.url, both[1]), tmp_path / "calm")
+    assert bytes_of(tmp_path / "out") == bytes_of(tmp_path / "calm")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["calm", "calm.run", "out", "out.1", "out.run"]
+
+
+def test_reuse_of_a_run_without_a_release_goes_on_from_its_replies(tmp_path: Path) -> None:
+    """More rows are more requests and no more."""
+    with FakeOpenAI() as server:
+        make(recipe_for(server.url), tmp_path / "out")
+        shutil.rmtree(tmp_path / "out")
+        make(recipe_for(server.url, {"rows": 20}), tmp_path / "out", reuse=True)
+        assert len(server.requests) == 20
+    assert len(texts_of(tmp_path / "out")) == 20
+
+
+def test_reuse_takes_nothing_foreign(tmp_path: Path) -> None:
+    """A folder that is no release stays."""
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "thesis.txt").write_text("years", encoding="utf-8")
+    with pytest.raises(FolderError, match="holds something else than a release"):
+        make(recipe_for("http://127.0.0.1:1/v1"), tmp_path / "out", reuse=True)
+    assert (tmp_path / "out" / "thesis.txt").read_text(encoding="utf-8") == "years"

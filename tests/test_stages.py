@@ -9,8 +9,7 @@ import pytest
 from personagen.builder.checks import TextRules
 from personagen.builder.errors import BackendError, RequestError
 from personagen.builder.expression import express
-from personagen.builder.journal import Ask
-from personagen.builder.llm import Candidate, Message, Reply, Request, Sampling
+from personagen.builder.llm import Ask, Candidate, Message, Reply, Request, Sampling
 from personagen.builder.openai_chat import connect_openai
 from personagen.builder.personas import design, persona
 from personagen.builder.plan import request_seed
