@@ -146,8 +146,9 @@ def distributions(module: str) -> set[str]:
 
 
 def third_party(folder: Path) -> set[str]:
-    """List the top-level modules that are imported in a folder and are neither ours nor of Python."""
-    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in folder.rglob("*.py")]
+    """List what a folder and the dataset module import at top level that is neither ours nor of Python."""
+    paths = [*folder.rglob("*.py"), ROOT / "personagen_dataset.py"]
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in paths]
     names: set[str] = set()
     for node in (node for tree in trees for node in ast.walk(tree)):
         if isinstance(node, ast.Import):
