@@ -87,7 +87,7 @@ def generate(recipe: Recipe, out: Path, *, fresh: bool, progress: Progress) -> R
         known = same_release(run.out, recipe)
         if known is not None:
             return Result(run.out, known, made=False)
-        backend = connect(recipe.backend)
+        backend = connect(recipe.backend, run.batches)
         return asyncio.run(generate_with(backend, plan, run, progress))
 
 

@@ -191,6 +191,15 @@ def _unusable(server: Server, what: str, text: str) -> RequestError:
     )
 
 
+def joined(replies: list[Reply], most: int) -> Reply:
+    """Put the candidates of several calls together, at most `most` of them; tokens are summed."""
+    return Reply(
+        candidates=tuple(each for reply in replies for each in reply.candidates)[:most],
+        prompt_tokens=sum(reply.prompt_tokens for reply in replies),
+        completion_tokens=sum(reply.completion_tokens for reply in replies),
+    )
+
+
 def status_error(
     status: int, answer: str, server: Server, *, wait: float | None = None
 ) -> BackendError | RequestError | TransientError:

@@ -11,8 +11,10 @@ from tests.releasing import ROOT
 
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("schema", "errors", "version", "data_files", "llm", "terminal", "progress"),
-    ("__init__", "taxonomy", "tables", "checks", "prompts", "journal", "release"),
-    ("openai_chat", "transformers_local", "embedded"),
+    ("__init__", "taxonomy", "tables", "checks", "prompts", "journal", "release", "openai_wire", "batch_folder"),
+    ("openai_client",),
+    ("batch_calls",),
+    ("openai_chat", "openai_batch", "transformers_local", "embedded"),
     ("recipe", "personas", "duplicates", "run_folder"),
     ("connect", "plan", "situations"),
     ("stages", "manifest"),
@@ -26,7 +28,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 """Modules of builder/ in order: each imports modules of earlier lines only. A new module gets a place here."""
 
 LEAVES = ("schema", "errors", "version", "data_files")
-BACKENDS = ("openai_chat", "transformers_local", "embedded")
+BACKENDS = ("openai_chat", "openai_batch", "transformers_local", "embedded")
 STAGES = ("personas", "situations", "expression", "stages", "checks", "duplicates", "prompts", "plan")
 ABOVE_STAGES = {"pipeline", "generate", "preview", "release", "run_folder", "manifest", "card", "cli"}
 
