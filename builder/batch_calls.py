@@ -1,4 +1,4 @@
-"""Calls of OpenAI's Batch API: patient with a network or a server that fails for a while, and told in our own errors."""
+"""Calls of OpenAI's Batch API: patient with what fails for a while, and told in our own errors."""
 
 import asyncio
 import random
@@ -44,7 +44,7 @@ class BatchCalls:
     """A client and its server. A call that may succeed later is repeated; pauses grow and differ."""
 
     def __init__(self, client: openai.AsyncOpenAI, server: Server) -> None:
-        """Take a client that repeats nothing by itself: a batch that is created again after a lost answer is paid twice."""
+        """Take a client that repeats nothing by itself: a batch created again after a lost answer is paid twice."""
         self._server = server
         self._quick = client.with_options(timeout=openai.Timeout(PATIENCE, connect=CONNECT_PATIENCE))
         self._long = client.with_options(timeout=openai.Timeout(TRANSFER_PATIENCE, connect=CONNECT_PATIENCE))
@@ -111,14 +111,20 @@ class BatchCalls:
         return await self._patiently(lambda: self._look(token))
 
     async def _look(self, token: str) -> str | None:
-        page = self._expected(await self._quick.batches.list(limit=100), AsyncCursorPage[Batch])
+        page = await self._page(self._quick.batches.list(limit=100))
         while True:
             for batch in page.data:
                 if (batch.metadata or {}).get(MARK) == token and batch.status != "failed":
                     return batch.id
             if not page.has_next_page():
                 return None
-            page = self._expected(await page.get_next_page(), AsyncCursorPage[Batch])
+            page = await self._page(page.get_next_page())
+
+    async def _page(self, call: Awaitable[AsyncCursorPage[Batch]]) -> AsyncCursorPage[Batch]:
+        try:
+            return self._expected(await call, AsyncCursorPage[Batch])
+        except AttributeError as error:  # the client stumbles over a page that is no JSON
+            return self._expected(str(error), AsyncCursorPage[Batch])
 
     async def outcome(self, batch: str) -> Batch:
         """Wait until a batch is over: looked at after a second first, and once a minute in the end.
@@ -195,8 +201,8 @@ class BatchCalls:
             )
         if status == 404:
             return BackendError(
-                f"{address} does not know {thing} (404): {said}; go on with the server and the key that made it, or set "
-                "the run aside with --fresh"
+                f"{address} does not know {thing} (404): {said}; go on with the server and the key that made it, or "
+                "set the run aside with --fresh"
             )
         problem = status_error(status, answer, self._server, wait=retry_after(error.response.headers))
         # Refused is not a text here, but all of them.

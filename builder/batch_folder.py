@@ -25,7 +25,7 @@ START = b'{"custom_id": "'
 """How every line of an input begins: keys can be read without parsing the rest."""
 
 KEY_LENGTH = 64
-TOKEN = r"\d{6,}-[0-9a-f]{16}"
+NAME = r"\d{6,}-[0-9a-f]{16}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class BatchFolder:
                 part.unlink()
             for path in sorted(self._root.glob(f"*{INPUT}")):
                 token = path.name.removesuffix(INPUT)
-                if re.fullmatch(TOKEN, token):
+                if re.fullmatch(NAME, token):
                     with path.open("rb") as lines:
                         self._know(token, [_digest(_key(line)) for line in lines])
 
@@ -202,7 +202,8 @@ class BatchFolder:
             ) from error
         except ValueError as error:
             raise FolderError(
-                f"cannot {what} the batches in {self._root}: a file is damaged ({error}); set the run aside with --fresh"
+                f"cannot {what} the batches in {self._root}: a file is damaged ({error}); set the run aside "
+                "with --fresh"
             ) from error
 
 

@@ -1,7 +1,7 @@
 """The `batch` backend: OpenAI's Batch API, at half the price and within a day.
 
 Requests are gathered until nothing new has been asked for a moment, and go off as one batch; when it is back, what is
-asked next makes the next batch. So a stage of all rows becomes one batch, and the stages know nothing of it. Whatever is
+asked next makes the next one. So a stage of all rows becomes one batch, and the stages know nothing of it. Whatever is
 under way is on disk first (batch_folder.py): a later process goes on with the same batches.
 """
 
@@ -69,7 +69,7 @@ class BatchBackend:
     """
 
     def __init__(self, client: openai.AsyncOpenAI, *, model: str, secret: str | None, folder: Path) -> None:
-        """Take a client that repeats nothing; `secret` is the key to keep out of messages, `folder` where batches go."""
+        """Take a client that repeats nothing; `secret` is the key to keep out of messages, `folder` keeps batches."""
         self.name = "batch"
         self.model = model
         self.revision: str | None = None
@@ -229,9 +229,10 @@ class BatchBackend:
                     await self._keep(token, over)
                     return True
                 self._check_failure(token, over)
+            alone = not self._queued
             await asyncio.sleep(pause)
             pause = min(pause * 2, QUEUE_LONGEST)
-            if not self._queued and self._folder.size(token) > 1:
+            if alone and self._folder.size(token) > 1:
                 return False
             batch, ours = None, False
 
@@ -306,13 +307,13 @@ class BatchBackend:
             self._dialect = lesson
             self._ask_anew(key)
             return None
-        error = status_error(line.status, line.text, self._server)
-        if isinstance(error, RequestError):
-            self._refuse(key, error)
-        elif old or isinstance(error, TransientError):
-            self._again(key, str(error), old=old)
+        problem = status_error(line.status, line.text, self._server)
+        if isinstance(problem, RequestError):
+            self._refuse(key, problem)
+        elif old or isinstance(problem, TransientError):
+            self._again(key, str(problem), old=old)
         else:
-            return error
+            return problem
         return None
 
     def _give(self, key: str, reply: Reply) -> None:

@@ -7,7 +7,7 @@ once and not sent again.
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from personagen.builder.errors import BackendError, RequestError, TransientError
@@ -52,7 +52,7 @@ class Server:
 
     address: str
     model: str
-    secret: str | None
+    secret: str | None = field(repr=False)
 
     def quote(self, text: str, *, limit: int = 80) -> str:
         """Quote foreign text on one line, at most `limit` characters, control characters escaped, without the key."""
