@@ -1,111 +1,26 @@
-"""The batch backend against a Batch API on loopback: what is sent, what comes back, and what goes wrong."""
+"""The batch backend against a Batch API on loopback: what goes into a batch, and what comes back of it."""
 
 import asyncio
 import json
-import shutil
-import socket
 import time
-from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from personagen.builder.errors import BackendError, FolderError, RequestError
-from personagen.builder.llm import Message, Reply, Request, Sampling, request_key
-from personagen.builder.openai_batch import BatchBackend, connect_batch
+from personagen.builder.errors import BackendError, RequestError
+from personagen.builder.llm import Reply, request_key
+from tests.batches import FATAL, KEY, PACE, answers, ask, asks, backend_of, expected, outcomes, refused, said, texts
 from tests.fake_batches import FULL, FakeBatches, Fate, Trouble
-from tests.fake_openai import Fault, contents
+from tests.fake_openai import Fault
 
-KEY = "sk-test-0123456789abcdef"
 SCHEMA: dict[str, Any] = {"type": "object", "properties": {"age": {"type": "integer", "minimum": 18, "maximum": 20}}}
-PACE = {
-    "openai_batch.QUIET": 0.05,
-    "openai_batch.QUEUE_FIRST": 0.01,
-    "openai_batch.QUEUE_LONGEST": 0.05,
-    "batch_calls.POLL_FIRST": 0.005,
-    "batch_calls.POLL_LONGEST": 0.02,
-    "batch_calls.FIRST_PAUSE": 0.005,
-    "batch_calls.LONGEST_PAUSE": 0.02,
-    "batch_calls.REACH": 0.1,
-}
 
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in PACE.items():
         monkeypatch.setattr(f"personagen.builder.{name}", value)
-
-
-def ask(number: int, **changes: Any) -> Request:
-    """Build a request; its seed is its number."""
-    options: dict[str, Any] = {"sampling": Sampling(max_tokens=100), "seed": number} | changes
-    return Request(messages=(Message("system", "You write."), Message("user", f"Nr {number}.")), **options)
-
-
-def asks(count: int, **changes: Any) -> list[Request]:
-    """Build several requests, numbered from 1."""
-    return [ask(number, **changes) for number in range(1, count + 1)]
-
-
-def backend_of(url: str, folder: Path, *, api_key: str | None = KEY) -> BatchBackend:
-    """Make the backend of one process."""
-    return connect_batch(model="fake-1", base_url=url, api_key=api_key, folder=folder / "batches")
-
-
-def outcomes(url: str, folder: Path, requests: Sequence[Request]) -> list[Reply | BaseException]:
-    """Ask all at once, as a process of its own would, and collect replies and errors."""
-
-    async def run() -> list[Reply | BaseException]:
-        backend = backend_of(url, folder)
-        try:
-            return await asyncio.gather(*map(backend.complete, requests), return_exceptions=True)
-        finally:
-            await backend.close()
-
-    return asyncio.run(run())
-
-
-def answers(url: str, folder: Path, requests: Sequence[Request]) -> list[Reply]:
-    """Ask all at once; the first error is raised."""
-    found = outcomes(url, folder, requests)
-    for each in found:
-        if isinstance(each, BaseException):
-            raise each
-    return [each for each in found if isinstance(each, Reply)]
-
-
-def texts(replies: Sequence[Reply]) -> list[str]:
-    """Take the first text of each."""
-    return [reply.candidates[0].text for reply in replies]
-
-
-def expected(requests: Sequence[Request]) -> list[str]:
-    """Tell what the fake writes to requests without a schema."""
-    bodies = [
-        {"messages": [{"role": m.role, "content": m.content} for m in each.messages], "seed": each.seed}
-        for each in requests
-    ]
-    return [contents(body)[0] for body in bodies]
-
-
-def refused(url: str, folder: Path, requests: Sequence[Request], kind: type[Exception], message: str) -> None:
-    """See that every request meets the same error, in one line and without the key."""
-    for each in outcomes(url, folder, requests):
-        with pytest.raises(kind, match=message) as caught:
-            raise each if isinstance(each, BaseException) else AssertionError(each)
-        assert "\n" not in str(caught.value)
-        assert KEY[:12] not in str(caught.value)
-        chain: BaseException | None = caught.value
-        while chain is not None:
-            assert KEY not in repr(vars(chain))
-            chain = chain.__cause__ or chain.__context__
-
-
-def said(message: str, **more: Any) -> dict[str, Any]:
-    """Build the body of an OpenAI error."""
-    return {"error": {"message": message, **more}}
 
 
 # Gathered into batches
@@ -381,18 +296,6 @@ def test_batches_that_always_expire_are_given_up(tmp_path: Path) -> None:
     assert len(server.batches) == 4
 
 
-FATAL = [
-    (401, said(f"Incorrect API key: {KEY}"), r"v1 refused the key \(401\); check .* OPENAI_API_KEY$"),
-    (403, said(f"not for {KEY}"), r"v1 denied access \(403\): 'not for \*\*\*'; check what the key"),
-    (404, said("no such model"), r"v1 has no model 'fake-1' \(404\): 'no such model'; check --model and"),
-    (
-        429,
-        said("none left", code="insufficient_quota"),
-        r"v1 has no credit left for this key \(402\): 'none left'; top",
-    ),
-]
-
-
 @pytest.mark.parametrize(("status", "body", "message"), FATAL)
 def test_line_that_concerns_all_ends_the_run(tmp_path: Path, status: int, body: dict[str, Any], message: str) -> None:
     """What else came back is handed out before; the next run asks anew, for the account may be in order then."""
@@ -473,223 +376,7 @@ def test_batch_too_large_for_the_queue_is_split(tmp_path: Path) -> None:
     assert max(len(batch.lines) for batch in server.batches if batch.fate is None) <= 3
 
 
-# Networks and servers that fail
-
-
-@pytest.mark.parametrize("endpoint", ["upload", "create", "retrieve", "content"])
-@pytest.mark.parametrize(
-    ("kind", "status"),
-    [("status", 500), ("status", 503), ("status", 429), ("cut", 0)],
-    ids=["500", "503", "429", "cut"],
-)
-def test_failed_call_is_repeated(tmp_path: Path, endpoint: str, kind: str, status: int) -> None:
-    """And a batch that was created though its answer was lost is found, not created again."""
-    headers = {"retry-after-ms": "1"}
-    trouble = [Trouble(endpoint, kind, nth=number, status=status, headers=headers) for number in (1, 2)]
-    with FakeBatches(trouble=trouble) as server:
-        assert texts(answers(server.url, tmp_path, asks(3))) == expected(asks(3))
-    assert len(server.batches) == 1
-    assert (server.calls.count("list") > 0) == (endpoint == "create")
-
-
-def test_list_is_read_to_its_end(tmp_path: Path) -> None:
-    """The batch that was created may be on a later page, and one that failed is none."""
-    cut = [Trouble("create", "cut", nth=3), Trouble("list", "status", nth=1, status=500)]
-    with FakeBatches(polls=0, page=1, trouble=cut) as server:
-        for number in (1, 2):
-            answers(server.url, tmp_path / str(number), [ask(number)])
-        first = server.batches[0].data["created_at"]
-        assert texts(answers(server.url, tmp_path, [ask(3)])) == expected([ask(3)])
-    assert first == 1 and len(server.batches) == 3
-
-
-def test_unreachable_server_ends_the_run(tmp_path: Path) -> None:
-    """Nobody listens: the message names the URL, without the password in it."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    message = rf"^cannot reach http://127\.0\.0\.1:{port}/v1: 'ConnectError: .*'; check --base-url and that the server"
-    refused(f"http://me:secret@127.0.0.1:{port}/v1", tmp_path, asks(2), BackendError, message)
-
-
-@pytest.mark.parametrize(
-    ("kind", "message"),
-    [
-        (
-            "status",
-            r"failed \(server error 500\): 'the server is overloaded'; gave up after .* h: run the same command to",
-        ),
-        ("cut", r"the connection broke: 'RemoteProtocolError: .*'; gave up after .* h: run the same command to go on$"),
-    ],
-)
-def test_long_outage_stops_the_run_that_goes_on_later(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, message: str
-) -> None:
-    """The batch goes on at the server, and the next run waits for it."""
-    monkeypatch.setattr("personagen.builder.batch_calls.OUTAGE", 0.1)
-    trouble = [Trouble("retrieve", kind)]
-    with FakeBatches(trouble=trouble) as server:
-        refused(server.url, tmp_path, asks(3), BackendError, message)
-        server.quiet()
-        assert texts(answers(server.url, tmp_path, asks(3))) == expected(asks(3))
-    assert len(server.batches) == 1
-
-
-CALLS = [
-    *[(endpoint, status, body, message) for endpoint in ("upload", "create", "retrieve", "content")
-      for status, body, message in (FATAL[0], FATAL[1], FATAL[3])],
-    ("upload", 404, said("Not Found"), r"v1 has no Batch API \(404\): 'Not Found'; use --backend openai, or check --base"),
-    ("upload", 405, "", r"v1 has no Batch API \(405\): ''; use --backend openai, or check --base-url$"),
-    ("upload", 400, said("bad file"), r"v1 refused the request \(400\): 'bad file'$"),
-    ("create", 404, said("nothing here"), r"v1 has no Batch API \(404\): 'nothing here'"),
-    ("create", 400, said("bad window"), r"v1 refused the request \(400\): 'bad window'$"),
-    ("retrieve", 404, said("No batch"), r"v1 does not know batch batch_1 \(404\): 'No batch'; go on with the server and"),
-    ("content", 404, said("No file"), r"does not know file file-out1 \(404\): 'No file'; go on with the server and the key"),
-    ("upload", 200, "<!DOCTYPE html>", r"v1 answered with something else than the Batch API does: got '<!DOCTYPE html>'; "),
-    ("create", 200, {"object": "batch"}, r"v1 answered with something else than the Batch API does: got .*; check --base"),
-    ("create", 200, {"id": 3}, r"v1 answered with something else than the Batch API does: got "),
-    ("retrieve", 200, "fine", r"v1 answered with something else than the Batch API does: got 'fine'; check --base-url"),
-    ("content", 200, "<html>\n", r"v1 answered with something else than the results of batch batch_1: got '<html>\\n'; run"),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("endpoint", "status", "body", "message"), CALLS)
-def test_refused_call_ends_the_run_in_one_line(
-    tmp_path: Path, endpoint: str, status: int, body: dict[str, Any] | str, message: str
-) -> None:
-    """A batch that was created is found again when the cause is gone."""
-    trouble = [Trouble(endpoint, "status", nth=1, status=status, body=body)]
-    with FakeBatches(trouble=trouble) as server:
-        refused(server.url, tmp_path, asks(2), BackendError, message)
-        assert texts(answers(server.url, tmp_path, asks(2))) == expected(asks(2))
-    assert server.repeated() == {}
-    for path in tmp_path.joinpath("batches").iterdir():
-        assert KEY.encode() not in path.read_bytes()
-
-
-@pytest.mark.parametrize("body", ["fine", {"object": "list"}])
-def test_list_that_is_none_ends_the_run(tmp_path: Path, body: dict[str, Any] | str) -> None:
-    """It is needed after a lost answer only."""
-    trouble = [Trouble("create", "cut", nth=1), Trouble("list", "status", status=200, body=body)]
-    with FakeBatches(trouble=trouble) as server:
-        refused(
-            server.url, tmp_path, asks(2), BackendError, r"answered with something else than the Batch API does: got"
-        )
-
-
-@pytest.mark.parametrize(
-    ("base_url", "api_key", "message"),
-    [
-        (None, None, "no API key; set the environment variable OPENAI_API_KEY, or name a server of your own with"),
-        (None, "sk-\u2013", "OPENAI_API_KEY holds characters that no key can have; set it again$"),
-        ("localhost:8000", None, "--base-url 'localhost:8000' is no URL; expected something like http://127"),
-    ],
-)
-def test_wrong_settings_are_refused_before_any_call(
-    tmp_path: Path, base_url: str | None, api_key: str | None, message: str
-) -> None:
-    """What cannot work is said when the backend is made."""
-    with pytest.raises(BackendError, match=f"^backend batch: {message}"):
-        connect_batch(model="m", base_url=base_url, api_key=api_key, folder=tmp_path)
-
-
-# Files
-
-
-def test_later_process_reads_what_came_back(tmp_path: Path) -> None:
-    """Without a server, in part, and again; what is new makes a batch of its own."""
-    with FakeBatches() as server:
-        first = answers(server.url, tmp_path, asks(6))
-    calls = list(server.calls)
-    assert answers(server.url, tmp_path, asks(6)[::2]) == first[::2]
-    assert server.calls == calls
-    with FakeBatches() as server:
-        assert texts(answers(server.url, tmp_path, asks(8))) == expected(asks(8))
-        assert [len(batch.lines) for batch in server.batches] == [2]
-
-
-def test_same_process_reads_what_came_back(tmp_path: Path) -> None:
-    """A request asked again is not submitted again."""
-
-    async def run(url: str) -> None:
-        backend = backend_of(url, tmp_path)
-        first = await backend.complete(ask(1))
-        assert await backend.complete(ask(1)) == first
-        await backend.close()
-
-    with FakeBatches() as server:
-        asyncio.run(run(server.url))
-    assert len(server.batches) == 1
-
-
-def test_lines_that_nobody_can_read_are_asked_again(tmp_path: Path) -> None:
-    """A damaged file of results costs its damaged lines."""
-    with FakeBatches() as server:
-        first = answers(server.url, tmp_path, asks(3))
-        (path,) = tmp_path.joinpath("batches").glob("*.output.jsonl")
-        lines = path.read_bytes().splitlines(keepends=True)
-        odd = [b'{"custom_id": 7}\n', b"[1]\n", lines[0].replace(b'"response": {', b'"response": 3, "x": {')]
-        path.write_bytes(b"".join([*odd, lines[1], lines[2][:30]]))
-        assert answers(server.url, tmp_path, asks(3)) == first
-    assert [len(batch.lines) for batch in server.batches] == [3, 2]
-
-
-def test_half_written_files_are_nothing(tmp_path: Path) -> None:
-    """A process that died while it wrote leaves a temporary name; other files are none of ours."""
-    folder = tmp_path / "batches"
-    folder.mkdir()
-    (folder / "000001-0123456789abcdef.jsonl.part").write_bytes(b'{"custom_id": "ab')
-    (folder / "notes.jsonl").write_bytes(b"mine")
-    with FakeBatches() as server:
-        answers(server.url, tmp_path, [ask(1)])
-    assert not list(folder.glob("*.part"))
-
-
-def test_damaged_input_is_told(tmp_path: Path) -> None:
-    """Which requests were paid cannot be known then."""
-    folder = tmp_path / "batches"
-    folder.mkdir()
-    (folder / "000001-0123456789abcdef.jsonl").write_bytes(b"?\n")
-    with FakeBatches() as server:
-        message = r"^cannot read the batches in .*batches: a file is damaged \(.*\); set the run aside with --fresh$"
-        folder.joinpath("000001-0123456789abcdef.jsonl").write_bytes(b'{"custom_id": "' + b"z" * 64 + b'"}\n')
-        refused(server.url, tmp_path, [ask(1)], FolderError, message)
-    assert server.calls == []
-
-
-def test_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
-    """Nothing is sent that could not be found again."""
-    (tmp_path / "batches").touch()
-    with FakeBatches() as server:
-        message = (
-            r"^cannot read the batches in .*: file exists; free some space or check the folder, and run the command"
-        )
-        refused(server.url, tmp_path, [ask(1)], FolderError, message)
-    assert server.calls == []
-
-
-def test_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
-    """Before anything of it is uploaded."""
-
-    async def run(url: str) -> None:
-        backend = backend_of(url, tmp_path)
-        await backend.complete(ask(1))
-        shutil.rmtree(tmp_path / "batches")
-        with pytest.raises(
-            FolderError, match=r"^cannot write the batches in .*batches: no such file or directory; free"
-        ):
-            await backend.complete(ask(2))
-        await backend.close()
-
-    with FakeBatches() as server:
-        asyncio.run(run(server.url))
-    assert server.calls.count("upload") == 1
-
-
-def test_text_of_any_script_is_sent_and_read(tmp_path: Path) -> None:
-    """What separates lines elsewhere does not here."""
-    request = replace(ask(1), messages=(Message("user", "caf\u00e9 \u2028 \u0085 \U0001f600"),))
-    with FakeBatches() as server:
-        assert texts(answers(server.url, tmp_path, [request])) == expected([request])
+# The fake
 
 
 def test_fake_refuses_unknown_trouble() -> None:
