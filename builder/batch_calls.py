@@ -15,10 +15,10 @@ from personagen.builder.errors import BackendError, TransientError
 from personagen.builder.openai_client import retry_after
 from personagen.builder.openai_wire import Server, error_object, message_of, status_error
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 60.0
-"""Seconds before a call is repeated, the first time and after many."""
+FIRST_PAUSE, LONGEST_PAUSE, LONGEST_WISH = 0.5, 60.0, 900.0
+"""Seconds before a call is repeated: the first time, after many, and at most where the server asks for more."""
 
-REACH = 5.0
+REACH = 3.0
 """Seconds in which a server that was never reached is tried again."""
 
 OUTAGE = 6 * 3600.0
@@ -66,7 +66,7 @@ class BatchCalls:
         async def attempt() -> str:
             with path.open("rb") as file:
                 made = await self._long.files.create(file=(path.name, file, "application/jsonl"), purpose="batch")
-            return self._expected(made, FileObject).id
+            return self._expected(made, FileObject, id=str).id
 
         return await self._patiently(attempt)
 
@@ -97,7 +97,7 @@ class BatchCalls:
                 if error_object(error.response.text).get("code") == QUEUE_FULL:
                     return None
                 raise
-            return self._expected(made, Batch).id
+            return self._expected(made, Batch, id=str).id
 
         return await self._patiently(attempt)
 
@@ -122,12 +122,12 @@ class BatchCalls:
 
     async def _page(self, call: Awaitable[AsyncCursorPage[Batch]]) -> AsyncCursorPage[Batch]:
         try:
-            return self._expected(await call, AsyncCursorPage[Batch])
+            return self._expected(await call, AsyncCursorPage[Batch], data=list)
         except AttributeError as error:  # the client stumbles over a page that is no JSON
             return self._expected(str(error), AsyncCursorPage[Batch])
 
-    async def outcome(self, batch: str) -> Batch:
-        """Wait until a batch is over: looked at after a second first, and once a minute in the end.
+    async def outcome(self, token: str, batch: str) -> Batch:
+        """Wait until the batch of a token is over: looked at after a second first, and once a minute in the end.
 
         Raises:
             BackendError: the server fails for too long, refuses the key, or does not know the batch.
@@ -135,14 +135,14 @@ class BatchCalls:
         """
         pause = POLL_FIRST
         while True:
-            found = await self._patiently(lambda: self._quick.batches.retrieve(batch), f"batch {batch}")
-            if self._expected(found, Batch).status in OVER:
+            found = await self._patiently(lambda: self._quick.batches.retrieve(batch), (f"batch {batch}", token))
+            if self._expected(found, Batch, status=str).status in OVER:
                 return found
             await asyncio.sleep(pause)
             pause = min(pause * POLL_GROWTH, POLL_LONGEST)
 
-    async def content(self, file: str) -> bytes:
-        """Download a file.
+    async def content(self, token: str, file: str) -> bytes:
+        """Download a file of the batch of a token.
 
         Raises:
             BackendError: the server fails for too long, refuses the key, or does not have the file any more.
@@ -152,16 +152,22 @@ class BatchCalls:
         async def attempt() -> bytes:
             return (await self._long.files.content(file)).content
 
-        return await self._patiently(attempt, f"file {file}")
+        return await self._patiently(attempt, (f"file {file}", token))
 
-    async def _patiently(self, call: Callable[[], Awaitable[T]], thing: str | None = None) -> T:
-        """Repeat a call until it succeeds or its failure is final; `thing` is what a 404 means, None for all of it."""
+    async def _patiently(self, call: Callable[[], Awaitable[T]], missing: tuple[str, str] | None = None) -> T:
+        """Repeat a call until it succeeds or its failure is final.
+
+        Args:
+            call: what to do.
+            missing: what a 404 means: a thing, and the token of its batch. None means that there is no such API.
+
+        """
         began, pause = time.monotonic(), FIRST_PAUSE
         while True:
             try:
                 result = await call()
             except openai.OpenAIError as error:
-                problem = self._translated(error, thing)
+                problem = self._translated(error, missing)
             else:
                 self._reached = True
                 return result
@@ -173,13 +179,13 @@ class BatchCalls:
             if time.monotonic() - began >= patience:
                 more = f"; gave up after {patience / 3600:g} h: run the same command to go on" if self._reached else ""
                 raise BackendError(f"{problem}{more}")
-            await asyncio.sleep(max(pause * random.uniform(0.5, 1.0), min(problem.wait or 0.0, LONGEST_PAUSE)))
+            await asyncio.sleep(max(pause * random.uniform(0.5, 1.0), min(problem.wait or 0.0, LONGEST_WISH)))
             pause = min(pause * 2, LONGEST_PAUSE)
 
-    def _translated(self, error: openai.OpenAIError, thing: str | None) -> BackendError | TransientError:
+    def _translated(self, error: openai.OpenAIError, missing: tuple[str, str] | None) -> BackendError | TransientError:
         address = self._server.address
         if isinstance(error, openai.APIStatusError):
-            return self._refusal(error, thing)
+            return self._refusal(error, missing)
         if not isinstance(error, openai.APIConnectionError):
             return BackendError(
                 f"{address} answered with something unusable: {self._server.quote(str(error), limit=160)}"
@@ -192,28 +198,28 @@ class BatchCalls:
             )
         return TransientError(f"{address}: the connection broke: {reason}")
 
-    def _refusal(self, error: openai.APIStatusError, thing: str | None) -> BackendError | TransientError:
+    def _refusal(self, error: openai.APIStatusError, missing: tuple[str, str] | None) -> BackendError | TransientError:
         address, status, answer = self._server.address, error.status_code, error.response.text
         said = self._server.quote(message_of(answer), limit=160)
-        if status in (404, 405) and thing is None:
+        if status in (404, 405) and missing is None:
             return BackendError(
                 f"{address} has no Batch API ({status}): {said}; use --backend openai, or check --base-url"
             )
-        if status == 404:
+        if status == 404 and missing is not None:
+            thing, token = missing
             return BackendError(
                 f"{address} does not know {thing} (404): {said}; go on with the server and the key that made it, or "
-                "set the run aside with --fresh"
+                f"delete batches/{token}.jsonl in the run's folder to pay for its requests again"
             )
         problem = status_error(status, answer, self._server, wait=retry_after(error.response.headers))
         # Refused is not a text here, but all of them.
         return problem if isinstance(problem, TransientError) else BackendError(str(problem))
 
-    def _expected(self, answer: object, kind: type[T]) -> T:
+    def _expected(self, answer: object, kind: type[T], **parts: type) -> T:
         """Hold an answer to what it should be: the client hands on whatever a web server says with status 200."""
-        usable = isinstance(answer, kind) and isinstance(getattr(answer, "id", ""), str)
-        if not usable or not isinstance(getattr(answer, "data", []), list):
+        if not isinstance(answer, kind) or not all(isinstance(getattr(answer, name), of) for name, of in parts.items()):
             raise BackendError(
                 f"{self._server.address} answered with something else than the Batch API does: got "
                 f"{self._server.quote(str(answer))}; check --base-url (it usually ends in /v1)"
             )
-        return answer  # type: ignore[return-value]
+        return answer

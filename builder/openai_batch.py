@@ -223,7 +223,7 @@ class BatchBackend:
             if batch is not None:
                 self._folder.note(token, batch)
                 self._queued.add(token)
-                over = await self._calls.outcome(batch)
+                over = await self._calls.outcome(token, batch)
                 self._queued.discard(token)
                 if over.status != "failed":
                     await self._keep(token, over)
@@ -240,7 +240,7 @@ class BatchBackend:
         content = b""
         for file in (over.output_file_id, over.error_file_id):
             if file:
-                part = await self._calls.content(file)
+                part = await self._calls.content(token, file)
                 if not is_results(part):
                     raise BackendError(
                         f"{self._server.address} answered with something else than the results of batch {over.id}: got "

@@ -1,4 +1,4 @@
-"""What tests of the batch backend share. As a script (`python -m tests.batches URL FOLDER COUNT`) it is a process to kill."""
+"""What tests of the batch backend share; `python -m tests.batches URL FOLDER COUNT` is a process to kill."""
 
 import asyncio
 import sys

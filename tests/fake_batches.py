@@ -324,9 +324,10 @@ class FakeBatches:
             return JSONResponse({"error": {"message": "No such File object"}}, 404)
         return Response(self._files[id_], media_type="application/binary")
 
-    def lose_files(self) -> None:
-        """Delete all files of results, as a server does in the end."""
+    def lose(self) -> None:
+        """Forget batches and results, as a server does in the end."""
         self._files.clear()
+        self.batches.clear()
 
     def quiet(self) -> None:
         """End all trouble."""

@@ -1,4 +1,4 @@
-"""The batch backend when networks and servers fail: calls are repeated, nothing is paid twice, and each end is one line."""
+"""The batch backend when networks and servers fail: nothing is paid twice, and each end is one line."""
 
 import socket
 from pathlib import Path
@@ -77,18 +77,19 @@ def test_long_outage_stops_the_run_that_goes_on_later(
 CALLS = [
     *[("upload", *case) for case in FATAL if case[0] != 404],
     *[(endpoint, *FATAL[0]) for endpoint in ("create", "retrieve", "content")],
-    ("upload", 404, said("Not Found"), r"v1 has no Batch API \(404\): 'Not Found'; use --backend openai, or check --base"),
+    ("upload", 404, said("Not Found"), r"v1 has no Batch API \(404\): 'Not Found'; use --backend openai, or check"),
     ("upload", 405, "", r"v1 has no Batch API \(405\): ''; use --backend openai, or check --base-url$"),
     ("upload", 400, said("bad file"), r"v1 refused the request \(400\): 'bad file'$"),
     ("create", 404, said("nothing here"), r"v1 has no Batch API \(404\): 'nothing here'"),
     ("create", 400, said("bad window"), r"v1 refused the request \(400\): 'bad window'$"),
-    ("retrieve", 404, said("No batch"), r"v1 does not know batch batch_1 \(404\): 'No batch'; go on with the server and"),
-    ("content", 404, said("No file"), r"does not know file file-out1 \(404\): 'No file'; go on with the server and the key"),
-    ("upload", 200, "<!DOCTYPE html>", r"v1 answered with something else than the Batch API does: got '<!DOCTYPE html>'; "),
-    ("create", 200, {"object": "batch"}, r"v1 answered with something else than the Batch API does: got .*; check --base"),
+    ("retrieve", 404, said("No batch"), r"v1 does not know batch batch_1 \(404\): 'No batch'; go on with the se"),
+    ("content", 404, said("No file"), r"does not know file file-out1 \(404\): 'No file'; go on with t"),
+    ("upload", 200, "<!DOCTYPE html>", r"with something else than the Batch API does: got '<!DOCTYPE html>'; check"),
+    ("create", 200, {"object": "batch"}, r"something else than the Batch API does: got .*; check --base-url"),
     ("create", 200, {"id": 3}, r"v1 answered with something else than the Batch API does: got "),
+    ("retrieve", 200, {"id": "batch_1"}, r"answered with something else than the Batch API does: got "),
     ("retrieve", 200, "fine", r"v1 answered with something else than the Batch API does: got 'fine'; check --base-url"),
-    ("content", 200, "<html>\n", r"v1 answered with something else than the results of batch batch_1: got '<html>\\n'; run"),
+    ("content", 200, "<html>\n", r"something else than the results of batch batch_1: got '<html>\\n'; run"),
 ]  # fmt: skip
 
 
@@ -104,6 +105,22 @@ def test_refused_call_ends_the_run_in_one_line(
     assert server.repeated() == {}
     for path in tmp_path.joinpath("batches").iterdir():
         assert KEY.encode() not in path.read_bytes()
+
+
+@pytest.mark.parametrize("endpoint", ["retrieve", "content"])
+def test_what_the_server_forgot_may_be_asked_again(tmp_path: Path, endpoint: str) -> None:
+    """The message names the file to delete, and that is enough."""
+    message = (
+        r"404\): 'gone'; go on with the server and the key that made it, or delete batches/\S+ in the run's folder to"
+    )
+    with FakeBatches(trouble=[Trouble(endpoint, "status", status=404, body=said("gone"))]) as server:
+        refused(server.url, tmp_path, asks(2), BackendError, message)
+        (path,) = tmp_path.joinpath("batches").glob("*.jsonl")
+        refused(server.url, tmp_path, asks(2), BackendError, f"delete batches/{path.name} in")
+        server.quiet()
+        server.lose()
+        path.unlink()
+        assert texts(answers(server.url, tmp_path, asks(2))) == expected(asks(2))
 
 
 @pytest.mark.parametrize("body", ["fine", {"object": "list"}])

@@ -280,5 +280,5 @@ def test_recipe_of_kind_batch() -> None:
     """It needs a model, may have an address, and has the model write what other models write."""
     recipe = recipe_for("http://127.0.0.1:9/v1", {"backend.kind": "batch"})
     assert recipe.elaborated() == ("sociocultural", "situational")
-    with pytest.raises(RecipeError, match="backend batch needs a model; name one with --model or backend.model"):
+    with pytest.raises(RecipeError, match=r"backend batch needs a model; name one with --model or backend\.model"):
         recipe_for("http://127.0.0.1:9/v1", {"backend.kind": "batch", "backend.model": None})
