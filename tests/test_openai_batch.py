@@ -104,18 +104,18 @@ def test_busy_loop_does_not_cut_a_stage_in_two(tmp_path: Path) -> None:
     async def run(url: str) -> None:
         backend = backend_of(url, tmp_path)
 
-        async def late(number: int) -> Reply:
-            for _ in range(number):
+        asked = []
+        for number in range(4):
+            asked.append(asyncio.create_task(backend.complete(ask(number))))
+            for _ in range(4):  # together longer than QUIET
                 await asyncio.sleep(0)
-            time.sleep(0.07)  # longer than QUIET
-            return await backend.complete(ask(number))
-
-        await asyncio.gather(*map(late, range(6)))
+                time.sleep(0.03)
+        await asyncio.gather(*asked)
         await backend.close()
 
     with FakeBatches() as server:
         asyncio.run(run(server.url))
-    assert [len(batch.lines) for batch in server.batches] == [6]
+    assert [len(batch.lines) for batch in server.batches] == [4]
 
 
 @pytest.mark.parametrize(
