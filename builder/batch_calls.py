@@ -18,6 +18,9 @@ from personagen.builder.openai_wire import Server, error_object, message_of, sta
 FIRST_PAUSE, LONGEST_PAUSE, LONGEST_WISH = 0.5, 60.0, 900.0
 """Seconds before a call is repeated: the first time, after many, and at most where the server asks for more."""
 
+SETTLE = 5.0
+"""Seconds after which a batch whose creation was not confirmed is in the account's list, if it was created."""
+
 REACH = 3.0
 """Seconds in which a server that was never reached is tried again."""
 
@@ -83,8 +86,10 @@ class BatchCalls:
 
         async def attempt() -> str | None:
             nonlocal doubtful
-            if doubtful and (found := await self._look(token)) is not None:
-                return found
+            if doubtful:
+                await asyncio.sleep(SETTLE)
+                if (found := await self._look(token)) is not None:
+                    return found
             doubtful = True
             try:
                 made = await self._quick.batches.create(
@@ -108,6 +113,7 @@ class BatchCalls:
             BackendError: as for `upload`.
 
         """
+        await asyncio.sleep(SETTLE)  # whoever created it may have died a moment ago
         return await self._patiently(lambda: self._look(token))
 
     async def _look(self, token: str) -> str | None:

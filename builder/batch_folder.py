@@ -125,8 +125,8 @@ class BatchFolder:
         with self._told("read"):
             try:
                 found = json.loads((self._root / f"{token}{RECORD}").read_text(encoding="utf-8"))["batch"]
-            except (FileNotFoundError, KeyError, TypeError):
-                return None
+            except (FileNotFoundError, ValueError, KeyError, TypeError):
+                return None  # a damaged record is none: the server can be asked
             return found if isinstance(found, str) else None
 
     def note(self, token: str, batch: str) -> None:

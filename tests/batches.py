@@ -23,6 +23,7 @@ PACE = {
     "batch_calls.FIRST_PAUSE": 0.005,
     "batch_calls.LONGEST_PAUSE": 0.02,
     "batch_calls.REACH": 0.1,
+    "batch_calls.SETTLE": 0.005,
 }
 """Constants of the backend for tests: a fake has no need of pauses."""
 

@@ -69,6 +69,19 @@ def test_lines_that_nobody_can_read_are_asked_again(tmp_path: Path) -> None:
     assert [len(batch.lines) for batch in server.batches] == [3, 2]
 
 
+@pytest.mark.parametrize("record", ['{"bat', "[]", '{"batch": 7}'])
+def test_damaged_record_is_made_good(tmp_path: Path, record: str) -> None:
+    """The server knows the batch by the name of its file."""
+    with FakeBatches() as server:
+        first = answers(server.url, tmp_path, asks(2))
+        (path,) = tmp_path.joinpath("batches").glob("*.json")
+        path.write_text(record, encoding="utf-8")
+        path.with_suffix(".output.jsonl").unlink()
+        assert answers(server.url, tmp_path, asks(2)) == first
+    assert len(server.batches) == 1
+    assert path.read_text(encoding="utf-8") == '{"batch": "batch_1"}\n'
+
+
 def test_half_written_files_are_nothing(tmp_path: Path) -> None:
     """A process that died while it wrote leaves a temporary name; other files are none of ours."""
     folder = tmp_path / "batches"
@@ -221,15 +234,13 @@ def test_refused_replies_are_asked_for_in_further_batches(tmp_path: Path) -> Non
 
 
 def test_killed_release_is_gone_on_with_to_the_same_bytes(tmp_path: Path) -> None:
-    """Killed in each of its stages and interrupted in the end; each request is in one batch."""
+    """Killed in its second stage and in its third; each request is in one batch."""
     path, out, calm = write_recipe(tmp_path, BATCH), tmp_path / "out", tmp_path / "calm"
     with FakeBatches(faults=refusals()) as server:
         make(read_recipe(path, {"backend.base_url": server.url}), calm)
     trouble = [Trouble("create", "hold_after", nth=2), Trouble("content", "hold", nth=3)]
-    with FakeBatches(polls=LATER, faults=refusals(), trouble=trouble) as server:
+    with FakeBatches(faults=refusals(), trouble=trouble) as server:
         words = run_batch(server.url, out, path)
-        kill(words, lambda: bool(server.waiting()) and server.batches[0].polls > 1)
-        server.polls = 0
         kill(words, lambda: len(server.batches) == 2)
         kill(words, lambda: server.calls.count("content") == 3)
         assert not out.exists()
