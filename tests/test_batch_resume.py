@@ -1,10 +1,12 @@
 """Batches on disk: whoever comes after a crash goes on with them, and nothing is submitted twice."""
 
 import asyncio
+import random
 import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -149,10 +151,11 @@ def process(words: Sequence[str]) -> "subprocess.Popen[str]":
     return subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def kill(words: Sequence[str], due: Callable[[], bool]) -> None:
-    """Run a process, and kill it at a moment."""
+def kill(words: Sequence[str], due: Callable[[], bool], later: float = 0.0) -> None:
+    """Run a process, and kill it at a moment, or so many seconds later."""
     with process(words) as running:
         wait_until(lambda: due() or running.poll() is not None)
+        time.sleep(later)
         running.kill()
 
 
@@ -244,6 +247,23 @@ def test_killed_release_is_gone_on_with_to_the_same_bytes(tmp_path: Path) -> Non
         kill(words, lambda: len(server.batches) == 2)
         kill(words, lambda: server.calls.count("content") == 3)
         assert not out.exists()
+        make(read_recipe(path, {"backend.base_url": server.url}), out)
+    assert server.repeated() == {}
+    assert bytes_of(out) == bytes_of(calm)
+
+
+@pytest.mark.slow
+def test_release_killed_very_often_is_gone_on_with_to_the_same_bytes(tmp_path: Path) -> None:
+    """After any number of calls, and a random moment more."""
+    path, out, calm = write_recipe(tmp_path, BATCH, {"rows": 24}), tmp_path / "out", tmp_path / "calm"
+    rng = random.Random(4)
+    with FakeBatches(faults=refusals()) as server:
+        make(read_recipe(path, {"backend.base_url": server.url}), calm)
+    with FakeBatches(faults=refusals()) as server:
+        words = run_batch(server.url, out, path)
+        for _ in range(25):
+            target = len(server.calls) + rng.randrange(1, 12)
+            kill(words, lambda target=target: len(server.calls) >= target, rng.uniform(0, 0.05))  # type: ignore[misc]
         make(read_recipe(path, {"backend.base_url": server.url}), out)
     assert server.repeated() == {}
     assert bytes_of(out) == bytes_of(calm)
