@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 import openai
 
-from personagen.builder.errors import BackendError, RequestError, TransientError
+from personagen.builder.errors import RequestError, TransientError
 from personagen.builder.llm import Reply, Request
 from personagen.builder.openai_client import make_client, retry_after, server_of
 from personagen.builder.openai_wire import (

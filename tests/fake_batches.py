@@ -282,7 +282,8 @@ class FakeBatches:
             batch.data["errors"] = {"object": "list", "data": [dict(error) for error in fate.errors]}
             return
         answered = round(len(batch.lines) * fate.done)
-        output, errors = [], []
+        output: list[dict[str, Any]] = []
+        errors: list[dict[str, Any]] = []
         for number, line in enumerate(batch.lines):
             result = {"id": f"req_{number}", "custom_id": line["custom_id"], "response": None, "error": None}
             if number < answered:
