@@ -28,8 +28,8 @@ def _recipe_options(command: Command) -> Command:
         click.option("--emotions", metavar="A,B", help="Emotions to write, separated by commas."),
         click.option("--taxonomy", metavar="NAME", help="ekman, plutchik or goemotions."),
         click.option("--depth", metavar="DEPTH", help="none, demographic, sociocultural or situational."),
-        click.option("--backend", metavar="KIND", help="embedded, openai or transformers."),
-        click.option("--model", metavar="NAME", help="Model of the openai or transformers backend."),
+        click.option("--backend", metavar="KIND", help="embedded, openai, batch or transformers."),
+        click.option("--model", metavar="NAME", help="Model of every backend but the embedded one."),
         click.option(
             "--base-url", metavar="URL", help="OpenAI-compatible endpoint; the key is read from OPENAI_API_KEY."
         ),

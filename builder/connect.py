@@ -1,6 +1,7 @@
 """Turn a recipe's choice of backend into one that answers."""
 
 import os
+from pathlib import Path
 
 from personagen.builder.llm import Backend
 from personagen.builder.recipe import BackendChoice
@@ -9,8 +10,12 @@ OPENAI_CONCURRENCY = 64
 """Requests in flight at most where the recipe does not say; how many the endpoint bears is found below that."""
 
 
-def connect(choice: BackendChoice) -> Backend:
+def connect(choice: BackendChoice, folder: Path | None) -> Backend:
     """Load or connect the backend; what it needs is imported here and nowhere else.
+
+    Args:
+        choice: the recipe's.
+        folder: where batches are kept; None where nothing may be written: then nothing is sent as a batch either.
 
     Raises:
         BackendError: an extra is missing, the model cannot be loaded, or a key is missing.
@@ -20,7 +25,16 @@ def connect(choice: BackendChoice) -> Backend:
         from personagen.builder.embedded import load_embedded
 
         return load_embedded()
-    if choice.kind == "openai":
+    if choice.kind == "batch" and folder is not None:
+        from personagen.builder.openai_batch import connect_batch
+
+        return connect_batch(
+            model=choice.model or "",
+            base_url=choice.base_url,
+            api_key=os.environ.get("OPENAI_API_KEY"),
+            folder=folder,
+        )
+    if choice.kind in ("openai", "batch"):
         from personagen.builder.openai_chat import connect_openai
 
         return connect_openai(

@@ -205,7 +205,7 @@ def open_gate(
     """
     start = min(START, concurrency) if adaptive else concurrency
     requests, tokens = (Rate(each) if each else None for each in rates)
-    return Gate(Pace(start=start, most=concurrency), budget, requests=requests, tokens=tokens)
+    return Gate(Pace(start=start, most=concurrency, by_latency=adaptive), budget, requests=requests, tokens=tokens)
 
 
 START = 16

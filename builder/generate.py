@@ -109,7 +109,8 @@ def generate(recipe: Recipe, out: Path, *, fresh: bool = False, reuse: bool = Fa
         known = same_release(run.out, recipe)
         if known is not None:
             return Result(run.out, known, made=False)
-        return asyncio.run(generate_with(connect(recipe.backend), plan, run, progress))
+        backend = connect(recipe.backend, run.batches)
+        return asyncio.run(generate_with(backend, plan, run, progress))
 
 
 def _prepare(recipe: Recipe) -> None:

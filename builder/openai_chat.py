@@ -8,22 +8,20 @@ schedules the calls decides when.
 
 import json
 import os
-import re
-import time
-from collections.abc import Mapping
 from dataclasses import replace
-from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 
-from personagen.builder.errors import BackendError, RequestError, TransientError
+from personagen.builder.errors import RequestError, TransientError
 from personagen.builder.llm import Reply, Request
+from personagen.builder.openai_client import check_settings, retry_after
 from personagen.builder.openai_wire import (
     Dialect,
     Server,
+    joined,
     learn,
     read_reply,
     repair_request,
@@ -32,11 +30,6 @@ from personagen.builder.openai_wire import (
     violation,
 )
 from personagen.builder.version import __version__
-
-if TYPE_CHECKING:
-    import openai
-
-HOSTED = "https://api.openai.com/v1"
 
 PATIENCE = 600.0
 """Seconds that one call may take before it is tried again: a slow machine needs minutes for a long text."""
@@ -99,7 +92,7 @@ class OpenAIBackend:
             replies = [await self._repaired(request, replies[0])]
         while (have := sum(len(reply.candidates) for reply in replies)) < request.candidates:
             replies.append(await self._ask(request, seed=(request.seed + have) % 2**31, count=1))
-        return _joined(replies, request.candidates)
+        return joined(replies, request.candidates)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -114,7 +107,7 @@ class OpenAIBackend:
             return reply
         again = replace(repair_request(request, first.text, problem), candidates=1)
         better = await self._ask(again, seed=request.seed, count=1)
-        merged = _joined([reply, better], len(reply.candidates) + 1)
+        merged = joined([reply, better], len(reply.candidates) + 1)
         return replace(merged, candidates=(*better.candidates, *reply.candidates[1:]))
 
     async def _ask(self, request: Request, *, seed: int, count: int) -> Reply:
@@ -177,46 +170,6 @@ class OpenAIBackend:
         return b"".join(parts).decode("utf-8", "replace")
 
 
-def check_settings(base_url: str | None, api_key: str | None) -> tuple[str, str | None]:
-    """Check where requests go and with which key: the base URL, OpenAI's own for None, and the key, None for none.
-
-    Args:
-        base_url: where "/chat/completions" hangs, say "http://127.0.0.1:8000/v1"; None means OpenAI's own server.
-        api_key: value of OPENAI_API_KEY; None is fine where `base_url` is given, since local servers need no key.
-
-    Raises:
-        BackendError: no key for OpenAI's server, a key with impossible characters, or a base URL that is none or holds
-            a password.
-
-    """
-    key = (api_key or "").strip()
-    if not key and base_url is None:
-        raise BackendError(
-            "backend openai: no API key; set the environment variable OPENAI_API_KEY, or name a server of your own "
-            "with --base-url"
-        )
-    if not (key.isascii() and key.isprintable()):
-        raise BackendError("backend openai: OPENAI_API_KEY holds characters that no key can have; set it again")
-    if base_url is not None and not re.match(r"https?://[^/]", base_url):
-        raise BackendError(
-            f"backend openai: --base-url {base_url!r} is no URL; expected something like http://127.0.0.1:8000/v1"
-        )
-    if base_url is not None and "@" in urlsplit(base_url).netloc:
-        raise BackendError(
-            "backend openai: --base-url holds a user or password; leave them out and set OPENAI_API_KEY instead"
-        )
-    return base_url or HOSTED, key or None
-
-
-def make_client(*, base_url: str | None, api_key: str | None) -> tuple["openai.AsyncOpenAI", str | None]:
-    """Make a client of the `openai` package that repeats nothing by itself, and tell its key; see `check_settings`."""
-    import openai
-
-    url, key = check_settings(base_url, api_key)
-    # The base URL is always given, lest OPENAI_BASE_URL send the prompts elsewhere than the recipe says.
-    return openai.AsyncOpenAI(api_key=key or "none", base_url=url, max_retries=0), key
-
-
 def connect_openai(*, model: str, base_url: str | None, api_key: str | None, concurrency: int) -> OpenAIBackend:
     """Make a backend for one model of one server; nothing is sent yet.
 
@@ -246,42 +199,6 @@ def _proxy(url: str) -> str | None:
     """Find the proxy that the environment names for a URL; None where there is none."""
     parts = urlsplit(url)
     return None if proxy_bypass(parts.hostname or "") else getproxies().get(parts.scheme)
-
-
-def server_of(client: "openai.AsyncOpenAI", model: str, secret: str | None) -> Server:
-    """Describe a client's server for messages."""
-    return Server(str(client.base_url).rstrip("/"), model, secret)
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Read how many seconds a server asks to wait: retry-after-ms, else Retry-After in seconds or as a date."""
-    try:
-        if "retry-after-ms" in headers:
-            seconds = float(headers["retry-after-ms"]) / 1000
-        elif (value := headers.get("retry-after")) is None:
-            return None
-        elif re.fullmatch(r"\s*[\d.]+\s*", value):
-            seconds = float(value)
-        else:
-            seconds = parsedate_to_datetime(value).timestamp() - time.time()
-    except (ValueError, TypeError, OverflowError):
-        return None
-    return max(0.0, seconds) if seconds < float("inf") else None
-
-
-def _joined(replies: list[Reply], most: int) -> Reply:
-    """Put the candidates of several calls together, at most `most` of them; tokens are summed."""
-    if len(replies) == 1:
-        return (
-            replies[0]
-            if len(replies[0].candidates) <= most
-            else replace(replies[0], candidates=replies[0].candidates[:most])
-        )
-    return Reply(
-        candidates=tuple(each for reply in replies for each in reply.candidates)[:most],
-        prompt_tokens=sum(reply.prompt_tokens for reply in replies),
-        completion_tokens=sum(reply.completion_tokens for reply in replies),
-    )
 
 
 def _words(error: BaseException) -> str:

@@ -7,7 +7,7 @@ once and not sent again.
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from personagen.builder.errors import BackendError, RequestError, TransientError
@@ -52,7 +52,7 @@ class Server:
 
     address: str
     model: str
-    secret: str | None
+    secret: str | None = field(repr=False)
 
     def quote(self, text: str, *, limit: int = 80) -> str:
         """Quote foreign text on one line, at most `limit` characters, control characters escaped, without the key."""
@@ -188,6 +188,15 @@ def _unusable(server: Server, what: str, text: str) -> RequestError:
     return RequestError(
         f"{server.address}: the reply {what}: got {server.quote(text)}, expected a chat completion; "
         "check that --base-url points to an OpenAI-compatible server"
+    )
+
+
+def joined(replies: list[Reply], most: int) -> Reply:
+    """Put the candidates of several calls together, at most `most` of them; tokens are summed."""
+    return Reply(
+        candidates=tuple(each for reply in replies for each in reply.candidates)[:most],
+        prompt_tokens=sum(reply.prompt_tokens for reply in replies),
+        completion_tokens=sum(reply.completion_tokens for reply in replies),
     )
 
 

@@ -43,10 +43,14 @@ class Pace:
 
     """
 
-    def __init__(self, *, start: int, most: int) -> None:
-        """Begin with `start` requests in flight; never allow more than `most`. Equal numbers leave nothing to find."""
+    def __init__(self, *, start: int, most: int, by_latency: bool = True) -> None:
+        """Begin with `start` requests in flight; never allow more than `most`.
+
+        `by_latency` tells whether growing latency calls for experiments; else refusals alone change the limit.
+        """
         self.limit = min(start, most)
         self._most = most
+        self._by_latency = by_latency
         self._ceiling = most
         self._doubling = self.limit < most
         self._changed = float("-inf")
@@ -88,7 +92,7 @@ class Pace:
             self._end_experiment(latency, now)
             return
         self._lowest = min(latency, self._lowest or latency)
-        if latency > SLOW * self._lowest and self.limit > 1:
+        if self._by_latency and latency > SLOW * self._lowest and self.limit > 1:
             if self._doubling:  # first measured with a limit that stands still
                 self._doubling = False
                 self._set(self.limit, now)

@@ -24,7 +24,7 @@ def preview(recipe: Recipe, number: int) -> list[Row]:
     """
     names = recipe.chosen_taxonomy().names[:number]
     data = recipe.model_dump(mode="json") | {"rows": number, "emotions": names, "quotas": None, "ablations": []}
-    return asyncio.run(_preview(connect(recipe.backend), Recipe.model_validate(data, strict=False)))
+    return asyncio.run(_preview(connect(recipe.backend, None), Recipe.model_validate(data, strict=False)))
 
 
 async def _preview(backend: Backend, recipe: Recipe) -> list[Row]:

@@ -105,7 +105,7 @@ class Checks(Section):
 class BackendChoice(Section):
     """Where completions come from."""
 
-    kind: Literal["embedded", "openai", "transformers"] = "embedded"
+    kind: Literal["embedded", "openai", "batch", "transformers"] = "embedded"
     model: str | None = Field(None, description="Model name; the embedded backend has one model only.")
     base_url: str | None = Field(None, description="OpenAI-compatible endpoint; null is OpenAI's own.")
     concurrency: int | None = Field(
@@ -120,7 +120,7 @@ class BackendChoice(Section):
             raise ValueError(f"backend {self.kind} needs a model; name one with --model or backend.model")
         if self.kind == "embedded" and self.model is not None:
             raise ValueError(f"backend embedded has its own model, got {self.model!r}; leave model out or change kind")
-        if self.kind != "openai" and self.base_url is not None:
+        if self.kind not in ("openai", "batch") and self.base_url is not None:
             raise ValueError(f"backend {self.kind} has no base_url; leave it out or use kind openai")
         if self.base_url is not None and "@" in self.base_url:
             raise ValueError("base_url holds a user or password; leave them out and set OPENAI_API_KEY")

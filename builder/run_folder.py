@@ -6,6 +6,7 @@ lock                 held by the process at work
 run.json             the fingerprint of the recipe that the folder belongs to
 journal.sqlite       every reply of the model
 rejects.jsonl        replies that were refused, with reasons
+batches/             batches under way, of the batch backend (batch_folder.py)
 release/             the release in the making
 """
 
@@ -28,6 +29,7 @@ FORMAT = "personagen-run/1"
 STATE = "run.json"
 LOCK = "lock"
 JOURNAL = "journal.sqlite"
+BATCHES = "batches"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,11 @@ class RunFolder:
     def rejects(self) -> Path:
         """The file of rejects."""
         return self.root / "rejects.jsonl"
+
+    @property
+    def batches(self) -> Path:
+        """The folder of batches."""
+        return self.root / BATCHES
 
     @property
     def staging(self) -> Path:
@@ -152,8 +159,8 @@ def _check_run(root: Path, fingerprint: str) -> None:
         found, format_ = data["fingerprint"], data["format"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise FolderError(f"cannot read {state}: {error}; set the run aside with --fresh") from error
-    if format_ == FORMAT and is_empty(root / JOURNAL):
-        _claim(state, fingerprint)  # a run that got no reply belongs to nobody
+    if format_ == FORMAT and is_empty(root / JOURNAL) and not any((root / BATCHES).glob("*.json")):
+        _claim(state, fingerprint)  # a run that got no reply, and has no batch under way, belongs to nobody
     elif format_ != FORMAT or found != fingerprint:
         raise FolderError(
             f"{root} holds a run of recipe {found}, this recipe is {fingerprint}; "

@@ -11,9 +11,11 @@ from tests.releasing import ROOT
 
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("schema", "errors", "version", "data_files", "terminal", "progress", "pace"),
-    ("__init__", "llm", "files", "columns"),
+    ("__init__", "llm", "files", "columns", "batch_folder"),
     ("taxonomy", "tables", "checks", "prompts", "journal", "prices", "openai_wire", "shards"),
-    ("openai_chat", "transformers_local", "embedded", "gate"),
+    ("openai_client", "gate"),
+    ("batch_calls",),
+    ("openai_chat", "openai_batch", "transformers_local", "embedded"),
     ("recipe", "personas", "duplicates", "dispatch", "release"),
     ("connect", "plan", "situations", "run_folder"),
     ("stages", "manifest"),
@@ -27,7 +29,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 """Modules of builder/ in order: each imports modules of earlier lines only. A new module gets a place here."""
 
 LEAVES = ("schema", "errors", "version", "data_files")
-BACKENDS = ("openai_chat", "transformers_local", "embedded")
+BACKENDS = ("openai_chat", "openai_batch", "transformers_local", "embedded")
 STAGES = ("personas", "situations", "expression", "stages", "checks", "duplicates", "prompts", "plan")
 ABOVE_STAGES = {
     "pipeline", "generate", "preview", "release", "shards", "run_folder", "manifest", "card", "cli", "dispatch", "gate",
@@ -39,6 +41,8 @@ HEAVY = {"datasets", "torch", "transformers", "xllamacpp", "evaluate", "accelera
 
 OWNERS = {
     "personagen_dataset.py": {"datasets", "pyarrow"},
+    "builder/batch_calls.py": {"openai"},
+    "builder/openai_batch.py": {"openai"},
     "builder/show.py": {"pyarrow"},
 }
 """Who imports what is heavy at module level; an `evaluate` module (metrics/x/x.py) imports datasets and evaluate."""

@@ -47,7 +47,7 @@ OPTIONS = [
     (("--emotions", "joy,,fear"), "unknown emotion ''"),
     (("--taxonomy", "ekmann"), "taxonomy: got 'ekmann', wanted ekman or plutchik or goemotions or a mapping, did you"),
     (("--depth", "deep"), "depth: got \"deep\", wanted 'none', 'demographic'"),
-    (("--backend", "foo"), "backend.kind: got \"foo\", wanted 'embedded', 'openai' or 'transformers'"),
+    (("--backend", "foo"), "backend.kind: got \"foo\", wanted 'embedded', 'openai', 'batch' or 'transformers'"),
     (("--backend", "openai"), "backend openai needs a model; name one with --model or backend.model"),
     (("--model", "m"), "backend embedded has its own model, got 'm'"),
     (("--base-url", "http://h"), "backend embedded has no base_url; leave it out or use kind openai"),

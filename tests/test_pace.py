@@ -69,9 +69,15 @@ def test_a_server_that_takes_all_gets_all() -> None:
     assert (model.pace.limit, model.most, model.refused) == (50, 50, 0)
 
 
-def test_equal_start_and_most_are_kept() -> None:
-    """A backend whose number is known is not experimented with."""
-    model = Model(Pace(start=2, most=2), flat)
+def test_a_number_that_is_known_is_kept() -> None:
+    """A local backend is not experimented with, however its latency grows."""
+    started: list[int] = []
+
+    def slower(_: int) -> float:
+        started.append(1)
+        return 0.01 * len(started)
+
+    model = Model(Pace(start=2, most=2, by_latency=False), slower)
     model.run(500)
     assert (model.pace.limit, model.most) == (2, 2)
 

@@ -1,11 +1,14 @@
 """What a run shows of itself: a bar on a terminal, a line a minute elsewhere, nothing on stdout."""
 
+import fcntl
 import io
 import os
 import pty
 import re
+import struct
 import subprocess
 import sys
+import termios
 from pathlib import Path
 
 import pytest
@@ -62,10 +65,8 @@ def test_bar_on_a_terminal(tmp_path: Path) -> None:
     master, slave = pty.openpty()
     with FakeOpenAI(latency=0.02) as server:
         words = command(server.url, tmp_path / "out", path)
-        environment = os.environ | {"COLUMNS": "160", "TERM": "xterm"}
-        done = subprocess.run(
-            words, stdout=subprocess.PIPE, stderr=slave, env=environment, timeout=60, check=True, text=True
-        )
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 160, 0, 0))
+        done = subprocess.run(words, stdout=subprocess.PIPE, stderr=slave, timeout=60, check=True, text=True)
     os.close(slave)
     shown = b""
     try:

@@ -35,7 +35,7 @@ REFUSALS = [
     ("emotions: [joy, fear]\nquotas: {joy: 7, fear: 3}", "quotas sum to 10, wanted rows = 70; change one of them"),
     ("emotions: [joy]\nquotas: {joi: 70}", "unknown emotion 'joi', did you mean 'joy'?"),
     ("backend: {kind: openai}", "backend openai needs a model; name one with --model or backend.model"),
-    ("backend: {kind: foo}", "backend.kind: got \"foo\", wanted 'embedded', 'openai' or 'transformers'"),
+    ("backend: {kind: foo}", "backend.kind: got \"foo\", wanted 'embedded', 'openai', 'batch' or 'transformers'"),
     ("backend: {model: x}", "backend embedded has its own model, got 'x'"),
     ("backend: {base_url: 'http://x'}", "backend embedded has no base_url; leave it out or use kind openai"),
     ("backend: {kind: openai, model: m, base_url: 'http://me:key@h'}", "base_url holds a user or password; leave them"),
