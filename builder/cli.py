@@ -43,6 +43,18 @@ def _recipe_options(command: Command) -> Command:
     return command
 
 
+def _budget_options(command: Command) -> Command:
+    """Add the options that say how much: those of `generate` and `plan`."""
+    options = [
+        click.option("--rows", type=int, metavar="N", help="Accepted texts over all emotions."),
+        click.option("--max-cost", type=float, metavar="X", help="Stop before the run has cost more (needs prices)."),
+        click.option("--max-tokens", type=int, metavar="N", help="Stop before the run has taken more tokens."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="personagen")
 def cli() -> None:
@@ -51,14 +63,12 @@ def cli() -> None:
 
 @cli.command()
 @_recipe_options
-@click.option("--rows", type=int, metavar="N", help="Accepted texts over all emotions.")
+@_budget_options
 @click.option(
     "--out", type=click.Path(path_type=Path), default=Path("personagen"), show_default=True, help="Release folder."
 )
 @click.option("--fresh", is_flag=True, help="Set an earlier run in this folder aside and begin anew.")
 @click.option("--reuse", is_flag=True, help="Go on from another recipe's run: no reply is paid for again.")
-@click.option("--max-cost", type=float, metavar="X", help="Stop before the run has cost more (needs prices).")
-@click.option("--max-tokens", type=int, metavar="N", help="Stop before the run has taken more tokens.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result for a program.")
 def generate(recipe: Path | None, out: Path, fresh: bool, reuse: bool, as_json: bool, **options: Any) -> None:
     """Make a release; the same command goes on with one that was cut off.
@@ -81,6 +91,22 @@ def generate(recipe: Path | None, out: Path, fresh: bool, reuse: bool, as_json: 
     done = "made" if result.made else "complete already"
     click.echo(f"{sum(rows.values())} texts, {done}: {result.folder}", err=True)
     click.echo(out)
+
+
+@cli.command()
+@_recipe_options
+@_budget_options
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def plan(recipe: Path | None, as_json: bool, **options: Any) -> None:
+    """Tell what a recipe takes before any call: requests, tokens, cost and time; nothing is sent or written."""
+    parsed = _read(recipe, options)
+    from dataclasses import asdict
+
+    from personagen.builder.estimate import estimate
+    from personagen.builder.show import estimate_lines
+
+    expected = estimate(parsed)
+    click.echo(json.dumps(asdict(expected)) if as_json else "\n".join(estimate_lines(parsed, expected)))
 
 
 @cli.command()

@@ -114,12 +114,12 @@ class _Window:
             if entry is None:
                 return
             turn, config, row = entry
-            task = asyncio.create_task(_write(self._job, turn, row, 0))
+            task = asyncio.create_task(write_row(self._job, turn, row, 0))
             task.add_done_callback(self._done)
             self._under_way += 1
             self.rows.append(_Open(turn, config, row, task))
 
-    def _done(self, task: "asyncio.Task[_Written]") -> None:
+    def _done(self, task: "asyncio.Task[Written]") -> None:
         self._under_way -= 1
         if not task.cancelled():
             self.fill()
@@ -141,7 +141,7 @@ def _planned(plan: Plan) -> Iterator[tuple[int, str, RowPlan]]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Written:
+class Written:
     """Outcome of a row's stages: the row, None where the attempts were spent, and what was refused."""
 
     row: Row | None
@@ -155,7 +155,7 @@ class _Open:
     turn: int
     config: str
     planned: RowPlan
-    task: "asyncio.Task[_Written]"
+    task: "asyncio.Task[Written]"
 
 
 async def _settle_one(job: Job, entry: _Open, index: DuplicateIndex) -> Settled:
@@ -165,19 +165,19 @@ async def _settle_one(job: Job, entry: _Open, index: DuplicateIndex) -> Settled:
     while (row := written.row) is not None and (earlier := index.add(row.id, row.text)) is not None:
         attempt = row.provenance.attempts - 1
         rejects.append(Reject(row.id, "expression", "duplicate", attempt, row.text, earlier))
-        written = await _write(job, entry.turn, entry.planned, attempt + 1)
+        written = await write_row(job, entry.turn, entry.planned, attempt + 1)
         rejects.extend(written.rejects)
     return Settled(entry.config, entry.planned, row, tuple(rejects))
 
 
-async def _write(job: Job, turn: int, row: RowPlan, first_attempt: int) -> _Written:
-    """Take a row through its stages."""
+async def write_row(job: Job, turn: int, row: RowPlan, first_attempt: int) -> Written:
+    """Take a row through its stages; `turn` is its place in the plan."""
     rejects: list[Reject] = []
     recipe = job.plan.recipe
     ask = job.ask(turn)
     subject = await make_subject(job, row, ask, rejects.append)
     if subject is None:
-        return _Written(None, tuple(rejects))
+        return Written(None, tuple(rejects))
     emotion = job.taxonomy[row.emotion]
     rules = TextRules(
         min_words=recipe.text.min_words,
@@ -191,7 +191,7 @@ async def _write(job: Job, turn: int, row: RowPlan, first_attempt: int) -> _Writ
     small = job.writing.template == "continuation"
     starts = beginnings(recipe.seed, row, emotion, subject.scene) if small else ()
     draft = await express(request, emotion, ask=ask, tries=tries, rules=rules, beginnings=starts)
-    return _Written(None if draft is None else _row(job, row, subject, draft), tuple(rejects))
+    return Written(None if draft is None else _row(job, row, subject, draft), tuple(rejects))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What `preview` and `inspect` print. Text of a model is data: control characters never reach the terminal."""
+"""What `plan`, `preview` and `inspect` print. Text of a model is data: control characters never reach the terminal."""
 
 import shutil
 import textwrap
@@ -7,10 +7,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from personagen.builder.errors import ReleaseError
+from personagen.builder.estimate import BYTES_A_TOKEN, REFUSED, TOKENS_A_SECOND, TOKENS_A_WORD, Estimate
 from personagen.builder.manifest import total_rejects
+from personagen.builder.progress import duration
+from personagen.builder.recipe import Recipe
 from personagen.builder.schema import LAYERS, SPLITS, Row
 from personagen.builder.terminal import printable
 
@@ -64,6 +65,8 @@ def summary(folder: Path, manifest: Mapping[str, Any], samples: int) -> dict[str
 
 def _samples(folder: Path, manifest: Mapping[str, Any], number: int) -> Iterator[dict[str, str]]:
     """Take the first texts of every emotion."""
+    import pyarrow.parquet as pq
+
     for emotion in (entry["name"] for entry in manifest["taxonomy"]["emotions"]):
         path = next(shard["path"] for shard in manifest["shards"] if shard["path"].startswith(f"{emotion}/"))
         try:
@@ -77,6 +80,49 @@ def _samples(folder: Path, manifest: Mapping[str, Any], number: int) -> Iterator
 def summary_lines(facts: Mapping[str, Any]) -> Iterator[str]:
     """Show a summary to a person."""
     yield from map(printable, _summary_lines(facts))
+
+
+def estimate_lines(recipe: Recipe, expected: Estimate) -> Iterator[str]:
+    """Show to a person what a recipe is expected to take."""
+    backend = recipe.backend
+    yield f"{recipe.name}  recipe {recipe.fingerprint()}  {backend.kind}: {backend.model or 'its own model'}"
+    yield f"{expected.texts} texts of {len(recipe.quota())} emotions, {expected.personas} personas"
+    yield ""
+    yield f"{'stage':28}{'requests':>12}{'tokens in':>14}{'tokens out':>14}"
+    for name, stage in [*expected.stages.items(), ("total", expected.total)]:
+        yield f"{name:28}{stage['requests']:>12,}{stage['prompt_tokens']:>14,}{stage['completion_tokens']:>14,}"
+    yield ""
+    yield f"cost: {_cost(recipe, expected)}"
+    yield f"time: {_time(recipe, expected)}"
+    for limit, need in ((recipe.budget.max_cost, expected.cost), (recipe.budget.max_tokens, _tokens(expected))):
+        if limit is not None and need is not None and need > limit:
+            yield f"the budget of {limit:g} will stop the run before its end"
+    yield ""
+    yield f"Assumed, as for English: {BYTES_A_TOKEN:g} bytes or {1 / TOKENS_A_WORD:.2f} words a token, texts half-way"
+    yield f"between their bounds, {REFUSED:.0%} of the replies refused, {TOKENS_A_SECOND:g} tokens a second and answer."
+    yield "Nothing was sent."
+
+
+def _tokens(expected: Estimate) -> int:
+    return expected.total["prompt_tokens"] + expected.total["completion_tokens"]
+
+
+def _cost(recipe: Recipe, expected: Estimate) -> str:
+    price = recipe.price()
+    if price is not None and expected.cost is not None:
+        return f"{expected.cost:.2f} at {price.prompt:g} in and {price.completion:g} out for a million tokens"
+    if recipe.backend.kind in ("openai", "batch"):
+        return "not known; give the price of the model as `prices` in the recipe"
+    return "none but your own machine's"
+
+
+def _time(recipe: Recipe, expected: Estimate) -> str:
+    if expected.seconds is not None:
+        return f"about {duration(expected.seconds)}"
+    if recipe.backend.kind == "batch":
+        stages = sum(not name.startswith("expression,") for name in expected.stages)
+        return f"{stages} batches, one after the other, each within a day"
+    return "not known; it depends on the device"
 
 
 def _summary_lines(facts: Mapping[str, Any]) -> Iterator[str]:

@@ -19,10 +19,10 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("recipe", "personas", "duplicates", "dispatch", "release"),
     ("connect", "plan", "situations", "run_folder"),
     ("stages", "manifest"),
-    ("expression", "card", "show"),
+    ("expression", "card"),
     ("pipeline",),
-    ("generate",),
-    ("preview",),
+    ("generate", "estimate"),
+    ("preview", "show"),
     ("cli",),
     ("__main__",),
 )
@@ -33,7 +33,7 @@ BACKENDS = ("openai_chat", "openai_batch", "transformers_local", "embedded")
 STAGES = ("personas", "situations", "expression", "stages", "checks", "duplicates", "prompts", "plan")
 ABOVE_STAGES = {
     "pipeline", "generate", "preview", "release", "shards", "run_folder", "manifest", "card", "cli", "dispatch", "gate",
-    "journal",
+    "journal", "estimate",
 }  # fmt: skip
 
 HEAVY = {"datasets", "torch", "transformers", "xllamacpp", "evaluate", "accelerate", "pandas", "openai", "pyarrow"}
@@ -43,7 +43,6 @@ OWNERS = {
     "personagen_dataset.py": {"datasets", "pyarrow"},
     "builder/batch_calls.py": {"openai"},
     "builder/openai_batch.py": {"openai"},
-    "builder/show.py": {"pyarrow"},
 }
 """Who imports what is heavy at module level; an `evaluate` module (metrics/x/x.py) imports datasets and evaluate."""
 
