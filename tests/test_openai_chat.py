@@ -1,8 +1,10 @@
 """The openai backend against a server on loopback, and that server itself."""
 
 import asyncio
+import contextlib
 import json
 import random
+import re
 import socket
 import subprocess
 import sys
@@ -15,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from personagen.builder import openai_chat
 from personagen.builder.errors import BackendError, RequestError, TransientError
 from personagen.builder.llm import Message, Reply, Request, Sampling
 from personagen.builder.openai_chat import connect_openai, retry_after
@@ -163,6 +166,78 @@ def test_refused_schema_with_calls_in_flight() -> None:
         answers(server.url, [ask(f"Nr {number}.", schema=SCHEMA) for number in range(4)])
     kinds = [body["response_format"]["type"] for body in server.requests]
     assert sorted(kinds) == ["json_object"] * 4 + ["json_schema"] * 4
+
+
+def reply_of(content: str) -> dict[str, Any]:
+    """Build a completion with this content, for two tokens in and three out."""
+    choice = {"index": 0, "message": {"role": "assistant", "content": content}, "finish_reason": "stop"}
+    return {"choices": [choice], "usage": {"prompt_tokens": 2, "completion_tokens": 3}}
+
+
+SMALL = {"type": "object", "properties": {"age": {"type": "integer"}}, "required": ["age"]}
+VIOLATIONS = [
+    ('{"age": "ten"}', r"at \$\.age: 'ten' is not of type 'integer'"),
+    ('{"years": 10}', r"at \$: 'age' is a required property"),
+    ("ten", r"it is not JSON \(Expecting value: line 1 column 1 \(char 0\)\)"),
+]
+
+
+@pytest.mark.parametrize(("content", "problem"), VIOLATIONS)
+def test_reply_that_violates_the_schema_is_sent_back_once(content: str, problem: str) -> None:
+    """Where no grammar binds the model; both calls are counted."""
+    faults = [
+        Fault("refuse_format"),
+        Fault("status", nth=3, status=200, body=reply_of(content)),
+        Fault("status", nth=4, status=200, body=reply_of('Here: {"age": 10}')),
+    ]
+    with FakeOpenAI(faults=faults) as server:
+        reply = answer(server.url, ask(schema=SMALL))
+    assert (reply.candidates[0].text, reply.prompt_tokens, reply.completion_tokens) == ('Here: {"age": 10}', 4, 6)
+    system, user, wrong, wish = server.requests[-1]["messages"]
+    assert json.dumps(SMALL) in system["content"] and user["content"] == "Say something."
+    assert (wrong["role"], wrong["content"], wish["role"]) == ("assistant", content, "user")
+    assert re.search(rf"That does not satisfy the JSON schema: {problem}\. Answer again, with", wish["content"])
+    assert len(server.requests) == 4
+
+
+def test_second_violation_is_the_reply() -> None:
+    """One turn of repair and no more: the checks judge what came."""
+    faults = [Fault("refuse_format"), Fault("not_json")]
+    with FakeOpenAI(faults=faults) as server:
+        answer(server.url, ask(schema=SMALL))
+    assert len(server.requests) == 4
+
+
+def test_reply_that_satisfies_the_schema_is_not_sent_back() -> None:
+    """Nor one of a server that binds the model to the schema, whatever it says."""
+    with FakeOpenAI(faults=[Fault("refuse_format", formats=("json_schema",))]) as server:
+        answer(server.url, ask(schema=SMALL))
+    assert len(server.requests) == 2
+    with FakeOpenAI(faults=[Fault("not_json")]) as server:
+        answer(server.url, ask(schema=SMALL))
+    assert len(server.requests) == 1
+
+
+def test_huge_reply_is_not_read_to_its_end() -> None:
+    """A text of 30 MB is none that was asked for."""
+    message = r"v1: the reply is larger than 8 MB, expected a chat completion; check that --base-url points to an"
+    fault = Fault("status", status=200, body=reply_of("word " * 6_000_000))
+    with FakeOpenAI(faults=[fault]) as server, pytest.raises(RequestError, match=message):
+        answer(server.url, ask())
+
+
+def test_server_that_accepts_no_connection_is_told_within_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that is off answers nothing, not even a refusal."""
+    assert openai_chat.CONNECT_PATIENCE < 10
+    monkeypatch.setattr(openai_chat, "CONNECT_PATIENCE", 0.2)
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as deaf, contextlib.ExitStack() as held:
+        for _ in range(4):  # so many fill its queue, and the next get no answer
+            client = held.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex(deaf.getsockname())
+        with pytest.raises(TransientError, match=r"^cannot reach http://127\.0\.0\.1:\d+/v1: .*; check") as caught:
+            answer(f"http://127.0.0.1:{deaf.getsockname()[1]}/v1", ask())
+    assert caught.value.unreachable
 
 
 def test_schema_without_system_turn_gets_one() -> None:

@@ -1,6 +1,7 @@
 """The same bytes each time, also of runs that were killed or interrupted: nothing is lost or paid twice."""
 
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -171,6 +172,57 @@ def test_run_killed_while_its_folder_was_made_goes_on(tmp_path: Path) -> None:
         assert make(recipe_for(server.url), tmp_path / "out").made
 
 
+def test_damaged_tail_of_the_journal_costs_its_replies_only(tmp_path: Path) -> None:
+    """A machine that died while it wrote: what was whole is used, what was not is asked for again."""
+    path, out = write_recipe(tmp_path, {"rows": 60, "backend.concurrency": 4}), tmp_path / "out"
+    with FakeOpenAI(latency=0.02) as server:
+        with subprocess.Popen(command(server.url, out, path), stdout=PIPE, stderr=PIPE) as process:
+            wait_until(lambda: len(server.requests) >= 40)
+            process.kill()
+        kept = journalled_texts(out, tmp_path)
+        log = tmp_path / "out.run" / "journal.sqlite-wal"
+        data = log.read_bytes()
+        log.write_bytes(data[:-6000] + b"\xa5" * 3000)
+        left = journalled_texts(out, tmp_path)
+        assert 0 < len(left) < len(kept)
+        start = len(server.requests)
+        recipe = read_recipe(path, {"backend.base_url": server.url})
+        make(recipe, out)
+        asked = {contents(body)[0] for body in server.requests[start:]}
+        assert asked.isdisjoint(left) and len(asked) == 60 - len(left)
+        make(recipe, tmp_path / "calm")
+    assert bytes_of(out) == bytes_of(tmp_path / "calm")
+
+
+def test_budget_stops_a_run_that_goes_on_when_it_is_raised(tmp_path: Path) -> None:
+    """One line, nothing beyond the bound, and the release of an undisturbed run in the end."""
+    path, out = write_recipe(tmp_path, {"backend.concurrency": 4}), tmp_path / "out"
+    with FakeOpenAI() as server:
+        done = run_command([*command(server.url, out, path), "--max-tokens", "2000"])
+        assert (done.returncode, done.stdout, out.exists()) == (1, "", False)
+        line = r"personagen: the budget is spent: (\d+) of 2000 tokens, and the next request might exceed it; .*"
+        match = re.fullmatch(line, said_last(done))
+        assert match and 0 < int(match[1]) <= 2000
+        paid = len(server.requests)
+        assert 0 < paid < 14
+        recipe = read_recipe(path, {"backend.base_url": server.url})
+        make(recipe, out)
+        assert len(server.requests) == 14
+        make(recipe, tmp_path / "calm")
+    assert bytes_of(out) == bytes_of(tmp_path / "calm")
+
+
+def test_budget_counts_what_earlier_runs_of_the_folder_took(tmp_path: Path) -> None:
+    """The same budget again buys nothing more."""
+    path, out = write_recipe(tmp_path), tmp_path / "out"
+    with FakeOpenAI() as server:
+        words = [*command(server.url, out, path), "--max-tokens", "2000"]
+        run_command(words)
+        paid = len(server.requests)
+        assert run_command(words).returncode == 1
+        assert len(server.requests) <= paid + 2, "what little was left at the first stop may do for a shorter prompt"
+
+
 def test_interrupted_run_says_how_to_go_on(tmp_path: Path) -> None:
     """Ctrl-C ends with 130 and one line; the same command finishes with what was paid for."""
     path, out = write_recipe(tmp_path, {"rows": 60, "backend.concurrency": 4}), tmp_path / "out"
@@ -191,8 +243,9 @@ def test_interrupted_run_says_how_to_go_on(tmp_path: Path) -> None:
     assert bytes_of(out) == bytes_of(tmp_path / "calm")
 
 
-def test_run_whose_server_dies_is_told_and_finished_later(tmp_path: Path) -> None:
-    """One line that names the server; then, at another address, only what is missing is asked for."""
+def test_run_whose_server_dies_is_told_and_finished_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is waited for in vain; one line names the server; later, elsewhere, only what is missing is asked for."""
+    monkeypatch.setattr("personagen.builder.dispatch.OUTAGE", 2.0)
     changes = {"rows": 30, "backend.concurrency": 2}
     with FakeOpenAI(latency=0.02) as server:
 
@@ -201,7 +254,7 @@ def test_run_whose_server_dies_is_told_and_finished_later(tmp_path: Path) -> Non
                 server.__exit__(None, None, None)
 
         with pytest.raises(
-            BackendError, match=rf"^cannot reach {server.url}: .*; check --base-url and that the"
+            BackendError, match=rf"^cannot reach {server.url}: .*; nothing was answered for 2 s: run the same command"
         ) as info:
             generate(recipe_for(server.url, changes), tmp_path / "out", fresh=False, progress=stop_early)
         assert "\n" not in str(info.value)
