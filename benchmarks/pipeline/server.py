@@ -1,4 +1,4 @@
-"""A chat server that answers late and cheaply: `python -m benchmarks.pipeline.server --port 0` prints its URL and serves.
+"""A chat server that answers late and cheaply: `python -m benchmarks.pipeline.server` prints its URL and serves.
 
 It speaks just enough HTTP/1.1 over a bare asyncio protocol, because with a web framework the server would be what is
 measured. Replies are those of `tests/fake_openai.py` and depend on the request alone. A reply to a client that has
@@ -54,7 +54,7 @@ class Behaviour:
         if not self.bad_every:
             return False
         seed = request.get("seed")
-        return BAD.encode() in body or (seed is not None and zlib.crc32(b"%d" % seed) % self.bad_every == 0)
+        return BAD.encode() in body or (seed is not None and seed % self.bad_every == 0)
 
 
 @dataclass(slots=True)
@@ -164,7 +164,12 @@ class Connection(asyncio.Protocol):
         if behaviour.limit and state.in_flight >= behaviour.limit:
             stats.statuses[429] = stats.statuses.get(429, 0) + 1
             after = b"Retry-After: %d\r\n" % behaviour.retry_after if behaviour.retry_after else b""
-            self._send(429, {"error": {"message": "rate limit reached: too many requests", "code": "rate_limit_exceeded"}}, close, after)
+            self._send(
+                429,
+                {"error": {"message": "rate limit reached: too many requests", "code": "rate_limit_exceeded"}},
+                close,
+                after,
+            )
             return
         if behaviour.is_bad(body, request):
             reply, status = {"error": {"message": "this prompt is refused", "code": "invalid_prompt"}}, 400

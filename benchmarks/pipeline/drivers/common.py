@@ -8,6 +8,7 @@ import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 BAD = "REFUSE-THIS"
 """The server answers a prompt that holds this with a 400; the same word stands in `server.py`."""
@@ -56,6 +57,18 @@ def read_job() -> Job:
     job = Job(**vars(parser.parse_args()))
     job.out.mkdir(parents=True, exist_ok=True)
     return job
+
+
+class _Words:
+    def encode(self, text: str, **options: Any) -> list[str]:
+        return text.split()
+
+
+def count_words_as_tokens() -> None:
+    """Keep tiktoken from downloading its tables: a word counts as a token."""
+    import tiktoken
+
+    tiktoken.get_encoding = lambda name: _Words()
 
 
 def report(started: float, kept: int, listed: int | None = None) -> None:

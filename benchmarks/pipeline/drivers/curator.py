@@ -4,29 +4,19 @@ import os
 import time
 from typing import Any
 
-from benchmarks.pipeline.drivers.common import MODEL, Job, read_job, report
-
-
-class _Words:
-    """Counts tokens as words, because the table of tokens would have to be downloaded."""
-
-    def encode(self, text: str, **options: Any) -> list[str]:
-        return text.split()
+from benchmarks.pipeline.drivers.common import MODEL, Job, count_words_as_tokens, read_job, report
 
 
 def answer(job: Job) -> Any:
     """Answer all prompts; return curator's own account of the run."""
-    import tiktoken
-
-    tiktoken.get_encoding = lambda name: _Words()
     from bespokelabs import curator
 
     class Writer(curator.LLM):
-        def prompt(self, input: dict[str, Any]) -> str:
-            return input["prompt"]
+        def prompt(self, row: dict[str, Any]) -> str:
+            return row["prompt"]
 
-        def parse(self, input: dict[str, Any], response: str) -> dict[str, Any]:
-            return {"prompt": input["prompt"], "text": response}
+        def parse(self, row: dict[str, Any], response: str) -> dict[str, Any]:
+            return {"prompt": row["prompt"], "text": response}
 
     writer = Writer(
         model_name=MODEL,
@@ -47,6 +37,7 @@ def main() -> None:
     """Run and report; the clock starts after the imports."""
     os.environ |= {"TELEMETRY_ENABLED": "false", "CURATOR_DISABLE_RICH_DISPLAY": "1"}
     job = read_job()
+    count_words_as_tokens()
     import bespokelabs.curator  # noqa: F401
 
     started = time.perf_counter()

@@ -4,7 +4,7 @@ import os
 import time
 from typing import Any
 
-from benchmarks.pipeline.drivers.common import MODEL, Job, read_job, report
+from benchmarks.pipeline.drivers.common import MODEL, Job, count_words_as_tokens, read_job, report
 
 
 def columns(job: Job) -> Any:
@@ -30,6 +30,7 @@ def columns(job: Job) -> Any:
 def main() -> None:
     """Create the dataset and count its rows."""
     job = read_job()
+    count_words_as_tokens()
     os.environ |= {"NEMO_TELEMETRY_ENABLED": "false", "DATA_DESIGNER_HOME": str(job.out / "home")}
     import data_designer.config as dd
     from data_designer.interface import DataDesigner

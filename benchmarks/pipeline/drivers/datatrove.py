@@ -29,9 +29,7 @@ def main() -> None:
     runner = InferenceRunner(
         rollout_fn=_ask,
         config=config,
-        output_writer=JsonlWriter(
-            str(results), output_filename="${rank}_chunk_${chunk_index}.jsonl", compression=None
-        ),
+        output_writer=JsonlWriter(str(results), output_filename="${rank}_chunk_${chunk_index}.jsonl", compression=None),
         checkpoints_local_dir=str(job.out / "checkpoints"),
         records_per_chunk=500,
         skip_bad_requests=True,

@@ -31,7 +31,9 @@ def main() -> None:
     """Run the command and count what it left."""
     job = read_job()
     started = time.perf_counter()
-    subprocess.run(command(job), check=True, stdout=subprocess.DEVNULL)
+    done = subprocess.run(command(job), check=False, stdout=subprocess.DEVNULL)
+    if done.returncode:
+        sys.exit(done.returncode)
     manifest = json.loads((job.out / "release" / "manifest.json").read_text(encoding="utf-8"))
     rejects = (job.out / "release.run" / "rejects.jsonl").read_text(encoding="utf-8").splitlines()
     reasons = [json.loads(line)["reason"] for line in rejects]
