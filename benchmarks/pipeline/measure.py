@@ -68,7 +68,8 @@ class Server:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         """Stop it."""
         self._process.terminate()
-        self._process.wait()
+        with self._process:  # waits, and closes the pipe
+            pass
 
     def reset(self, **behaviour: Any) -> None:
         """Count anew, under a behaviour that differs from the default as named."""
@@ -105,7 +106,7 @@ def run(words: Sequence[str], *, limit: float, kill_when: Callable[[], bool] | N
                 if now > next_sample:
                     peak, next_sample = max(peak, _memory_of(process.pid)), now + 0.2
                 if not killed and (now > limit or (kill_when is not None and kill_when())):
-                    killed = f"no end after {limit:.0f} s" if now > limit else "killed"
+                    killed = f"no end after {limit:g} s" if now > limit else "killed"
                     _kill(process.pid)
                 time.sleep(0.005)
         finally:
