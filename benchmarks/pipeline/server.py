@@ -20,6 +20,8 @@ from tests.fake_openai import completion
 BAD = "REFUSE-THIS"
 """A prompt that holds this is answered with a 400, however often it is sent, where `bad_every` is set."""
 
+TOO_MANY = {"error": {"message": "rate limit reached: too many requests", "code": "rate_limit_exceeded"}}
+REFUSED = {"error": {"message": "this prompt is refused", "code": "invalid_prompt"}}
 REASONS = {200: b"OK", 400: b"Bad Request", 404: b"Not Found", 429: b"Too Many Requests"}
 
 
@@ -83,20 +85,40 @@ class Stats:
     slow: list[int] = field(default_factory=list)
 
 
+@dataclass(slots=True)
+class Round:
+    """What belongs to one reset: a request that outlives it still counts for its own round.
+
+    Attributes:
+        behaviour: how requests are answered.
+        stats: the counters.
+        let_in: requests that were not turned away by a 429.
+        answered: hashes of the request bodies that were answered with status 200.
+
+    """
+
+    behaviour: Behaviour
+    stats: Stats = field(default_factory=Stats)
+    let_in: int = 0
+    answered: set[int] = field(default_factory=set)
+
+    def count(self, status: int, body: bytes) -> None:
+        """Count an answer that was sent."""
+        stats = self.stats
+        stats.statuses[status] = stats.statuses.get(status, 0) + 1
+        if status == 200:
+            stats.replies += 1
+            stats.last_reply = time.monotonic()
+            stats.repeated += hash(body) in self.answered
+            self.answered.add(hash(body))
+
+
+@dataclass(slots=True)
 class State:
-    """What all connections share: the behaviour, the counters, and the bodies that were answered."""
+    """What all connections share: the present round, and the requests that are being answered, of any round."""
 
-    def __init__(self, behaviour: Behaviour) -> None:
-        """Begin with nothing counted."""
-        self.behaviour = behaviour
-        self.stats = Stats()
-        self.in_flight = 0
-        self.let_in = 0
-        self.answered: set[int] = set()
-
-    def reset(self, behaviour: dict[str, Any]) -> None:
-        """Count anew under another behaviour; `behaviour` names what differs from the default."""
-        self.__init__(Behaviour(**behaviour))  # type: ignore[misc]
+    round: Round
+    in_flight: int = 0
 
 
 class Connection(asyncio.Protocol):
@@ -146,39 +168,32 @@ class Connection(asyncio.Protocol):
             self._send(404, {"error": {"message": "no such path"}}, close)
 
     def _stats(self, reset: bool, body: bytes, close: bool) -> None:
-        """Tell the counters; POST resets them, with a new behaviour if the body names one."""
-        told = asdict(self._state.stats)
+        """Tell the counters; POST resets them, under a behaviour that differs from the default as the body names."""
+        told = asdict(self._state.round.stats)
         if reset:
-            self._state.reset(json.loads(body) if body else asdict(self._state.behaviour))
+            self._state.round = Round(Behaviour(**json.loads(body or b"{}")))
         self._send(200, told, close)
 
     def _chat(self, body: bytes, close: bool) -> None:
-        state, stats, behaviour = self._state, self._state.stats, self._state.behaviour
         request = _flat(json.loads(body))
         if not request["messages"]:  # a client that probes for limits: neither work nor waste
             self._send(200, completion(request), close)
             return
+        state, now = self._state, self._state.round
+        behaviour, stats = now.behaviour, now.stats
         stats.requests += 1
         if stats.first_request is None:
             stats.first_request = time.monotonic()
         if behaviour.limit and state.in_flight >= behaviour.limit:
-            stats.statuses[429] = stats.statuses.get(429, 0) + 1
+            now.count(429, body)
             after = b"Retry-After: %d\r\n" % behaviour.retry_after if behaviour.retry_after else b""
-            self._send(
-                429,
-                {"error": {"message": "rate limit reached: too many requests", "code": "rate_limit_exceeded"}},
-                close,
-                after,
-            )
+            self._send(429, TOO_MANY, close, after)
             return
-        if behaviour.is_bad(body, request):
-            reply, status = {"error": {"message": "this prompt is refused", "code": "invalid_prompt"}}, 400
-        else:
-            reply, status = completion(request), 200
+        status, reply = (400, REFUSED) if behaviour.is_bad(body, request) else (200, completion(request))
         seconds = behaviour.seconds(body)
         if seconds != behaviour.latency:
-            stats.slow.append(state.let_in)
-        state.let_in += 1
+            stats.slow.append(now.let_in)
+        now.let_in += 1
         state.in_flight += 1
         stats.most_in_flight = max(stats.most_in_flight, state.in_flight)
 
@@ -186,7 +201,7 @@ class Connection(asyncio.Protocol):
             self._timers.discard(timer)
             state.in_flight -= 1
             self._send(status, reply, close)
-            _count(state, status, hash(body))
+            now.count(status, body)
 
         timer = asyncio.get_running_loop().call_later(seconds, answer)
         self._timers.add(timer)
@@ -200,16 +215,6 @@ class Connection(asyncio.Protocol):
         self._transport.write(head + headers + length + body)
         if close:
             self._transport.close()
-
-
-def _count(state: State, status: int, key: int) -> None:
-    stats = state.stats
-    stats.statuses[status] = stats.statuses.get(status, 0) + 1
-    if status == 200:
-        stats.replies += 1
-        stats.last_reply = time.monotonic()
-        stats.repeated += key in state.answered
-        state.answered.add(key)
 
 
 def _flat(request: dict[str, Any]) -> dict[str, Any]:
@@ -231,7 +236,7 @@ def _length(head: bytes) -> int:
 
 async def serve(port: int, behaviour: Behaviour) -> None:
     """Serve until cancelled; the first line of standard output is the URL."""
-    state = State(behaviour)
+    state = State(Round(behaviour))
     server = await asyncio.get_running_loop().create_server(lambda: Connection(state), "127.0.0.1", port, backlog=1024)
     print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1", flush=True)
     async with server:
@@ -239,7 +244,7 @@ async def serve(port: int, behaviour: Behaviour) -> None:
 
 
 def run_fast(main: Coroutine[Any, Any, None]) -> None:
-    """Run on uvloop where it is installed: it takes half the time for a request."""
+    """Run on uvloop where it is installed, since it takes less of the processor."""
     try:
         import uvloop
     except ImportError:
