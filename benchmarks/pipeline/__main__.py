@@ -1,4 +1,4 @@
-"""The whole pipeline against its peers: `python -m benchmarks.pipeline`, about fifteen minutes, `--quick` five.
+"""The whole pipeline against its peers: `python -m benchmarks.pipeline`, half an hour, `--quick` ten minutes.
 
 All systems ask one server on loopback that answers after a fixed time, in turn and each in an environment of its own.
 It needs Linux for the memory of several processes, and `pip install -r benchmarks/pipeline/requirements/server.txt`

@@ -104,11 +104,11 @@ def run(words: Sequence[str], *, limit: float, kill_when: Callable[[], bool] | N
             while (ended := os.wait4(process.pid, os.WNOHANG))[0] == 0:
                 now = time.perf_counter() - started
                 if now > next_sample:
-                    peak, next_sample = max(peak, _memory_of(process.pid)), now + 0.2
+                    peak, next_sample = max(peak, _memory_of(process.pid)), now + 0.25
                 if not killed and (now > limit or (kill_when is not None and kill_when())):
                     killed = f"no end after {limit:g} s" if now > limit else "killed"
                     _kill(process.pid)
-                time.sleep(0.005)
+                time.sleep(0.01)
         finally:
             _kill(process.pid)
         wall = time.perf_counter() - started
