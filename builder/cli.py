@@ -157,6 +157,8 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):  # not where a test has put its own
             stream.reconfigure(errors="backslashreplace")
     logging.getLogger("httpx2").setLevel(logging.WARNING)
+    # Arrow's own allocator keeps what it has freed: 15 MB of a run. Read when it is imported, which is later.
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     try:
         cli.main(standalone_mode=False)
         sys.stdout.flush()

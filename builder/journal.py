@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +51,8 @@ class Journal:
         self._problem: FolderError | None = None
         self._waiting: list[tuple[str, Reply, asyncio.Future[None]]] = []
         self._writer: asyncio.Task[None] | None = None
+        # One thread, for every other one would keep memory of its own.
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="personagen-journal")
         try:
             self._database = sqlite3.connect(path or ":memory:", check_same_thread=False, isolation_level=None)
             self._database.execute("PRAGMA journal_mode = WAL")
@@ -116,7 +119,8 @@ class Journal:
             await asyncio.sleep(GATHER)
             batch, self._waiting = self._waiting, []
             try:
-                await asyncio.to_thread(self._commit, [(key, reply) for key, reply, _ in batch])
+                rows = [(key, reply) for key, reply, _ in batch]
+                await asyncio.get_running_loop().run_in_executor(self._thread, self._commit, rows)
                 problem = None
             except (sqlite3.Error, OverflowError) as error:
                 problem = FolderError(f"cannot write the journal: {error}; free some space and run the command again")
@@ -150,6 +154,7 @@ class Journal:
 
     def close(self) -> None:
         """Close the file."""
+        self._thread.shutdown()
         self._reader.close()
         self._database.close()
 

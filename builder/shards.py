@@ -158,11 +158,8 @@ class _Shard:
 
 def prepare() -> None:
     """Import what writing takes, so that the first row need not wait."""
-    import pyarrow as pa
     import pyarrow.json
-    import pyarrow.parquet
-
-    pa.set_memory_pool(pa.system_memory_pool())  # the others keep what they have freed
+    import pyarrow.parquet  # noqa: F401
 
 
 def _table(records: Sequence[Mapping[str, Any]], schema: "pa.Schema") -> "pa.Table":
