@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from personagen.builder.errors import PersonaGenError
+from personagen.builder.errors import BackendError, PersonaGenError
 from personagen.builder.terminal import printable
 from personagen.builder.version import __version__
 
@@ -55,6 +55,12 @@ def _budget_options(command: Command) -> Command:
     return command
 
 
+def _key_option(command: Command) -> Command:
+    return click.option(
+        "--api-key-file", type=click.Path(path_type=Path), help="File that holds the key, instead of OPENAI_API_KEY."
+    )(command)
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="personagen")
 def cli() -> None:
@@ -63,6 +69,7 @@ def cli() -> None:
 
 @cli.command()
 @_recipe_options
+@_key_option
 @_budget_options
 @click.option(
     "--out", type=click.Path(path_type=Path), default=Path("personagen"), show_default=True, help="Release folder."
@@ -70,7 +77,9 @@ def cli() -> None:
 @click.option("--fresh", is_flag=True, help="Set an earlier run in this folder aside and begin anew.")
 @click.option("--reuse", is_flag=True, help="Go on from another recipe's run: no reply is paid for again.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result for a program.")
-def generate(recipe: Path | None, out: Path, fresh: bool, reuse: bool, as_json: bool, **options: Any) -> None:
+def generate(
+    recipe: Path | None, api_key_file: Path | None, out: Path, fresh: bool, reuse: bool, as_json: bool, **options: Any
+) -> None:
     """Make a release; the same command goes on with one that was cut off.
 
     RECIPE is a YAML file; without one every part has its default: 70 texts of 7 emotions by the embedded model. Options
@@ -83,7 +92,8 @@ def generate(recipe: Path | None, out: Path, fresh: bool, reuse: bool, as_json: 
     from personagen.builder.progress import Progress
 
     with Progress() as progress:
-        result = run(parsed, out, fresh=fresh, reuse=reuse, progress=progress)
+        key = _key(api_key_file)
+        result = run(parsed, out, fresh=fresh, reuse=reuse, api_key=key, progress=progress)
     rows = result.manifest["configs"]["all"]["rows"]
     if as_json:
         click.echo(json.dumps({"folder": str(result.folder), "made": result.made, "rows": rows}))
@@ -111,9 +121,10 @@ def plan(recipe: Path | None, as_json: bool, **options: Any) -> None:
 
 @cli.command()
 @_recipe_options
+@_key_option
 @click.option("-n", "--number", type=click.IntRange(1, 1000), default=3, show_default=True, help="Texts to show.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a text.")
-def preview(recipe: Path | None, number: int, as_json: bool, **options: Any) -> None:
+def preview(recipe: Path | None, api_key_file: Path | None, number: int, as_json: bool, **options: Any) -> None:
     """Show a few personas layer by layer with their texts; nothing is written."""
     parsed = _read(recipe, options)
     from dataclasses import asdict
@@ -121,7 +132,7 @@ def preview(recipe: Path | None, number: int, as_json: bool, **options: Any) -> 
     from personagen.builder.preview import preview as rows
     from personagen.builder.show import row_lines
 
-    for row in rows(parsed, number):
+    for row in rows(parsed, number, api_key=_key(api_key_file)):
         click.echo(json.dumps(asdict(row)) if as_json else "\n".join(row_lines(row)) + "\n")
 
 
@@ -136,6 +147,20 @@ def inspect(release: Path, samples: int, as_json: bool) -> None:
 
     facts = summary(release, read_manifest(release), samples)
     click.echo(json.dumps(facts) if as_json else "\n".join(summary_lines(facts)))
+
+
+def _key(path: Path | None) -> str | None:
+    """Read the file of the key; it goes to the backend and nowhere else."""
+    if path is None:
+        return None
+    try:
+        key = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text"
+        raise BackendError(f"cannot read --api-key-file {path}: {reason.lower()}; name a file with the key") from None
+    if not key:
+        raise BackendError(f"--api-key-file {path} is empty; name a file with the key")
+    return key
 
 
 def _read(path: Path | None, options: dict[str, Any]) -> "Recipe":

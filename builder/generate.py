@@ -85,7 +85,15 @@ class Engine:
         await self.backend.close()
 
 
-def generate(recipe: Recipe, out: Path, *, fresh: bool = False, reuse: bool = False, progress: Progress) -> Result:
+def generate(
+    recipe: Recipe,
+    out: Path,
+    *,
+    progress: Progress,
+    fresh: bool = False,
+    reuse: bool = False,
+    api_key: str | None = None,
+) -> Result:
     """Make the release of a recipe, or go on with one that was cut off.
 
     Args:
@@ -94,6 +102,7 @@ def generate(recipe: Recipe, out: Path, *, fresh: bool = False, reuse: bool = Fa
         fresh: set an earlier run aside and begin anew.
         reuse: take over the journal of another recipe's run: what it answers is not asked again.
         progress: called with where the run is.
+        api_key: see `connect`.
 
     Raises:
         FolderError: see `open_run`; or the disk is full.
@@ -109,7 +118,7 @@ def generate(recipe: Recipe, out: Path, *, fresh: bool = False, reuse: bool = Fa
         known = same_release(run.out, recipe)
         if known is not None:
             return Result(run.out, known, made=False)
-        backend = connect(recipe.backend, run.batches)
+        backend = connect(recipe.backend, run.batches, api_key)
         return asyncio.run(generate_with(backend, plan, run, progress))
 
 

@@ -14,8 +14,13 @@ from personagen.builder.recipe import Recipe
 from personagen.builder.schema import Row
 
 
-def preview(recipe: Recipe, number: int) -> list[Row]:
+def preview(recipe: Recipe, number: int, *, api_key: str | None = None) -> list[Row]:
     """Write the first `number` rows of a recipe that is cut down to them, emotion by emotion.
+
+    Args:
+        recipe: what to write.
+        number: rows.
+        api_key: see `connect`.
 
     Raises:
         BackendError: the model cannot be loaded or reached.
@@ -24,7 +29,7 @@ def preview(recipe: Recipe, number: int) -> list[Row]:
     """
     names = recipe.chosen_taxonomy().names[:number]
     data = recipe.model_dump(mode="json") | {"rows": number, "emotions": names, "quotas": None, "ablations": []}
-    return asyncio.run(_preview(connect(recipe.backend, None), Recipe.model_validate(data, strict=False)))
+    return asyncio.run(_preview(connect(recipe.backend, None, api_key), Recipe.model_validate(data, strict=False)))
 
 
 async def _preview(backend: Backend, recipe: Recipe) -> list[Row]:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-ROW_GROUP = 1000
-"""Rows of a row group, which a reader can skip or take alone; the number that `datasets` itself writes."""
+ROW_GROUP = 500
+"""Rows of a row group, which a reader can skip or take alone, and what a file that is being written has in memory."""
 
 Key = tuple[str, str]
 """A configuration and one of its splits."""

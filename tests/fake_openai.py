@@ -277,6 +277,7 @@ class FakeOpenAI:
     Attributes:
         url: base URL for a client, "/v1" included.
         requests: bodies of the chat requests in order of arrival, refused ones too.
+        headers: their headers, names in lower case.
         most_in_flight: largest number of requests that were being answered at one time.
 
     """
@@ -288,6 +289,7 @@ class FakeOpenAI:
         self._socket = socket.create_server(("127.0.0.1", port))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/v1"
         self.requests: list[dict[str, Any]] = []
+        self.headers: list[dict[str, str]] = []
         self.most_in_flight = 0
         self._in_flight = 0
         app = Starlette(routes=[Route("/v1/chat/completions", self._chat, methods=["POST"])])
@@ -313,6 +315,7 @@ class FakeOpenAI:
     async def _chat(self, request: Request) -> Response:
         body = await request.json()
         self.requests.append(body)
+        self.headers.append(dict(request.headers))
         self._in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self._in_flight)
         try:

@@ -156,10 +156,10 @@ def test_a_table_has_a_line_for_each_system_and_says_why_one_is_missing() -> Non
 
 def test_goals_are_told_with_their_figures() -> None:
     assert goals(SCENARIOS["short"], {"short": {"personagen": made_run()}})[1:] == [
-        "Goal: span / ideal at most 1.5. Here 2: missed."
+        "Goal: span / ideal at most 1.3. Here 2: missed."
     ]
     fast = {"short": {"personagen": made_run(last_reply=11.2)}}
-    assert goals(SCENARIOS["short"], fast)[1:] == ["Goal: span / ideal at most 1.5. Here 1.2: met."]
+    assert goals(SCENARIOS["short"], fast)[1:] == ["Goal: span / ideal at most 1.3. Here 1.2: met."]
     assert goals(SCENARIOS["short"], {"short": {}}) == [], "PersonaGen did not run"
 
 

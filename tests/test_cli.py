@@ -321,3 +321,17 @@ def test_the_module_is_the_command_and_keeps_data_apart_from_talk(server: FakeOp
     assert set(json.loads(done.stdout)) == {"folder", "made", "rows"}
     assert done.stderr == ""
     assert names(tmp_path) == ["personagen", "personagen.run"]
+
+
+def test_the_key_of_a_file_reaches_the_server_and_no_file_of_the_run(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It counts more than the environment's."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-of-the-environment")
+    Path("key.txt").write_text("sk-of-the-file\n", encoding="utf-8")
+    with FakeOpenAI() as server:
+        done = run("generate", *OPENAI, server.url, "--rows", "7", "--api-key-file", "key.txt")
+        assert done.code == 0
+        assert {headers["authorization"] for headers in server.headers} == {"Bearer sk-of-the-file"}
+        assert {headers["user-agent"] for headers in server.headers} == {f"personagen/{__version__}"}
+    for path in Path().rglob("*"):
+        if path.is_file() and path.name != "key.txt":
+            assert b"sk-of-the" not in path.read_bytes(), path

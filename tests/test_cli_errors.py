@@ -200,3 +200,45 @@ def test_inspect_of_a_damaged_manifest_says_so(text: str, message: str, run: Run
     done = run("inspect")
     assert (done.code, done.out) == (1, "")
     assert re.match(f"personagen: .*{message}", done.err) and done.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["generate", "preview"])
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "cannot read --api-key-file key.txt: no such file or directory; name a file with the key"),
+        (b"\xff\xfe\x00", "cannot read --api-key-file key.txt: it is no text; name a file with the key"),
+        (b" \n", "--api-key-file key.txt is empty; name a file with the key"),
+    ],
+    ids=["missing", "binary", "empty"],
+)
+def test_a_key_file_without_a_key_is_refused(command: str, content: bytes | None, message: str, run: Run) -> None:
+    if content is not None:
+        Path("key.txt").write_bytes(content)
+    done = run(command, *OPENAI, NOWHERE, "--api-key-file", "key.txt")
+    assert done == (1, "", f"personagen: {message}\n")
+
+
+def test_two_ways_to_begin_exclude_each_other(run: Run) -> None:
+    done = run("generate", "--fresh", "--reuse")
+    assert done.code == 2 and done.err.startswith("personagen: --fresh and --reuse exclude each other (see")
+
+
+BUDGETS = [
+    (
+        ("--max-cost", "1"),
+        "budget.max_cost needs to know what fake-1 costs; give it as prices: {fake-1: {input: 0.",
+    ),
+    (("--max-cost", "0"), "budget.max_cost: got 0.0, wanted greater than 0"),
+    (("--max-tokens", "0"), "budget.max_tokens: got 0, wanted greater than or equal to 1"),
+    (("--rpm", "0"), "backend.rpm: got 0, wanted greater than or equal to 1"),
+    (("--tpm", "-1"), "backend.tpm: got -1, wanted greater than or equal to 1"),
+]
+
+
+@pytest.mark.parametrize("command", ["generate", "plan"])
+@pytest.mark.parametrize(("arguments", "message"), BUDGETS, ids=[" ".join(given) for given, _ in BUDGETS])
+def test_a_bad_bound_is_one_line(command: str, arguments: tuple[str, ...], message: str, run: Run) -> None:
+    done = run(command, *OPENAI, NOWHERE, *arguments)
+    assert (done.code, done.out) == (1, "")
+    assert message in done.err and done.err.count("\n") == 1
