@@ -32,6 +32,10 @@ SPARE = 256
 """Rows under way beyond the requests in flight at most, so that one is ready when a request comes back."""
 
 
+ROUNDS_KEPT = 256
+"""Rounds of dealt events that are kept: more than the rows that may be under way belong to. Others are dealt again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """All that the rows of a run share.
@@ -260,6 +264,8 @@ def _event(job: Job, row: RowPlan) -> Event:
         numbers = [job.plan.turn(row.emotion, turn).persona for turn in turns]
         people = [persona(persona_tables(), job.plan.design, number).values for number in numbers]
         job.events[row.emotion, round_] = deal_events(emotion, people, job.plan.recipe.seed, round_)
+        if len(job.events) > ROUNDS_KEPT:
+            del job.events[next(iter(job.events))]
     return job.events[row.emotion, round_][position]
 
 
