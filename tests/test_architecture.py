@@ -12,6 +12,8 @@ from tests.releasing import ROOT
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("schema", "errors", "version", "data_files", "llm", "terminal", "progress"),
     ("__init__", "taxonomy", "tables", "checks", "prompts", "journal", "release"),
+    ("transformers_batch",),
+    ("transformers_queue",),
     ("openai_chat", "transformers_local", "embedded"),
     ("recipe", "personas", "duplicates", "run_folder"),
     ("connect", "plan", "situations"),

@@ -96,6 +96,11 @@ def answers(backend: TransformersBackend, requests: Sequence[Request]) -> list[R
     return asyncio.run(run())
 
 
+def texts(replies: Sequence[Reply]) -> list[list[str]]:
+    """Take the texts alone: batches of another shape round log probabilities differently."""
+    return [[candidate.text for candidate in reply.candidates] for reply in replies]
+
+
 def answer(backend: TransformersBackend, request: Request) -> Reply:
     """Send one request."""
     return answers(backend, [request])[0]
@@ -126,7 +131,7 @@ def test_text_depends_on_the_request_only(backend: TransformersBackend) -> None:
     """The order of requests and what ran before change nothing; the seed does."""
     requests = [ask(f"Nr {number}.", seed=number % 3) for number in range(6)]
     first = answers(backend, requests)
-    assert answers(backend, requests[::-1])[::-1] == first
+    assert texts(answers(backend, requests[::-1])[::-1]) == texts(first)
     assert len({reply.candidates[0].text for reply in first}) == 6
     assert answer(backend, ask(seed=1)) != answer(backend, ask(seed=2))
 
