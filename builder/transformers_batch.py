@@ -14,6 +14,13 @@ from typing import Any
 
 from personagen.builder.llm import Candidate, Sampling
 
+HEAD = 1024
+"""Tokens that come first in the cumulative distribution, the most probable ones, in the order of their probability.
+
+Rounding moves the border between two tokens by what it changes on either side, so little where the rare ones stand
+together at the end. In the order of the vocabulary it moves the borders of rare tokens by more than their width.
+"""
+
 # How a full memory shows where no class of its own tells: the CPU allocator, and cuBLAS when it makes its workspace.
 _FULL = ("DefaultCPUAllocator: can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED")
 
@@ -100,13 +107,31 @@ def draw(scores: Any, uniform: Any) -> Any:
     """
     import torch
 
-    # Summed in float64: in float32 a token below 6e-8 would vanish in the sum of those before it.
-    steps = scores.softmax(-1).cumsum(-1, dtype=torch.float64)
-    whole = steps[:, -1:]
-    # Below the whole even where the product rounds up to it; so some step exceeds the place, and the first that does
-    # belongs to a token whose probability is not 0.
-    place = torch.minimum(uniform * whole, whole.nextafter(torch.zeros_like(whole)))
-    return torch.searchsorted(steps, place, right=True).clamp_(max=scores.shape[-1] - 1)
+    shares = scores.softmax(-1)
+    head, order = shares.topk(min(HEAD, shares.shape[1]))
+    # Summed in float64: in float32 a share below 6e-8 would vanish in the sum of those before it.
+    sums = head.cumsum(-1, dtype=torch.float64)
+    rest = shares.scatter(1, order, 0.0)
+    whole = sums[:, -1:] + rest.sum(-1, keepdim=True, dtype=torch.float64)
+    place = torch.minimum(uniform * whole, _below(whole))
+    found = torch.searchsorted(sums, place, right=True)
+    # Behind the head the tokens follow in the order of the vocabulary. Few rows get there, so few are summed.
+    far = (found == sums.shape[1]).squeeze(1)
+    tokens = order.gather(1, found.clamp(max=sums.shape[1] - 1))
+    if far.any():
+        place = place[far] - sums[far, -1:]
+        sums = rest[far].cumsum(-1, dtype=torch.float64)
+        place = torch.minimum(place, _below(sums[:, -1:]))
+        tokens[far] = torch.searchsorted(sums, place, right=True).clamp(max=shares.shape[1] - 1)
+    return tokens
+
+
+def _below(sums: Any) -> Any:
+    """Give the next smaller number: below it some partial sum is larger, and the first one is that of a share above 0.
+
+    A product of the sum with a number below 1 can round up to the sum.
+    """
+    return sums.nextafter(sums.new_zeros(()))
 
 
 class Watch:
