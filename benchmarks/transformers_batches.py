@@ -1,7 +1,7 @@
 """What the batches of the `transformers` backend cost, and what they do to its texts: minutes.
 
-    python benchmarks/transformers.py          speed beside a bare `model.generate(do_sample=True)`
-    python benchmarks/transformers.py equal    how many texts are the same in batches of 1, 4 and 16
+    python benchmarks/transformers_batches.py          speed beside a bare `model.generate(do_sample=True)`
+    python benchmarks/transformers_batches.py equal    how many texts are the same in batches of 1, 4 and 16
 
 The model is SmolLM2-135M-Instruct in float32, read from the package of the embedded backend; needs `pip install gguf`.
 For the speed, the batches that the backend makes are recorded and given to the bare model as they are: the same tokens,
