@@ -32,8 +32,8 @@ TEXTS = 60
 GOAL = 0.9
 
 Batch = dict[str, Any]
-Timed = tuple[int, float]
-"""Tokens, and the seconds that they took."""
+Speed = tuple[float, float]
+"""Tokens a second of wall time, tokens a second of processor time."""
 
 
 def load() -> tuple[Any, Any]:
@@ -55,8 +55,8 @@ def requests(count: int) -> list[Request]:
     return [Request((Message("user", text),), Sampling(TOKENS, 0.9), 1000 * i) for i, text in enumerate(texts)]
 
 
-def backend_round(backend: TransformersBackend, batches: list[Batch]) -> Timed:
-    """Answer all requests through the backend, and keep the batches that it makes."""
+def backend_round(backend: TransformersBackend, batches: list[Batch]) -> int:
+    """Answer all requests through the backend, and keep the batches that it makes; gives the tokens."""
     generate = backend._network.generate
     tokens = 0
 
@@ -71,22 +71,26 @@ def backend_round(backend: TransformersBackend, batches: list[Batch]) -> Timed:
         await asyncio.gather(*[backend.complete(request) for request in requests(REQUESTS)])
 
     backend._network.generate = recorded
-    began = time.perf_counter()
     asyncio.run(ask())
-    seconds = time.perf_counter() - began
     backend._network.generate = generate
-    return tokens, seconds
+    return tokens
 
 
-def bare_round(network: Any, batches: list[Batch]) -> Timed:
-    """Give the same batches to the bare model."""
-    began = time.perf_counter()
+def bare_round(network: Any, batches: list[Batch]) -> int:
+    """Give the same batches to the bare model; gives the tokens."""
     tokens = 0
     for batch in batches:
         with torch.inference_mode():
             rows = network.generate(**batch, do_sample=True, temperature=0.9, top_k=0, max_new_tokens=TOKENS)
         tokens += rows.numel() - batch["input_ids"].numel()
-    return tokens, time.perf_counter() - began
+    return tokens
+
+
+def speed(work: Callable[[], int]) -> Speed:
+    """Run one round."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    tokens = work()
+    return tokens / (time.perf_counter() - wall), tokens / (time.process_time() - cpu)
 
 
 def measure_speed(network: Any, tokenizer: Any) -> None:
@@ -103,15 +107,16 @@ def measure_speed(network: Any, tokenizer: Any) -> None:
     pairs = []
     for _ in range(ROUNDS):
         batches.clear()
-        mine = backend_round(backend, batches)
-        pairs.append((mine, bare_round(network, batches)))
+        mine = speed(lambda: backend_round(backend, batches))
+        pairs.append((mine, speed(lambda: bare_round(network, batches))))
     print(f"{REQUESTS} requests of {TOKENS} tokens in batches of {sizes}, median of {ROUNDS} rounds")
+    print(f"{'':14} {'tok/s':>8} {'tok/cpu-s':>10}")
     for name, side in (("backend", 0), ("bare generate", 1)):
-        print(f"{name:14} {statistics.median(pair[side][0] / pair[side][1] for pair in pairs):8.1f} tokens/s")
-    ratios = [mine[0] / mine[1] * bare[1] / bare[0] for mine, bare in pairs]
-    print(
-        f"ratio {statistics.median(ratios):.2f}, rounds {[round(ratio, 2) for ratio in ratios]} (goal {GOAL} or more)"
-    )
+        wall, cpu = (statistics.median(pair[side][unit] for pair in pairs) for unit in (0, 1))
+        print(f"{name:14} {wall:8.1f} {cpu:10.1f}")
+    for unit, name in enumerate(("wall time", "processor time")):
+        ratio = statistics.median(mine[unit] / bare[unit] for mine, bare in pairs)
+        print(f"ratio by {name}: {ratio:.2f} (goal {GOAL} or more)")
     asyncio.run(backend.close())
 
 
