@@ -30,7 +30,7 @@ RECALL = 0.98
 """Chance at least that hashing proposes a text right at the threshold, more above it. At a threshold of 0.7 this takes
 16 bands; 0.99 would take 32, and twice the room."""
 
-CACHE_KIB = 4096
+CACHE_KIB = 2048
 """Memory for the database; what does not fit is on disk."""
 
 TABLES = """

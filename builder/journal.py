@@ -15,6 +15,9 @@ from personagen.builder.schema import as_mapping
 GATHER = 0.01
 """Seconds that a commit waits for further replies: each costs a flush and a change of threads."""
 
+CACHE_KIB = 1024
+"""Memory for each connection; a reply is looked up once, so that more is no gain."""
+
 REPLIES = """
 CREATE TABLE IF NOT EXISTS replies (
     key TEXT PRIMARY KEY, prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL, reply TEXT NOT NULL
@@ -60,6 +63,8 @@ class Journal:
             self._database.execute(REPLIES)
             # A second connection, so that a look-up does not wait for a commit that another thread is flushing.
             self._reader = self._database if path is None else sqlite3.connect(path, isolation_level=None)
+            for each in (self._database, self._reader):
+                each.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
             self._reader.execute(USED)
         except sqlite3.Error as error:
             raise FolderError(f"cannot open the journal {path}: {error}; check the folder, or use --fresh") from error

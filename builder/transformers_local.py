@@ -1,12 +1,17 @@
 """The `transformers` backend: a causal language model of the Hub or of a local folder, run in this process.
 
+Requests that wait are answered in batches: transformers_queue.py says which and how many, transformers_batch.py writes.
 torch and transformers are imported when a model is loaded, not before: they take seconds, and most runs need neither.
 transformers comes by import_module, as Any: its own types are partial, and it is absent without the extra.
 """
 
 import asyncio
 import hashlib
-from collections.abc import Iterator
+import math
+import queue
+import threading
+import time
+from collections.abc import Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib import import_module
@@ -16,20 +21,32 @@ from typing import Any
 import yaml
 
 from personagen.builder.errors import BackendError, RequestError
-from personagen.builder.llm import Candidate, Reply, Request, Sampling, with_schema
+from personagen.builder.llm import Reply, Request, with_schema
+from personagen.builder.transformers_batch import Line, Watch, Written, write_batch
+from personagen.builder.transformers_queue import Job, Pace, Row, choose_rows
+
+CONCURRENCY = 128
+"""Requests that should be waiting so that batches fill: two batches of 64, so that one is ready when the other ends."""
+
+QUIET = 0.02
+"""Seconds without a new request after which a batch that is not full starts all the same: callers that got a reply
+come back with their next request one after the other."""
 
 # Files of a model folder that decide what the model writes; a README or a training log does not.
 _WEIGHT_FILES = {".safetensors", ".bin", ".json", ".jinja", ".model", ".txt"}
 
 
 class TransformersBackend:
-    """Answers requests one at a time with a loaded model; built by `load_transformers`.
+    """Answers requests in batches with a loaded model; built by `load_transformers`.
 
     Attributes:
         name: "transformers".
         model: Hub id or folder, as it was given.
         revision: commit of the Hub repository, or "sha256:" and a digest of the files of a local folder.
         licence: what the model card declares; None if it declares nothing.
+        concurrency: requests that should be waiting so that batches fill.
+        adaptive: False: `concurrency` holds as it is; True: the number of requests in flight is to be found, as for a
+            server that others use.
 
     """
 
@@ -39,63 +56,144 @@ class TransformersBackend:
         self.model = model
         self.revision = revision
         self.licence = licence
-        self.concurrency = 1  # requests are answered one at a time
+        self.concurrency = CONCURRENCY
+        self.adaptive = False
         self._network = network
         self._tokenizer = tokenizer
         self._ends = _end_tokens(network, tokenizer)
-        # torch's random generator belongs to the process: one thread at a time, so that a seed fixes the text.
+        # One thread has model, tokenizer and what waits to itself; requests reach it through the inbox.
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="transformers")
+        self._inbox: queue.SimpleQueue[Job] = queue.SimpleQueue()
+        self._waiting: list[Row] = []
+        self._paces: dict[Hashable, Pace] = {}
+        self._closed = threading.Event()
 
     async def complete(self, request: Request) -> Reply:
-        """Answer one request; the text depends on the request, the weights and the machine, not on earlier requests.
+        """Answer one request, in batches with others that wait and have the same sampling and stop strings.
+
+        Candidate i is drawn with seed + i. The text depends on the request and the weights, up to the rounding of sums,
+        which is another in every shape of batch. In float32 on a CPU 55 to 57 of 60 texts of 40 tokens were the same in
+        batches of 1, 4 and 16; in bfloat16 and float16 nothing is promised.
 
         Sampling: temperature 0 is greedy, and all candidates are then the same; None for temperature, top_p, min_p or
         repetition_penalty takes the value of the model's own generation config, else 1, 1, 0 and 1. Top-k is off
         unless that config sets it. A schema is put into the prompt and not enforced. `mean_logprob` is measured after
-        the repetition penalty and before temperature and truncation.
+        the repetition penalty and before temperature and truncation. The call can be cancelled: its texts end at the
+        next token, and the others of the batch go on.
 
         Raises:
-            RequestError: the chat template refuses the messages, the request exceeds the context of the model, or the
-                device is out of memory.
+            RequestError: the chat template refuses the messages, the request exceeds the context of the model, a
+                candidate alone is too large for the memory of the device, or a token is scored as not a number.
+            BackendError: the backend is closed.
 
         """
-        return await asyncio.get_running_loop().run_in_executor(self._worker, self._answer, request)
+        if self._closed.is_set():
+            raise _closed_error()
+        job = Job(request)
+        self._inbox.put(job)
+        self._worker.submit(self._serve)
+        return await asyncio.wrap_future(job.reply)
 
     async def close(self) -> None:
-        """Wait for the request at work, then free the model."""
+        """End the batch at work at its next token, fail all that wait, free the model; a second call does nothing."""
+        self._closed.set()
         await asyncio.to_thread(self._worker.shutdown, cancel_futures=True)
+        waiting = [row.job for row in self._waiting]
+        while not self._inbox.empty():
+            waiting.append(self._inbox.get())
+        for job in waiting:
+            job.fail(_closed_error())
+        self._waiting = []
         self._network = self._tokenizer = None
 
-    def _answer(self, request: Request) -> Reply:
-        import torch
+    def _serve(self) -> None:
+        """Write batches until nothing waits; runs in the worker thread, once for every request."""
+        while rows := self._next_batch():
+            try:
+                self._write(rows)
+            except Exception as error:  # whatever it is, those who wait for these rows have to know
+                for row in rows:
+                    row.job.fail(error)
 
-        prompt = self._tokenizer(self._prompt(request), return_tensors="pt", add_special_tokens=False)["input_ids"]
-        self._check_length(prompt.shape[1], request.sampling.max_tokens)
-        greedy = request.sampling.temperature == 0
-        watch = _Watch(self._tokenizer, prompt.shape[1], ends=self._ends, stop=request.stop)
-        torch.manual_seed(request.seed)
-        prompt = prompt.to(self._network.device)
+    def _next_batch(self) -> list[Row]:
+        """Choose the next batch, and wait a moment where it is not full; empty if nothing waits."""
+        while not self._inbox.empty():
+            self._admit(self._inbox.get())
+        while not self._closed.is_set():
+            self._waiting = [row for row in self._waiting if not row.job.reply.done()]
+            if not self._waiting:
+                return []
+            size = self._pace(self._waiting[0]).size
+            rows = choose_rows(self._waiting, size)
+            if len(rows) == size:
+                return rows
+            try:
+                self._admit(self._inbox.get(timeout=QUIET))
+            except queue.Empty:
+                return rows
+        return []
+
+    def _admit(self, job: Job) -> None:
+        """Put the rows of a request among those that wait, or refuse it."""
         try:
-            with torch.inference_mode():
-                rows = self._network.generate(
-                    input_ids=prompt,
-                    attention_mask=torch.ones_like(prompt),
-                    generation_config=self._config(request.sampling, count=1 if greedy else request.candidates),
-                    logits_processor=[watch.score],
-                    stopping_criteria=[watch.ended],
+            prompt = self._tokenizer(self._prompt(job.request), add_special_tokens=False)["input_ids"]
+            self._check_length(len(prompt), job.request.sampling.max_tokens)
+        except Exception as error:  # whatever it is, it is the business of this request alone
+            job.fail(error)
+        else:
+            job.prompt = prompt
+            self._waiting += [Row(job, candidate) for candidate in range(job.rows)]
+
+    def _pace(self, row: Row) -> Pace:
+        return self._paces.setdefault(row.job.group, Pace())
+
+    def _write(self, rows: Sequence[Row]) -> None:
+        """Write one batch. Its rows wait until they are written, so that none is lost if they do not fit."""
+        request = rows[0].job.request
+        lines = [Line(row.job.prompt, row.job.request.seed + row.candidate) for row in rows]
+        watch = Watch(
+            self._tokenizer,
+            lines,
+            ends=self._ends,
+            stop=request.stop,
+            is_dropped=lambda number: self._closed.is_set() or rows[number].job.reply.done(),
+        )
+        began = time.perf_counter()
+        written = write_batch(self._network, self._tokenizer, lines, sampling=request.sampling, watch=watch)
+        if self._closed.is_set():
+            return
+        if written is None:
+            if self._pace(rows[0]).failed(len(rows)):
+                rows[0].job.fail(_memory_error(len(lines[0].prompt), request.sampling.max_tokens))
+            return
+        tokens = sum(text.tokens for text in written)
+        self._pace(rows[0]).succeeded(len(rows), tokens / (time.perf_counter() - began))
+        gone = set(map(id, rows))
+        self._waiting = [row for row in self._waiting if id(row) not in gone]
+        for row, text in zip(rows, written, strict=True):
+            self._deliver(row, text)
+
+    def _deliver(self, row: Row, text: Written) -> None:
+        """Keep one text, and answer the request where it was the last one."""
+        job = row.job
+        if math.isnan(text.candidate.mean_logprob or 0.0):
+            job.fail(
+                RequestError(
+                    f"backend transformers: {self.model!r} scored a token nan, wanted a number; its weights are "
+                    "damaged or too large for the float type of this device: take another model or device"
                 )
-        except torch.OutOfMemoryError:
-            raise RequestError(
-                f"backend transformers: out of memory for {request.candidates} candidates of {prompt.shape[1]} + "
-                f"{request.sampling.max_tokens} tokens; ask for fewer or shorter texts, or take a smaller model"
-            ) from None
-        written = watch.candidates(rows)
-        if greedy:
-            written *= request.candidates
-        return Reply(
-            candidates=tuple(candidate for candidate, _ in written),
-            prompt_tokens=prompt.shape[1],
-            completion_tokens=sum(tokens for _, tokens in written),
+            )
+            return
+        job.written[row.candidate] = text
+        if len(job.written) < job.rows:
+            return
+        texts = [job.written[number % job.rows] for number in range(job.request.candidates)]
+        job.answer(
+            Reply(
+                candidates=tuple(each.candidate for each in texts),
+                prompt_tokens=len(job.prompt),
+                completion_tokens=sum(each.tokens for each in texts),
+            )
         )
 
     def _prompt(self, request: Request) -> str:
@@ -126,94 +224,9 @@ class TransformersBackend:
                 f"but {self.model!r} takes {limit}; lower max_tokens or shorten the prompt"
             )
 
-    def _config(self, sampling: Sampling, *, count: int) -> Any:
-        """Complete the sampling with the model's own generation config, and with what is neutral after that."""
-        make = import_module("transformers").GenerationConfig
-        own = self._network.generation_config
-        values: dict[str, Any] = {
-            "max_new_tokens": sampling.max_tokens,
-            "num_return_sequences": count,
-            "repetition_penalty": _first(sampling.repetition_penalty, own.repetition_penalty, 1.0),
-            "eos_token_id": sorted(self._ends),
-            "pad_token_id": _first(self._tokenizer.pad_token_id, *sorted(self._ends), 0),
-        }
-        if sampling.temperature == 0:
-            return make(do_sample=False, **values)
-        return make(
-            do_sample=True,
-            temperature=_first(sampling.temperature, own.temperature, 1.0),
-            top_p=_first(sampling.top_p, own.top_p, 1.0),
-            min_p=_first(sampling.min_p, own.min_p),
-            top_k=_first(own.top_k, 0),
-            **values,
-        )
-
-
-class _Watch:
-    """Follows one generation: where each candidate ends, and how likely its tokens were.
-
-    transformers has both, but its stop strings also match text that begins in the prompt and fail on strings outside
-    the vocabulary, and its scores keep the whole vocabulary for every token (a gigabyte for four long candidates).
-    """
-
-    def __init__(self, tokenizer: Any, start: int, *, ends: set[int], stop: tuple[str, ...]) -> None:
-        """Watch tokens from position `start` on; `ends` are end-of-turn tokens, `stop` strings that end a text."""
-        self._tokenizer = tokenizer
-        self._start = start
-        self._ends = ends
-        self._stop = stop
-        # A token that shows text holds at least one byte; a few more tokens cover special ones and split characters.
-        self._tail = max((len(text.encode()) for text in stop), default=0) + 8
-        self._lengths: dict[int, int] = {}
-        self._logprobs: list[Any] = []
-        self._scores: Any = None
-
-    def score(self, input_ids: Any, scores: Any) -> Any:
-        """Keep the log probabilities of the next token; the scores themselves stay as they are."""
-        self._scores = scores.float().log_softmax(-1)
-        return scores
-
-    def ended(self, input_ids: Any, scores: Any, **_: Any) -> Any:
-        """Say for each candidate whether its last token ended it."""
-        import torch
-
-        self._logprobs.append(self._scores.gather(1, input_ids[:, -1:]).squeeze(1))
-        length = input_ids.shape[1] - self._start
-        for row, ids in enumerate(input_ids[:, self._start :].tolist()):
-            if row not in self._lengths and (ids[-1] in self._ends or self._stops(ids[-self._tail :])):
-                self._lengths[row] = length
-        return torch.tensor([row in self._lengths for row in range(len(input_ids))], device=input_ids.device)
-
-    def candidates(self, rows: Any) -> list[tuple[Candidate, int]]:
-        """Give each candidate with the number of its tokens, an end token included."""
-        logprobs = [step.tolist() for step in self._logprobs]
-        found = []
-        for row, ids in enumerate(rows.tolist()):
-            length = self._lengths.get(row, len(ids) - self._start)
-            written = ids[self._start : self._start + length]
-            text = self._text(ids[: self._start], written[:-1] if written[-1] in self._ends else written)
-            places = [text.index(stop) for stop in self._stop if stop in text]
-            mean = sum(step[row] for step in logprobs[:length]) / length
-            finish = "stop" if row in self._lengths else "length"
-            found.append((Candidate(text[: min(places, default=len(text))], finish, mean), length))
-        return found
-
-    def _stops(self, tail: list[int]) -> bool:
-        text = self._decode(tail) if self._stop else ""
-        return any(stop in text for stop in self._stop)
-
-    def _text(self, before: list[int], written: list[int]) -> str:
-        """Decode after the end of the prompt: some tokenizers drop the space before the first word of a text."""
-        lead = before[-8:]
-        known, whole = self._decode(lead), self._decode(lead + written)
-        return whole[len(known) :] if whole.startswith(known) else self._decode(written)
-
-    def _decode(self, ids: list[int]) -> str:
-        return str(self._tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
-
 
 def load_transformers(*, model: str) -> TransformersBackend:
-    """Load a chat model: on the GPUs in bfloat16 if there are any, else on the CPU in float32.
+    """Load a chat model: on the GPUs if there are any, in bfloat16 or else float16; on the CPU in float32.
 
     No code of the model's repository is run (no trust_remote_code).
 
@@ -238,8 +251,6 @@ def load_transformers(*, model: str) -> TransformersBackend:
     if not folder.is_dir() and (model.startswith((".", "/", "~")) or model.count("/") > 1):
         raise BackendError(f"backend transformers: no folder {model!r}; give a model's folder or its id on the Hub")
     source = str(folder) if folder.is_dir() else model
-    on_gpu = torch.cuda.is_available()
-    placement = {"device_map": "auto", "dtype": torch.bfloat16} if on_gpu else {"dtype": torch.float32}
     try:
         with _quiet():
             # The commit is fixed first, so that weights and tokenizer come from the same one.
@@ -247,7 +258,7 @@ def load_transformers(*, model: str) -> TransformersBackend:
             # False and not the default None, at which transformers asks on the terminal.
             pinned = {"revision": commit, "trust_remote_code": False}
             tokenizer = transformers.AutoTokenizer.from_pretrained(source, **pinned)
-            network = transformers.AutoModelForCausalLM.from_pretrained(source, **pinned, **placement)
+            network = transformers.AutoModelForCausalLM.from_pretrained(source, **pinned, **_placement(torch))
             licence = _licence(source, commit)
     except (OSError, ValueError, ImportError, RuntimeError, KeyError, broken_file) as error:
         hint = "" if folder.is_dir() else "; check the id and the network, or give a local folder"
@@ -259,6 +270,15 @@ def load_transformers(*, model: str) -> TransformersBackend:
     network.eval()
     revision = f"sha256:{_digest(folder)}" if folder.is_dir() else commit
     return TransformersBackend(network, tokenizer, model=model, revision=revision, licence=licence)
+
+
+def _placement(torch: Any) -> dict[str, Any]:
+    """Say where the weights go and as what: over all GPUs, by accelerate, or to the CPU."""
+    if not torch.cuda.is_available():
+        return {"dtype": torch.float32}
+    # Older GPUs only emulate bfloat16, which is slow.
+    fast = torch.cuda.is_bf16_supported(including_emulation=False)
+    return {"device_map": "auto", "dtype": torch.bfloat16 if fast else torch.float16}
 
 
 @contextmanager
@@ -314,9 +334,15 @@ def _end_tokens(network: Any, tokenizer: Any) -> set[int]:
     return {token for token in (*ends, tokenizer.eos_token_id) if token is not None}
 
 
-def _first(*values: Any) -> Any:
-    """Take the first value that is not None; None if all are."""
-    return next((value for value in values if value is not None), None)
+def _closed_error() -> BackendError:
+    return BackendError("backend transformers: it is closed and answers no more requests")
+
+
+def _memory_error(prompt_tokens: int, max_tokens: int) -> RequestError:
+    return RequestError(
+        f"backend transformers: out of memory for 1 candidates of {prompt_tokens} + {max_tokens} tokens; "
+        "ask for fewer or shorter texts, or take a smaller model"
+    )
 
 
 def _first_line(error: Exception) -> str:

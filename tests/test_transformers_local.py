@@ -1,75 +1,26 @@
 """The transformers backend with a tiny random model that is made on the spot."""
 
-import asyncio
 import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from personagen.builder.errors import BackendError, RequestError
-from personagen.builder.llm import Message, Reply, Request, Sampling
+from personagen.builder.llm import Message, Request, Sampling
 from personagen.builder.transformers_local import TransformersBackend, load_transformers
-
-torch = pytest.importorskip("torch")
-transformers = pytest.importorskip("transformers")
-tokenizers = pytest.importorskip("tokenizers")
-
-TEMPLATE = (
-    "{% for message in messages %}"
-    "{% if message['content'] == 'forbidden' %}{{ raise_exception('no such turn') }}{% endif %}"
-    "<{{ message['role'] }}>{{ message['content'] | trim }}<end>"
-    "{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"
-)
-SENTENCES = [
-    "The postman carried a green ladder to the harbour on Monday.",
-    "My neighbour painted the old fence before breakfast.",
-    "We counted eleven boxes in the cellar, then we went home.",
-]
-
-
-def save_tokenizer(folder: Path, *, template: str | None = TEMPLATE) -> int:
-    """Train a byte-level tokenizer on three sentences and save it; returns its size."""
-    tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE())
-    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = tokenizers.decoders.ByteLevel()
-    special = ["<end>", "<system>", "<user>", "<assistant>"]
-    alphabet = tokenizers.pre_tokenizers.ByteLevel.alphabet()
-    trainer = tokenizers.trainers.BpeTrainer(
-        vocab_size=400, special_tokens=special, initial_alphabet=alphabet, show_progress=False
-    )
-    tokenizer.train_from_iterator(SENTENCES, trainer)
-    wrapped = transformers.PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, eos_token="<end>", chat_template=template
-    )
-    wrapped.save_pretrained(folder)
-    return len(wrapped)
+from tests.tiny_model import answer, answers, ask, save_model, save_tokenizer, texts, torch
 
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Save a random Llama of two layers with its tokenizer and a card."""
+    """Save the model with its tokenizer and a card."""
     path = tmp_path_factory.mktemp("tiny") / "model"
-    size = save_tokenizer(path)
-    torch.manual_seed(0)
-    config = transformers.LlamaConfig(
-        vocab_size=size,
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        max_position_embeddings=256,
-        eos_token_id=0,
-        bos_token_id=None,
-        initializer_range=0.3,
-    )
-    transformers.LlamaForCausalLM(config).save_pretrained(path)
-    (path / "README.md").write_text("---\nlicense: apache-2.0\n---\nTiny.\n", encoding="utf-8")
+    save_model(path)
     return path
 
 
@@ -78,27 +29,6 @@ def backend(folder: Path) -> TransformersBackend:
     """Load that model once; one thread, because more of them only wait for each other on so small a model."""
     torch.set_num_threads(1)
     return load_transformers(model=str(folder))
-
-
-def ask(text: str = "Tell me.", *, max_tokens: int = 24, temperature: float | None = 1.0, **changes: Any) -> Request:
-    """Build a request with one system and one user turn."""
-    sampling = Sampling(max_tokens=max_tokens, temperature=temperature)
-    options: dict[str, Any] = {"seed": 7, "sampling": sampling} | changes
-    return Request(messages=(Message("system", "You write."), Message("user", text)), **options)
-
-
-def answers(backend: TransformersBackend, requests: Sequence[Request]) -> list[Reply]:
-    """Send all requests at once."""
-
-    async def run() -> list[Reply]:
-        return await asyncio.gather(*[backend.complete(request) for request in requests])
-
-    return asyncio.run(run())
-
-
-def answer(backend: TransformersBackend, request: Request) -> Reply:
-    """Send one request."""
-    return answers(backend, [request])[0]
 
 
 def test_identity_names_weights_and_licence(backend: TransformersBackend, folder: Path) -> None:
@@ -126,7 +56,7 @@ def test_text_depends_on_the_request_only(backend: TransformersBackend) -> None:
     """The order of requests and what ran before change nothing; the seed does."""
     requests = [ask(f"Nr {number}.", seed=number % 3) for number in range(6)]
     first = answers(backend, requests)
-    assert answers(backend, requests[::-1])[::-1] == first
+    assert texts(answers(backend, requests[::-1])[::-1]) == texts(first)
     assert len({reply.candidates[0].text for reply in first}) == 6
     assert answer(backend, ask(seed=1)) != answer(backend, ask(seed=2))
 
