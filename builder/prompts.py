@@ -5,7 +5,7 @@ import re
 from functools import cache
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from personagen.builder.llm import Message
 
@@ -25,15 +25,19 @@ def _environment() -> Environment:
     )
 
 
+@cache
+def _template(name: str) -> Template:
+    return _environment().get_template(f"{name}.md")
+
+
 def render(name: str, **values: Any) -> tuple[Message, ...]:
     """Fill a template and return its chat.
 
     The system and the user turn are blocks of the template that are rendered apart, so that nothing in `values`, which
     may hold text of a model, can open a turn of its own. A variable that is missing raises `jinja2.UndefinedError`.
     """
-    environment = _environment()
-    template = environment.get_template(f"{name}.md")
-    context = template.new_context(values | {"layer": environment.get_template("_layers.md").module})
+    template = _template(name)
+    context = template.new_context(values | {"layer": _template("_layers").module})
     roles = [role for role in ("system", "user") if role in template.blocks]
     return tuple(Message(role, "".join(template.blocks[role](context)).strip()) for role in roles)
 

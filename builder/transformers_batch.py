@@ -1,26 +1,20 @@
 """One batch of the `transformers` backend: pad the prompts, draw the tokens, watch the texts end, read them out.
 
 transformers draws with `do_sample=True` from one random generator for the whole batch, so a text would depend on its
-neighbours. Here every row has random numbers of its own, one a step, and the token is where that number falls in the
-cumulative distribution; greedy decoding then takes it. Imports of torch and transformers stand in functions, as in
-transformers_local.py.
+neighbours. Here every row has a generator of its own, and draws by a race: each token gets an exponential waiting time
+at the rate of its probability, and the first one wins, which is a draw from the distribution (the Gumbel-max trick in
+other words; Maddison, Tarlow and Minka, A* Sampling, 2014). Greedy decoding then takes it. Rounding changes the winner
+only where two tokens arrive at nearly the same time, one draw in tens of thousands in float32; the inverse of the
+cumulative distribution, which was tried before, changes with every sum (docs/log.md). Imports of torch and transformers
+stand in functions, as in transformers_local.py.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from random import Random
 from typing import Any
 
 from personagen.builder.llm import Candidate, Sampling
-
-HEAD = 1024
-"""Tokens that come first in the cumulative distribution, the most probable ones, in the order of their probability.
-
-Rounding moves the border between two tokens by what it changes on either side, so little where the rare ones stand
-together at the end: about half as many tokens change as in the order of the vocabulary. Sorting all of them would
-change fewer still, but on a CPU it takes longer than the rest of the draw.
-"""
 
 # How a full memory shows where no class of its own tells: the CPU allocator, and cuBLAS when it makes its workspace.
 _FULL = ("DefaultCPUAllocator: can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED")
@@ -52,9 +46,8 @@ def write_batch(
 ) -> list[Written] | None:
     """Write one text for every line, all with the same sampling; None where they do not fit into the memory.
 
-    A text depends on its line, the sampling and the weights. Its neighbours change the rounding of the sums and nothing
-    else: in float32 on a CPU that changes about one token in a thousand, and with it the rest of its text; in bfloat16
-    and float16 nothing is promised.
+    A text depends on its line, the sampling, the weights and the kind of device. Its neighbours change the rounding of
+    the sums and nothing else: in float32 that hardly ever changes a token, in bfloat16 and float16 nothing is promised.
 
     Args:
         network: causal model of transformers.
@@ -74,7 +67,7 @@ def write_batch(
                 input_ids=prompts,
                 attention_mask=mask,
                 generation_config=_config(tokenizer, sampling, watch.ends),
-                logits_processor=_processors(network.generation_config, sampling, lines, watch),
+                logits_processor=_processors(network, sampling, lines, watch),
                 stopping_criteria=[watch.ended],
             )
     except (RuntimeError, MemoryError) as error:
@@ -95,13 +88,13 @@ def is_out_of_memory(error: Exception) -> bool:
     return known or any(words in str(error) for words in _FULL)
 
 
-def draw(scores: Any, uniform: Any) -> Any:
-    """Draw one token for each row by inverting its cumulative distribution.
+def draw(scores: Any, generators: Sequence[Any]) -> Any:
+    """Draw one token for each row.
 
     Args:
         scores: logits, float tensor of shape (rows, vocabulary); -inf for a token that must not be drawn, and at least
             one other in each row.
-        uniform: float64 tensor of shape (rows, 1), each in [0, 1).
+        generators: one torch.Generator a row, on the device of the scores; each moves on by a vocabulary of numbers.
 
     Returns:
         int64 tensor of shape (rows, 1). A token of probability 0 is never drawn. Rows with nan give any token.
@@ -109,31 +102,12 @@ def draw(scores: Any, uniform: Any) -> Any:
     """
     import torch
 
-    shares = scores.softmax(-1)
-    head, order = shares.topk(min(HEAD, shares.shape[1]))
-    # Summed in float64: in float32 a share below 6e-8 would vanish in the sum of those before it.
-    sums = head.cumsum(-1, dtype=torch.float64)
-    rest = shares.scatter(1, order, 0.0)
-    whole = sums[:, -1:] + rest.sum(-1, keepdim=True, dtype=torch.float64)
-    place = torch.minimum(uniform * whole, _below(whole))
-    found = torch.searchsorted(sums, place, right=True)
-    # Behind the head the tokens follow in the order of the vocabulary. Few rows get there, so few are summed.
-    far = (found == sums.shape[1]).squeeze(1)
-    tokens = order.gather(1, found.clamp(max=sums.shape[1] - 1))
-    if far.any():
-        place = place[far] - sums[far, -1:]
-        sums = rest[far].cumsum(-1, dtype=torch.float64)
-        place = torch.minimum(place, _below(sums[:, -1:]))
-        tokens[far] = torch.searchsorted(sums, place, right=True).clamp(max=shares.shape[1] - 1)
-    return tokens
-
-
-def _below(sums: Any) -> Any:
-    """Give the next smaller number: below it some partial sum is larger, and the first one is that of a share above 0.
-
-    A product of the sum with a number below 1 can round up to the sum.
-    """
-    return sums.nextafter(sums.new_zeros(()))
+    times = torch.empty_like(scores, dtype=torch.float32)
+    for row, generator in zip(times, generators, strict=True):
+        row.exponential_(generator=generator)
+    shares = scores.softmax(-1, dtype=torch.float32)
+    # A time of 0, which some devices draw, must not make a masked token (0 / 0) win.
+    return (shares / times.clamp_min(torch.finfo(torch.float32).tiny)).argmax(-1, keepdim=True)
 
 
 class Watch:
@@ -174,18 +148,13 @@ class Watch:
         self._done = [False for _ in lines]
         self._logprobs: list[Any] = []
         self._scores: Any = None
-        self._uniforms: Any = None
+        self._generators: list[Any] = []
 
-    def sow(self, seeds: Sequence[int], steps: int) -> None:
-        """Fix the random numbers of all rows: `steps` each, from a seed each."""
+    def sow(self, seeds: Sequence[int], device: Any) -> None:
+        """Give every row a generator, from a seed each."""
         import torch
 
-        # Python's generator: its sequence for a seed is guaranteed to stay, and close seeds are not alike.
-        numbers = []
-        for seed in seeds:
-            source = Random(seed)
-            numbers.append([source.random() for _ in range(steps)])
-        self._uniforms = torch.tensor(numbers, dtype=torch.float64)
+        self._generators = [torch.Generator(device).manual_seed(seed) for seed in seeds]
 
     def score(self, input_ids: Any, scores: Any) -> Any:
         """Keep the scores of the next token; they themselves stay as they are."""
@@ -194,9 +163,7 @@ class Watch:
 
     def choose(self, input_ids: Any, scores: Any) -> Any:
         """Draw the next tokens and make each of them the best of its row."""
-        self._uniforms = self._uniforms.to(scores.device)
-        step = len(self._logprobs)
-        tokens = draw(scores, self._uniforms[:, step : step + 1])
+        tokens = draw(scores, self._generators)
         if scores is self._scores:
             scores = scores.clone()
         return scores.scatter_(1, tokens, float("inf"))
@@ -283,8 +250,9 @@ def _config(tokenizer: Any, sampling: Sampling, ends: set[int]) -> Any:
     )
 
 
-def _processors(own: Any, sampling: Sampling, lines: Sequence[Line], watch: Watch) -> list[Any]:
-    """List what happens to the scores of a step, in transformers' order; `own` is the model's generation config."""
+def _processors(network: Any, sampling: Sampling, lines: Sequence[Line], watch: Watch) -> list[Any]:
+    """List what happens to the scores of a step, in transformers' order."""
+    own, device = network.generation_config, network.device
     make = import_module("transformers")
     steps: list[Any] = []
     penalty = first_known(sampling.repetition_penalty, own.repetition_penalty, 1.0)
@@ -305,5 +273,5 @@ def _processors(own: Any, sampling: Sampling, lines: Sequence[Line], watch: Watc
         steps.append(make.TopPLogitsWarper(top_p))
     if min_p:
         steps.append(make.MinPLogitsWarper(min_p))
-    watch.sow([line.seed for line in lines], sampling.max_tokens)
+    watch.sow([line.seed for line in lines], device)
     return [*steps, watch.choose]
