@@ -155,12 +155,14 @@ def test_a_table_has_a_line_for_each_system_and_says_why_one_is_missing() -> Non
 
 
 def test_goals_are_told_with_their_figures() -> None:
-    assert goals(SCENARIOS["short"], {"short": {"personagen": made_run()}})[1:] == [
-        "Goal: span / ideal at most 1.3. Here 2: missed."
+    assert goals(SCENARIOS["long"], {"long": {"personagen": made_run()}})[1:] == [
+        "Goal: span / ideal at most 1.25. Here 2: missed."
     ]
-    fast = {"short": {"personagen": made_run(last_reply=11.2)}}
-    assert goals(SCENARIOS["short"], fast)[1:] == ["Goal: span / ideal at most 1.3. Here 1.2: met."]
-    assert goals(SCENARIOS["short"], {"short": {}}) == [], "PersonaGen did not run"
+    fast = {"long": {"personagen": made_run(last_reply=11.2)}}
+    assert goals(SCENARIOS["long"], fast)[1:] == ["Goal: span / ideal at most 1.25. Here 1.2: met."]
+    assert goals(SCENARIOS["long"], {"long": {}}) == [], "PersonaGen did not run"
+    alone = {"short": {"personagen": made_run(last_reply=11.2)}}
+    assert goals(SCENARIOS["short"], alone)[-1].endswith("Here nan: missed."), "without a peer nothing is beaten"
 
 
 def test_the_text_goes_between_the_markers(tmp_path: Path) -> None:

@@ -165,29 +165,17 @@ SCENARIOS: dict[str, Scenario] = {
         500,
         50,
         USUAL,
-        goals=(Goal("span / ideal at most 1.3", _own("short", lambda run: run.ratio), 1.3),),
-    ),
-    "middle": Scenario(
-        "One call a row, 2,000 rows, 50 in flight",
-        2000,
-        50,
-        USUAL,
-        repeats=1,
         goals=(
+            Goal("span / ideal at most 1.3", _own("short", lambda run: run.ratio), 1.3),
             Goal(
-                "at least 2 times the rate of the best peer that keeps a journal, by span",
-                lambda results: _against_peers(results["middle"], lambda run: 1 / run.span),
-                2,
-                at_least=True,
-            ),
-            Goal(
-                "the same by the time of the process, imports and all",
-                lambda results: _against_peers(results["middle"], lambda run: 1 / run.outcome.wall),
+                "at least 2 times the rate of the best peer, all of which keep a journal",
+                lambda results: _against_peers(results["short"], lambda run: run.rate),
                 2,
                 at_least=True,
             ),
         ),
     ),
+    "middle": Scenario("One call a row, 2,000 rows, 50 in flight", 2000, 50, USUAL, repeats=1),
     "long": Scenario(
         "One call a row, 20,000 rows, 50 in flight",
         20_000,
@@ -203,13 +191,18 @@ SCENARIOS: dict[str, Scenario] = {
         5000,
         200,
         USUAL,
-        systems=OWN,
         limit=300,
         goals=(
             Goal(
                 "at least 0.7 of the rate of aiohttp",
                 lambda results: results["wide"]["personagen"].rate / results["wide"]["aiohttp"].rate,
                 0.7,
+                at_least=True,
+            ),
+            Goal(
+                "at least 2 times the rate of the best peer, all of which keep a journal",
+                lambda results: _against_peers(results["wide"], lambda run: run.rate),
+                2,
                 at_least=True,
             ),
         ),
