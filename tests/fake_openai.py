@@ -42,6 +42,20 @@ KINDS = (
     "refuse_format",  # 400 for a response_format of one of `formats`
     "ignore_n",  # one choice, whatever n says
 )
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "title": {"type": "string"},
+        "age": {"type": "integer", "minimum": 18, "maximum": 20},
+        "mood": {"enum": ["plain", "casual"]},
+        "tags": {"type": "array", "items": {"$ref": "#/$defs/tag"}, "minItems": 2, "maxItems": 2},
+    },
+    "$defs": {"tag": {"type": "string", "maxLength": 12}},
+    "required": ["title", "age", "mood", "tags"],
+    "additionalProperties": False,
+}
+"""A schema with a bit of everything, for tests."""
+
 UNIONS = ("anyOf", "oneOf", "allOf")
 REFUSAL = "I'm sorry, but I can't help with that."
 PAGE = "<!DOCTYPE html>\n<html><body><h1>It works!</h1></body></html>"

@@ -332,19 +332,13 @@ def test_other_languages_are_found(language: str) -> None:
         assert check_text(sentence, prompt="", finish="stop", rules=rules(None)).reason is None, sentence
 
 
-@pytest.mark.parametrize(
-    "sentence",
-    [
+def test_words_that_look_english_do_not_hide_another_language() -> None:
+    for sentence in (
         "Gestern lief The Last of Us im Fernsehen und danach sind wir alle ganz leise nach Hause gegangen.",
         "Ik wist niet of hij ziek was of dat hij geen zin had om met ons mee te gaan naar de stad.",
         "Vi var på stranden hele dagen, og om kvelden hadde far laget mat til alle på hytta.",
-        "To my byliśmy wczoraj w domu, a on nie chciał o tym w ogóle z nami rozmawiać wieczorem.",
-    ],
-    ids=["German with a title", "Dutch", "Norwegian", "Polish"],
-)
-def test_words_that_look_english_do_not_hide_another_language(sentence: str) -> None:
-    """Texts that are surely English are not shown to the model; these are."""
-    assert check_text(sentence, prompt="", finish="stop", rules=rules()).reason == "language"
+    ):
+        assert check_text(sentence, prompt="", finish="stop", rules=rules()).reason == "language", sentence
 
 
 def test_language_that_cannot_be_told_apart_is_refused() -> None:

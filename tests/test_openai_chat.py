@@ -1,71 +1,20 @@
-"""The openai backend against a server on loopback, and that server itself."""
+"""The openai backend against a server on loopback."""
 
 import asyncio
 import contextlib
-import json
-import random
-import re
 import socket
-import subprocess
-import sys
-import urllib.request
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from personagen.builder import openai_chat
 from personagen.builder.errors import BackendError, RequestError, TransientError
-from personagen.builder.llm import Message, Reply, Request, Sampling
+from personagen.builder.llm import Sampling
 from personagen.builder.openai_chat import connect_openai, retry_after
-from tests.fake_openai import FakeOpenAI, Fault, completion, contents, instance
-
-KEY = "sk-test-0123456789abcdef"
-SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "properties": {
-        "title": {"type": "string"},
-        "age": {"type": "integer", "minimum": 18, "maximum": 20},
-        "mood": {"enum": ["plain", "casual"]},
-        "tags": {"type": "array", "items": {"$ref": "#/$defs/tag"}, "minItems": 2, "maxItems": 2},
-    },
-    "$defs": {"tag": {"type": "string", "maxLength": 12}},
-    "required": ["title", "age", "mood", "tags"],
-    "additionalProperties": False,
-}
-
-
-def ask(text: str = "Say something.", **changes: Any) -> Request:
-    """Build a request with one system and one user turn."""
-    options: dict[str, Any] = {"sampling": Sampling(max_tokens=100), "seed": 7} | changes
-    return Request(messages=(Message("system", "You write."), Message("user", text)), **options)
-
-
-def answers(url: str, requests: Sequence[Request], *, api_key: str | None = KEY, concurrency: int = 4) -> list[Reply]:
-    """Send all requests at once through one fresh backend; the first error is raised."""
-
-    async def run() -> list[Reply]:
-        backend = connect_openai(model="fake-1", base_url=url, api_key=api_key, concurrency=concurrency)
-        limit = asyncio.Semaphore(concurrency)
-
-        async def complete(request: Request) -> Reply:
-            async with limit:
-                return await backend.complete(request)
-
-        try:
-            return await asyncio.gather(*[complete(request) for request in requests])
-        finally:
-            await backend.close()
-
-    return asyncio.run(run())
-
-
-def answer(url: str, request: Request, *, api_key: str | None = KEY) -> Reply:
-    """Send one request through a fresh backend."""
-    return answers(url, [request], api_key=api_key)[0]
+from tests.asking import KEY, answer, answers, ask, reply_of
+from tests.fake_openai import FakeOpenAI, Fault, contents
 
 
 def test_plain_request_sends_only_what_is_set() -> None:
@@ -132,92 +81,6 @@ def test_length_finish_is_told() -> None:
         assert answer(server.url, ask()).candidates[0].finish == "length"
 
 
-def test_schema_is_sent_strictly() -> None:
-    """A server with structured output gets the schema in response_format and not in the prompt."""
-    with FakeOpenAI() as server:
-        reply = answer(server.url, ask(schema=SCHEMA))
-    body = server.requests[0]
-    expected = {"type": "json_schema", "json_schema": {"name": "reply", "strict": True, "schema": SCHEMA}}
-    assert body["response_format"] == expected
-    assert body["messages"][0]["content"] == "You write."
-    assert set(json.loads(reply.candidates[0].text)) == set(SCHEMA["properties"])
-
-
-@pytest.mark.parametrize(
-    ("formats", "expected"),
-    [
-        (("json_schema",), ["json_schema", "json_object", "json_object"]),
-        (("json_schema", "json_object"), ["json_schema", "json_object", None, None]),
-    ],
-    ids=["json_object", "prompt only"],
-)
-def test_refused_schema_moves_into_the_prompt_once(formats: tuple[str, ...], expected: list[str | None]) -> None:
-    """What the server refuses is not sent a second time in the whole run."""
-    with FakeOpenAI(faults=[Fault("refuse_format", formats=formats)]) as server:
-        replies = answers(server.url, [ask("One.", schema=SCHEMA), ask("Two.", schema=SCHEMA)], concurrency=1)
-    assert [body.get("response_format", {}).get("type") for body in server.requests] == expected
-    assert json.dumps(SCHEMA) in server.requests[-1]["messages"][0]["content"]
-    assert all(18 <= json.loads(reply.candidates[0].text)["age"] <= 20 for reply in replies)
-
-
-def test_refused_schema_with_calls_in_flight() -> None:
-    """Calls that are refused at the same time do not push each other past a format that works."""
-    with FakeOpenAI(faults=[Fault("refuse_format", formats=("json_schema",))], latency=0.05) as server:
-        answers(server.url, [ask(f"Nr {number}.", schema=SCHEMA) for number in range(4)])
-    kinds = [body["response_format"]["type"] for body in server.requests]
-    assert sorted(kinds) == ["json_object"] * 4 + ["json_schema"] * 4
-
-
-def reply_of(content: str) -> dict[str, Any]:
-    """Build a completion with this content, for two tokens in and three out."""
-    choice = {"index": 0, "message": {"role": "assistant", "content": content}, "finish_reason": "stop"}
-    return {"choices": [choice], "usage": {"prompt_tokens": 2, "completion_tokens": 3}}
-
-
-SMALL = {"type": "object", "properties": {"age": {"type": "integer"}}, "required": ["age"]}
-VIOLATIONS = [
-    ('{"age": "ten"}', r"at \$\.age: 'ten' is not of type 'integer'"),
-    ('{"years": 10}', r"at \$: 'age' is a required property"),
-    ("ten", r"it is not JSON \(Expecting value: line 1 column 1 \(char 0\)\)"),
-]
-
-
-@pytest.mark.parametrize(("content", "problem"), VIOLATIONS)
-def test_reply_that_violates_the_schema_is_sent_back_once(content: str, problem: str) -> None:
-    """Where no grammar binds the model; both calls are counted."""
-    faults = [
-        Fault("refuse_format"),
-        Fault("status", nth=3, status=200, body=reply_of(content)),
-        Fault("status", nth=4, status=200, body=reply_of('Here: {"age": 10}')),
-    ]
-    with FakeOpenAI(faults=faults) as server:
-        reply = answer(server.url, ask(schema=SMALL))
-    assert (reply.candidates[0].text, reply.prompt_tokens, reply.completion_tokens) == ('Here: {"age": 10}', 4, 6)
-    system, user, wrong, wish = server.requests[-1]["messages"]
-    assert json.dumps(SMALL) in system["content"] and user["content"] == "Say something."
-    assert (wrong["role"], wrong["content"], wish["role"]) == ("assistant", content, "user")
-    assert re.search(rf"That does not satisfy the JSON schema: {problem}\. Answer again, with", wish["content"])
-    assert len(server.requests) == 4
-
-
-def test_second_violation_is_the_reply() -> None:
-    """One turn of repair and no more: the checks judge what came."""
-    faults = [Fault("refuse_format"), Fault("not_json")]
-    with FakeOpenAI(faults=faults) as server:
-        answer(server.url, ask(schema=SMALL))
-    assert len(server.requests) == 4
-
-
-def test_reply_that_satisfies_the_schema_is_not_sent_back() -> None:
-    """Nor one of a server that binds the model to the schema, whatever it says."""
-    with FakeOpenAI(faults=[Fault("refuse_format", formats=("json_schema",))]) as server:
-        answer(server.url, ask(schema=SMALL))
-    assert len(server.requests) == 2
-    with FakeOpenAI(faults=[Fault("not_json")]) as server:
-        answer(server.url, ask(schema=SMALL))
-    assert len(server.requests) == 1
-
-
 def test_huge_reply_is_not_read_to_its_end() -> None:
     """A text of 30 MB is none that was asked for."""
     message = r"v1: the reply is larger than 8 MB, expected a chat completion; check that --base-url points to an"
@@ -238,15 +101,6 @@ def test_server_that_accepts_no_connection_is_told_within_seconds(monkeypatch: p
         with pytest.raises(TransientError, match=r"^cannot reach http://127\.0\.0\.1:\d+/v1: .*; check") as caught:
             answer(f"http://127.0.0.1:{deaf.getsockname()[1]}/v1", ask())
     assert caught.value.unreachable
-
-
-def test_schema_without_system_turn_gets_one() -> None:
-    """The wish for JSON never changes the user's turn."""
-    request = Request((Message("user", "Go."),), Sampling(max_tokens=9), seed=1, schema={"type": "object"})
-    with FakeOpenAI(faults=[Fault("refuse_format")]) as server:
-        answer(server.url, request)
-    assert [message["role"] for message in server.requests[-1]["messages"]] == ["system", "user"]
-    assert server.requests[-1]["messages"][1]["content"] == "Go."
 
 
 def test_max_completion_tokens_only_on_demand() -> None:
@@ -442,63 +296,3 @@ def test_identity_and_default_server() -> None:
         await backend.close()
 
     asyncio.run(run())
-
-
-def test_fake_replies_are_readable_and_apart() -> None:
-    """The fake writes 15 to 40 words that depend on the request alone and differ between requests."""
-    bodies = [{"model": "m", "messages": [{"role": "user", "content": f"Nr {i}"}], "seed": i} for i in range(200)]
-    texts = [contents(body)[0] for body in bodies]
-    assert texts == [contents(body)[0] for body in reversed(bodies)][::-1]
-    assert all(15 <= len(text.split()) <= 40 and text.endswith(".") for text in texts)
-    words = [set(text.lower().split()) for text in texts]
-    assert max(len(a & b) / len(a | b) for i, a in enumerate(words) for b in words[:i]) < 0.6
-
-
-def test_fake_keeps_to_a_schema() -> None:
-    """Numbers stay in bounds, enumerations and references are followed."""
-    body = {"model": "m", "messages": [{"role": "user", "content": "Nr 1"}], "seed": 1}
-    asked = {**body, "response_format": {"type": "json_schema", "json_schema": {"schema": SCHEMA}}}
-    value = json.loads(contents(asked)[0])
-    assert 18 <= value["age"] <= 20
-    assert value["mood"] in ("plain", "casual")
-    assert len(value["tags"]) == 2
-    assert max(len(tag) for tag in value["tags"]) <= 12
-    spoilt = completion(asked, ["not_json"])["choices"][0]["message"]["content"]
-    assert spoilt == contents(body)[0]
-    refused = completion(asked, ["refusal"])["choices"][0]["message"]["content"]
-    assert refused.startswith("I'm sorry")
-
-
-@pytest.mark.parametrize(
-    ("schema", "low", "high"),
-    [
-        ({"type": "number", "minimum": 0, "maximum": 1}, 0, 1),
-        ({"type": "integer", "exclusiveMinimum": 0, "exclusiveMaximum": 2}, 1, 1),
-        ({"type": ["integer", "null"], "maximum": 3}, -97, 3),
-    ],
-)
-def test_fake_numbers_stay_in_bounds(schema: dict[str, Any], low: float, high: float) -> None:
-    """Open and closed bounds are kept."""
-    assert all(low <= instance(schema, random.Random(seed), schema) <= high for seed in range(50))
-
-
-def test_fake_runs_as_a_script() -> None:
-    """Another process can use it: it prints its URL and serves."""
-    root = Path(__file__).parent.parent
-    command = [sys.executable, "-m", "tests.fake_openai", "--port", "0"]
-    with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        url = process.stdout.readline().strip()
-        body = {"model": "m", "messages": [{"role": "user", "content": "Hello"}]}
-        try:
-            request = urllib.request.Request(f"{url}/chat/completions", json.dumps(body).encode())
-            with urllib.request.urlopen(request, timeout=10) as response:
-                assert json.load(response) == completion(body)
-        finally:
-            process.terminate()
-
-
-def test_fake_refuses_an_unknown_fault() -> None:
-    """A typing error in a test must not pass for a fault that never strikes."""
-    with pytest.raises(ValueError, match="unknown fault 'cuts', expected one of"):
-        Fault("cuts")
