@@ -22,7 +22,7 @@ Command = Callable[..., None]
 
 
 def _recipe_options(command: Command) -> Command:
-    """Add the options that override a recipe: those of `generate` and `preview`."""
+    """Add the options that override a recipe: those of `generate`, `plan` and `preview`."""
     options = [
         click.argument("recipe", required=False, type=click.Path(path_type=Path)),
         click.option("--emotions", metavar="A,B", help="Emotions to write, separated by commas."),

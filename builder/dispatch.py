@@ -20,6 +20,9 @@ GRACE = 5.0
 RETRIES = 6
 """Failures after which a request is given up while others are answered: then it is the request that is at fault."""
 
+TURNED_AWAY = 300.0
+"""Seconds for which a server may turn a request away as one too many before that counts as its fault."""
+
 OUTAGE = 120.0
 """Seconds without any reply after which the run stops: then it is the server."""
 
@@ -53,7 +56,7 @@ class Dispatcher:
             key = request_key(self._backend, request)
             known = self._journal.get(key)
             if known is not None:
-                return known
+                return _usable(known)
             if key in self._refused:
                 raise self._refused[key]
             task = self._asked.get(key)
@@ -61,7 +64,7 @@ class Dispatcher:
                 task = self._asked[key] = asyncio.create_task(self._fetch(turn, key, request))
                 task.add_done_callback(lambda done: self._finish(key, done))
             # Shielded: a row that is given up must not cut off the others that wait for the same reply.
-            return await asyncio.shield(task)
+            return _usable(await asyncio.shield(task))
 
         return ask
 
@@ -128,14 +131,22 @@ class Dispatcher:
             raise BackendError(
                 f"{error}; nothing was answered for {OUTAGE:.0f} s: run the same command to go on"
             ) from error
-        if len(failed) >= RETRIES and answered is not None and answered > failed[0]:
+        tried = not error.overload or failed[-1] - failed[0] >= TURNED_AWAY
+        if tried and len(failed) >= RETRIES and answered is not None and answered > failed[0]:
             raise RequestError(f"{error}, {len(failed)} times in a row") from error
-        if error.wait is not None:
-            return error.wait * random.uniform(1.0, 1.1)
-        return float(min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (len(failed) - 1)) * random.uniform(0.5, 1.0))
+        own = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (len(failed) - 1)) * random.uniform(0.5, 1.0)
+        # Never less than our own: a server that asks for no wait at all would be asked without end.
+        return float(max(own, (error.wait or 0.0) * random.uniform(1.0, 1.1)))
 
     def _finish(self, key: str, task: "asyncio.Task[Reply]") -> None:
         del self._asked[key]
         # Looked at in any case, so that nobody is told of an error that no row waits for any more.
         if not task.cancelled() and isinstance(error := task.exception(), RequestError):
             self._refused[key] = error
+
+
+def _usable(reply: Reply) -> Reply:
+    """Refuse a reply that was paid for and cannot be used: from the journal too, so that nobody pays for it again."""
+    if reply.problem is not None:
+        raise RequestError(reply.problem)
+    return reply

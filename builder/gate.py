@@ -14,6 +14,9 @@ from personagen.builder.llm import Reply
 from personagen.builder.pace import Pace
 from personagen.builder.prices import NOTHING, Amount, Budget
 
+START = 16
+"""Requests in flight to begin with where the number is to be found: most servers take that many."""
+
 
 class Rate:
     """So much a minute, spread evenly: a token bucket that holds a second's worth (both units are the caller's)."""
@@ -206,7 +209,3 @@ def open_gate(
     start = min(START, concurrency) if adaptive else concurrency
     requests, tokens = (Rate(each) if each else None for each in rates)
     return Gate(Pace(start=start, most=concurrency, by_latency=adaptive), budget, requests=requests, tokens=tokens)
-
-
-START = 16
-"""Requests in flight to begin with where the number is to be found: most servers take that many."""

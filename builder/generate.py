@@ -112,12 +112,12 @@ def generate(
         AllRejectedError: no reply was accepted.
 
     """
-    _prepare(recipe)
-    plan = make_plan(recipe)
     with open_run(out, recipe.fingerprint(), fresh=fresh, reuse=reuse) as run:
         known = same_release(run.out, recipe)
         if known is not None:
             return Result(run.out, known, made=False)
+        _prepare(recipe)
+        plan = make_plan(recipe)
         backend = connect(recipe.backend, run.batches, api_key)
         return asyncio.run(generate_with(backend, plan, run, progress))
 

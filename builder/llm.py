@@ -79,11 +79,20 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What came back for one request; tokens are counted over all candidates."""
+    """What came back for one request; tokens are counted over all candidates.
+
+    Attributes:
+        candidates: what the model wrote; empty where nothing of it can be used.
+        prompt_tokens: tokens that were read.
+        completion_tokens: tokens that were written.
+        problem: why nothing can be used although it was paid for (a content filter, say); else None.
+
+    """
 
     candidates: tuple[Candidate, ...]
     prompt_tokens: int
     completion_tokens: int
+    problem: str | None = None
 
 
 Ask = Callable[[Request], Awaitable[Reply]]

@@ -113,7 +113,8 @@ class BatchBackend:
                 "put the text into the prompt or use another backend"
             )
         reply = await self._ask(request)
-        have = range(len(reply.candidates), request.candidates)
+        # A filter or a refusal would meet the others too.
+        have = range(len(reply.candidates), request.candidates) if reply.problem is None else ()
         single = [replace(request, candidates=1, seed=(request.seed + number) % 2**31) for number in have]
         more = await asyncio.gather(*(self._ask(each) for each in single))
         return joined([reply, *more], request.candidates)

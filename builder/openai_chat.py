@@ -76,8 +76,8 @@ class OpenAIBackend:
         a reply that violates it is sent back once with what is wrong.
 
         Raises:
-            RequestError: the request was refused or its reply is unusable; also for a prefill, since a chat completion
-                cannot portably continue an assistant's turn.
+            RequestError: the request was refused or the reply is no chat completion; also for a prefill, since a chat
+                completion cannot portably continue an assistant's turn.
             TransientError: the server is overloaded, failed, broke off, or cannot be reached for now.
             BackendError: the server refuses the key, lacks the model, or is no such server.
 
@@ -90,8 +90,10 @@ class OpenAIBackend:
         replies = [await self._ask(request, seed=request.seed, count=request.candidates)]
         if request.schema is not None and self._dialect.format != "json_schema":
             replies = [await self._repaired(request, replies[0])]
-        while (have := sum(len(reply.candidates) for reply in replies)) < request.candidates:
-            replies.append(await self._ask(request, seed=(request.seed + have) % 2**31, count=1))
+        for number in range(len(replies[0].candidates), request.candidates):
+            if replies[0].problem is not None:
+                break  # a filter or a refusal would meet the others too
+            replies.append(await self._ask(request, seed=(request.seed + number) % 2**31, count=1))
         return joined(replies, request.candidates)
 
     async def close(self) -> None:
@@ -101,14 +103,19 @@ class OpenAIBackend:
 
     async def _repaired(self, request: Request, reply: Reply) -> Reply:
         """Give the model one chance to correct a reply that violates the schema; both calls count."""
+        if reply.problem is not None:
+            return reply
         first = reply.candidates[0]
         problem = violation(first.text, request.schema or {})
         if problem is None or first.finish == "length":
             return reply
         again = replace(repair_request(request, first.text, problem), candidates=1)
-        better = await self._ask(again, seed=request.seed, count=1)
+        try:
+            better = await self._ask(again, seed=request.seed, count=1)
+        except RequestError:
+            return reply  # it was paid for; the checks say what is wrong with it
         merged = joined([reply, better], len(reply.candidates) + 1)
-        return replace(merged, candidates=(*better.candidates, *reply.candidates[1:]))
+        return replace(merged, candidates=((better.candidates or reply.candidates)[0], *reply.candidates[1:]))
 
     async def _ask(self, request: Request, *, seed: int, count: int) -> Reply:
         """Send one call, again after every refusal that teaches what this server does not take."""

@@ -138,10 +138,10 @@ def repair_request(request: Request, text: str, problem: str) -> Request:
 
 
 def read_reply(text: str, request: Request, server: Server) -> Reply:
-    """Read the body of a chat completion.
+    """Read the body of a chat completion; one that was paid for and cannot be used is a reply with a problem.
 
     Raises:
-        RequestError: it is no chat completion, has no content, or the model or a filter refused.
+        RequestError: it is no chat completion.
         BackendError: it is a web page, so this is no such server.
 
     """
@@ -161,25 +161,26 @@ def read_reply(text: str, request: Request, server: Server) -> Reply:
         raise _unusable(server, "has empty choices", text)
     usage = reply.get("usage")
     counts = usage if isinstance(usage, dict) else {}
-    return Reply(
-        candidates=tuple(_candidate(choice, request, server) for choice in choices),
-        prompt_tokens=_count(counts.get("prompt_tokens")),
-        completion_tokens=_count(counts.get("completion_tokens")),
-    )
+    tokens = _count(counts.get("prompt_tokens")), _count(counts.get("completion_tokens"))
+    read = [_candidate(choice, request, server) for choice in choices]
+    problem = next((each for each in read if isinstance(each, str)), None)
+    candidates = tuple(each for each in read if isinstance(each, Candidate))
+    return Reply(candidates if problem is None else (), *tokens, problem)
 
 
-def _candidate(choice: Any, request: Request, server: Server) -> Candidate:
+def _candidate(choice: Any, request: Request, server: Server) -> Candidate | str:
+    """Read one choice, or say why it cannot be used."""
     message = choice.get("message") if isinstance(choice, dict) else None
     if not isinstance(message, dict):
         raise _unusable(server, "has a choice without a message", json.dumps(choice))
     finish, content = choice.get("finish_reason"), message.get("content")
     if finish == "content_filter":
-        raise RequestError(f"{server.address}: the content filter stopped the reply (finish_reason content_filter)")
+        return f"{server.address}: the content filter stopped the reply (finish_reason content_filter)"
     if message.get("refusal"):
-        raise RequestError(f"{server.address}: the model refused: {server.quote(str(message['refusal']))}")
+        return f"{server.address}: the model refused: {server.quote(str(message['refusal']))}"
     if not isinstance(content, str) or not content:
         hint = f"; max_tokens {request.sampling.max_tokens} may be too small" if finish == "length" else ""
-        raise RequestError(f"{server.address}: the reply has no content (finish_reason {finish}){hint}")
+        return f"{server.address}: the reply has no content (finish_reason {finish}){hint}"
     # Names for a natural end differ between servers ("stop", "eos", none at all); only a cut matters.
     return Candidate(text=content, finish="length" if finish == "length" else "stop")
 
@@ -192,11 +193,16 @@ def _unusable(server: Server, what: str, text: str) -> RequestError:
 
 
 def joined(replies: list[Reply], most: int) -> Reply:
-    """Put the candidates of several calls together, at most `most` of them; tokens are summed."""
+    """Put the candidates of several calls together, at most `most` of them; tokens are summed.
+
+    A problem of one is a problem of all only where nothing else came back.
+    """
+    candidates = tuple(each for reply in replies for each in reply.candidates)[:most]
     return Reply(
-        candidates=tuple(each for reply in replies for each in reply.candidates)[:most],
+        candidates=candidates,
         prompt_tokens=sum(reply.prompt_tokens for reply in replies),
         completion_tokens=sum(reply.completion_tokens for reply in replies),
+        problem=None if candidates else next((reply.problem for reply in replies if reply.problem), None),
     )
 
 

@@ -61,7 +61,7 @@ class Design:
     Attributes:
         seed: seed of the recipe.
         choices: one byte a persona, the number of its draw; personas beyond it are draw 0.
-        pairs: pairs of attribute values that the personas meet.
+        pairs: pairs of attribute values that the first DESIGNED personas meet; all of them may meet a few more.
 
     """
 

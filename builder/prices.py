@@ -6,7 +6,7 @@ from personagen.builder.errors import BudgetError
 from personagen.builder.llm import Request
 
 BYTES_A_TOKEN = 3.0
-"""UTF-8 bytes of a prompt that make a token at least: English has four to five, other languages three to four."""
+"""UTF-8 bytes of a prompt that make a token at the least in common tokenizers: English has four to five."""
 
 TURN_TOKENS = 8
 """Tokens that a chat template adds a turn, at most in the usual ones."""
@@ -45,7 +45,7 @@ class Price:
 
 
 def most_tokens(request: Request) -> Amount:
-    """Bound the tokens of a request from above: of its prompt by its bytes, of its reply by its limit."""
+    """Estimate from above what one call takes: of its prompt by its bytes, of its reply by its limit."""
     size = sum(len(message.content.encode("utf-8", "surrogatepass")) for message in request.messages)
     size += len(request.prefill)
     prompt = int(size / BYTES_A_TOKEN) + TURN_TOKENS * len(request.messages)

@@ -196,8 +196,10 @@ class Recipe(Section):
         if self.depth in self.ablations:
             raise ValueError(f"ablations repeat the depth {self.depth!r}; leave it out of one of them")
         _check_quotas(self)
-        if self.budget.max_cost is not None and self.backend.model not in self.prices:
-            model = self.backend.model or "the embedded model"
+        model = self.backend.model
+        if self.budget.max_cost is not None and model is None:
+            raise ValueError("budget.max_cost: the embedded model costs nothing; leave it out")
+        if self.budget.max_cost is not None and model not in self.prices:
             raise ValueError(
                 f"budget.max_cost needs to know what {model} costs; give it as prices: {{{model}: {{input: 0.15, "
                 "output: 0.6}} for a million tokens, or limit budget.max_tokens"

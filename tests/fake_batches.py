@@ -8,9 +8,7 @@ Lines are answered as tests/fake_openai.py answers requests, spoilt by the same 
 
 import asyncio
 import json
-import socket
 import threading
-import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,13 +16,13 @@ from email.parser import BytesParser
 from types import TracebackType
 from typing import Any, Self
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from tests.fake_openai import Fault, _CutResponse, _Server, completion
+from tests.fake_openai import Fault, _CutResponse, completion
+from tests.loopback import Loopback
 
 ENDPOINTS = ("upload", "create", "list", "retrieve", "content")
 KINDS = (
@@ -151,8 +149,6 @@ class FakeBatches:
         self.uploads: dict[str, bytes] = {}
         self.batches: list[Batch] = []
         self.room: int | None = None
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/v1"
         app = Starlette(
             routes=[
                 Route("/v1/files", self._serve("upload", self._upload), methods=["POST"]),
@@ -162,23 +158,17 @@ class FakeBatches:
                 Route("/v1/batches/{id}", self._serve("retrieve", self._retrieve)),
             ]
         )
-        config = uvicorn.Config(app, log_config=None, log_level="critical", lifespan="off", ws="none", http="h11")
-        config.timeout_graceful_shutdown = 1
-        self._server = _Server(config)
-        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True)
+        self._loopback = Loopback(app)
+        self.url = self._loopback.url
 
     def __enter__(self) -> Self:
-        """Start serving; returns when the server accepts requests."""
-        self._thread.start()
-        while not self._server.started:
-            time.sleep(0.005)
+        """Start serving."""
+        self._loopback.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         """Stop serving."""
-        self._server.should_exit = True
-        self._thread.join()
-        self._socket.close()
+        self._loopback.stop()
 
     def submitted(self) -> Counter[str]:
         """Count how often each request was in a batch that the server took."""

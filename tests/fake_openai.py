@@ -13,20 +13,19 @@ import hashlib
 import json
 import random
 import re
-import socket
 import threading
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
+
+from tests.loopback import Loopback
 
 KINDS = (
     "status",  # answer `status` with `body` and `headers`
@@ -275,16 +274,6 @@ class _CutResponse(Response):
         await send({"type": "http.response.body", "body": b'{"choices": [', "more_body": True})
 
 
-class _Server(uvicorn.Server):
-    """Looks ten times as often as uvicorn whether it should stop: hundreds of tests wait for it."""
-
-    async def main_loop(self) -> None:
-        """Serve until told to stop."""
-        await self.on_tick(0)
-        while not self.should_exit:
-            await asyncio.sleep(0.01)
-
-
 class FakeOpenAI:
     """The server, in a thread of its own while the `with` block lasts.
 
@@ -300,31 +289,22 @@ class FakeOpenAI:
         """Bind to `port` of 127.0.0.1, 0 for a free one; `latency` is added to every reply, in seconds."""
         self._faults = [(fault, [fault.times]) for fault in faults]
         self._latency = latency
-        self._socket = socket.create_server(("127.0.0.1", port))
-        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/v1"
         self.requests: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.most_in_flight = 0
         self._in_flight = 0
         app = Starlette(routes=[Route("/v1/chat/completions", self._chat, methods=["POST"])])
-        # Logging is off because a cut connection is an error to uvicorn and the purpose here.
-        config = uvicorn.Config(app, log_config=None, log_level="critical", lifespan="off", ws="none", http="h11")
-        config.timeout_graceful_shutdown = 1
-        self._server = _Server(config)
-        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True)
+        self._loopback = Loopback(app, port)
+        self.url = self._loopback.url
 
     def __enter__(self) -> Self:
-        """Start serving; returns when the server accepts requests."""
-        self._thread.start()
-        while not self._server.started:
-            time.sleep(0.005)
+        """Start serving."""
+        self._loopback.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        """Stop serving; a request in flight gets one second."""
-        self._server.should_exit = True
-        self._thread.join()
-        self._socket.close()
+        """Stop serving."""
+        self._loopback.stop()
 
     async def _chat(self, request: Request) -> Response:
         body = await request.json()

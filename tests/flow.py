@@ -125,7 +125,7 @@ def journalled_texts(out: Path, scratch: Path) -> set[str]:
         found = []
     finally:
         database.close()
-    return {json.loads(reply)["candidates"][0]["text"] for (reply,) in found}
+    return {candidate["text"] for (reply,) in found for candidate in json.loads(reply)["candidates"]}
 
 
 def wait_until(holds: Callable[[], bool], seconds: float = 60) -> None:

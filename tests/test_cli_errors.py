@@ -242,3 +242,12 @@ def test_a_bad_bound_is_one_line(command: str, arguments: tuple[str, ...], messa
     done = run(command, *OPENAI, NOWHERE, *arguments)
     assert (done.code, done.out) == (1, "")
     assert message in done.err and done.err.count("\n") == 1
+
+
+def test_a_cost_of_the_embedded_model_is_no_bound(run: Run) -> None:
+    done = run("generate", "--max-cost", "1")
+    assert done == (
+        1,
+        "",
+        "personagen: command line: budget.max_cost: the embedded model costs nothing; leave it out\n",
+    )

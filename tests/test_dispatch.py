@@ -1,54 +1,18 @@
 """From a request to a durable reply: never paid twice, no more at once than allowed, sent again where it may help."""
 
 import asyncio
-import re
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from personagen.builder.dispatch import Dispatcher
 from personagen.builder.errors import BackendError, FolderError, RequestError
-from personagen.builder.gate import open_gate
 from personagen.builder.journal import Journal, Usage
-from personagen.builder.llm import Ask, Message, Reply, Request, Sampling, request_key
+from personagen.builder.llm import Message, Reply, Sampling, request_key
 from personagen.builder.openai_chat import OpenAIBackend, connect_openai
-from personagen.builder.prices import Budget
+from personagen.builder.prices import Amount, Budget
+from tests.dispatching import ask_for, asker, dispatcher, with_model
 from tests.fake_openai import FakeOpenAI, Fault, completion, contents
-
-
-def ask_for(text: str, *, seed: int = 1) -> Request:
-    """Build a small request."""
-    return Request((Message("user", text),), Sampling(max_tokens=50), seed)
-
-
-def with_model(
-    url: str, path: Path, use: Callable[[OpenAIBackend, Journal], Awaitable[None]], *, concurrency: int = 16
-) -> None:
-    """Open the journal and a backend, use both in an event loop, and close them."""
-
-    async def run() -> None:
-        journal = Journal(path)
-        backend = connect_openai(model="fake-1", base_url=url, api_key=None, concurrency=concurrency)
-        try:
-            await use(backend, journal)
-        finally:
-            journal.close()
-            await backend.close()
-
-    asyncio.run(run())
-
-
-def dispatcher(backend: OpenAIBackend, journal: Journal, budget: Budget | None = None) -> Dispatcher:
-    """Put a gate and the journal before a backend; as many requests as it takes may be in flight from the start."""
-    gate = open_gate(budget or Budget(), concurrency=backend.concurrency, adaptive=False)
-    return Dispatcher(backend, journal, gate)
-
-
-def asker(backend: OpenAIBackend, journal: Journal) -> Ask:
-    """Make the `Ask` of a row."""
-    return dispatcher(backend, journal).ask(0)
 
 
 def test_requests_that_differ_in_anything_have_keys_of_their_own() -> None:
@@ -146,6 +110,26 @@ def test_error_reaches_all_who_wait_and_is_not_kept(tmp_path: Path) -> None:
         assert len(server.requests) == 2
 
 
+def test_what_was_paid_for_and_is_of_no_use_is_kept_and_counted(tmp_path: Path) -> None:
+    """It is refused each time, and never asked for again, nor in a later run."""
+    budgets: list[Budget] = []
+
+    async def use(backend: OpenAIBackend, journal: Journal) -> None:
+        budgets.append(Budget(spent=Amount(*journal.total())))
+        ask = dispatcher(backend, journal, budgets[-1]).ask(0)
+        for _ in range(2):
+            with pytest.raises(RequestError, match=r"the content filter stopped the reply"):
+                await ask(ask_for("Tell me."))
+        assert journal.usage().requests == 1
+
+    with FakeOpenAI(faults=[Fault("content_filter")]) as server:
+        with_model(server.url, tmp_path / "journal", use)
+        with_model(server.url, tmp_path / "journal", use)
+        assert len(server.requests) == 1
+    assert budgets[0].spent == budgets[1].spent
+    assert budgets[0].spent.prompt == 2 and budgets[0].spent.completion > 10
+
+
 def test_error_of_the_backend_reaches_all_who_wait(tmp_path: Path) -> None:
     """One 401 stops everybody, and nobody is told of an error that was never looked at."""
 
@@ -177,138 +161,6 @@ def test_giving_up_cuts_off_nobody_else(tmp_path: Path) -> None:
     with FakeOpenAI(latency=0.1) as server:
         with_model(server.url, tmp_path / "journal", use)
         assert len(server.requests) == 2
-
-
-# Sent again, or given up
-
-
-@pytest.fixture
-def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait for milliseconds where a run waits for seconds."""
-    for name, value in (("FIRST_PAUSE", 0.01), ("LONGEST_PAUSE", 0.02), ("OUTAGE", 0.4)):
-        monkeypatch.setattr(f"personagen.builder.dispatch.{name}", value)
-
-
-def outcomes(url: str, path: Path, requests: list[Request], *, concurrency: int = 4) -> list[Reply | BaseException]:
-    """Ask for everything at once; return replies and errors."""
-    found: list[Reply | BaseException] = []
-
-    async def use(backend: OpenAIBackend, journal: Journal) -> None:
-        run = dispatcher(backend, journal)
-        asked = [run.ask(turn)(request) for turn, request in enumerate(requests)]
-        found.extend(await asyncio.gather(*asked, return_exceptions=True))
-        await run.drain()
-
-    with_model(url, path, use, concurrency=concurrency)
-    return found
-
-
-TRANSIENT = [
-    Fault("status", status=408, times=2),
-    Fault("status", status=409, times=2),
-    Fault("status", status=429, times=2),
-    Fault("status", status=429, times=2, headers={"retry-after-ms": "20"}),
-    Fault("status", status=500, times=2),
-    Fault("status", status=503, times=2, headers={"retry-after": "0"}),
-    Fault("status", status=529, times=2),
-    Fault("cut", times=2),
-]
-
-
-@pytest.mark.usefixtures("hasty")
-@pytest.mark.parametrize("fault", TRANSIENT, ids=lambda fault: f"{fault.kind} {fault.status} {fault.headers}")
-def test_what_may_pass_is_sent_again(tmp_path: Path, fault: Fault) -> None:
-    """It costs time and no row."""
-    with FakeOpenAI(faults=[fault]) as server:
-        (reply,) = outcomes(server.url, tmp_path / "journal", [ask_for("Tell me.")])
-        assert isinstance(reply, Reply)
-        assert len(server.requests) == 3
-
-
-@pytest.mark.usefixtures("hasty")
-def test_late_reply_is_asked_for_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A call that takes too long is given up and made again."""
-    monkeypatch.setattr("personagen.builder.openai_chat.PATIENCE", 0.2)
-    with FakeOpenAI(faults=[Fault("delay", nth=1, seconds=5)]) as server:
-        (reply,) = outcomes(server.url, tmp_path / "journal", [ask_for("Tell me.")])
-        assert isinstance(reply, Reply)
-        assert len(server.requests) == 2
-
-
-@pytest.mark.usefixtures("hasty")
-@pytest.mark.parametrize("status", [400, 404, 413, 422])
-def test_what_will_not_pass_is_sent_once(tmp_path: Path, status: int) -> None:
-    """A plain refusal is no reason to try again, in this run; what it says is told to all."""
-    fault = Fault("status", status=status, contains="Bad.", body={"error": {"message": "no"}})
-    with FakeOpenAI(faults=[fault]) as server:
-        found = outcomes(server.url, tmp_path / "journal", [ask_for("Bad."), ask_for("Good."), ask_for("Bad.")])
-        assert len(server.requests) == 2
-    wanted = BackendError if status == 404 else RequestError
-    assert [type(each) for each in found] == [wanted, Reply, wanted]
-
-
-@pytest.mark.usefixtures("hasty")
-def test_request_that_always_fails_is_given_up_while_others_succeed(tmp_path: Path) -> None:
-    """It is the request's fault, so it costs its row an attempt; the others go on."""
-    fault = Fault("status", contains="Poison.", status=500, body={"error": {"message": "boom"}})
-    with FakeOpenAI(faults=[fault], latency=0.01) as server:
-        requests = [ask_for("Poison."), *[ask_for(f"Nr {number}.") for number in range(60)]]
-        error, *replies = outcomes(server.url, tmp_path / "journal", requests, concurrency=2)
-        assert isinstance(error, RequestError)
-        assert re.fullmatch(r"http\S+/v1 failed \(server error 500\): 'boom', \d+ times in a row", str(error))
-        assert all(isinstance(reply, Reply) for reply in replies)
-
-
-@pytest.mark.usefixtures("hasty")
-def test_server_that_fails_for_long_stops_the_run(tmp_path: Path) -> None:
-    """It is the server's fault: no row pays for it."""
-    with FakeOpenAI(faults=[Fault("status", status=500, body={"error": {"message": "boom"}})]) as server:
-        found = outcomes(server.url, tmp_path / "journal", [ask_for("One."), ask_for("Two.")])
-    assert [type(each) for each in found] == [BackendError, BackendError]
-    message = r"http\S+/v1 failed \(server error 500\): 'boom'; nothing was answered for 0 s: run the same .*"
-    assert re.fullmatch(message, str(found[0]))
-
-
-@pytest.mark.usefixtures("hasty")
-def test_server_that_asks_for_hours_stops_the_run(tmp_path: Path) -> None:
-    """Nobody waits that long for a line that says so."""
-    fault = Fault("status", status=429, headers={"Retry-After": "7200"}, body={"error": {"message": "quota"}})
-    with FakeOpenAI(faults=[fault]) as server:
-        (found,) = outcomes(server.url, tmp_path / "journal", [ask_for("One.")])
-        assert len(server.requests) == 1
-    assert isinstance(found, BackendError)
-    assert str(found).endswith("'quota'; it asks to wait 7200 s: run the same command then to go on")
-
-
-def test_server_that_is_not_there_stops_the_run_at_once(tmp_path: Path) -> None:
-    """Before the first reply nobody waits for it."""
-    (found,) = outcomes("http://127.0.0.1:9/v1", tmp_path / "journal", [ask_for("One.")])
-    assert isinstance(found, BackendError)
-    assert re.match(
-        r"cannot reach http://127\.0\.0\.1:9/v1: .*; check --base-url and that the server runs$", str(found)
-    )
-
-
-@pytest.mark.usefixtures("hasty")
-def test_server_that_goes_away_in_the_middle_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where it comes back nothing is lost; each request is answered once."""
-    monkeypatch.setattr("personagen.builder.dispatch.OUTAGE", 20.0)
-
-    async def use(backend: OpenAIBackend, journal: Journal) -> None:
-        run = dispatcher(backend, journal)
-        assert (await run.ask(0)(ask_for("One."))).candidates
-        first.__exit__(None, None, None)
-        waiting = asyncio.ensure_future(run.ask(1)(ask_for("Two.")))
-        await asyncio.sleep(0.1)
-        assert not waiting.done()
-        with FakeOpenAI(port=port):
-            assert (await waiting).candidates
-        await run.drain()
-
-    first = FakeOpenAI()
-    port = int(first.url.split(":")[2].split("/")[0])
-    first.__enter__()
-    with_model(first.url, tmp_path / "journal", use)
 
 
 def test_stopped_run_takes_what_is_under_way_and_asks_for_no_more(tmp_path: Path) -> None:

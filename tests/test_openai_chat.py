@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 import socket
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -201,18 +202,10 @@ def test_status_errors_are_one_clear_line(
 REPLY_CASES = [
     ([Fault("html")], BackendError, r"answered with a web page, not with JSON: got '<!DOCTYPE html>\\n.*\(it usually"),
     ([Fault("empty_choices")], RequestError, r"the reply has empty choices: got .*, expected a chat completion; check"),
-    ([Fault("empty_content")], RequestError, r"the reply has no content \(finish_reason stop\)$"),
-    ([Fault("empty_content"), Fault("length")], RequestError, r"\(finish_reason length\); max_tokens 100 may be too"),
-    ([Fault("content_filter")], RequestError, r"the content filter stopped the reply \(finish_reason content_filter\)"),
     ([Fault("status", status=200, body="OK")], RequestError, r"the reply is no JSON: got 'OK', expected a chat compl"),
     ([Fault("status", status=200, body="[1]")], RequestError, r"the reply has no list of choices: got '\[1\]', expect"),
     ([Fault("status", status=200, body=said("x" * 99))], RequestError, r"no list of choices: got '.{80}\.\.\.', exp"),
     ([Fault("status", status=200, body={"choices": [{}]})], RequestError, r"a choice without a message: got '{}', "),
-    (
-        [Fault("status", status=200, body={"choices": [{"message": {"content": None, "refusal": "No."}}]})],
-        RequestError,
-        r"the model refused: 'No.'$",
-    ),
 ]
 
 
@@ -223,6 +216,31 @@ def test_unusable_replies_are_one_clear_line(faults: list[Fault], kind: type[Exc
         answer(server.url, ask())
     assert str(caught.value).startswith(server.url)
     assert "\n" not in str(caught.value)
+
+
+REFUSED = {"choices": [{"message": {"content": None, "refusal": "No."}}], "usage": {"prompt_tokens": 4}}
+PAID_CASES = [
+    ([Fault("empty_content")], r"the reply has no content \(finish_reason stop\)$"),
+    ([Fault("empty_content"), Fault("length")], r"\(finish_reason length\); max_tokens 100 may be too small$"),
+    ([Fault("content_filter")], r"the content filter stopped the reply \(finish_reason content_filter\)$"),
+    ([Fault("status", status=200, body=REFUSED)], r"the model refused: 'No.'$"),
+]
+
+
+@pytest.mark.parametrize(("faults", "message"), PAID_CASES)
+@pytest.mark.parametrize(
+    "changes", [{}, {"candidates": 3}, {"schema": {"type": "object"}}], ids=["", "three", "schema"]
+)
+def test_what_was_paid_for_and_is_of_no_use_is_a_reply(
+    faults: list[Fault], message: str, changes: dict[str, Any]
+) -> None:
+    """It counts, it says in one line what is wrong, and nothing more is asked for."""
+    with FakeOpenAI(faults=[*faults, Fault("ignore_n")]) as server:
+        reply = answer(server.url, ask(**changes))
+        assert len(server.requests) == 1
+    assert (reply.candidates, reply.prompt_tokens > 0) == ((), True)
+    assert reply.problem is not None and reply.problem.startswith(server.url) and "\n" not in reply.problem
+    assert re.search(message, reply.problem)
 
 
 def test_reply_without_usage_counts_zero() -> None:

@@ -8,11 +8,14 @@ import subprocess
 import time
 from pathlib import Path
 from subprocess import PIPE
+from typing import Any
 
 import pytest
 
+from personagen.builder import expression
 from personagen.builder.errors import BackendError
 from personagen.builder.generate import generate
+from personagen.builder.llm import Message
 from personagen.builder.progress import Status
 from personagen.builder.recipe import read_recipe
 from tests.fake_openai import FakeOpenAI, Fault, contents
@@ -110,6 +113,27 @@ def test_changed_prompts_make_the_release_again(tmp_path: Path, monkeypatch: pyt
     assert {row["provenance"]["prompt_version"] for row in texts_of(tmp_path / "out")} == {"other"}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "out.1", "out.run"]
     assert (tmp_path / "out.1" / "notes.txt").read_text() == "mine"
+
+
+def test_changed_prompt_asks_again_for_what_depends_on_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The texts of one emotion, whose prompt changed; backgrounds, situations and the other texts are kept."""
+    real = expression.render
+
+    def changed(name: str, **values: Any) -> tuple[Message, ...]:
+        messages = real(name, **values)
+        return (*messages, Message("user", "Be brief.")) if values["emotion"] == "joy" else messages
+
+    with FakeOpenAI() as server:
+        recipe = recipe_for(server.url, LAYERED)
+        make(recipe, tmp_path / "out")
+        paid = len(server.requests)
+        monkeypatch.setattr(expression, "render", changed)
+        for module in ("manifest", "pipeline"):
+            monkeypatch.setattr(f"personagen.builder.{module}.prompt_version", lambda: "other")
+        assert make(recipe, tmp_path / "out").made
+        asked = server.requests[paid:]
+    assert len(asked) == 7
+    assert all(body["messages"][-1]["content"] == "Be brief." for body in asked)
 
 
 # Cut off and gone on with
