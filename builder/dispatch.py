@@ -56,7 +56,7 @@ class Dispatcher:
             key = request_key(self._backend, request)
             known = self._journal.get(key)
             if known is not None:
-                return _usable(known)
+                return known
             if key in self._refused:
                 raise self._refused[key]
             task = self._asked.get(key)
@@ -64,7 +64,7 @@ class Dispatcher:
                 task = self._asked[key] = asyncio.create_task(self._fetch(turn, key, request))
                 task.add_done_callback(lambda done: self._finish(key, done))
             # Shielded: a row that is given up must not cut off the others that wait for the same reply.
-            return _usable(await asyncio.shield(task))
+            return await asyncio.shield(task)
 
         return ask
 
@@ -143,10 +143,3 @@ class Dispatcher:
         # Looked at in any case, so that nobody is told of an error that no row waits for any more.
         if not task.cancelled() and isinstance(error := task.exception(), RequestError):
             self._refused[key] = error
-
-
-def _usable(reply: Reply) -> Reply:
-    """Refuse a reply that was paid for and cannot be used: from the journal too, so that nobody pays for it again."""
-    if reply.problem is not None:
-        raise RequestError(reply.problem)
-    return reply

@@ -75,6 +75,9 @@ async def attempt(request: Callable[[int], Request], ask: Ask, tries: Attempts, 
         except RequestError as error:
             tries.reject(Reject(tries.id, tries.stage, "request", number, None, str(error)))
             continue
+        if reply.problem is not None:  # paid for, so it is kept and counted like any reply; but there is no text in it
+            tries.reject(Reject(tries.id, tries.stage, "request", number, None, reply.problem))
+            continue
         verdicts = [judge(candidate, asked) for candidate in reply.candidates]
         best = _best(reply, verdicts)
         if best is not None:
