@@ -1,21 +1,35 @@
-"""The PersonaGen dataset for `datasets`: its columns, and a builder that reads a release folder.
+"""The PersonaGen dataset for `datasets`: its columns, and a builder that reads a release from a folder or from the Hub.
 
-A release needs none of this: `load_dataset("personagen", "joy")` reads the folder by the YAML of its card. The builder
-is for code that wants a release from elsewhere:
+A release needs none of this: `load_dataset("personagen", "joy")` reads a folder of that name by the YAML of its card.
+With this module imported the same call finds a release wherever it lies, checks it, and takes `emotions=`, `depth=` and
+`min_confidence=`. The builder works alone too: `PersonaGen(config_name="joy", source="path/to/release")`.
 
-    builder = PersonaGen(config_name="joy", source="path/to/release")
-    builder.download_and_prepare()
-    builder.as_dataset(split="train")
+`datasets` before version 4 can run this file as a loading script. So it is one file, and imports nothing of the rest.
 """
 
+import contextlib
+import difflib
+import functools
 import json
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Any, ClassVar
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import datasets
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from datasets import ClassLabel, Features, Value
+from datasets.data_files import DataFilesDict, DataFilesList
+from datasets.packaged_modules.parquet.parquet import Parquet
+from huggingface_hub import errors as hub
+from huggingface_hub import hf_hub_download
+
+NAME = "personagen"
+FORMAT = "personagen-release/1"
+VERSION = "1.0.0"
+"""Version of the columns; a release of another major version has others."""
 
 _TEXT, _COUNT, _FLAG, _SHARE = Value("string"), Value("int32"), Value("bool"), Value("float32")
 
@@ -27,11 +41,8 @@ DEMOGRAPHIC = {
     "occupation_group": _TEXT,  # ISCO-08 major group, or "not in work"
     "isco08": _TEXT,  # unit group code; null without a job
     "mbti": _TEXT,
-    "openness": _COUNT,  # Big Five traits: population percentile, 1 to 99
-    "conscientiousness": _COUNT,
-    "extraversion": _COUNT,
-    "agreeableness": _COUNT,
-    "neuroticism": _COUNT,
+    # Big Five traits: population percentile, 1 to 99
+    **dict.fromkeys(("openness", "conscientiousness", "extraversion", "agreeableness", "neuroticism"), _COUNT),
     "prose": _TEXT,  # portrait by the model; null where the layer is sampled only
 }
 
@@ -42,30 +53,17 @@ SOCIOCULTURAL = {
     "religion": _TEXT,
     "household": _TEXT,
     "means": _TEXT,
-    "value_primary": _TEXT,  # Schwartz's basic values
-    "value_secondary": _TEXT,
-    "register": _TEXT,
-    "prose": _TEXT,
+    **dict.fromkeys(("value_primary", "value_secondary"), _TEXT),  # of Schwartz's ten basic values
+    **dict.fromkeys(("register", "prose"), _TEXT),
 }
 
-APPRAISAL = {
-    "pleasantness": _TEXT,
-    "agency": _TEXT,
-    "certainty": _TEXT,
-    "control": _TEXT,
-    "expectedness": _TEXT,
-}
+APPRAISAL = dict.fromkeys(("pleasantness", "agency", "certainty", "control", "expectedness"), _TEXT)
 
 SITUATIONAL = {
     "event": _TEXT,
     "event_kind": _TEXT,
-    "appraisal": APPRAISAL,
-    "place": _TEXT,
-    "time": _TEXT,
-    "companions": _TEXT,
-    "channel": _TEXT,
-    "stakes": _TEXT,
-    "prose": _TEXT,
+    "appraisal": APPRAISAL,  # null for events of the recipe's own, as are the stakes
+    **dict.fromkeys(("place", "time", "companions", "channel", "stakes", "prose"), _TEXT),
 }
 
 PROVENANCE = {
@@ -79,13 +77,21 @@ PROVENANCE = {
 }
 
 
-def text_features(emotions: Sequence[str]) -> Features:
-    """Columns of the texts of a release whose labels are `emotions`, in class id order."""
+LAYERS = ("demographic", "sociocultural", "situational")
+
+
+def features(config: str, emotions: Sequence[str]) -> Features:
+    """Columns of a configuration of a release whose labels are `emotions`, in class id order."""
+    label = ClassLabel(names=list(emotions))
+    if config == "situational":
+        return Features({"situation_id": _TEXT, "persona_id": _TEXT, "label": label, **SITUATIONAL})
+    if config in LAYERS:
+        return Features({"persona_id": _TEXT, **(DEMOGRAPHIC if config == "demographic" else SOCIOCULTURAL)})
     return Features(
         {
             "id": _TEXT,
             "text": _TEXT,
-            "label": ClassLabel(names=list(emotions)),
+            "label": label,
             "depth": _TEXT,
             "intensity": _TEXT,
             "demographic": DEMOGRAPHIC,
@@ -98,86 +104,297 @@ def text_features(emotions: Sequence[str]) -> Features:
     )
 
 
-def layer_features(layer: str, emotions: Sequence[str]) -> Features:
-    """Columns of a layer's own table: of personas, or, for "situational", of situations."""
-    if layer == "situational":
-        label = ClassLabel(names=list(emotions))
-        return Features({"situation_id": _TEXT, "persona_id": _TEXT, "label": label, **SITUATIONAL})
-    return Features({"persona_id": _TEXT, **(DEMOGRAPHIC if layer == "demographic" else SOCIOCULTURAL)})
+_SAFE_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_SAFE_PATH = re.compile(r"[a-z][a-z0-9_]*/(train|validation|test)-\d{5}-of-\d{5}\.parquet")
+_ON_HUB = re.compile(r"(?:hf://datasets/)?([A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:@(.+))?")
+_OTHERS = "or name one by data_dir='FOLDER' or data_dir='hf://datasets/USER/NAME'"
+_AGAIN = "make or download the release again"
 
 
-def read_manifest(source: str) -> dict[str, Any]:
-    """Read the manifest of the release in the folder `source`; FileNotFoundError where there is none."""
-    path = Path(source) / "manifest.json"
-    if not path.is_file():
-        raise FileNotFoundError(f"no release in {source}: {path} is missing; run `personagen generate`")
-    manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return manifest
+@dataclass(frozen=True)
+class Release:
+    """A release that was found.
+
+    Attributes:
+        root: its folder, absolute, or "hf://datasets/USER/NAME@COMMIT".
+        manifest: what is in its manifest.json.
+
+    """
+
+    root: str
+    manifest: Mapping[str, Any]
+
+    @property
+    def emotions(self) -> list[str]:
+        """The labels, in class id order."""
+        return [emotion["name"] for emotion in self.manifest["taxonomy"]["emotions"]]
+
+    def shards(self, folders: Iterable[str]) -> dict[str, list[Mapping[str, Any]]]:
+        """List the files in these folders by split, each with path, rows, bytes and sha256."""
+        found: dict[str, list[Mapping[str, Any]]] = {}
+        for shard in (
+            each for folder in folders for each in self.manifest["shards"] if each["path"].startswith(f"{folder}/")
+        ):
+            found.setdefault(shard["path"].split("/")[1].split("-")[0], []).append(shard)
+        return found
 
 
-class PersonaGenConfig(datasets.BuilderConfig):
-    """A configuration of a release, and where the release lies."""
+def find_source() -> str:
+    """Say where the release lies that nobody named: the folder `personagen` here, else what PERSONAGEN_RELEASE names.
 
-    def __init__(self, source: str = "personagen", **options: Any) -> None:
-        """Take the folder of the release and what every configuration takes."""
-        super().__init__(**options)
-        self.source = source
+    Raises:
+        FileNotFoundError: there is neither.
+
+    """
+    named = os.environ.get("PERSONAGEN_RELEASE")
+    if os.path.isfile(f"{NAME}/manifest.json") or (os.path.isdir(NAME) and not named):
+        return NAME
+    if not named:
+        raise FileNotFoundError(
+            f"no release: no folder {NAME!r} here, PERSONAGEN_RELEASE is not set; run `personagen generate`, {_OTHERS}"
+        )
+    if not os.path.isdir(named) and not _ON_HUB.fullmatch(named):
+        raise FileNotFoundError(
+            f"PERSONAGEN_RELEASE is {named!r}: no such folder, and no hf://datasets/USER/NAME; correct it or unset it"
+        )
+    return named
 
 
-class PersonaGen(datasets.ArrowBasedBuilder):
-    """Reads one configuration of a release: "all", an emotion, a layer, or a depth."""
+def open_release(source: str, revision: str | None = None, token: str | bool | None = None) -> Release:
+    """Read the manifest of a release.
 
-    BUILDER_CONFIG_CLASS = PersonaGenConfig
-    DEFAULT_CONFIG_NAME: ClassVar[str] = "all"
+    Args:
+        source: a folder, or a dataset repository: "hf://datasets/USER/NAME", "USER/NAME", either with "@REVISION".
+        revision: branch, tag or commit of the repository; None takes what `source` says, else "main".
+        token: for the Hub; None takes that of this machine.
+
+    Raises:
+        FileNotFoundError: there is no release.
+        ConnectionError: the Hub cannot be reached.
+        ValueError: it is one of another version, or damaged.
+
+    """
+    if not source.startswith("hf://") and os.path.isdir(source):  # `datasets` makes isdir ask the Hub too
+        if revision is not None:
+            raise ValueError(f"revision {revision!r} of the folder {source}: only releases on the Hub have revisions")
+        root = os.path.abspath(source)
+        path = f"{root}/manifest.json"
+        if not os.path.isfile(path):
+            raise FileNotFoundError(f"{source} is no release: no manifest.json; run `personagen generate`, {_OTHERS}")
+    else:
+        path, root = _manifest_on_hub(source, revision, token)
+    try:
+        with open(path, encoding="utf-8") as file:
+            manifest = json.load(file)
+    except ValueError as error:
+        raise ValueError(f"cannot read the manifest of {source}: {error}; {_AGAIN}") from None
+    _check_manifest(manifest, source)
+    return Release(root, manifest)
+
+
+def _manifest_on_hub(source: str, revision: str | None, token: str | bool | None) -> tuple[str, str]:
+    named = _ON_HUB.fullmatch(source)
+    if named is None:
+        raise FileNotFoundError(f"no release in {source}: no such folder; run `personagen generate`, {_OTHERS}")
+    repo, commit = named[1], revision or named[2]
+    try:
+        path = hf_hub_download(repo, "manifest.json", repo_type="dataset", revision=commit, token=token)
+    except (hub.LocalEntryNotFoundError, hub.OfflineModeIsEnabled) as error:
+        raise ConnectionError(f"cannot reach the Hub for {source}; check the network and HF_HUB_OFFLINE") from error
+    except hub.HfHubHTTPError as error:
+        raise FileNotFoundError(
+            f"no release {repo}@{commit or 'main'}: no such folder, and the Hub serves no manifest.json of it "
+            f"({type(error).__name__}); check the name and the revision, or log in with `hf auth login`"
+        ) from error
+    return path, f"hf://datasets/{repo}@{os.path.basename(os.path.dirname(path))}"
+
+
+def _check_manifest(manifest: Any, source: str) -> None:
+    """Refuse what cannot be read, and names that would lead out of the release."""
+    given = manifest.get("format") if isinstance(manifest, dict) else manifest
+    if given != FORMAT:
+        raise ValueError(f"the manifest of {source} has format {given!r:.80}, wanted {FORMAT!r}; name another folder")
+    if str(manifest.get("version")).partition(".")[0] != VERSION.partition(".")[0]:
+        raise ValueError(
+            f"the columns of {source} have version {manifest.get('version')!r:.80}, this code reads {VERSION}; "
+            f"use the personagen that made it ({manifest.get('personagen')!r:.80})"
+        )
+    try:
+        release, counts = Release(source, manifest), {name: each["rows"] for name, each in manifest["configs"].items()}
+        odd = [name for name in (*counts, *release.emotions) if not _SAFE_NAME.fullmatch(name)]
+        odd += [shard["path"] for shard in manifest["shards"] if not _SAFE_PATH.fullmatch(shard["path"])]
+        depth = manifest["recipe"]["depth"]
+        for name, wanted in counts.items():
+            files = release.shards(release.emotions if name == "all" else [name])
+            held = {split: sum(shard["rows"] for shard in shards) for split, shards in files.items()}
+            if held != wanted and not odd:
+                raise ValueError(
+                    f"manifest of {source}: rows of {name} are {wanted!r:.80}, of its shards {held}; {_AGAIN}"
+                )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"the manifest of {source} is not whole ({error!r:.80}); {_AGAIN}") from None
+    if odd or not isinstance(depth, str):
+        raise ValueError(f"the manifest of {source} names {[*odd, depth][0]!r:.80}, as no release does; {_AGAIN}")
+
+
+class PersonaGen(Parquet):
+    """Reads one configuration of a release, or a part of it: "all", an emotion, a layer, or a depth.
+
+    The packaged builder for parquet does the reading, so whatever it takes (`columns`, `filters`, ...) works here.
+    """
+
+    DEFAULT_CONFIG_NAME = "all"
 
     def __init__(
         self,
         cache_dir: str | None = None,
         *,
         config_name: str | None = None,
-        source: str = "personagen",
+        source: str | None = None,
+        data_dir: str | None = None,
+        emotions: str | Sequence[str] | None = None,
+        depth: str | None = None,
+        min_confidence: float | None = None,
+        filters: Any = None,
+        token: str | bool | None = None,
         **options: Any,
     ) -> None:
-        """Open a release.
+        """Open a release and choose what to read.
 
         Args:
             cache_dir: where `datasets` keeps what it has read; None takes its own place.
-            config_name: what to read; None is "all".
-            source: folder of the release.
-            options: what every builder of `datasets` takes.
+            config_name: configuration; None is "all".
+            source: the release: see `open_release`. None takes `data_dir`, else `find_source`.
+            data_dir: the same under the name that `load_dataset` has for it.
+            emotions: keep texts of these labels; None keeps all.
+            depth: keep texts conditioned on so many layers; None is the recipe's depth. Others are where it asked for
+                ablations.
+            min_confidence: keep texts of whose label the checker was at least so sure, in [0, 1]; not those that were
+                not checked. None keeps all.
+            filters: more conditions, as the packaged builder takes them.
+            token: for the Hub; None takes that of this machine.
+            options: what the packaged builder takes.
 
         Raises:
-            FileNotFoundError: there is no release in `source`.
-            ValueError: the release has no such configuration.
+            FileNotFoundError: there is no release, or one of its files is missing.
+            ConnectionError: the Hub cannot be reached.
+            ValueError: the release has no such configuration, emotion, depth or column; or it is damaged.
 
         """
-        folder = str(Path(source).resolve())
-        self._manifest = read_manifest(folder)
-        known = self._manifest["configs"]
-        name = config_name or self.DEFAULT_CONFIG_NAME
-        if name not in known:
-            raise ValueError(f"no configuration {name!r} in {source}; it has {', '.join(known)}")
-        # The cache goes by name, source and this digest: a release made again is read again.
-        options |= {"hash": known[name]["digest"], "version": self._manifest["version"]}
-        super().__init__(cache_dir, config_name=name, source=folder, **options)
+        release = open_release(source or data_dir or find_source(), token=token)
+        config = config_name or self.DEFAULT_CONFIG_NAME
+        folders, condition = _select(release, config, emotions, depth)
+        if min_confidence is not None:
+            if config in LAYERS or not isinstance(min_confidence, (int, float)) or not 0 <= min_confidence <= 1:
+                raise ValueError(f"min_confidence is {min_confidence!r} for {config!r}, wanted 0 to 1, for texts")
+            if release.manifest.get("checker") is None:
+                raise ValueError(f"min_confidence: no label checker went over {release.root}; leave it out")
+            condition = _both(condition, pc.field("provenance", "checker_confidence") >= float(min_confidence))
+        if condition is not None and filters is not None:
+            filters = pq.filters_to_expression(filters) if isinstance(filters, list) else filters
+        filters = _both(condition, filters)
+        columns = features(config, release.emotions)
+        for column in options.get("columns") or ():
+            _known("column", column, columns, release)
+        shards = release.shards(folders)
+        rows = {split: sum(shard["rows"] for shard in parts) for split, parts in shards.items()}
+        # `datasets` compares what it reads with these counts; how many rows a filter lets through is not known before.
+        splits = {split: {"name": split, "num_examples": count} for split, count in rows.items()}
+        self.BUILDER_CONFIGS: list[
+            datasets.BuilderConfig
+        ] = []  # those of another release, if any: this one may have others
+        options["info"] = datasets.DatasetInfo(features=columns, splits=splits if filters is None else None)
+        options |= {"data_files": _data_files(release, shards), "version": release.manifest["version"]}
+        super().__init__(cache_dir, config_name=config, filters=filters, token=token, **options)
 
-    def _info(self) -> datasets.DatasetInfo:
-        emotions = [emotion["name"] for emotion in self._manifest["taxonomy"]["emotions"]]
-        is_layer = self.config.name in ("demographic", "sociocultural", "situational")
-        features = layer_features(self.config.name, emotions) if is_layer else text_features(emotions)
-        return datasets.DatasetInfo(features=features, version=self._manifest["version"])
 
-    def _split_generators(self, dl_manager: datasets.DownloadManager) -> list[datasets.SplitGenerator]:
-        wanted = self._manifest["configs"][self.config.name]["data_files"]
-        root = Path(self.config.source)
-        files = {
-            split: [str(file) for pattern in patterns for file in sorted(root.glob(pattern))]
-            for split, patterns in wanted.items()
-        }
-        return [datasets.SplitGenerator(name=split, gen_kwargs={"files": found}) for split, found in files.items()]
+def _select(
+    release: Release, config: str, emotions: str | Sequence[str] | None, depth: str | None
+) -> tuple[Sequence[str], Any]:
+    """Name the folders to read, and a condition on what is in them; None where all of it is wanted."""
+    _known("configuration", config, release.manifest["configs"], release)
+    own = [config] if config in release.emotions else release.emotions
+    wanted = own if emotions is None else [emotions] if isinstance(emotions, str) else list(emotions)
+    for emotion in wanted:
+        _known("emotion", emotion, own, release)
+    if not wanted or (emotions is not None and config in LAYERS[:2]):
+        raise ValueError(f"emotions is {emotions!r} for {config!r}; name at least one, and a configuration with labels")
+    main, folder = release.manifest["recipe"]["depth"], config
+    if depth is not None:
+        if config in LAYERS or (config.startswith("depth_") and config != f"depth_{depth}"):
+            raise ValueError(f"depth is {depth!r} for {config!r}; leave one of the two out")
+        others = [name.removeprefix("depth_") for name in release.manifest["configs"] if name.startswith("depth_")]
+        _known("depth", depth, [main, *others], release)
+        folder = config if depth == main else f"depth_{depth}"
+    if folder in ("all", *release.emotions):
+        return [emotion for emotion in own if emotion in wanted], None
+    ids = [number for number, emotion in enumerate(release.emotions) if emotion in wanted]
+    return [folder], pc.field("label").isin(ids) if len(ids) < len(release.emotions) else None
 
-    def _generate_tables(self, files: list[str]) -> Iterator[tuple[int, Any]]:
-        for number, path in enumerate(files):
-            # The metadata of the file is that of the `datasets` that wrote it; the features are ours.
-            with pq.ParquetFile(path) as file:
-                yield number, file.read().cast(self.info.features.arrow_schema)
+
+def _both(one: Any, other: Any) -> Any:
+    return other if one is None else one if other is None else one & other
+
+
+def _known(what: str, name: Any, names: Iterable[str], release: Release) -> None:
+    if name not in (names := list(names)):
+        near = difflib.get_close_matches(str(name), names, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise ValueError(f"no {what} {name!r} in {release.root}; {hint}It has {', '.join(names)}")
+
+
+def _data_files(release: Release, shards: Mapping[str, Sequence[Mapping[str, Any]]]) -> DataFilesDict:
+    """Name the files with what tells whether they have changed, for the key of the cache."""
+    files = {}
+    for split, parts in shards.items():
+        paths = [f"{release.root}/{shard['path']}" for shard in parts]
+        files[split] = DataFilesList(paths, list(map(_mark, paths, parts)))
+    return DataFilesDict(files)
+
+
+def _mark(path: str, shard: Mapping[str, Any]) -> tuple[str, ...]:
+    """Tell one content of a file from another; a file in a folder must be there, and of the right size."""
+    if path.startswith("hf://"):  # of one commit, and whole
+        return (shard["sha256"],)
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f"{path} is missing; {_AGAIN}")
+    stat = os.stat(path)
+    if stat.st_size != shard["bytes"]:
+        raise ValueError(f"{path} has {stat.st_size} bytes, wanted {shard['bytes']}: cut off or changed; {_AGAIN}")
+    return shard["sha256"], str(stat.st_mtime_ns)
+
+
+def _configs(release: Release) -> list[datasets.BuilderConfig]:
+    return [Parquet.BUILDER_CONFIG_CLASS(name=name) for name in release.manifest["configs"]]
+
+
+def resolve_bare_name() -> None:
+    """Make `load_dataset("personagen")` find a release wherever it lies, with `datasets` of any version.
+
+    Nothing else resolves a name without a namespace any more. The look-up is private, so it is wrapped in one place.
+    """
+    original = datasets.load.dataset_module_factory
+    if hasattr(original, "resolves_personagen"):
+        return
+
+    @functools.wraps(original)
+    def dataset_module_factory(path: str, *args: Any, **options: Any) -> Any:
+        if path != NAME or options.get("data_files") is not None:
+            return original(path, *args, **options)
+        revision, settings = options.get("revision"), options.get("download_config")
+        token = options.get("token") or getattr(settings, "token", None)
+        release = open_release(options.get("data_dir") or find_source(), revision and str(revision), token)
+        parameters = datasets.load.BuilderConfigsParameters(None, _configs(release), PersonaGen.DEFAULT_CONFIG_NAME)
+        given = {"dataset_name": NAME, "data_dir": release.root}
+        return datasets.load.DatasetModule(__name__, str(release.manifest.get("fingerprint")), given, parameters)
+
+    dataset_module_factory.resolves_personagen = True  # type: ignore[attr-defined]
+    datasets.load.dataset_module_factory = dataset_module_factory
+    datasets.inspect.dataset_module_factory = dataset_module_factory
+
+
+if not __name__.startswith("datasets_modules."):
+    resolve_bare_name()
+else:  # `datasets` runs this file as a loading script, and may ask for its configurations without opening a release
+    with contextlib.suppress(OSError, ValueError):
+        PersonaGen.BUILDER_CONFIGS = _configs(open_release(find_source()))

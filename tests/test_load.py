@@ -16,7 +16,7 @@ import pytest
 from datasets import ClassLabel, DatasetDict, load_dataset
 
 from personagen.builder.schema import LAYERS, SPLITS, Demographic, Row, Situational, Sociocultural
-from personagen_dataset import PersonaGen, layer_features, text_features
+from personagen_dataset import PersonaGen, features
 from tests.fake_openai import FakeOpenAI
 from tests.releasing import make_release, manifest_of, records
 
@@ -122,7 +122,7 @@ def test_a_configuration_streams(beside: Path) -> None:
     streamed = load_dataset("personagen", "joy", streaming=True)
     for split in SPLITS:
         assert list(streamed[split]) == plain("joy")[split].to_list()
-    assert streamed["train"].features == text_features(EMOTIONS)
+    assert streamed["train"].features == features("all", EMOTIONS)
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_splits_can_be_joined(beside: Path) -> None:
 
 def test_the_columns_are_those_of_the_dataset_module(beside: Path) -> None:
     for config in CONFIGS:
-        wanted = layer_features(config, EMOTIONS) if config in LAYERS else text_features(EMOTIONS)
+        wanted = features(config, EMOTIONS)
         for split, rows in plain(config).items():
             assert rows.features == wanted, (config, split)
             assert list(rows.features) == list(wanted)
@@ -272,8 +272,8 @@ def differences(record: dict[str, Any], features: dict[str, Any], place: str = "
 
 
 def test_the_features_of_a_text_are_the_fields_of_a_row() -> None:
-    assert differences(kinds(Row), dict(text_features(EMOTIONS))) == []
-    assert isinstance(text_features(EMOTIONS)["label"], ClassLabel)
+    assert differences(kinds(Row), dict(features("all", EMOTIONS))) == []
+    assert isinstance(features("all", EMOTIONS)["label"], ClassLabel)
 
 
 @pytest.mark.parametrize(
@@ -285,18 +285,18 @@ def test_the_features_of_a_text_are_the_fields_of_a_row() -> None:
     ],
 )
 def test_the_features_of_a_layer_are_the_fields_of_its_record(layer: str, record: type, keys: list[str]) -> None:
-    features = dict(layer_features(layer, EMOTIONS))
-    assert list(features)[: len(keys)] == keys
-    assert differences(kinds(record), {name: features[name] for name in list(features)[len(keys) :]}) == []
+    columns = dict(features(layer, EMOTIONS))
+    assert list(columns)[: len(keys)] == keys
+    assert differences(kinds(record), {name: columns[name] for name in list(columns)[len(keys) :]}) == []
 
 
 def test_the_comparison_sees_what_differs() -> None:
-    features = dict(layer_features("demographic", EMOTIONS))
-    del features["persona_id"]
-    assert differences(kinds(Demographic), {**features, "age": datasets.Value("string")}) == [
+    columns = dict(features("demographic", EMOTIONS))
+    del columns["persona_id"]
+    assert differences(kinds(Demographic), {**columns, "age": datasets.Value("string")}) == [
         f".age: {KINDS[int]} != string"
     ]
-    assert "mbti" in differences(kinds(Demographic), {**features, "new": datasets.Value("string")})[0]
+    assert "mbti" in differences(kinds(Demographic), {**columns, "new": datasets.Value("string")})[0]
 
 
 def built(release: Path, config: str | None, cache: Path, **options: Any) -> PersonaGen:
