@@ -11,6 +11,7 @@ import contextlib
 import difflib
 import functools
 import json
+import operator
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -88,26 +89,16 @@ def features(config: str, emotions: Sequence[str]) -> Features:
     if config in LAYERS:
         return Features({"persona_id": _TEXT, **(DEMOGRAPHIC if config == "demographic" else SOCIOCULTURAL)})
     return Features(
-        {
-            "id": _TEXT,
-            "text": _TEXT,
-            "label": label,
-            "depth": _TEXT,
-            "intensity": _TEXT,
-            "demographic": DEMOGRAPHIC,
-            "sociocultural": SOCIOCULTURAL,
-            "situational": SITUATIONAL,
-            "persona_id": _TEXT,
-            "situation_id": _TEXT,
-            "provenance": PROVENANCE,
-        }
+        {"id": _TEXT, "text": _TEXT, "label": label, "depth": _TEXT, "intensity": _TEXT}
+        | {"demographic": DEMOGRAPHIC, "sociocultural": SOCIOCULTURAL, "situational": SITUATIONAL}
+        | {"persona_id": _TEXT, "situation_id": _TEXT, "provenance": PROVENANCE}
     )
 
 
 _SAFE_NAME = re.compile(r"[a-z][a-z0-9_]*")
 _SAFE_PATH = re.compile(r"[a-z][a-z0-9_]*/(train|validation|test)-\d{5}-of-\d{5}\.parquet")
 _ON_HUB = re.compile(r"(?:hf://datasets/)?([A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:@(.+))?")
-_OTHERS = "or name one by data_dir='FOLDER' or data_dir='hf://datasets/USER/NAME'"
+_OTHERS = "run `personagen generate`, or name one by data_dir='FOLDER' or data_dir='hf://datasets/USER/NAME'"
 _AGAIN = "make or download the release again"
 
 
@@ -150,14 +141,14 @@ def find_source() -> str:
     if os.path.isfile(f"{NAME}/manifest.json") or (os.path.isdir(NAME) and not named):
         return NAME
     if not named:
-        raise FileNotFoundError(
-            f"no release: no folder {NAME!r} here, PERSONAGEN_RELEASE is not set; run `personagen generate`, {_OTHERS}"
-        )
-    if not os.path.isdir(named) and not _ON_HUB.fullmatch(named):
-        raise FileNotFoundError(
-            f"PERSONAGEN_RELEASE is {named!r}: no such folder, and no hf://datasets/USER/NAME; correct it or unset it"
-        )
+        raise FileNotFoundError(f"no release: no folder {NAME!r} here, PERSONAGEN_RELEASE is not set; {_OTHERS}")
+    if not _is_folder(named) and not _ON_HUB.fullmatch(named):
+        raise FileNotFoundError(f"PERSONAGEN_RELEASE is {named!r}: no folder, no hf://datasets/USER/NAME; correct it")
     return named
+
+
+def _is_folder(source: str) -> bool:
+    return "://" not in source and os.path.isdir(source)  # `datasets` makes isdir ask other file systems too
 
 
 def open_release(source: str, revision: str | None = None, token: str | bool | None = None) -> Release:
@@ -174,19 +165,19 @@ def open_release(source: str, revision: str | None = None, token: str | bool | N
         ValueError: it is one of another version, or damaged.
 
     """
-    if not source.startswith("hf://") and os.path.isdir(source):  # `datasets` makes isdir ask the Hub too
+    if _is_folder(source):
         if revision is not None:
             raise ValueError(f"revision {revision!r} of the folder {source}: only releases on the Hub have revisions")
         root = os.path.abspath(source)
         path = f"{root}/manifest.json"
         if not os.path.isfile(path):
-            raise FileNotFoundError(f"{source} is no release: no manifest.json; run `personagen generate`, {_OTHERS}")
+            raise FileNotFoundError(f"{source} is no release: no manifest.json; {_OTHERS}")
     else:
         path, root = _manifest_on_hub(source, revision, token)
     try:
         with open(path, encoding="utf-8") as file:
             manifest = json.load(file)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"cannot read the manifest of {source}: {error}; {_AGAIN}") from None
     _check_manifest(manifest, source)
     return Release(root, manifest)
@@ -195,7 +186,7 @@ def open_release(source: str, revision: str | None = None, token: str | bool | N
 def _manifest_on_hub(source: str, revision: str | None, token: str | bool | None) -> tuple[str, str]:
     named = _ON_HUB.fullmatch(source)
     if named is None:
-        raise FileNotFoundError(f"no release in {source}: no such folder; run `personagen generate`, {_OTHERS}")
+        raise FileNotFoundError(f"no release in {source}: no such folder; {_OTHERS}")
     repo, commit = named[1], revision or named[2]
     try:
         path = hf_hub_download(repo, "manifest.json", repo_type="dataset", revision=commit, token=token)
@@ -225,8 +216,7 @@ def _check_manifest(manifest: Any, source: str) -> None:
         odd += [shard["path"] for shard in manifest["shards"] if not _SAFE_PATH.fullmatch(shard["path"])]
         depth = manifest["recipe"]["depth"]
         for name, wanted in counts.items():
-            files = release.shards(release.emotions if name == "all" else [name])
-            held = {split: sum(shard["rows"] for shard in shards) for split, shards in files.items()}
+            held = _rows(release.shards(release.emotions if name == "all" else [name]))
             if held != wanted and not odd:
                 raise ValueError(
                     f"manifest of {source}: rows of {name} are {wanted!r:.80}, of its shards {held}; {_AGAIN}"
@@ -241,6 +231,26 @@ class PersonaGen(Parquet):
     """Reads one configuration of a release, or a part of it: "all", an emotion, a layer, or a depth.
 
     The packaged builder for parquet does the reading, so whatever it takes (`columns`, `filters`, ...) works here.
+
+    Args:
+        cache_dir: where `datasets` keeps what it has read; None takes its own place.
+        config_name: configuration; None is "all".
+        source: the release: see `open_release`. None takes `data_dir`, else `find_source`.
+        data_dir: the same under the name that `load_dataset` has for it.
+        emotions: keep texts of these labels; None keeps all.
+        depth: keep texts conditioned on so many layers; None is the recipe's depth. Others are where it asked for
+            ablations.
+        min_confidence: keep texts of whose label the checker was at least so sure, in [0, 1]; not those that were
+            not checked. None keeps all.
+        filters: more conditions, as the packaged builder takes them.
+        token: for the Hub; None takes that of this machine.
+        options: what the packaged builder takes.
+
+    Raises:
+        FileNotFoundError: there is no release, or one of its files is missing.
+        ConnectionError: the Hub cannot be reached.
+        ValueError: the release has no such configuration, emotion, depth or column; or it is damaged.
+
     """
 
     DEFAULT_CONFIG_NAME = "all"
@@ -259,59 +269,45 @@ class PersonaGen(Parquet):
         token: str | bool | None = None,
         **options: Any,
     ) -> None:
-        """Open a release and choose what to read.
-
-        Args:
-            cache_dir: where `datasets` keeps what it has read; None takes its own place.
-            config_name: configuration; None is "all".
-            source: the release: see `open_release`. None takes `data_dir`, else `find_source`.
-            data_dir: the same under the name that `load_dataset` has for it.
-            emotions: keep texts of these labels; None keeps all.
-            depth: keep texts conditioned on so many layers; None is the recipe's depth. Others are where it asked for
-                ablations.
-            min_confidence: keep texts of whose label the checker was at least so sure, in [0, 1]; not those that were
-                not checked. None keeps all.
-            filters: more conditions, as the packaged builder takes them.
-            token: for the Hub; None takes that of this machine.
-            options: what the packaged builder takes.
-
-        Raises:
-            FileNotFoundError: there is no release, or one of its files is missing.
-            ConnectionError: the Hub cannot be reached.
-            ValueError: the release has no such configuration, emotion, depth or column; or it is damaged.
-
-        """
         release = open_release(source or data_dir or find_source(), token=token)
         config = config_name or self.DEFAULT_CONFIG_NAME
-        folders, condition = _select(release, config, emotions, depth)
+        folders, conditions = _select(release, config, emotions, depth)
         if min_confidence is not None:
             if config in LAYERS or not isinstance(min_confidence, (int, float)) or not 0 <= min_confidence <= 1:
                 raise ValueError(f"min_confidence is {min_confidence!r} for {config!r}, wanted 0 to 1, for texts")
             if release.manifest.get("checker") is None:
                 raise ValueError(f"min_confidence: no label checker went over {release.root}; leave it out")
-            condition = _both(condition, pc.field("provenance", "checker_confidence") >= float(min_confidence))
-        if condition is not None and filters is not None:
-            filters = pq.filters_to_expression(filters) if isinstance(filters, list) else filters
-        filters = _both(condition, filters)
+            conditions.append(pc.field("provenance", "checker_confidence") >= float(min_confidence))
+        if filters is not None:
+            conditions.append(pq.filters_to_expression(filters) if isinstance(filters, list) else filters)
+        filters = functools.reduce(operator.and_, conditions) if conditions else None
         columns = features(config, release.emotions)
         for column in options.get("columns") or ():
             _known("column", column, columns, release)
         shards = release.shards(folders)
-        rows = {split: sum(shard["rows"] for shard in parts) for split, parts in shards.items()}
         # `datasets` compares what it reads with these counts; how many rows a filter lets through is not known before.
-        splits = {split: {"name": split, "num_examples": count} for split, count in rows.items()}
-        self.BUILDER_CONFIGS: list[
-            datasets.BuilderConfig
-        ] = []  # those of another release, if any: this one may have others
+        splits = {split: {"name": split, "num_examples": count} for split, count in _rows(shards).items()}
+        self.BUILDER_CONFIGS: list[Any] = []  # the class may have those of another release
         options["info"] = datasets.DatasetInfo(features=columns, splits=splits if filters is None else None)
         options |= {"data_files": _data_files(release, shards), "version": release.manifest["version"]}
         super().__init__(cache_dir, config_name=config, filters=filters, token=token, **options)
 
+    def _as_dataset(self, split: Any = "train", in_memory: bool = False) -> datasets.Dataset:
+        try:
+            return super()._as_dataset(split, in_memory)
+        except ValueError as error:
+            if "corresponds to no data" not in str(error):
+                raise
+            # To `datasets` a split without rows is an error; to who asked for a part, it is an answer.
+            return datasets.Dataset(
+                self.info.features.arrow_schema.empty_table(), self.info, datasets.Split(str(split))
+            )
+
 
 def _select(
     release: Release, config: str, emotions: str | Sequence[str] | None, depth: str | None
-) -> tuple[Sequence[str], Any]:
-    """Name the folders to read, and a condition on what is in them; None where all of it is wanted."""
+) -> tuple[Sequence[str], list[Any]]:
+    """Name the folders to read, and conditions on what is in them."""
     _known("configuration", config, release.manifest["configs"], release)
     own = [config] if config in release.emotions else release.emotions
     wanted = own if emotions is None else [emotions] if isinstance(emotions, str) else list(emotions)
@@ -327,19 +323,18 @@ def _select(
         _known("depth", depth, [main, *others], release)
         folder = config if depth == main else f"depth_{depth}"
     if folder in ("all", *release.emotions):
-        return [emotion for emotion in own if emotion in wanted], None
+        return [emotion for emotion in own if emotion in wanted], []
     ids = [number for number, emotion in enumerate(release.emotions) if emotion in wanted]
-    return [folder], pc.field("label").isin(ids) if len(ids) < len(release.emotions) else None
+    return [folder], [pc.field("label").isin(ids)] if len(ids) < len(release.emotions) else []
 
 
-def _both(one: Any, other: Any) -> Any:
-    return other if one is None else one if other is None else one & other
+def _rows(shards: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, int]:
+    return {split: sum(shard["rows"] for shard in parts) for split, parts in shards.items()}
 
 
 def _known(what: str, name: Any, names: Iterable[str], release: Release) -> None:
     if name not in (names := list(names)):
-        near = difflib.get_close_matches(str(name), names, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
+        hint = "".join(f"did you mean {near!r}? " for near in difflib.get_close_matches(str(name), names, n=1))
         raise ValueError(f"no {what} {name!r} in {release.root}; {hint}It has {', '.join(names)}")
 
 

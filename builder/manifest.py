@@ -67,6 +67,7 @@ def make_manifest(
         "configs": configurations(shards),
         "rejects": _by_stage(rejects),
         "leaked": leaked,
+        "checker": None,
         "usage": {**asdict(usage), "cost": _cost(recipe, usage)},
         "shards": [asdict(shard) for shard in shards],
     }

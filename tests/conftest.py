@@ -2,6 +2,14 @@
 
 import os
 import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.fake_openai import FakeOpenAI
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
@@ -9,3 +17,27 @@ os.environ["HF_UPDATE_DOWNLOAD_COUNTS"] = "0"
 os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="personagen-test-hf-")
 os.environ.pop("OPENAI_API_KEY", None)
 os.environ.pop("PERSONAGEN_RELEASE", None)
+
+
+@pytest.fixture(scope="session")
+def model() -> "Iterator[FakeOpenAI]":
+    """A server that answers every request; for releases whose texts do not matter."""
+    from tests.fake_openai import FakeOpenAI
+
+    with FakeOpenAI() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def release(model: "FakeOpenAI", tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A release `personagen` of 70 texts and two ablations, alone in a folder of its own; read only."""
+    from tests.releasing import RECIPE, make_release
+
+    return make_release(tmp_path_factory.mktemp("load") / "personagen", model.url, RECIPE)
+
+
+@pytest.fixture
+def beside(release: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Work in the folder that holds the release, as whoever ran `personagen generate` does."""
+    monkeypatch.chdir(release.parent)
+    return release

@@ -1,17 +1,31 @@
 """Make small releases for tests, with the fake server as the model."""
 
 import json
-from collections.abc import Iterator
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from personagen.builder.generate import generate
 from personagen.builder.recipe import parse_recipe
+from personagen.builder.release import configurations
+from personagen.builder.schema import LAYERS
+from personagen.builder.shards import Written, file_digest
 
 ROOT = Path(__file__).parents[1]
 GOLDEN = ROOT / "tests" / "golden"
+EMOTIONS = ("anger", "disgust", "fear", "joy", "sadness", "surprise", "neutral")
+RECIPE = (
+    "rows: 70\nintensities: [low, high]\nablations: [none, demographic]\nshard_rows: 5\nelaborate: {demographic: llm}"
+)
+CONFIGS = ("all", *EMOTIONS, "depth_none", "depth_demographic", *LAYERS)
+"""Configurations of that recipe's release."""
 
 
 def make_release(out: Path, url: str, recipe: str = "", *, fresh: bool = False, **keys: Any) -> Path:
@@ -40,3 +54,46 @@ def strings(value: Any) -> Iterator[str]:
     elif isinstance(value, dict):
         for part in value.values():
             yield from strings(part)
+
+
+def rewrite(
+    release: Path,
+    out: Path,
+    prefix: str,
+    change: Callable[[pa.Table], pa.Table],
+    *,
+    row_group: int = 500,
+    **keys: Any,
+) -> Path:
+    """Copy a release with the tables of some files changed, and `keys` in its manifest; all of it agrees again."""
+    shutil.copytree(release, out)
+    manifest = manifest_of(release)
+    for shard in manifest["shards"]:
+        path = out / shard["path"]
+        if shard["path"].startswith(prefix):
+            pq.write_table(change(pq.read_table(path)), path, row_group_size=row_group)
+            shard |= {"rows": pq.read_metadata(path).num_rows, "bytes": path.stat().st_size}
+            shard["sha256"] = file_digest(path)
+    manifest |= {"configs": configurations(Written(**shard) for shard in manifest["shards"]), **keys}
+    write_manifest(out, manifest)
+    return out
+
+
+def write_manifest(release: Path, manifest: dict[str, Any]) -> None:
+    """Replace the manifest."""
+    (release / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+
+
+def run_python(code: str, cwd: Path, **env: str) -> str:
+    """Run code in a process of its own that shares the caches of this one; gives its stdout."""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=cwd,
+        env=os.environ | env,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout

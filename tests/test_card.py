@@ -247,7 +247,15 @@ def test_hostile_words_stay_in_their_cells(hostile: Path) -> None:
     assert all(len(cells) == 1 and cells[0] for cells in labels.values())
     assert len(table(card, "| | |")["model"]) == 1
     headings = [line for line in body(card) if line.startswith("#")]
-    assert headings == ["# hostile", "## Load it", "## Labels", "## How it was made", "## Limits", "## Citation"]
+    assert headings == [
+        "# hostile",
+        "## Load it",
+        "## Labels",
+        "## Columns",
+        "## How it was made",
+        "## Limits",
+        "## Citation",
+    ]
 
 
 def test_hostile_words_are_no_markup(hostile: Path) -> None:

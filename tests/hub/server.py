@@ -101,8 +101,6 @@ class Hub:
         if repo is None:
             return _missing("RepoNotFound")
         what, *rest = parts or ["revision", "main"]
-        if what == "refs":
-            return JSONResponse({"branches": [_ref("heads", repo, "main")], "tags": [], "converts": []})
         commit = repo.commit(rest[0]) if rest else None
         if commit is None:
             return _missing("RevisionNotFound")
@@ -110,15 +108,15 @@ class Hub:
         if what == "revision":
             siblings = [{"rfilename": path} for path in files]
             return JSONResponse({"id": name, "sha": commit, "private": False, "tags": [], "siblings": siblings})
+        found: list[dict[str, Any]] = []
         if what == "tree":
-            folder = unquote("/".join(rest[1:]))
-            found = _tree(files, folder, recursive=request.query_params.get("recursive", "").lower() in ("true", "1"))
-            return JSONResponse(found) if found else _missing("EntryNotFound")
+            recursive = request.query_params.get("recursive", "").lower() in ("true", "1")
+            found = _tree(files, unquote("/".join(rest[1:])), recursive=recursive)
         if what == "paths-info":
             asked = (await request.body()).decode()
             paths = [unquote(part[6:].replace("+", " ")) for part in asked.split("&") if part.startswith("paths=")]
-            return JSONResponse([entry for path in paths if (entry := _entry(files, path)) is not None])
-        return _missing("EntryNotFound")
+            found = [entry for path in paths if (entry := _entry(files, path)) is not None]
+        return JSONResponse(found) if found or what == "paths-info" else _missing("EntryNotFound")
 
     def _resolve(self, request: Request, name: str, revision: str, path: str) -> Response:
         repo = self._repos.get(name)
@@ -145,10 +143,6 @@ class Hub:
 def _missing(code: str, headers: Mapping[str, str] | None = None) -> Response:
     told = {"X-Error-Code": code, "X-Error-Message": "not here"}
     return JSONResponse({"error": "not here"}, 404, {**told, **(headers or {})})
-
-
-def _ref(kind: str, repo: Repo, name: str) -> dict[str, str]:
-    return {"name": name, "ref": f"refs/{kind}/{name}", "targetCommit": repo.refs[name]}
 
 
 def _oid(content: bytes) -> str:
