@@ -20,6 +20,7 @@ def sample() -> list[dict[str, Any]]:
     return [draw_values(tables, 1, number, 0) for number in range(SAMPLES)]
 
 
+@pytest.mark.slow
 def test_none_of_100_000_personas_is_incoherent() -> None:
     rules = coherence_rules()
     broken = Counter(
@@ -41,6 +42,7 @@ def test_hand_checked_absurdities_do_not_occur() -> None:
         assert (values["isco08"] is None) == (values["work"] != "employed")
 
 
+@pytest.mark.slow
 def test_attributes_keep_the_shares_of_their_tables() -> None:
     """Observed counts against those that the tables expect, given what each persona drew before: within 5 sigma."""
     tables, expected, observed, variance = persona_tables(), Counter(), Counter(), Counter()  # type: ignore[var-annotated]
