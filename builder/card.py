@@ -54,7 +54,10 @@ def _config(name: str, entry: Mapping[str, Any], version: str) -> dict[str, Any]
         "config_name": name,
         "version": version,
         "description": f"content {entry['digest']}",
-        "data_files": [{"split": split, "path": paths} for split, paths in entry["data_files"].items()],
+        "data_files": [
+            {"split": split, "path": paths if len(paths) > 1 else paths[0]}
+            for split, paths in entry["data_files"].items()
+        ],
     }
     return config | {"default": True} if name == "all" else config
 

@@ -20,7 +20,9 @@ MANIFEST_KEYS: Mapping[str, type] = {
 
 
 def configurations(shards: Iterable[Written]) -> dict[str, dict[str, Any]]:
-    """Describe the configurations that shards make up: rows, file patterns and digest of each; "all" comes first.
+    """Describe the configurations that shards make up: rows, file patterns and digest of each.
+
+    "all" comes after the emotions: to load any configuration, `datasets` looks up the files of the first one.
 
     The digest goes into the card: `datasets` caches a local folder by its YAML, and would serve the old rows of a
     release that was made again with the same file names.
@@ -30,7 +32,8 @@ def configurations(shards: Iterable[Written]) -> dict[str, dict[str, Any]]:
         found.setdefault(shard.path.split("/")[0], []).append(shard)
     layers = {"demographic", "sociocultural", "situational"}
     emotions = [name for name in found if name not in layers and not name.startswith("depth_")]
-    found = {"all": [shard for name in emotions for shard in found[name]], **found}
+    texts = {name: found.pop(name) for name in emotions}
+    found = {**texts, "all": [shard for shards in texts.values() for shard in shards], **found}
     return {name: _configuration(parts) for name, parts in found.items()}
 
 

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 ROW_GROUP = 500
 """Rows of a row group, which a reader can skip or take alone, and what a file that is being written has in memory."""
 
+LAYOUT = {"use_content_defined_chunking": True, "write_page_index": True}
+"""As `datasets` writes parquet: an unchanged stretch of rows is the same bytes, and readers can skip pages."""
+
 Key = tuple[str, str]
 """A configuration and one of its splits."""
 
@@ -125,10 +128,7 @@ class _Shard:
         try:
             if self._writer is None:
                 self._target.parent.mkdir(parents=True, exist_ok=True)
-                # As `datasets` writes them: an unchanged stretch of rows is the same bytes, and readers can skip pages.
-                self._writer = pq.ParquetWriter(
-                    self._part, self._schema, use_content_defined_chunking=True, write_page_index=True
-                )
+                self._writer = pq.ParquetWriter(self._part, self._schema, **LAYOUT)
             self._writer.write_table(_table(self._group, self._schema))
         except OSError as error:
             raise self._failure(error) from error

@@ -24,7 +24,7 @@ EMOTIONS = ("anger", "disgust", "fear", "joy", "sadness", "surprise", "neutral")
 RECIPE = (
     "rows: 70\nintensities: [low, high]\nablations: [none, demographic]\nshard_rows: 5\nelaborate: {demographic: llm}"
 )
-CONFIGS = ("all", *EMOTIONS, "depth_none", "depth_demographic", *LAYERS)
+CONFIGS = (*EMOTIONS, "all", "depth_none", "depth_demographic", *LAYERS)
 """Configurations of that recipe's release."""
 
 

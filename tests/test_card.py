@@ -122,8 +122,8 @@ def test_the_yaml_is_read_alike_by_yaml_and_by_the_hub(release: Path) -> None:
 def test_every_configuration_is_listed_with_version_and_digest(manifest: dict[str, Any]) -> None:
     configs = {entry["config_name"]: entry for entry in front_matter(render_card(manifest))["configs"]}
     assert list(configs) == [
-        "all",
         *("fear", "joy", "neutral"),
+        "all",
         *("depth_none", "demographic", "sociocultural", "situational"),
     ]
     assert list(configs) == list(manifest["configs"])
@@ -234,8 +234,8 @@ def test_hostile_words_leave_the_yaml_alone(hostile: Path) -> None:
     metadata = DatasetCard.load(hostile / "README.md").data.to_dict()
     assert metadata == front_matter(text)
     assert [entry["config_name"] for entry in metadata["configs"]] == [
-        "all",
         *HOSTILE,
+        "all",
         *("demographic", "sociocultural", "situational"),
     ]
 

@@ -314,7 +314,7 @@ def test_a_release_has_the_emotions_of_its_own_taxonomy(
     folder = make_release(away / "personagen", model.url, recipe)
     names = [emotion["name"] for emotion in manifest_of(folder)["taxonomy"]["emotions"]]
     assert sorted(names) == sorted(emotions)
-    assert datasets.get_dataset_config_names("personagen") == ["all", *names, *LAYERS]
+    assert datasets.get_dataset_config_names("personagen") == [*names, "all", *LAYERS]
     for number, emotion in enumerate(names):
         loaded = load_dataset("personagen", emotion, split="train")
         assert loaded.to_list() == records(folder, emotion, "train")

@@ -50,9 +50,9 @@ def load_dataset_streaming(*args: Any, **options: Any) -> Any:
         (
             "joi",
             {},
-            r"^no configuration 'joi' in .*/personagen; did you mean 'joy'\? It has all, anger, .*, situational$",
+            r"^no configuration 'joi' in .*/personagen; did you mean 'joy'\? It has anger, .*, situational$",
         ),
-        ("zebra", {}, r"^no configuration 'zebra' in .*/personagen; It has all, anger"),
+        ("zebra", {}, r"^no configuration 'zebra' in .*/personagen; It has anger"),
         ("../joy", {}, r"^no configuration '\.\./joy' in "),
         (
             None,
@@ -95,7 +95,7 @@ def test_what_a_release_does_not_have(config: str | None, options: dict[str, Any
 
 
 def test_the_builder_says_the_same(release: Path, tmp_path: Path) -> None:
-    message = f"^no configuration 'joi' in {re.escape(str(release))}; did you mean 'joy'\\? It has all, anger"
+    message = f"^no configuration 'joi' in {re.escape(str(release))}; did you mean 'joy'\\? It has anger"
     with pytest.raises(ValueError, match=message):
         PersonaGen(cache_dir=str(tmp_path), config_name="joi", source=str(release))
 
@@ -195,11 +195,11 @@ def test_bytes_that_are_no_parquet(copy: Path) -> None:
         ),
         (
             lambda manifest: manifest["shards"][0].update(rows=99),
-            r"^manifest of personagen: rows of all are \{'train': 56, .*\}, of its shards \{'train': 150, .*\}; make",
+            r"^manifest of personagen: rows of \w+ are \{'train': 8, .*\}, of its shards \{'train': 102, .*\}; make",
         ),
         (
             lambda manifest: manifest["shards"].pop(0),
-            r"^manifest of personagen: rows of all are .*, of its shards .*; make or",
+            r"^manifest of personagen: rows of \w+ are .*, of its shards .*; make or",
         ),
     ],
 )
@@ -258,7 +258,7 @@ def test_a_release_of_another_program_with_a_manifest(away: Path) -> None:
 
 def test_a_recipe_at_depth_none_has_no_layers(away: Path, model: Any) -> None:
     make_release(away / "personagen", model.url, "rows: 10\nemotions: [joy]\ndepth: none")
-    refused(ValueError, r"^no configuration 'demographic' in .*; It has all, joy$", "demographic")
+    refused(ValueError, r"^no configuration 'demographic' in .*; It has joy, all$", "demographic")
     refused(ValueError, r"^no depth 'situational' in .*; It has none$", depth="situational")
     assert load_dataset("personagen", depth="none", split="train").num_rows == 8
     assert pq.read_table(away / "personagen" / "joy").num_rows == 10

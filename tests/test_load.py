@@ -83,7 +83,7 @@ def test_the_configurations_and_splits_are_those_of_the_manifest(beside: Path) -
 
 
 def test_an_unknown_configuration_is_refused_by_name(beside: Path) -> None:
-    with pytest.raises(ValueError, match=r"BuilderConfig 'joi' not found\. Available: \['all', 'anger'"):
+    with pytest.raises(ValueError, match=r"BuilderConfig 'joi' not found\. Available: \['anger', 'disgust'"):
         load_dataset("personagen", "joi")
 
 

@@ -33,6 +33,7 @@ def test_none_of_100_000_personas_is_incoherent() -> None:
     assert len(rules) > 80
 
 
+@pytest.mark.slow
 def test_hand_checked_absurdities_do_not_occur() -> None:
     for values in sample():
         assert not (values["age"] < 25 and values["occupation"] in {"surgeon", "judge"})

@@ -1,0 +1,180 @@
+"""Loading a large release: through `personagen_dataset`, by its YAML alone, and with the packaged builder for parquet.
+
+personagen generate && python -m benchmarks.load personagen
+
+The release is enlarged to a million rows (the same rows with their words shuffled, and confidences drawn at random).
+Every measurement is a process of its own with an empty cache of `datasets`; times do not include imports, and the files
+were read before. The median of the rounds counts, and all ways take turns. Bytes are what the process read (Linux).
+"""
+
+import argparse
+import json
+import os
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from personagen.builder.card import render_card
+from personagen.builder.release import configurations, read_manifest
+from personagen.builder.schema import SPLITS, shard_path
+from personagen.builder.shards import LAYOUT, ROW_GROUP, Written, file_digest
+
+SHARD_ROWS = 10_000
+SURE = 0.9
+"""Confidence asked for: one row in ten has it."""
+
+WAYS: Mapping[str, Mapping[str, str]] = {
+    "first row of joy, streaming": {
+        "parquet builder": "next(iter(load('parquet', data_files=joy, split='train', streaming=True)))",
+        "by its YAML": "next(iter(load('personagen', 'joy', split='train', streaming=True)))",
+        "personagen_dataset": "hook(); next(iter(load('personagen', 'joy', split='train', streaming=True)))",
+    },
+    "all rows": {
+        "parquet builder": "load('parquet', data_files=every)",
+        "by its YAML": "load('personagen')",
+        "personagen_dataset": "hook(); load('personagen')",
+    },
+    "rows of joy": {
+        "load, then filter": "load('parquet', data_files=every).filter(lambda it: it == number, input_columns='label')",
+        "emotions=": "hook(); load('personagen', emotions=['joy'])",
+    },
+    "rows that the checker was sure of": {
+        "load, then filter": "load('parquet', data_files=every)"
+        f".filter(lambda checked: checked['checker_confidence'] >= {SURE}, input_columns='provenance')",
+        "min_confidence=": f"hook(); load('personagen', min_confidence={SURE})",
+    },
+}
+"""What is measured, and the ways to it; the first way of each is what the others are compared with."""
+
+CHILD = """
+import contextlib, json, os, sys, time
+import datasets
+import personagen_dataset
+from datasets import load_dataset as load
+hook = personagen_dataset.resolve_bare_name
+datasets.load.dataset_module_factory = datasets.load.dataset_module_factory.__wrapped__
+datasets.disable_progress_bars()
+with contextlib.suppress(ImportError):
+    import torch  # as the first streaming does
+given = json.load(sys.stdin)
+joy, every, number = given["joy"], given["every"], given["number"]
+def read():
+    return int(open("/proc/self/io").read().split()[1])
+start, before = time.perf_counter(), read()
+exec(given["code"])
+print(json.dumps([time.perf_counter() - start, read() - before]), flush=True)
+os._exit(0)  # an iterator that is left in mid-file makes the shutdown of Arrow's threads fail now and then
+"""
+
+
+def enlarged(release: Path, rows: int, out: Path) -> Path:
+    """Write a release with the rows of a small one over and over, `rows` in all."""
+    manifest = read_manifest(release)
+    emotions = [emotion["name"] for emotion in manifest["taxonomy"]["emotions"]]
+    written = []
+    for emotion in emotions:
+        for split in SPLITS:
+            table = pa.concat_tables(pq.read_table(path) for path in sorted((release / emotion).glob(f"{split}-*")))
+            share = rows // len(emotions) * manifest["configs"]["all"]["rows"][split]
+            written += _shards(table, share // sum(manifest["configs"]["all"]["rows"].values()), (emotion, split), out)
+    manifest |= {"configs": configurations(written), "checker": {"name": "drawn at random"}}
+    manifest["shards"] = [
+        {"path": each.path, "rows": each.rows, "bytes": each.bytes, "sha256": each.sha256} for each in written
+    ]
+    (out / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    (out / "README.md").write_text(render_card(manifest), encoding="utf-8")
+    return out
+
+
+def _shards(table: pa.Table, rows: int, key: tuple[str, str], out: Path) -> Iterator[Written]:
+    draw, count = random.Random(f"{key}"), -(-rows // SHARD_ROWS)
+    texts = [text.split() for text in table["text"].to_pylist()]
+    for index in range(count):
+        size = min(SHARD_ROWS, rows - index * SHARD_ROWS)
+        taken = [(index * SHARD_ROWS + number) % table.num_rows for number in range(size)]
+        part = table.take(taken)
+        words = [" ".join(draw.sample(texts[number], len(texts[number]))) for number in taken]
+        ids = [f"{key[0]}-{key[1]}-{index * SHARD_ROWS + number}" for number in range(size)]
+        part = part.set_column(1, part.schema.field(1), pa.array(words)).set_column(
+            0, part.schema.field(0), pa.array(ids)
+        )
+        path = out / shard_path(*key, index, count)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with pq.ParquetWriter(path, part.schema, **LAYOUT) as writer:
+            writer.write_table(_checked(part, draw), row_group_size=ROW_GROUP)
+        name = path.relative_to(out).as_posix()
+        yield Written(name, size, path.stat().st_size, file_digest(path))
+
+
+def _checked(table: pa.Table, draw: random.Random) -> pa.Table:
+    """Fill in a confidence of the checker."""
+    struct = table["provenance"].combine_chunks()
+    sure = pa.array([draw.random() for _ in range(table.num_rows)], pa.float32())
+    parts = [sure if field.name == "checker_confidence" else struct.field(field.name) for field in struct.type]
+    place = table.schema.get_field_index("provenance")
+    return table.set_column(
+        place, table.schema.field(place), pa.StructArray.from_arrays(parts, fields=list(struct.type))
+    )
+
+
+def measure(code: str, release: Path) -> tuple[float, int]:
+    """Run code in a process of its own, with an empty cache; gives seconds and bytes read."""
+    emotions = [emotion["name"] for emotion in read_manifest(release)["taxonomy"]["emotions"]]
+    every = {s: [str(path) for e in emotions for path in sorted((release / e).glob(f"{s}-*"))] for s in SPLITS}
+    joy = {split: [path for path in paths if "/joy/" in path] for split, paths in every.items()}
+    given = json.dumps({"code": code, "joy": joy, "every": every, "number": emotions.index("joy")})
+    with tempfile.TemporaryDirectory() as home:
+        env = os.environ | {"HF_HOME": home, "HF_HUB_OFFLINE": "1", "HF_UPDATE_DOWNLOAD_COUNTS": "0"}
+        done = subprocess.run(
+            [sys.executable, "-c", CHILD],
+            cwd=release.parent,
+            env=env,
+            input=given,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    seconds, read = json.loads(done.stdout)
+    return seconds, read
+
+
+def rounds(release: Path, count: int) -> Iterator[list[str]]:
+    """Measure all ways in turn; gives a line of the table for each."""
+    for what, ways in WAYS.items():
+        found: dict[str, list[tuple[float, int]]] = {name: [] for name in ways}
+        for _ in range(count):
+            for name, code in ways.items():
+                found[name].append(measure(code, release))
+        times = {name: statistics.median(seconds for seconds, _ in runs) for name, runs in found.items()}
+        first = next(iter(times.values()))
+        for name, seconds in times.items():
+            yield [what, name, f"{seconds:.3f} s", f"{first / seconds:.2f}", f"{found[name][0][1] / 1e6:,.0f} MB"]
+
+
+def main() -> None:
+    """Print one table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("release", type=Path, help="a small release, of the ekman taxonomy")
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        release = enlarged(options.release, options.rows, Path(folder) / "personagen")
+        size = sum(path.stat().st_size for path in release.rglob("*.parquet"))
+        print(f"{options.rows:,} rows, {size / 1e6:,.0f} MB of parquet\n")
+        print("| what | how | median | speed, over the first | read |\n| --- | --- | ---: | ---: | ---: |")
+        for cells in rounds(release, options.rounds):
+            print(f"| {' | '.join(cells)} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
