@@ -326,14 +326,15 @@ def test_a_release_has_the_emotions_of_its_own_taxonomy(
 # Processes of their own.
 
 OFFLINE = """
-import personagen_dataset, json
+import json
 from datasets import load_dataset
 print(json.dumps({config: load_dataset("personagen", config).num_rows["train"] for config in ("all", "joy")}))
-print(json.dumps(load_dataset("personagen", emotions=["joy"], split="train", streaming=True).features["label"].names))
+print(json.dumps(load_dataset("personagen", "joy", split="train", streaming=True).features["label"].names))
 """
 
 
-def test_a_local_release_asks_nobody(release: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("ours", ["", "import personagen_dataset"], ids=["plain", "ours"])
+def test_a_local_release_asks_nobody(ours: str, release: Path, tmp_path: Path) -> None:
     """With the Hub switched on and nowhere: each question to it would take five attempts."""
     import socket
 
@@ -341,7 +342,7 @@ def test_a_local_release_asks_nobody(release: Path, tmp_path: Path) -> None:
         nobody.settimeout(0.01)
         address = f"http://127.0.0.1:{nobody.getsockname()[1]}"
         env = {"HF_ENDPOINT": address, "HF_HUB_OFFLINE": "0", "HF_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
-        rows, names = run_python(OFFLINE, release.parent, **env).splitlines()
+        rows, names = run_python(ours + OFFLINE, release.parent, **env).splitlines()
         with pytest.raises(TimeoutError):
             nobody.accept()
     assert json.loads(rows) == {"all": 56, "joy": 8} and json.loads(names) == list(EMOTIONS)

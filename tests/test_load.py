@@ -100,6 +100,16 @@ def test_a_slice_is_a_slice(split: str, rows: slice, beside: Path) -> None:
     assert load_dataset("personagen", "joy", split=split).to_list() == records(beside, "joy", "train")[rows]
 
 
+def test_columns_filters_and_processes_are_those_of_parquet(beside: Path) -> None:
+    train = records(beside, "joy", "train")
+    low = [row for row in train if row["intensity"] == "low"]
+    loaded = load_dataset("personagen", "joy", split="train", filters=[("intensity", "==", "low")])
+    assert loaded.to_list() == low and len(low) == 4
+    columns = load_dataset("personagen", "joy", split="train", columns=["id", "text"])
+    assert columns.to_list() == [{"id": row["id"], "text": row["text"]} for row in train]
+    assert load_dataset("personagen", "joy", split="train", num_proc=2).to_list() == train
+
+
 def test_splits_can_be_joined(beside: Path) -> None:
     joined = load_dataset("personagen", "joy", split="train+test")
     assert joined.to_list() == records(beside, "joy", "train") + records(beside, "joy", "test")

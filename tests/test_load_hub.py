@@ -61,6 +61,14 @@ tell(datasets.get_dataset_config_names("user/personagen"))
     assert configs == list(manifest_of(release)["configs"])
 
 
+def test_one_emotion_asks_for_no_other_but_the_first(hub: Hub, tmp_path: Path) -> None:
+    """To load any configuration, `datasets` looks up the files of the first one."""
+    before = len(hub.requests)
+    assert on_hub(hub, tmp_path, 'tell(load_dataset("user/personagen", "joy", split="train").num_rows)') == [8]
+    asked = [path.partition("/tree/")[2].partition("/")[2] for path in hub.requests[before:] if "/tree/" in path]
+    assert set(asked) == {"", "anger", "joy"}
+
+
 BARE = """
 import personagen_dataset
 tell(load_dataset("personagen", "joy", split="train")["text"][:])
