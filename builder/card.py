@@ -45,8 +45,13 @@ def _metadata(manifest: Mapping[str, Any]) -> "DatasetCardData":
         task_categories=["text-classification"],
         size_categories=[next((name for limit, name in SIZES if rows < limit), "n>1T")],
         tags=["synthetic", "emotion", "persona", "personagen"],
-        configs=[_config(name, entry, manifest["version"]) for name, entry in manifest["configs"].items()],
+        configs=configs_of(manifest),
     )
+
+
+def configs_of(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Write the configurations of a manifest as they stand in the YAML of the card."""
+    return [_config(name, entry, manifest["version"]) for name, entry in manifest["configs"].items()]
 
 
 def _config(name: str, entry: Mapping[str, Any], version: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from personagen.builder.errors import BackendError, PersonaGenError
+from personagen.builder.errors import BackendError, PersonaGenError, ReleaseError
 from personagen.builder.terminal import printable
 from personagen.builder.version import __version__
 
@@ -147,6 +147,70 @@ def inspect(release: Path, samples: int, as_json: bool) -> None:
 
     facts = summary(release, read_manifest(release), samples)
     click.echo(json.dumps(facts) if as_json else "\n".join(summary_lines(facts)))
+
+
+def _push_options(command: Command) -> Command:
+    """Add the options that say how to publish: those of `push`, and with a prefix of `generate`."""
+    options = [
+        click.option("--tag", metavar="TAG", help="Name of the version, set when all is there: v1.0.0, say."),
+        click.option("--revision", metavar="BRANCH", default="main", show_default=True, help="Branch to change."),
+        click.option("--private/--public", default=None, help="What a repository that is made here is."),
+        click.option("--create-pr", is_flag=True, help="Leave a pull request open instead of changing the branch."),
+        _token_option,
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def _token_option(command: Command) -> Command:
+    return click.option(
+        "--token", metavar="TOKEN", help="Token of the Hub, instead of HF_TOKEN and that of `hf auth login`."
+    )(command)
+
+
+@cli.command()
+@click.argument("release", type=click.Path(path_type=Path))
+@click.argument("repo", metavar="USER/NAME")
+@_push_options
+@click.option("--dry-run", is_flag=True, help="Show what would be sent and the card, and send nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def push(release: Path, repo: str, token: str | None, as_json: bool, **options: Any) -> None:
+    """Publish a release on the Hub: all of it or nothing, in one commit.
+
+    The same command goes on after whatever stopped it; what the Hub has already is not sent again.
+    """
+    from personagen.builder.push import Options
+    from personagen.builder.push import push as run
+    from personagen.builder.show import push_facts, push_lines
+
+    done = run(release, repo, Options(**options), token=token)
+    if as_json:
+        click.echo(json.dumps(push_facts(done)))
+        return
+    click.echo("\n".join(push_lines(done)), err=not options["dry_run"])
+    if done.url is not None:
+        click.echo(done.url)
+
+
+@cli.command()
+@click.argument("source", metavar="RELEASE|USER/NAME[@REVISION]")
+@_token_option
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def verify(source: str, token: str | None, as_json: bool) -> None:
+    """Hold a release against its manifest: in a folder, or as the Hub serves it."""
+    from dataclasses import asdict
+
+    from personagen.builder.verify import verify_folder, verify_hub
+
+    found = verify_folder(Path(source)) if Path(source).is_dir() else verify_hub(source, token=token)
+    if as_json:
+        click.echo(json.dumps(asdict(found)))
+    elif not found.problems:
+        at = f" at {found.commit}" if found.commit else ""
+        click.echo(f"{found.source}{at}: {found.files} files, {found.rows} rows, all as the manifest says")
+    if found.problems:
+        raise ReleaseError(f"{found.source} is not what its manifest says: {'; '.join(found.problems)}")
 
 
 def _key(path: Path | None) -> str | None:

@@ -9,7 +9,8 @@ PersonaGenError
 ├── BudgetError        the budget is spent and rows are still missing
 ├── GenerationError    the attempts are spent and rows are still missing
 ├── AllRejectedError   every reply was refused: the model, the prompts or the checks will not do
-└── ReleaseError       a folder is no release, or a damaged one
+├── ReleaseError       a folder is no release, or a damaged one
+└── HubError           the Hub refuses, cannot be reached, or holds something else than it should
 
 A message is one line: what was wrong, what was found, what was wanted, what to do. The command line prints it and exits
 with 1.
@@ -70,3 +71,7 @@ class AllRejectedError(PersonaGenError):
 
 class ReleaseError(PersonaGenError):
     """A folder is not a release, or a part of it is missing or damaged."""
+
+
+class HubError(PersonaGenError):
+    """The Hub refuses something, cannot be reached, or holds something else than it should."""

@@ -15,7 +15,7 @@ from personagen.builder.plan import Plan
 from personagen.builder.prices import Amount
 from personagen.builder.prompts import prompt_version, versions
 from personagen.builder.recipe import Recipe
-from personagen.builder.release import FORMAT, configurations, read_manifest
+from personagen.builder.release import FORMAT, configurations, read_manifest, sealed
 from personagen.builder.schema import SCHEMA_VERSION
 from personagen.builder.shards import Written
 from personagen.builder.tables import persona_tables
@@ -42,7 +42,7 @@ def make_manifest(
 
     """
     recipe = plan.recipe
-    return {
+    manifest = {
         "format": FORMAT,
         "name": recipe.name,
         "version": SCHEMA_VERSION,
@@ -71,6 +71,7 @@ def make_manifest(
         "usage": {**asdict(usage), "cost": _cost(recipe, usage)},
         "shards": [asdict(shard) for shard in shards],
     }
+    return sealed(manifest)
 
 
 def _cost(recipe: Recipe, usage: Usage) -> float | None:

@@ -2,16 +2,20 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from personagen.builder.errors import ReleaseError
 from personagen.builder.schema import SPLITS
-from personagen.builder.shards import Written
+from personagen.builder.shards import Written, file_digest
 
 FORMAT = "personagen-release/1"
-MANIFEST = "manifest.json"
+MANIFEST, CARD = "manifest.json", "README.md"
+SHARD = re.compile(r"[a-z][a-z0-9_]*/(train|validation|test)-\d{5}-of-\d{5}\.parquet")
+"""Paths that files of a release can have."""
+
 MANIFEST_KEYS: Mapping[str, type] = {
     "name": str, "version": str, "fingerprint": str, "recipe": dict, "taxonomy": dict, "model": dict, "prompts": dict,
     "tables": dict, "personas": dict, "configs": dict, "rejects": dict, "leaked": int, "usage": dict, "shards": list,
@@ -51,6 +55,54 @@ def _configuration(parts: list[Written]) -> dict[str, Any]:
     return {"data_files": files, "rows": rows, "bytes": sum(part.bytes for part in parts), "digest": digest}
 
 
+def sealed(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Add the digest of everything else in a manifest, so that a change by hand shows."""
+    body = {key: value for key, value in manifest.items() if key != "digest"}
+    return {**body, "digest": hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()}
+
+
+def check_release(folder: Path) -> dict[str, Any]:
+    """Read a release whole: every byte of its files against its manifest, and the manifest against itself.
+
+    Raises:
+        ReleaseError: the folder is no release; its manifest was changed; a file is missing or was altered.
+
+    """
+    manifest = read_manifest(folder)
+    check_manifest(manifest, str(folder / MANIFEST))
+    for shard in manifest["shards"]:
+        path = folder / shard["path"]
+        if not path.is_file():
+            raise ReleaseError(f"{path} is missing; make the release again")
+        if path.stat().st_size != shard["bytes"] or file_digest(path) != shard["sha256"]:
+            raise ReleaseError(f"{path} was altered: its SHA-256 is not that of the manifest; make the release again")
+    if not (folder / CARD).is_file():
+        raise ReleaseError(f"{folder / CARD} is missing; make the release again")
+    return manifest
+
+
+def check_manifest(manifest: Mapping[str, Any], where: str) -> None:
+    """See that a manifest is as it was written, and that its configurations are what its files make up.
+
+    Raises:
+        ReleaseError: it is not.
+
+    """
+    if manifest.get("digest") != sealed(manifest)["digest"]:
+        raise ReleaseError(
+            f"{where} was changed by hand: its digest is not that of its content; make the release again"
+        )
+    try:
+        made = configurations(Written(**shard) for shard in manifest["shards"])
+    except (TypeError, ValueError, AttributeError) as error:
+        raise ReleaseError(f"{where} lists a file that is none ({error!r:.80}); make the release again") from None
+    odd = next((shard["path"] for shard in manifest["shards"] if not SHARD.fullmatch(shard["path"])), None)
+    if odd is not None:
+        raise ReleaseError(f"{where} lists {odd!r:.80}, as no release does; make the release again")
+    if made != manifest["configs"]:
+        raise ReleaseError(f"{where} has configurations that its files do not make up; make the release again")
+
+
 def is_release(folder: Path) -> bool:
     """Tell whether a folder is a release of any version, whole or not; other programs have a manifest.json too."""
     try:
@@ -71,8 +123,17 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         raise ReleaseError(f"no release in {folder}: {MANIFEST} is missing; name the folder that `generate` wrote")
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
+        raise ReleaseError(f"cannot read {path}: {error}; make the release again") from error
+    return parse_manifest(text, str(path))
+
+
+def parse_manifest(text: str, path: str) -> dict[str, Any]:
+    """Parse a manifest that lies at `path`. Raises ReleaseError where it is none, or one of another version."""
+    try:
+        manifest = json.loads(text)
+    except (ValueError, RecursionError) as error:
         raise ReleaseError(f"cannot read {path}: {error}; make the release again") from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         got = manifest.get("format") if isinstance(manifest, dict) else type(manifest).__name__

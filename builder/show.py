@@ -11,6 +11,7 @@ from personagen.builder.errors import ReleaseError
 from personagen.builder.estimate import BYTES_A_TOKEN, REFUSED, TOKENS_A_SECOND, TOKENS_A_WORD, Estimate
 from personagen.builder.manifest import total_rejects
 from personagen.builder.progress import duration
+from personagen.builder.push import Pushed
 from personagen.builder.recipe import Recipe
 from personagen.builder.schema import LAYERS, SPLITS, Row
 from personagen.builder.terminal import printable
@@ -25,6 +26,38 @@ def row_lines(row: Row) -> Iterator[str]:
         if content is not None:
             yield _entry(layer, _facts(asdict(content)))
     yield _entry("text", printable(row.text))
+
+
+def push_facts(done: Pushed) -> dict[str, Any]:
+    """Sum up a push for a program to read."""
+    change = done.change
+    return {
+        "repo": done.repo,
+        "commit": done.commit,
+        "url": done.url,
+        "sent": {path: file.size for path, file in change.send.items()},
+        "kept": {path: file.size for path, file in change.keep.items()},
+        "deleted": list(change.delete),
+        "card": done.card,
+    }
+
+
+def push_lines(done: Pushed) -> Iterator[str]:
+    """Show what a push sends, or would: each file with its size, and the card after a dry run."""
+    change = done.change
+    if done.url is None:
+        for path, file in change.send.items():
+            yield f"send    {file.size:>14,}  {path}"
+        for path, file in change.keep.items():
+            yield f"there   {file.size:>14,}  {path}"
+        for path in change.delete:
+            yield f"delete  {'':>14}  {path}"
+        yield f"\n{printable(done.card, lines=True)}"
+    size, doing = sum(file.size for file in change.send.values()), "to send" if done.url is None else "sent"
+    yield (
+        f"{done.repo}: {len(change.send)} files {doing} ({size:,} bytes), {len(change.keep)} there already, "
+        f"{len(change.delete)} deleted"
+    )
 
 
 def _entry(name: str, text: str) -> str:

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from personagen.builder.generate import generate
 from personagen.builder.recipe import parse_recipe
-from personagen.builder.release import configurations
+from personagen.builder.release import configurations, sealed
 from personagen.builder.schema import LAYERS
 from personagen.builder.shards import Written, file_digest
 
@@ -80,8 +80,8 @@ def rewrite(
 
 
 def write_manifest(release: Path, manifest: dict[str, Any]) -> None:
-    """Replace the manifest."""
-    (release / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    """Replace the manifest, with a digest that fits."""
+    (release / "manifest.json").write_text(json.dumps(sealed(manifest)), encoding="utf-8")
 
 
 def run_python(code: str, cwd: Path, **env: str) -> str:

@@ -11,10 +11,10 @@ from tests.releasing import ROOT
 
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("schema", "errors", "version", "data_files", "terminal", "progress", "pace"),
-    ("__init__", "llm", "files", "columns", "batch_folder"),
+    ("__init__", "notes", "llm", "files", "columns", "batch_folder", "hub_calls"),
     ("taxonomy", "tables", "checks", "prompts", "journal", "prices", "openai_wire", "shards"),
-    ("openai_client", "gate", "transformers_batch"),
-    ("batch_calls", "transformers_queue"),
+    ("openai_client", "gate", "transformers_batch", "hub_files"),
+    ("batch_calls", "transformers_queue", "commits"),
     ("openai_chat", "openai_batch", "transformers_local", "embedded"),
     ("recipe", "personas", "duplicates", "dispatch", "release"),
     ("connect", "plan", "situations", "run_folder"),
@@ -22,7 +22,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("expression", "card"),
     ("pipeline",),
     ("generate", "estimate"),
-    ("preview", "show"),
+    ("preview", "push", "verify"),
+    ("show",),
     ("cli",),
     ("__main__",),
 )

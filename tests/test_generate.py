@@ -66,7 +66,7 @@ def test_depth_none_has_no_layers(tmp_path: Path) -> None:
     for row in texts_of(tmp_path / "out"):
         assert (row["depth"], row["demographic"], row["sociocultural"], row["situational"]) == ("none",) + (None,) * 3
         assert (row["persona_id"], row["situation_id"], row["intensity"]) == (None, None, None)
-    assert list(result.manifest["configs"]) == ["all", "anger", "joy"]
+    assert list(result.manifest["configs"]) == ["anger", "joy", "all"]
     folders = {path.name for path in (tmp_path / "out").iterdir()}
     assert folders == {"anger", "joy", "README.md", "manifest.json"}
 
@@ -90,7 +90,7 @@ def test_ablations_repeat_every_row_with_fewer_layers(tmp_path: Path) -> None:
             assert (row["persona_id"] is None, row["situation_id"]) == (depth == "none", None)
     assert sum(result.manifest["configs"]["all"]["rows"].values()) == 6
     assert set(result.manifest["configs"]) == {
-        "all", "anger", "joy", *layers, "depth_none", "depth_demographic", "depth_sociocultural",
+        "anger", "joy", "all", *layers, "depth_none", "depth_demographic", "depth_sociocultural",
     }  # fmt: skip
 
 

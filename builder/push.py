@@ -1,0 +1,230 @@
+"""Publish a release: look, send the files that are new, commit once, tag.
+
+The branch changes by one commit, or, where a release has more files than one commit bears, by the merge of a pull
+request that gathered them. Until then whoever loads the dataset gets the old release. Whatever stops a push, the same
+command goes on: files that the Hub has are not sent again, and a commit that arrived is recognised.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from personagen.builder.notes import merge_notes
+from personagen.builder.commits import COMMIT_FILES, commit, gather, head_of, holds, merge, set_tag, tags
+from personagen.builder.errors import HubError
+from personagen.builder.hub_calls import Caller, connect
+from personagen.builder.hub_files import Change, File, Files, Place, compare, remote_files, remote_text, small_file
+from personagen.builder.release import CARD, MANIFEST, SHARD, check_release
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to publish.
+
+    Attributes:
+        revision: branch that is changed; it is made where there is none.
+        tag: name of the version; None sets none.
+        private: whether a repository that is made here is private; None leaves that to the user's settings.
+        create_pr: leave a pull request open instead of changing the branch.
+        message: title of the commit; None is the name of the release and its digest.
+        dry_run: look, and send nothing.
+
+    """
+
+    revision: str = "main"
+    tag: str | None = None
+    private: bool | None = None
+    create_pr: bool = False
+    message: str | None = None
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """How a push ended.
+
+    Attributes:
+        repo: the repository.
+        commit: what holds the release now; None after a dry run and for a pull request that was left open.
+        url: page of the commit or of the pull request; None after a dry run.
+        change: files that were sent, kept and deleted.
+        card: the card, with what a person added to the one on the Hub.
+
+    """
+
+    repo: str
+    commit: str | None
+    url: str | None
+    change: Change
+    card: str
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A finished release in a folder."""
+
+    folder: Path
+
+    def push_to_hub(  # noqa: PLR0913 - the arguments are those of `datasets`
+        self,
+        repo_id: str,
+        *,
+        commit_message: str | None = None,
+        private: bool | None = None,
+        token: str | None = None,
+        revision: str | None = None,
+        create_pr: bool = False,
+        tag: str | None = None,
+    ) -> Pushed:
+        """Publish the release; the arguments are those of `Dataset.push_to_hub`, and the tag. See `push`."""
+        options = Options(revision or "main", tag, private, create_pr, commit_message)
+        return push(self.folder, repo_id, options, token=token)
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What the Hub has: commit of the branch and its files; None and nothing where there is no repository."""
+
+    head: str | None
+    files: Files
+
+
+def push(
+    folder: Path, repo: str, options: Options, *, token: str | None = None, caller: Caller | None = None
+) -> Pushed:
+    """Publish the release in a folder.
+
+    Args:
+        folder: the release; every byte of it is checked before anything is sent.
+        repo: "USER/NAME".
+        options: how.
+        token: for the Hub; None takes that of this machine.
+        caller: who asks the Hub; None makes one with the token.
+
+    Raises:
+        ReleaseError: the folder is no release, or was altered.
+        HubError: the Hub refuses, cannot be reached, or was changed by somebody else meanwhile. The message says what
+            has become of the branch.
+
+    """
+    manifest = check_release(folder)
+    caller = caller or connect(token)
+    place = Place(repo, branch=options.revision)
+    state = look(caller, place)
+    card = _card(caller, folder, place, state)
+    files = local_files(folder, manifest, card)
+    change = compare(files, state.files, _older(caller, place, state))
+    tagged = options.tag is not None and state.head is not None and _is_tagged(caller, place, options.tag, files)
+    if options.dry_run:
+        return Pushed(repo, None, None, change, card)
+    if state.head is None:
+        _create(caller, repo, private=options.private)
+        state = look(caller, Place(repo))
+    if state.head is None:
+        raise HubError(f"cannot create {repo}: the Hub says that it exists, and does not show it; check name and token")
+    _make_branch(caller, place)
+    message = options.message or f"{manifest['name']} {manifest['digest'][:12]}"
+    page = f"{caller.api.endpoint}/datasets/{repo}"
+    if options.create_pr:
+        number = gather(caller, place, state.head, change, message)
+        return Pushed(repo, None, f"{page}/discussions/{number}", change, card)
+    done = _release(caller, place, state.head, change, message)
+    if options.tag is not None and not tagged:
+        set_tag(caller, place, options.tag, done)
+    return Pushed(repo, done, f"{page}/commit/{done}", change, card)
+
+
+def _release(caller: Caller, place: Place, head: str, change: Change, message: str) -> str:
+    """Bring a change to the branch in one step; gives the commit that holds it."""
+    if not change.send and not change.delete:
+        return head
+    if len(change.send) <= COMMIT_FILES:
+        return commit(caller, place, head, change, message)
+    return merge(caller, place, head, gather(caller, place, head, change, message), change)
+
+
+def look(caller: Caller, place: Place) -> State:
+    """See what a repository holds.
+
+    Raises:
+        HubError: it cannot be seen, or there is a model of this name and no dataset.
+
+    """
+    from huggingface_hub import errors as hub
+
+    try:
+        head = head_of(caller, place, absent=True)
+    except hub.RevisionNotFoundError:
+        head = head_of(caller, Place(place.repo))
+    except hub.RepositoryNotFoundError:
+        _refuse_model(caller, place.repo)
+        return State(None, {})
+    return State(head, remote_files(caller, place, head))
+
+
+def _refuse_model(caller: Caller, repo: str) -> None:
+    if caller.patiently(f"look for {repo}", lambda: caller.api.repo_exists(repo, repo_type="model")):
+        raise HubError(
+            f"{repo} is a model on the Hub, and no dataset; choose another name, or make the dataset first: "
+            f"`hf repos create {repo} --type dataset`"
+        )
+
+
+def local_files(folder: Path, manifest: Mapping[str, Any], card: str) -> Files:
+    """List the files that a release puts into its repository."""
+    shards = {
+        shard["path"]: File(shard["bytes"], shard["sha256"], path=folder / shard["path"])
+        for shard in manifest["shards"]
+    }
+    return {**shards, MANIFEST: small_file((folder / MANIFEST).read_bytes()), CARD: small_file(card.encode())}
+
+
+def _card(caller: Caller, folder: Path, place: Place, state: State) -> str:
+    card = (folder / CARD).read_text(encoding="utf-8")
+    if state.head is None or CARD not in state.files:
+        return card
+    return merge_notes(card, remote_text(caller, place, state.head, CARD))
+
+
+def _older(caller: Caller, place: Place, state: State) -> list[str]:
+    """List the data files of the release that the repository holds; files that no release of ours wrote stay."""
+    if state.head is None or MANIFEST not in state.files:
+        return []
+    manifest = remote_text(caller, place, state.head, MANIFEST)
+    return [path for path in state.files if SHARD.fullmatch(path) and f'"{path}"' in manifest]
+
+
+def _is_tagged(caller: Caller, place: Place, tag: str, files: Files) -> bool:
+    """Tell whether a tag names this release already; what a person added to its card does not count.
+
+    Raises:
+        HubError: the tag names something else.
+
+    """
+    at = tags(caller, place).get(tag)
+    if at is None:
+        return False
+    there = remote_files(caller, place, at)
+    if not holds(there, {path: file for path, file in files.items() if path != CARD}):
+        raise HubError(
+            f"{place.repo} has a tag {tag} already, with other content ({at[:12]}); choose the next version. Nothing "
+            "was sent"
+        )
+    return True
+
+
+def _create(caller: Caller, repo: str, *, private: bool | None) -> None:
+    """Make a repository; that it exists now is no error: the answer to an earlier try may have been lost."""
+    caller.patiently(
+        f"create {repo}",
+        lambda: caller.api.create_repo(repo, repo_type="dataset", private=private, exist_ok=True),
+    )
+
+
+def _make_branch(caller: Caller, place: Place) -> None:
+    if place.branch != "main":
+        caller.patiently(
+            f"create the branch {place.branch} of {place.repo}",
+            lambda: caller.api.create_branch(place.repo, branch=place.branch, repo_type=place.kind, exist_ok=True),
+        )

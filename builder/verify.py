@@ -1,0 +1,166 @@
+"""Hold a release against its manifest: files, rows, columns and configurations; in a folder, or as the Hub serves it."""
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from personagen.builder.card import configs_of
+from personagen.builder.columns import arrow_schema, columns_of
+from personagen.builder.commits import head_of
+from personagen.builder.errors import HubError, ReleaseError
+from personagen.builder.hub_calls import Caller, anybody
+from personagen.builder.hub_files import Place, remote_files, remote_text
+from personagen.builder.release import (
+    CARD,
+    MANIFEST,
+    SHARD,
+    check_manifest,
+    check_release,
+    parse_manifest,
+    read_manifest,
+)
+from personagen.builder.shards import file_digest
+
+Open = Callable[[str], AbstractContextManager[BinaryIO]]
+"""Opens a file of a release by its path."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What was found.
+
+    Attributes:
+        source: what was looked at.
+        commit: commit of the repository; None for a folder.
+        files: data files that were held against the manifest.
+        rows: rows of all of them.
+        problems: what is wrong, a line each; empty where all is as it should be.
+
+    """
+
+    source: str
+    commit: str | None
+    files: int
+    rows: int
+    problems: tuple[str, ...]
+
+
+def verify_folder(folder: Path) -> Verified:
+    """Verify a release in a folder.
+
+    Raises:
+        ReleaseError: it is none; or its manifest or one of its files was changed, so that nothing else can be told.
+
+    """
+    manifest = check_release(folder)
+    there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    card = (folder / CARD).read_text(encoding="utf-8")
+    problems = [*_left_over(there, manifest), *_tables(manifest, lambda path: (folder / path).open("rb"))]
+    return _found(str(folder), None, manifest, [*problems, *_card(card, manifest)])
+
+
+def verify_hub(source: str, *, token: str | None = None, caller: Caller | None = None) -> Verified:
+    """Verify a release on the Hub: what its manifest says against what is served.
+
+    Digests of data files are those that the Hub keeps them by; a file that it keeps without one is downloaded. Rows and
+    columns are read from the end of each file.
+
+    Args:
+        source: "USER/NAME", with "@REVISION" for a tag, branch or commit.
+        token: for the Hub; None takes that of this machine, if any.
+        caller: who asks the Hub; None makes one with the token.
+
+    Raises:
+        HubError: there is no such repository or revision, or it cannot be reached.
+        ReleaseError: it holds no release, or one whose manifest was changed.
+
+    """
+    from huggingface_hub import HfFileSystem
+    from huggingface_hub import errors as hub
+
+    repo, _, revision = source.removeprefix("hf://datasets/").partition("@")
+    caller = caller or anybody(token)
+    place = Place(repo, branch=revision or "main")
+    try:
+        commit = head_of(caller, place, absent=True)
+    except hub.RepositoryNotFoundError:
+        raise HubError(f"no dataset {repo} on the Hub, or no right to read it; check the name and the token") from None
+    except hub.RevisionNotFoundError:
+        raise HubError(f"{repo} has no revision {revision!r}; see its branches and tags on the Hub") from None
+    files = remote_files(caller, place, commit)
+    missing = next((path for path in (MANIFEST, CARD) if path not in files), None)
+    if missing:
+        raise ReleaseError(f"{source} is no release: it has no {missing}; check name and revision")
+    manifest = parse_manifest(remote_text(caller, place, commit, MANIFEST), source)
+    check_manifest(manifest, source)
+    system = HfFileSystem(endpoint=caller.api.endpoint, token=caller.api.token)
+    problems = list(_left_over(set(files), manifest))
+    for shard in manifest["shards"]:
+        path = shard["path"]
+        if path not in files:
+            problems.append(f"{path} is missing")
+        elif (
+            files[path].size != shard["bytes"]
+            or _digest(caller, place, commit, path, files[path].sha256) != shard["sha256"]
+        ):
+            problems.append(f"{path} is not the file of the manifest: its size or SHA-256 differs")
+    if not problems:
+        problems += _tables(manifest, lambda path: system.open(f"datasets/{repo}@{commit}/{path}", "rb"))
+    card = remote_text(caller, place, commit, CARD)
+    return _found(source, commit, manifest, [*problems, *_card(card, manifest)])
+
+
+def _found(source: str, commit: str | None, manifest: Mapping[str, Any], problems: list[str]) -> Verified:
+    rows = sum(shard["rows"] for shard in manifest["shards"])
+    return Verified(source, commit, len(manifest["shards"]), rows, tuple(problems))
+
+
+def _digest(caller: Caller, place: Place, commit: str, path: str, known: str | None) -> str:
+    if known is not None:
+        return known
+
+    def fetched() -> Path:
+        return Path(caller.api.hf_hub_download(place.repo, path, repo_type=place.kind, revision=commit))
+
+    return file_digest(caller.patiently(f"download {path}", fetched))
+
+
+def _left_over(there: set[str], manifest: Mapping[str, Any]) -> Iterator[str]:
+    known = {shard["path"] for shard in manifest["shards"]}
+    for path in sorted(there - known):
+        if SHARD.fullmatch(path):
+            yield f"{path} is no file of this release, and would be read as one"
+
+
+def _tables(manifest: Mapping[str, Any], opened: Open) -> Iterator[str]:
+    """Look into the end of each file: its rows and its columns."""
+    import pyarrow.parquet as pq
+
+    emotions = [emotion["name"] for emotion in manifest["taxonomy"]["emotions"]]
+    for shard in manifest["shards"]:
+        with opened(shard["path"]) as file:
+            found = pq.ParquetFile(file)
+            wanted = arrow_schema(columns_of(shard["path"].split("/")[0], emotions))
+            if found.metadata.num_rows != shard["rows"]:
+                yield f"{shard['path']} has {found.metadata.num_rows} rows, its manifest says {shard['rows']}"
+            if not found.schema_arrow.equals(wanted, check_metadata=True):
+                yield f"{shard['path']} has other columns than a release of version {manifest['version']}"
+
+
+def _card(card: str, manifest: Mapping[str, Any]) -> Iterator[str]:
+    """Hold the configurations in the YAML of a card against those of the manifest."""
+    import yaml
+
+    head = re.match(r"---\n(.*?)\n---\n", card, flags=re.DOTALL)
+    try:
+        told = yaml.safe_load(head[1]) if head else None
+    except yaml.YAMLError:
+        told = None
+    if not isinstance(told, dict):
+        yield f"{CARD} has no YAML on top, so that nothing can be loaded"
+    elif json.dumps(told.get("configs"), default=str) != json.dumps(configs_of(manifest)):
+        yield f"{CARD} has other configurations than the manifest"
