@@ -13,6 +13,7 @@ from typing import Any
 from personagen.builder import checks, shards
 from personagen.builder.card import render_card
 from personagen.builder.columns import columns_of, layer_record, text_record
+from personagen.builder.composition import Composition
 from personagen.builder.connect import connect
 from personagen.builder.dispatch import Dispatcher
 from personagen.builder.errors import AllRejectedError, FolderError, GenerationError, PersonaGenError
@@ -22,6 +23,7 @@ from personagen.builder.gate import Gate, open_gate
 from personagen.builder.journal import Journal
 from personagen.builder.llm import Backend
 from personagen.builder.manifest import make_manifest, same_release
+from personagen.builder.notes import merge_notes
 from personagen.builder.pipeline import Job, Settled, settle
 from personagen.builder.plan import Plan, make_plan
 from personagen.builder.prices import Amount, Budget
@@ -65,6 +67,7 @@ class Tally:
     given_up: int
     leaked: int
     rejects: Counter[tuple[str, str]]
+    composition: Composition
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +109,7 @@ def generate(
 
     Raises:
         FolderError: see `open_run`; or the disk is full.
+        ReleaseError: the marks around what is hand-made in the card of the earlier release are not in order.
         BackendError: the model cannot be loaded or reached.
         BudgetError: the next request might exceed the budget.
         GenerationError: rows are missing when all attempts are spent.
@@ -116,6 +120,7 @@ def generate(
         known = same_release(run.out, recipe)
         if known is not None:
             return Result(run.out, known, made=False)
+        run.keep_card()  # told before anything is paid for, if its notes cannot be kept
         _prepare(recipe)
         plan = make_plan(recipe)
         backend = connect(recipe.backend, run.batches, api_key)
@@ -140,8 +145,10 @@ async def generate_with(backend: Backend, plan: Plan, run: RunFolder, progress: 
             if tally.given_up or not tally.accepted:
                 raise _shortfall(plan.recipe, tally, run)
             written = files.written()
-        manifest = make_manifest(backend, plan, written, tally.rejects, tally.leaked, engine.journal.usage())
-        write_text(run.staging / "README.md", render_card(manifest))
+        usage, composition = engine.journal.usage(), tally.composition.counts()
+        manifest = make_manifest(backend, plan, written, tally.rejects, tally.leaked, usage, composition)
+        run.keep_card()
+        write_text(run.staging / "README.md", merge_notes(render_card(manifest), run.kept_card()))
         write_text(run.staging / "manifest.json", json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
     finally:
         await engine.close()
@@ -203,7 +210,7 @@ class Reporter:
 
 async def _write_rows(job: Job, run: RunFolder, files: Shards, reporter: Reporter) -> Tally:
     """Write texts and layers as the rows settle, and all rejects; stops early where nothing is accepted."""
-    tally = Tally(0, 0, 0, Counter())
+    tally = Tally(0, 0, 0, Counter(), Composition(job.plan.recipe.depth))
     ticker = asyncio.create_task(reporter.keep_telling(tally))
     tables = _Tables(job, files)
     seen: set[tuple[str, str, int]] = set()
@@ -265,6 +272,7 @@ def _count(settled: Settled, tally: Tally) -> None:
     else:
         tally.accepted += 1
         tally.leaked += settled.row.provenance.leaked
+        tally.composition.add(settled.row)
 
 
 def _shortfall(recipe: Recipe, tally: Tally, run: RunFolder) -> PersonaGenError:

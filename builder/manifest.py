@@ -29,6 +29,7 @@ def make_manifest(
     rejects: Mapping[tuple[str, str], int],
     leaked: int,
     usage: Usage,
+    composition: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Describe a release. It holds no time, path, address or key, so equal runs give equal manifests.
 
@@ -39,6 +40,7 @@ def make_manifest(
         rejects: refused replies by stage and reason.
         leaked: texts that name their emotion.
         usage: requests and tokens that the release took; what they cost is told where the recipe has the price.
+        composition: texts by attribute and value, at the recipe's depth.
 
     """
     recipe = plan.recipe
@@ -64,7 +66,9 @@ def make_manifest(
             "pairs_met": plan.design.pairs,
             "pairs_possible": possible_pairs(persona_tables()),
         },
+        "license": recipe.licence(),
         "configs": configurations(shards),
+        "composition": dict(composition),
         "rejects": _by_stage(rejects),
         "leaked": leaked,
         "checker": None,
@@ -95,7 +99,8 @@ def _by_stage(rejects: Mapping[tuple[str, str], int]) -> dict[str, dict[str, int
 def same_release(folder: Path, recipe: Recipe) -> dict[str, Any] | None:
     """Read the manifest of a release that this code would make in the same way; None where there is none.
 
-    A release of other prompts or tables does not count: it is made again, and the journal answers what has not changed.
+    A release of other prompts or tables, or under another licence, does not count: it is made again, and the journal
+    answers what has not changed.
     """
     try:
         manifest = read_manifest(folder)
@@ -105,6 +110,7 @@ def same_release(folder: Path, recipe: Recipe) -> dict[str, Any] | None:
         manifest["fingerprint"] == recipe.fingerprint()
         and manifest["prompts"]["version"] == prompt_version()
         and manifest["tables"] == digests()
+        and manifest.get("license") == recipe.licence()
     )
     whole = all((folder / shard["path"]).is_file() for shard in manifest["shards"])
     return manifest if same and whole else None

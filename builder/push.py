@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from personagen.builder.notes import merge_notes
 from personagen.builder.commits import COMMIT_FILES, commit, gather, head_of, holds, merge, set_tag, tags
 from personagen.builder.errors import HubError
 from personagen.builder.hub_calls import Caller, connect
 from personagen.builder.hub_files import Change, File, Files, Place, compare, remote_files, remote_text, small_file
+from personagen.builder.notes import merge_notes
 from personagen.builder.release import CARD, MANIFEST, SHARD, check_release
 
 

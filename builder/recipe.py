@@ -1,9 +1,8 @@
 """The recipe: what to generate. Read from YAML, validated, frozen, fingerprinted."""
 
-import difflib
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -11,6 +10,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from personagen.builder.errors import RecipeError
+from personagen.builder.licences import KEYS, check_licence
+from personagen.builder.names import nearest, unique
 from personagen.builder.prices import Price
 from personagen.builder.schema import DEPTHS, SCHEMA_VERSION
 from personagen.builder.taxonomy import NAMED, Emotion, Taxonomy, bank_emotions, named_taxonomy
@@ -171,31 +172,35 @@ class Recipe(Section):
     draw: Draw = Draw()
     prices: Mapping[str, ModelPrice] = Field({}, description="Prices by model name; cost is told where there is one.")
     budget: Budgets = Budgets()
+    license: str | None = Field(None, description="Licence of the dataset, as the Hub calls it; null claims none.")
+    license_name: str | None = Field(None, description="Name of the licence, with license: other.")
+    license_link: str | None = Field(None, description="Where its text is, with license: other.")
 
     @field_validator("taxonomy", mode="before")
     @classmethod
     def _known_taxonomy(cls, value: Any) -> Any:
         if isinstance(value, str) and value not in NAMED:
-            raise ValueError(f"got {value!r}, wanted {' or '.join(NAMED)} or a mapping{_nearest(value, NAMED)}")
+            raise ValueError(f"got {value!r}, wanted {' or '.join(NAMED)} or a mapping{nearest(value, NAMED)}")
         return value
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
         names = _taxonomy(self).names
-        _unique("emotions", self.emotions or names)
+        unique("emotions", self.emotions or names)
         for name in names:
             if name in RESERVED:
                 raise ValueError(f"emotion {name!r} is the name of another configuration; choose another name")
         for name in (*(self.emotions or ()), *(self.quotas or {})):
             if name not in names:
-                raise ValueError(f"unknown emotion {name!r}{_nearest(name, names)}; known: {', '.join(names)}")
+                raise ValueError(f"unknown emotion {name!r}{nearest(name, names)}; known: {', '.join(names)}")
         if self.emotions == ():
             raise ValueError("emotions is empty; name at least one or leave it out")
-        _unique("ablations", self.ablations)
-        _unique("intensities", self.intensities)
+        unique("ablations", self.ablations)
+        unique("intensities", self.intensities)
         if self.depth in self.ablations:
             raise ValueError(f"ablations repeat the depth {self.depth!r}; leave it out of one of them")
         _check_quotas(self)
+        check_licence(self.license, self.license_name, self.license_link)
         model = self.backend.model
         if self.budget.max_cost is not None and model is None:
             raise ValueError("budget.max_cost: the embedded model costs nothing; leave it out")
@@ -243,14 +248,20 @@ class Recipe(Section):
     def identity(self) -> dict[str, Any]:
         """Give the parts of the recipe that change rows, as plain data.
 
-        Where requests go, how many at once, how often they may be repeated and what they may cost changes no row that
-        is accepted.
+        Where requests go, how many at once, how often they may be repeated, what they may cost and what licence the
+        dataset gets changes no row that is accepted.
         """
         data = self.model_dump(mode="json")
         for runtime in ("base_url", "concurrency", "rpm", "tpm"):
             del data["backend"][runtime]
-        del data["checks"]["attempts"], data["prices"], data["budget"]
+        for other in ("prices", "budget", *KEYS):
+            del data[other]
+        del data["checks"]["attempts"]
         return data
+
+    def licence(self) -> dict[str, str | None]:
+        """Give what the recipe says about the dataset's licence, by the keys of a card."""
+        return {key: getattr(self, key) for key in KEYS}
 
     def fingerprint(self) -> str:
         """Hash the parts of the recipe that change rows: 16 hex digits, the same on every machine."""
@@ -266,7 +277,7 @@ def _taxonomy(recipe: Recipe) -> Taxonomy:
     for custom in recipe.taxonomy.emotions:
         if custom.like is not None and custom.like not in banks:
             raise ValueError(
-                f"emotion {custom.name!r}: like {custom.like!r} has no events{_nearest(custom.like, banks)}; "
+                f"emotion {custom.name!r}: like {custom.like!r} has no events{nearest(custom.like, banks)}; "
                 f"known: {', '.join(banks)}"
             )
         if custom.like is None and not custom.events and "situational" in (recipe.depth, *recipe.ablations):
@@ -294,19 +305,6 @@ def _check_quotas(recipe: Recipe) -> None:
         raise ValueError(f"quotas and emotions differ in {', '.join(odd)}; give every written emotion one quota")
     if sum(quotas.values()) != recipe.rows:
         raise ValueError(f"quotas sum to {sum(quotas.values())}, wanted rows = {recipe.rows}; change one of them")
-
-
-def _unique(key: str, values: Iterable[str]) -> None:
-    seen: set[str] = set()
-    for value in values:
-        if value in seen:
-            raise ValueError(f"{key} names {value!r} twice; name it once")
-        seen.add(value)
-
-
-def _nearest(word: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
-    return f", did you mean {close[0]!r}?" if close else ""
 
 
 def parse_recipe(text: str, source: str, overrides: Mapping[str, Any] | None = None) -> Recipe:
@@ -376,7 +374,7 @@ def _explain(error: ValidationError) -> str:
     key = ".".join(place)
     if problem["type"] == "extra_forbidden":
         known = _known_keys(place[:-1])
-        return f"unknown key {key!r}{_nearest(place[-1], known)}; known: {', '.join(sorted(known))}"
+        return f"unknown key {key!r}{nearest(place[-1], known)}; known: {', '.join(sorted(known))}"
     if problem["type"] == "value_error":
         message = str(problem["ctx"]["error"])
         return f"{key}: {message}" if key else message

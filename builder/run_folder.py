@@ -7,6 +7,7 @@ run.json             the fingerprint of the recipe that the folder belongs to
 journal.sqlite       every reply of the model
 rejects.jsonl        replies that were refused, with reasons
 batches/             batches under way, of the batch backend (batch_folder.py)
+card.md              card of the release that makes room, until its notes are in the new one
 release/             the release in the making
 """
 
@@ -23,6 +24,7 @@ from filelock import FileLock, Timeout
 from personagen.builder.errors import FolderError, ReleaseError
 from personagen.builder.files import explain, write_text
 from personagen.builder.journal import is_empty
+from personagen.builder.notes import check_notes
 from personagen.builder.release import is_release, read_manifest
 
 FORMAT = "personagen-run/1"
@@ -30,6 +32,9 @@ STATE = "run.json"
 LOCK = "lock"
 JOURNAL = "journal.sqlite"
 BATCHES = "batches"
+CARD = "card.md"
+OURS = frozenset({LOCK, f"{STATE}.part", CARD, f"{CARD}.part"})
+"""What may be in a folder that no run has claimed yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +70,21 @@ class RunFolder:
         """The release in the making."""
         return self.root / "release"
 
+    def keep_card(self) -> None:
+        """Copy the card of a release that is in place: it will make room, and what is hand-made in it must not be lost.
+
+        Raises:
+            ReleaseError: the marks around what is hand-made are not in order.
+            FolderError: the copy cannot be written.
+
+        """
+        _keep_card(self.out, self.root)
+
+    def kept_card(self) -> str:
+        """Read the copy; empty where there is none."""
+        path = self.root / CARD
+        return _read_card(path) if path.is_file() else ""
+
     def publish(self) -> None:
         """Move the finished release into place; an older one makes room and keeps a numbered name, with all in it."""
         try:
@@ -73,6 +93,7 @@ class RunFolder:
             elif self.out.exists():
                 self.out.rmdir()
             self.staging.rename(self.out)
+            (self.root / CARD).unlink(missing_ok=True)
         except OSError as error:
             raise FolderError(f"cannot move the release to {self.out}: {explain(error)}") from error
 
@@ -127,6 +148,27 @@ def _locked(root: Path) -> Iterator[None]:
         lock.release()
 
 
+def _keep_card(out: Path, root: Path) -> None:
+    card = out / "README.md"
+    if not card.is_file():
+        return
+    text = _read_card(card)
+    try:
+        check_notes(text)
+    except ReleaseError as error:
+        raise ReleaseError(f"{card}: {error}") from error
+    write_text(root / CARD, text)
+
+
+def _read_card(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ReleaseError(
+            f"cannot read {path}: {error}; save it as UTF-8, or rename it to go on without it"
+        ) from error
+
+
 def _check_release(out: Path, fingerprint: str) -> None:
     try:
         if not out.exists() or (out.is_dir() and not any(out.iterdir())):
@@ -147,7 +189,7 @@ def _check_release(out: Path, fingerprint: str) -> None:
 def _check_run(root: Path, fingerprint: str) -> None:
     state = root / STATE
     if not state.is_file():
-        foreign = [entry.name for entry in root.iterdir() if entry.name not in (LOCK, f"{STATE}.part")]
+        foreign = [entry.name for entry in root.iterdir() if entry.name not in OURS]
         if foreign:
             raise FolderError(
                 f"{root} holds something else than a run ({foreign[0]}); choose another folder with --out"
@@ -174,12 +216,14 @@ def _claim(state: Path, fingerprint: str) -> None:
 
 def _set_aside(out: Path, root: Path) -> None:
     """Move a run and its release to the first free numbered names; what is no release stays, and is refused later."""
+    if is_release(out):
+        _keep_card(out, root)
     try:
         if (root / STATE).exists():
             aside = _free(root)
             aside.mkdir()
             for entry in root.iterdir():
-                if entry.name != LOCK:
+                if entry.name not in (LOCK, CARD):
                     entry.rename(aside / entry.name)
         if is_release(out):
             out.rename(_free(out))
@@ -190,14 +234,18 @@ def _set_aside(out: Path, root: Path) -> None:
 def _take_over(out: Path, root: Path, fingerprint: str) -> None:
     """Make a run this recipe's own, its journal included; the release of another recipe is moved to a numbered name."""
     try:
+        leaves = is_release(out) and read_manifest(out)["fingerprint"] != fingerprint
+    except ReleaseError:
+        leaves = False  # told by the check that follows
+    if leaves:
+        _keep_card(out, root)
+    try:
         if (root / STATE).is_file():
             _claim(root / STATE, fingerprint)
-        if is_release(out) and read_manifest(out)["fingerprint"] != fingerprint:
+        if leaves:
             out.rename(_free(out))
     except OSError as error:
         raise FolderError(f"cannot set {out} aside: {explain(error)}") from error
-    except ReleaseError:
-        pass  # told by the check that follows
 
 
 def _free(path: Path) -> Path:

@@ -52,7 +52,7 @@ def push_lines(done: Pushed) -> Iterator[str]:
             yield f"there   {file.size:>14,}  {path}"
         for path in change.delete:
             yield f"delete  {'':>14}  {path}"
-        yield f"\n{printable(done.card, lines=True)}"
+        yield "\n" + "\n".join(printable(line) for line in done.card.split("\n"))
     size, doing = sum(file.size for file in change.send.values()), "to send" if done.url is None else "sent"
     yield (
         f"{done.repo}: {len(change.send)} files {doing} ({size:,} bytes), {len(change.keep)} there already, "

@@ -1,4 +1,4 @@
-"""Hold a release against its manifest: files, rows, columns and configurations; in a folder, or as the Hub serves it."""
+"""Hold a release against its manifest, in a folder or as the Hub serves it: files, rows, columns, configurations."""
 
 import json
 import re
@@ -21,7 +21,6 @@ from personagen.builder.release import (
     check_manifest,
     check_release,
     parse_manifest,
-    read_manifest,
 )
 from personagen.builder.shards import file_digest
 

@@ -10,10 +10,10 @@ import pytest
 from tests.releasing import ROOT
 
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("schema", "errors", "version", "data_files", "terminal", "progress", "pace"),
-    ("__init__", "notes", "llm", "files", "columns", "batch_folder", "hub_calls"),
+    ("schema", "errors", "version", "data_files", "terminal", "progress", "pace", "names"),
+    ("__init__", "llm", "files", "columns", "batch_folder", "notes", "licences", "hub_calls"),
     ("taxonomy", "tables", "checks", "prompts", "journal", "prices", "openai_wire", "shards"),
-    ("openai_client", "gate", "transformers_batch", "hub_files"),
+    ("openai_client", "gate", "transformers_batch", "composition", "hub_files"),
     ("batch_calls", "transformers_queue", "commits"),
     ("openai_chat", "openai_batch", "transformers_local", "embedded"),
     ("recipe", "personas", "duplicates", "dispatch", "release"),
@@ -34,7 +34,7 @@ BACKENDS = ("openai_chat", "openai_batch", "transformers_local", "embedded")
 STAGES = ("personas", "situations", "expression", "stages", "checks", "duplicates", "prompts", "plan")
 ABOVE_STAGES = {
     "pipeline", "generate", "preview", "release", "shards", "run_folder", "manifest", "card", "cli", "dispatch", "gate",
-    "journal", "estimate",
+    "journal", "estimate", "composition", "notes",
 }  # fmt: skip
 
 HEAVY = {"datasets", "torch", "transformers", "xllamacpp", "evaluate", "accelerate", "pandas", "openai", "pyarrow"}

@@ -1,0 +1,67 @@
+"""What a release is made of: how often each attribute has each value among the texts, counted as they settle.
+
+Counts take the memory of the values that there are, not of the rows.
+"""
+
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from personagen.builder.schema import Row
+from personagen.builder.tables import persona_tables
+
+DEMOGRAPHIC = ("gender", "work")
+SOCIOCULTURAL = ("country", "settlement", "education", "religion", "household", "means", "register")
+CUSTOM = "custom"
+"""Kind of all events of a recipe's own: they are told apart by what they say."""
+
+
+class Composition:
+    """Counts over the texts of one depth."""
+
+    def __init__(self, depth: str) -> None:
+        """Count texts of this depth only."""
+        self._depth = depth
+        self._counts: dict[str, Counter[str]] = {}
+        self._events: set[str] = set()
+        self._bands = _age_bands()
+
+    def add(self, row: Row) -> None:
+        """Count an accepted text, if it is of the depth."""
+        if row.depth != self._depth:
+            return
+        for attribute, value in self._values(row):
+            self._counts.setdefault(attribute, Counter())[value] += 1
+        if row.situational is not None:
+            kind = row.situational.event_kind
+            self._events.add(row.situational.event if kind == CUSTOM else kind)
+
+    def _values(self, row: Row) -> Iterator[tuple[str, str]]:
+        if row.demographic is not None:
+            yield "age", self._bands[max(bisect_right(self._bands, row.demographic.age, key=_least) - 1, 0)]
+            yield from ((name, getattr(row.demographic, name)) for name in DEMOGRAPHIC)
+        if row.sociocultural is not None:
+            yield from ((name, getattr(row.sociocultural, name)) for name in SOCIOCULTURAL)
+        if row.situational is not None:
+            yield "channel", row.situational.channel
+        if row.intensity is not None:
+            yield "intensity", row.intensity
+
+    def counts(self) -> Mapping[str, Any]:
+        """Give the counts: texts by attribute and value, values in alphabetical order, and how many events there are.
+
+        The texts of each emotion and split are the rows of the configurations.
+        """
+        attributes = {name: dict(sorted(values.items())) for name, values in self._counts.items()}
+        return {"attributes": attributes, "events": len(self._events)}
+
+
+def _age_bands() -> tuple[str, ...]:
+    """List the bands of the table of ages, which are what personas are drawn from."""
+    table = next(table for table in persona_tables().tables if table.name == "age")
+    return tuple(sorted(table.distribution({}).values, key=_least))
+
+
+def _least(band: str) -> int:
+    return int(band.split("-")[0])
