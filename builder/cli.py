@@ -150,8 +150,8 @@ def inspect(release: Path, samples: int, as_json: bool) -> None:
 
 
 def _push_options(command: Command) -> Command:
-    """Add the options that say how to publish: those of `push`, and with a prefix of `generate`."""
-    options = [
+    """Add the options that say how to publish."""
+    options: list[Callable[[Command], Command]] = [
         click.option("--tag", metavar="TAG", help="Name of the version, set when all is there: v1.0.0, say."),
         click.option("--revision", metavar="BRANCH", default="main", show_default=True, help="Branch to change."),
         click.option("--private/--public", default=None, help="What a repository that is made here is."),

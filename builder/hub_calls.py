@@ -120,7 +120,7 @@ def wait_before(error: BaseException, number: int) -> float:
     wished = float(wish) if wish.isascii() and wish.isdigit() else 0.0
     if wished > LONGEST_WISH:
         raise HubError(f"the Hub asks to wait {wished:.0f} s ({_status(error)}); run the same command then") from error
-    return max(wished, min(LONGEST_PAUSE, FIRST_PAUSE * 2**number) * random.uniform(0.5, 1.0))
+    return max(wished, float(min(LONGEST_PAUSE, FIRST_PAUSE * 2**number)) * random.uniform(0.5, 1.0))
 
 
 def _network() -> type[Exception]:
