@@ -16,6 +16,7 @@ from personagen.builder.terminal import printable
 from personagen.builder.version import __version__
 
 if TYPE_CHECKING:  # imported where they are used: `--help` has no need of them
+    from personagen.builder.hub_calls import Caller
     from personagen.builder.recipe import Recipe
 
 Command = Callable[..., None]
@@ -76,31 +77,45 @@ def cli() -> None:
 )
 @click.option("--fresh", is_flag=True, help="Set an earlier run in this folder aside and begin anew.")
 @click.option("--reuse", is_flag=True, help="Go on from another recipe's run: no reply is paid for again.")
+@click.option("--push", "repo", metavar="USER/NAME", help="Publish the release on the Hub when it is made.")
+@click.option("--tag", metavar="TAG", help="With --push: name of the version.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result for a program.")
-def generate(
-    recipe: Path | None, api_key_file: Path | None, out: Path, fresh: bool, reuse: bool, as_json: bool, **options: Any
-) -> None:
+def generate(recipe: Path | None, api_key_file: Path | None, as_json: bool, **options: Any) -> None:
     """Make a release; the same command goes on with one that was cut off.
 
     RECIPE is a YAML file; without one every part has its default: 70 texts of 7 emotions by the embedded model. Options
     override the recipe.
     """
+    out, repo, tag = (options.pop(name) for name in ("out", "repo", "tag"))
+    fresh, reuse = options.pop("fresh"), options.pop("reuse")
     if fresh and reuse:
         raise click.UsageError("--fresh and --reuse exclude each other")
+    if tag and not repo:
+        raise click.UsageError("--tag names a version on the Hub, and nothing is pushed; add --push USER/NAME")
     parsed = _read(recipe, options)
     from personagen.builder.generate import generate as run
     from personagen.builder.progress import Progress
 
+    caller = _connected() if repo else None  # before anything is paid for
     with Progress() as progress:
         key = _key(api_key_file)
         result = run(parsed, out, fresh=fresh, reuse=reuse, api_key=key, progress=progress)
     rows = result.manifest["configs"]["all"]["rows"]
-    if as_json:
-        click.echo(json.dumps({"folder": str(result.folder), "made": result.made, "rows": rows}))
-        return
     done = "made" if result.made else "complete already"
     click.echo(f"{sum(rows.values())} texts, {done}: {result.folder}", err=True)
-    click.echo(out)
+    url = None
+    if repo:
+        from personagen.builder.push import Options, push
+
+        url = push(result.folder, repo, Options(tag=tag), caller=caller).url
+    facts = {"folder": str(result.folder), "made": result.made, "rows": rows, **({"url": url} if repo else {})}
+    click.echo(json.dumps(facts) if as_json else url or out)
+
+
+def _connected() -> "Caller":
+    from personagen.builder.hub_calls import connect
+
+    return connect(None)
 
 
 @cli.command()
@@ -211,6 +226,23 @@ def verify(source: str, token: str | None, as_json: bool) -> None:
         click.echo(f"{found.source}{at}: {found.files} files, {found.rows} rows, all as the manifest says")
     if found.problems:
         raise ReleaseError(f"{found.source} is not what its manifest says: {'; '.join(found.problems)}")
+
+
+@cli.command("push-metric")
+@click.argument("metric", metavar="NAME|FOLDER")
+@click.argument("repo", metavar="USER/NAME")
+@click.option("--tag", metavar="TAG", help="Name of the version.")
+@_token_option
+def push_metric(metric: str, repo: str, tag: str | None, token: str | None) -> None:
+    """Publish a metric as a Space, for evaluate.load("USER/NAME")."""
+    from importlib.resources import files
+
+    from personagen.builder.push_metric import push_metric as run
+
+    folder = Path(metric) if Path(metric).is_dir() else Path(str(files("personagen.metrics") / metric))
+    done = run(folder.resolve(), repo, tag=tag, token=token)
+    click.echo(f"{repo}: {len(done.change.send)} files sent, {len(done.change.keep)} there already", err=True)
+    click.echo(done.url)
 
 
 def _key(path: Path | None) -> str | None:

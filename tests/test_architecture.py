@@ -22,7 +22,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("expression", "card"),
     ("pipeline",),
     ("generate", "estimate"),
-    ("preview", "push", "verify"),
+    ("preview", "push", "push_metric", "verify"),
     ("show",),
     ("cli",),
     ("__main__",),
