@@ -1,0 +1,119 @@
+"""A process of its own that pushes, verifies and loads on request: the address of the Hub is read when it starts.
+
+    with Pusher(hub, home) as pusher:
+        done = pusher.push(release, "user/personagen", tag="v1.0.0")
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from tests.hub.server import Hub
+from tests.releasing import ROOT
+
+
+class Pusher:
+    """Talks with the process, a line of JSON each way; a context manager.
+
+    Attributes:
+        process: to be killed, if a test wants that.
+
+    """
+
+    def __init__(self, hub: Hub, home: Path, token: str | None = "hf_write", **env: str) -> None:
+        """Start the process, with caches below `home`."""
+        own = {"HF_HOME": str(home), "PYTHONPATH": str(ROOT), "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
+        own |= {"HF_TOKEN": token} if token else {}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tests.pushing"],
+            cwd=ROOT,
+            env={**os.environ, **hub.env(), **own, **env},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def __enter__(self) -> Self:
+        """Wait until it is ready."""
+        assert self._read() == "ready"
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End the process."""
+        self.process.kill()
+        self.process.communicate()
+
+    def _read(self) -> Any:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        return json.loads(line) if line else None
+
+    def send(self, what: str, **arguments: Any) -> None:
+        """Ask for something, and do not wait."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps({"what": what, **arguments}) + "\n")
+        self.process.stdin.flush()
+
+    def ask(self, what: str, **arguments: Any) -> Any:
+        """Ask for something; gives what came of it, None if the process was killed."""
+        self.send(what, **arguments)
+        return self._read()
+
+    def push(self, folder: Path, repo: str, **options: Any) -> Any:
+        """Push a release; gives what became of it, or {"error": class, "message": line}."""
+        return self.ask("push", folder=str(folder), repo=repo, options=options)
+
+    def verify(self, source: str) -> Any:
+        """Verify a release on the Hub."""
+        return self.ask("verify", source=source)
+
+
+def answer(asked: Mapping[str, Any]) -> Any:
+    """Do what is asked, in the process."""
+    from huggingface_hub import HfApi
+
+    from personagen.builder.hub_calls import Caller, connect
+    from personagen.builder.push import Options, push
+    from personagen.builder.push_metric import push_metric
+    from personagen.builder.show import push_facts
+    from personagen.builder.verify import verify_hub
+
+    slept: list[float] = []
+    if asked["what"] == "load":
+        from datasets import load_dataset
+
+        rows = load_dataset(asked["repo"], asked["config"], revision=asked.get("revision"), split="train")
+        return rows["text"][:]
+    if asked["what"] == "verify":
+        return asdict(verify_hub(asked["source"], caller=Caller(HfApi(), slept.append)))
+    caller = connect(asked.get("token"), slept.append)
+    if asked["what"] == "metric":
+        metric = push_metric(Path(asked["folder"]), asked["repo"], tag=asked.get("tag"), caller=caller)
+        return {"sent": list(metric.change.send), "commit": metric.commit, "url": metric.url}
+    done = push(Path(asked["folder"]), asked["repo"], Options(**asked["options"]), caller=caller)
+    return {**push_facts(done), "slept": slept}
+
+
+def main() -> None:
+    """Answer until nobody asks."""
+    from personagen.builder.errors import PersonaGenError
+
+    print('"ready"', flush=True)
+    for line in sys.stdin:
+        try:
+            told = answer(json.loads(line))
+        except PersonaGenError as error:
+            told = {"error": type(error).__name__, "message": str(error)}
+        print(json.dumps(told), flush=True)
+
+
+if __name__ == "__main__":
+    main()
