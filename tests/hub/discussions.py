@@ -156,7 +156,7 @@ def _comment(text: str) -> dict[str, Any]:
 
 
 def _event(asked: Asked, discussion: Discussion, kind: str, data: dict[str, Any]) -> dict[str, Any]:
-    id = hashlib.sha1(f"{asked.repo.id} {discussion.num} {len(discussion.events)}".encode()).hexdigest()[:24]
-    event = {"id": id, "type": kind, "createdAt": now(), "author": {"name": asked.user}, "data": data}
+    name = hashlib.sha1(f"{asked.repo.id} {discussion.num} {len(discussion.events)}".encode()).hexdigest()[:24]
+    event = {"id": name, "type": kind, "createdAt": now(), "author": {"name": asked.user}, "data": data}
     discussion.events.append(event)
     return event

@@ -1,7 +1,7 @@
 """The contents of files, on disk by their hash: what git keeps by sha1, what git LFS keeps by sha256."""
 
 import hashlib
-import os
+import re
 import shutil
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-LFS_SUFFIXES = frozenset(
-    """.7z .arrow .avro .bin .bz2 .flac .ftz .gif .gz .h5 .jpeg .jpg .lz4 .mp3 .mp4 .npy .npz .ogg .onnx .parquet .pdf
-    .pickle .pkl .png .pt .pth .rar .safetensors .sqlite .tar .tgz .wasm .wav .webm .webp .xz .zip .zst""".split()
+LFS_NAMES = re.compile(
+    r"\.(7z|arrow|avro|bin|bz2|flac|ftz|gif|gz|h5|jpeg|jpg|lz4|mp3|mp4|npy|npz|ogg|onnx|parquet|pdf|"
+    r"pickle|pkl|png|pt|pth|rar|safetensors|sqlite|tar|tgz|wasm|wav|webm|webp|xz|zip|zst)$",
+    re.IGNORECASE,
 )
 LFS_BYTES = 10 * 1024 * 1024
 CHUNK = 1024 * 1024
@@ -52,7 +53,7 @@ def pointer(sha256: str, size: int) -> File:
 
 def goes_to_lfs(path: str, size: int, sample: bytes) -> bool:
     """Tell whether the Hub wants a file by git LFS: by its name, its size, or because it is no text."""
-    return size > 0 and (Path(path).suffix.lower() in LFS_SUFFIXES or size > LFS_BYTES or b"\0" in sample)
+    return size > 0 and (LFS_NAMES.search(path) is not None or size > LFS_BYTES or b"\0" in sample)
 
 
 class Objects:
@@ -151,6 +152,6 @@ class Objects:
                 yield out
             if own.is_file():
                 path.parent.mkdir(parents=True, exist_ok=True)
-                os.replace(own, path)
+                own.replace(path)
         finally:
             own.unlink(missing_ok=True)

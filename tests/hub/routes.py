@@ -1,6 +1,7 @@
 """Which address asks for what."""
 
 import json
+from typing import Any
 from urllib.parse import unquote
 
 from starlette.requests import Request
@@ -8,9 +9,9 @@ from starlette.responses import JSONResponse, Response
 
 from tests.hub import cards, discussions, lfs, reading, writing
 from tests.hub.access import Access
-from tests.hub.answers import Refusal
+from tests.hub.answers import Refusal, no_repo
 from tests.hub.asked import Asked
-from tests.hub.store import PREFIXES, Repo, Store
+from tests.hub.store import PREFIXES, Store
 
 READ = {
     "revision": reading.info,
@@ -50,35 +51,43 @@ class Routes:
         match [request.method, *parts]:
             case [_, "_lfs", *rest]:
                 return await lfs.storage(request, self._store.objects, rest)
-            case ["GET", "api", "whoami-v2"]:
-                return self._access.whoami(request)
-            case ["POST", "api", "validate-yaml"]:
-                return await _validate(request)
-            case ["POST", "api", "repos", "create"]:
-                return await self._create(request)
-            case ["DELETE", "api", "repos", "delete"]:
-                return await self._delete(request)
-            case [_, "api", types, user, name, *rest] if types in ("models", "datasets", "spaces"):
-                return await self._api(self._asked(request, types[:-1], f"{user}/{name}", rest))
-            case _:
-                return await self._repo(request, parts)
+            case [_, "api", "models" | "datasets" | "spaces" as kinds, user, name, *rest]:
+                return await self._api(self._asked(request, kinds[:-1], f"{user}/{name}", rest))
+            case [_, "api", *rest]:
+                return await self._site(request, "/".join(rest))
+            case [_, "datasets" | "spaces" as kinds, user, name, *rest]:
+                return await self._repo(request, kinds[:-1], (user, name), rest)
+            case [_, user, name, *rest]:
+                return await self._repo(request, "model", (user, name), rest)
+        raise no_repo()
 
-    async def _repo(self, request: Request, parts: list[str]) -> Response:
+    async def _site(self, request: Request, path: str) -> Response:
+        """Answer what is about no repository, or about one that may not exist."""
+        match request.method, path:
+            case "GET", "whoami-v2":
+                return self._access.whoami(request)
+            case "POST", "validate-yaml":
+                return await _validate(request)
+            case "POST", "repos/create":
+                return await self._create(request)
+            case "DELETE", "repos/delete":
+                return await self._delete(request)
+        raise no_repo()
+
+    async def _repo(self, request: Request, kind: str, user_name: tuple[str, str], rest: list[str]) -> Response:
         """Answer what is asked by the address of a repository itself."""
-        types = {"datasets": "dataset", "spaces": "space"}
-        type = types.get(parts[0], "model")
-        user, name, *rest = [*(parts if type == "model" else parts[1:]), "", ""][: len(parts) + 2]
-        match [request.method, *[part for part in rest if part]]:
+        name = "/".join(user_name)
+        match [request.method, *rest]:
             case ["GET" | "HEAD", "resolve", _, _, *_]:
-                return await reading.resolve(self._asked(request, type, f"{user}/{name}", rest[: rest.index("")]))
+                return await reading.resolve(self._asked(request, kind, name, rest))
             case ["POST", "info", "lfs", "objects", what] if name.endswith(".git"):
-                asked = self._asked(request, type, f"{user}/{name.removesuffix('.git')}", [])
+                asked = self._asked(request, kind, name.removesuffix(".git"), [])
                 self._access.need_write(request)
                 return await (lfs.verify(asked) if what == "verify" else lfs.batch(asked, self._multipart))
-        raise Refusal(404, "Repository not found", "RepoNotFound")
+        raise no_repo()
 
-    def _asked(self, request: Request, type: str, id: str, parts: list[str]) -> Asked:
-        repo = self._access.see(request, self._store.repos.get((type, unquote(id))))
+    def _asked(self, request: Request, kind: str, name: str, parts: list[str]) -> Asked:
+        repo = self._access.see(request, self._store.repos.get((kind, unquote(name))))
         return Asked(request, self._store, repo, [unquote(part) for part in parts], self.url, self._access.user)
 
     async def _api(self, asked: Asked) -> Response:
@@ -101,21 +110,22 @@ class Routes:
     async def _create(self, request: Request) -> Response:
         self._access.need_write(request)
         body = json.loads(await request.body())
-        type = body.get("type") or "model"
-        id = f"{body.get('organization') or self._access.user}/{body['name']}"
-        told = {"url": f"{self.url}/{PREFIXES[type]}{id}", "name": id, "id": id}
-        if (type, id) in self._store.repos:
-            raise Refusal(409, f"You already created this {type} repo: {id}", **told)
-        self._store.create(type, id, private=bool(body.get("private") or body.get("visibility") == "private"))
+        kind, name = self._named(body)
+        told = {"url": f"{self.url}/{PREFIXES[kind]}{name}", "name": name, "id": name}
+        if (kind, name) in self._store.repos:
+            raise Refusal(409, f"You already created this {kind} repo: {name}", **told)
+        self._store.create(kind, name, private=bool(body.get("private") or body.get("visibility") == "private"))
         return JSONResponse(told)
 
     async def _delete(self, request: Request) -> Response:
         self._access.need_write(request)
         body = json.loads(await request.body())
-        id = f"{body.get('organization') or self._access.user}/{body['name']}"
-        repo: Repo = self._access.see(request, self._store.repos.get((body.get("type") or "model", id)))
-        self._store.delete(repo)
+        self._store.delete(self._access.see(request, self._store.repos.get(self._named(body))))
         return Response("OK")
+
+    def _named(self, body: dict[str, Any]) -> tuple[str, str]:
+        """Read type and name of a repository."""
+        return body.get("type") or "model", f"{body.get('organization') or self._access.user}/{body['name']}"
 
 
 async def _validate(request: Request) -> Response:

@@ -88,14 +88,14 @@ class Hub:
         """Environment that leads clients here."""
         return {"HF_ENDPOINT": self.url, "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1"}
 
-    def publish(self, repo: str, folder: Path, tag: str | None = None, type: str = "dataset") -> str:
+    def publish(self, repo: str, folder: Path, tag: str | None = None, repo_type: str = "dataset") -> str:
         """Make a folder the newest commit of a repository; gives the id of the commit."""
         objects: Objects = self.store.objects
         paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
         files = {path.relative_to(folder).as_posix(): objects.copy(path) for path in paths}
-        found = self.store.repos.get((type, repo))
+        found = self.store.repos.get((repo_type, repo))
         if found is None:
-            found = self.store.create(type, repo, files=files)
+            found = self.store.create(repo_type, repo, files=files)
         elif found.commits[found.refs[MAIN]].files != files:
             self.store.commit(found, MAIN, files, "Publish", parent=found.refs[MAIN])
         if tag is not None:
@@ -103,20 +103,21 @@ class Hub:
             self.store.save(found)
         return found.refs[MAIN]
 
-    def repo(self, id: str, type: str = "dataset") -> Repo:
+    def repo(self, name: str, repo_type: str = "dataset") -> Repo:
         """Give a repository as it is now."""
-        return self.store.repos[type, id]
+        return self.store.repos[repo_type, name]
 
-    def files(self, id: str, revision: str = "main", type: str = "dataset") -> dict[str, Path]:
+    def files(self, name: str, revision: str = "main", repo_type: str = "dataset") -> dict[str, Path]:
         """Say where the contents of the files of a revision are, by path."""
-        commit = self.repo(id, type).find(revision)
-        assert commit is not None, f"{id} has no revision {revision}"
+        commit = self.repo(name, repo_type).find(revision)
+        assert commit is not None, f"{name} has no revision {revision}"
         return {path: self.store.objects.path(file) for path, file in commit.files.items()}
 
     def fail(
         self,
         pattern: str,
         nth: int | None = None,
+        *,
         status: int = 500,
         headers: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | str | None = None,

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import shutil
 import threading
 from collections.abc import Iterator, Mapping
@@ -84,7 +83,9 @@ class Repo:
         """Find the commit that a revision names: a ref, or an id of which 7 digits are enough."""
         if (name := self.ref(revision)) is not None:
             return self.commits[self.refs[name]]
-        short = [commit for id, commit in self.commits.items() if id.startswith(revision)] if len(revision) > 6 else []
+        short = (
+            [commit for oid, commit in self.commits.items() if oid.startswith(revision)] if len(revision) > 6 else []
+        )
         return short[0] if len(short) == 1 else None
 
     def history(self, commit: Commit) -> Iterator[Commit]:
@@ -108,9 +109,9 @@ class Store:
             repo = _read_repo(path)
             self.repos[repo.type, repo.id] = repo
 
-    def create(self, type: str, id: str, *, private: bool = False, files: Mapping[str, File] | None = None) -> Repo:
+    def create(self, kind: str, name: str, *, private: bool = False, files: Mapping[str, File] | None = None) -> Repo:
         """Make a repository with a first commit, which holds .gitattributes unless told otherwise."""
-        repo = self.repos.setdefault((type, id), Repo(type, id, private))
+        repo = self.repos.setdefault((kind, name), Repo(kind, name, private))
         first = files if files is not None else {".gitattributes": self.objects.add(ATTRIBUTES)}
         self.commit(repo, MAIN, first, "initial commit", parent="")
         return repo
@@ -135,12 +136,13 @@ class Store:
         with self._lock:
             tree = sorted((path, file.oid) for path, file in files.items())
             text = repr((repo.type, repo.id, len(repo.commits), parent, title, tree))
-            id = hashlib.sha1(text.encode()).hexdigest()
-            commit = Commit(id, parent, title, message, now(), by, dict(files))
-            plain = asdict(commit) | {"files": {path: [f.oid, f.size, f.lfs] for path, f in files.items()}}
-            _write(self._place(repo) / "commits" / f"{id}.json", plain)
-            repo.commits[id] = commit
-            repo.refs[ref] = id
+            oid = hashlib.sha1(text.encode()).hexdigest()
+            commit = Commit(oid, parent, title, message, now(), by, dict(files))
+            plain = {key: value for key, value in vars(commit).items() if key != "files"}
+            plain |= {"files": {path: [f.oid, f.size, f.lfs] for path, f in files.items()}}
+            _write(self._place(repo) / "commits" / f"{oid}.json", plain)
+            repo.commits[oid] = commit
+            repo.refs[ref] = oid
             self.save(repo)
         return commit
 
@@ -158,10 +160,10 @@ def _read_repo(path: Path) -> Repo:
     plain = json.loads(path.read_text(encoding="utf-8"))
     order, discussions = plain.pop("order"), plain.pop("discussions")
     repo = Repo(**plain)
-    for id in order:
-        read = json.loads((path.parent / "commits" / f"{id}.json").read_text(encoding="utf-8"))
+    for oid in order:
+        read = json.loads((path.parent / "commits" / f"{oid}.json").read_text(encoding="utf-8"))
         files = {name: File(*parts) for name, parts in read.pop("files").items()}
-        repo.commits[id] = Commit(**read, files=files)
+        repo.commits[oid] = Commit(**read, files=files)
     repo.discussions = {each["num"]: Discussion(**each) for each in discussions}
     return repo
 
@@ -170,4 +172,4 @@ def _write(path: Path, value: Any) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     own = path.with_suffix(".new")
     own.write_text(json.dumps(value), encoding="utf-8")
-    os.replace(own, path)
+    own.replace(path)

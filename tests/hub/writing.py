@@ -55,35 +55,38 @@ async def commit(asked: Asked) -> Response:
 
 def _changed(asked: Asked, files: dict[str, File], head: str, lines: list[dict[str, Any]]) -> dict[str, File]:
     """Apply what a commit says to the files of the one before."""
-    objects = asked.store.objects
     for line in lines:
-        value = line["value"]
-        if line["key"] == "file":
-            encoded = value.get("encoding") == "base64"
-            content = base64.b64decode(value["content"]) if encoded else value["content"].encode()
-            files[value["path"]] = objects.add(content)
-        elif line["key"] == "lfsFile":
-            size = objects.size(value["oid"])
-            if size is None or size != value.get("size", size):
-                raise Refusal(
-                    400,
-                    "Your push was rejected because an LFS pointer pointed to a file that does not exist. "
-                    f"Offending file: - {value['path']}",
-                )
-            files[value["path"]] = pointer(value["oid"], size)
-        elif line["key"] == "deletedFile":
-            if files.pop(value["path"], None) is None:
-                raise no_entry(value["path"], head)
-        elif line["key"] == "deletedFolder":
-            prefix = value["path"].rstrip("/") + "/"
-            gone = [path for path in files if path.startswith(prefix)]
-            if not gone:
-                raise no_entry(value["path"], head)
-            for path in gone:
-                del files[path]
-        elif line["key"] != "header":
-            raise Refusal(400, f"Unknown operation {line['key']}")
+        path = line["value"].get("path", "")
+        match line["key"]:
+            case "header":
+                pass
+            case "file":
+                files[path] = _blob(asked, line["value"])
+            case "lfsFile":
+                files[path] = _pointer(asked, line["value"])
+            case "deletedFile" | "deletedFolder" as key:
+                prefix = path.rstrip("/") + "/"
+                gone = [name for name in files if name == path or (key == "deletedFolder" and name.startswith(prefix))]
+                if not gone:
+                    raise no_entry(path, head)
+                for name in gone:
+                    del files[name]
+            case key:
+                raise Refusal(400, f"Unknown operation {key}")
     return files
+
+
+def _blob(asked: Asked, value: dict[str, Any]) -> File:
+    content = value["content"]
+    return asked.store.objects.add(base64.b64decode(content) if value.get("encoding") == "base64" else content.encode())
+
+
+def _pointer(asked: Asked, value: dict[str, Any]) -> File:
+    size = asked.store.objects.size(value["oid"])
+    if size is None or size != value.get("size", size):
+        refused = "Your push was rejected because an LFS pointer pointed to a file that does not exist."
+        raise Refusal(400, f"{refused} Offending file: - {value['path']}")
+    return pointer(value["oid"], size)
 
 
 async def tag(asked: Asked) -> Response:
@@ -131,8 +134,8 @@ async def refs(asked: Asked) -> Response:
     """List branches and tags, and pull requests if they are asked for."""
 
     def named(start: str) -> list[dict[str, str]]:
-        refs = [(ref, id) for ref, id in asked.repo.refs.items() if ref.startswith(start)]
-        return [{"name": ref.removeprefix(start), "ref": ref, "targetCommit": id} for ref, id in refs]
+        refs = [(ref, oid) for ref, oid in asked.repo.refs.items() if ref.startswith(start)]
+        return [{"name": ref.removeprefix(start), "ref": ref, "targetCommit": oid} for ref, oid in refs]
 
     told = {"branches": named("refs/heads/"), "tags": named("refs/tags/"), "converts": []}
     if asked.flag("include_prs"):
