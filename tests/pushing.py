@@ -1,7 +1,7 @@
 """A process of its own that pushes, verifies and loads on request: the address of the Hub is read when it starts.
 
-    with Pusher(hub, home) as pusher:
-        done = pusher.push(release, "user/personagen", tag="v1.0.0")
+with Pusher(hub, home) as pusher:
+    done = pusher.push(release, "user/personagen", tag="v1.0.0")
 """
 
 import json
@@ -41,7 +41,7 @@ class Pusher:
 
     def __enter__(self) -> Self:
         """Wait until it is ready."""
-        assert self._read() == "ready"
+        assert self.read() == "ready"
         return self
 
     def __exit__(
@@ -51,7 +51,8 @@ class Pusher:
         self.process.kill()
         self.process.communicate()
 
-    def _read(self) -> Any:
+    def read(self) -> Any:
+        """Wait for the next answer; None where the process was killed."""
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         return json.loads(line) if line else None
@@ -65,7 +66,7 @@ class Pusher:
     def ask(self, what: str, **arguments: Any) -> Any:
         """Ask for something; gives what came of it, None if the process was killed."""
         self.send(what, **arguments)
-        return self._read()
+        return self.read()
 
     def push(self, folder: Path, repo: str, **options: Any) -> Any:
         """Push a release; gives what became of it, or {"error": class, "message": line}."""
@@ -74,6 +75,16 @@ class Pusher:
     def verify(self, source: str) -> Any:
         """Verify a release on the Hub."""
         return self.ask("verify", source=source)
+
+
+def served(hub: Hub, repo: str, revision: str = "main") -> dict[str, bytes]:
+    """Read the files of a repository, without those that the Hub makes itself."""
+    return {path: file.read_bytes() for path, file in hub.files(repo, revision).items() if path != ".gitattributes"}
+
+
+def held(folder: Path) -> dict[str, bytes]:
+    """Read the files of a folder."""
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def answer(asked: Mapping[str, Any]) -> Any:
@@ -106,13 +117,13 @@ def main() -> None:
     """Answer until nobody asks."""
     from personagen.builder.errors import PersonaGenError
 
-    print('"ready"', flush=True)
+    print('"ready"', flush=True)  # noqa: T201
     for line in sys.stdin:
         try:
             told = answer(json.loads(line))
         except PersonaGenError as error:
             told = {"error": type(error).__name__, "message": str(error)}
-        print(json.dumps(told), flush=True)
+        print(json.dumps(told), flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

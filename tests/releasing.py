@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from personagen.builder.card import render_card
 from personagen.builder.generate import generate
 from personagen.builder.recipe import parse_recipe
 from personagen.builder.release import configurations, sealed
@@ -76,6 +77,7 @@ def rewrite(
             shard["sha256"] = file_digest(path)
     manifest |= {"configs": configurations(Written(**shard) for shard in manifest["shards"]), **keys}
     write_manifest(out, manifest)
+    (out / "README.md").write_text(render_card(manifest), encoding="utf-8")
     return out
 
 
