@@ -164,7 +164,9 @@ def _read_card(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ReleaseError(f"cannot read {path}: {error}; save it as UTF-8, or rename it to go on without it") from error
+        raise ReleaseError(
+            f"cannot read {path}: {error}; save it as UTF-8, or rename it to go on without it"
+        ) from error
 
 
 def _check_release(out: Path, fingerprint: str) -> None:
