@@ -56,7 +56,11 @@ def render_card(manifest: Mapping[str, Any]) -> str:
         taxonomy_source=read_yaml("taxonomies.yaml")[taxonomy["name"]]["source"] if _is_named(manifest) else None,
         splits=[split for split in SPLITS if split in configs["all"]["rows"]],
         rejects=total_rejects(manifest),
-        emotion_rows={emotion["name"]: configs[emotion["name"]]["rows"] for emotion in taxonomy["emotions"]},
+        emotion_rows={
+            emotion["name"]: configs[emotion["name"]]["rows"]
+            for emotion in taxonomy["emotions"]
+            if emotion["name"] in configs
+        },
         attributes={name: _shown(name, values) for name, values in composition["attributes"].items()},
         recipe=_fenced(_recipe(manifest["recipe"]), "yaml"),
         scores=manifest.get("scores"),
@@ -155,7 +159,6 @@ def _share(count: int, rows: int) -> str:
 
 def _cell(value: object) -> str:
     """Make text safe in a cell of a Markdown table: no line breaks, no markup of its own, no more than fits."""
-    text = str(value)
-    text = text if len(text) <= LONGEST_CELL else f"{text[:LONGEST_CELL]} ... (cut)"
-    flat = printable(re.sub(r"\s+", " ", text))
+    flat = re.sub(r"\s+", " ", str(value))
+    flat = printable(flat if len(flat) <= LONGEST_CELL else f"{flat[:LONGEST_CELL]} ... (cut)")
     return re.sub(r"([\\`*_{}\[\]<>|#~!])", r"\\\1", flat)
