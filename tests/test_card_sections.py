@@ -114,7 +114,8 @@ def test_a_depth_has_the_composition_of_its_layers(depth: str, told: list[str], 
     assert list(manifest_of(out)["composition"]["attributes"]) == told
     assert (list(table(card, "| attribute |")) if told else []) == told
     assert ("| attribute |" in card) == bool(told) and "different events" not in card
-    assert ("Sources of the tables" in card) == (depth != "none")
+    for words in ("Sources of the tables", "expect stereotypes", "Every persona writes the same language (en)"):
+        assert (words in card) == (depth != "none")
 
 
 def test_the_recipe_in_the_card_makes_the_same_release(made: Path) -> None:
@@ -185,7 +186,7 @@ def test_another_licence_makes_the_release_again_from_its_journal(tmp_path: Path
 def test_every_source_is_cited_and_its_licence_named(manifest: dict[str, Any]) -> None:
     card = render_card(manifest)
     licence, citation = section(card, "Licence"), section(card, "Citation")
-    assert len(sources()) == 16
+    assert len(sources()) == 17
     for source in sources():
         assert f"- {source['table']}: {source['source']}\n" in citation
         assert re.search(rf"  - {re.escape(source['licence'])}: .*{re.escape(source['table'])}", licence)

@@ -66,7 +66,7 @@ def test_depth_none_has_no_layers(tmp_path: Path) -> None:
     for row in texts_of(tmp_path / "out"):
         assert (row["depth"], row["demographic"], row["sociocultural"], row["situational"]) == ("none",) + (None,) * 3
         assert (row["persona_id"], row["situation_id"], row["intensity"]) == (None, None, None)
-    assert list(result.manifest["configs"]) == ["all", "anger", "joy"]
+    assert list(result.manifest["configs"]) == ["anger", "joy", "all"]
     folders = {path.name for path in (tmp_path / "out").iterdir()}
     assert folders == {"anger", "joy", "README.md", "manifest.json"}
 
