@@ -64,4 +64,4 @@ def _age_bands() -> tuple[str, ...]:
 
 
 def _least(band: str) -> int:
-    return int(band.split("-")[0])
+    return int(band.partition("-")[0])

@@ -1,6 +1,7 @@
 """Read the tables that ship with the package."""
 
 import hashlib
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -26,3 +27,12 @@ def digests() -> dict[str, str]:
         + [f"situations/{entry.name}" for entry in (DATA / "situations").iterdir() if entry.name.endswith(".yaml")]
     )
     return {name: hashlib.sha256((DATA / name).read_bytes()).hexdigest() for name in names}
+
+
+@cache
+def sources() -> tuple[Mapping[str, str], ...]:
+    """Read the table of `builder/data/SOURCES.md`: table, source, licence and date of each, as it words them."""
+    lines = (DATA / "SOURCES.md").read_text(encoding="utf-8").splitlines()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| ")]
+    names = [name.lower() for name in rows[0]]
+    return tuple(dict(zip(names, row, strict=True)) for row in rows[1:] if not row[0].startswith("---"))

@@ -22,7 +22,7 @@ from personagen.builder.files import explain, write_text
 from personagen.builder.gate import Gate, open_gate
 from personagen.builder.journal import Journal
 from personagen.builder.llm import Backend
-from personagen.builder.manifest import make_manifest, same_release
+from personagen.builder.manifest import Outcome, make_manifest, same_release
 from personagen.builder.notes import merge_notes
 from personagen.builder.pipeline import Job, Settled, settle
 from personagen.builder.plan import Plan, make_plan
@@ -145,8 +145,8 @@ async def generate_with(backend: Backend, plan: Plan, run: RunFolder, progress: 
             if tally.given_up or not tally.accepted:
                 raise _shortfall(plan.recipe, tally, run)
             written = files.written()
-        usage, composition = engine.journal.usage(), tally.composition.counts()
-        manifest = make_manifest(backend, plan, written, tally.rejects, tally.leaked, usage, composition)
+        outcome = Outcome(tally.rejects, tally.leaked, tally.composition.counts())
+        manifest = make_manifest(backend, plan, written, outcome, engine.journal.usage())
         run.keep_card()
         write_text(run.staging / "README.md", merge_notes(render_card(manifest), run.kept_card()))
         write_text(run.staging / "manifest.json", json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +22,28 @@ from personagen.builder.tables import persona_tables
 from personagen.builder.version import __version__
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of the replies of a run.
+
+    Attributes:
+        rejects: refused replies by stage and reason.
+        leaked: texts that name their emotion.
+        composition: texts by attribute and value, at the recipe's depth; see `Composition`.
+
+    """
+
+    rejects: Mapping[tuple[str, str], int]
+    leaked: int
+    composition: Mapping[str, Any]
+
+
 def make_manifest(
     backend: Backend,
     plan: Plan,
     shards: Sequence[Written],
-    rejects: Mapping[tuple[str, str], int],
-    leaked: int,
+    outcome: Outcome,
     usage: Usage,
-    composition: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Describe a release. It holds no time, path, address or key, so equal runs give equal manifests.
 
@@ -37,10 +51,8 @@ def make_manifest(
         backend: what wrote the texts.
         plan: what was planned.
         shards: every file of the release that holds rows.
-        rejects: refused replies by stage and reason.
-        leaked: texts that name their emotion.
+        outcome: what became of the replies.
         usage: requests and tokens that the release took; what they cost is told where the recipe has the price.
-        composition: texts by attribute and value, at the recipe's depth.
 
     """
     recipe = plan.recipe
@@ -68,9 +80,9 @@ def make_manifest(
         },
         "license": recipe.licence(),
         "configs": configurations(shards),
-        "composition": dict(composition),
-        "rejects": _by_stage(rejects),
-        "leaked": leaked,
+        "composition": dict(outcome.composition),
+        "rejects": _by_stage(outcome.rejects),
+        "leaked": outcome.leaked,
         "checker": None,
         "usage": {**asdict(usage), "cost": _cost(recipe, usage)},
         "shards": [asdict(shard) for shard in shards],

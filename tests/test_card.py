@@ -64,6 +64,20 @@ def body(card: str) -> list[str]:
     return card.split("\n---\n", 1)[1].splitlines()
 
 
+def outside_code(card: str) -> Iterator[str]:
+    """Lines below the YAML that are no code, by the rules of Markdown for fences."""
+    fence = ""
+    for line in body(card):
+        ticks = re.match(r" {0,3}(`{3,})([^`]*)$", line)
+        if not fence and ticks:
+            fence = ticks.group(1)
+        elif not fence:
+            yield line
+        elif ticks and len(ticks.group(1)) >= len(fence) and not ticks.group(2).strip():
+            fence = ""
+    assert not fence, "a fence is not closed"
+
+
 def table(card: str, head: str) -> dict[str, list[str]]:
     """Read the table whose head begins so: other cells by the first one."""
     lines = body(card)
@@ -122,6 +136,11 @@ def test_the_yaml_is_read_alike_by_yaml_and_by_the_hub(release: Path) -> None:
     assert metadata["language"] == ["en"]
     assert metadata["task_categories"] == ["text-classification"]
     assert metadata["size_categories"] == ["n<1K"]
+    assert metadata["multilinguality"] == ["monolingual"]
+    assert metadata["annotations_creators"] == metadata["language_creators"] == ["machine-generated"]
+    assert metadata["source_datasets"] == ["original"]
+    assert "synthetic" in metadata["tags"]
+    assert "dataset_info" not in metadata, "`datasets` would refuse loads with filters"
 
 
 def test_every_configuration_is_listed_with_version_and_digest(manifest: dict[str, Any]) -> None:
@@ -166,7 +185,8 @@ def test_the_numbers_are_those_of_the_manifest(manifest: dict[str, Any]) -> None
     usage = manifest["usage"]
     assert facts["seed"] == ["7"]
     assert facts["recipe"] == [f"{manifest['fingerprint']} (in `manifest.json`)"]
-    assert facts["prompts"] == [manifest["prompts"]["version"]]
+    assert facts["prompts"][0].split()[0] == manifest["prompts"]["version"]
+    assert all(f" {name} 1" in facts["prompts"][0] for name in ("continuation", "expression", "situational"))
     assert facts["requests, prompt tokens, completion tokens"] == [
         f"{usage['requests']}, {usage['prompt_tokens']}, {usage['completion_tokens']}"
     ]
@@ -203,7 +223,8 @@ def test_the_size_is_that_of_the_hub(rows: int, size: str, manifest: dict[str, A
 
 def test_a_card_without_a_language_names_none(manifest: dict[str, Any]) -> None:
     manifest["recipe"]["text"]["language"] = None
-    assert "language" not in front_matter(render_card(manifest))
+    assert {"language", "multilinguality"} & set(front_matter(render_card(manifest))) == set()
+    assert "Every persona writes the same language" not in render_card(manifest)
 
 
 @pytest.mark.parametrize("name", ["yes", "no", "on", "null", "true", "default", "train", "builder", "e1"])
@@ -251,14 +272,18 @@ def test_hostile_words_stay_in_their_cells(hostile: Path) -> None:
     assert list(labels) == list(HOSTILE)
     assert all(len(cells) == 1 and cells[0] for cells in labels.values())
     assert len(table(card, "| | |")["model"]) == 1
-    headings = [line for line in body(card) if line.startswith("#")]
+    headings = [line for line in outside_code(card) if line.startswith("#")]
     assert headings == [
         "# hostile",
         "## Load it",
         "## Labels",
         "## Columns",
+        "## Composition",
         "## How it was made",
-        "## Limits",
+        "## Quality",
+        "## Uses",
+        "## Biases and limits",
+        "## Licence",
         "## Citation",
     ]
 

@@ -46,6 +46,16 @@ REFUSALS = [
     ("ablations: [situational]", "ablations repeat the depth 'situational'"),
     ("text: {min_words: 9, max_words: 8}", "text: min_words 9 is above max_words 8"),
     ("text: {language: xx}", "text: language 'xx' cannot be checked; use null or one of af, "),
+    ("license: cc-by-4", "license: the Hub knows no 'cc-by-4', did you mean 'cc-by-4.0'?; name one of https://hugging"),
+    ("license: [mit]", 'license: got ["mit"], wanted a valid string'),
+    ("license: other", "license: other needs a license_name, such as my-license-1.0"),
+    ("license: mit\nlicense_name: x", "license_name and license_link go with license: other; leave them out or set it"),
+    ("license_link: LICENSE", "license_name and license_link go with license: other; leave them out or set it"),
+    ("license: other\nlicense_name: 'a b'", "license_name: got 'a b', wanted letters, digits, '.', '-', '_' and '+'"),
+    (
+        "license: other\nlicense_name: x\nlicense_link: 'javascript:1'",
+        "license_link: got 'javascript:1', wanted LICENSE, LICENSE.md, an address or a #section",
+    ),
     ("name: '../x'", 'name: got "../x", wanted string'.removesuffix(" string")),
     ("seed: [", "line 1: not YAML"),
     ("\x1f", "not YAML (unacceptable character"),
@@ -83,7 +93,9 @@ def test_options_replace_parts_of_the_file(tmp_path: Path) -> None:
 
 def test_the_fingerprint_sees_what_changes_rows_and_nothing_else() -> None:
     plain = parse_recipe("backend: {kind: openai, model: m}", "r").fingerprint()
-    elsewhere = "backend: {kind: openai, model: m, base_url: 'http://h', concurrency: 3}\nchecks: {attempts: 99}"
+    elsewhere = (
+        "backend: {kind: openai, model: m, base_url: 'http://h', concurrency: 3}\nchecks: {attempts: 99}\nlicense: mit"
+    )
     assert parse_recipe(elsewhere, "r").fingerprint() == plain
     for change in ("seed: 1", "rows: 71", "depth: none", "text: {max_words: 50}", "name: other"):
         assert parse_recipe(f"backend: {{kind: openai, model: m}}\n{change}", "r").fingerprint() != plain
