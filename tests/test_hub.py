@@ -364,3 +364,28 @@ tell([Path(api.hf_hub_download("user/kept", name, repo_type="dataset")).read_tex
         process.stdout.close()
     assert told[0] == told[1] and told[0][1:3] == [True, [".gitattributes", "a.parquet", "b.txt"]]
     assert told[2] == ["*.", "aa", "b", "c"]
+
+
+def test_xet(tmp_path: Path) -> None:
+    """What hf_xet does unless it is turned off, by way of the simulation that it has for tests."""
+    pytest.importorskip("hf_xet")
+    (tmp_path / "a.parquet").write_bytes(noise(300_000, "xet"))
+    code = """
+from huggingface_hub import HfFileSystem
+made(1).push_to_hub("user/xet", "joy")
+joy = dict(path="user/xet", name="joy", split="train")
+tell([list(load_dataset(**joy)), list(load_dataset(**joy, streaming=True))])
+for name, source in (("a.parquet", "a.parquet"), ("b.parquet", os.urandom(200_000))):
+    api.upload_file(path_or_fileobj=source, path_in_repo=name, repo_id="user/xet", repo_type="dataset")
+    got = Path(api.hf_hub_download("user/xet", name, repo_type="dataset")).read_bytes()
+    tell([got.hex(), got == HfFileSystem(skip_instance_cache=True).read_bytes("datasets/user/xet/" + name)])
+"""
+    with Hub(xet=True) as hub:
+        rows, a, b = on_hub(hub, tmp_path, DATASETS + code)
+        files = {name: path.read_bytes() for name, path in hub.files("user/xet").items()}
+        assert (
+            asked(hub, 0, "xet-write-token") and asked(hub, 0, "xet-read-token") and not asked(hub, 0, "_lfs|info/lfs")
+        )
+    assert rows == [[{"n": 1}, {"n": 1}]] * 2
+    assert a == [noise(300_000, "xet").hex(), True] and files["a.parquet"] == noise(300_000, "xet")
+    assert b == [files["b.parquet"].hex(), True] and len(files["b.parquet"]) == 200_000

@@ -19,6 +19,7 @@ READ = {
     "paths-info": reading.paths_info,
     "refs": writing.refs,
     "commits": writing.commits,
+    "xet-read-token": reading.xet_token,
 }
 WRITE = {
     "preupload": writing.preupload,
@@ -92,6 +93,9 @@ class Routes:
 
     async def _api(self, asked: Asked) -> Response:
         what, method = asked.parts[0] if asked.parts else "revision", asked.request.method
+        if what == "xet-write-token":
+            self._access.need_write(asked.request)
+            return await reading.xet_token(asked)
         if method in ("GET", "HEAD") or what == "paths-info":
             if what == "discussions":
                 return await discussions.discussions(asked)
