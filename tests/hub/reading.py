@@ -97,14 +97,14 @@ def _entry(asked: Asked, path: str, file: File) -> dict[str, Any]:
 
 
 def _xet_hash(asked: Asked, file: File) -> str | None:
-    return asked.store.xet.hash(file.lfs) if asked.store.xet is not None and file.lfs else None
+    return asked.store.xet.hash(asked.key, file.lfs) if asked.store.xet is not None and file.lfs else None
 
 
 async def xet_token(asked: Asked) -> Response:
     """Say where chunks are."""
     if asked.store.xet is None:
         raise Refusal(404, "Xet is off")
-    told = asked.store.xet.token()
+    told = asked.store.xet.token(asked.key, write=asked.parts[0] == "xet-write-token")
     names = {"casUrl": told["X-Xet-Cas-Url"], "accessToken": told["X-Xet-Access-Token"]}
     return JSONResponse(names | {"exp": int(told["X-Xet-Token-Expiration"])}, headers=told)
 

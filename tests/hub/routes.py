@@ -115,7 +115,7 @@ class Routes:
         self._access.need_write(request)
         body = json.loads(await request.body())
         kind, name = self._named(body)
-        told = {"url": f"{self.url}/{PREFIXES[kind]}{name}", "name": name, "id": name}
+        told: dict[str, Any] = {"url": f"{self.url}/{PREFIXES[kind]}{name}", "name": name, "id": name}
         if (kind, name) in self._store.repos:
             raise Refusal(409, f"You already created this {kind} repo: {name}", **told)
         self._store.create(kind, name, private=bool(body.get("private") or body.get("visibility") == "private"))
