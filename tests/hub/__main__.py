@@ -16,9 +16,17 @@ def main() -> None:
     parser.add_argument("--user", default="user", help="who makes all commits")
     parser.add_argument("--token", action="append", metavar="TOKEN=ROLE", help="role is write or read; may be repeated")
     parser.add_argument("--multipart", type=int, metavar="BYTES", help="size of the parts of large contents")
+    parser.add_argument("--xet", action="store_true", help="let clients use Xet")
     options = parser.parse_args()
     tokens = dict(each.split("=", 1) for each in options.token) if options.token else None
-    hub = Hub(folder=options.folder, port=options.port, tokens=tokens, user=options.user, multipart=options.multipart)
+    hub = Hub(
+        folder=options.folder,
+        port=options.port,
+        tokens=tokens,
+        user=options.user,
+        multipart=options.multipart,
+        xet=options.xet,
+    )
     signals = (signal.SIGINT, signal.SIGTERM)
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     with hub:

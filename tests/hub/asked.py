@@ -35,6 +35,11 @@ class Asked:
         """Address of the repository."""
         return f"{self.url}/{PREFIXES[self.repo.type]}{self.repo.id}"
 
+    @property
+    def key(self) -> str:
+        """Name the repository among those of all types."""
+        return f"{self.repo.type}/{self.repo.id}"
+
     def part(self, index: int) -> str:
         """Give a part of the path; the main branch where it was left out."""
         return self.parts[index] if len(self.parts) > index else "main"

@@ -6,6 +6,7 @@ import re
 import socket
 import struct
 import time
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,6 +27,7 @@ class Record:
         sent: bytes of the body of the answer.
         status: status of the answer, 0 if none was sent (yet).
         seconds: how long it took.
+        error: what went wrong in the Hub itself, "" for nothing.
 
     """
 
@@ -37,6 +39,7 @@ class Record:
     sent: int = 0
     status: int = 0
     seconds: float = 0.0
+    error: str = ""
 
 
 @dataclass
@@ -87,6 +90,9 @@ class Watch:
         self.log.append(record)
         try:
             await self._answer(self._fault(line), record, scope, Wire(record, receive, send))
+        except Exception:
+            record.error = traceback.format_exc()
+            raise
         finally:
             record.seconds = time.time() - record.time
 

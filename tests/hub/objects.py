@@ -144,6 +144,18 @@ class Objects:
         return self._folder / kind / digest[:2] / digest[2:]
 
     @contextmanager
+    def arriving(self, sha256: str) -> Iterator[Path]:
+        """Give a name to write a content to that git LFS would keep; it is kept in the end."""
+        own = self._incoming / uuid.uuid4().hex
+        try:
+            yield own
+            path = self._place("lfs", sha256)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            own.replace(path)
+        finally:
+            own.unlink(missing_ok=True)
+
+    @contextmanager
     def _writing(self, path: Path) -> Iterator[BinaryIO]:
         """Write a file that takes its name when it is complete, unless it was removed before."""
         own = self._incoming / uuid.uuid4().hex

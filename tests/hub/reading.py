@@ -92,7 +92,21 @@ def _entry(asked: Asked, path: str, file: File) -> dict[str, Any]:
     entry: dict[str, Any] = {"type": "file", "path": path, "size": file.size, "oid": file.oid}
     if file.lfs:
         entry["lfs"] = {"oid": file.lfs, "size": file.size, "pointerSize": _pointer_size(file)}
+        entry |= {"xetHash": found} if (found := _xet_hash(asked, file)) is not None else {}
     return entry
+
+
+def _xet_hash(asked: Asked, file: File) -> str | None:
+    return asked.store.xet.hash(asked.key, file.lfs) if asked.store.xet is not None and file.lfs else None
+
+
+async def xet_token(asked: Asked) -> Response:
+    """Say where chunks are."""
+    if asked.store.xet is None:
+        raise Refusal(404, "Xet is off")
+    told = asked.store.xet.token(asked.key, write=asked.parts[0] == "xet-write-token")
+    names = {"casUrl": told["X-Xet-Cas-Url"], "accessToken": told["X-Xet-Access-Token"]}
+    return JSONResponse(names | {"exp": int(told["X-Xet-Token-Expiration"])}, headers=told)
 
 
 def _pointer_size(file: File) -> int:
@@ -129,6 +143,9 @@ async def resolve(asked: Asked) -> Response:
     headers = {"X-Repo-Commit": commit.id, "ETag": f'"{file.etag}"', "Accept-Ranges": "bytes"}
     if file.lfs:
         headers |= {"X-Linked-Etag": f'"{file.lfs}"', "X-Linked-Size": str(file.size)}
+        if (found := _xet_hash(asked, file)) is not None:
+            route = f"{asked.url}/api/{asked.repo.type}s/{asked.repo.id}/xet-read-token/{commit.id}"
+            headers |= {"X-Xet-Hash": found, "X-Xet-Refresh-Route": route, "Link": f'<{route}>; rel="xet-auth"'}
     start, stop, status = 0, file.size, 200
     if (wanted := asked.request.headers.get("range", "")).startswith("bytes="):
         start, stop = _range(wanted.removeprefix("bytes="), file.size)

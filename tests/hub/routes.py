@@ -19,6 +19,7 @@ READ = {
     "paths-info": reading.paths_info,
     "refs": writing.refs,
     "commits": writing.commits,
+    "xet-read-token": reading.xet_token,
 }
 WRITE = {
     "preupload": writing.preupload,
@@ -92,6 +93,9 @@ class Routes:
 
     async def _api(self, asked: Asked) -> Response:
         what, method = asked.parts[0] if asked.parts else "revision", asked.request.method
+        if what == "xet-write-token":
+            self._access.need_write(asked.request)
+            return await reading.xet_token(asked)
         if method in ("GET", "HEAD") or what == "paths-info":
             if what == "discussions":
                 return await discussions.discussions(asked)
@@ -111,7 +115,7 @@ class Routes:
         self._access.need_write(request)
         body = json.loads(await request.body())
         kind, name = self._named(body)
-        told = {"url": f"{self.url}/{PREFIXES[kind]}{name}", "name": name, "id": name}
+        told: dict[str, Any] = {"url": f"{self.url}/{PREFIXES[kind]}{name}", "name": name, "id": name}
         if (kind, name) in self._store.repos:
             raise Refusal(409, f"You already created this {kind} repo: {name}", **told)
         self._store.create(kind, name, private=bool(body.get("private") or body.get("visibility") == "private"))

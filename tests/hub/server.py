@@ -50,6 +50,7 @@ class Hub:
         tokens: Mapping[str, str] | None = None,
         user: str = "user",
         multipart: int | None = None,
+        xet: bool = False,
     ) -> None:
         """Bind to a port, 0 for a free one.
 
@@ -59,11 +60,12 @@ class Hub:
             tokens: "write" or "read" by token; None lets everybody do anything.
             user: whose tokens these are, and who makes all commits.
             multipart: contents of more bytes than this are taken in parts of this size; None takes them whole.
+            xet: let clients send and read large contents by Xet; otherwise `env` turns it off.
 
         """
         self._own = folder is None
         self.folder = Path(tempfile.mkdtemp(prefix="personagen-hub-")) if folder is None else folder
-        self.store = Store(self.folder)
+        self.store = Store(self.folder, xet=xet)
         routes = Routes(self.store, Access(tokens, user), multipart)
         self._watch = Watch(Starlette(routes=[Route("/{path:path}", routes.answer, methods=METHODS)]))
         self.requests: list[str] = self._watch.requests
@@ -86,7 +88,7 @@ class Hub:
 
     def env(self) -> dict[str, str]:
         """Environment that leads clients here."""
-        return {"HF_ENDPOINT": self.url, "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1"}
+        return {"HF_ENDPOINT": self.url, "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "0" if self.store.xet else "1"}
 
     def publish(self, repo: str, folder: Path, tag: str | None = None, repo_type: str = "dataset") -> str:
         """Make a folder the newest commit of a repository; gives the id of the commit."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.hub.objects import File, Objects
+from tests.hub.xet import Xet
 
 PREFIXES = {"model": "", "dataset": "datasets/", "space": "spaces/"}
 """What the address of a repository starts with, by type."""
@@ -99,11 +100,12 @@ class Repo:
 class Store:
     """All repositories of a Hub; every change is on disk when its method returns."""
 
-    def __init__(self, folder: Path) -> None:
-        """Open a folder, made if it is missing."""
+    def __init__(self, folder: Path, *, xet: bool = False) -> None:
+        """Open a folder, made if it is missing; `xet` lets clients use Xet."""
         self._folder = folder / "repos"
         self._lock = threading.RLock()
         self.objects = Objects(folder / "objects")
+        self.xet = Xet(folder / "xet", self.objects) if xet else None
         self.repos: dict[tuple[str, str], Repo] = {}
         for path in sorted(self._folder.glob("*/*/*/repo.json")):
             repo = _read_repo(path)

@@ -41,6 +41,9 @@ async def commit(asked: Asked) -> Response:
         raise Refusal(400, "A commit goes to a branch or a pull request")
     elif parent and not (len(parent) > 6 and head.id.startswith(parent)):
         raise Refusal(412, "A commit has happened since. Please refresh and try again.")
+    for line in lines:
+        if line["key"] == "lfsFile" and asked.store.xet is not None and "size" in line["value"]:
+            await asked.store.xet.fetch(asked.key, line["value"]["oid"], line["value"]["size"])
     files = _changed(asked, dict(head.files), head.id, lines)
     title, message = header["summary"], header.get("description", "")
     number = None
