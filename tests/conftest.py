@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from tests.fake_openai import FakeOpenAI
 
 os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["HF_EVALUATE_OFFLINE"] = "1"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 os.environ["HF_UPDATE_DOWNLOAD_COUNTS"] = "0"
 os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="personagen-test-hf-")

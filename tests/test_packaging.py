@@ -32,6 +32,13 @@ def folder_of(package: str) -> Path:
     return ROOT / PACKAGES[package]
 
 
+def files_of(package: str) -> set[Path]:
+    """List the files of a package that belong to no package within it."""
+    inner = {folder_of(other) for other in PACKAGES if other.startswith(f"{package}.")}
+    files = {path for path in folder_of(package).rglob("*") if path.is_file() and "__pycache__" not in path.parts}
+    return {path for path in files if not inner & set(path.parents)}
+
+
 def python(code: str, cwd: Path) -> "subprocess.CompletedProcess[str]":
     """Run code in a process of its own."""
     return subprocess.run([sys.executable, "-c", code], cwd=cwd, capture_output=True, encoding="utf-8", check=False)
@@ -41,14 +48,14 @@ def test_the_declared_packages_are_the_folders_on_disk() -> None:
     assert set(SETUPTOOLS["packages"]) == set(PACKAGES)
     on_disk = {path.parent for name in PACKAGES.values() for path in (ROOT / name).rglob("__init__.py")}
     assert on_disk == {folder_of(package) for package in PACKAGES}
-    assert all(package == f"personagen.{folder}" for package, folder in PACKAGES.items())
+    assert all(package == f"personagen.{folder.replace('/', '.')}" for package, folder in PACKAGES.items())
     assert all((ROOT / f"{module}.py").is_file() for module in SETUPTOOLS["py-modules"])
 
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_the_data_patterns_catch_every_file_that_is_no_module(package: str) -> None:
     folder = folder_of(package)
-    files = {path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts}
+    files = files_of(package)
     modules = {path for path in files if path.suffix == ".py" and path.parent == folder}
     caught = {path for pattern in SETUPTOOLS["package-data"][package] for path in folder.glob(pattern)}
     assert files - modules - caught == set()
@@ -126,7 +133,9 @@ def test_the_command_is_the_function_that_the_project_names() -> None:
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_packages_say_that_they_are_typed(package: str) -> None:
-    assert (folder_of(package) / "py.typed").read_bytes() == b""
+    """What the outermost says holds for those within (PEP 561)."""
+    outermost = ".".join(package.split(".")[:2])
+    assert (folder_of(outermost) / "py.typed").read_bytes() == b""
 
 
 def distribution(requirement: str) -> str:
