@@ -102,7 +102,8 @@ def generate(recipe: Path | None, api_key_file: Path | None, as_json: bool, **op
         result = run(parsed, out, fresh=fresh, reuse=reuse, api_key=key, progress=progress)
     rows = result.manifest["configs"]["all"]["rows"]
     done = "made" if result.made else "complete already"
-    click.echo(f"{sum(rows.values())} texts, {done}: {result.folder}", err=True)
+    if not as_json:
+        click.echo(f"{sum(rows.values())} texts, {done}: {result.folder}", err=True)
     url = None
     if repo:
         from personagen.builder.push import Options, push

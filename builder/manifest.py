@@ -39,11 +39,7 @@ class Outcome:
 
 
 def make_manifest(
-    backend: Backend,
-    plan: Plan,
-    shards: Sequence[Written],
-    outcome: Outcome,
-    usage: Usage,
+    backend: Backend, plan: Plan, shards: Sequence[Written], outcome: Outcome, usage: Usage
 ) -> dict[str, Any]:
     """Describe a release. It holds no time, path, address or key, so equal runs give equal manifests.
 
@@ -65,12 +61,7 @@ def make_manifest(
         "recipe": recipe.identity(),
         "seed": recipe.seed,
         "taxonomy": _taxonomy(recipe),
-        "model": {
-            "backend": backend.name,
-            "name": backend.model,
-            "revision": backend.revision,
-            "licence": backend.licence,
-        },
+        "model": _model(backend),
         "prompts": {"version": prompt_version(), "templates": versions()},
         "tables": digests(),
         "personas": {
@@ -88,6 +79,15 @@ def make_manifest(
         "shards": [asdict(shard) for shard in shards],
     }
     return sealed(manifest)
+
+
+def _model(backend: Backend) -> dict[str, str | None]:
+    return {
+        "backend": backend.name,
+        "name": backend.model,
+        "revision": backend.revision,
+        "licence": backend.licence,
+    }
 
 
 def _cost(recipe: Recipe, usage: Usage) -> float | None:
