@@ -1,0 +1,97 @@
+"""A metric as a Space: published by the command, found by `evaluate.load`."""
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from personagen.builder.errors import ReleaseError
+from personagen.builder.push_metric import metric_files, push_metric
+from tests.hub.server import Hub
+from tests.pushing import Pusher
+from tests.releasing import ROOT, run_python
+from tests.test_push_refusals import refused, run
+
+DIVERSITY = ROOT / "metrics" / "diversity"
+
+
+@pytest.fixture(scope="module")
+def hub() -> Iterator[Hub]:
+    with Hub(tokens={"hf_write": "write"}) as running:
+        yield running
+
+
+def test_a_metric_is_published_and_loaded_from_there(hub: Hub, tmp_path: Path) -> None:
+    """The process that loads it has no folder of ours in its path, only what the Space holds."""
+    done = run(hub, "push-metric", "diversity", "user/diversity", "--tag", "v1")
+    assert done.stdout == f"{hub.url}/spaces/user/diversity\n" and "files sent, 0 there already" in done.stderr
+    there = {path: file.read_bytes() for path, file in hub.files("user/diversity", "v1", "space").items()}
+    wanted = {name: (DIVERSITY / name).read_bytes() for name in metric_files(DIVERSITY)}
+    assert {path: there[path] for path in wanted} == wanted
+    code = """
+import json, sys
+sys.modules["personagen"] = None
+import evaluate
+metric = evaluate.load("user/diversity", module_type="measurement")
+print(json.dumps(metric.compute(data=["one two", "one two", "three"])))
+"""
+    env = {**hub.env(), "HF_HOME": str(tmp_path), "HF_EVALUATE_OFFLINE": "0", "HF_HUB_DISABLE_TELEMETRY": "1"}
+    told = json.loads(run_python(code, tmp_path, **env).splitlines()[-1])
+    assert told["texts"] == 3 and told["duplicate_share"] == pytest.approx(1 / 3) and told["distinct_1"] == 0.6
+
+
+def test_what_is_there_is_not_sent_again(hub: Hub, tmp_path: Path) -> None:
+    with Pusher(hub, tmp_path) as pusher:
+        first = pusher.ask("metric", folder=str(DIVERSITY), repo="user/diversity")
+        again = pusher.ask("metric", folder=str(DIVERSITY), repo="user/diversity")
+        assert again["sent"] == [] and again["commit"] == first["commit"]
+        hub.fail(r"POST .*/commit/", cut=0, after=True)
+        shutil.copytree(DIVERSITY, tmp_path / "diversity")
+        (tmp_path / "diversity" / "README.md").write_bytes((DIVERSITY / "README.md").read_bytes() + b"\nMore.\n")
+        changed = pusher.ask("metric", folder=str(tmp_path / "diversity"), repo="user/diversity", tag="v2")
+        assert changed["sent"] == ["README.md"] and hub.repo("user/diversity", "space").find("v2") is not None
+
+
+def test_refusals(hub: Hub) -> None:
+    refused(hub, r"user/other is no place for diversity: evaluate\.load looks for NAME\.py in USER/NAME; push",
+            "push-metric", "diversity", "user/other")  # fmt: skip
+    refused(hub, r"no token for the Hub; log in", "push-metric", "diversity", "user/diversity", token=None)
+    refused(hub, r"/nonsense is no metric: it lacks nonsense\.py, README\.md, app\.py, requirements\.txt, tests\.py;",
+            "push-metric", "nonsense", "user/nonsense")  # fmt: skip
+
+
+def card(text: str) -> Callable[[Path], Any]:
+    return lambda folder: (folder / "README.md").write_text(text, encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda folder: (folder / "app.py").unlink(),
+            r"diversity is no metric: it lacks app\.py; see metrics/diversity",
+        ),
+        (
+            lambda folder: (folder / "app.py").write_text("def ("),
+            r"app\.py is no Python \(invalid syntax .*\); correct it$",
+        ),
+        (
+            card("# Diversity"),
+            r"README\.md lacks title, sdk, sdk_version, app_file, tags in the YAML on top, which a Space",
+        ),
+        (card("---\n[\n---\n"), r"README\.md has YAML that cannot be read \(while parsing .*\); correct it$"),
+        (
+            card("---\ntitle: x\nsdk: gradio\nsdk_version: 6.0.0\napp_file: run.py\ntags: [evaluate]\n---\n"),
+            r"README\.md has app_file 'run\.py' and tags \['evaluate'\]; wanted app\.py, evaluate$",
+        ),
+    ],
+)
+def test_a_folder_that_is_no_metric(change: Callable[[Path], Any], message: str, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(DIVERSITY, tmp_path / "diversity"))
+    change(folder)
+    with pytest.raises(ReleaseError, match=message) as caught:
+        push_metric(folder, "user/diversity")
+    assert "\n" not in str(caught.value)
