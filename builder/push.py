@@ -5,6 +5,7 @@ request that gathered them. Until then whoever loads the dataset gets the old re
 command goes on: files that the Hub has are not sent again, and a commit that arrived is recognised.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -184,7 +185,10 @@ def _card(caller: Caller, folder: Path, place: Place, state: State) -> str:
     card = (folder / CARD).read_text(encoding="utf-8")
     if state.head is None or CARD not in state.files:
         return card
-    return merge_notes(card, remote_text(caller, place, state.head, CARD))
+    older = remote_text(caller, place, state.head, CARD)
+    # A repository that was made on the site has a card of YAML alone: nobody wrote anything in it.
+    written = re.sub(r"\A---\n.*?\n---\n", "", older, flags=re.DOTALL).strip()
+    return merge_notes(card, older) if written else card
 
 
 def _older(caller: Caller, place: Place, state: State) -> list[str]:

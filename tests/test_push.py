@@ -156,6 +156,20 @@ def test_what_a_person_wrote_on_the_hub_is_kept(
     assert again["sent"] == {} and pusher.push(newer, repo, tag="v2.0.0")["sent"] == {}
 
 
+def test_a_card_of_yaml_alone_is_replaced_and_one_that_somebody_wrote_is_not(
+    repo: str, hub: Hub, pusher: Pusher, release: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "README.md").write_text("---\nlicense: mit\n---\n\n")
+    hub.publish(repo, tmp_path)
+    pusher.push(release, repo)
+    assert served(hub, repo) == held(release)
+    (tmp_path / "README.md").write_text("---\nlicense: mit\n---\n# My own\n")
+    hub.publish(f"{repo}-2", tmp_path)
+    told = pusher.push(release, f"{repo}-2")
+    assert told["error"] == "ReleaseError" and "the earlier card lacks the marks of the region" in told["message"]
+    assert set(served(hub, f"{repo}-2")) == {"README.md"}
+
+
 def test_many_files_are_gathered_in_a_pull_request_and_merged_at_once(
     repo: str, hub: Hub, pusher: Pusher, model: FakeOpenAI, tmp_path: Path
 ) -> None:
@@ -176,3 +190,17 @@ print(release.push_to_hub({repo!r}, commit_message="First", private=True, token=
     env = {**hub.env(), "HF_HOME": str(tmp_path), "PYTHONPATH": str(ROOT), "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
     assert run_python(code, tmp_path, **env).startswith(f"{hub.url}/datasets/{repo}/commit/")
     assert served(hub, repo) == held(release)
+
+
+def test_a_push_by_xet(release: Path, tmp_path: Path) -> None:
+    """The default way of the client: chunks go to a content-addressed store, here a folder."""
+    pytest.importorskip("hf_xet", reason="the client was installed without it")
+    with Hub(xet=True) as hub, Pusher(hub, tmp_path / "hf") as pusher:
+        done = pusher.push(release, "user/xet", tag="v1")
+        assert "error" not in done and uploads(hub) == 0
+        assert any("/xet-write-token/" in line for line in hub.requests)
+        assert pusher.verify("user/xet@v1")["problems"] == []
+        wanted = [row["text"] for row in records(release, "joy", "train")]
+        assert pusher.ask("load", repo="user/xet", config="joy") == wanted
+        hub.requests.clear()
+        assert pusher.push(release, "user/xet")["sent"] == {} and commits(hub) == []

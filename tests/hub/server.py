@@ -88,7 +88,8 @@ class Hub:
 
     def env(self) -> dict[str, str]:
         """Environment that leads clients here."""
-        return {"HF_ENDPOINT": self.url, "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "0" if self.store.xet else "1"}
+        there = {"HF_ENDPOINT": self.url, "HF_HUB_OFFLINE": "0", "HF_EVALUATE_OFFLINE": "0"}
+        return {**there, "HF_HUB_DISABLE_XET": "0" if self.store.xet else "1"}
 
     def publish(self, repo: str, folder: Path, tag: str | None = None, repo_type: str = "dataset") -> str:
         """Make a folder the newest commit of a repository; gives the id of the commit."""
