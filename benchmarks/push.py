@@ -4,7 +4,7 @@ personagen generate && python -m benchmarks.push personagen [--gigabytes 5]
 
 Both sides talk to the small Hub of the tests on loopback, by git LFS. The large release is the small one with texts of
 random letters in 50 files of joy; the Hub is a process of its own then, and the peak is that of the command (Linux,
-15 GB of disk).
+25 GB of disk).
 """
 
 import argparse
@@ -85,16 +85,17 @@ def enlarged(release: Path, gigabytes: float, out: Path) -> Path:
     return out
 
 
-def memory(release: Path, gigabytes: float) -> str:
+def memory(release: Path, gigabytes: float, *, xet: bool) -> str:
     """Push a large release; gives a line with time and peak."""
     with tempfile.TemporaryDirectory() as home:
         big = enlarged(release, gigabytes, Path(home) / "big")
         size = sum(path.stat().st_size for path in big.rglob("*.parquet"))
-        words = [sys.executable, "-m", "tests.hub", "--folder", str(Path(home) / "hub"), "--port", "0"]
+        words = [sys.executable, "-m", "tests.hub", "--folder", str(Path(home) / "hub"), *(["--xet"] if xet else [])]
         with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as hub:
             assert hub.stdout is not None
             url = hub.stdout.readline().strip()
-            env = os.environ | {"HF_ENDPOINT": url, "HF_HUB_DISABLE_XET": "1", "HF_HOME": home, "HF_TOKEN": "hf_any"}
+            env = os.environ | {"HF_ENDPOINT": url, "HF_HOME": home, "HF_TOKEN": "hf_any"}
+            env |= {"HF_HUB_DISABLE_XET": "0" if xet else "1"}
             command = ["/usr/bin/time", "-v", sys.executable, "-m", "personagen.builder", "push", str(big), "user/big"]
             start = time.perf_counter()
             done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
@@ -104,7 +105,8 @@ def memory(release: Path, gigabytes: float) -> str:
             raise SystemExit(done.stderr)
     peak = re.search(r"Maximum resident set size \(kbytes\): (\d+)", done.stderr)
     assert peak is not None, "GNU time"
-    return f"{size / 1e9:.1f} GB in {FILES} files: {seconds:.0f} s, peak {int(peak[1]) * 1024 / 1e6:.0f} MB"
+    way = "Xet" if xet else "git LFS"
+    return f"{size / 1e9:.1f} GB in {FILES} files by {way}: {seconds:.0f} s, peak {int(peak[1]) * 1024 / 1e6:.0f} MB"
 
 
 def main() -> None:
@@ -116,7 +118,8 @@ def main() -> None:
     print("| push | requests | commits | received by the Hub |\n| --- | ---: | ---: | ---: |")
     for line in beside_datasets(options.release):
         print(line, flush=True)
-    print(f"\n{memory(options.release, options.gigabytes)}")
+    for xet in (False, True):
+        print(f"\n{memory(options.release, options.gigabytes, xet=xet)}", flush=True)
 
 
 if __name__ == "__main__":

@@ -96,7 +96,7 @@ def generate(recipe: Path | None, api_key_file: Path | None, as_json: bool, **op
     from personagen.builder.generate import generate as run
     from personagen.builder.progress import Progress
 
-    caller = _connected() if repo else None  # before anything is paid for
+    caller = _connected(None) if repo else None  # before anything is paid for
     with Progress() as progress:
         key = _key(api_key_file)
         result = run(parsed, out, fresh=fresh, reuse=reuse, api_key=key, progress=progress)
@@ -113,10 +113,14 @@ def generate(recipe: Path | None, api_key_file: Path | None, as_json: bool, **op
     click.echo(json.dumps(facts) if as_json else url or out)
 
 
-def _connected() -> "Caller":
+def _connected(token: str | None, progress: Callable[[int, int], None] | None = None) -> "Caller":
+    """Make a caller of the Hub, whose own bars, one a file, give way to ours."""
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    from dataclasses import replace
+
     from personagen.builder.hub_calls import connect
 
-    return connect(None)
+    return replace(connect(token), progress=progress) if progress else connect(token)
 
 
 @cli.command()
@@ -196,11 +200,13 @@ def push(release: Path, repo: str, token: str | None, as_json: bool, **options: 
 
     The same command goes on after whatever stopped it; what the Hub has already is not sent again.
     """
+    from personagen.builder.progress import Sending
     from personagen.builder.push import Options
     from personagen.builder.push import push as run
     from personagen.builder.show import push_facts, push_lines
 
-    done = run(release, repo, Options(**options), token=token)
+    with Sending() as sending:
+        done = run(release, repo, Options(**options), caller=_connected(token, sending))
     if as_json:
         click.echo(json.dumps(push_facts(done)))
         return
@@ -241,7 +247,7 @@ def push_metric(metric: str, repo: str, tag: str | None, token: str | None) -> N
     from personagen.builder.push_metric import push_metric as run
 
     folder = Path(metric) if Path(metric).is_dir() else Path(str(files("personagen.metrics") / metric))
-    done = run(folder.resolve(), repo, tag=tag, token=token)
+    done = run(folder.resolve(), repo, tag=tag, caller=_connected(token))
     click.echo(f"{repo}: {len(done.change.send)} files sent, {len(done.change.keep)} there already", err=True)
     click.echo(done.url)
 

@@ -1,7 +1,8 @@
 """Commits that arrive once or not at all, whatever happens to the answers; many files by way of a pull request."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from personagen.builder.errors import HubError
@@ -10,6 +11,9 @@ from personagen.builder.hub_files import Change, Files, Place, operations, remot
 
 COMMIT_FILES = 250
 """Files of one commit at most: the Hub cuts off what takes it too long."""
+
+UPLOAD_BYTES = 64_000_000
+"""Bytes that are sent together: hf_xet takes several times as much memory."""
 
 
 def head_of(caller: Caller, place: Place, *, absent: bool = False) -> str:
@@ -39,8 +43,8 @@ def commit(caller: Caller, place: Place, head: str, change: Change, message: str
         HubError: the Hub refuses, or somebody else was faster; the message says what became of the branch.
 
     """
-    parts = operations(change.send, change.delete)
     what = f"commit to {place.repo}, {place.branch} is as it was"
+    parts = _uploaded(caller, place, change, what)
     for number in range(TRIES):
         with caller.told(what):
             try:
@@ -65,6 +69,41 @@ def commit(caller: Caller, place: Place, head: str, change: Change, message: str
                 return str(done.oid)
         caller.sleep(pause)
     raise AssertionError("the last try returns or raises")
+
+
+def _uploaded(caller: Caller, place: Place, change: Change, what: str, *, create_pr: bool = False) -> list[Any]:
+    """Make the operations of a commit, and send the contents of large files, so many bytes at a time."""
+    parts = operations(change.send, change.delete)
+    # What is deleted comes after what is sent.
+    large = [(part, file.size) for part, file in zip(parts, change.send.values(), strict=False) if file.path]
+    done, total = 0, sum(size for _, size in large)
+    for group in _groups(large):
+        send = partial(
+            caller.api.preupload_lfs_files,
+            place.repo,
+            [part for part, _ in group],
+            repo_type=place.kind,
+            revision=place.branch,
+            create_pr=create_pr,
+            free_memory=False,
+        )
+        caller.progress(done, total)
+        caller.patiently(what, send)
+        done += sum(size for _, size in group)
+        caller.progress(done, total)
+    return parts
+
+
+def _groups(files: Sequence[tuple[Any, int]]) -> Iterator[list[tuple[Any, int]]]:
+    """Gather files up to `UPLOAD_BYTES`, or one that is larger."""
+    group: list[tuple[Any, int]] = []
+    for part, size in files:
+        if group and sum(each for _, each in group) + size > UPLOAD_BYTES:
+            yield group
+            group = []
+        group.append((part, size))
+    if group:
+        yield group
 
 
 def _arrived(caller: Caller, place: Place, head: str, change: Change) -> str | None:
@@ -120,8 +159,8 @@ def _find(caller: Caller, place: Place, title: str) -> int | None:
 
 
 def _open(caller: Caller, place: Place, head: str, change: Change, title: str) -> int:
-    parts = operations(change.send, change.delete)
     what = f"open a pull request at {place.repo}, {place.branch} is as it was"
+    parts = _uploaded(caller, place, change, what, create_pr=True)
     for number in range(TRIES):
         with caller.told(what):
             try:

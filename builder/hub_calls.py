@@ -30,11 +30,13 @@ class Caller:
     Attributes:
         api: the client, with the user's token.
         sleep: what waits between two tries.
+        progress: called with the bytes of large files that were sent, and with all there are to send.
 
     """
 
     api: "HfApi"
     sleep: Callable[[float], None] = field(default=time.sleep)
+    progress: Callable[[int, int], None] = field(default=lambda done, total: None)
 
     def patiently(self, what: str, call: Callable[[], Any], *, absent: bool = False) -> Any:
         """Make a call that may be repeated, up to `TRIES` times.
@@ -73,29 +75,28 @@ class Caller:
             raise HubError(_line(what, error, self.api)) from error
 
 
-def connect(token: str | None, sleep: Callable[[float], None] = time.sleep) -> Caller:
+def connect(token: str | None) -> Caller:
     """Make a caller with a token: that of the argument, else of HF_TOKEN, else of `hf auth login`.
 
     Raises:
         HubError: there is no token, or the Hub is switched off.
 
     """
-    from huggingface_hub import HfApi, constants, get_token
+    from huggingface_hub import get_token
 
-    if constants.is_offline_mode():
-        raise HubError("HF_HUB_OFFLINE is set, so nothing can be sent; unset it")
+    caller = anybody(token)
     if not (token or get_token()):
         raise HubError("no token for the Hub; log in with `hf auth login`, set HF_TOKEN, or give --token")
-    return Caller(HfApi(token=token), sleep)
+    return caller
 
 
-def anybody(token: str | None, sleep: Callable[[float], None] = time.sleep) -> Caller:
-    """Make a caller that only reads, and needs no token for what is public. Raises HubError where the Hub is off."""
+def anybody(token: str | None) -> Caller:
+    """Make a caller that needs no token for what is public. Raises HubError where the Hub is switched off."""
     from huggingface_hub import HfApi, constants
 
     if constants.is_offline_mode():
         raise HubError("HF_HUB_OFFLINE is set, so the Hub cannot be asked; unset it")
-    return Caller(HfApi(token=token), sleep)
+    return Caller(HfApi(token=token))
 
 
 def passing(error: BaseException) -> bool:

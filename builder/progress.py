@@ -79,6 +79,38 @@ class Progress:
             self._bar.refresh()
 
 
+class Sending:
+    """A context manager that is called with how many bytes of how many were sent."""
+
+    def __init__(self, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        """Show nothing until the first call. None is stderr."""
+        self._stream = stream or sys.stderr
+        self._clock = clock
+        self._bar: tqdm[Any] | None = None
+        self._last = clock()
+
+    def __enter__(self) -> "Sending":
+        """Start."""
+        return self
+
+    def __call__(self, done: int, total: int) -> None:
+        """Show where the push is."""
+        if self._stream.isatty():
+            if self._bar is None:
+                self._bar = tqdm(total=total, unit="B", unit_scale=True, file=self._stream, dynamic_ncols=True)
+            self._bar.update(done - self._bar.n)
+        elif self._clock() - self._last >= INTERVAL:
+            self._last = self._clock()
+            print(f"{short(done)}B of {short(total)}B sent", file=self._stream, flush=True)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave the bar as it stands."""
+        if self._bar is not None:
+            self._bar.close()
+
+
 def details(status: Status) -> str:
     """Tell all but the rows."""
     replies = status.accepted + status.refused

@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -105,7 +105,7 @@ def answer(asked: Mapping[str, Any]) -> Any:
         return rows["text"][:]
     if asked["what"] == "verify":
         return asdict(verify_hub(asked["source"], caller=Caller(HfApi(), slept.append)))
-    caller = connect(asked.get("token"), slept.append)
+    caller = replace(connect(asked.get("token")), sleep=slept.append)
     if asked["what"] == "metric":
         metric = push_metric(Path(asked["folder"]), asked["repo"], tag=asked.get("tag"), caller=caller)
         return {"sent": list(metric.change.send), "commit": metric.commit, "url": metric.url}

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from personagen.builder.progress import Progress, Status, details, duration, line, short
+from personagen.builder.progress import Progress, Sending, Status, details, duration, line, short
 from tests.fake_openai import FakeOpenAI
 from tests.flow import command, write_recipe
 
@@ -87,3 +87,23 @@ def test_run_without_a_terminal_is_silent_for_a_minute(tmp_path: Path) -> None:
         words = command(server.url, tmp_path / "out", write_recipe(tmp_path))
         done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=True)
     assert done.stderr == f"14 texts, made: {tmp_path / 'out'}\n"
+
+
+def test_a_push_tells_a_line_a_minute_where_there_is_no_terminal() -> None:
+    now = [0.0]
+    stream = io.StringIO()
+    with Sending(stream, lambda: now[0]) as sending:
+        for now[0], done in ((1.0, 10), (59.0, 500), (61.0, 1_000_000), (62.0, 2_000_000), (125.0, 4_000_000)):
+            sending(done, 5_000_000)
+    assert stream.getvalue() == "1.0MB of 5.0MB sent\n4.0MB of 5.0MB sent\n"
+
+
+def test_a_push_draws_a_bar_on_a_terminal() -> None:
+    parent, child = pty.openpty()
+    with os.fdopen(child, "w") as stream:
+        with Sending(stream) as sending:
+            sending(0, 2_000_000)
+            sending(2_000_000, 2_000_000)
+        shown = os.read(parent, 10_000).decode()
+    os.close(parent)
+    assert "100%" in shown and "2.00M/2.00M" in shown

@@ -74,7 +74,12 @@ def test_no_token_and_one_that_may_not_write(hub: Hub, release: Path) -> None:
     )
     refused(hub, r"the Hub does not know the token \(401\); log in again", "push", release, "user/x", token="hf_wrong")
     refused(
-        hub, r"HF_HUB_OFFLINE is set, so nothing can be sent; unset it$", "push", release, "user/x", HF_HUB_OFFLINE="1"
+        hub,
+        r"HF_HUB_OFFLINE is set, so the Hub cannot be asked; unset it$",
+        "push",
+        release,
+        "user/x",
+        HF_HUB_OFFLINE="1",
     )
     assert ("dataset", "user/x") not in hub.store.repos
 
