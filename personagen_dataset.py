@@ -11,14 +11,16 @@ import contextlib
 import difflib
 import functools
 import json
+import numbers
 import operator
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import datasets
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from datasets import ClassLabel, Features, Value
@@ -32,51 +34,28 @@ FORMAT = "personagen-release/1"
 VERSION = "1.0.0"
 """Version of the columns; a release of another major version has others."""
 
-_TEXT, _COUNT, _FLAG, _SHARE = Value("string"), Value("int32"), Value("bool"), Value("float32")
+_TEXT, _COUNT = Value("string"), Value("int32")
 
+# What each column means, and in which unit, stands in the card of every release.
 DEMOGRAPHIC = {
-    "age": _COUNT,  # years
-    "gender": _TEXT,
-    "work": _TEXT,
-    "occupation": _TEXT,
-    "occupation_group": _TEXT,  # ISCO-08 major group, or "not in work"
-    "isco08": _TEXT,  # unit group code; null without a job
-    "mbti": _TEXT,
-    # Big Five traits: population percentile, 1 to 99
+    "age": _COUNT,
+    **dict.fromkeys(("gender", "work", "occupation", "occupation_group", "isco08", "mbti"), _TEXT),
     **dict.fromkeys(("openness", "conscientiousness", "extraversion", "agreeableness", "neuroticism"), _COUNT),
-    "prose": _TEXT,  # portrait by the model; null where the layer is sampled only
+    "prose": _TEXT,
 }
-
-SOCIOCULTURAL = {
-    "country": _TEXT,
-    "settlement": _TEXT,
-    "education": _TEXT,  # highest level, ISCED 2011
-    "religion": _TEXT,
-    "household": _TEXT,
-    "means": _TEXT,
-    **dict.fromkeys(("value_primary", "value_secondary"), _TEXT),  # of Schwartz's ten basic values
-    **dict.fromkeys(("register", "prose"), _TEXT),
-}
-
+SOCIOCULTURAL = dict.fromkeys(("country", "settlement", "education", "religion", "household", "means"), _TEXT)
+SOCIOCULTURAL |= dict.fromkeys(("value_primary", "value_secondary", "register", "prose"), _TEXT)
 APPRAISAL = dict.fromkeys(("pleasantness", "agency", "certainty", "control", "expectedness"), _TEXT)
-
 SITUATIONAL = {
-    "event": _TEXT,
-    "event_kind": _TEXT,
-    "appraisal": APPRAISAL,  # null for events of the recipe's own, as are the stakes
+    **dict.fromkeys(("event", "event_kind"), _TEXT),
+    "appraisal": APPRAISAL,
     **dict.fromkeys(("place", "time", "companions", "channel", "stakes", "prose"), _TEXT),
 }
-
 PROVENANCE = {
-    "model": _TEXT,
-    "prompt_version": _TEXT,
-    "seed": Value("int64"),
-    "attempts": _COUNT,
-    "leaked": _FLAG,  # the text names its emotion
-    "checker_label": _TEXT,
-    "checker_confidence": _SHARE,  # in [0, 1]
+    **dict.fromkeys(("model", "prompt_version"), _TEXT),
+    **{"seed": Value("int64"), "attempts": _COUNT, "leaked": Value("bool")},
+    **{"checker_label": _TEXT, "checker_confidence": Value("float32")},
 }
-
 
 LAYERS = ("demographic", "sociocultural", "situational")
 
@@ -95,24 +74,24 @@ def features(config: str, emotions: Sequence[str]) -> Features:
     )
 
 
-_SAFE_NAME = re.compile(r"[a-z][a-z0-9_]*")
-_SAFE_PATH = re.compile(r"[a-z][a-z0-9_]*/(train|validation|test)-\d{5}-of-\d{5}\.parquet")
+DEPTHS = ("none", *LAYERS)
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_PATH = re.compile(r"[a-z][a-z0-9_]*/(train|validation|test)-[0-9]{5}-of-[0-9]{5}\.parquet")
+_HEX = re.compile(r"[0-9a-f]+")
 _ON_HUB = re.compile(r"(?:hf://datasets/)?([A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:@(.+))?")
-_OTHERS = "run `personagen generate`, or name one by data_dir='FOLDER' or data_dir='hf://datasets/USER/NAME'"
+_HOW = "run `personagen generate`, or name one by data_dir='FOLDER' or data_dir='hf://datasets/USER/NAME'"
 _AGAIN = "make or download the release again"
+
+Shards = Mapping[str, Sequence[Mapping[str, Any]]]
+"""Files by split, each with path, rows, bytes and sha256."""
 
 
 @dataclass(frozen=True)
 class Release:
-    """A release that was found.
+    """A release that was found: where it lies, and what is in its manifest.json."""
 
-    Attributes:
-        root: its folder, absolute, or "hf://datasets/USER/NAME@COMMIT".
-        manifest: what is in its manifest.json.
-
-    """
-
-    root: str
+    root: str  # its folder, absolute, or "hf://datasets/USER/NAME@COMMIT"
     manifest: Mapping[str, Any]
 
     @property
@@ -120,28 +99,26 @@ class Release:
         """The labels, in class id order."""
         return [emotion["name"] for emotion in self.manifest["taxonomy"]["emotions"]]
 
-    def shards(self, folders: Iterable[str]) -> dict[str, list[Mapping[str, Any]]]:
-        """List the files in these folders by split, each with path, rows, bytes and sha256."""
+    def shards(self, folders: Iterable[str]) -> Shards:
+        """List the files in these folders."""
         found: dict[str, list[Mapping[str, Any]]] = {}
-        for shard in (
-            each for folder in folders for each in self.manifest["shards"] if each["path"].startswith(f"{folder}/")
-        ):
-            found.setdefault(shard["path"].split("/")[1].split("-")[0], []).append(shard)
+        for folder in folders:
+            for shard in self.manifest["shards"]:
+                if shard["path"].startswith(f"{folder}/"):
+                    found.setdefault(shard["path"].split("/")[1].split("-")[0], []).append(shard)
         return found
 
 
 def find_source() -> str:
-    """Say where the release lies that nobody named: the folder `personagen` here, else what PERSONAGEN_RELEASE names.
+    """Find the release that nobody named: the folder `personagen` here, else what PERSONAGEN_RELEASE names.
 
-    Raises:
-        FileNotFoundError: there is neither.
-
+    Raises FileNotFoundError where there is neither.
     """
     named = os.environ.get("PERSONAGEN_RELEASE")
-    if os.path.isfile(f"{NAME}/manifest.json") or (os.path.isdir(NAME) and not named):
+    if _is_folder(NAME) and not (named and not _is_release(NAME)):
         return NAME
     if not named:
-        raise FileNotFoundError(f"no release: no folder {NAME!r} here, PERSONAGEN_RELEASE is not set; {_OTHERS}")
+        raise FileNotFoundError(f"no release: no folder {NAME!r} here, PERSONAGEN_RELEASE is not set; {_HOW}")
     if not _is_folder(named) and not _ON_HUB.fullmatch(named):
         raise FileNotFoundError(f"PERSONAGEN_RELEASE is {named!r}: no folder, no hf://datasets/USER/NAME; correct it")
     return named
@@ -151,11 +128,19 @@ def _is_folder(source: str) -> bool:
     return "://" not in source and os.path.isdir(source)  # `datasets` makes isdir ask other file systems too
 
 
-def open_release(source: str, revision: str | None = None, token: str | bool | None = None) -> Release:
+def _is_release(folder: str) -> bool:
+    try:
+        with open(f"{folder}/manifest.json", encoding="utf-8") as file:
+            return str(json.load(file)["format"]).startswith("personagen-release/")
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return False
+
+
+def open_release(source: Any, revision: str | None = None, token: str | bool | None = None) -> Release:
     """Read the manifest of a release.
 
     Args:
-        source: a folder, or a dataset repository: "hf://datasets/USER/NAME", "USER/NAME", either with "@REVISION".
+        source: path of a folder, or a repository: "hf://datasets/USER/NAME", "USER/NAME", either with "@REVISION".
         revision: branch, tag or commit of the repository; None takes what `source` says, else "main".
         token: for the Hub; None takes that of this machine.
 
@@ -165,13 +150,14 @@ def open_release(source: str, revision: str | None = None, token: str | bool | N
         ValueError: it is one of another version, or damaged.
 
     """
+    source = os.fspath(source)
     if _is_folder(source):
         if revision is not None:
             raise ValueError(f"revision {revision!r} of the folder {source}: only releases on the Hub have revisions")
         root = os.path.abspath(source)
         path = f"{root}/manifest.json"
         if not os.path.isfile(path):
-            raise FileNotFoundError(f"{source} is no release: no manifest.json; {_OTHERS}")
+            raise FileNotFoundError(f"{source} is no release: no manifest.json; {_HOW}")
     else:
         path, root = _manifest_on_hub(source, revision, token)
     try:
@@ -179,20 +165,28 @@ def open_release(source: str, revision: str | None = None, token: str | bool | N
             manifest = json.load(file)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"cannot read the manifest of {source}: {error}; {_AGAIN}") from None
-    _check_manifest(manifest, source)
+    try:
+        fault = next(_faults(manifest), None)
+    except (KeyError, TypeError, AttributeError) as error:
+        fault = f"is not whole ({error!r:.80}); {_AGAIN}"
+    if fault:
+        raise ValueError(f"the manifest of {source} {fault}")
     return Release(root, manifest)
 
 
 def _manifest_on_hub(source: str, revision: str | None, token: str | bool | None) -> tuple[str, str]:
     named = _ON_HUB.fullmatch(source)
     if named is None:
-        raise FileNotFoundError(f"no release in {source}: no such folder; {_OTHERS}")
+        raise FileNotFoundError(f"no release in {source}: no such folder; {_HOW}")
     repo, commit = named[1], revision or named[2]
     try:
         path = hf_hub_download(repo, "manifest.json", repo_type="dataset", revision=commit, token=token)
     except (hub.LocalEntryNotFoundError, hub.OfflineModeIsEnabled) as error:
-        raise ConnectionError(f"cannot reach the Hub for {source}; check the network and HF_HUB_OFFLINE") from error
-    except hub.HfHubHTTPError as error:
+        why = type(error.__cause__ or error).__name__
+        raise ConnectionError(
+            f"no folder {source!r}, and nothing from the Hub ({why}); check name and network"
+        ) from error
+    except (hub.HfHubHTTPError, hub.HFValidationError) as error:
         raise FileNotFoundError(
             f"no release {repo}@{commit or 'main'}: no such folder, and the Hub serves no manifest.json of it "
             f"({type(error).__name__}); check the name and the revision, or log in with `hf auth login`"
@@ -200,31 +194,31 @@ def _manifest_on_hub(source: str, revision: str | None, token: str | bool | None
     return path, f"hf://datasets/{repo}@{os.path.basename(os.path.dirname(path))}"
 
 
-def _check_manifest(manifest: Any, source: str) -> None:
-    """Refuse what cannot be read, and names that would lead out of the release."""
+def _faults(manifest: Any) -> Iterator[str]:
+    """Tell what no release has; above all names that would lead out of it, or out of the cache."""
     given = manifest.get("format") if isinstance(manifest, dict) else manifest
     if given != FORMAT:
-        raise ValueError(f"the manifest of {source} has format {given!r:.80}, wanted {FORMAT!r}; name another folder")
-    if str(manifest.get("version")).partition(".")[0] != VERSION.partition(".")[0]:
-        raise ValueError(
-            f"the columns of {source} have version {manifest.get('version')!r:.80}, this code reads {VERSION}; "
-            f"use the personagen that made it ({manifest.get('personagen')!r:.80})"
-        )
-    try:
-        release, counts = Release(source, manifest), {name: each["rows"] for name, each in manifest["configs"].items()}
-        odd = [name for name in (*counts, *release.emotions) if not _SAFE_NAME.fullmatch(name)]
-        odd += [shard["path"] for shard in manifest["shards"] if not _SAFE_PATH.fullmatch(shard["path"])]
-        depth = manifest["recipe"]["depth"]
-        for name, wanted in counts.items():
-            held = _rows(release.shards(release.emotions if name == "all" else [name]))
-            if held != wanted and not odd:
-                raise ValueError(
-                    f"manifest of {source}: rows of {name} are {wanted!r:.80}, of its shards {held}; {_AGAIN}"
-                )
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"the manifest of {source} is not whole ({error!r:.80}); {_AGAIN}") from None
-    if odd or not isinstance(depth, str):
-        raise ValueError(f"the manifest of {source} names {[*odd, depth][0]!r:.80}, as no release does; {_AGAIN}")
+        yield f"has format {given!r:.80}, wanted {FORMAT!r}; name another folder"
+    version, fingerprint = str(manifest["version"]), str(manifest["fingerprint"])
+    if not re.fullmatch(rf"{VERSION[:2]}[0-9]+\.[0-9]+", version):
+        made = f"use the personagen that made it ({manifest.get('personagen')!r:.80})"
+        yield f"has columns of version {version!r:.80}, this code reads {VERSION}; {made}"
+    names = [fingerprint if not _HEX.fullmatch(fingerprint) else "all", *manifest["configs"]]
+    for name in (*names, *(emotion["name"] for emotion in manifest["taxonomy"]["emotions"])):
+        if not _NAME.fullmatch(name):
+            yield f"names {name!r:.80}, as no release does; {_AGAIN}"
+    paths = [shard["path"] for shard in manifest["shards"]]
+    for shard in manifest["shards"]:
+        whole = all(type(shard[key]) is int and shard[key] >= 0 for key in ("rows", "bytes"))
+        if not (whole and _PATH.fullmatch(shard["path"]) and _HEX.fullmatch(shard["sha256"])):
+            yield f"lists {shard!r:.160}, as no release does; {_AGAIN}"
+    if manifest["recipe"]["depth"] not in DEPTHS or len(set(paths)) != len(paths):
+        yield f"has a depth that is none, or a file twice; {_AGAIN}"
+    release = Release("", manifest)
+    for name, config in manifest["configs"].items():
+        held = _rows(release.shards(release.emotions if name == "all" else [name]))
+        if not held or held != config["rows"]:
+            yield f"counts {config['rows']!r:.80} as rows of {name}, its files have {held}; {_AGAIN}"
 
 
 class PersonaGen(Parquet):
@@ -273,17 +267,15 @@ class PersonaGen(Parquet):
         config = config_name or self.DEFAULT_CONFIG_NAME
         folders, conditions = _select(release, config, emotions, depth)
         if min_confidence is not None:
-            if config in LAYERS or not isinstance(min_confidence, (int, float)) or not 0 <= min_confidence <= 1:
-                raise ValueError(f"min_confidence is {min_confidence!r} for {config!r}, wanted 0 to 1, for texts")
-            if release.manifest.get("checker") is None:
-                raise ValueError(f"min_confidence: no label checker went over {release.root}; leave it out")
-            conditions.append(pc.field("provenance", "checker_confidence") >= float(min_confidence))
+            conditions.append(_sure(release, config, min_confidence))
         if filters is not None:
             conditions.append(pq.filters_to_expression(filters) if isinstance(filters, list) else filters)
         filters = functools.reduce(operator.and_, conditions) if conditions else None
+        if options.get("data_files") is not None:
+            raise ValueError("data_files: the files of a release are those of its manifest; choose by name or filters=")
         columns = features(config, release.emotions)
         for column in options.get("columns") or ():
-            _known("column", column, columns, release)
+            _require_known(f"column of {config}", column, columns)
         shards = release.shards(folders)
         # `datasets` compares what it reads with these counts; how many rows a filter lets through is not known before.
         splits = {split: {"name": split, "num_examples": count} for split, count in _rows(shards).items()}
@@ -299,28 +291,29 @@ class PersonaGen(Parquet):
             if "corresponds to no data" not in str(error):
                 raise
             # To `datasets` a split without rows is an error; to who asked for a part, it is an answer.
-            return datasets.Dataset(
-                self.info.features.arrow_schema.empty_table(), self.info, datasets.Split(str(split))
-            )
+            nothing = self.info.features.arrow_schema.empty_table()
+            return datasets.Dataset(nothing, self.info, datasets.Split(str(split)))
 
 
 def _select(
     release: Release, config: str, emotions: str | Sequence[str] | None, depth: str | None
 ) -> tuple[Sequence[str], list[Any]]:
     """Name the folders to read, and conditions on what is in them."""
-    _known("configuration", config, release.manifest["configs"], release)
+    _require_known(f"configuration of {release.root}", config, release.manifest["configs"])
     own = [config] if config in release.emotions else release.emotions
     wanted = own if emotions is None else [emotions] if isinstance(emotions, str) else list(emotions)
     for emotion in wanted:
-        _known("emotion", emotion, own, release)
-    if not wanted or (emotions is not None and config in LAYERS[:2]):
-        raise ValueError(f"emotions is {emotions!r} for {config!r}; name at least one, and a configuration with labels")
+        _require_known(f"emotion of {config} in {release.root}", emotion, own)
+    if not wanted:
+        raise ValueError(f"emotions is {emotions!r}; name at least one, or leave it out")
+    if emotions is not None and config in LAYERS[:2]:
+        raise ValueError(f"emotions is {emotions!r}, but {config!r} is a table of personas; leave it out")
     main, folder = release.manifest["recipe"]["depth"], config
     if depth is not None:
         if config in LAYERS or (config.startswith("depth_") and config != f"depth_{depth}"):
             raise ValueError(f"depth is {depth!r} for {config!r}; leave one of the two out")
         others = [name.removeprefix("depth_") for name in release.manifest["configs"] if name.startswith("depth_")]
-        _known("depth", depth, [main, *others], release)
+        _require_known(f"depth of {release.root}", depth, [main, *others])
         folder = config if depth == main else f"depth_{depth}"
     if folder in ("all", *release.emotions):
         return [emotion for emotion in own if emotion in wanted], []
@@ -328,17 +321,29 @@ def _select(
     return [folder], [pc.field("label").isin(ids)] if len(ids) < len(release.emotions) else []
 
 
-def _rows(shards: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, int]:
+def _sure(release: Release, config: str, least: Any) -> Any:
+    if config in LAYERS:
+        raise ValueError(f"min_confidence is for texts, and {config!r} has none; leave it out")
+    if isinstance(least, bool) or not isinstance(least, numbers.Real) or not 0 <= float(least) <= 1:
+        raise ValueError(f"min_confidence is {least!r}, wanted a number from 0 to 1")
+    if not isinstance(release.manifest.get("checker"), dict):
+        raise ValueError(f"min_confidence: no label checker went over {release.root}; leave it out")
+    # As the column has it: 0.7 as a double is more than 0.7 as a float.
+    return pc.field("provenance", "checker_confidence") >= pa.scalar(float(least), pa.float32())
+
+
+def _require_known(what: str, name: Any, names: Iterable[str]) -> None:
+    if name not in (names := list(names)):
+        near = difflib.get_close_matches(str(name).lower(), names, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise ValueError(f"no {what}: {name!r:.80}; {hint}There is {', '.join(names)}")
+
+
+def _rows(shards: Shards) -> dict[str, int]:
     return {split: sum(shard["rows"] for shard in parts) for split, parts in shards.items()}
 
 
-def _known(what: str, name: Any, names: Iterable[str], release: Release) -> None:
-    if name not in (names := list(names)):
-        hint = "".join(f"did you mean {near!r}? " for near in difflib.get_close_matches(str(name), names, n=1))
-        raise ValueError(f"no {what} {name!r} in {release.root}; {hint}It has {', '.join(names)}")
-
-
-def _data_files(release: Release, shards: Mapping[str, Sequence[Mapping[str, Any]]]) -> DataFilesDict:
+def _data_files(release: Release, shards: Shards) -> DataFilesDict:
     """Name the files with what tells whether they have changed, for the key of the cache."""
     files = {}
     for split, parts in shards.items():
@@ -381,7 +386,7 @@ def resolve_bare_name() -> None:
         release = open_release(options.get("data_dir") or find_source(), revision and str(revision), token)
         parameters = datasets.load.BuilderConfigsParameters(None, _configs(release), PersonaGen.DEFAULT_CONFIG_NAME)
         given = {"dataset_name": NAME, "data_dir": release.root}
-        return datasets.load.DatasetModule(__name__, str(release.manifest.get("fingerprint")), given, parameters)
+        return datasets.load.DatasetModule(__name__, release.manifest["fingerprint"], given, parameters)
 
     dataset_module_factory.resolves_personagen = True  # type: ignore[attr-defined]
     datasets.load.dataset_module_factory = dataset_module_factory

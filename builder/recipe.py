@@ -22,8 +22,8 @@ Elaboration = Literal["sampled", "llm"]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 """Emotion names become folder names, so they keep to a safe alphabet."""
 
-RESERVED = ("all", "demographic", "sociocultural", "situational", *(f"depth_{depth}" for depth in DEPTHS))
-"""Configurations of a release that are no emotions."""
+RESERVED = ("all", "default", "demographic", "sociocultural", "situational", *(f"depth_{depth}" for depth in DEPTHS))
+"""Names that no emotion can have: other configurations, and the one that `datasets` takes for the default."""
 
 
 class Section(BaseModel):

@@ -42,3 +42,10 @@ def beside(release: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Work in the folder that holds the release, as whoever ran `personagen generate` does."""
     monkeypatch.chdir(release.parent)
     return release
+
+
+@pytest.fixture
+def away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Work in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

@@ -19,13 +19,6 @@ Change = Callable[[dict[str, Any]], Any]
 
 
 @pytest.fixture
-def away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Work in an empty folder, with no cache of others."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
 def copy(release: Path, away: Path) -> Path:
     """A copy of the release, to be broken."""
     shutil.copytree(release, away / "personagen")
@@ -33,7 +26,7 @@ def copy(release: Path, away: Path) -> Path:
 
 
 def refused(kind: type[Exception], message: str, config: str | None = None, **options: Any) -> None:
-    """See that loading fails with one line, streaming too, and the builder alone."""
+    """See that loading fails with one line, streaming too."""
     for call in (load_dataset, load_dataset_streaming):
         with pytest.raises(kind, match=message) as caught:
             call("personagen", config, **options)
@@ -50,20 +43,24 @@ def load_dataset_streaming(*args: Any, **options: Any) -> Any:
         (
             "joi",
             {},
-            r"^no configuration 'joi' in .*/personagen; did you mean 'joy'\? It has anger, .*, situational$",
+            r"^no configuration of .*/personagen: 'joi'; did you mean 'joy'\? There is anger, .*, situational$",
         ),
-        ("zebra", {}, r"^no configuration 'zebra' in .*/personagen; It has anger"),
-        ("../joy", {}, r"^no configuration '\.\./joy' in "),
+        ("zebra", {}, r"^no configuration of .*/personagen: 'zebra'; There is anger"),
+        ("../joy", {}, r"^no configuration of .*: '\.\./joy'; did you mean 'joy'\? There is anger"),
         (
             None,
             {"emotions": ["joy", "angr"]},
-            r"^no emotion 'angr' in .*; did you mean 'anger'\? It has anger, disgust",
+            r"^no emotion of all in .*: 'angr'; did you mean 'anger'\? There is anger, disgust",
         ),
-        ("joy", {"emotions": ["anger"]}, r"^no emotion 'anger' in .*; It has joy$"),
-        (None, {"emotions": []}, r"^emotions is \[\] for 'all'; name at least one, and a configuration with labels$"),
-        ("demographic", {"emotions": ["joy"]}, r"^emotions is \['joy'\] for 'demographic'; name at least one, and"),
-        (None, {"depth": "deep"}, r"^no depth 'deep' in .*; It has situational, none, demographic$"),
-        (None, {"depth": "sociocultral"}, r"^no depth 'sociocultral' in .*; It has situational, none, demographic$"),
+        ("joy", {"emotions": ["anger"]}, r"^no emotion of joy in .*: 'anger'; There is joy$"),
+        (None, {"emotions": []}, r"^emotions is \[\]; name at least one, or leave it out$"),
+        (
+            "demographic",
+            {"emotions": ["joy"]},
+            r"^emotions is \['joy'\], but 'demographic' is a table of personas; leave it out$",
+        ),
+        (None, {"depth": "deep"}, r"^no depth of .*: 'deep'; There is situational, none, demographic$"),
+        (None, {"depth": "sociocultral"}, r"^no depth of .*: 'sociocultral'; There is situational, none, demographic$"),
         (
             "depth_none",
             {"depth": "demographic"},
@@ -71,17 +68,17 @@ def load_dataset_streaming(*args: Any, **options: Any) -> Any:
         ),
         ("situational", {"depth": "none"}, r"^depth is 'none' for 'situational'; leave one of the two out$"),
         (None, {"min_confidence": 0.5}, r"^min_confidence: no label checker went over .*/personagen; leave it out$"),
-        (None, {"min_confidence": 80}, r"^min_confidence is 80 for 'all', wanted 0 to 1, for texts$"),
-        (None, {"min_confidence": "high"}, r"^min_confidence is 'high' for 'all', wanted 0 to 1, for texts$"),
+        (None, {"min_confidence": 80}, r"^min_confidence is 80, wanted a number from 0 to 1$"),
+        (None, {"min_confidence": "high"}, r"^min_confidence is 'high', wanted a number from 0 to 1$"),
         (
             "demographic",
             {"min_confidence": 0.5},
-            r"^min_confidence is 0\.5 for 'demographic', wanted 0 to 1, for texts$",
+            r"^min_confidence is for texts, and 'demographic' has none; leave it out$",
         ),
         (
             None,
             {"columns": ["text", "lable"]},
-            r"^no column 'lable' in .*; did you mean 'label'\? It has id, text, label",
+            r"^no column of all: 'lable'; did you mean 'label'\? There is id, text, label",
         ),
         (
             None,
@@ -95,7 +92,7 @@ def test_what_a_release_does_not_have(config: str | None, options: dict[str, Any
 
 
 def test_the_builder_says_the_same(release: Path, tmp_path: Path) -> None:
-    message = f"^no configuration 'joi' in {re.escape(str(release))}; did you mean 'joy'\\? It has anger"
+    message = f"^no configuration of {re.escape(str(release))}: 'joi'; did you mean 'joy'\\? There is anger"
     with pytest.raises(ValueError, match=message):
         PersonaGen(cache_dir=str(tmp_path), config_name="joi", source=str(release))
 
@@ -126,7 +123,7 @@ def test_an_environment_that_points_nowhere(named: str, away: Path, monkeypatch:
 
 def test_the_hub_without_a_network(away: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PERSONAGEN_RELEASE", "user/personagen")
-    refused(ConnectionError, r"^cannot reach the Hub for user/personagen; check the network and HF_HUB_OFFLINE$")
+    refused(ConnectionError, r"^no folder 'user/personagen', and nothing from the Hub \(.*\); check name and network$")
 
 
 def test_a_missing_file(copy: Path) -> None:
@@ -179,7 +176,7 @@ def test_bytes_that_are_no_parquet(copy: Path) -> None:
         (lambda manifest: manifest.pop("format"), r"has format None, wanted 'personagen-release/1'"),
         (
             lambda manifest: manifest.update(version="2.1.0", personagen="9.0"),
-            r"^the columns of personagen have version '2\.1\.0', this code reads 1\.0\.0; "
+            r"^the manifest of personagen has columns of version '2\.1\.0', this code reads 1\.0\.0; "
             r"use the personagen that made it \('9\.0'\)$",
         ),
         (
@@ -188,18 +185,35 @@ def test_bytes_that_are_no_parquet(copy: Path) -> None:
         ),
         (lambda manifest: manifest.update(taxonomy=None), r"is not whole \(TypeError"),
         (lambda manifest: manifest.update(configs=[]), r"is not whole \(AttributeError"),
-        (lambda manifest: manifest["shards"][0].update(rows="many"), r"is not whole \(TypeError"),
+        (lambda manifest: manifest["shards"][0].update(rows="many"), r"lists \{.*\}, as no release does; make"),
+        (lambda manifest: manifest["shards"][0].update(rows=-1), r"lists \{.*\}, as no release does; make"),
+        (lambda manifest: manifest["shards"][0].update(sha256="../x"), r"lists \{.*\}, as no release does; make"),
+        (lambda manifest: manifest["shards"][0].pop("bytes"), r"is not whole \(KeyError\('bytes'\)\); make"),
+        (
+            lambda manifest: manifest["shards"].append(manifest["shards"][0]),
+            r"has a depth that is none, or a file twice",
+        ),
+        (lambda manifest: manifest.update(version=1), r"has columns of version '1', this code reads 1\.0\.0; use"),
+        (
+            lambda manifest: manifest.update(version="1.0.0/../../x"),
+            r"has columns of version '1\.0\.0/\.\./\.\./x', this",
+        ),
+        (lambda manifest: manifest.update(fingerprint="../../x"), r"names '\.\./\.\./x', as no release does; make"),
+        (
+            lambda manifest: manifest.update(fingerprint="/tmp/x"),
+            r"names '/tmp/x', as no release does; make or download",
+        ),
         (
             lambda manifest: manifest["recipe"].update(depth=7),
-            r"^the manifest of personagen names 7, as no release does; make",
+            r"^the manifest of personagen has a depth that is none",
         ),
         (
             lambda manifest: manifest["shards"][0].update(rows=99),
-            r"^manifest of personagen: rows of \w+ are \{'train': 8, .*\}, of its shards \{'train': 102, .*\}; make",
+            r"^the manifest of personagen counts \{'train': 8, .*\} as rows of anger, its files have \{'train': 102",
         ),
         (
             lambda manifest: manifest["shards"].pop(0),
-            r"^manifest of personagen: rows of \w+ are .*, of its shards .*; make or",
+            r"^the manifest of personagen counts .* as rows of anger, its files have .*; make or",
         ),
     ],
 )
@@ -226,7 +240,10 @@ def test_a_path_that_leads_out_of_the_release(path: str, copy: Path) -> None:
     manifest = manifest_of(copy)
     manifest["shards"][0]["path"] = path
     write_manifest(copy, manifest)
-    refused(ValueError, rf"^the manifest of personagen names '{re.escape(path)}', as no release does; make or download")
+    refused(
+        ValueError,
+        rf"^the manifest of personagen lists \{{'path': '{re.escape(path)}', .*, as no release does; make or",
+    )
 
 
 @pytest.mark.parametrize("name", ["../joy", "joy/../..", "/tmp/joy", "Joy", "joy\n", ""])
@@ -248,6 +265,19 @@ def test_hostile_yaml_gets_nowhere_with_plain_datasets(copy: Path, tmp_path: Pat
     assert not list(tmp_path.glob("a/**/joy*"))
 
 
+def test_no_manifest_deletes_a_folder_of_its_choice(copy: Path, tmp_path: Path) -> None:
+    """The fingerprint and the version are parts of the path of the cache."""
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("ten years")
+    for key in ("fingerprint", "version"):
+        for value in (str(tmp_path / "mine"), f"1.0.0/../../../..{tmp_path}/mine"):
+            manifest = manifest_of(copy)
+            manifest[key] = value
+            write_manifest(copy, manifest)
+            refused(ValueError, r"^the manifest of personagen (names|has columns of version) ", "joy")
+    assert (tmp_path / "mine" / "thesis.txt").read_text() == "ten years"
+
+
 def test_a_release_of_another_program_with_a_manifest(away: Path) -> None:
     (away / "personagen").mkdir()
     (away / "personagen" / "manifest.json").write_text(json.dumps({"name": "app", "icons": []}))
@@ -258,7 +288,7 @@ def test_a_release_of_another_program_with_a_manifest(away: Path) -> None:
 
 def test_a_recipe_at_depth_none_has_no_layers(away: Path, model: Any) -> None:
     make_release(away / "personagen", model.url, "rows: 10\nemotions: [joy]\ndepth: none")
-    refused(ValueError, r"^no configuration 'demographic' in .*; It has joy, all$", "demographic")
-    refused(ValueError, r"^no depth 'situational' in .*; It has none$", depth="situational")
+    refused(ValueError, r"^no configuration of .*: 'demographic'; There is joy, all$", "demographic")
+    refused(ValueError, r"^no depth of .*: 'situational'; There is none$", depth="situational")
     assert load_dataset("personagen", depth="none", split="train").num_rows == 8
     assert pq.read_table(away / "personagen" / "joy").num_rows == 10

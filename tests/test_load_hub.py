@@ -134,7 +134,7 @@ refused(path="personagen", revision="v7", data_dir="user/personagen")
     ):
         assert re.match(start + serves.format(error), told["FileNotFoundError"])
     assert part["FileNotFoundError"].startswith("no release in hf://datasets/user/personagen/joy: no such folder; run")
-    assert re.match(r"no configuration 'joi' in hf://datasets/user/personagen@\w{40}; did you mean", joi["ValueError"])
+    assert re.match(r"no configuration of hf://datasets/user/personagen@\w{40}: 'joi'; did you mean", joi["ValueError"])
 
 
 def test_a_file_that_the_hub_does_not_have(hub: Hub, release: Path, tmp_path: Path) -> None:
@@ -145,6 +145,22 @@ def test_a_file_that_the_hub_does_not_have(hub: Hub, release: Path, tmp_path: Pa
     code = 'import personagen_dataset\nrefused(path="personagen", name="joy", data_dir="user/broken")'
     (told,) = on_hub(hub, tmp_path, code)
     assert told[0] == "FileNotFoundError" and "joy/test-00000-of-00001.parquet" in told[1]
+
+
+def test_a_private_release_takes_the_token(release: Path, tmp_path: Path) -> None:
+    code = """
+import personagen_dataset
+options = {"path": "personagen", "name": "joy", "data_dir": "user/secret", "split": "test"}
+refused(**options)
+tell(load_dataset(**options, token="hf_read").num_rows)
+tell([row["id"] for row in load_dataset(**options, token="hf_read", streaming=True)])
+"""
+    with Hub(tokens={"hf_write": "write", "hf_read": "read"}) as hub:
+        hub.publish("user/secret", release)
+        hub.repo("user/secret").private = True
+        told, rows, streamed = on_hub(hub, tmp_path, code)
+    assert told[0] == "FileNotFoundError" and "(RepositoryNotFoundError)" in told[1]
+    assert rows == 1 and streamed == [row["id"] for row in records(release, "joy", "test")]
 
 
 def blocks(card: str) -> list[str]:
