@@ -100,6 +100,7 @@ def test_a_push_tells_a_line_a_minute_where_there_is_no_terminal() -> None:
 
 def test_a_push_draws_a_bar_on_a_terminal() -> None:
     parent, child = pty.openpty()
+    fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
     with os.fdopen(child, "w") as stream, Sending(stream) as sending:
         sending(0, 2_000_000)
         sending(2_000_000, 2_000_000)
