@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,10 @@ from personagen.builder.errors import ReleaseError
 from personagen.builder.push_metric import metric_files, push_metric
 from tests.hub.server import Hub
 from tests.pushing import Pusher
-from tests.releasing import ROOT, run_python
+from tests.releasing import run_python
 from tests.test_push_refusals import refused, run
 
-DIVERSITY = ROOT / "metrics" / "diversity"
+DIVERSITY = Path(str(files("personagen.metrics") / "diversity"))
 
 
 @pytest.fixture(scope="module")
