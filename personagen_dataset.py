@@ -284,6 +284,9 @@ class PersonaGen(Parquet):
         options |= {"data_files": _data_files(release, shards), "version": release.manifest["version"]}
         super().__init__(cache_dir, config_name=config, filters=filters, token=token, **options)
 
+    def _save_infos(self) -> None:
+        raise NotImplementedError("save_infos would write a README beside this module; a release has its own: leave it")
+
     def _as_dataset(self, split: Any = "train", in_memory: bool = False) -> datasets.Dataset:
         try:
             return super()._as_dataset(split, in_memory)
@@ -369,10 +372,7 @@ def _configs(release: Release) -> list[datasets.BuilderConfig]:
 
 
 def resolve_bare_name() -> None:
-    """Make `load_dataset("personagen")` find a release wherever it lies, with `datasets` of any version.
-
-    Nothing else resolves a name without a namespace any more. The look-up is private, so it is wrapped in one place.
-    """
+    """Make `load_dataset("personagen")` find a release wherever it lies: nothing else resolves such a name any more."""
     original = datasets.load.dataset_module_factory
     if hasattr(original, "resolves_personagen"):
         return

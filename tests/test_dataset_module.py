@@ -188,6 +188,14 @@ def test_the_file_is_a_loading_script(beside: Path) -> None:
     assert tuple(datasets.get_dataset_config_names(script, trust_remote_code=True)) == CONFIGS
 
 
+@pytest.mark.skipif(not IS_SCRIPT_AGE, reason="datasets 5 writes no infos")
+def test_nothing_is_written_beside_the_module(beside: Path) -> None:
+    with pytest.raises(
+        NotImplementedError, match=r"^save_infos would write a README beside this module; a release has"
+    ):
+        load_dataset("personagen", "joy", save_infos=True)
+
+
 @pytest.mark.skipif(IS_SCRIPT_AGE, reason="datasets 3 runs loading scripts")
 def test_newer_versions_refuse_the_file_as_a_script(beside: Path) -> None:
     with pytest.raises(RuntimeError, match=r"scripts are no longer supported, but found personagen_dataset\.py"):
