@@ -1,7 +1,7 @@
 """Render the card of a release from its manifest: every number in it comes from there."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -97,6 +97,21 @@ def _metadata(manifest: Mapping[str, Any]) -> "DatasetCardData":
 def configs_of(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Write the configurations of a manifest as they stand in the YAML of the card."""
     return [_config(name, entry, manifest["version"]) for name, entry in manifest["configs"].items()]
+
+
+def card_problems(card: str, manifest: Mapping[str, Any]) -> Iterator[str]:
+    """Tell what in the YAML of a card would have `datasets` read something else than its manifest says."""
+    import yaml
+
+    head = re.match(r"---\n(.*?)\n---\n", card, flags=re.DOTALL)
+    try:
+        told = yaml.safe_load(head[1]) if head else None
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError):
+        told = None
+    if not isinstance(told, dict):
+        yield "README.md has no YAML on top, so that nothing can be loaded"
+    elif told.get("configs") != configs_of(manifest) or "dataset_info" in told:
+        yield "README.md has other configurations than the manifest"
 
 
 def _config(name: str, entry: Mapping[str, Any], version: str) -> dict[str, Any]:

@@ -96,7 +96,7 @@ def generate(recipe: Path | None, api_key_file: Path | None, as_json: bool, **op
     from personagen.builder.generate import generate as run
     from personagen.builder.progress import Progress
 
-    caller = _connected(None) if repo else None  # before anything is paid for
+    caller = _place(repo) if repo else None  # before anything is paid for
     with Progress() as progress:
         key = _key(api_key_file)
         result = run(parsed, out, fresh=fresh, reuse=reuse, api_key=key, progress=progress)
@@ -111,6 +111,16 @@ def generate(recipe: Path | None, api_key_file: Path | None, as_json: bool, **op
         url = push(result.folder, repo, Options(tag=tag), caller=caller).url
     facts = {"folder": str(result.folder), "made": result.made, "rows": rows, **({"url": url} if repo else {})}
     click.echo(json.dumps(facts) if as_json else url or out)
+
+
+def _place(repo: str) -> "Caller":
+    """See that a release can be published there: a token, a name that will do, a Hub that answers."""
+    from personagen.builder.hub_files import Place
+    from personagen.builder.push import look
+
+    caller = _connected(None)
+    look(caller, Place(repo))
+    return caller
 
 
 def _connected(token: str | None, progress: Callable[[int, int], None] | None = None) -> "Caller":

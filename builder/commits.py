@@ -1,16 +1,15 @@
-"""Commits that arrive once or not at all, whatever happens to the answers; many files by way of a pull request."""
+"""Commits that arrive once or not at all, whatever happens to the answers."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from personagen.builder.errors import HubError
-from personagen.builder.hub_calls import TRIES, Caller, passing, wait_before
+from personagen.builder.hub_calls import TRIES, Caller, passing, refused, wait_before
 from personagen.builder.hub_files import Change, Files, Place, operations, remote_files
 
-COMMIT_FILES = 250
-"""Files of one commit at most: the Hub cuts off what takes it too long."""
+COMMIT_FILES = 25_000
+"""Files of one commit at most: the limit of the Hub. Their contents are sent before, so a commit of many is small."""
 
 UPLOAD_BYTES = 64_000_000
 """Bytes that are sent together: hf_xet takes several times as much memory."""
@@ -27,17 +26,20 @@ def head_of(caller: Caller, place: Place, *, absent: bool = False) -> str:
     return found
 
 
-def holds(there: Files, wanted: Files, gone: Sequence[str] = ()) -> bool:
-    """Tell whether a commit holds these files, and no longer those that are gone."""
-    return all(path in there and file.same(there[path]) for path, file in wanted.items()) and not any(
-        path in there for path in gone
-    )
+def same_files(there: Files, wanted: Files) -> bool:
+    """Tell whether a commit holds these files and no others."""
+    return there.keys() == wanted.keys() and all(file.same(there[path]) for path, file in wanted.items())
 
 
-def commit(caller: Caller, place: Place, head: str, change: Change, message: str) -> str:
-    """Bring a change to a branch that is at `head`; gives the commit that holds it.
+def after(there: Files, change: Change) -> Files:
+    """Work out what a commit holds when a change has come to these files."""
+    return {path: file for path, file in {**there, **change.send}.items() if path not in change.delete}
 
-    A commit whose answer was lost is recognised by its files.
+
+def commit(caller: Caller, place: Place, head: str, there: Files, change: Change, message: str) -> str:
+    """Bring a change to a branch that is at `head` and holds the files `there`; gives the commit.
+
+    A commit whose answer was lost is recognised by its message and its files.
 
     Raises:
         HubError: the Hub refuses, or somebody else was faster; the message says what became of the branch.
@@ -45,28 +47,44 @@ def commit(caller: Caller, place: Place, head: str, change: Change, message: str
     """
     what = f"commit to {place.repo}, {place.branch} is as it was"
     parts = _uploaded(caller, place, change, what)
+    arrived = partial(_arrived, caller, place, head, message, after(there, change))
+    done = _create(caller, place, parts, what, {"commit_message": message, "parent_commit": head}, arrived)
+    return str(getattr(done, "oid", done))  # the client's answer, itself a string, or the commit that was found
+
+
+def open_pull_request(caller: Caller, place: Place, head: str, there: Files, change: Change, message: str) -> int:
+    """Put a change into a pull request; gives its number. One that holds the very same is not opened again."""
+    title = f"{message} on {head[:12]}"
+    find = partial(_find, caller, place, title, after(there, change))
+    found = find()
+    if found is not None:
+        return found
+    what = f"open a pull request at {place.repo}, {place.branch} is as it was"
+    parts = _uploaded(caller, place, change, what, create_pr=True)
+    asked = {"commit_message": title, "parent_commit": head, "create_pr": True}
+    done = _create(caller, place, parts, what, asked, find)
+    return int(getattr(done, "pr_num", done))
+
+
+def _create(
+    caller: Caller, place: Place, parts: list[Any], what: str, asked: Mapping[str, Any], arrived: Callable[[], Any]
+) -> Any:
+    """Make a commit; what `arrived` finds after a failure counts as well as the answer."""
+    if len(parts) > COMMIT_FILES:
+        raise HubError(f"cannot {what}: {len(parts)} files are more than the Hub takes at once; raise shard_rows")
     for number in range(TRIES):
         with caller.told(what):
             try:
-                done = caller.api.create_commit(
-                    place.repo,
-                    parts,
-                    commit_message=message,
-                    repo_type=place.kind,
-                    revision=place.branch,
-                    parent_commit=head,
-                )
+                return caller.api.create_commit(place.repo, parts, repo_type=place.kind, revision=place.branch, **asked)
             except Exception as error:
-                if not passing(error):
+                if refused(error):  # for good, and before anything was done
                     raise
-                arrived = _arrived(caller, place, head, change)
-                if arrived is not None:
-                    return arrived
-                if number + 1 == TRIES:
+                found = arrived()
+                if found is not None:
+                    return found
+                if number + 1 == TRIES or not passing(error):
                     raise
-                pause = wait_before(error, number)
-            else:
-                return str(done.oid)
+                pause = wait_before(what, error, number)
         caller.sleep(pause)
     raise AssertionError("the last try returns or raises")
 
@@ -106,47 +124,38 @@ def _groups(files: Sequence[tuple[Any, int]]) -> Iterator[list[tuple[Any, int]]]
         yield group
 
 
-def _arrived(caller: Caller, place: Place, head: str, change: Change) -> str | None:
+def _arrived(caller: Caller, place: Place, head: str, message: str, wanted: Files) -> str | None:
     """Look whether a commit has arrived of which no answer came; None where the branch is as it was."""
     try:
         now = head_of(caller, place)
-        there = remote_files(caller, place, now) if now != head else {}
+        made = _made(caller, place, now, head, message, wanted) if now != head else None
     except HubError as error:
         raise HubError(f"{error}; whether the commit has arrived is not known: run the same command again") from error
-    if now == head:
-        return None
-    if holds(there, {**change.send, **change.keep}, change.delete):
-        return now
-    raise HubError(
-        f"{place.repo} was changed by somebody else meanwhile ({place.branch} is at {now[:12]}), and has nothing of "
-        "this; look at it, then run the same command again"
-    )
+    if now != head and made is None:
+        raise HubError(
+            f"{place.repo} was changed by somebody else meanwhile ({place.branch} is at {now[:12]}), and has nothing "
+            "of this; look at it, then run the same command again"
+        )
+    return made
 
 
-def gather(caller: Caller, place: Place, head: str, change: Change, message: str) -> int:
-    """Put a change into a pull request, in as many commits as it takes; gives its number.
+def _made(caller: Caller, place: Place, now: str, head: str, message: str, wanted: Files) -> str | None:
+    """Find our commit among those that came to a branch since it was at `head`; others may have come after it."""
 
-    One that was left half made is gone on with: it bears the message, and the commit it goes out from.
-    """
-    title = f"{message} on {head[:12]}"
-    number = _find(caller, place, title)
-    if number is None:
-        first = dict(list(change.send.items())[:COMMIT_FILES])
-        number = _open(caller, place, head, replace(change, send=first, delete=()), title)
-    branch = replace(place, branch=f"refs/pr/{number}")
-    at = head_of(caller, branch)
-    there = remote_files(caller, branch, at)
-    left = {path: file for path, file in change.send.items() if path not in there or not file.same(there[path])}
-    delete = [path for path in change.delete if path in there]
-    for start in range(0, len(left), COMMIT_FILES):
-        part = dict(list(left.items())[start : start + COMMIT_FILES])
-        at = commit(caller, branch, at, Change(part, {}, ()), message)
-    if delete:
-        commit(caller, branch, at, Change({}, {}, delete), message)
-    return number
+    def listed() -> list[Any]:
+        return list(caller.api.list_repo_commits(place.repo, repo_type=place.kind, revision=now))
+
+    for each in caller.patiently(f"list the commits of {place.repo}", listed):
+        if each.commit_id == head:
+            return None
+        if each.title == message and same_files(remote_files(caller, place, each.commit_id), wanted):
+            return str(each.commit_id)
+    return None
 
 
-def _find(caller: Caller, place: Place, title: str) -> int | None:
+def _find(caller: Caller, place: Place, title: str, wanted: Files) -> int | None:
+    """Find an open pull request of this title that holds what is wanted, to the last byte, whoever opened it."""
+
     def listed() -> list[Any]:
         return list(
             caller.api.get_repo_discussions(
@@ -154,67 +163,10 @@ def _find(caller: Caller, place: Place, title: str) -> int | None:
             )
         )
 
-    found = caller.patiently(f"list the pull requests of {place.repo}", listed)
-    return next((each.num for each in found if each.title == title), None)
-
-
-def _open(caller: Caller, place: Place, head: str, change: Change, title: str) -> int:
-    what = f"open a pull request at {place.repo}, {place.branch} is as it was"
-    parts = _uploaded(caller, place, change, what, create_pr=True)
-    for number in range(TRIES):
-        with caller.told(what):
-            try:
-                done = caller.api.create_commit(
-                    place.repo,
-                    parts,
-                    commit_message=title,
-                    repo_type=place.kind,
-                    revision=place.branch,
-                    parent_commit=head,
-                    create_pr=True,
-                )
-            except Exception as error:
-                if not passing(error):
-                    raise
-                found = _find(caller, place, title)
-                if found is not None:
-                    return found
-                if number + 1 == TRIES:
-                    raise
-                pause = wait_before(error, number)
-            else:
-                assert done.pr_num is not None, "a pull request was asked for"
-                return int(done.pr_num)
-        caller.sleep(pause)
-    raise AssertionError("the last try returns or raises")
-
-
-def merge(caller: Caller, place: Place, head: str, number: int, change: Change) -> str:
-    """Merge a pull request into a branch that is still at `head`; gives the commit that holds the change.
-
-    Raises:
-        HubError: the branch has moved, or the merge fails; the pull request stays open then.
-
-    """
-    if head_of(caller, place) != head:
-        raise HubError(
-            f"{place.repo} was changed by somebody else meanwhile: pull request {number} was not merged, "
-            f"{place.branch} has nothing of it; look at it, then run the same command again"
-        )
-
-    def merged() -> str:
-        try:
-            caller.api.merge_pull_request(place.repo, number, repo_type=place.kind)
-        except Exception as error:
-            if not passing(error) or (arrived := _arrived(caller, place, head, change)) is None:
-                raise
-            return arrived
-        return head_of(caller, place)
-
-    done: str = caller.patiently(f"merge pull request {number} of {place.repo}, {place.branch} is as it was", merged)
-    if not holds(remote_files(caller, place, done), {**change.send, **change.keep}, change.delete):
-        raise HubError(f"{place.repo} was changed by somebody else while pull request {number} was merged; look at it")
-    return done
+    for each in caller.patiently(f"list the pull requests of {place.repo}", listed):
+        if each.title == title and same_files(remote_files(caller, place, f"refs/pr/{each.num}"), wanted):
+            return int(each.num)
+    return None
 
 
 def tags(caller: Caller, place: Place) -> dict[str, str]:
@@ -237,7 +189,7 @@ def set_tag(caller: Caller, place: Place, tag: str, at: str) -> None:
         try:
             caller.api.create_tag(place.repo, tag=tag, revision=at, repo_type=place.kind)
         except Exception as error:
-            if not passing(error) or tags(caller, place).get(tag) != at:
+            if refused(error) or tags(caller, place).get(tag) != at:
                 raise
 
     caller.patiently(f"set the tag {tag} of {place.repo}, {place.branch} holds the release ({at[:12]})", create)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from personagen.builder.errors import HubError
+from personagen.builder.openai_client import retry_after
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -19,8 +20,8 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 16.0
 LONGEST_WISH = 300.0
 """Seconds of `Retry-After` that are waited for; who asks for more is gone for now."""
 
-PASSING = frozenset({408, 409, 412, 429, 500, 502, 503, 504})
-"""Statuses that may pass: busy, overtaken, too many requests, broken for now."""
+PASSING = frozenset({408, 409, 412, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524})
+"""Statuses that may pass: busy, overtaken, too many requests, broken for now, and what gateways say of that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +58,14 @@ class Caller:
                 except Exception as error:
                     if number + 1 == TRIES or not passing(error):
                         raise
-                    pause = wait_before(error, number)
+                    pause = wait_before(what, error, number)
             self.sleep(pause)
         raise AssertionError("the last try returns or raises")
+
+    def once(self, what: str, call: Callable[[], Any]) -> Any:
+        """Make a call that the client repeats by itself. Raises HubError where that did not help."""
+        with self.told(what):
+            return call()
 
     @contextmanager
     def told(self, what: str, *, absent: bool = False) -> Iterator[None]:
@@ -109,18 +115,25 @@ def passing(error: BaseException) -> bool:
     return isinstance(error, _network())
 
 
-def wait_before(error: BaseException, number: int) -> float:
+def refused(error: BaseException) -> bool:
+    """Tell whether the Hub said no, for good, so that nothing was done."""
+    status = _status(error)
+    return status is not None and 400 <= status < 500 and status not in PASSING
+
+
+def wait_before(what: str, error: BaseException, number: int) -> float:
     """Seconds to wait after try `number`, from 0; not less than the Hub asks for.
 
     Raises:
         HubError: it asks for more than `LONGEST_WISH`.
 
     """
-    headers = getattr(getattr(error, "response", None), "headers", {})
-    wish = headers.get("Retry-After", "")
-    wished = float(wish) if wish.isascii() and wish.isdigit() else 0.0
+    cause = error.__cause__ if isinstance(error, RuntimeError) and error.__cause__ is not None else error
+    wished = retry_after(getattr(getattr(cause, "response", None), "headers", {})) or 0.0
     if wished > LONGEST_WISH:
-        raise HubError(f"the Hub asks to wait {wished:.0f} s ({_status(error)}); run the same command then") from error
+        raise HubError(
+            f"cannot {what}: the Hub asks to wait {wished:.0f} s ({_status(cause)}); run the same command then"
+        ) from error
     return max(wished, float(min(LONGEST_PAUSE, FIRST_PAUSE * 2**number)) * random.uniform(0.5, 1.0))
 
 
@@ -139,9 +152,11 @@ def _line(what: str, error: BaseException, api: "HfApi") -> str:
     cause = error.__cause__ if isinstance(error, RuntimeError) and error.__cause__ is not None else error
     status = _status(cause)
     if status == 401:
-        return f"cannot {what}: the Hub does not know the token (401); log in again with `hf auth login`"
-    if status in (403, 404):
-        return f"cannot {what}: the token may not do that ({status}); take one with write permission"
+        return f"cannot {what}: the Hub does not take the token, or wants one (401); log in again with `hf auth login`"
+    if status == 403:
+        return f"cannot {what}: the token may not do that (403); take one with write permission"
+    if status == 404:
+        return f"cannot {what}: it is not there, or the token may not see it (404); check the name and the token"
     if isinstance(cause, _network()):
         return f"cannot {what}: no answer from {api.endpoint} ({type(cause).__name__}); check the network and try again"
     said = getattr(cause, "server_message", None) or str(cause)

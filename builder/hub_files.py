@@ -81,7 +81,7 @@ def remote_files(caller: Caller, place: Place, commit: str) -> Files:
 
     return {
         each.path: File(each.size, each.lfs.sha256 if each.lfs else None, None if each.lfs else each.blob_id)
-        for each in caller.patiently(f"list the files of {place.repo}", listed)
+        for each in caller.once(f"list the files of {place.repo}", listed)
         if isinstance(each, RepoFile)
     }
 
@@ -93,7 +93,7 @@ def remote_text(caller: Caller, place: Place, commit: str, path: str) -> str:
         found = caller.api.hf_hub_download(place.repo, path, repo_type=place.kind, revision=commit)
         return Path(found).read_text(encoding="utf-8", errors="replace")
 
-    text: str = caller.patiently(f"read {path} of {place.repo}", read)
+    text: str = caller.once(f"read {path} of {place.repo}", read)
     return text
 
 
@@ -108,5 +108,8 @@ def operations(send: Files, delete: Sequence[str]) -> "list[CommitOperationAdd |
     """Make the operations of a commit."""
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
-    added = [CommitOperationAdd(path, file.content or str(file.path)) for path, file in send.items()]
+    added = [
+        CommitOperationAdd(path, file.content if file.content is not None else str(file.path))
+        for path, file in send.items()
+    ]
     return [*added, *(CommitOperationDelete(path) for path in delete)]

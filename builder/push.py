@@ -1,8 +1,8 @@
 """Publish a release: look, send the files that are new, commit once, tag.
 
-The branch changes by one commit, or, where a release has more files than one commit bears, by the merge of a pull
-request that gathered them. Until then whoever loads the dataset gets the old release. Whatever stops a push, the same
-command goes on: files that the Hub has are not sent again, and a commit that arrived is recognised.
+The branch changes by one commit, whose contents were sent before. Until then whoever loads the dataset gets the old
+release. Whatever stops a push, the same command goes on: files that the Hub has are not sent again, and a commit that
+arrived is recognised.
 """
 
 import re
@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from personagen.builder.commits import COMMIT_FILES, commit, gather, head_of, holds, merge, set_tag, tags
-from personagen.builder.errors import HubError
+from personagen.builder.card import card_problems
+from personagen.builder.commits import commit, head_of, open_pull_request, set_tag, tags
+from personagen.builder.errors import HubError, ReleaseError
 from personagen.builder.hub_calls import Caller, connect
 from personagen.builder.hub_files import Change, File, Files, Place, compare, remote_files, remote_text, small_file
 from personagen.builder.notes import merge_notes
-from personagen.builder.release import CARD, MANIFEST, SHARD, check_release
+from personagen.builder.release import CARD, MANIFEST, SHARD, check_release, parse_manifest, read_card, strangers
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class Options:
         tag: name of the version; None sets none.
         private: whether a repository that is made here is private; None leaves that to the user's settings.
         create_pr: leave a pull request open instead of changing the branch.
-        message: title of the commit; None is the name of the release and its digest.
+        message: title of the commit, which the digest of the release follows; None is its name.
         dry_run: look, and send nothing.
 
     """
@@ -110,12 +111,16 @@ def push(
 
     """
     manifest = check_release(folder)
+    if options.tag is not None and options.create_pr:
+        raise HubError("a tag names what is on a branch, and a pull request is not; leave one of the two out")
     caller = caller or connect(token)
     place = Place(repo, branch=options.revision)
     state = look(caller, place)
-    card = _card(caller, folder, place, state)
+    _check_place(caller, place, state, private=options.private)
+    card = _card(caller, folder, place, state, manifest)
     files = local_files(folder, manifest, card)
     change = compare(files, state.files, _older(caller, place, state))
+    _refuse_strangers(repo, set(state.files) - set(change.delete), manifest)
     tagged = options.tag is not None and state.head is not None and _is_tagged(caller, place, options.tag, files)
     if options.dry_run:
         return Pushed(repo, None, None, change, card)
@@ -125,24 +130,17 @@ def push(
     if state.head is None:
         raise HubError(f"cannot create {repo}: the Hub says that it exists, and does not show it; check name and token")
     _make_branch(caller, place)
-    message = options.message or f"{manifest['name']} {manifest['digest'][:12]}"
+    message = f"{options.message or manifest['name']} ({manifest['digest'][:12]})"
     page = f"{caller.api.endpoint}/datasets/{repo}"
-    if options.create_pr:
-        number = gather(caller, place, state.head, change, message)
+    done = state.head
+    if options.create_pr and (change.send or change.delete):
+        number = open_pull_request(caller, place, state.head, state.files, change, message)
         return Pushed(repo, None, f"{page}/discussions/{number}", change, card)
-    done = _release(caller, place, state.head, change, message)
+    if change.send or change.delete:
+        done = commit(caller, place, state.head, state.files, change, message)
     if options.tag is not None and not tagged:
         set_tag(caller, place, options.tag, done)
     return Pushed(repo, done, f"{page}/commit/{done}", change, card)
-
-
-def _release(caller: Caller, place: Place, head: str, change: Change, message: str) -> str:
-    """Bring a change to the branch in one step; gives the commit that holds it."""
-    if not change.send and not change.delete:
-        return head
-    if len(change.send) <= COMMIT_FILES:
-        return commit(caller, place, head, change, message)
-    return merge(caller, place, head, gather(caller, place, head, change, message), change)
 
 
 def look(caller: Caller, place: Place) -> State:
@@ -181,8 +179,33 @@ def local_files(folder: Path, manifest: Mapping[str, Any], card: str) -> Files:
     return {**shards, MANIFEST: small_file((folder / MANIFEST).read_bytes()), CARD: small_file(card.encode())}
 
 
-def _card(caller: Caller, folder: Path, place: Place, state: State) -> str:
-    card = (folder / CARD).read_text(encoding="utf-8")
+def _check_place(caller: Caller, place: Place, state: State, *, private: bool | None) -> None:
+    """Refuse what would be published otherwise than it was meant, before anything is sent."""
+    if state.head is None:
+        return
+    if private is not None:
+        info = caller.patiently(f"look at {place.repo}", lambda: caller.api.repo_info(place.repo, repo_type=place.kind))
+        if bool(info.private) != private:
+            kind = "private" if info.private else "public"
+            raise HubError(f"{place.repo} exists and is {kind}; change that on its page, or leave the option out")
+    if place.branch != "main" and (place.branch in tags(caller, place) or re.fullmatch(r"[0-9a-f]{40}", place.branch)):
+        raise HubError(f"{place.branch} is a tag or a commit of {place.repo}; --revision names a branch")
+
+
+def _refuse_strangers(repo: str, there: set[str], manifest: Mapping[str, Any]) -> None:
+    found = strangers(there, manifest)
+    if found:
+        raise HubError(
+            f"{repo} has {found[0]}, which is not of this release and would be read as a part of it; delete or rename "
+            "it there. Nothing was sent"
+        )
+
+
+def _card(caller: Caller, folder: Path, place: Place, state: State, manifest: Mapping[str, Any]) -> str:
+    """Take the card of the folder, with what a person wrote into the one on the Hub."""
+    card = read_card(folder)
+    for problem in card_problems(card, manifest):
+        raise ReleaseError(f"{folder}: {problem}; make the release again")
     if state.head is None or CARD not in state.files:
         return card
     older = remote_text(caller, place, state.head, CARD)
@@ -192,11 +215,23 @@ def _card(caller: Caller, folder: Path, place: Place, state: State) -> str:
 
 
 def _older(caller: Caller, place: Place, state: State) -> list[str]:
-    """List the data files of the release that the repository holds; files that no release of ours wrote stay."""
+    """List the data files of the release that the repository holds; files that no release of ours names stay.
+
+    Raises:
+        HubError: the repository has a manifest.json of something else.
+
+    """
     if state.head is None or MANIFEST not in state.files:
         return []
-    manifest = remote_text(caller, place, state.head, MANIFEST)
-    return [path for path in state.files if SHARD.fullmatch(path) and f'"{path}"' in manifest]
+    try:
+        manifest = parse_manifest(remote_text(caller, place, state.head, MANIFEST), f"{MANIFEST} of {place.repo}")
+        named = {shard["path"] for shard in manifest["shards"]}
+    except (ReleaseError, KeyError, TypeError):
+        raise HubError(
+            f"{place.repo} has a {MANIFEST} that is not of a release; choose another repository, or rename it there. "
+            "Nothing was sent"
+        ) from None
+    return [path for path in state.files if SHARD.fullmatch(path) and path in named]
 
 
 def _is_tagged(caller: Caller, place: Place, tag: str, files: Files) -> bool:
@@ -210,7 +245,7 @@ def _is_tagged(caller: Caller, place: Place, tag: str, files: Files) -> bool:
     if at is None:
         return False
     there = remote_files(caller, place, at)
-    if not holds(there, {path: file for path, file in files.items() if path != CARD}):
+    if not all(path in there and file.same(there[path]) for path, file in files.items() if path != CARD):
         raise HubError(
             f"{place.repo} has a tag {tag} already, with other content ({at[:12]}); choose the next version. Nothing "
             "was sent"

@@ -5,8 +5,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from personagen.builder.commits import commit, head_of, set_tag
-from personagen.builder.errors import ReleaseError
+from personagen.builder.commits import commit, head_of, set_tag, tags
+from personagen.builder.errors import HubError, ReleaseError
 from personagen.builder.hub_calls import Caller, connect
 from personagen.builder.hub_files import Change, Files, Place, compare, remote_files, small_file
 
@@ -56,9 +56,13 @@ def push_metric(
         lambda: caller.api.create_repo(repo, repo_type="space", space_sdk="gradio", exist_ok=True),
     )
     head = head_of(caller, place)
-    change = compare(files, remote_files(caller, place, head))
-    done = commit(caller, place, head, change, f"{folder.name} of personagen") if change.send else head
-    if tag is not None:
+    there = remote_files(caller, place, head)
+    change = compare(files, there)
+    at = None if tag is None else tags(caller, place).get(tag)
+    if at is not None and compare(files, remote_files(caller, place, at)).send:
+        raise HubError(f"{repo} has a tag {tag} already, with other content ({at[:12]}); choose the next version")
+    done = commit(caller, place, head, there, change, f"{folder.name} of personagen") if change.send else head
+    if tag is not None and at is None:
         set_tag(caller, place, tag, done)
     return PushedMetric(repo, done, f"{caller.api.endpoint}/spaces/{repo}", change)
 
@@ -87,10 +91,10 @@ def metric_files(folder: Path) -> Files:
 def _check_card(path: Path) -> None:
     import yaml
 
-    head = re.match(r"---\n(.*?)\n---\n", path.read_text(encoding="utf-8"), flags=re.DOTALL)
     try:
+        head = re.match(r"---\n(.*?)\n---\n", path.read_text(encoding="utf-8"), flags=re.DOTALL)
         told = yaml.safe_load(head[1]) if head else None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise ReleaseError(
             f"{path} has YAML that cannot be read ({' '.join(str(error).split())}); correct it"
         ) from None

@@ -4,15 +4,19 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 from personagen.builder.errors import ReleaseError
-from personagen.builder.schema import SPLITS
+from personagen.builder.schema import LAYERS, SPLITS
 from personagen.builder.shards import Written, file_digest
 
 FORMAT = "personagen-release/1"
 MANIFEST, CARD = "manifest.json", "README.md"
+OVERRIDE = ".huggingface.yaml"
+"""What `datasets` reads before the card."""
+
 SHARD = re.compile(r"[a-z][a-z0-9_]*/(train|validation|test)-\d{5}-of-\d{5}\.parquet")
 """Paths that files of a release can have."""
 
@@ -34,8 +38,7 @@ def configurations(shards: Iterable[Written]) -> dict[str, dict[str, Any]]:
     found: dict[str, list[Written]] = {}
     for shard in shards:
         found.setdefault(shard.path.split("/")[0], []).append(shard)
-    layers = {"demographic", "sociocultural", "situational"}
-    emotions = [name for name in found if name not in layers and not name.startswith("depth_")]
+    emotions = [name for name in found if name not in LAYERS and not name.startswith("depth_")]
     texts = {name: found.pop(name) for name in emotions}
     found = {**texts, "all": [shard for shards in texts.values() for shard in shards], **found}
     return {name: _configuration(parts) for name, parts in found.items()}
@@ -72,13 +75,23 @@ def check_release(folder: Path) -> dict[str, Any]:
     check_manifest(manifest, str(folder / MANIFEST))
     for shard in manifest["shards"]:
         path = folder / shard["path"]
-        if not path.is_file():
+        if path.is_symlink() or not path.is_file():
             raise ReleaseError(f"{path} is missing; make the release again")
         if path.stat().st_size != shard["bytes"] or file_digest(path) != shard["sha256"]:
             raise ReleaseError(f"{path} was altered: its SHA-256 is not that of the manifest; make the release again")
-    if not (folder / CARD).is_file():
-        raise ReleaseError(f"{folder / CARD} is missing; make the release again")
+    read_card(folder)
     return manifest
+
+
+def read_card(folder: Path) -> str:
+    """Read the card of a release. Raises ReleaseError where it is missing or no text."""
+    path = folder / CARD
+    if path.is_symlink() or not path.is_file():
+        raise ReleaseError(f"{path} is missing; make the release again")
+    try:
+        return path.read_text(encoding="utf-8")
+    except ValueError as error:
+        raise ReleaseError(f"{path} is no text in UTF-8 ({error}); make the release again") from None
 
 
 def check_manifest(manifest: Mapping[str, Any], where: str) -> None:
@@ -93,14 +106,30 @@ def check_manifest(manifest: Mapping[str, Any], where: str) -> None:
             f"{where} was changed by hand: its digest is not that of its content; make the release again"
         )
     try:
-        made = configurations(Written(**shard) for shard in manifest["shards"])
-    except (TypeError, ValueError, AttributeError) as error:
-        raise ReleaseError(f"{where} lists a file that is none ({error!r:.80}); make the release again") from None
-    odd = next((shard["path"] for shard in manifest["shards"] if not SHARD.fullmatch(shard["path"])), None)
-    if odd is not None:
-        raise ReleaseError(f"{where} lists {odd!r:.80}, as no release does; make the release again")
+        paths = [shard["path"] for shard in manifest["shards"]]
+        odd = [path for path in paths if not SHARD.fullmatch(path)] or [path for path in paths if paths.count(path) > 1]
+        made = {} if odd else configurations(Written(**shard) for shard in manifest["shards"])
+        names = {emotion["name"].strip() for emotion in manifest["taxonomy"]["emotions"]}
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ReleaseError(f"{where} lists a file or an emotion that is none ({error!r:.80}); make it again") from None
+    if odd:
+        raise ReleaseError(f"{where} lists {odd[0]!r:.80}, as no release does; make the release again")
+    if names != {name for name in made if name not in LAYERS and name != "all" and not name.startswith("depth_")}:
+        raise ReleaseError(f"{where} has other emotions than files; make the release again")
     if made != manifest["configs"]:
         raise ReleaseError(f"{where} has configurations that its files do not make up; make the release again")
+
+
+def strangers(paths: Iterable[str], manifest: Mapping[str, Any]) -> list[str]:
+    """List the files that are not of a release, and that whoever loads it would read as a part or instead of it."""
+    own = {shard["path"] for shard in manifest["shards"]}
+    files = [each for config in manifest["configs"].values() for each in config["data_files"].values()]
+    patterns = {pattern for each in files for pattern in each}
+    return [
+        path
+        for path in sorted(paths)
+        if path == OVERRIDE or (path not in own and any(fnmatchcase(path, pattern) for pattern in patterns))
+    ]
 
 
 def is_release(folder: Path) -> bool:
@@ -137,7 +166,9 @@ def parse_manifest(text: str, path: str) -> dict[str, Any]:
         raise ReleaseError(f"cannot read {path}: {error}; make the release again") from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         got = manifest.get("format") if isinstance(manifest, dict) else type(manifest).__name__
-        raise ReleaseError(f"{path} has format {got!r}, wanted {FORMAT!r}; use the version of personagen that wrote it")
+        raise ReleaseError(
+            f"{path} has format {got!r:.80}, wanted {FORMAT!r}; use the version of personagen that wrote it"
+        )
     wrong = [key for key, kind in MANIFEST_KEYS.items() if not isinstance(manifest.get(key), kind)]
     if wrong:
         raise ReleaseError(f"{path} lacks {', '.join(wrong)}; make the release again")

@@ -1,14 +1,13 @@
 """Hold a release against its manifest, in a folder or as the Hub serves it: files, rows, columns, configurations."""
 
-import json
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from personagen.builder.card import configs_of
+from personagen.builder.card import card_problems
 from personagen.builder.columns import arrow_schema, columns_of
 from personagen.builder.commits import head_of
 from personagen.builder.errors import HubError, ReleaseError
@@ -17,10 +16,11 @@ from personagen.builder.hub_files import Place, remote_files, remote_text
 from personagen.builder.release import (
     CARD,
     MANIFEST,
-    SHARD,
     check_manifest,
     check_release,
     parse_manifest,
+    read_card,
+    strangers,
 )
 from personagen.builder.shards import file_digest
 
@@ -57,9 +57,8 @@ def verify_folder(folder: Path) -> Verified:
     """
     manifest = check_release(folder)
     there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    card = (folder / CARD).read_text(encoding="utf-8")
     problems = [*_left_over(there, manifest), *_tables(manifest, lambda path: (folder / path).open("rb"))]
-    return _found(str(folder), None, manifest, [*problems, *_card(card, manifest)])
+    return _found(str(folder), None, manifest, [*problems, *card_problems(read_card(folder), manifest)])
 
 
 def verify_hub(source: str, *, token: str | None = None, caller: Caller | None = None) -> Verified:
@@ -78,25 +77,14 @@ def verify_hub(source: str, *, token: str | None = None, caller: Caller | None =
         ReleaseError: it holds no release, or one whose manifest was changed.
 
     """
-    from huggingface_hub import HfFileSystem
-    from huggingface_hub import errors as hub
-
-    repo, _, revision = source.removeprefix("hf://datasets/").partition("@")
     caller = caller or anybody(token)
-    place = Place(repo, branch=revision or "main")
-    try:
-        commit = head_of(caller, place, absent=True)
-    except hub.RepositoryNotFoundError:
-        raise HubError(f"no dataset {repo} on the Hub, or no right to read it; check the name and the token") from None
-    except hub.RevisionNotFoundError:
-        raise HubError(f"{repo} has no revision {revision!r}; see its branches and tags on the Hub") from None
+    place, commit = _found_on_hub(caller, source)
     files = remote_files(caller, place, commit)
     missing = next((path for path in (MANIFEST, CARD) if path not in files), None)
     if missing:
         raise ReleaseError(f"{source} is no release: it has no {missing}; check name and revision")
     manifest = parse_manifest(remote_text(caller, place, commit, MANIFEST), source)
     check_manifest(manifest, source)
-    system = HfFileSystem(endpoint=caller.api.endpoint, token=caller.api.token)
     problems = list(_left_over(set(files), manifest))
     for shard in manifest["shards"]:
         path = shard["path"]
@@ -108,9 +96,29 @@ def verify_hub(source: str, *, token: str | None = None, caller: Caller | None =
         ):
             problems.append(f"{path} is not the file of the manifest: its size or SHA-256 differs")
     if not problems:
-        problems += _tables(manifest, lambda path: system.open(f"datasets/{repo}@{commit}/{path}", "rb"))
+        problems += caller.once(f"read the files of {place.repo}", partial(_ends, caller, place, commit, manifest))
     card = remote_text(caller, place, commit, CARD)
-    return _found(source, commit, manifest, [*problems, *_card(card, manifest)])
+    return _found(source, commit, manifest, [*problems, *card_problems(card, manifest)])
+
+
+def _found_on_hub(caller: Caller, source: str) -> tuple[Place, str]:
+    from huggingface_hub import errors as hub
+
+    repo, _, revision = source.removeprefix("hf://datasets/").partition("@")
+    place = Place(repo, branch=revision or "main")
+    try:
+        return place, head_of(caller, place, absent=True)
+    except hub.RepositoryNotFoundError:
+        raise HubError(f"no dataset {repo} on the Hub, or no right to read it; check the name and the token") from None
+    except hub.RevisionNotFoundError:
+        raise HubError(f"{repo} has no revision {revision!r}; see its branches and tags on the Hub") from None
+
+
+def _ends(caller: Caller, place: Place, commit: str, manifest: Mapping[str, Any]) -> list[str]:
+    from huggingface_hub import HfFileSystem
+
+    system = HfFileSystem(endpoint=caller.api.endpoint, token=caller.api.token)
+    return list(_tables(manifest, lambda path: system.open(f"datasets/{place.repo}@{commit}/{path}", "rb")))
 
 
 def _found(source: str, commit: str | None, manifest: Mapping[str, Any], problems: list[str]) -> Verified:
@@ -128,38 +136,25 @@ def _digest(caller: Caller, place: Place, commit: str, path: str, known: str | N
     return file_digest(caller.patiently(f"download {path}", fetched))
 
 
-def _left_over(there: set[str], manifest: Mapping[str, Any]) -> Iterator[str]:
-    known = {shard["path"] for shard in manifest["shards"]}
-    for path in sorted(there - known):
-        if SHARD.fullmatch(path):
-            yield f"{path} is no file of this release, and would be read as one"
+def _left_over(there: Iterable[str], manifest: Mapping[str, Any]) -> list[str]:
+    return [f"{path} is no file of this release, and would be read" for path in strangers(there, manifest)]
 
 
 def _tables(manifest: Mapping[str, Any], opened: Open) -> Iterator[str]:
     """Look into the end of each file: its rows and its columns."""
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     emotions = [emotion["name"] for emotion in manifest["taxonomy"]["emotions"]]
     for shard in manifest["shards"]:
         with opened(shard["path"]) as file:
-            found = pq.ParquetFile(file)
+            try:
+                found = pq.ParquetFile(file)
+            except pa.ArrowInvalid:
+                yield f"{shard['path']} is no parquet"
+                continue
             wanted = arrow_schema(columns_of(shard["path"].split("/")[0], emotions))
             if found.metadata.num_rows != shard["rows"]:
                 yield f"{shard['path']} has {found.metadata.num_rows} rows, its manifest says {shard['rows']}"
             if not found.schema_arrow.equals(wanted, check_metadata=True):
                 yield f"{shard['path']} has other columns than a release of version {manifest['version']}"
-
-
-def _card(card: str, manifest: Mapping[str, Any]) -> Iterator[str]:
-    """Hold the configurations in the YAML of a card against those of the manifest."""
-    import yaml
-
-    head = re.match(r"---\n(.*?)\n---\n", card, flags=re.DOTALL)
-    try:
-        told = yaml.safe_load(head[1]) if head else None
-    except yaml.YAMLError:
-        told = None
-    if not isinstance(told, dict):
-        yield f"{CARD} has no YAML on top, so that nothing can be loaded"
-    elif json.dumps(told.get("configs"), default=str) != json.dumps(configs_of(manifest)):
-        yield f"{CARD} has other configurations than the manifest"

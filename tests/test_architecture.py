@@ -11,10 +11,12 @@ from tests.releasing import ROOT
 
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("schema", "errors", "version", "data_files", "terminal", "progress", "pace", "names"),
-    ("__init__", "llm", "files", "columns", "batch_folder", "notes", "licences", "hub_calls"),
+    ("__init__", "llm", "files", "columns", "batch_folder", "notes", "licences"),
     ("taxonomy", "tables", "checks", "prompts", "journal", "prices", "openai_wire", "shards"),
-    ("openai_client", "gate", "transformers_batch", "composition", "hub_files"),
-    ("batch_calls", "transformers_queue", "commits"),
+    ("openai_client", "gate", "transformers_batch", "composition"),
+    ("batch_calls", "transformers_queue", "hub_calls"),
+    ("hub_files",),
+    ("commits",),
     ("openai_chat", "openai_batch", "transformers_local", "embedded"),
     ("recipe", "personas", "duplicates", "dispatch", "release"),
     ("connect", "plan", "situations", "run_folder"),

@@ -1,6 +1,8 @@
 """Publishing a release: one commit, one tag, nothing sent twice, nothing of anybody else's touched."""
 
+import re
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,7 +36,7 @@ def pusher(process: tuple[Hub, Pusher]) -> Pusher:
 @pytest.fixture
 def repo(request: pytest.FixtureRequest) -> str:
     """A repository that no other test uses."""
-    return f"user/{request.node.name.removeprefix('test_')[:60]}"
+    return "user/" + re.sub(r"\W", "_", request.node.name.removeprefix("test_"))[-60:].strip("_")
 
 
 def commits(hub: Hub) -> list[str]:
@@ -99,9 +101,7 @@ def test_files_of_the_older_release_go_and_those_of_others_stay(
     assert set(done["deleted"]) == gone and "joy/train-00001-of-00002.parquet" in gone
     own = {"notes/train-00000-of-00001.parquet": b"mine", "paper.pdf": b"%PDF"}
     assert served(hub, repo) == held(smaller) | own
-    assert pusher.verify(repo)["problems"] == [
-        "notes/train-00000-of-00001.parquet is no file of this release, and would be read as one"
-    ]
+    assert pusher.verify(repo)["problems"] == []
 
 
 def test_a_dry_run_tells_and_sends_nothing(repo: str, hub: Hub, pusher: Pusher, release: Path) -> None:
@@ -170,14 +170,81 @@ def test_a_card_of_yaml_alone_is_replaced_and_one_that_somebody_wrote_is_not(
     assert set(served(hub, f"{repo}-2")) == {"README.md"}
 
 
-def test_many_files_are_gathered_in_a_pull_request_and_merged_at_once(
-    repo: str, hub: Hub, pusher: Pusher, model: FakeOpenAI, tmp_path: Path
-) -> None:
+def test_many_files_are_one_commit_too(repo: str, hub: Hub, pusher: Pusher, model: FakeOpenAI, tmp_path: Path) -> None:
     big = make_release(tmp_path / "big", model.url, "rows: 260\nemotions: [joy, fear]\ndepth: none\nshard_rows: 1")
     done = pusher.push(big, repo, tag="v1.0.0")
-    assert len(commits(hub)) == 2 and sum("/merge" in line for line in hub.requests) == 1
-    assert served(hub, repo) == served(hub, repo, revision="v1.0.0") == held(big)
+    assert len(commits(hub)) == 1 and served(hub, repo) == served(hub, repo, "v1.0.0") == held(big)
     assert pusher.push(big, repo)["commit"] == done["commit"]
+
+
+@pytest.mark.parametrize("path", ["joy/train-zz.parquet", "joy/train-00000-of-00009.parquet", ".huggingface.yaml"])
+def test_a_file_that_would_be_read_as_a_part_of_the_release_stops_it(
+    path: str, repo: str, hub: Hub, pusher: Pusher, release: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "theirs" / path).parent.mkdir(parents=True)
+    (tmp_path / "theirs" / path).write_bytes(b"x")
+    hub.publish(repo, tmp_path / "theirs")
+    told = pusher.push(release, repo)
+    assert told["message"].startswith(
+        f"{repo} has {path}, which is not of this release and would be read as a part of it"
+    )
+    assert set(served(hub, repo)) == {path}
+    mixed = tmp_path / "mixed"
+    shutil.copytree(release, mixed)
+    (mixed / path).write_bytes(b"x")
+    hub.publish(f"{repo}-2", mixed)
+    assert pusher.verify(f"{repo}-2")["problems"] == [f"{path} is no file of this release, and would be read"]
+
+
+def test_a_manifest_of_something_else_stops_it(
+    repo: str, hub: Hub, pusher: Pusher, release: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "manifest.json").write_text('{"mine": ["data/train-00000-of-00001.parquet"]}')
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "train-00000-of-00001.parquet").write_bytes(b"x")
+    hub.publish(repo, tmp_path)
+    told = pusher.push(release, repo)
+    assert told["message"].startswith(f"{repo} has a manifest.json that is not of a release; choose another repository")
+    assert len(served(hub, repo)) == 2 and commits(hub) == []
+
+
+def test_the_release_is_found_below_a_later_commit_of_somebody(
+    repo: str, hub: Hub, pusher: Pusher, release: Path, tmp_path: Path
+) -> None:
+    """Its answer is lost, and before the branch is looked at the card is edited."""
+    pusher.push(release, repo)
+    newer = rewrite(release, tmp_path / "newer", "joy/train-", lambda table: table.slice(1))
+    hub.requests.clear()
+    hub.fail(r"POST .*/commit/", cut=0, after=True)
+    hub.pause(r"GET .*/revision/main", 1.5, nth=2)
+    pusher.send("push", folder=str(newer), repo=repo, options={})
+    while len([line for line in hub.requests if "/revision/main" in line]) < 2:
+        time.sleep(0.01)
+    edited = tmp_path / "edited"
+    shutil.copytree(newer, edited)
+    (edited / "extra.txt").write_text("x")
+    latest = hub.publish(repo, edited)
+    told = pusher.read()
+    assert "error" not in told and told["commit"] != latest
+    assert pusher.verify(f"{repo}@{told['commit']}")["problems"] == []
+
+
+def test_a_repository_is_as_private_as_was_asked(repo: str, hub: Hub, pusher: Pusher, release: Path) -> None:
+    pusher.push(release, repo, private=False)
+    told = pusher.push(release, repo, private=True)
+    assert told["message"] == f"{repo} exists and is public; change that on its page, or leave the option out"
+
+
+def test_a_branch_is_no_tag_and_no_commit(repo: str, hub: Hub, pusher: Pusher, release: Path) -> None:
+    done = pusher.push(release, repo, tag="v1")
+    for name in ("v1", done["commit"]):
+        told = pusher.push(release, repo, revision=name)
+        assert told["message"] == f"{name} is a tag or a commit of {repo}; --revision names a branch"
+    told = pusher.push(release, repo, create_pr=True, tag="v2")
+    assert told["message"].startswith(
+        "a tag names what is on a branch, and a pull request is not; leave one of the two"
+    )
+    assert pusher.push(release, repo, create_pr=True)["commit"] == done["commit"]  # nothing to ask for
 
 
 def test_a_push_from_python_has_the_arguments_of_datasets(repo: str, hub: Hub, release: Path, tmp_path: Path) -> None:

@@ -54,6 +54,14 @@ def test_what_is_there_is_not_sent_again(hub: Hub, tmp_path: Path) -> None:
         (tmp_path / "diversity" / "README.md").write_bytes((DIVERSITY / "README.md").read_bytes() + b"\nMore.\n")
         changed = pusher.ask("metric", folder=str(tmp_path / "diversity"), repo="user/diversity", tag="v2")
         assert changed["sent"] == ["README.md"] and hub.repo("user/diversity", "space").find("v2") is not None
+        (tmp_path / "diversity" / "requirements.txt").write_text("")
+        before = len(hub.requests)
+        told = pusher.ask("metric", folder=str(tmp_path / "diversity"), repo="user/diversity", tag="v2")
+        assert told["message"].startswith("user/diversity has a tag v2 already, with other content (")
+        assert not any("/commit/" in line for line in hub.requests[before:])
+        assert pusher.ask("metric", folder=str(tmp_path / "diversity"), repo="user/diversity")["sent"] == [
+            "requirements.txt"
+        ]
 
 
 def test_refusals(hub: Hub) -> None:

@@ -72,7 +72,14 @@ def test_no_token_and_one_that_may_not_write(hub: Hub, release: Path) -> None:
         "user/x",
         token="hf_read",
     )
-    refused(hub, r"the Hub does not know the token \(401\); log in again", "push", release, "user/x", token="hf_wrong")
+    refused(
+        hub,
+        r"the Hub does not take the token, or wants one \(401\); log in",
+        "push",
+        release,
+        "user/x",
+        token="hf_wrong",
+    )
     refused(
         hub,
         r"HF_HUB_OFFLINE is set, so the Hub cannot be asked; unset it$",
@@ -161,10 +168,20 @@ BROKEN: list[tuple[Change, str]] = [
     (edited("model", {"name": "gpt"}), r"manifest\.json was changed by hand: its digest"),
     (resealed(lambda manifest: manifest["configs"].pop("joy")), r"configurations that its files do not make up; make"),
     (resealed(lambda manifest: manifest["shards"][0].update(rows=99)), r"configurations that its files do not make up"),
-    (resealed(lambda manifest: manifest["shards"].append({"path": "x"})), r"lists a file that is none \(TypeError"),
+    (resealed(lambda manifest: manifest["shards"].append({"path": "x"})), r"lists 'x', as no release does; make the"),
+    (
+        resealed(lambda manifest: manifest["shards"].append({"path": 7})),
+        r"lists a file or an emotion that is none \(TypeErr",
+    ),
+    (
+        resealed(lambda manifest: manifest["shards"].append(manifest["shards"][0])),
+        r"lists '.*', as no release does; make",
+    ),
+    (resealed(lambda manifest: manifest.update(taxonomy={})), r"lists a file or an emotion that is none \(KeyError"),
+    (resealed(lambda manifest: manifest["taxonomy"]["emotions"].pop()), r"has other emotions than files; make the rel"),
     (
         resealed(lambda manifest: manifest["shards"][0].update(path="../../etc/passwd")),
-        r"lists '\.\./\.\./etc/passwd', as no release does; make|lists a file that is none",
+        r"lists '\.\./\.\./etc/passwd', as no release does; make",
     ),
 ]
 
@@ -177,6 +194,23 @@ def test_a_release_that_is_not_as_it_was_made(change: Change, message: str, hub:
     assert ("dataset", "user/broken") not in hub.store.repos
 
 
+@pytest.mark.parametrize(
+    "yaml", ["configs: 2024-13-45", "a: &a [*a]", "{2020-01-01: 3}", "configs: []\ndataset_info: {}"], ids=range(4)
+)
+def test_a_card_that_would_be_read_otherwise(yaml: str, hub: Hub, copy: Path) -> None:
+    (copy / "README.md").write_text(f"---\n{yaml}\n---\n# x\n")
+    refused(hub, r"README\.md has (other configurations than the manifest|no YAML on top)", "verify", copy)
+    refused(hub, r"README\.md has (other configurations than the manifest|no YAML on top)", "push", copy, "user/broken")
+    (copy / "README.md").write_bytes(b"\xff\xfe")
+    refused(hub, r"README\.md is no text in UTF-8 \(", "push", copy, "user/broken")
+
+
+def test_a_link_is_no_file_of_a_release(hub: Hub, copy: Path) -> None:
+    (copy / "README.md").unlink()
+    (copy / "README.md").symlink_to("/etc/hostname")
+    refused(hub, r"README\.md is missing; make the release again$", "push", copy, "user/broken")
+
+
 def test_a_folder_is_verified(hub: Hub, copy: Path) -> None:
     done = run(hub, "verify", copy, token=None)
     files, rows = len(manifest_of(copy)["shards"]), sum(shard["rows"] for shard in manifest_of(copy)["shards"])
@@ -186,7 +220,7 @@ def test_a_folder_is_verified(hub: Hub, copy: Path) -> None:
     (copy / "README.md").write_text(card.replace("config_name: joy", "config_name: glee"), encoding="utf-8")
     refused(
         hub,
-        r"joy/train-00009-of-00010\.parquet is no file of this release, .*; README\.md has other config",
+        r"joy/train-00009-of-00010\.parquet is no file of this release, .*; README\.md has other conf",
         "verify",
         copy,
     )
@@ -239,6 +273,9 @@ def test_generate_publishes_when_it_is_done_and_asks_for_the_token_first(
     out = ("--out", tmp_path / "made", "--push", "user/made")
     asked = len(model.requests)
     refused(hub, r"no token for the Hub; log in", *words, *out, token=None)
+    refused(
+        hub, r"cannot look at bad id/\.\./x: .*Repo id", *words, "--out", tmp_path / "made", "--push", "bad id/../x"
+    )
     assert len(model.requests) == asked
     done = run(hub, *words, *out, "--tag", "v1", "--json")
     told = json.loads(done.stdout)
