@@ -89,6 +89,7 @@ class BatchBackend:
         self._wanted: dict[str, list[str]] = {}  # by token, what its batch is to answer
         self._carried: set[str] = set()  # tokens that a task sees to
         self._queued: set[str] = set()  # tokens whose batch is at the server
+        self._full: set[str] = set()  # batches that found no room when they were last created
         self._fetched: set[str] = set()  # tokens whose results came in this process
         self._tasks: set[asyncio.Task[None]] = set()
         self._problem: Exception | None = None
@@ -209,6 +210,7 @@ class BatchBackend:
         finally:
             self._carried.discard(token)
             self._queued.discard(token)
+            self._full.discard(token)
         if not taken:
             self._split(token)
 
@@ -227,10 +229,13 @@ class BatchBackend:
                 over = await self._calls.outcome(token, batch)
                 self._queued.discard(token)
                 if over.status != "failed":
+                    self._full.discard(token)
                     await self._keep(token, over)
                     return True
                 self._check_failure(token, over)
-            alone = not self._queued
+            self._full.add(token)
+            # One that is being created may be what takes the room.
+            alone = not ((self._carried - self._full) | self._queued) - {token}
             await asyncio.sleep(pause)
             pause = min(pause * 2, QUEUE_LONGEST)
             if alone and self._folder.size(token) > 1:

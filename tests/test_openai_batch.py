@@ -353,7 +353,7 @@ def test_batch_that_is_refused_ends_the_run(tmp_path: Path, errors: list[dict[st
 def test_full_queue_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A batch that finds no room beside another of ours is created again, from the file that is there."""
     monkeypatch.setattr("personagen.builder.openai_batch.LINES", 4)
-    with FakeBatches(polls=40) as server:
+    with FakeBatches(polls=8) as server:
         server.room = 5
         assert texts(answers(server.url, tmp_path, asks(8))) == expected(asks(8))
     assert server.repeated() == {} and len(server.uploads) == 2
