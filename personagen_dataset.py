@@ -285,7 +285,7 @@ class PersonaGen(Parquet):
         super().__init__(cache_dir, config_name=config, filters=filters, token=token, **options)
 
     def _save_infos(self) -> None:
-        raise NotImplementedError("save_infos would write a README beside this module; a release has its own: leave it")
+        raise ValueError("save_infos would write a README beside this module; a release has its own: leave it")
 
     def _as_dataset(self, split: Any = "train", in_memory: bool = False) -> datasets.Dataset:
         try:

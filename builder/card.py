@@ -99,13 +99,16 @@ def configs_of(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [_config(name, entry, manifest["version"]) for name, entry in manifest["configs"].items()]
 
 
+def split_card(card: str) -> tuple[str, str]:
+    """Split a card into the YAML on top, empty where there is none, and what follows."""
+    head = re.match(r"---\n(.*?)\n---\n", card, flags=re.DOTALL)
+    return (head[1], card[head.end() :]) if head else ("", card)
+
+
 def card_problems(card: str, manifest: Mapping[str, Any]) -> Iterator[str]:
     """Tell what in the YAML of a card would have `datasets` read something else than its manifest says."""
-    import yaml
-
-    head = re.match(r"---\n(.*?)\n---\n", card, flags=re.DOTALL)
     try:
-        told = yaml.safe_load(head[1]) if head else None
+        told = yaml.safe_load(split_card(card)[0])
     except (yaml.YAMLError, ValueError, TypeError, RecursionError):
         told = None
     if not isinstance(told, dict):

@@ -1,12 +1,12 @@
 """Commits that arrive once or not at all, whatever happens to the answers."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
 from personagen.builder.errors import HubError
-from personagen.builder.hub_calls import TRIES, Caller, passing, refused, wait_before
-from personagen.builder.hub_files import Change, Files, Place, operations, remote_files
+from personagen.builder.hub_calls import Caller
+from personagen.builder.hub_files import Change, Files, Place, compare, operations, remote_files
 
 COMMIT_FILES = 25_000
 """Files of one commit at most: the limit of the Hub. Their contents are sent before, so a commit of many is small."""
@@ -33,7 +33,8 @@ def same_files(there: Files, wanted: Files) -> bool:
 
 def after(there: Files, change: Change) -> Files:
     """Work out what a commit holds when a change has come to these files."""
-    return {path: file for path, file in {**there, **change.send}.items() if path not in change.delete}
+    gone = frozenset(change.delete)
+    return {path: file for path, file in {**there, **change.send}.items() if path not in gone}
 
 
 def commit(caller: Caller, place: Place, head: str, there: Files, change: Change, message: str) -> str:
@@ -46,10 +47,10 @@ def commit(caller: Caller, place: Place, head: str, there: Files, change: Change
 
     """
     what = f"commit to {place.repo}, {place.branch} is as it was"
-    parts = _uploaded(caller, place, change, what)
+    send = _create(caller, place, _uploaded(caller, place, change, what, create_pr=False), head, message)
     arrived = partial(_arrived, caller, place, head, message, after(there, change))
-    done = _create(caller, place, parts, what, {"commit_message": message, "parent_commit": head}, arrived)
-    return str(getattr(done, "oid", done))  # the client's answer, itself a string, or the commit that was found
+    done: str = caller.patiently(what, lambda: str(send().oid), arrived=arrived)
+    return done
 
 
 def open_pull_request(caller: Caller, place: Place, head: str, there: Files, change: Change, message: str) -> int:
@@ -60,37 +61,32 @@ def open_pull_request(caller: Caller, place: Place, head: str, there: Files, cha
     if found is not None:
         return found
     what = f"open a pull request at {place.repo}, {place.branch} is as it was"
-    parts = _uploaded(caller, place, change, what, create_pr=True)
-    asked = {"commit_message": title, "parent_commit": head, "create_pr": True}
-    done = _create(caller, place, parts, what, asked, find)
-    return int(getattr(done, "pr_num", done))
+    send = _create(caller, place, _uploaded(caller, place, change, what, create_pr=True), head, title)
+    number: int = caller.patiently(what, lambda: int(send(create_pr=True).pr_num), arrived=find)
+    return number
 
 
-def _create(
-    caller: Caller, place: Place, parts: list[Any], what: str, asked: Mapping[str, Any], arrived: Callable[[], Any]
-) -> Any:
-    """Make a commit; what `arrived` finds after a failure counts as well as the answer."""
-    if len(parts) > COMMIT_FILES:
-        raise HubError(f"cannot {what}: {len(parts)} files are more than the Hub takes at once; raise shard_rows")
-    for number in range(TRIES):
-        with caller.told(what):
-            try:
-                return caller.api.create_commit(place.repo, parts, repo_type=place.kind, revision=place.branch, **asked)
-            except Exception as error:
-                if refused(error):  # for good, and before anything was done
-                    raise
-                found = arrived()
-                if found is not None:
-                    return found
-                if number + 1 == TRIES or not passing(error):
-                    raise
-                pause = wait_before(what, error, number)
-        caller.sleep(pause)
-    raise AssertionError("the last try returns or raises")
+def _create(caller: Caller, place: Place, parts: list[Any], head: str, message: str) -> Callable[..., Any]:
+    """Make the call that creates a commit."""
+    return partial(
+        caller.api.create_commit,
+        place.repo,
+        parts,
+        commit_message=message,
+        repo_type=place.kind,
+        revision=place.branch,
+        parent_commit=head,
+    )
 
 
-def _uploaded(caller: Caller, place: Place, change: Change, what: str, *, create_pr: bool = False) -> list[Any]:
+def _uploaded(caller: Caller, place: Place, change: Change, what: str, *, create_pr: bool) -> list[Any]:
     """Make the operations of a commit, and send the contents of large files, so many bytes at a time."""
+    count = len(change.send) + len(change.delete)
+    if count > COMMIT_FILES:
+        raise HubError(
+            f"cannot {what}: {count} files are more than the {COMMIT_FILES} that the Hub takes at once; raise "
+            "shard_rows"
+        )
     parts = operations(change.send, change.delete)
     # What is deleted comes after what is sent.
     large = [(part, file.size) for part, file in zip(parts, change.send.values(), strict=False) if file.path]
@@ -177,6 +173,22 @@ def tags(caller: Caller, place: Place) -> dict[str, str]:
     return {tag.name: str(tag.target_commit) for tag in refs.tags}
 
 
+def is_tagged(caller: Caller, place: Place, tag: str, files: Files) -> bool:
+    """Tell whether a tag names these files already, whatever else is beside them.
+
+    Raises:
+        HubError: the tag names something else.
+
+    """
+    at = tags(caller, place).get(tag)
+    if at is not None and compare(files, remote_files(caller, place, at)).send:
+        raise HubError(
+            f"{place.repo} has a tag {tag} already, with other content ({at[:12]}); choose the next version. Nothing "
+            "was sent"
+        )
+    return at is not None
+
+
 def set_tag(caller: Caller, place: Place, tag: str, at: str) -> None:
     """Give a commit a name; one that it has already is no error.
 
@@ -184,12 +196,6 @@ def set_tag(caller: Caller, place: Place, tag: str, at: str) -> None:
         HubError: the Hub refuses, or another commit was given the name meanwhile.
 
     """
-
-    def create() -> None:
-        try:
-            caller.api.create_tag(place.repo, tag=tag, revision=at, repo_type=place.kind)
-        except Exception as error:
-            if refused(error) or tags(caller, place).get(tag) != at:
-                raise
-
-    caller.patiently(f"set the tag {tag} of {place.repo}, {place.branch} holds the release ({at[:12]})", create)
+    what = f"set the tag {tag} of {place.repo}, {place.branch} holds what was pushed ({at[:12]})"
+    create = partial(caller.api.create_tag, place.repo, tag=tag, revision=at, repo_type=place.kind)
+    caller.patiently(what, create, arrived=lambda: at if tags(caller, place).get(tag) == at else None)

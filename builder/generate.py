@@ -147,7 +147,7 @@ async def generate_with(backend: Backend, plan: Plan, run: RunFolder, progress: 
             written = files.written()
         outcome = Outcome(tally.rejects, tally.leaked, tally.composition.counts())
         manifest = make_manifest(backend, plan, written, outcome, engine.journal.usage())
-        run.keep_card()
+        run.keep_card()  # again: somebody may have written in it while the run went on
         write_text(run.staging / "README.md", merge_notes(render_card(manifest), run.kept_card()))
         write_text(run.staging / "manifest.json", json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
     finally:

@@ -39,13 +39,17 @@ class Caller:
     sleep: Callable[[float], None] = field(default=time.sleep)
     progress: Callable[[int, int], None] = field(default=lambda done, total: None)
 
-    def patiently(self, what: str, call: Callable[[], Any], *, absent: bool = False) -> Any:
+    def patiently(
+        self, what: str, call: Callable[[], Any], *, absent: bool = False, arrived: Callable[[], Any] | None = None
+    ) -> Any:
         """Make a call that may be repeated, up to `TRIES` times.
 
         Args:
             what: what is done, for messages.
             call: does it.
             absent: raise what the client raises where a repository, revision or file is not there.
+            arrived: looks, after a failure that is no refusal, whether it was done all the same; what it finds is given
+                back, and None means that it was not. None looks nowhere.
 
         Raises:
             HubError: it cannot succeed, or did not in all these tries.
@@ -56,6 +60,8 @@ class Caller:
                 try:
                     return call()
                 except Exception as error:
+                    if arrived is not None and not refused(error) and (found := arrived()) is not None:
+                        return found
                     if number + 1 == TRIES or not passing(error):
                         raise
                     pause = wait_before(what, error, number)
@@ -106,13 +112,10 @@ def anybody(token: str | None) -> Caller:
 
 
 def passing(error: BaseException) -> bool:
-    """Tell whether the same call may succeed later; an upload carries its error as the cause."""
-    status = _status(error)
-    if status is not None:
-        return status in PASSING
-    if isinstance(error, RuntimeError) and error.__cause__ is not None:
-        return passing(error.__cause__)
-    return isinstance(error, _network())
+    """Tell whether the same call may succeed later."""
+    cause = _cause(error)
+    status = _status(cause)
+    return isinstance(cause, _network()) if status is None else status in PASSING
 
 
 def refused(error: BaseException) -> bool:
@@ -128,7 +131,7 @@ def wait_before(what: str, error: BaseException, number: int) -> float:
         HubError: it asks for more than `LONGEST_WISH`.
 
     """
-    cause = error.__cause__ if isinstance(error, RuntimeError) and error.__cause__ is not None else error
+    cause = _cause(error)
     wished = retry_after(getattr(getattr(cause, "response", None), "headers", {})) or 0.0
     if wished > LONGEST_WISH:
         raise HubError(
@@ -143,13 +146,18 @@ def _network() -> type[Exception]:
     return httpx2.TransportError
 
 
+def _cause(error: BaseException) -> BaseException:
+    """Look through the RuntimeError that the client makes of what went wrong in an upload."""
+    return error.__cause__ if isinstance(error, RuntimeError) and error.__cause__ is not None else error
+
+
 def _status(error: BaseException) -> int | None:
     status = getattr(getattr(error, "response", None), "status_code", None)
     return status if isinstance(status, int) else None
 
 
 def _line(what: str, error: BaseException, api: "HfApi") -> str:
-    cause = error.__cause__ if isinstance(error, RuntimeError) and error.__cause__ is not None else error
+    cause = _cause(error)
     status = _status(cause)
     if status == 401:
         return f"cannot {what}: the Hub does not take the token, or wants one (401); log in again with `hf auth login`"

@@ -19,7 +19,7 @@ class Place:
     Attributes:
         repo: "USER/NAME".
         kind: "dataset" or "space".
-        branch: name of the branch, or reference of a pull request.
+        branch: name of the branch; to read, of a tag or a commit too.
 
     """
 

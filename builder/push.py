@@ -8,11 +8,12 @@ arrived is recognised.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from personagen.builder.card import card_problems
-from personagen.builder.commits import commit, head_of, open_pull_request, set_tag, tags
+from personagen.builder.card import card_problems, split_card
+from personagen.builder.commits import commit, head_of, is_tagged, open_pull_request, set_tag, tags
 from personagen.builder.errors import HubError, ReleaseError
 from personagen.builder.hub_calls import Caller, connect
 from personagen.builder.hub_files import Change, File, Files, Place, compare, remote_files, remote_text, small_file
@@ -121,23 +122,17 @@ def push(
     files = local_files(folder, manifest, card)
     change = compare(files, state.files, _older(caller, place, state))
     _refuse_strangers(repo, set(state.files) - set(change.delete), manifest)
-    tagged = options.tag is not None and state.head is not None and _is_tagged(caller, place, options.tag, files)
+    data = {path: file for path, file in files.items() if path != CARD}  # a person may add to the card of a version
+    tagged = options.tag is not None and state.head is not None and is_tagged(caller, place, options.tag, data)
     if options.dry_run:
         return Pushed(repo, None, None, change, card)
-    if state.head is None:
-        _create(caller, repo, private=options.private)
-        state = look(caller, Place(repo))
-    if state.head is None:
-        raise HubError(f"cannot create {repo}: the Hub says that it exists, and does not show it; check name and token")
-    _make_branch(caller, place)
+    head, there = _ready(caller, place, state, private=options.private)
     message = f"{options.message or manifest['name']} ({manifest['digest'][:12]})"
     page = f"{caller.api.endpoint}/datasets/{repo}"
-    done = state.head
     if options.create_pr and (change.send or change.delete):
-        number = open_pull_request(caller, place, state.head, state.files, change, message)
+        number = open_pull_request(caller, place, head, there, change, message)
         return Pushed(repo, None, f"{page}/discussions/{number}", change, card)
-    if change.send or change.delete:
-        done = commit(caller, place, state.head, state.files, change, message)
+    done = commit(caller, place, head, there, change, message) if change.send or change.delete else head
     if options.tag is not None and not tagged:
         set_tag(caller, place, options.tag, done)
     return Pushed(repo, done, f"{page}/commit/{done}", change, card)
@@ -210,8 +205,7 @@ def _card(caller: Caller, folder: Path, place: Place, state: State, manifest: Ma
         return card
     older = remote_text(caller, place, state.head, CARD)
     # A repository that was made on the site has a card of YAML alone: nobody wrote anything in it.
-    written = re.sub(r"\A---\n.*?\n---\n", "", older, flags=re.DOTALL).strip()
-    return merge_notes(card, older) if written else card
+    return merge_notes(card, older) if split_card(older)[1].strip() else card
 
 
 def _older(caller: Caller, place: Place, state: State) -> list[str]:
@@ -234,36 +228,19 @@ def _older(caller: Caller, place: Place, state: State) -> list[str]:
     return [path for path in state.files if SHARD.fullmatch(path) and path in named]
 
 
-def _is_tagged(caller: Caller, place: Place, tag: str, files: Files) -> bool:
-    """Tell whether a tag names this release already; what a person added to its card does not count.
+def _ready(caller: Caller, place: Place, state: State, *, private: bool | None) -> tuple[str, Files]:
+    """Make the repository and the branch where there are none; gives the commit to go out from, and its files.
 
-    Raises:
-        HubError: the tag names something else.
-
+    That they exist by then is no error: the answer to an earlier try may have been lost.
     """
-    at = tags(caller, place).get(tag)
-    if at is None:
-        return False
-    there = remote_files(caller, place, at)
-    if not all(path in there and file.same(there[path]) for path, file in files.items() if path != CARD):
-        raise HubError(
-            f"{place.repo} has a tag {tag} already, with other content ({at[:12]}); choose the next version. Nothing "
-            "was sent"
-        )
-    return True
-
-
-def _create(caller: Caller, repo: str, *, private: bool | None) -> None:
-    """Make a repository; that it exists now is no error: the answer to an earlier try may have been lost."""
-    caller.patiently(
-        f"create {repo}",
-        lambda: caller.api.create_repo(repo, repo_type="dataset", private=private, exist_ok=True),
-    )
-
-
-def _make_branch(caller: Caller, place: Place) -> None:
+    repo = place.repo
+    if state.head is None:
+        create = partial(caller.api.create_repo, repo, repo_type=place.kind, private=private, exist_ok=True)
+        caller.patiently(f"create {repo}", create)
+        state = look(caller, Place(repo))
+    if state.head is None:
+        raise HubError(f"cannot create {repo}: the Hub says that it exists, and does not show it; check name and token")
     if place.branch != "main":
-        caller.patiently(
-            f"create the branch {place.branch} of {place.repo}",
-            lambda: caller.api.create_branch(place.repo, branch=place.branch, repo_type=place.kind, exist_ok=True),
-        )
+        branch = partial(caller.api.create_branch, repo, branch=place.branch, repo_type=place.kind, exist_ok=True)
+        caller.patiently(f"create the branch {place.branch} of {repo}", branch)
+    return state.head, state.files

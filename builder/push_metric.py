@@ -1,12 +1,12 @@
 """Publish a metric as a Space, where `evaluate.load("USER/NAME")` finds it."""
 
 import ast
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from personagen.builder.commits import commit, head_of, set_tag, tags
-from personagen.builder.errors import HubError, ReleaseError
+from personagen.builder.card import split_card
+from personagen.builder.commits import commit, head_of, is_tagged, set_tag
+from personagen.builder.errors import ReleaseError
 from personagen.builder.hub_calls import Caller, connect
 from personagen.builder.hub_files import Change, Files, Place, compare, remote_files, small_file
 
@@ -58,11 +58,9 @@ def push_metric(
     head = head_of(caller, place)
     there = remote_files(caller, place, head)
     change = compare(files, there)
-    at = None if tag is None else tags(caller, place).get(tag)
-    if at is not None and compare(files, remote_files(caller, place, at)).send:
-        raise HubError(f"{repo} has a tag {tag} already, with other content ({at[:12]}); choose the next version")
+    tagged = tag is not None and is_tagged(caller, place, tag, files)
     done = commit(caller, place, head, there, change, f"{folder.name} of personagen") if change.send else head
-    if tag is not None and at is None:
+    if tag is not None and not tagged:
         set_tag(caller, place, tag, done)
     return PushedMetric(repo, done, f"{caller.api.endpoint}/spaces/{repo}", change)
 
@@ -92,8 +90,7 @@ def _check_card(path: Path) -> None:
     import yaml
 
     try:
-        head = re.match(r"---\n(.*?)\n---\n", path.read_text(encoding="utf-8"), flags=re.DOTALL)
-        told = yaml.safe_load(head[1]) if head else None
+        told = yaml.safe_load(split_card(path.read_text(encoding="utf-8"))[0])
     except (yaml.YAMLError, ValueError) as error:
         raise ReleaseError(
             f"{path} has YAML that cannot be read ({' '.join(str(error).split())}); correct it"

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -107,7 +108,7 @@ def check_manifest(manifest: Mapping[str, Any], where: str) -> None:
         )
     try:
         paths = [shard["path"] for shard in manifest["shards"]]
-        odd = [path for path in paths if not SHARD.fullmatch(path)] or [path for path in paths if paths.count(path) > 1]
+        odd = [path for path, count in Counter(paths).items() if count > 1 or not SHARD.fullmatch(path)]
         made = {} if odd else configurations(Written(**shard) for shard in manifest["shards"])
         names = {emotion["name"].strip() for emotion in manifest["taxonomy"]["emotions"]}
     except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -1,10 +1,7 @@
 """Make small releases for tests, with the fake server as the model."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +15,7 @@ from personagen.builder.recipe import parse_recipe
 from personagen.builder.release import configurations, sealed
 from personagen.builder.schema import LAYERS
 from personagen.builder.shards import Written, file_digest
+from tests.command import python
 
 ROOT = Path(__file__).parents[1]
 GOLDEN = ROOT / "tests" / "golden"
@@ -91,14 +89,6 @@ def run_python(code: str, cwd: Path, **env: str) -> str:
 
     It ends without the shutdown of the interpreter: threads of Arrow that still read ahead abort that now and then.
     """
-    done = subprocess.run(
-        [sys.executable, "-c", f"{code}\nimport os, sys\nsys.stdout.flush()\nos._exit(0)"],
-        cwd=cwd,
-        env=os.environ | env,
-        capture_output=True,
-        encoding="utf-8",
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    done = python(f"{code}\nimport os, sys\nsys.stdout.flush()\nos._exit(0)", cwd, **env)
+    assert done.code == 0, done.err
+    return done.out

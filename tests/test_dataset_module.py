@@ -190,9 +190,7 @@ def test_the_file_is_a_loading_script(beside: Path) -> None:
 
 @pytest.mark.skipif(not IS_SCRIPT_AGE, reason="datasets 5 writes no infos")
 def test_nothing_is_written_beside_the_module(beside: Path) -> None:
-    with pytest.raises(
-        NotImplementedError, match=r"^save_infos would write a README beside this module; a release has"
-    ):
+    with pytest.raises(ValueError, match=r"^save_infos would write a README beside this module; a release has"):
         load_dataset("personagen", "joy", save_infos=True)
 
 

@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from personagen.builder.commits import commit
+from personagen.builder.errors import HubError
+from personagen.builder.hub_calls import Caller
+from personagen.builder.hub_files import Change, File, Place
 from tests.fake_openai import FakeOpenAI
 from tests.hub.server import Hub
 from tests.pushing import Pusher, held, served
@@ -175,6 +179,16 @@ def test_many_files_are_one_commit_too(repo: str, hub: Hub, pusher: Pusher, mode
     done = pusher.push(big, repo, tag="v1.0.0")
     assert len(commits(hub)) == 1 and served(hub, repo) == served(hub, repo, "v1.0.0") == held(big)
     assert pusher.push(big, repo)["commit"] == done["commit"]
+
+
+def test_more_files_than_the_hub_takes_at_once_are_refused_before_anything_is_sent() -> None:
+    """The caller has no client: whoever asked it would fail otherwise."""
+    files = {f"joy/train-{number:05}.parquet": File(1, "0") for number in range(25_001)}
+    nobody = Caller(None)  # type: ignore[arg-type]
+    with pytest.raises(
+        HubError, match=r"main is as it was: 25001 files are more than the 25000 .* at once; raise shard_ro"
+    ):
+        commit(nobody, Place("user/name"), "head", {}, Change(files, {}, ()), "message")
 
 
 @pytest.mark.parametrize("path", ["joy/train-zz.parquet", "joy/train-00000-of-00009.parquet", ".huggingface.yaml"])

@@ -66,10 +66,10 @@ def check(hub: Hub, pusher: Pusher, repo: str, versions: tuple[Path, Path], told
     if "error" in told:
         assert told["error"] == "HubError" and "\n" not in told["message"]
         assert now in ("older", "newer")
-        assert now == "older" or "holds the release" in told["message"] or "not known" in told["message"], told
+        assert now == "older" or "holds what was pushed" in told["message"] or "not known" in told["message"], told
         if "is as it was" in told["message"]:
             assert now == "older", told
-        if "holds the release" in told["message"]:
+        if "holds what was pushed" in told["message"]:
             assert now == "newer", told
     else:
         assert now == "newer" and told["commit"] == hub.repo(repo).refs["refs/heads/main"]
@@ -119,7 +119,11 @@ def test_a_repository_is_made_in_spite_of_a_fault(
     [
         (r"/commit/", {"status": 500}, r"cannot commit to user/ends, main is as it was: 500: "),
         (r"/commit/", {"cut": 0}, r"cannot commit to user/ends, main is as it was: no answer from http"),
-        (r"/tag/", {"status": 503}, r"cannot set the tag v2 of user/ends, main holds the release \(\w{12}\): 503: "),
+        (
+            r"/tag/",
+            {"status": 503},
+            r"cannot set the tag v2 of user/ends, main holds what was pushed \(\w{12}\): 503: ",
+        ),
         (r"GET .*/refs", {"status": 500}, r"cannot list the tags of user/ends: 500: "),
         (r"GET .*/revision/", {"status": 502}, r"cannot look at user/ends: 502: "),
         (
@@ -187,6 +191,18 @@ def test_a_strange_answer_to_a_commit_that_was_made(
     told = pusher.push(versions[1], repo, tag="v2")
     assert ("error" in told) == (status == 400)
     check(hub, pusher, repo, versions, told)
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_a_pull_request_is_opened_once(kind: str, hub: Hub, pusher: Pusher, versions: tuple[Path, Path]) -> None:
+    repo = f"user/asked-{kind}"
+    pusher.push(versions[0], repo)
+    hub.fail(r"POST .*/commit/", **FAULTS[kind])
+    for _ in range(2):
+        told = pusher.push(versions[1], repo, create_pr=True)
+        assert told["url"].endswith("/discussions/1") and len(hub.repo(repo).discussions) == 1
+    assert hub.faults_left == 0 and published(hub, repo, versions) == "older"
+    assert served(hub, repo, "refs/pr/1") == held(versions[1])
 
 
 @pytest.mark.parametrize("wish", ["7.5", "Wed, 21 Oct 2099 07:28:00 GMT"])
