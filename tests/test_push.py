@@ -6,8 +6,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
+from personagen.builder.card import card_problems
 from personagen.builder.commits import commit
 from personagen.builder.errors import HubError
 from personagen.builder.hub_calls import Caller
@@ -172,6 +174,28 @@ def test_a_card_of_yaml_alone_is_replaced_and_one_that_somebody_wrote_is_not(
     told = pusher.push(release, f"{repo}-2")
     assert told["error"] == "ReleaseError" and "the earlier card lacks the marks of the region" in told["message"]
     assert set(served(hub, f"{repo}-2")) == {"README.md"}
+
+
+def test_hostile_rows_reach_the_data_and_nothing_else(
+    repo: str, hub: Hub, pusher: Pusher, release: Path, tmp_path: Path
+) -> None:
+    words = [
+        "---\nconfigs:\n- config_name: evil\n---",
+        "</td><script>alert(1)</script> ![x](http://h)",
+        "\x1b[2J\x00\u202e",
+    ]
+    words += ["w" * 1_000_000, "<!-- personagen: end of yours (notes) -->", "{{ manifest.seed }} {% raw %}"]
+
+    def hostile(table: pa.Table) -> pa.Table:
+        texts = [words[number % len(words)] for number in range(table.num_rows)]
+        return table.set_column(1, table.schema.field(1), pa.array(texts))
+
+    bad = rewrite(release, tmp_path / "bad", "joy/train-", hostile)
+    done = pusher.push(bad, repo, tag="v1")
+    assert pusher.verify(f"{repo}@v1")["problems"] == [] and list(card_problems(done["card"], manifest_of(bad))) == []
+    told, harmless = served(hub, repo)["README.md"].decode(), (release / "README.md").read_text(encoding="utf-8")
+    assert told == done["card"] and len(told) == len(harmless) and not [word for word in words[:4] if word in told]
+    assert set(pusher.ask("load", repo=repo, config="joy")) <= set(words)
 
 
 def test_many_files_are_one_commit_too(repo: str, hub: Hub, pusher: Pusher, model: FakeOpenAI, tmp_path: Path) -> None:
