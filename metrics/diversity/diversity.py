@@ -6,7 +6,8 @@ from typing import Any
 import datasets
 import evaluate
 
-from .lexical import LexicalDiversity, checked_texts, checked_vocabulary, lexical_diversity
+from personagen.metrics.diversity.lexical import LexicalDiversity, checked_vocabulary, lexical_diversity
+from personagen.metrics.inputs import checked_texts
 
 DESCRIPTION = """
 Diversity of a corpus of texts, without references: the share of repeated texts, distinct n-grams, and distinct words

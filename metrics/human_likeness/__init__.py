@@ -1,0 +1,1 @@
+"""Human-likeness of texts as judged by language models."""

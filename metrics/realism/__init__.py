@@ -1,0 +1,1 @@
+"""Realism of a corpus against a real one."""

@@ -1,0 +1,1 @@
+"""Usefulness of labelled texts for training classifiers."""
