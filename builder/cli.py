@@ -179,6 +179,46 @@ def inspect(release: Path, samples: int, as_json: bool) -> None:
     click.echo(json.dumps(facts) if as_json else "\n".join(summary_lines(facts)))
 
 
+@cli.command()
+@click.argument("release", type=click.Path(path_type=Path), default=Path("personagen"))
+@click.option(
+    "--reference",
+    metavar="NAME|PATH|HUB_ID",
+    default="goemotions",
+    show_default=True,
+    help="Real texts: goemotions, a file, a release, or a dataset on the Hub.",
+)
+@click.option("--embeddings", metavar="MODEL", help="Model of sentence-transformers, instead of all-MiniLM-L6-v2.")
+@click.option(
+    "--judge",
+    "judges",
+    metavar="SPEC",
+    multiple=True,
+    help="Model that judges human-likeness: embedded, openai:MODEL or transformers:MODEL; more than one may be given.",
+)
+@click.option("--no-judge", is_flag=True, help="Leave human-likeness out.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Fixes every draw.")
+@click.option("--sample-size", type=click.IntRange(2), metavar="N", help="Texts a side where a sample is taken.")
+@_key_option
+@click.option("--json", "as_json", is_flag=True, help="Print scores.json.")
+def evaluate(release: Path, judges: tuple[str, ...], no_judge: bool, as_json: bool, **options: Any) -> None:
+    """Measure a release against real texts: diversity, realism, human-likeness, utility.
+
+    The figures go to scores.json in the release and into its card. Vectors and replies of the judge are kept, so that
+    the same command asks for nothing twice.
+    """
+    if judges and no_judge:
+        raise click.UsageError("--judge and --no-judge exclude each other")
+    from personagen.builder.evaluate import Options
+    from personagen.builder.evaluate import evaluate as run
+    from personagen.builder.scores import table
+
+    key = _key(options.pop("api_key_file"))
+    chosen = Options(**options, judges=() if no_judge else judges or ("embedded",))
+    scores = run(release, chosen, lambda line: click.echo(printable(line), err=True), api_key=key)
+    click.echo(json.dumps(scores) if as_json else "\n".join(table(scores)))
+
+
 def _push_options(command: Command) -> Command:
     """Add the options that say how to publish."""
     options: list[Callable[[Command], Command]] = [

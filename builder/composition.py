@@ -6,9 +6,10 @@ Counts take the memory of the values that there are, not of the rows.
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any
 
-from personagen.builder.schema import Row
+from personagen.builder.schema import Demographic, Row, Sociocultural
 from personagen.builder.tables import persona_tables
 
 DEMOGRAPHIC = ("gender", "work")
@@ -25,7 +26,6 @@ class Composition:
         self._depth = depth
         self._counts: dict[str, Counter[str]] = {}
         self._events: set[str] = set()
-        self._bands = _age_bands()
 
     def add(self, row: Row) -> None:
         """Count an accepted text, if it is of the depth."""
@@ -38,11 +38,7 @@ class Composition:
             self._events.add(row.situational.event if kind == CUSTOM else kind)
 
     def _values(self, row: Row) -> Iterator[tuple[str, str]]:
-        if row.demographic is not None:
-            yield "age", self._bands[max(bisect_right(self._bands, row.demographic.age, key=_least) - 1, 0)]
-            yield from ((name, getattr(row.demographic, name)) for name in DEMOGRAPHIC)
-        if row.sociocultural is not None:
-            yield from ((name, getattr(row.sociocultural, name)) for name in SOCIOCULTURAL)
+        yield from persona_attributes(row.demographic, row.sociocultural).items()
         if row.situational is not None:
             yield "channel", row.situational.channel
         if row.intensity is not None:
@@ -57,6 +53,19 @@ class Composition:
         return {"attributes": attributes, "events": len(self._events)}
 
 
+def persona_attributes(demographic: Demographic | None, sociocultural: Sociocultural | None) -> dict[str, str]:
+    """Give the attributes of a persona by which texts are counted; a layer that is None has none."""
+    found: dict[str, str] = {}
+    if demographic is not None:
+        bands = _age_bands()
+        found["age"] = bands[max(bisect_right(bands, demographic.age, key=_least) - 1, 0)]
+        found |= {name: getattr(demographic, name) for name in DEMOGRAPHIC}
+    if sociocultural is not None:
+        found |= {name: getattr(sociocultural, name) for name in SOCIOCULTURAL}
+    return found
+
+
+@cache
 def _age_bands() -> tuple[str, ...]:
     """List the bands of the table of ages, which are what personas are drawn from."""
     table = next(table for table in persona_tables().tables if table.name == "age")

@@ -18,7 +18,17 @@ from personagen.builder.errors import HubError, ReleaseError
 from personagen.builder.hub_calls import Caller, connect
 from personagen.builder.hub_files import Change, File, Files, Place, compare, remote_files, remote_text, small_file
 from personagen.builder.notes import merge_notes
-from personagen.builder.release import CARD, MANIFEST, SHARD, check_release, parse_manifest, read_card, strangers
+from personagen.builder.release import (
+    CARD,
+    MANIFEST,
+    SCORES,
+    SHARD,
+    check_release,
+    files_of,
+    parse_manifest,
+    read_card,
+    strangers,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +181,12 @@ def local_files(folder: Path, manifest: Mapping[str, Any], card: str) -> Files:
         shard["path"]: File(shard["bytes"], shard["sha256"], path=folder / shard["path"])
         for shard in manifest["shards"]
     }
-    return {**shards, MANIFEST: small_file((folder / MANIFEST).read_bytes()), CARD: small_file(card.encode())}
+    small = [MANIFEST, *([SCORES] if manifest.get("evaluation") else [])]
+    return {
+        **shards,
+        **{name: small_file((folder / name).read_bytes()) for name in small},
+        CARD: small_file(card.encode()),
+    }
 
 
 def _check_place(caller: Caller, place: Place, state: State, *, private: bool | None) -> None:
@@ -209,7 +224,7 @@ def _card(caller: Caller, folder: Path, place: Place, state: State, manifest: Ma
 
 
 def _older(caller: Caller, place: Place, state: State) -> list[str]:
-    """List the data files of the release that the repository holds; files that no release of ours names stay.
+    """List the files of the release that the repository holds; files that no release of ours names stay.
 
     Raises:
         HubError: the repository has a manifest.json of something else.
@@ -219,13 +234,13 @@ def _older(caller: Caller, place: Place, state: State) -> list[str]:
         return []
     try:
         manifest = parse_manifest(remote_text(caller, place, state.head, MANIFEST), f"{MANIFEST} of {place.repo}")
-        named = {shard["path"] for shard in manifest["shards"]}
+        named = {file["path"] for file in files_of(manifest)}
     except (ReleaseError, KeyError, TypeError):
         raise HubError(
             f"{place.repo} has a {MANIFEST} that is not of a release; choose another repository, or rename it there. "
             "Nothing was sent"
         ) from None
-    return [path for path in state.files if SHARD.fullmatch(path) and path in named]
+    return [path for path in state.files if path in named and (SHARD.fullmatch(path) or path == SCORES)]
 
 
 def _ready(caller: Caller, place: Place, state: State, *, private: bool | None) -> tuple[str, Files]:

@@ -2,6 +2,7 @@
 
 import ast
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 
 from personagen.builder.card import split_card
@@ -12,8 +13,6 @@ from personagen.builder.hub_files import Change, Files, Place, compare, remote_f
 
 NEEDED = ("README.md", "app.py", "requirements.txt", "tests.py")
 """What a Space of a metric holds, beside the module of its own name."""
-
-KINDS = (".py", ".md", ".txt")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +42,7 @@ def push_metric(
         HubError: the Hub refuses, cannot be reached, or was changed by somebody else meanwhile.
 
     """
-    files = metric_files(folder)
+    wanted = metric_files(folder)
     if repo.rsplit("/", maxsplit=1)[-1] != folder.name:
         raise ReleaseError(
             f"{repo} is no place for {folder.name}: evaluate.load looks for NAME.py in USER/NAME; push to "
@@ -57,8 +56,8 @@ def push_metric(
     )
     head = head_of(caller, place)
     there = remote_files(caller, place, head)
-    change = compare(files, there)
-    tagged = tag is not None and is_tagged(caller, place, tag, files)
+    change = compare(wanted, there)
+    tagged = tag is not None and is_tagged(caller, place, tag, wanted)
     done = commit(caller, place, head, there, change, f"{folder.name} of personagen") if change.send else head
     if tag is not None and not tagged:
         set_tag(caller, place, tag, done)
@@ -66,24 +65,51 @@ def push_metric(
 
 
 def metric_files(folder: Path) -> Files:
-    """Read the files of a metric's Space.
+    """Read the files of a metric's Space: its own, and beside them what it uses of `personagen.metrics`.
+
+    A Space installs what its requirements name and starts `app.py` in its own folder: `personagen/metrics/` in it is
+    what the metric imports there.
 
     Raises:
         ReleaseError: one is missing, is no Python, or the card lacks what a Space needs.
 
     """
-    missing = [name for name in (f"{folder.name}.py", *NEEDED) if not (folder / name).is_file()]
+    names = (f"{folder.name}.py", *NEEDED)
+    missing = [name for name in names if not (folder / name).is_file()]
     if missing:
         raise ReleaseError(f"{folder} is no metric: it lacks {', '.join(missing)}; see metrics/diversity for one")
-    found = sorted(path for path in folder.iterdir() if path.suffix in KINDS and path.name != "__init__.py")
-    for path in found:
-        if path.suffix == ".py":
-            try:
-                ast.parse(path.read_text(encoding="utf-8"))
-            except (SyntaxError, ValueError) as error:
-                raise ReleaseError(f"{path} is no Python ({error}); correct it") from None
     _check_card(folder / "README.md")
-    return {path.name: small_file(path.read_bytes()) for path in found}
+    own = {name: folder / name for name in names}
+    used = _used([path for path in own.values() if path.suffix == ".py"])
+    return {name: small_file(path.read_bytes()) for name, path in sorted({**own, **used}.items())}
+
+
+def _used(modules: list[Path]) -> dict[str, Path]:
+    """Find the modules of `personagen.metrics` that some modules import, directly or not, as they lie in a Space."""
+    package = Path(str(files("personagen.metrics")))
+    found: dict[str, Path] = {}
+    while modules:
+        for name in _imports(modules.pop()):
+            parts = name.split(".")[2:]
+            for depth in range(len(parts) + 1):  # a package and what is in it; a name in a module is no file
+                place = package.joinpath(*parts[:depth])
+                path = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
+                key = f"personagen/metrics/{path.relative_to(package).as_posix()}"
+                if path.is_file() and key not in found:
+                    found[key] = path
+                    modules.append(path)
+    return found
+
+
+def _imports(path: Path) -> set[str]:
+    try:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+    except (SyntaxError, ValueError) as error:
+        raise ReleaseError(f"{path} is no Python ({error}); correct it") from None
+    froms = (node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and not node.level)
+    names = {f"{node.module}.{alias.name}" for node in froms for alias in node.names}
+    names |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    return {name for name in names if name.startswith("personagen.metrics")}
 
 
 def _check_card(path: Path) -> None:

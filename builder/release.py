@@ -14,7 +14,7 @@ from personagen.builder.schema import LAYERS, SPLITS
 from personagen.builder.shards import Written, file_digest
 
 FORMAT = "personagen-release/1"
-MANIFEST, CARD = "manifest.json", "README.md"
+MANIFEST, CARD, SCORES = "manifest.json", "README.md", "scores.json"
 OVERRIDE = ".huggingface.yaml"
 """What `datasets` reads before the card."""
 
@@ -65,8 +65,12 @@ def sealed(manifest: Mapping[str, Any]) -> dict[str, Any]:
     return {**body, "digest": hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()}
 
 
-def check_release(folder: Path) -> dict[str, Any]:
+def check_release(folder: Path, *, scores: bool = True) -> dict[str, Any]:
     """Read a release whole: every byte of its files against its manifest, and the manifest against itself.
+
+    Args:
+        folder: the release.
+        scores: whether its scores have to be those of the manifest too; False for whoever is about to write them.
 
     Raises:
         ReleaseError: the folder is no release; its manifest was changed; a file is missing or was altered.
@@ -74,14 +78,21 @@ def check_release(folder: Path) -> dict[str, Any]:
     """
     manifest = read_manifest(folder)
     check_manifest(manifest, str(folder / MANIFEST))
-    for shard in manifest["shards"]:
-        path = folder / shard["path"]
+    for file in files_of(manifest) if scores else manifest["shards"]:
+        path = folder / file["path"]
+        again = "measure it" if file["path"] == SCORES else "make the release"
         if path.is_symlink() or not path.is_file():
-            raise ReleaseError(f"{path} is missing; make the release again")
-        if path.stat().st_size != shard["bytes"] or file_digest(path) != shard["sha256"]:
-            raise ReleaseError(f"{path} was altered: its SHA-256 is not that of the manifest; make the release again")
+            raise ReleaseError(f"{path} is missing; {again} again")
+        if path.stat().st_size != file["bytes"] or file_digest(path) != file["sha256"]:
+            raise ReleaseError(f"{path} was altered: its SHA-256 is not that of the manifest; {again} again")
     read_card(folder)
     return manifest
+
+
+def files_of(manifest: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """List the files that a manifest vouches for, each with path, bytes and sha256: the shards, and its scores."""
+    measured = manifest.get("evaluation")
+    return [*manifest["shards"], *([measured] if measured else [])]
 
 
 def read_card(folder: Path) -> str:
@@ -109,6 +120,7 @@ def check_manifest(manifest: Mapping[str, Any], where: str) -> None:
     try:
         paths = [shard["path"] for shard in manifest["shards"]]
         odd = [path for path, count in Counter(paths).items() if count > 1 or not SHARD.fullmatch(path)]
+        odd += [file["path"] for file in files_of(manifest)[len(paths) :] if file["path"] != SCORES]
         made = {} if odd else configurations(Written(**shard) for shard in manifest["shards"])
         names = {emotion["name"].strip() for emotion in manifest["taxonomy"]["emotions"]}
     except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -18,6 +18,7 @@ from personagen.builder.release import (
     MANIFEST,
     check_manifest,
     check_release,
+    files_of,
     parse_manifest,
     read_card,
     strangers,
@@ -86,13 +87,13 @@ def verify_hub(source: str, *, token: str | None = None, caller: Caller | None =
     manifest = parse_manifest(remote_text(caller, place, commit, MANIFEST), source)
     check_manifest(manifest, source)
     problems = list(_left_over(set(files), manifest))
-    for shard in manifest["shards"]:
-        path = shard["path"]
+    for file in files_of(manifest):
+        path = file["path"]
         if path not in files:
             problems.append(f"{path} is missing")
         elif (
-            files[path].size != shard["bytes"]
-            or _digest(caller, place, commit, path, files[path].sha256) != shard["sha256"]
+            files[path].size != file["bytes"]
+            or _digest(caller, place, commit, path, files[path].sha256) != file["sha256"]
         ):
             problems.append(f"{path} is not the file of the manifest: its size or SHA-256 differs")
     if not problems:

@@ -10,13 +10,15 @@ from typing import Any
 import pytest
 
 from personagen.builder.errors import ReleaseError
-from personagen.builder.push_metric import metric_files, push_metric
+from personagen.builder.push_metric import NEEDED, metric_files, push_metric
+from personagen.metrics import NAMES
 from tests.hub.server import Hub
 from tests.pushing import Pusher
 from tests.releasing import run_python
 from tests.test_push_refusals import refused, run
 
-DIVERSITY = Path(str(files("personagen.metrics") / "diversity"))
+METRICS = Path(str(files("personagen.metrics")))
+DIVERSITY = METRICS / "diversity"
 
 
 @pytest.fixture(scope="module")
@@ -26,22 +28,41 @@ def hub() -> Iterator[Hub]:
 
 
 def test_a_metric_is_published_and_loaded_from_there(hub: Hub, tmp_path: Path) -> None:
-    """The process that loads it has no folder of ours in its path, only what the Space holds."""
     done = run(hub, "push-metric", "diversity", "user/diversity", "--tag", "v1")
     assert done.stdout == f"{hub.url}/spaces/user/diversity\n" and "files sent, 0 there already" in done.stderr
     there = {path: file.read_bytes() for path, file in hub.files("user/diversity", "v1", "space").items()}
-    wanted = {name: (DIVERSITY / name).read_bytes() for name in metric_files(DIVERSITY)}
-    assert {path: there[path] for path in wanted} == wanted
+    for name in NEEDED:
+        assert there[name] == (DIVERSITY / name).read_bytes()
     code = """
-import json, sys
-sys.modules["personagen"] = None
+import json
 import evaluate
 metric = evaluate.load("user/diversity", module_type="measurement")
-print(json.dumps(metric.compute(data=["one two", "one two", "three"])))
+print(json.dumps([type(metric).__module__, metric.features.to_dict()]))
 """
     env = {**hub.env(), "HF_HOME": str(tmp_path), "HF_EVALUATE_OFFLINE": "0", "HF_HUB_DISABLE_TELEMETRY": "1"}
-    told = json.loads(run_python(code, tmp_path, **env).splitlines()[-1])
-    assert told["texts"] == 3 and told["duplicate_share"] == pytest.approx(1 / 3) and told["distinct_1"] == 0.6
+    module, features = json.loads(run_python(code, tmp_path, **env).splitlines()[-1])
+    assert module.startswith("evaluate_modules.metrics.user--diversity.") and list(features) == ["data"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_space_has_all_that_it_imports(name: str, tmp_path: Path) -> None:
+    """The modules of ours come from the Space, as where nothing of ours is installed."""
+    for path, file in metric_files(METRICS / name).items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(file.content or b"")
+    code = f"""
+import json, sys, types
+sys.path_importer_cache.clear()
+sys.meta_path[:] = [finder for finder in sys.meta_path if "editable" not in repr(finder)]
+package = types.ModuleType("personagen")
+package.__path__ = [{str(tmp_path / "personagen")!r}]
+sys.modules["personagen"] = package
+import evaluate
+metric = evaluate.load({str(tmp_path / f"{name}.py")!r})
+print(json.dumps([module.__file__ for name, module in sys.modules.items() if name.startswith("personagen.")]))
+"""
+    used = json.loads(run_python(code, tmp_path, HF_HUB_OFFLINE="1").splitlines()[-1])
+    assert used and {Path(path).is_relative_to(tmp_path) for path in used} == {True}
 
 
 def test_what_is_there_is_not_sent_again(hub: Hub, tmp_path: Path) -> None:

@@ -1,0 +1,147 @@
+"""Measure a release: its texts against a real corpus, by the four metrics; the figures go into the release itself.
+
+    texts of the release + reference -> diversity, realism, human-likeness, utility -> scores.json -> card -> manifest
+
+What is slow is kept from one time to the next: vectors by the hash of the text, replies of the judge in its journal.
+"""
+
+import hashlib
+import json
+import shlex
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from personagen.builder.card import render_card
+from personagen.builder.composition import persona_attributes
+from personagen.builder.errors import BackendError, ReleaseError
+from personagen.builder.files import write_text
+from personagen.builder.notes import merge_notes
+from personagen.builder.release import CARD, MANIFEST, SCORES, check_release, read_card, sealed
+from personagen.builder.schema import Demographic, Sociocultural
+from personagen.builder.scores import card_rows
+from personagen.builder.version import __version__
+
+if TYPE_CHECKING:
+    from personagen.metrics.reference import Reference
+
+FORMAT = "personagen-scores/1"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to measure.
+
+    Attributes:
+        reference: "goemotions" (comes with the package), a file, a release folder, or a dataset on the Hub.
+        embeddings: name of a sentence-transformers model; None for the default one.
+        judges: language models that judge, as "embedded" or "openai:MODEL"; with none there is no human-likeness.
+        seed: of every draw.
+        sample_size: texts a side where a measure takes a sample; None for each metric's own default.
+
+    """
+
+    reference: str = "goemotions"
+    embeddings: str | None = None
+    judges: tuple[str, ...] = ("embedded",)
+    seed: int = 0
+    sample_size: int | None = None
+
+    def command(self, name: str) -> str:
+        """Write the command that measures so, without paths of this machine."""
+        reference = Path(self.reference).name if Path(self.reference).exists() else self.reference
+        words = ["personagen", "evaluate", name, "--reference", reference, "--seed", str(self.seed)]
+        words += ["--embeddings", self.embeddings] if self.embeddings else []
+        words += ["--sample-size", str(self.sample_size)] if self.sample_size else []
+        judges = [word for judge in self.judges for word in ("--judge", judge)]
+        return shlex.join([*words, *(judges or ["--no-judge"])])
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """The texts of a release, with the label and the persona's attributes of each."""
+
+    texts: list[str]
+    labels: list[str]
+    personas: list[dict[str, str]]
+    persona_ids: list[str]
+
+
+def evaluate(folder: Path, options: Options, tell: Callable[[str], None]) -> dict[str, Any]:
+    """Measure a release and write what was found into it: `scores.json`, the card, and the manifest that vouches for both.
+
+    Args:
+        folder: the release; every byte of it is checked first.
+        options: how to measure.
+        tell: called with a line for each step and each warning.
+
+    Returns:
+        The content of `scores.json`.
+
+    Raises:
+        ReleaseError: the folder is no release, or was altered; or its card's marks are not in order.
+        BackendError: a package is missing, or the judge cannot be reached.
+        FolderError: the release cannot be written to.
+
+    """
+    manifest = check_release(folder, scores=False)
+    older = read_card(folder)
+    reference = _reference(options.reference)
+    written = read_texts(folder, manifest)
+    tell(f"{len(written.texts)} texts against {len(reference.texts)} of {reference.name}")
+    results, problems = _measure(written, reference, options, tell)
+    scores = {
+        "format": FORMAT,
+        "personagen": __version__,
+        "command": options.command(manifest["name"]),
+        "texts": manifest["configs"]["all"]["digest"],
+        "reference": {"name": reference.name, "texts": len(reference.texts), "digest": digest_of(reference.texts)},
+        "results": results,
+        "problems": problems,
+    }
+    _write(folder, manifest, scores, older)
+    return scores
+
+
+def digest_of(texts: Sequence[str]) -> str:
+    """Hash texts in their order (16 hex digits), so that a figure says what it was measured against."""
+    return hashlib.sha256(json.dumps(list(texts)).encode()).hexdigest()[:16]
+
+
+def read_texts(folder: Path, manifest: Mapping[str, Any]) -> Texts:
+    """Read the texts of a release, at the depth of its recipe."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    names = [emotion["name"] for emotion in manifest["taxonomy"]["emotions"]]
+    found = Texts([], [], [], [])
+    wanted = ["text", "label", "persona_id", "demographic", "sociocultural"]
+    paths = [shard["path"] for shard in manifest["shards"] if shard["path"].split("/")[0] in names]
+    try:
+        for path in paths:
+            for row in pq.read_table(folder / path, columns=wanted).to_pylist():
+                found.texts.append(row["text"])
+                found.labels.append(names[row["label"]])
+                found.persona_ids.append(row["persona_id"])
+                layers = row["demographic"], row["sociocultural"]
+                found.personas.append(
+                    persona_attributes(
+                        Demographic(**layers[0]) if layers[0] else None,
+                        Sociocultural(**layers[1]) if layers[1] else None,
+                    )
+                )
+    except (pa.ArrowInvalid, KeyError, IndexError, TypeError) as error:
+        raise ReleaseError(f"cannot read {folder / path}: {error!r:.200}; make the release again") from None
+    return found
+
+
+def _write(folder: Path, manifest: Mapping[str, Any], scores: Mapping[str, Any], older: str) -> None:
+    """Write the scores, then the card, then the manifest: until then the old one says that the scores are not its own."""
+    text = json.dumps(scores, indent=1, ensure_ascii=True) + "\n"
+    write_text(folder / SCORES, text)
+    entry = {"path": SCORES, "bytes": len(text), "sha256": hashlib.sha256(text.encode()).hexdigest()}
+    measured = sealed({**manifest, "scores": card_rows(scores), "evaluation": entry})
+    write_text(folder / CARD, merge_notes(render_card(measured), older))
+    write_text(folder / MANIFEST, json.dumps(measured, indent=2, ensure_ascii=False) + "\n")
