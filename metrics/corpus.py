@@ -1,6 +1,6 @@
 """Texts with what is known of them: labels and vectors. What every metric takes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,3 +55,24 @@ def read_corpus(texts: object, labels: object = None, embeddings: Any = None, pr
     named = None if labels is None else checked_labels(labels, len(found), f"{prefix}labels")
     embedded = embed(found, embeddings, f"{prefix}embeddings")
     return Corpus(found, named, embedded.vectors, embedded.model)
+
+
+def read_corpora(texts: object, real: object, given: Mapping[str, Any]) -> tuple[Corpus, Corpus]:
+    """Read texts and real texts from the arguments of a module.
+
+    Args:
+        texts: the texts that are measured.
+        real: the real texts.
+        given: `labels`, `reference_labels`, `embeddings`, `reference_embeddings`, as far as they were given; a model for
+            the texts is the model for the real texts too.
+
+    Raises:
+        TypeError, ValueError: one of them is not what it should be.
+
+    """
+    embeddings = given.get("embeddings")
+    shared = embeddings if isinstance(embeddings, str) else None
+    return (
+        read_corpus(texts, given.get("labels"), embeddings),
+        read_corpus(real, given.get("reference_labels"), given.get("reference_embeddings", shared), "reference_"),
+    )

@@ -80,7 +80,7 @@ def checked_vectors(vectors: ArrayLike, count: int, name: str = "embeddings") ->
         raise ValueError(
             f"{name}[{worst}] has the length {float(lengths[worst]):.4g}, wanted 1; divide each row by its length"
         )
-    return read
+    return np.asarray(read / lengths[:, None].astype(np.float32))
 
 
 def checked_number(value: object, name: str, least: int) -> int:

@@ -17,6 +17,9 @@ Rows = NDArray[np.intp]
 DRAWS = 20
 """Parts that are drawn where nothing is said; the error of a standard error from 20 draws is about 16 %."""
 
+LEVEL_DRAWS = 5
+"""Parts over which a value is averaged where they do not tell its error too."""
+
 Z95 = 1.959963984540054
 """97.5 % quantile of the normal distribution."""
 
@@ -73,16 +76,17 @@ def interval(value: float | None, error: float | None) -> list[float] | None:
 
 
 def rarefied(
-    measure: Callable[[Rows], Figures], size: int, count: int, seed: int, draws: int = DRAWS
+    measure: Callable[..., Figures], sizes: Sequence[int], count: int, seed: int, draws: int = DRAWS
 ) -> tuple[dict[str, float | None], dict[str, float | None]]:
-    """Measure a sample at a fixed number of texts: the mean over random parts, and its standard error.
+    """Measure one sample, or several against each other, at a fixed number of texts: value and standard error.
 
-    With `count` equal to `size` the value is that of the whole sample, measured once, and the error comes from halves.
+    The value is the mean over random parts, or that of the whole where all samples have just so many texts. Where the
+    smallest has fewer than twice as many, its parts overlap too much to tell the error, which comes from halves then.
 
     Args:
-        measure: gives figures for some rows; it is called with rows in order.
-        size: number of rows.
-        count: number of texts at which to measure, from 1 to `size`.
+        measure: gives figures for some rows of each sample; it is called with an array of rows, in order, for each.
+        sizes: number of rows of each sample, two or more.
+        count: number of texts at which to measure, from 1 to the smallest of `sizes`.
         seed: of the draws.
         draws: how many parts.
 
@@ -90,16 +94,16 @@ def rarefied(
         Value and standard error of each figure; None where there is no number.
 
     """
-    most = max(size // 2, 1)
-    drawn = [measure(rows) for (rows,) in parts([size], [min(count, most)], seed, draws)] if size > 1 else []
-    if count > most or size == 1:
-        level = [measure(np.arange(size))]
-        if count < size:
-            level = [measure(rows) for (rows,) in parts([size], [count], seed, draws)]
-    else:
+    smallest = min(sizes)
+    part = max(min(count, smallest // 2), 1)
+    drawn = [measure(*rows) for rows in parts(sizes, [part] * len(sizes), seed, draws)]
+    if part == count:
         level = drawn
-    part = min(count, most)
-    factor = part / max(size - part, 1) + (1 / draws if len(level) > 1 else 0)  # and the error of a mean over draws
+    elif max(sizes) == count:
+        level = [measure(*map(np.arange, sizes))]
+    else:
+        level = [measure(*rows) for rows in parts(sizes, [count] * len(sizes), seed, LEVEL_DRAWS)]
+    factor = part / max(smallest - part, 1) + (1 / draws if level is drawn else 0)  # and the error of a mean over draws
     values = {name: mean([figures[name] for figures in level]) for name in level[0]}
     errors = {name: spread([figures[name] for figures in drawn]) for name in level[0]}
     return values, {name: None if error is None else error * factor**0.5 for name, error in errors.items()}

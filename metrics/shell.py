@@ -5,8 +5,10 @@ module takes the arguments of all, uses its own, and refuses what none of them k
 without a word.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
+
+from personagen.metrics.inputs import checked_texts
 
 ARGUMENTS = frozenset(
     {
@@ -46,12 +48,24 @@ def own_arguments(given: Mapping[str, Any], own: Iterable[str]) -> dict[str, Any
     return {name: said[name] for name in own if name in said}
 
 
-def padded(*columns: Sequence[str]) -> list[list[str | None]]:
-    """Make columns equally long with None, which `evaluate` wants of predictions and references."""
-    longest = max(map(len, columns))
-    return [[*column, *[None] * (longest - len(column))] for column in columns]
+def both_sides(predictions: object, references: object) -> tuple[list[str | None], list[str | None]]:
+    """Check texts and real texts, and make them equally many with None, which `evaluate` wants of them.
+
+    Raises:
+        TypeError: one of them is missing, or no list of strings.
+        ValueError: one of them is empty.
+
+    """
+    if predictions is None or references is None:
+        raise TypeError(
+            f"{'predictions' if predictions is None else 'references'} is missing, wanted a list of strings"
+        )
+    sides = checked_texts(predictions, "predictions"), checked_texts(references, "references")
+    longest = max(map(len, sides))
+    padding = [[None] * (longest - len(side)) for side in sides]
+    return [*sides[0], *padding[0]], [*sides[1], *padding[1]]
 
 
 def unpadded(column: Iterable[str | None]) -> list[str]:
-    """Undo `padded`."""
+    """Take out the None that `both_sides` put in."""
     return [text for text in column if text is not None]

@@ -1,4 +1,4 @@
-"""The `evaluate` measurement of diversity; what it computes is in `lexical.py`."""
+"""The `evaluate` measurement of diversity; what it computes is in `measure.py`."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -6,34 +6,55 @@ from typing import Any
 import datasets
 import evaluate
 
-from personagen.metrics.diversity.lexical import LexicalDiversity, checked_vocabulary, lexical_diversity
-from personagen.metrics.inputs import checked_texts
+from personagen.metrics.corpus import read_corpora, read_corpus
+from personagen.metrics.diversity.measure import diversity
+from personagen.metrics.diversity.personas import checked_personas
+from personagen.metrics.inputs import checked_number, checked_texts
+from personagen.metrics.shell import own_arguments
 
 DESCRIPTION = """
-Diversity of a corpus of texts, without references: the share of repeated texts, distinct n-grams, and distinct words
-against the number that chance would give (EAD).
+Diversity of a corpus of texts, without references: repeated texts and phrases, richness of words, and the effective
+number of different texts, each at a stated number of texts and with an interval; beside real texts, if given.
 """
 
 INPUTS = """
 Args:
     data (list of str): the texts, one or more, in any order.
-    vocabulary (int, optional): number of words that the writer might have used; wanted for `ead_1`. Give the same to
-        all corpora that are compared.
+    reference_data (list of str, optional): real texts to set beside, measured at the same number of texts.
+    labels (list of str or int, optional): one a text, for values per label.
+    personas (list of dict, optional): attributes of the persona behind each text, names and values strings.
+    embeddings, reference_embeddings (str or array, optional): name of a sentence-transformers model, or vectors of
+        shape (n, d) with rows of length 1; all-MiniLM-L6-v2 where nothing is given.
+    sample_size (int, optional): number of texts at which to measure; 1,000 where there are so many.
+    vocabulary (int, optional): number of words that the writer might have used; wanted for `ead_1`.
+    seed (int, optional): of all draws, 0 where nothing is said.
 
 Returns:
-    texts: number of texts.
-    mean_words: their mean length in words.
-    duplicate_share: share of texts that repeat an earlier one but for case and white space.
-    distinct_1, distinct_2, distinct_3: different n-grams over all n-grams; None if no text has n words.
-    ead_1: different words over their expected number; None without `vocabulary`.
-    ead_vocabulary: the vocabulary, as given.
+    A flat dictionary; the card lists its keys. `x_ci` is the 95 % interval of `x`, `x_reference` what the real texts
+    get, `x_by_label` the value of each label alone.
 
 Example:
-    >>> diversity.compute(data=["So happy today", "so  happy today", "The bus was late"])["duplicate_share"]
-    0.3333333333333333
+    >>> import numpy as np
+    >>> results = diversity.compute(data=["So happy", "so  happy", "The bus was late"], embeddings=np.eye(3))
+    >>> results["duplicate_share"], round(results["vendi_score"], 9)
+    (0.3333333333333333, 3.0)
 """
 
 CITATION = """
+@inproceedings{friedman2023vendi,
+  title = {The Vendi Score: A Diversity Evaluation Metric for Machine Learning},
+  author = {Friedman, Dan and Dieng, Adji Bousso},
+  booktitle = {Transactions on Machine Learning Research},
+  year = {2023},
+  url = {https://arxiv.org/abs/2210.02410}
+}
+@inproceedings{zhu2018texygen,
+  title = {Texygen: A Benchmarking Platform for Text Generation Models},
+  author = {Zhu, Yaoming and Lu, Sidi and Zheng, Lei and Guo, Jiaxian and Zhang, Weinan and Wang, Jun and Yu, Yong},
+  booktitle = {Proceedings of SIGIR 2018},
+  year = {2018},
+  url = {https://arxiv.org/abs/1802.01886}
+}
 @inproceedings{li-etal-2016-diversity,
   title = {A Diversity-Promoting Objective Function for Neural Conversation Models},
   author = {Li, Jiwei and Galley, Michel and Brockett, Chris and Gao, Jianfeng and Dolan, Bill},
@@ -41,18 +62,16 @@ CITATION = """
   year = {2016},
   url = {https://aclanthology.org/N16-1014}
 }
-@inproceedings{liu-etal-2022-rethinking,
-  title = {Rethinking and Refining the Distinct Metric},
-  author = {Liu, Siyang and Sabour, Sahand and Zheng, Yinhe and Ke, Pei and Zhu, Xiaoyan and Huang, Minlie},
-  booktitle = {Proceedings of ACL 2022 (Volume 2: Short Papers)},
-  year = {2022},
-  url = {https://aclanthology.org/2022.acl-short.86}
-}
 """
+
+OWN = (
+    "data", "reference_data", "labels", "personas", "embeddings", "reference_embeddings", "sample_size", "vocabulary",
+    "seed",
+)  # fmt: skip
 
 
 class Diversity(evaluate.Measurement):
-    """Measures a corpus: `compute(data=texts, vocabulary=None)`."""
+    """Measures a corpus: `compute(data=texts)`."""
 
     def _info(self) -> evaluate.MeasurementInfo:
         return evaluate.MeasurementInfo(
@@ -60,7 +79,7 @@ class Diversity(evaluate.Measurement):
             citation=CITATION,
             inputs_description=INPUTS,
             features=datasets.Features({"data": datasets.Value("string")}),
-            reference_urls=["https://arxiv.org/abs/1510.03055", "https://arxiv.org/abs/2202.13587"],
+            reference_urls=["https://arxiv.org/abs/2210.02410", "https://arxiv.org/abs/1802.01886"],
         )
 
     def add(self, *, data: Any, **more: Any) -> None:
@@ -71,14 +90,26 @@ class Diversity(evaluate.Measurement):
         """Add texts; `evaluate` would turn what is no string into one, and one string into its letters."""
         super().add_batch(data=checked_texts(data), **more)
 
-    def compute(self, *, data: Iterable[Any] | None = None, vocabulary: Any = None, **more: Any) -> Any:
+    def compute(self, **arguments: Any) -> Any:
         """Measure the texts of `data`, or those added before; None in all processes but the first."""
-        unknown = [name for name, value in more.items() if value is not None]
-        if unknown:  # `references` would be left out without a word
-            raise TypeError(f"compute got {', '.join(unknown)}, wanted no more than data and vocabulary")
-        if vocabulary is not None:  # refused before `evaluate` holds files that it would not let go
-            vocabulary = checked_vocabulary(vocabulary)
-        return super().compute(data=data, vocabulary=vocabulary)
+        given = own_arguments(arguments, OWN)
+        texts = given.pop("data", None)
+        return super().compute(data=None if texts is None else checked_texts(texts), **given)
 
-    def _compute(self, data: Iterable[str], vocabulary: int | None = None) -> LexicalDiversity:
-        return lexical_diversity(data, vocabulary)
+    def _compute(self, data: Iterable[str], **given: Any) -> dict[str, Any]:
+        seed = checked_number(given.get("seed", 0), "seed", 0)
+        sample_size = given.get("sample_size")
+        reference = None
+        if "reference_data" in given:
+            corpus, reference = read_corpora(list(data), given["reference_data"], given)
+        else:
+            corpus = read_corpus(list(data), given.get("labels"), given.get("embeddings"))
+        personas = given.get("personas")
+        return diversity(
+            corpus,
+            reference,
+            seed=seed,
+            sample_size=None if sample_size is None else checked_number(sample_size, "sample_size", 1),
+            personas=None if personas is None else checked_personas(personas, len(corpus)),
+            vocabulary=given.get("vocabulary"),
+        )

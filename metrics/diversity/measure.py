@@ -9,7 +9,7 @@ from typing import Any, SupportsIndex
 import numpy as np
 
 from personagen.metrics.corpus import Corpus
-from personagen.metrics.diversity import clusters, personas
+from personagen.metrics.diversity import clusters
 from personagen.metrics.diversity.lexical import checked_vocabulary, expected_words
 from personagen.metrics.diversity.ngrams import (
     counts_by_order,
@@ -18,12 +18,19 @@ from personagen.metrics.diversity.ngrams import (
     self_bleu,
     self_repetition,
 )
+from personagen.metrics.diversity.personas import (
+    association_p,
+    evenness,
+    label_association,
+    pair_coverage,
+    persona_variance,
+)
 from personagen.metrics.diversity.redundancy import compression_ratio
 from personagen.metrics.diversity.richness import hdd, mattr, mtld
 from personagen.metrics.diversity.rouge import homogenization_rouge_l
 from personagen.metrics.diversity.spectrum import eigenvalues, hill_number, mean_cosine
 from personagen.metrics.inputs import Vectors, rows_by_label
-from personagen.metrics.intervals import DRAWS, Rows, interval, rarefied
+from personagen.metrics.intervals import Rows, interval, rarefied
 from personagen.metrics.words import normalise, words_of
 
 SAMPLE = 1000
@@ -44,7 +51,7 @@ def diversity(
     *,
     seed: int = 0,
     sample_size: int | None = None,
-    personas_of: Sequence[Mapping[str, str]] | None = None,
+    personas: Sequence[Mapping[str, str]] | None = None,
     vocabulary: SupportsIndex | None = None,
 ) -> dict[str, Any]:
     """Measure how diverse a corpus is.
@@ -54,7 +61,7 @@ def diversity(
         reference: real texts to set beside; measured at the same number of texts.
         seed: of all draws.
         sample_size: number of texts at which to measure; None for 1,000, or for as many as both corpora have.
-        personas_of: attributes of the persona behind each text, for the keys that begin with `persona_`.
+        personas: attributes of the persona behind each text, for the keys that begin with `persona_`.
         vocabulary: number of words that the writer might have used, for `ead_1`.
 
     Returns:
@@ -70,17 +77,17 @@ def diversity(
         raise ValueError(f"sample_size is {count}, wanted {smallest} or less: the smaller corpus has no more texts")
     words = [words_of(normalise(text)) for text in corpus.texts]
     centres = clusters.centres_of(reference.vectors, seed) if reference else None
-    values, errors = rarefied(partial(_at, corpus, words, centres), len(corpus), count, seed)
+    values, errors = rarefied(partial(_at, corpus, words, centres), [len(corpus)], count, seed)
     result: dict[str, Any] = {"n": len(corpus), "sample_size": count, **_whole(corpus, words, vocabulary)}
     result |= values
     result |= {f"{name}_ci": interval(values[name], error) for name, error in errors.items()}
     if reference:
         real_words = [words_of(normalise(text)) for text in reference.texts]
-        real = rarefied(partial(_at, reference, real_words, centres), len(reference), count, seed)[0]
+        real = rarefied(partial(_at, reference, real_words, centres), [len(reference)], count, seed)[0]
         result |= {f"{name}_reference": value for name, value in real.items()}
     result |= _by_label(corpus, words, centres, count, seed)
     result |= _structure(corpus, seed)
-    result |= _of_personas(corpus, personas_of, seed)
+    result |= _of_personas(corpus, personas, seed)
     return {**result, "seed": seed, "embedding_model": corpus.model}
 
 
@@ -154,7 +161,7 @@ def _by_label(
     found: dict[str, dict[str, float | None]] = {}
     for label, places in rows.items():
         part, chosen = corpus.take(places), [words[row] for row in places]
-        values = rarefied(partial(_at, part, chosen, centres), len(part), equal, seed, LABEL_DRAWS)[0]
+        values = rarefied(partial(_at, part, chosen, centres), [len(part)], equal, seed, LABEL_DRAWS)[0]
         for name, value in values.items():
             found.setdefault(f"{name}_by_label", {})[label] = value
     return {"sample_size_by_label": equal, **found}
@@ -176,17 +183,14 @@ def _of_personas(corpus: Corpus, given: Sequence[Mapping[str, str]] | None, seed
     """Measure what personas cover, and what labels and texts have to do with them."""
     if given is None or not given[0]:
         return {}
-    share, chance = personas.persona_variance(corpus.vectors, given, seed)
+    share, chance = persona_variance(corpus.vectors, given, seed)
     found: dict[str, Any] = {
-        "persona_pair_coverage": personas.pair_coverage(given),
-        "persona_evenness": personas.evenness(given),
+        "persona_pair_coverage": pair_coverage(given),
+        "persona_evenness": evenness(given),
         "persona_variance": share,
         "persona_variance_p": chance,
     }
     if corpus.labels is not None:
-        found["persona_label_association"] = personas.label_association(given, corpus.labels)
-        found["persona_label_p"] = personas.association_p(given, corpus.labels, seed)
+        found["persona_label_association"] = label_association(given, corpus.labels)
+        found["persona_label_p"] = association_p(given, corpus.labels, seed)
     return found
-
-
-__all__ = ["DRAWS", "diversity", "lexical", "semantic"]

@@ -127,7 +127,7 @@ def _largest_elsewhere(table: Counts) -> Ints:
     second = np.where(first[ends], 0, count[ends - 1])
     number = np.cumsum(first) - 1  # of the n-gram, for each entry
     elsewhere = np.where(last, second[number], count[ends][number])
-    result = np.empty_like(elsewhere)
+    result: Ints = np.empty_like(elsewhere)
     result[order] = elsewhere
     return result
 

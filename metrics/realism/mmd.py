@@ -1,0 +1,157 @@
+"""Maximum mean discrepancy and energy distance between two sets of vectors, in blocks: no n x n matrix is made."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from personagen.metrics.inputs import Vectors
+
+BLOCK = 1024
+
+MOST_EXACT = 5_000
+"""Rows a side up to which MMD is exact; above, random features take its place: their error is 2 to 3 %."""
+
+FEATURES = 2048
+
+PERMUTATIONS = 200
+
+BANDWIDTH_ROWS = 1_000
+"""Rows whose distances give the bandwidth."""
+
+
+def bandwidth(reference: Vectors, seed: int) -> float:
+    """Return the bandwidth of the Gaussian kernel: the median distance between real texts, and real ones only.
+
+    With synthetic texts in it the measure would adapt to what it measures. 1 where all texts are the same.
+    """
+    rows = reference
+    if len(rows) > BANDWIDTH_ROWS:
+        rows = rows[np.random.default_rng([seed, 5]).choice(len(rows), size=BANDWIDTH_ROWS, replace=False)]
+    upper = np.triu_indices(len(rows), 1)
+    distances = _distances(rows.astype(np.float64), rows.astype(np.float64))[upper]
+    return (float(np.median(distances)) if len(distances) else 0.0) or 1.0
+
+
+def mmd2(one: Vectors, other: Vectors, width: float, seed: int = 0) -> float | None:
+    """Return the unbiased estimate of MMD^2 with a Gaussian kernel (Gretton et al. 2012, lemma 6).
+
+    It is around 0, and may be negative, for two samples of one source. None for fewer than two rows on a side.
+
+    Args:
+        one: shape (n, d), rows of length 1.
+        other: shape (m, d).
+        width: bandwidth of the kernel exp(-|x - y|^2 / (2 width^2)).
+        seed: of the random features, above `MOST_EXACT` rows.
+
+    """
+    if min(len(one), len(other)) < 2:
+        return None
+    if max(len(one), len(other)) > MOST_EXACT:
+        features = _features(np.concatenate([one, other]), width, seed)
+        return _from_sums(features[: len(one)], features[len(one) :])
+    within = (_kernel_sum(one, one, width) - len(one)) / (len(one) * (len(one) - 1))
+    within += (_kernel_sum(other, other, width) - len(other)) / (len(other) * (len(other) - 1))
+    return within - 2 * _kernel_sum(one, other, width) / (len(one) * len(other))
+
+
+def mmd2_p(one: Vectors, other: Vectors, width: float, seed: int) -> float:
+    """Return how often two sets of these sizes, drawn from both together, differ as much: the p of a permutation test.
+
+    By random features, whose sums give MMD^2 for any division; the same features serve all divisions.
+    """
+    features = _features(np.concatenate([one, other]), width, seed).astype(np.float32)
+    squares = np.square(features, dtype=np.float64).sum(axis=1)
+    whole, all_squares = features.sum(axis=0, dtype=np.float64), float(squares.sum())
+    generator = np.random.default_rng([seed, 6])
+    sides = np.zeros((PERMUTATIONS + 1, len(features)), dtype=np.float32)
+    sides[0, : len(one)] = 1
+    for number in range(1, PERMUTATIONS + 1):
+        sides[number, generator.choice(len(features), size=len(one), replace=False)] = 1
+    sums = (sides @ features).astype(np.float64)
+    own = sides @ squares
+    found = _unbiased(sums, whole - sums, own, all_squares - own, (len(one), len(other)))
+    return float((found >= found[0] - 1e-12).sum()) / (PERMUTATIONS + 1)
+
+
+def energy_distance(one: Vectors, other: Vectors) -> float | None:
+    """Return the energy distance 2 E|X - Y| - E|X - X'| - E|Y - Y'|, unbiased, over pairs of different rows.
+
+    Székely and Rizzo (2013). Of more than `MOST_EXACT` rows, that many at equal distances are taken. None for fewer
+    than two rows on a side.
+    """
+    if min(len(one), len(other)) < 2:
+        return None
+    one, other = (side[_even(len(side))] if len(side) > MOST_EXACT else side for side in (one, other))
+    across = _distance_sum(one, other) / (len(one) * len(other))
+    within = sum(_distance_sum(side, side) / (len(side) * (len(side) - 1)) for side in (one, other))
+    return 2 * across - within
+
+
+def _even(size: int) -> NDArray[np.intp]:
+    return np.arange(MOST_EXACT) * size // MOST_EXACT
+
+
+def _unbiased(
+    one: NDArray[np.float64],
+    other: NDArray[np.float64],
+    one_squares: NDArray[np.float64],
+    other_squares: NDArray[np.float64],
+    sizes: tuple[int, int],
+) -> NDArray[np.float64]:
+    """Give MMD^2 from sums of features of both sides, one row a division, and from the sums of their squares."""
+    n, m = sizes
+    within = (np.square(one).sum(axis=1) - one_squares) / (n * (n - 1))
+    within += (np.square(other).sum(axis=1) - other_squares) / (m * (m - 1))
+    return np.asarray(within - 2 * (one * other).sum(axis=1) / (n * m))
+
+
+def _from_sums(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
+    sums = [side.sum(axis=0, dtype=np.float64)[None] for side in (one, other)]
+    squares = [np.array([np.square(side, dtype=np.float64).sum()]) for side in (one, other)]
+    return float(_unbiased(sums[0], sums[1], squares[0], squares[1], (len(one), len(other)))[0])
+
+
+def _features(vectors: Vectors, width: float, seed: int) -> NDArray[np.float32]:
+    """Give random Fourier features of the kernel (Rahimi and Recht 2007), shape (n, FEATURES)."""
+    generator = np.random.default_rng([seed, 7])
+    directions = (generator.standard_normal((vectors.shape[1], FEATURES // 2)) / width).astype(np.float32)
+    found = np.empty((len(vectors), FEATURES), dtype=np.float32)
+    for start in range(0, len(vectors), BLOCK):
+        angles = vectors[start : start + BLOCK] @ directions
+        np.cos(angles, out=found[start : start + BLOCK, : FEATURES // 2])
+        np.sin(angles, out=found[start : start + BLOCK, FEATURES // 2 :])
+    found /= np.float32((FEATURES // 2) ** 0.5)
+    return found
+
+
+def _blocks(one: Vectors, other: Vectors) -> Iterator[tuple[bool, NDArray[np.float64]]]:
+    """Give squared distances in blocks; of a set against itself the upper half, and whether a block counts twice."""
+    same = one is other
+    exact = other.astype(np.float64)
+    for start in range(0, len(one), BLOCK):
+        rows = one[start : start + BLOCK].astype(np.float64)
+        for first in range(start if same else 0, len(other), BLOCK):
+            products = rows @ exact[first : first + BLOCK].T
+            yield same and first != start, np.maximum(2 - 2 * products, 0)
+
+
+def _kernel_sum(one: Vectors, other: Vectors, width: float) -> float:
+    total = 0.0
+    for twice, squares in _blocks(one, other):
+        np.multiply(squares, -1 / (2 * width * width), out=squares)
+        total += float(np.exp(squares, out=squares).sum()) * (2 if twice else 1)
+    return total
+
+
+def _distance_sum(one: Vectors, other: Vectors) -> float:
+    total = 0.0
+    for twice, squares in _blocks(one, other):
+        if one is other and not twice:
+            np.fill_diagonal(squares, 0)  # rounding of a row against itself
+        total += float(np.sqrt(squares, out=squares).sum()) * (2 if twice else 1)
+    return total
+
+
+def _distances(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.sqrt(np.maximum(2 - 2 * one @ other.T, 0))

@@ -1,0 +1,95 @@
+"""Profiles of texts, and how far two of them differ: labels, lengths, punctuation, and kinds of words."""
+
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from personagen.metrics.words import normalise, words_of
+
+CLOSED_CLASSES: Mapping[str, str] = {
+    "first person": "i me my mine myself we us our ours ourselves i'm i've i'll i'd we're we've we'll",
+    "second person": "you your yours yourself yourselves you're you've you'll u ur",
+    "third person": "he him his himself she her hers herself it its itself they them their theirs themselves it's he's "
+    "she's they're",
+    "determiner": "a an the this that these those some any no every each either neither another such",
+    "auxiliary": "am is are was were be been being have has had do does did will would shall should can could may "
+    "might must",
+    "negation": "not no never none nothing nobody nowhere don't doesn't didn't isn't aren't wasn't weren't can't "
+    "couldn't won't wouldn't shouldn't haven't hasn't hadn't cannot",
+    "preposition": "of in to for with on at from by about into over after under between out through during before "
+    "without against",
+    "conjunction": "and or but nor so yet because if while although though unless since when whereas",
+    "question word": "who whom whose which what where why how",
+    "adverb of degree": "very so too really quite just even only more most much less least almost totally absolutely",
+    "interjection": "oh ah wow hey yeah yes no lol omg haha ha ugh well please thanks thank sorry ok okay",
+}
+"""Words of closed classes of English; the first class that has a word counts."""
+
+ENDINGS = ("ing", "ed", "ly", "ness", "ment", "tion", "ity", "ful", "less", "ous", "able", "er", "est", "s")
+"""Endings by which other words are told apart, the first that fits a word of five letters or more."""
+
+LONGEST = 60
+"""Words from which on all lengths count as one."""
+
+
+def jensen_shannon(one: Mapping[str, int], other: Mapping[str, int]) -> float | None:
+    """Return the Jensen-Shannon divergence of two lists of counts, to the base 2 (Lin 1991).
+
+    In [0, 1]; 0 for equal shares. With so many bins it is above 0 by about (bins - 1) / (4 n ln 2) for two samples of n
+    from one source. None where a side has no counts.
+    """
+    keys = sorted(one.keys() | other.keys())
+    counts = np.array([[side.get(key, 0) for key in keys] for side in (one, other)], dtype=np.float64)
+    totals = counts.sum(axis=1, keepdims=True)
+    if not keys or not totals.all():
+        return None
+    shares = counts / totals
+    middle = np.broadcast_to(shares.mean(axis=0), shares.shape)
+    taken = shares > 0
+    return max(0.0, float((shares[taken] * np.log2(shares[taken] / middle[taken])).sum() / 2))
+
+
+def lengths(words: Iterable[Sequence[str]]) -> Counter[str]:
+    """Count texts by their number of words."""
+    return Counter(str(min(len(each), LONGEST)) for each in words)
+
+
+def punctuation(texts: Iterable[str]) -> Counter[str]:
+    """Count signs: each mark of punctuation by itself, symbols and emoji by their category."""
+    found: Counter[str] = Counter()
+    for text in texts:
+        for char in text:
+            kind = unicodedata.category(char)
+            if kind[0] == "P":
+                found[char] += 1
+            elif kind[0] == "S":
+                found[kind] += 1
+    return found
+
+
+def word_kinds(words: Iterable[Sequence[str]]) -> Counter[str]:
+    """Count words by kind: closed classes of English, and endings of other words. What a tagger would tell, roughly."""
+    counts = Counter(word for each in words for word in each)
+    found: Counter[str] = Counter()
+    for word, count in counts.items():
+        found[_kind(word)] += count
+    return found
+
+
+def words_by_text(texts: Iterable[str]) -> list[list[str]]:
+    """Split texts into words."""
+    return [words_of(normalise(text)) for text in texts]
+
+
+_CLASS_OF = {word: kind for kind, members in reversed(list(CLOSED_CLASSES.items())) for word in members.split()}
+
+
+def _kind(word: str) -> str:
+    if word in _CLASS_OF:
+        return _CLASS_OF[word]
+    if word.isdigit():
+        return "number"
+    long = len(word) >= 5
+    return next((ending for ending in ENDINGS if long and word.endswith(ending)), "other")
