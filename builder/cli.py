@@ -196,6 +196,8 @@ def inspect(release: Path, samples: int, as_json: bool) -> None:
     multiple=True,
     help="Model that judges human-likeness: embedded, openai:MODEL or transformers:MODEL; more than one may be given.",
 )
+@click.option("--base-url", metavar="URL", help="OpenAI-compatible endpoint of the judge.")
+@click.option("--max-tokens", type=click.IntRange(1), metavar="N", help="Bound on the tokens of the judge's replies.")
 @click.option("--no-judge", is_flag=True, help="Leave human-likeness out.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Fixes every draw.")
 @click.option("--sample-size", type=click.IntRange(2), metavar="N", help="Texts a side where a sample is taken.")

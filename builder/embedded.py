@@ -62,6 +62,7 @@ class _Draft:
     logprobs: list[float] = field(default_factory=list)
     finish: str | None = None
     tokens: int = 0
+    first: dict[str, float] | None = None
 
 
 @dataclass(slots=True)
@@ -81,7 +82,10 @@ class _Listener:
         for choice in chunk["choices"]:
             draft = self.drafts[choice["index"]]
             draft.parts.append(choice["text"])
-            draft.logprobs += [token["logprob"] for token in (choice["logprobs"] or {}).get("content", ())]
+            tokens = (choice["logprobs"] or {}).get("content", ())
+            if tokens and not draft.logprobs:
+                draft.first = {each["token"]: each["logprob"] for each in tokens[0]["top_logprobs"]}
+            draft.logprobs += [token["logprob"] for token in tokens]
             if choice["finish_reason"]:
                 draft.finish = choice["finish_reason"]
                 draft.tokens = chunk["usage"]["completion_tokens"]
@@ -272,7 +276,7 @@ def _body(request: Request, *, seed: int, count: int) -> Body:
         "min_p": _MIN_P if sampling.min_p is None else sampling.min_p,
         "repeat_penalty": _REPETITION_PENALTY if sampling.repetition_penalty is None else sampling.repetition_penalty,
         "stop": list(request.stop),
-        "logprobs": 1,
+        "logprobs": max(1, request.top_logprobs),
         "cache_prompt": False,
         # Chunks give the chance to stop early, and the token count of every candidate.
         "stream": True,
@@ -308,4 +312,5 @@ def _candidate(draft: _Draft, request: Request) -> Candidate:
         text=text,
         finish="length" if draft.finish == "length" else "stop",
         mean_logprob=sum(draft.logprobs) / len(draft.logprobs) if draft.logprobs else None,
+        first_logprobs=draft.first if request.top_logprobs else None,
     )

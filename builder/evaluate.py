@@ -11,13 +11,15 @@ import shlex
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from personagen.builder.card import render_card
 from personagen.builder.composition import persona_attributes
-from personagen.builder.errors import BackendError, ReleaseError
+from personagen.builder.errors import BackendError, PersonaGenError, ReleaseError
 from personagen.builder.files import write_text
+from personagen.builder.judging import connect_judge
 from personagen.builder.notes import merge_notes
 from personagen.builder.release import CARD, MANIFEST, SCORES, check_release, read_card, sealed
 from personagen.builder.schema import Demographic, Sociocultural
@@ -25,6 +27,7 @@ from personagen.builder.scores import card_rows
 from personagen.builder.version import __version__
 
 if TYPE_CHECKING:
+    from personagen.metrics.human_likeness.judge import Judge
     from personagen.metrics.reference import Reference
 
 FORMAT = "personagen-scores/1"
@@ -40,6 +43,8 @@ class Options:
         judges: language models that judge, as "embedded" or "openai:MODEL"; with none there is no human-likeness.
         seed: of every draw.
         sample_size: texts a side where a measure takes a sample; None for each metric's own default.
+        base_url: endpoint of judges that are asked over HTTP.
+        max_tokens: bound on the tokens of all replies that judges ever gave here; None for none.
 
     """
 
@@ -48,6 +53,8 @@ class Options:
     judges: tuple[str, ...] = ("embedded",)
     seed: int = 0
     sample_size: int | None = None
+    base_url: str | None = None
+    max_tokens: int | None = None
 
     def command(self, name: str) -> str:
         """Write the command that measures so, without paths of this machine."""
@@ -69,13 +76,16 @@ class Texts:
     persona_ids: list[str]
 
 
-def evaluate(folder: Path, options: Options, tell: Callable[[str], None]) -> dict[str, Any]:
-    """Measure a release and write what was found into it: `scores.json`, the card, and the manifest that vouches for both.
+def evaluate(
+    folder: Path, options: Options, tell: Callable[[str], None], *, api_key: str | None = None
+) -> dict[str, Any]:
+    """Measure a release, and write what was found into it: `scores.json`, the card, the manifest that vouches for it.
 
     Args:
         folder: the release; every byte of it is checked first.
         options: how to measure.
         tell: called with a line for each step and each warning.
+        api_key: for the judge; None takes OPENAI_API_KEY.
 
     Returns:
         The content of `scores.json`.
@@ -86,12 +96,17 @@ def evaluate(folder: Path, options: Options, tell: Callable[[str], None]) -> dic
         FolderError: the release cannot be written to.
 
     """
+    _see_packages()
     manifest = check_release(folder, scores=False)
     older = read_card(folder)
     reference = _reference(options.reference)
     written = read_texts(folder, manifest)
     tell(f"{len(written.texts)} texts against {len(reference.texts)} of {reference.name}")
-    results, problems = _measure(written, reference, options, tell)
+    judges = [
+        connect_judge(spec, base_url=options.base_url, api_key=api_key, max_tokens=options.max_tokens)
+        for spec in options.judges
+    ]
+    results, problems = _measure(written, reference, options, judges, tell)
     scores = {
         "format": FORMAT,
         "personagen": __version__,
@@ -102,7 +117,70 @@ def evaluate(folder: Path, options: Options, tell: Callable[[str], None]) -> dic
         "problems": problems,
     }
     _write(folder, manifest, scores, older)
+    if judges and "human_likeness" in problems:
+        raise BackendError(f"{problems['human_likeness']}; all else was measured, see {folder / SCORES}")
     return scores
+
+
+def _measure(
+    written: Texts,
+    reference: "Reference",
+    options: Options,
+    judges: Sequence["Judge"],
+    tell: Callable[[str], None],
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Compute the metrics; one that cannot be measured has its reason in the second mapping."""
+    from personagen.metrics.corpus import read_corpus
+    from personagen.metrics.diversity import diversity
+    from personagen.metrics.human_likeness import human_likeness
+    from personagen.metrics.realism import realism
+    from personagen.metrics.utility import utility
+
+    corpus = read_corpus(written.texts, written.labels, options.embeddings)
+    real = read_corpus(reference.texts, reference.labels, options.embeddings, "reference_")
+    held = None
+    if reference.test_texts and reference.test_labels:
+        held = read_corpus(reference.test_texts, reference.test_labels, options.embeddings, "test_")
+    seed, size = options.seed, options.sample_size
+    personas = written.personas if any(written.personas) else None
+    steps: dict[str, Callable[[], dict[str, Any]]] = {
+        "diversity": lambda: diversity(corpus, real, seed=seed, sample_size=size, personas=personas),
+        "realism": lambda: realism(corpus, real, seed=seed, sample_size=size),
+        "utility": lambda: utility(corpus, real, held, seed=seed),
+    }
+    if judges:
+        steps["human_likeness"] = lambda: human_likeness(
+            written.texts, reference.texts, judges, personas=personas, seed=seed, sample_size=size
+        )
+    results: dict[str, Any] = {}
+    problems: dict[str, str] = {}
+    for name, step in steps.items():
+        tell(name.replace("_", "-"))
+        with warnings.catch_warnings(record=True, action="always", category=UserWarning) as caught:
+            try:
+                results[name] = step()
+            except (ValueError, PersonaGenError) as error:
+                problems[name] = str(error)
+        for line in dict.fromkeys(str(warning.message) for warning in caught):
+            tell(f"  {line}")
+    return results, problems
+
+
+def _reference(source: str) -> "Reference":
+    from personagen.metrics.reference import load_reference
+
+    try:
+        return load_reference(source)
+    except ValueError as error:
+        raise ReleaseError(str(error)) from None
+
+
+def _see_packages() -> None:
+    """Find out before anything else whether the packages are there; they are many, and come as one extra."""
+    wanted = ("numpy", "scipy", "sklearn", "rapidfuzz", "sentence_transformers")
+    missing = [name for name in wanted if find_spec(name) is None]
+    if missing:
+        raise BackendError(f"cannot measure without {', '.join(missing)}; run: pip install 'personagen[metrics]'")
 
 
 def digest_of(texts: Sequence[str]) -> str:
@@ -138,7 +216,7 @@ def read_texts(folder: Path, manifest: Mapping[str, Any]) -> Texts:
 
 
 def _write(folder: Path, manifest: Mapping[str, Any], scores: Mapping[str, Any], older: str) -> None:
-    """Write the scores, then the card, then the manifest: until then the old one says that the scores are not its own."""
+    """Write the scores, then the card, then the manifest: until then the old one says that the scores are not its."""
     text = json.dumps(scores, indent=1, ensure_ascii=True) + "\n"
     write_text(folder / SCORES, text)
     entry = {"path": SCORES, "bytes": len(text), "sha256": hashlib.sha256(text.encode()).hexdigest()}

@@ -49,6 +49,8 @@ class Request:
         stop: strings that end a candidate; they are not part of it.
         candidates: how many independent continuations to return.
         schema: JSON schema that the reply must satisfy; None asks for plain text.
+        top_logprobs: how many tokens that might have come first are to be told with their log probabilities; a backend
+            that cannot tell gives none.
 
     """
 
@@ -59,6 +61,7 @@ class Request:
     stop: tuple[str, ...] = ()
     candidates: int = 1
     schema: Mapping[str, Any] | None = None
+    top_logprobs: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +72,15 @@ class Candidate:
         text: what the model wrote, without prefill and stop string.
         finish: "stop" (the model or a stop string ended it) or "length" (cut at max_tokens).
         mean_logprob: mean natural-log probability of its tokens; None where the backend does not tell.
+        first_logprobs: natural-log probabilities of tokens that might have come first, as many as were asked for; None
+            where none were, or the backend does not tell.
 
     """
 
     text: str
     finish: str
     mean_logprob: float | None = None
+    first_logprobs: Mapping[str, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +144,10 @@ class Backend(Protocol):
 
 def request_key(backend: Backend, request: Request) -> str:
     """Hash everything that the reply depends on: backend, model, revision and the whole request (64 hex digits)."""
-    identity = [backend.name, backend.model, backend.revision, request]
+    asked = dict(as_mapping(request))
+    if not request.top_logprobs:
+        del asked["top_logprobs"]  # journals are older than this field
+    identity = [backend.name, backend.model, backend.revision, asked]
     text = json.dumps(identity, sort_keys=True, ensure_ascii=False, default=as_mapping)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 

@@ -31,12 +31,14 @@ class Dialect:
         format: one of FORMATS.
         limit_name: what it calls the bound on tokens.
         takes_n: whether it draws several candidates a call.
+        takes_logprobs: whether it tells log probabilities.
 
     """
 
     format: str = FORMATS[0]
     limit_name: str = "max_tokens"
     takes_n: bool = True
+    takes_logprobs: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,8 @@ def request_body(request: Request, model: str, dialect: Dialect, *, seed: int, c
         "stop": list(request.stop) or None,
         "n": count if count > 1 and dialect.takes_n else None,
         "response_format": _response_format(request.schema, dialect),
+        "logprobs": True if request.top_logprobs and dialect.takes_logprobs else None,
+        "top_logprobs": request.top_logprobs if request.top_logprobs and dialect.takes_logprobs else None,
     }
     return {name: value for name, value in body.items() if value is not None}
 
@@ -111,6 +115,8 @@ def learn(dialect: Dialect, body: Mapping[str, Any], answer: str) -> Dialect | N
         return dialect
     if "max_tokens" in body and "max_completion_tokens" in text:
         return replace(dialect, limit_name="max_completion_tokens")
+    if "logprobs" in body and "logprobs" in text:
+        return replace(dialect, takes_logprobs=False)
     if "n" in body and (error.get("param") == "n" or re.search(r"['\"`]n['\"`]", text)):
         return replace(dialect, takes_n=False)
     return None
@@ -182,7 +188,24 @@ def _candidate(choice: Any, request: Request, server: Server) -> Candidate | str
         hint = f"; max_tokens {request.sampling.max_tokens} may be too small" if finish == "length" else ""
         return f"{server.address}: the reply has no content (finish_reason {finish}){hint}"
     # Names for a natural end differ between servers ("stop", "eos", none at all); only a cut matters.
-    return Candidate(text=content, finish="length" if finish == "length" else "stop")
+    return Candidate(
+        text=content,
+        finish="length" if finish == "length" else "stop",
+        first_logprobs=_first_logprobs(choice.get("logprobs")) if request.top_logprobs else None,
+    )
+
+
+def _first_logprobs(told: Any) -> dict[str, float] | None:
+    """Read the tokens that might have come first; None where the server tells none, or something else."""
+    content = told.get("content") if isinstance(told, dict) else None
+    first = content[0] if isinstance(content, list) and content else None
+    top = first.get("top_logprobs") if isinstance(first, dict) else None
+    found = {
+        each["token"]: float(each["logprob"])
+        for each in (top if isinstance(top, list) else [])
+        if isinstance(each, dict) and isinstance(each.get("token"), str) and type(each.get("logprob")) in (int, float)
+    }
+    return found or None
 
 
 def _unusable(server: Server, what: str, text: str) -> RequestError:

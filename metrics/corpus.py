@@ -63,7 +63,7 @@ def read_corpora(texts: object, real: object, given: Mapping[str, Any]) -> tuple
     Args:
         texts: the texts that are measured.
         real: the real texts.
-        given: `labels`, `reference_labels`, `embeddings`, `reference_embeddings`, as far as they were given; a model for
+        given: `labels`, `reference_labels`, `embeddings` and `reference_embeddings`, where given; a model for
             the texts is the model for the real texts too.
 
     Raises:

@@ -5,19 +5,18 @@ A text is encoded once: vectors are kept by the hash of the text, one SQLite fil
 """
 
 import hashlib
-import os
 import re
 import sqlite3
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from personagen.metrics.cache import cache_folder
 from personagen.metrics.inputs import Vectors, checked_vectors
 
 if TYPE_CHECKING:
@@ -69,7 +68,7 @@ def embed(texts: Sequence[str], embeddings: str | ArrayLike | None = None, name:
 
 
 def _open(model: str) -> sqlite3.Connection:
-    folder = Path(os.environ.get("PERSONAGEN_CACHE") or Path.home() / ".cache" / "personagen") / "embeddings"
+    folder = cache_folder("embeddings")
     folder.mkdir(parents=True, exist_ok=True)
     readable = re.sub(r"[^A-Za-z0-9.-]+", "--", model)[-60:]
     digest = hashlib.sha256(model.encode()).hexdigest()[:12]

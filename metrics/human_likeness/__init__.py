@@ -1,1 +1,6 @@
-"""Human-likeness of texts as judged by language models."""
+"""Human-likeness by judges: an `evaluate` measurement (`human_likeness.py`), and its mathematics without `evaluate`."""
+
+from personagen.metrics.human_likeness.judge import Answer, Judge, Question
+from personagen.metrics.human_likeness.measure import human_likeness
+
+__all__ = ["Answer", "Judge", "Question", "human_likeness"]

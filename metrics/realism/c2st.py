@@ -13,8 +13,6 @@ FOLDS = 5
 STRENGTH = 0.01
 """Inverse regularisation, for features of variance 1: weak classifiers overfit less than strong ones gain."""
 
-LENGTH_BINS = 20
-
 FEWEST = 20
 """Texts a side below which nothing is told."""
 
@@ -62,31 +60,6 @@ def c2st_auc(one: Features, other: Features, groups: NDArray[np.intp], seed: int
         fitted = LogisticRegression(C=STRENGTH, max_iter=200).fit(rows[train], sides[train])
         found.append(roc_auc_score(sides[test], fitted.decision_function(rows[test])))
     return float(np.mean(found)) if found else None
-
-
-def same_lengths(one: Sequence[int], other: Sequence[int], seed: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Draw rows of two sets such that both have as many texts of each length.
-
-    Args:
-        one: words of each text.
-        other: the same for the other set.
-        seed: of the draw.
-
-    Returns:
-        Rows of either set, in order; empty where no length is common.
-
-    """
-    both = np.concatenate([one, other])
-    edges = np.unique(np.quantile(both, np.linspace(0, 1, LENGTH_BINS + 1)[1:-1], method="nearest"))
-    bins = [np.searchsorted(edges, np.asarray(lengths)) for lengths in (one, other)]
-    generator = np.random.default_rng([seed, 8])
-    chosen: tuple[list[NDArray[np.intp]], list[NDArray[np.intp]]] = ([], [])
-    for number in range(len(edges) + 1):
-        rows = [np.flatnonzero(side == number) for side in bins]
-        count = min(map(len, rows))
-        for found, part in zip(chosen, rows, strict=True):
-            found.append(generator.permutation(part)[:count])
-    return np.sort(np.concatenate(chosen[0])), np.sort(np.concatenate(chosen[1]))
 
 
 def style_of(texts: Sequence[str]) -> NDArray[np.float64]:

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from personagen.metrics.corpus import Corpus
 from personagen.metrics.intervals import Rows, disjoint_pairs, interval, mean, rarefied, spread
+from personagen.metrics.matching import same_lengths
 from personagen.metrics.realism import labels, profiles
-from personagen.metrics.realism.c2st import c2st_auc, groups_of, same_lengths, style_of
+from personagen.metrics.realism.c2st import c2st_auc, groups_of, style_of
 from personagen.metrics.realism.frechet import extrapolated_frechet
 from personagen.metrics.realism.frontier import frontier
 from personagen.metrics.realism.mmd import bandwidth, energy_distance, mmd2, mmd2_p

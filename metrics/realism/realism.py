@@ -12,9 +12,9 @@ from personagen.metrics.realism.measure import realism
 from personagen.metrics.shell import both_sides, own_arguments, unpadded
 
 DESCRIPTION = """
-Realism of texts against real ones, which may be more or fewer: distances of their vectors, whether a classifier can tell
-them apart, whether they are copies, and whether labels mean the same. Every value stands beside what real texts get
-against other real texts at the same number of texts.
+Realism of texts against real ones, which may be more or fewer: distances of their vectors, whether a classifier can
+tell them apart, whether they are copies, and whether labels mean the same. Every value stands beside what real texts
+get against other real texts at the same number of texts.
 """
 
 INPUTS = """

@@ -4,9 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from personagen.metrics.corpus import Corpus
 from personagen.metrics.utility.probe import codes
-from personagen.metrics.utility.transfer import SEEDS, Read, Setting, macro_f1
+from personagen.metrics.utility.transfer import SEEDS, Read, Setting, joined, macro_f1
 
 REAL = (0, 50, 200, 1000)
 TIMES = (0, 1, 2, 5)
@@ -18,8 +17,8 @@ def augmentation(setting: Setting, read: Read) -> Mapping[str, float | None]:
     """Return macro-F1 on real test texts, for numbers of real and of synthetic training texts.
 
     Returns:
-        Keys such as "200+2x": 200 real texts and twice as many synthetic ones; "0+2x" has 100 synthetic ones. Means over
-        5 draws; None where there are too few texts, or only one class was drawn.
+        Keys such as "200+2x": 200 real texts and twice as many synthetic ones; "0+2x" has 100 synthetic ones. Means
+        over 5 draws; None where there are too few texts, or only one class was drawn.
 
     """
     found: dict[str, float | None] = {}
@@ -44,9 +43,3 @@ def _point(setting: Setting, read: Read, real: int, made: int) -> float | None:
             return None
         scores.append(macro_f1(read(train, setting.test, setting.classes), true, len(setting.classes)))
     return float(np.mean(scores))
-
-
-def joined(one: Corpus, other: Corpus) -> Corpus:
-    """Put two corpora together."""
-    labels = [*(one.labels or []), *(other.labels or [])]
-    return Corpus([*one.texts, *other.texts], labels, np.concatenate([one.vectors, other.vectors]), one.model)

@@ -63,10 +63,12 @@ class FineTuned:
                 disable_tqdm=True,
                 logging_strategy="no",
             )
-            trainer = Trainer(model=encoder, args=arguments, train_dataset=_rows(tokenizer, train.texts, labels))
+            taught: Any = _rows(tokenizer, train.texts, labels)
+            asked: Any = _rows(tokenizer, test.texts, np.zeros(len(test), dtype=np.intp))
+            trainer = Trainer(model=encoder, args=arguments, train_dataset=taught)
             trainer.train()
-            told = trainer.predict(_rows(tokenizer, test.texts, np.zeros(len(test), dtype=np.intp)))
-        return np.asarray(told.predictions.argmax(axis=1), dtype=np.intp)
+            told = np.asarray(trainer.predict(asked).predictions)
+        return np.asarray(told.argmax(axis=1), dtype=np.intp)
 
 
 def _rows(tokenizer: Any, texts: Sequence[str], labels: NDArray[np.intp]) -> list[dict[str, Any]]:

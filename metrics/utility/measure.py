@@ -11,7 +11,7 @@ from personagen.metrics.embeddings import GIVEN, embed
 from personagen.metrics.inputs import rows_by_label
 from personagen.metrics.utility.augmentation import augmentation
 from personagen.metrics.utility.finetune import FineTuned
-from personagen.metrics.utility.leakage import leaked, masked, words_to_mask
+from personagen.metrics.utility.leakage import leaked, masked
 from personagen.metrics.utility.probe import codes, read_vectors, read_words
 from personagen.metrics.utility.transfer import Setting, balanced, macro_f1, transfer
 
@@ -30,7 +30,6 @@ def utility(
     seed: int = 0,
     sample_size: int | None = None,
     model: str | None = None,
-    mask_words: object = None,
 ) -> dict[str, Any]:
     """Measure how useful labelled texts are for training a classifier of real ones.
 
@@ -41,14 +40,12 @@ def utility(
         seed: of all draws.
         sample_size: training texts of each side; None for as many as both have of each class.
         model: name of an encoder that is fine-tuned besides; None for the probes alone.
-        mask_words: True, or words by label, to hide the names of emotions in all texts; None hides nothing.
 
     Returns:
         A flat dictionary, described in the card of the metric; None stands where there is no number.
 
     Raises:
-        ValueError: labels are missing, or fewer than two are common to all parts with five texts each; or words are to be
-            hidden in texts whose vectors were given.
+        ValueError: labels are missing, or fewer than two are common to all parts with five texts each.
 
     """
     if corpus.labels is None or reference.labels is None or (test is not None and test.labels is None):
@@ -59,8 +56,6 @@ def utility(
     made, real = corpus.take(np.flatnonzero(~dropped["synthetic"])), train.take(np.flatnonzero(~dropped["real"]))
     classes = _common(made, real, held)
     unknown = sorted(set(corpus.labels) - set(classes))
-    if mask_words is not None and mask_words is not False:
-        made, real, held = (_masked(side, words_to_mask(mask_words, classes)) for side in (made, real, held))
     made, real, held = (_only(side, classes) for side in (made, real, held))
     setting = Setting(made, real, held, classes, _each(made, real, classes, sample_size), seed)
     result: dict[str, Any] = {
@@ -73,12 +68,25 @@ def utility(
         **transfer(setting, read_vectors),
     }
     by_words = transfer(setting, read_words)
-    result |= {f"{name}_tfidf": by_words[name] for name in by_words if name.split("_")[0] in ("tstr", "trtr", "trts")}
+    result |= {f"tfidf_{name}": value for name, value in by_words.items() if name[:2] in ("ts", "tr")}
     result |= _bounds(setting)
     result["augmentation"] = augmentation(setting, read_vectors)
     if model is not None:
         result |= _fine_tuned(setting, model)
     return {**result, "seed": seed, "embedding_model": corpus.model}
+
+
+def hidden(corpus: Corpus, words: Sequence[str]) -> Corpus:
+    """Put [EMOTION] in the place of words in all texts, and encode those anew.
+
+    Raises:
+        ValueError: the vectors were given, so that nobody can encode the texts.
+
+    """
+    if corpus.model == GIVEN:
+        raise ValueError("mask_words changes texts whose embeddings were given; give the name of a model instead")
+    texts = masked(corpus.texts, words)
+    return Corpus(texts, corpus.labels, embed(texts, corpus.model).vectors, corpus.model)
 
 
 def _split(reference: Corpus, seed: int) -> tuple[Corpus, Corpus]:
@@ -104,7 +112,7 @@ def _common(*sides: Corpus) -> list[str]:
     if len(common) < 2:
         names = " and ".join([", ".join(sorted(counts[0])[:10]), ", ".join(sorted(counts[1])[:10])])
         raise ValueError(
-            f"{len(common)} labels are common with {FEWEST} texts or more in every part, wanted two or more; the labels are "
+            f"{len(common)} labels have {FEWEST} texts or more in every part, wanted two or more; the labels are "
             f"{names:.200}"
         )
     return common
@@ -117,8 +125,8 @@ def _each(made: Corpus, real: Corpus, classes: Sequence[str], wanted: int | None
     each = wanted // len(classes)
     if not 1 <= each <= least:
         raise ValueError(
-            f"sample_size is {wanted}, wanted {len(classes)} to {least * len(classes)}: the rarest of {len(classes)} labels has "
-            f"{least} texts"
+            f"sample_size is {wanted}, wanted {len(classes)} to {least * len(classes)}: the rarest of {len(classes)} "
+            f"labels has {least} texts"
         )
     return each
 
@@ -126,13 +134,6 @@ def _each(made: Corpus, real: Corpus, classes: Sequence[str], wanted: int | None
 def _only(corpus: Corpus, classes: Sequence[str]) -> Corpus:
     wanted = set(classes)
     return corpus.take([row for row, label in enumerate(corpus.labels or []) if label in wanted])
-
-
-def _masked(corpus: Corpus, words: Sequence[str]) -> Corpus:
-    if corpus.model == GIVEN:
-        raise ValueError("mask_words changes texts whose embeddings were given; give the name of a model instead")
-    texts = masked(corpus.texts, words)
-    return Corpus(texts, corpus.labels, embed(texts, corpus.model).vectors, corpus.model)
 
 
 def _bounds(setting: Setting) -> dict[str, float]:
@@ -152,7 +153,7 @@ def _fine_tuned(setting: Setting, model: str) -> dict[str, Any]:
     for name, side in (("tstr", setting.synthetic), ("trtr", setting.real)):
         train = balanced(side, setting.classes, setting.each, setting.seed)
         told = read(train, setting.test, setting.classes)
-        found[f"{name}_macro_f1_finetuned"] = macro_f1(told, true, len(setting.classes))
+        found[f"finetuned_{name}_macro_f1"] = macro_f1(told, true, len(setting.classes))
     return found
 
 

@@ -26,7 +26,7 @@ def codes(labels: Sequence[str], classes: Classes) -> NDArray[np.intp]:
 
 
 def read_vectors(train: Corpus, test: Corpus, classes: Classes) -> NDArray[np.intp]:
-    """Train a logistic regression on the vectors of one corpus, and read the classes of another: numbers, shape (m,)."""
+    """Train a logistic regression on the vectors of one corpus, and read the classes of another, shape (m,)."""
     return _read(train.vectors, codes(_labels(train), classes), test.vectors, VECTOR_STRENGTH)
 
 

@@ -1,4 +1,4 @@
-"""Train on synthetic texts, test on real ones; beside training on as many real texts, and the floors and the ceiling."""
+"""Train on synthetic texts, test on real ones; beside training on as many real texts, and a floor."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from personagen.metrics.corpus import Corpus
 from personagen.metrics.inputs import rows_by_label
+from personagen.metrics.intervals import interval
 from personagen.metrics.utility.probe import Classes, codes, f1_by_class, mcnemar_p, resampled_macro_f1
 
 SEEDS = 5
@@ -59,44 +60,70 @@ def shuffled(corpus: Corpus, seed: int) -> Corpus:
 def transfer(setting: Setting, read: Read) -> dict[str, Any]:
     """Measure what a classifier learns from synthetic texts, and from as many real ones.
 
-    Means over 5 draws of the training texts. Intervals are those of a bootstrap over the test texts, the same resamples
-    for both, so that the gap is paired; it is right here, because a test text counts for itself.
+    Values are means over 5 draws of the training texts. The error of a value has two parts: that of the test texts,
+    from a bootstrap over them with the same resamples for both sides, which is right here because a test text counts
+    for itself; and that of the training texts, from what differs between draws of half as many (see `intervals`).
 
     Returns:
-        `tstr_macro_f1`, `trtr_macro_f1`, `trts_macro_f1`, their `_ci`, ratio and gap of the first two, F1 by label,
+        `tstr_macro_f1`, `trtr_macro_f1`, `trts_macro_f1`, ratio and gap of the first two, each with `_ci`; F1 by label,
         `utility_floor_shuffled`, and the p of McNemar's test for the first draw.
 
     """
     true = codes(setting.test.labels or [], setting.classes)
-    read_back = codes(setting.synthetic.labels or [], setting.classes)
+    own = codes(setting.synthetic.labels or [], setting.classes)
+    whole, half = (_told(setting, read, each) for each in (setting.each, max(setting.each // 2, 1)))
+    count = len(setting.classes)
+    scores = {name: _mean_f1(told, own if name == "trts" else true, count) for name, told in whole.items()}
+    resamples = {
+        name: _resampled(told, own if name == "trts" else true, count, setting.seed) for name, told in whole.items()
+    }
+    halves = {
+        name: np.array([macro_f1(each, own if name == "trts" else true, count) for each in told])
+        for name, told in half.items()
+    }
+    macro = {name: float(score.mean()) for name, score in scores.items()}
+    result: dict[str, Any] = {}
+    for name in ("tstr", "trtr", "trts"):
+        result[f"{name}_macro_f1"] = macro[name]
+        result[f"{name}_macro_f1_ci"] = _interval(macro[name], resamples[name], halves[name])
+    made, real = macro["tstr"], macro["trtr"]
+    apart = resamples["tstr"] - resamples["trtr"], halves["tstr"] - halves["trtr"]
+    sound = real > 0 and resamples["trtr"].all() and halves["trtr"].all()
+    result["tstr_trtr_gap"] = made - real
+    result["tstr_trtr_gap_ci"] = _interval(made - real, *apart)
+    result["tstr_trtr_ratio"] = made / real if real else None
+    ratios = (part["tstr"] / part["trtr"] for part in (resamples, halves)) if sound else ()
+    result["tstr_trtr_ratio_ci"] = _interval(made / real, *ratios) if sound else None
+    result["tstr_f1_by_label"] = dict(zip(setting.classes, map(float, scores["tstr"]), strict=True))
+    result["trtr_f1_by_label"] = dict(zip(setting.classes, map(float, scores["trtr"]), strict=True))
+    result["utility_floor_shuffled"] = macro["floor"]
+    result["mcnemar_p"] = mcnemar_p(whole["tstr"][0] == true, whole["trtr"][0] == true)
+    return result
+
+
+def _told(setting: Setting, read: Read, each: int) -> dict[str, list[NDArray[np.intp]]]:
+    """Train on 5 draws of so many texts of each class: on synthetic, on real, and on synthetic with shuffled labels."""
     told: dict[str, list[NDArray[np.intp]]] = {"tstr": [], "trtr": [], "trts": [], "floor": []}
     for seed in range(setting.seed, setting.seed + SEEDS):
-        made = balanced(setting.synthetic, setting.classes, setting.each, seed)
-        real = balanced(setting.real, setting.classes, setting.each, seed)
+        made = balanced(setting.synthetic, setting.classes, each, seed)
+        real = balanced(setting.real, setting.classes, each, seed)
+        # One classifier of real texts reads both the test part and the synthetic texts.
+        both = read(real, joined(setting.test, setting.synthetic), setting.classes)
         told["tstr"].append(read(made, setting.test, setting.classes))
-        told["trtr"].append(read(real, setting.test, setting.classes))
-        told["trts"].append(read(real, setting.synthetic, setting.classes))
+        told["trtr"].append(both[: len(setting.test)])
+        told["trts"].append(both[len(setting.test) :])
         told["floor"].append(read(shuffled(made, seed), setting.test, setting.classes))
-    count = len(setting.classes)
-    tstr, trtr = (_resampled(told[name], true, count, setting.seed) for name in ("tstr", "trtr"))
-    scores = {name: _mean_f1(told[name], read_back if name == "trts" else true, count) for name in told}
-    macro = {name: float(score.mean()) for name, score in scores.items()}
-    return {
-        "tstr_macro_f1": macro["tstr"],
-        "tstr_macro_f1_ci": _percentiles(tstr),
-        "trtr_macro_f1": macro["trtr"],
-        "trtr_macro_f1_ci": _percentiles(trtr),
-        "tstr_trtr_ratio": macro["tstr"] / macro["trtr"] if macro["trtr"] else None,
-        "tstr_trtr_ratio_ci": _percentiles(tstr / trtr) if trtr.all() else None,
-        "tstr_trtr_gap": macro["tstr"] - macro["trtr"],
-        "tstr_trtr_gap_ci": _percentiles(tstr - trtr),
-        "trts_macro_f1": macro["trts"],
-        "trts_macro_f1_ci": _percentiles(_resampled(told["trts"], read_back, count, setting.seed)),
-        "tstr_f1_by_label": dict(zip(setting.classes, map(float, scores["tstr"]), strict=True)),
-        "trtr_f1_by_label": dict(zip(setting.classes, map(float, scores["trtr"]), strict=True)),
-        "utility_floor_shuffled": macro["floor"],
-        "mcnemar_p": mcnemar_p(told["tstr"][0] == true, told["trtr"][0] == true),
-    }
+    return told
+
+
+def _interval(value: float, resamples: NDArray[np.float64], halves: NDArray[np.float64]) -> list[float] | None:
+    return interval(value, float(np.hypot(resamples.std(ddof=1), halves.std(ddof=1))))
+
+
+def joined(one: Corpus, other: Corpus) -> Corpus:
+    """Put two corpora together."""
+    labels = [*(one.labels or []), *(other.labels or [])]
+    return Corpus([*one.texts, *other.texts], labels, np.concatenate([one.vectors, other.vectors]), one.model)
 
 
 def macro_f1(told: NDArray[np.intp], true: NDArray[np.intp], count: int) -> float:
@@ -116,7 +143,3 @@ def _resampled(told: Sequence[NDArray[np.intp]], true: NDArray[np.intp], count: 
         weights = generator.multinomial(len(true), np.full(len(true), 1 / len(true)), size=100).astype(np.float32)
         found.append(np.mean([resampled_macro_f1(each, true, weights, count) for each in told], axis=0))
     return np.concatenate(found)
-
-
-def _percentiles(values: NDArray[np.float64]) -> list[float]:
-    return [float(value) for value in np.percentile(values, [2.5, 97.5])]

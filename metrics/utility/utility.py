@@ -9,7 +9,8 @@ import evaluate
 from personagen.metrics.corpus import read_corpora, read_corpus
 from personagen.metrics.inputs import brief, checked_number
 from personagen.metrics.shell import both_sides, own_arguments, unpadded
-from personagen.metrics.utility.measure import utility
+from personagen.metrics.utility.leakage import words_to_mask
+from personagen.metrics.utility.measure import hidden, utility
 
 DESCRIPTION = """
 Utility of labelled texts: how well a classifier that is trained on them reads the labels of real texts, beside one that
@@ -23,8 +24,8 @@ Args:
     labels, reference_labels (lists of str or int): one a text.
     test_data, test_labels (lists, optional): real texts to test on, with their labels; 30 % of the references where
         nothing is given.
-    embeddings, reference_embeddings, test_embeddings (str or array, optional): name of a sentence-transformers model, or
-        vectors of shape (n, d) with rows of length 1; all-MiniLM-L6-v2 where nothing is given.
+    embeddings, reference_embeddings, test_embeddings (str or array, optional): name of a sentence-transformers model,
+        or vectors of shape (n, d) with rows of length 1; all-MiniLM-L6-v2 where nothing is given.
     sample_size (int, optional): training texts of each side; as many as both have of each label where nothing is said.
     model (str, optional): encoder that is fine-tuned besides, by its name on the Hub or its folder.
     mask_words (bool or dict, optional): True hides the names of emotions in all texts; a dict, the words of each label.
@@ -102,12 +103,14 @@ class Utility(evaluate.Metric):
             test = read_corpus(
                 given["test_data"], given.get("test_labels"), given.get("test_embeddings", shared), "test_"
             )
+        sides = [corpus, reference, *([test] if test else [])]
+        if given.get("mask_words", False) is not False:
+            labels = sorted({label for side in sides for label in side.labels or []})
+            words = words_to_mask(given["mask_words"], labels)
+            sides = [hidden(side, words) for side in sides]
         return utility(
-            corpus,
-            reference,
-            test,
+            *sides,
             seed=seed,
             sample_size=None if sample_size is None else checked_number(sample_size, "sample_size", 1),
             model=model,
-            mask_words=given.get("mask_words"),
         )
