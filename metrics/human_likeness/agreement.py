@@ -26,8 +26,9 @@ def weighted_kappa(ratings: Ratings) -> float | None:
     np.add.at(seen, (both[:, 0], both[:, 1]), 1 / len(both))
     apart = np.square(np.subtract.outer(np.arange(size), np.arange(size)))
     chance = float((apart * np.outer(seen.sum(axis=1), seen.sum(axis=0))).sum())
-    constant = min(np.count_nonzero(seen.sum(axis=axis)) for axis in (0, 1)) == 1
-    return 0.0 if constant or not chance else float(1 - (apart * seen).sum() / chance)
+    if not chance or min(np.count_nonzero(seen.sum(axis=axis)) for axis in (0, 1)) == 1:
+        return 0.0
+    return 1 - float((apart * seen).sum()) / chance
 
 
 def krippendorff_alpha(ratings: Ratings) -> float | None:
@@ -44,7 +45,7 @@ def krippendorff_alpha(ratings: Ratings) -> float | None:
         counts = np.bincount(given, minlength=size).astype(float)
         met += (np.outer(counts, counts) - np.diag(counts)) / (len(given) - 1)
     totals = met.sum(axis=1)
-    count = totals.sum()
+    count = float(totals.sum())
     below = np.cumsum(totals) - totals / 2  # the middle of each rating's place in the order of all
     apart = np.square(np.subtract.outer(below, below))
     expected = float((apart * np.outer(totals, totals)).sum())

@@ -24,7 +24,8 @@ Args:
     judge (str, Judge, or list of those, optional): "embedded" (where nothing is said), "openai:MODEL",
         "transformers:MODEL", or anything that answers questions; two judges or more show whether they agree.
     personas (list of dict, optional): attributes of the persona behind each text, for `persona_fit`.
-    sample_size (int, optional): texts of each side that are judged; 100 where there are so many.
+    sample_size (int, optional): texts of each side that are judged; 100 where there are so many, 10 where the
+        embedded model judges alone.
     seed (int, optional): of draws and questions, 0 where nothing is said.
 
 Returns:

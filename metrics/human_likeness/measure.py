@@ -23,6 +23,9 @@ from personagen.metrics.words import normalise, words_of
 SAMPLE = 100
 """Texts of each side that are judged where nothing is said: each costs a call a dimension and judge."""
 
+SMALL_SAMPLE = 10
+"""The same where the embedded model alone judges, which takes a second or two an answer."""
+
 AGREED = 0.4
 """Krippendorff's alpha below which ratings are not taken for measurements."""
 
@@ -62,7 +65,8 @@ def human_likeness(
         judges: one or more; with one, nobody knows whether another would agree.
         personas: attributes of the persona behind each text, for the dimension `persona_fit`; None leaves it out.
         seed: of draws and questions.
-        sample_size: texts of each side that are judged; None for 100, or as many as there are.
+        sample_size: texts of each side that are judged; None for 100, or 10 where the embedded model judges alone, or
+            as many as there are.
 
     Returns:
         A flat dictionary, described in the card of the metric; None stands where there is no number.
@@ -74,7 +78,8 @@ def human_likeness(
     if not judges:
         raise ValueError("judge is empty, wanted one judge or more")
     smallest = min(len(texts), len(real))
-    count = min(SAMPLE, smallest) if sample_size is None else sample_size
+    usual = SMALL_SAMPLE if all(judge.name == "embedded" for judge in judges) else SAMPLE
+    count = min(usual, smallest) if sample_size is None else sample_size
     if count > smallest:
         raise ValueError(f"sample_size is {count}, wanted {smallest} or less: the smaller side has no more texts")
     items = _items(texts, real, personas, count, seed)
@@ -107,7 +112,7 @@ def _items(
     chosen = [real[row] for row in np.sort(generator.choice(len(real), size=count, replace=False))]
     items = [Item("synthetic", texts[row], persona) for row, persona in zip(rows, told, strict=True)]
     items += [Item("real", text, None) for text in chosen]
-    for kind, made in controls(chosen, max(count // 3, min(count, 10)), seed).items():
+    for kind, made in controls(chosen, max(count // 3, min(count, 5)), seed).items():
         items += [Item(kind, text, None) for text in made]
     return [items[place] for place in generator.permutation(len(items))]
 
