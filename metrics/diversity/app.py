@@ -11,12 +11,13 @@ HERE = Path(__file__).parent
 
 
 def main() -> None:
-    """Serve a form: texts, one a line, and what is measured of them."""
+    """Serve a form: texts and real texts, one a line, and what is measured of them."""
     diversity = evaluate.load(str(HERE / "diversity.py"))
 
-    def measure(lines: str, vocabulary: int | None) -> Any:
+    def measure(lines: str, real: str, vocabulary: int | None) -> Any:
+        texts, others = ([line for line in part.splitlines() if line.strip()] for part in (lines, real))
         try:
-            return diversity.compute(data=[line for line in lines.splitlines() if line.strip()], vocabulary=vocabulary)
+            return diversity.compute(data=texts, reference_data=others or None, vocabulary=vocabulary)
         except (TypeError, ValueError) as error:
             raise gr.Error(str(error)) from error
 
@@ -24,6 +25,7 @@ def main() -> None:
         fn=measure,
         inputs=[
             gr.Textbox(label="Texts, one a line", lines=8),
+            gr.Textbox(label="Real texts to set beside, one a line (may stay empty)", lines=4),
             gr.Number(label="Vocabulary, for ead_1 (may stay empty)", value=None, precision=0),
         ],
         outputs=gr.JSON(label="Diversity"),

@@ -42,6 +42,15 @@ LABEL_DRAWS = 5
 FEWEST = 10
 """Texts that a label needs to be measured alone."""
 
+UNIT = (0.0, 1.0)
+
+BOUNDS = {
+    **dict.fromkeys(("vendi_score", "vendi_score_0_5", "vendi_score_inf", "rke", "mtld"), (1.0, np.inf)),
+    **dict.fromkeys(("self_repetition", "compression_ratio"), (0.0, np.inf)),
+    "mean_cosine": (-1.0, 1.0),
+}
+"""What a figure can be, where it is not a share."""
+
 Figures = dict[str, float | None]
 
 
@@ -80,7 +89,7 @@ def diversity(
     values, errors = rarefied(partial(_at, corpus, words, centres), [len(corpus)], count, seed)
     result: dict[str, Any] = {"n": len(corpus), "sample_size": count, **_whole(corpus, words, vocabulary)}
     result |= values
-    result |= {f"{name}_ci": interval(values[name], error) for name, error in errors.items()}
+    result |= {f"{name}_ci": interval(values[name], error, BOUNDS.get(name, UNIT)) for name, error in errors.items()}
     if reference:
         real_words = [words_of(normalise(text)) for text in reference.texts]
         real = rarefied(partial(_at, reference, real_words, centres), [len(reference)], count, seed)[0]

@@ -97,11 +97,18 @@ def read_judges(given: object) -> list[Judge]:
     judges: list[Judge] = []
     for each in chosen:
         if isinstance(each, str):
-            from personagen.builder.judging import connect_judge  # the one use of the builder: its backends
-
-            judges.append(connect_judge(each))
+            judges.append(_model(each))
         elif callable(each) and isinstance(getattr(each, "name", None), str):
             judges.append(each)
         else:
             raise TypeError(f"judge is {brief(each)}, wanted a name such as openai:MODEL, or a judge")
     return judges
+
+
+def _model(spec: str) -> Judge:
+    """Reach a model by the backends of PersonaGen: the one thing here that a Space does not carry."""
+    try:
+        from personagen.builder.judging import connect_judge
+    except ImportError:
+        raise ImportError(f"judge {brief(spec)} needs PersonaGen itself; install it, or give a judge") from None
+    return connect_judge(spec)

@@ -77,11 +77,7 @@ def human_likeness(
     """
     if not judges:
         raise ValueError("judge is empty, wanted one judge or more")
-    smallest = min(len(texts), len(real))
-    usual = SMALL_SAMPLE if all(judge.name == "embedded" for judge in judges) else SAMPLE
-    count = min(usual, smallest) if sample_size is None else sample_size
-    if count > smallest:
-        raise ValueError(f"sample_size is {count}, wanted {smallest} or less: the smaller side has no more texts")
+    count = _size(min(len(texts), len(real)), judges, sample_size)
     items = _items(texts, real, personas, count, seed)
     asked = [dimension for dimension in DIMENSIONS if personas is not None or not dimension.needs_persona]
     ratings, masses = zip(*(_judged(judge, items, asked, seed) for judge in judges), strict=True)
@@ -92,12 +88,22 @@ def human_likeness(
     result |= _by_dimension(items, scores, asked)
     result |= _by_length(items, by_item, seed)
     result |= _agreement(scores[:, :, common], seed)
-    result["judge_captured_mass"] = float(np.nanmean(mass))
-    result["judge_failures"] = float(np.isnan(scores[:, :, common]).mean())
-    reasons = _doubts(result, len(judges))
-    result |= {"judge_validated": not reasons, "judge_validation": "; ".join(reasons) or None}
-    names = ", ".join(judge.name for judge in judges)
-    return {**result, "judge_models": names, "judge_prompt": PROMPT_VERSION, "seed": seed}
+    result |= {
+        "judge_captured_mass": float(np.nanmean(mass)),
+        "judge_failures": float(np.isnan(scores[:, :, common]).mean()),
+        "judge_models": ", ".join(judge.name for judge in judges),
+        "judge_prompt": PROMPT_VERSION,
+        "seed": seed,
+    }
+    return result | _validation(result, len(judges))
+
+
+def _size(smallest: int, judges: Sequence[Judge], wanted: int | None) -> int:
+    if wanted is None:
+        return min(smallest, SMALL_SAMPLE if all(judge.name == "embedded" for judge in judges) else SAMPLE)
+    if wanted > smallest:
+        raise ValueError(f"sample_size is {wanted}, wanted {smallest} or less: the smaller side has no more texts")
+    return wanted
 
 
 def _items(
@@ -231,8 +237,8 @@ def _agreement(scores: Scores, seed: int) -> dict[str, Any]:
     }
 
 
-def _doubts(result: Mapping[str, Any], judges: int) -> list[str]:
-    """List what speaks against taking the ratings for measurements."""
+def _validation(result: Mapping[str, Any], judges: int) -> dict[str, Any]:
+    """Tell whether the ratings can be taken for measurements, and what speaks against it."""
     doubts = []
     if judges < 2:
         doubts.append("one judge alone")
@@ -244,7 +250,7 @@ def _doubts(result: Mapping[str, Any], judges: int) -> list[str]:
             doubts.append(f"{kind} controls are not rated below real texts")
     if result["judge_captured_mass"] < MASS:
         doubts.append("most of what judges say is no rating")
-    return doubts
+    return {"judge_validated": not doubts, "judge_validation": "; ".join(doubts) or None}
 
 
 def _mean(scores: Scores, axis: int) -> Scores:

@@ -33,6 +33,9 @@ NOTHING_NEAR: dict[str, float | None] = dict.fromkeys(
     ("precision", "recall", "density", "coverage", "authenticity", "novelty")
 )
 
+UNBOUNDED = ("mmd2", "energy_distance", "frechet_distance", "density", "novelty", "label_mmd2")
+"""Figures that may lie outside [0, 1]."""
+
 Figures = dict[str, float | None]
 
 
@@ -72,10 +75,11 @@ def realism(corpus: Corpus, reference: Corpus, *, seed: int = 0, sample_size: in
     result: dict[str, Any] = {"n": len(corpus), "n_reference": len(reference), "sample_size": count}
     result["mauve_star_sd"] = values.pop("mauve_star_sd")
     for name, value in values.items():
+        bounds = (-np.inf, np.inf) if name in UNBOUNDED else (0.0, 1.0)
         result[name] = value
-        result[f"{name}_ci"] = interval(value, errors[name])
+        result[f"{name}_ci"] = interval(value, errors[name], bounds)
         result[f"{name}_null"] = null.get(name)
-        result[f"{name}_null_ci"] = interval(null.get(name), null_spread.get(name))
+        result[f"{name}_null_ci"] = interval(null.get(name), null_spread.get(name), bounds)
     sides = [side.vectors[_even(len(side), count)] for side in (corpus, reference)]
     result["mmd2_p"] = mmd2_p(sides[0], sides[1], width, seed) if count > 1 else None
     result["label_mmd2_by_label"] = labels.mmd2_by_label(corpus, reference, width)

@@ -1,10 +1,11 @@
 """All measures of utility together: what classifiers learn from synthetic texts for reading real ones."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from personagen.metrics.corpus import Corpus
 from personagen.metrics.embeddings import GIVEN, embed
@@ -48,14 +49,14 @@ def utility(
         ValueError: labels are missing, or fewer than two are common to all parts with five texts each.
 
     """
-    if corpus.labels is None or reference.labels is None or (test is not None and test.labels is None):
+    sides = (corpus, reference) if test is None else (corpus, reference, test)
+    if any(side.labels is None for side in sides):
         raise ValueError("labels or reference_labels are missing, wanted one a text: utility is about labels")
     train, held = (reference, test) if test is not None else _split(reference, seed)
     dropped = {"synthetic": leaked(corpus, held), "real": leaked(train, held)}
-    _warn(dropped["synthetic"].sum(), dropped["real"].sum())
+    _warn_of(dropped)
     made, real = corpus.take(np.flatnonzero(~dropped["synthetic"])), train.take(np.flatnonzero(~dropped["real"]))
     classes = _common(made, real, held)
-    unknown = sorted(set(corpus.labels) - set(classes))
     made, real, held = (_only(side, classes) for side in (made, real, held))
     setting = Setting(made, real, held, classes, _each(made, real, classes, sample_size), seed)
     result: dict[str, Any] = {
@@ -63,17 +64,14 @@ def utility(
         "n_test": len(held),
         "n_train": setting.each * len(classes),
         "labels_used": len(classes),
-        "labels_left_out": len(unknown),
+        "labels_left_out": len(set(corpus.labels or []) - set(classes)),
         "leaked_rows": {name: int(rows.sum()) for name, rows in dropped.items()},
         **transfer(setting, read_vectors),
     }
     by_words = transfer(setting, read_words)
     result |= {f"tfidf_{name}": value for name, value in by_words.items() if name[:2] in ("ts", "tr")}
-    result |= _bounds(setting)
-    result["augmentation"] = augmentation(setting, read_vectors)
-    if model is not None:
-        result |= _fine_tuned(setting, model)
-    return {**result, "seed": seed, "embedding_model": corpus.model}
+    result |= {**_bounds(setting), "augmentation": augmentation(setting, read_vectors)}
+    return {**result, **_fine_tuned(setting, model), "seed": seed, "embedding_model": corpus.model}
 
 
 def hidden(corpus: Corpus, words: Sequence[str]) -> Corpus:
@@ -145,8 +143,10 @@ def _bounds(setting: Setting) -> dict[str, float]:
     return {"utility_floor_majority": macro_f1(most, true, count), "utility_ceiling": macro_f1(told, true, count)}
 
 
-def _fine_tuned(setting: Setting, model: str) -> dict[str, Any]:
-    """Train an encoder on one draw of each side."""
+def _fine_tuned(setting: Setting, model: str | None) -> dict[str, Any]:
+    """Train an encoder, if there is one, on one draw of each side."""
+    if model is None:
+        return {}
     true = codes(setting.test.labels or [], setting.classes)
     found: dict[str, Any] = {"finetuned_model": model}
     read = FineTuned(model, setting.seed)
@@ -157,7 +157,8 @@ def _fine_tuned(setting: Setting, model: str) -> dict[str, Any]:
     return found
 
 
-def _warn(made: int, real: int) -> None:
+def _warn_of(dropped: Mapping[str, NDArray[np.bool_]]) -> None:
+    made, real = (int(rows.sum()) for rows in dropped.values())
     if made or real:
         warnings.warn(
             f"{made} texts and {real} real training texts are nearly in the test part: they are left out of training",
