@@ -119,9 +119,11 @@ def _largest_elsewhere(table: Counts) -> Ints:
 
     That is the largest count of all, or the second largest for the text that has the largest.
     """
+    if not len(table.gram):
+        return table.count
     order = np.lexsort((table.count, table.gram))
     gram, count = table.gram[order], table.count[order]
-    last = np.append(gram[1:] != gram[:-1], [True] * bool(len(gram)))
+    last = np.append(gram[1:] != gram[:-1], True)
     first = np.roll(last, 1)
     ends = np.flatnonzero(last)
     second = np.where(first[ends], 0, count[ends - 1])

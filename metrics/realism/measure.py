@@ -29,6 +29,11 @@ DRAWS = 10
 FEWEST = 10
 """Texts a side that a null needs."""
 
+NEAR = 0.95
+"""Cosine from which on a text counts as nearly a real one."""
+
+BLOCK = 1024
+
 NOTHING_NEAR: dict[str, float | None] = dict.fromkeys(
     ("precision", "recall", "density", "coverage", "authenticity", "novelty")
 )
@@ -179,7 +184,7 @@ def _label_shares(corpus: Corpus, reference: Corpus) -> float | None:
 
 
 def _overlap(corpus: Corpus, reference: Corpus) -> dict[str, Any]:
-    """Tell the share of texts that are in the reference, but for case and white space."""
+    """Tell the shares of texts that are in the reference: but for case and white space, and nearly."""
     real = {normalise(text) for text in reference.texts}
     copied = sum(normalise(text) in real for text in corpus.texts)
     if copied:
@@ -188,7 +193,13 @@ def _overlap(corpus: Corpus, reference: Corpus) -> dict[str, Any]:
             UserWarning,
             stacklevel=3,
         )
-    return {"copied_share": copied / len(corpus)}
+    nearest = np.concatenate(
+        [
+            (corpus.vectors[start : start + BLOCK] @ reference.vectors.T).max(axis=1)
+            for start in range(0, len(corpus), BLOCK)
+        ]
+    )
+    return {"copied_share": copied / len(corpus), "near_copied_share": float((nearest >= NEAR).mean())}
 
 
 def _unknown(corpus: Corpus, reference: Corpus) -> dict[str, Any]:

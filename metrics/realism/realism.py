@@ -94,8 +94,9 @@ class Realism(evaluate.Metric):
         """Measure `predictions` against `references`, or what was added before; None in all processes but the first."""
         given = own_arguments(arguments, OWN)
         texts, real = given.pop("data", None), given.pop("reference_data", None)
-        columns = both_sides(texts, real) if texts is not None or real is not None else (None, None)
-        return super().compute(predictions=columns[0], references=columns[1], **given)
+        if texts is not None or real is not None:
+            self.add_batch(predictions=texts, references=real)
+        return super().compute(**given)
 
     def _compute(
         self, predictions: Iterable[str | None], references: Iterable[str | None], **given: Any

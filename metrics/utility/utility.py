@@ -37,7 +37,7 @@ Returns:
 Example:
     >>> import numpy as np
     >>> labels = ["joy", "fear"] * 30
-    >>> vectors = np.random.default_rng(0).normal(size=(60, 8)) + np.eye(8)[[0, 1] * 30] * 4
+    >>> vectors = np.random.default_rng(0).normal(size=(60, 32)) + np.eye(32)[[0, 1] * 30] * 8
     >>> vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     >>> texts = [f"text {number}" for number in range(60)]
     >>> results = utility.compute(
@@ -85,8 +85,9 @@ class Utility(evaluate.Metric):
         """Measure `predictions` with `references`, or what was added before; None in all processes but the first."""
         given = own_arguments(arguments, OWN)
         texts, real = given.pop("data", None), given.pop("reference_data", None)
-        columns = both_sides(texts, real) if texts is not None or real is not None else (None, None)
-        return super().compute(predictions=columns[0], references=columns[1], **given)
+        if texts is not None or real is not None:
+            self.add_batch(predictions=texts, references=real)
+        return super().compute(**given)
 
     def _compute(
         self, predictions: Iterable[str | None], references: Iterable[str | None], **given: Any

@@ -1,59 +1,20 @@
-"""The measurement of diversity: its mathematics, the `evaluate` module around it, its card and its examples."""
+"""Words of a text, and the lexical diversity of a corpus."""
 
-import ast
-import doctest
 import math
 import random
 import re
-import runpy
-import shutil
-import socket
-import sys
-from collections.abc import Iterator
-from importlib.resources import files
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from personagen.metrics.diversity import lexical_diversity
-from personagen.metrics.diversity.lexical import _any_word, expected_words, normalise, words_of
-
-FOLDER = Path(str(files("personagen.metrics") / "diversity"))
-CARD = (FOLDER / "README.md").read_text(encoding="utf-8")
-CASES = runpy.run_path(str(FOLDER / "tests.py"))["test_cases"]
-EXAMPLES = re.findall(r"^```python\n(.*?)^```$", CARD, re.MULTILINE | re.DOTALL)
+from personagen.metrics.diversity.lexical import expected_words
+from personagen.metrics.words import _any_word, normalise, words_of
 
 corpora = st.lists(st.text("ab c'B\t", max_size=12) | st.text(max_size=12), min_size=1, max_size=8)
-
-
-@pytest.fixture(scope="module")
-def tried_hosts() -> Iterator[list[Any]]:
-    """List what is looked up or connected to while the modules are loaded and used; each such attempt fails."""
-    tried: list[Any] = []
-
-    def refuse(*what: Any, **more: Any) -> None:
-        tried.append(what)
-        raise OSError("no network in this test")
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(socket, "getaddrinfo", refuse)
-        patch.setattr(socket.socket, "connect", refuse)
-        yield tried
-
-
-@pytest.fixture(scope="module")
-def diversity(tried_hosts: list[Any], tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """Load a copy of the folder, as somebody does who has no PersonaGen."""
-    import evaluate
-
-    copy = tmp_path_factory.mktemp("metric") / "diversity"
-    shutil.copytree(FOLDER, copy, ignore=shutil.ignore_patterns("__pycache__"))
-    return evaluate.load(str(copy))
 
 
 @pytest.mark.parametrize(
@@ -204,126 +165,3 @@ def test_refusals(texts: Any, vocabulary: Any, message: str) -> None:
     with pytest.raises((TypeError, ValueError), match=f"^{re.escape(message)}") as caught:
         lexical_diversity(texts, vocabulary)
     assert "\n" not in str(caught.value)
-
-
-def test_the_folder_needs_nothing_of_ours_and_its_mathematics_nothing_at_all() -> None:
-    for name, allowed in (("lexical", set()), ("diversity", {"datasets", "evaluate"})):
-        tree = ast.parse((FOLDER / f"{name}.py").read_text(encoding="utf-8"))
-        names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-        relative = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level]
-        absolute = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and not node.level]
-        names |= {str(node.module).split(".")[0] for node in absolute}
-        assert names - set(sys.stdlib_module_names) == allowed
-        assert [node.module for node in relative] == (["lexical"] if name == "diversity" else [])
-
-
-def test_evaluate_loads_the_folder_without_network(diversity: Any, tried_hosts: list[Any]) -> None:
-    assert type(diversity).__module__.startswith("evaluate_modules.metrics.diversity.")
-    assert (diversity.name, diversity.module_type) == ("diversity", "measurement")
-    assert diversity.compute(data=["a b", "A  B"], vocabulary=2) == lexical_diversity(["a b", "a b"], 2)
-    assert tried_hosts == []
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_the_cases_of_the_folder(case: dict[str, Any], diversity: Any) -> None:
-    measured = diversity.compute(**{key: value for key, value in case.items() if key != "result"})
-    assert list(measured) == list(case["result"])
-    for key, value in case["result"].items():
-        assert measured[key] == (None if value is None else pytest.approx(value, rel=1e-14)), key
-
-
-def test_texts_may_be_added_one_by_one_and_in_batches(diversity: Any) -> None:
-    diversity.add(data="one")
-    diversity.add_batch(data=("two", "three"))
-    assert diversity.compute()["texts"] == 3
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"data": []}, "texts is empty, wanted one text or more"),
-        ({"data": "abc"}, "texts is 'abc', wanted a list of strings"),
-        ({"data": ["a", 5]}, "texts[1] is 5, wanted a string"),
-        ({"data": ["a", float("nan")]}, "texts[1] is nan, wanted a string"),
-        (
-            {"data": ["a"], "vocabulary": 0},
-            "vocabulary is 0, wanted a whole number from 1 to 1,000,000,000,000, or None",
-        ),
-        ({"data": ["a"], "references": ["b"]}, "compute got references, wanted no more than data and vocabulary"),
-    ],
-)
-def test_the_module_refuses_and_goes_on(arguments: dict[str, Any], message: str, diversity: Any) -> None:
-    """Left alone, `evaluate` measures the letters of a string, "5" and "nan", and drops references."""
-    with pytest.raises((TypeError, ValueError), match=f"^{re.escape(message)}$"):
-        diversity.compute(**arguments)
-    assert diversity.compute(data=["a"])["texts"] == 1
-
-
-def test_one_text_that_is_no_string_is_refused(diversity: Any) -> None:
-    with pytest.raises(TypeError, match=r"^texts\[0\] is 4, wanted a string$"):
-        diversity.add(data=4)
-
-
-@settings(max_examples=5, deadline=None)
-@given(corpora)
-def test_the_module_gives_what_the_function_gives(texts: list[str]) -> None:
-    from personagen.metrics.diversity.diversity import Diversity
-
-    assert Diversity().compute(data=texts, vocabulary=10**6) == lexical_diversity(texts, 10**6)
-
-
-def test_the_examples_of_the_card_are_true(diversity: Any) -> None:
-    assert len(EXAMPLES) == 4
-    test = doctest.DocTestParser().get_doctest("".join(EXAMPLES), {}, "README.md", None, 0)
-    report: list[str] = []
-    doctest.DocTestRunner().run(test, out=report.append)
-    assert report == [] and len(test.examples) >= 12
-
-
-def test_the_example_in_the_documentation_of_the_module_is_true(diversity: Any) -> None:
-    test = doctest.DocTestParser().get_doctest(diversity.inputs_description, {"diversity": diversity}, "info", None, 0)
-    report: list[str] = []
-    doctest.DocTestRunner().run(test, out=report.append)
-    assert report == [] and len(test.examples) == 1
-
-
-def test_the_front_matter_is_that_of_a_space() -> None:
-    _, front, body = CARD.split("---\n", 2)
-    space = yaml.safe_load(front)
-    colours = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}
-    assert {space.pop("colorFrom"), space.pop("colorTo")} <= colours
-    assert re.fullmatch(r"6\.\d+\.\d+", space.pop("sdk_version"))
-    assert len(space.pop("description")) > 40 and len(space.pop("emoji")) == 1
-    assert space == {
-        "title": "Diversity",
-        "sdk": "gradio",
-        "app_file": "app.py",
-        "pinned": False,
-        "license": "apache-2.0",
-        "tags": ["evaluate", "measurement"],
-    }
-    titles = re.findall(r"^#+ (.+)$", re.sub(r"```.*?```", "", body, flags=re.DOTALL), re.MULTILINE)
-    assert titles == [
-        "Measurement Card for Diversity",
-        "Measurement Description",
-        "How to Use",
-        "Inputs",
-        "Output Values",
-        "Values from Popular Papers",
-        "Examples",
-        "Limitations and Bias",
-        "Citation",
-        "Further References",
-    ]
-
-
-def test_the_card_names_every_key() -> None:
-    table = CARD.partition("### Output Values")[2].partition("### Examples")[0]
-    assert [key for key in lexical_diversity(["a"]) if f"`{key}`" not in table] == []
-
-
-def test_the_space_has_what_it_starts() -> None:
-    """It was started by hand with gradio 6.31; here it is read."""
-    ast.parse((FOLDER / "app.py").read_text(encoding="utf-8"))
-    needed = (FOLDER / "requirements.txt").read_text(encoding="utf-8").split()
-    assert [re.split(r"[<>=]", entry)[0] for entry in needed] == ["datasets", "evaluate"]

@@ -1,0 +1,71 @@
+"""Real texts for the tests of metrics, with vectors that are cheap: TF-IDF of their words, reduced to 48 columns."""
+
+import random
+from functools import cache
+
+import numpy as np
+
+from personagen.metrics.corpus import Corpus
+from personagen.metrics.human_likeness.controls import TEMPLATES
+from personagen.metrics.inputs import Vectors
+from personagen.metrics.reference import Reference, load_reference
+
+WIDTH = 48
+
+COUNT = 500
+"""Texts of each set."""
+
+
+@cache
+def goemotions() -> Reference:
+    """Load the slice of GoEmotions."""
+    return load_reference("goemotions")
+
+
+@cache
+def _space() -> object:
+    from sklearn.decomposition import TruncatedSVD
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.pipeline import make_pipeline
+
+    space = make_pipeline(TfidfVectorizer(sublinear_tf=True, min_df=2), TruncatedSVD(WIDTH, random_state=0))
+    return space.fit(goemotions().texts)
+
+
+def vectors_of(texts: list[str]) -> Vectors:
+    """Encode texts; one without a known word gets a vector of its own length of 1 all the same."""
+    found = np.asarray(_space().transform(texts), dtype=np.float64)  # type: ignore[attr-defined]
+    found[:, 0] += 1e-6
+    return np.asarray(found / np.linalg.norm(found, axis=1, keepdims=True), dtype=np.float32)
+
+
+def corpus_of(texts: list[str], labels: list[str] | None = None) -> Corpus:
+    """Encode texts."""
+    return Corpus(texts, labels, vectors_of(texts), "tfidf")
+
+
+@cache
+def real(count: int = COUNT, skip: int = 0) -> Corpus:
+    """Draw real texts with their labels, others for each value of `skip`; labels are equally frequent."""
+    train = goemotions()
+    rows = np.random.default_rng(0).permutation(len(train.texts))[skip : skip + count]
+    return corpus_of([train.texts[row] for row in rows], [(train.labels or [])[row] for row in rows])
+
+
+def half_twice(texts: list[str]) -> list[str]:
+    """Put the first half in the place of the second."""
+    return texts[: len(texts) // 2] * 2
+
+
+def shuffled_words(texts: list[str]) -> list[str]:
+    """Put the words of each text in another order."""
+    generator = random.Random(1)
+    return [" ".join(generator.sample(text.split(), len(text.split()))) for text in texts]
+
+
+def templates(texts: list[str]) -> list[str]:
+    """Fill five sentences with the longest word of each text."""
+    return [
+        TEMPLATES[row % len(TEMPLATES)].format(word=max(text.split(), key=len, default="it"))
+        for row, text in enumerate(texts)
+    ]
