@@ -110,6 +110,8 @@ def rarefied(
         level = [measure(*map(np.arange, sizes))]
     else:
         level = [measure(*rows) for rows in parts(sizes, [count] * len(sizes), seed, LEVEL_DRAWS)]
+    if smallest < 2:  # one text has no parts that differ
+        return {name: mean([figures[name] for figures in level]) for name in level[0]}, dict.fromkeys(level[0])
     factor = part / max(smallest - part, 1) + (1 / draws if level is drawn else 0)  # and the error of a mean over draws
     values = {name: mean([figures[name] for figures in level]) for name in level[0]}
     errors = {name: spread([figures[name] for figures in drawn]) for name in level[0]}

@@ -141,7 +141,7 @@ def _brevity(lengths: Ints) -> Floats:
     for place in np.flatnonzero(counts == 1):
         near = [kinds[other] for other in (place - 1, place + 1) if 0 <= other < len(kinds)]
         closest[place] = min(near, key=lambda length: (abs(length - kinds[place]), length))
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):  # a text without words
         penalty = np.where(closest <= kinds, 0.0, 1 - closest / kinds)
     return np.asarray(penalty[number], dtype=np.float64)
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import lzma
+from collections import Counter
 from collections.abc import Sequence
 
 MOST_DISTANCE = 1 << 27
@@ -14,11 +15,17 @@ LEAST_DISTANCE = 4096
 def compression_ratio(texts: Sequence[str]) -> float | None:
     """Return bytes over bytes packed by xz; higher is more redundant, and two copies of a corpus get twice the ratio.
 
-    Texts are packed in the order of their hashes, so that it does not matter in which order they come. Shaib et al.
-    (arXiv 2403.00553) pack with gzip. None where there are no bytes.
+    Texts are packed in the order of their hashes, so that it does not matter in which order they come; all of them
+    first, then those that came a second time, and so on. Shaib et al. (arXiv 2403.00553) pack with gzip. None where
+    there are no bytes.
     """
-    coded = (text.encode("utf-8", "surrogatepass") for text in texts)
-    data = b"\n".join(sorted(coded, key=lambda each: hashlib.sha256(each).digest()))
+    times: Counter[bytes] = Counter()
+    found: list[tuple[int, bytes, bytes]] = []
+    for text in texts:
+        coded = text.encode("utf-8", "surrogatepass")
+        found.append((times[coded], hashlib.sha256(coded).digest(), coded))
+        times[coded] += 1
+    data = b"\n".join(coded for _, _, coded in sorted(found))
     if not data:
         return None
     reach = min(max(len(data), LEAST_DISTANCE), MOST_DISTANCE)

@@ -87,13 +87,13 @@ def mauve(one: Shares, other: Shares) -> float:
 
 
 def _area(points: Sequence[tuple[float, float]]) -> float:
-    across, up = np.array(sorted(points, key=lambda point: point[0])).T
+    across, up = np.array(sorted(points, key=lambda point: (point[0], -point[1]))).T
     return float(np.trapezoid(up, across))
 
 
 def _divergence(one: Shares, other: Shares) -> float:
     taken = one > 0
-    return float((one[taken] * np.log(one[taken] / other[taken])).sum())
+    return max(0.0, float((one[taken] * np.log(one[taken] / other[taken])).sum()))
 
 
 def frontier_integral(one: Shares, other: Shares) -> float:

@@ -37,7 +37,9 @@ def leaked(train: Corpus, test: Corpus) -> NDArray[np.bool_]:
     same = np.array([" ".join(words_of(normalise(text))) in known for text in train.texts])
     near = np.zeros(len(train), dtype=bool)
     for start in range(0, len(train), BLOCK):
-        near[start : start + BLOCK] = (train.vectors[start : start + BLOCK] @ test.vectors.T).max(axis=1, initial=-1) >= NEAR
+        near[start : start + BLOCK] = (train.vectors[start : start + BLOCK] @ test.vectors.T).max(
+            axis=1, initial=-1
+        ) >= NEAR
     return np.asarray(same | near)
 
 
