@@ -301,7 +301,7 @@ def test_r9_a_bias_that_falls_with_the_number_is_gone_after_extrapolation() -> N
 
 
 def test_weaknesses_that_are_known() -> None:
-    """Precision and density take templates for real text; recall and coverage do not; MAUVE* moves with its clusters."""
+    """Precision takes templates for real text; recall and coverage do not; MAUVE* moves with its clusters."""
     filled = near(vectors_of(templates(real().texts)), held())
     usual = near(real().vectors, held())
     assert filled.recall < 0.5 * usual.recall and filled.coverage < 0.5 * usual.coverage

@@ -40,6 +40,7 @@ class FineTuned:
             ValueError: the model cannot be loaded.
 
         """
+        import torch
         from transformers import AutoModelForSequenceClassification, AutoTokenizer, Trainer, TrainingArguments, set_seed
 
         set_seed(self.seed)
@@ -62,6 +63,7 @@ class FineTuned:
                 report_to=[],
                 disable_tqdm=True,
                 logging_strategy="no",
+                dataloader_pin_memory=torch.cuda.is_available(),
             )
             taught: Any = _rows(tokenizer, train.texts, labels)
             asked: Any = _rows(tokenizer, test.texts, np.zeros(len(test), dtype=np.intp))
