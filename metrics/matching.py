@@ -9,7 +9,7 @@ LENGTH_BINS = 20
 
 
 def same_lengths(one: Sequence[int], other: Sequence[int], seed: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Draw rows of two sets such that both have as many texts of each length.
+    """Draw rows of two sets such that both have as many texts of each length, in 20 classes where there are more.
 
     Args:
         one: words of each text.
@@ -21,7 +21,9 @@ def same_lengths(one: Sequence[int], other: Sequence[int], seed: int) -> tuple[N
 
     """
     both = np.concatenate([one, other])
-    edges = np.unique(np.quantile(both, np.linspace(0, 1, LENGTH_BINS + 1)[1:-1], method="nearest"))
+    edges = np.unique(both)
+    if len(edges) > LENGTH_BINS:
+        edges = np.unique(np.quantile(both, np.linspace(0, 1, LENGTH_BINS + 1)[1:-1], method="nearest"))
     bins = [np.searchsorted(edges, np.asarray(lengths)) for lengths in (one, other)]
     generator = np.random.default_rng([seed, 8])
     chosen: tuple[list[NDArray[np.intp]], list[NDArray[np.intp]]] = ([], [])
