@@ -136,11 +136,14 @@ def _measure(
     from personagen.metrics.realism import realism
     from personagen.metrics.utility import utility
 
-    corpus = read_corpus(written.texts, written.labels, options.embeddings)
-    real = read_corpus(reference.texts, reference.labels, options.embeddings, "reference_")
-    held = None
-    if reference.test_texts and reference.test_labels:
-        held = read_corpus(reference.test_texts, reference.test_labels, options.embeddings, "test_")
+    try:
+        corpus = read_corpus(written.texts, written.labels, options.embeddings)
+        real = read_corpus(reference.texts, reference.labels, options.embeddings, "reference_")
+        held = None
+        if reference.test_texts and reference.test_labels:
+            held = read_corpus(reference.test_texts, reference.test_labels, options.embeddings, "test_")
+    except (ValueError, ImportError) as error:
+        raise BackendError(str(error)) from None
     seed, size = options.seed, options.sample_size
     personas = written.personas if any(written.personas) else None
     steps: dict[str, Callable[[], dict[str, Any]]] = {

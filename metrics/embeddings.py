@@ -28,6 +28,8 @@ GIVEN = "given"
 CHUNK = 256
 """Texts that are encoded between two writes to the cache."""
 
+CLEAR = "clear the folder `embeddings` in $PERSONAGEN_CACHE or ~/.cache/personagen"
+
 MOST_CHARACTERS = 64
 """Characters of a text for each token that the model can read; more of a text could not change its vector, and would
 take time and memory to split."""
@@ -68,6 +70,8 @@ def embed(texts: Sequence[str], embeddings: str | ArrayLike | None = None, name:
             for found in _encode(missing, encoder or _load(model)):
                 cache.write(found)
                 known.update(found)
+    if len({len(vector) for vector in known.values()}) > 1:
+        raise ValueError(f"embeddings of {brief(model)} that were kept have another width than new ones; {CLEAR}")
     return Embedded(np.stack([known[key] for key in keys]), model)
 
 
