@@ -1,0 +1,106 @@
+"""Our side of each case, in a process of its own: `python -m benchmarks.metrics.ours CASE INPUT`."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.metrics.timing import LABELS, Case, run
+from personagen.metrics.corpus import Corpus
+from personagen.metrics.diversity.clusters import silhouette
+from personagen.metrics.diversity.measure import lexical, semantic
+from personagen.metrics.diversity.ngrams import counts_by_order, number_words, self_bleu
+from personagen.metrics.diversity.rouge import homogenization_rouge_l
+from personagen.metrics.diversity.spectrum import eigenvalues, hill_number, mean_cosine
+from personagen.metrics.realism.c2st import c2st_auc, groups_of
+from personagen.metrics.realism.frechet import extrapolated_frechet, frechet_distance
+from personagen.metrics.realism.frontier import mauve, principal, smoothed
+from personagen.metrics.realism.measure import compare, side_of
+from personagen.metrics.realism.mmd import MOST_EXACT, bandwidth, energy_distance, mmd2
+from personagen.metrics.realism.neighbours import neighbourhood
+from personagen.metrics.realism.profiles import jensen_shannon, lengths, punctuation, word_kinds, words_by_text
+
+
+def bleu(case: Case) -> Any:
+    """Self-BLEU, of every text."""
+    numbered = number_words(case.words)
+    return self_bleu(numbered, counts_by_order(numbered))
+
+
+def neighbours(case: Case) -> Any:
+    """Precision, recall, density, coverage."""
+    found = neighbourhood(case.one, case.other)
+    return found and (found.precision, found.recall, found.density, found.coverage)
+
+
+def clustered_mauve(case: Case) -> Any:
+    """MAUVE with as many clusters as its authors take."""
+    from personagen.metrics.kmeans import kmeans
+
+    both = principal(np.concatenate([case.one, case.other]))
+    k = max(2, round(len(case.one) / 10))
+    assignment = kmeans(both, k, 0).assignment
+    parts = np.split(assignment, [len(case.one)])
+    return mauve(*(smoothed(np.bincount(part, minlength=k)) for part in parts))
+
+
+def exact_mmd(case: Case) -> Any:
+    """MMD with a Gaussian kernel; exact as far as the module is."""
+    return mmd2(case.one, case.other, bandwidth(case.other, 0))
+
+
+def exact_energy(case: Case) -> Any:
+    """Energy distance; of at most 5,000 texts a side."""
+    return energy_distance(case.one, case.other) if len(case.one) <= MOST_EXACT else None
+
+
+def diversity_core(case: Case) -> Any:
+    """All measures of words, bytes and vectors but those over pairs of texts."""
+    found = {**lexical(case.words, case.texts), **semantic(case.one)}
+    return found["vendi_score"]
+
+
+def realism_core(case: Case) -> Any:
+    """Neighbours, authenticity, MMD, Frechet, profiles and the classifier test."""
+    words = words_by_text(case.texts)
+    half = len(words) // 2
+    profiles = [jensen_shannon(measure(words[:half]), measure(words[half:])) for measure in (lengths, word_kinds)]
+    profiles.append(jensen_shannon(punctuation(case.texts[:half]), punctuation(case.texts[half:])))
+    groups = groups_of([*words, *([str(row)] for row in range(len(words)))])
+    near = neighbourhood(case.one, case.other)
+    value = mmd2(case.one, case.other, bandwidth(case.other, 0))
+    return (
+        near,
+        value,
+        extrapolated_frechet(case.one, case.other, 0),
+        c2st_auc(case.one, case.other, groups, 0),
+    ) and value
+
+
+def realism_all(case: Case) -> Any:
+    """Every measure of realism, MAUVE* and FI* by five seeds among them."""
+    sides = [side_of(Corpus(case.texts, None, vectors, "given")) for vectors in (case.one, case.other)]
+    return compare(sides[0], sides[1], bandwidth(case.other, 0), 0)["mmd2"]
+
+
+CASES: dict[str, Callable[[Case], Any]] = {
+    "self_bleu": bleu,
+    "self_bleu_nltk": bleu,
+    "rouge_l": lambda case: homogenization_rouge_l(case.words),
+    "vendi": lambda case: hill_number(eigenvalues(case.one), 1),
+    "vendi_primal": lambda case: hill_number(eigenvalues(case.one), 1),
+    "mean_cosine": lambda case: mean_cosine(case.one),
+    "silhouette": lambda case: silhouette(case.one, np.arange(len(case.one)) % LABELS),
+    "prdc": neighbours,
+    "frechet": lambda case: frechet_distance(case.one, case.other),
+    "mmd2": exact_mmd,
+    "energy": exact_energy,
+    "mauve": clustered_mauve,
+    "diversity core": diversity_core,
+    "realism core": realism_core,
+    "realism, all of it": realism_all,
+}
+
+if __name__ == "__main__":
+    run(CASES, Path(__file__).stem)

@@ -1,0 +1,62 @@
+"""One case in one process: reads the input, runs, and prints processor seconds, growth of memory and the value."""
+
+import json
+import resource
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+LABELS = 20
+"""Groups of the silhouette."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """The input: texts, their words, and two sets of vectors of length 1."""
+
+    texts: list[str]
+    words: list[list[str]]
+    one: np.ndarray
+    other: np.ndarray
+
+
+@dataclass(frozen=True)
+class Part:
+    """A value from a share of the work."""
+
+    value: Any
+    share: float
+
+
+def read(place: Path) -> Case:
+    """Read an input."""
+    texts, words = (json.loads((place / f"{name}.json").read_text(encoding="utf-8")) for name in ("texts", "words"))
+    return Case(texts, words, np.load(place / "one.npy"), np.load(place / "other.npy"))
+
+
+def run(cases: Mapping[str, Callable[[Case], Any]], side: str) -> None:
+    """Run the case that the command line names on the input that it names, and print one line of JSON.
+
+    A small input goes first, so that imports are not counted.
+    """
+    name, place = sys.argv[1], Path(sys.argv[2])
+    case = read(place)
+    few = min(200, len(case.words))
+    cases[name](Case(case.texts[:few], case.words[:few], case.one[:few], case.other[:few]))
+    before, started = peak(), time.process_time()
+    found = cases[name](case)
+    seconds = time.process_time() - started
+    part = found if isinstance(found, Part) else Part(found, 1.0)
+    value = None if part.value is None else np.asarray(part.value, dtype=float).tolist()
+    told = {"side": side, "seconds": seconds / part.share, "share": part.share, "mib": peak() - before, "value": value}
+    print(json.dumps(told))
+
+
+def peak() -> float:
+    """Tell the largest memory that this process had, in MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
