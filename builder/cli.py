@@ -194,7 +194,8 @@ def inspect(release: Path, samples: int, as_json: bool) -> None:
     "judges",
     metavar="SPEC",
     multiple=True,
-    help="Model that judges human-likeness: embedded, openai:MODEL or transformers:MODEL; more than one may be given.",
+    help="Model that judges human-likeness: embedded (if it is installed, where nothing is said), openai:MODEL or "
+    "transformers:MODEL; more than one may be given.",
 )
 @click.option("--base-url", metavar="URL", help="OpenAI-compatible endpoint of the judge.")
 @click.option("--max-tokens", type=click.IntRange(1), metavar="N", help="Bound on the tokens of the judge's replies.")
@@ -216,7 +217,7 @@ def evaluate(release: Path, judges: tuple[str, ...], no_judge: bool, as_json: bo
     from personagen.builder.scores import table
 
     key = _key(options.pop("api_key_file"))
-    chosen = Options(**options, judges=() if no_judge else judges or ("embedded",))
+    chosen = Options(**options, judges=() if no_judge else judges or None)
     scores = run(release, chosen, lambda line: click.echo(printable(line), err=True), api_key=key)
     click.echo(json.dumps(scores) if as_json else "\n".join(table(scores)))
 

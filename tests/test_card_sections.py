@@ -198,6 +198,7 @@ def test_every_source_is_cited_and_its_licence_named(manifest: dict[str, Any]) -
 WORDS = st.text() | st.sampled_from(list(HOSTILE.values())) | st.from_regex(r"(`{1,9}|~{3}|\n| |<!--|---){1,9}")
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(WORDS, WORDS)
 def test_no_recipe_breaks_out_of_its_block(definition: str, model: str) -> None:
@@ -236,6 +237,7 @@ def test_the_marks_in_a_recipe_are_no_marks(manifest: dict[str, Any]) -> None:
         assert regions(render_card(manifest)) == {"introduction": "", "notes": ""}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("word", ["x", "`", "\na", "\u202e", "a b "])
 def test_long_words_are_cut_and_say_so(word: str, manifest: dict[str, Any]) -> None:
     usual = len(render_card(manifest))

@@ -1,6 +1,8 @@
 """Measures of diversity: against their definitions written out, against published values, and on real text."""
 
+import gzip
 import math
+import re
 from collections import Counter
 from collections.abc import Sequence
 from itertools import combinations
@@ -163,6 +165,32 @@ def test_published_vendi_scores() -> None:
         rows = unit([[count[kind] for kind in kinds] for count in counts]).astype(np.float64)
         kernels.append(rows @ rows.T)
     assert round(kernel_vendi(np.mean(kernels, axis=0)), 2) == 3.91
+
+
+def test_published_values_of_words() -> None:
+    """The example of the README of `diversity`, which splits at spaces and lets n-grams run on from text to text."""
+    texts = [
+        "I enjoy walking with my cute dog for the rest of the day, but this time it was hard for me to figure out what "
+        "to do with it. When I finally looked at this for a few moments, I immediately thought,",
+        "I enjoy walking with my cute dog. The only time I felt like walking was when I was working, so it was awesome "
+        "for me. I didn't want to walk for days. I am really curious how she can walk with me",
+        "I enjoy walking with my cute dog (Chama-I-I-I-I-I), and I really enjoy running. I play in a little game I "
+        "play with my brother in which I take pictures of our houses.",
+    ]
+    split = [text.split() for text in texts]
+    grams = counts_by_order(number_words(split))[3]
+    assert self_repetition(grams, 3).mean() == pytest.approx(2.0349, abs=5e-5)
+    joined = counts_by_order(number_words([[word for text in split for word in text]]))
+    assert sum(distinct(table) or 0 for table in joined) == pytest.approx(3.315, abs=5e-4)
+    letters = [re.findall("[a-z0-9]+", text.lower()) for text in texts]
+    assert homogenization_rouge_l(letters) == pytest.approx(0.3182, abs=5e-5), "as computed; the README prints 0.222"
+
+
+def test_gzip_would_be_blind_to_a_corpus_that_repeats() -> None:
+    """The known defect that xz does not have: beyond 32 KiB a copy is new to gzip."""
+    texts = real(2000).texts
+    once, often = (len(data) / len(gzip.compress(data)) for data in ("\n".join(texts * n).encode() for n in (1, 2)))
+    assert often == pytest.approx(once, rel=0.03)
 
 
 @pytest.mark.parametrize("order", ORDERS)
@@ -375,7 +403,9 @@ ODD: dict[str, list[str]] = {
 }
 
 
-@pytest.mark.parametrize("name", ODD)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if "megabyte" in name else ()) for name in ODD]
+)
 def test_odd_texts_have_numbers_or_none(name: str) -> None:
     texts = ODD[name]
     found = diversity(Corpus(texts, None, np.eye(len(texts), 3, dtype=np.float32), "given"))

@@ -63,6 +63,7 @@ def ask(backend: EmbeddedBackend, *requests: Request) -> list[Reply]:
     return asyncio.run(gather())
 
 
+@pytest.mark.slow
 @needs_model
 def test_equal_requests_get_equal_replies_from_any_engine_after_any_history(backend: EmbeddedBackend) -> None:
     [first] = ask(backend, request())

@@ -72,6 +72,7 @@ def test_time_follows_the_caps_and_the_requests_in_flight() -> None:
     assert estimate(recipe(**{"backend.tpm": 1000})).seconds == pytest.approx(0.06 * tokens)
 
 
+@pytest.mark.slow
 def test_seed_and_size_of_the_plan_change_little() -> None:
     """The rows that are looked at stand for the others."""
     one, other = estimate(recipe()).total, estimate(recipe(seed=7)).total

@@ -143,6 +143,29 @@ def test_a_judge_that_cannot_be_reached_leaves_all_else_measured(run: Run, copy:
     assert "401" in scores_of(copy)["problems"]["human_likeness"] and not verify_folder(copy).problems
 
 
+def test_without_the_embedded_model_its_ratings_are_left_out(
+    run: Run, copy: Path, reference: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from importlib.util import find_spec
+
+    monkeypatch.setattr(
+        "personagen.builder.evaluate.find_spec", lambda name: None if name == "xllamacpp" else find_spec(name)
+    )
+    done = run("evaluate", copy, "--reference", reference, *SMALL[1:])
+    assert done.code == 0 and "human_likeness" not in scores_of(copy)["results"]
+    told = "human-likeness is left out: the embedded judge needs xllamacpp; name another with --judge"
+    assert done.err.splitlines()[0] == told and scores_of(copy)["command"].endswith("--no-judge")
+
+
+def test_without_its_packages_nothing_is_begun(
+    run: Run, copy: Path, reference: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("personagen.builder.evaluate.find_spec", lambda name: None)
+    done = run("evaluate", copy, "--reference", reference)
+    wanted = "cannot measure without numpy, scipy, sklearn, rapidfuzz, sentence_transformers"
+    assert done.code == 1 and done.err == f"personagen: {wanted}; run: pip install 'personagen[metrics]'\n"
+
+
 def test_a_bound_on_the_tokens_of_judges(run: Run, copy: Path, reference: Path) -> None:
     with FakeJudge(lambda text: 3.0) as server:
         arguments = ("evaluate", copy, "--reference", reference, "--judge", "openai:b", "--base-url", server.url)
@@ -212,6 +235,7 @@ def test_a_folder_that_cannot_be_written(run: Run, copy: Path, reference: Path) 
     assert done.code == 1 and done.err.splitlines()[-1].startswith(f"personagen: cannot write {copy / 'scores.json'}: ")
 
 
+@pytest.mark.slow
 def test_scores_are_published_and_verified(run: Run, copy: Path, reference: Path, tmp_path: Path) -> None:
     run("evaluate", copy, "--reference", reference, *SMALL)
     with Hub(tokens={"hf_write": "write"}) as hub, Pusher(hub, tmp_path / "home") as pusher:

@@ -198,6 +198,7 @@ def made(n): return DatasetDict({"train": Dataset.from_dict({"n": [n, n]}), "tes
 """
 
 
+@pytest.mark.slow
 def test_datasets_pushes_configurations_and_loads_them(hub: Hub, tmp_path: Path) -> None:
     code = """
 made(1).push_to_hub("user/sets", "joy")
@@ -217,6 +218,7 @@ tell(load_dataset("user/sets", "fear", split="train")["n"][:])
     assert streamed == [{"n": 5}, {"n": 5}]
 
 
+@pytest.mark.slow
 def test_models_and_spaces_are_apart(hub: Hub, tmp_path: Path) -> None:
     pytest.importorskip("evaluate")
     (tmp_path / "metric").mkdir()
@@ -368,6 +370,7 @@ tell([Path(api.hf_hub_download("user/kept", name, repo_type="dataset")).read_tex
     assert told[2] == ["*.", "aa", "b", "c"]
 
 
+@pytest.mark.slow
 def test_xet(tmp_path: Path) -> None:
     """What hf_xet does unless it is turned off, by way of the simulation that it has for tests."""
     pytest.importorskip("hf_xet")

@@ -188,6 +188,7 @@ def test_a_request_without_probabilities_has_the_key_that_it_always_had() -> Non
     assert request_key(backend, request_of(Question("s", "u", 1))) != drawn
 
 
+@pytest.mark.slow
 def test_the_embedded_model_tells_probabilities(tmp_path: Path) -> None:
     embedded = connect_judge("embedded", folder=tmp_path)
     answers = embedded(questions(["so happy"]))

@@ -199,6 +199,7 @@ LOAD_JOY = (
 )
 
 
+@pytest.mark.slow
 def test_a_release_made_again_is_never_served_stale(model: FakeOpenAI, tmp_path: Path) -> None:
     """`datasets` caches a local folder by the YAML of its card and not by its files."""
     made, loaded = [], []

@@ -101,6 +101,7 @@ def test_what_was_read_once_is_there_without_a_network(hub: Hub, release: Path, 
     assert first == json.loads(second) == texts(release, "joy") and len(hub.requests) == asked
 
 
+@pytest.mark.slow
 def test_a_new_release_is_never_served_stale(hub: Hub, release: Path, model: FakeOpenAI, tmp_path: Path) -> None:
     code = """
 import personagen_dataset

@@ -19,6 +19,7 @@ import yaml
 from personagen.metrics import NAMES, path
 from personagen.metrics.shell import ARGUMENTS
 from tests.real_texts import real
+from tests.releasing import ROOT
 
 FOLDER = Path(str(files("personagen.metrics")))
 EYE = np.eye(3)
@@ -103,6 +104,15 @@ def test_evaluate_loads_the_folders_without_network(modules: dict[str, Any], tri
         assert (module.name, module.module_type) == (name, KINDS[name])
         assert module.citation.count("@") >= 1 and module.description.strip()
     assert tried_hosts == []
+
+
+def test_a_checkout_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    import evaluate
+
+    if not (ROOT / "metrics").is_dir():
+        pytest.skip("no checkout")
+    monkeypatch.chdir(ROOT)
+    assert evaluate.load("metrics/diversity", keep_in_memory=True).compute(data=["a"], embeddings=[[1.0]])["n"] == 1
 
 
 def test_results_are_flat_and_can_be_written(results: dict[str, dict[str, Any]]) -> None:

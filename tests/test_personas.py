@@ -62,6 +62,7 @@ def test_attributes_keep_the_shares_of_their_tables() -> None:
     assert off == {}
 
 
+@pytest.mark.slow
 def test_attributes_that_no_rule_touches_match_the_numbers_in_the_file() -> None:
     touched = {rule.attribute for rule in coherence_rules()}
     plain = [
@@ -86,6 +87,7 @@ def test_every_table_says_where_it_is_from() -> None:
                 assert sum(shares.values()) == pytest.approx(100, abs=0.01), entry["name"]
 
 
+@pytest.mark.slow
 def test_big_five_are_percentiles_that_follow_the_letters() -> None:
     found = sample()
     for trait, high, low in (("extraversion", "E", "I"), ("openness", "N", "S"), ("conscientiousness", "J", "P")):

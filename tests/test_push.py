@@ -198,6 +198,7 @@ def test_hostile_rows_reach_the_data_and_nothing_else(
     assert set(pusher.ask("load", repo=repo, config="joy")) <= set(words)
 
 
+@pytest.mark.slow
 def test_many_files_are_one_commit_too(repo: str, hub: Hub, pusher: Pusher, model: FakeOpenAI, tmp_path: Path) -> None:
     big = make_release(tmp_path / "big", model.url, "rows: 260\nemotions: [joy, fear]\ndepth: none\nshard_rows: 1")
     done = pusher.push(big, repo, tag="v1.0.0")
@@ -246,6 +247,7 @@ def test_a_manifest_of_something_else_stops_it(
     assert len(served(hub, repo)) == 2 and commits(hub) == []
 
 
+@pytest.mark.slow
 def test_the_release_is_found_below_a_later_commit_of_somebody(
     repo: str, hub: Hub, pusher: Pusher, release: Path, tmp_path: Path
 ) -> None:
@@ -297,6 +299,7 @@ print(release.push_to_hub({repo!r}, commit_message="First", private=True, token=
     assert served(hub, repo) == held(release)
 
 
+@pytest.mark.slow
 def test_a_push_by_xet(release: Path, tmp_path: Path) -> None:
     """The default way of the client: chunks go to a content-addressed store, here a folder."""
     pytest.importorskip("hf_xet", reason="the client was installed without it")

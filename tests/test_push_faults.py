@@ -89,7 +89,9 @@ def marked(word: str) -> Callable[[pa.Table], pa.Table]:
     return change
 
 
-@pytest.mark.parametrize("kind", FAULTS)
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=() if kind in ("412", "lost") else pytest.mark.slow) for kind in FAULTS]
+)
 def test_one_fault_at_a_commit_or_a_tag_is_overcome(
     kind: str, hub: Hub, pusher: Pusher, versions: tuple[Path, Path]
 ) -> None:

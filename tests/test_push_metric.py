@@ -44,6 +44,7 @@ print(json.dumps([type(metric).__module__, metric.features.to_dict()]))
     assert module.startswith("evaluate_modules.metrics.user--diversity.") and list(features) == ["data"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_space_has_all_that_it_imports(name: str, tmp_path: Path) -> None:
     """The modules of ours come from the Space, as where nothing of ours is installed."""

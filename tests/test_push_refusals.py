@@ -114,6 +114,7 @@ def test_names_that_will_not_do(repo: str, message: str, hub: Hub, release: Path
     refused(hub, message, "push", release, repo)
 
 
+@pytest.mark.slow
 def test_a_hub_that_does_not_answer(hub: Hub, release: Path) -> None:
     refused(
         hub,
@@ -254,6 +255,7 @@ def test_a_release_on_the_hub_that_is_not_what_it_says(change: Change, message: 
     refused(hub, message, "verify", "user/spoiled", token=None)
 
 
+@pytest.mark.slow
 def test_a_release_on_the_hub_is_verified(hub: Hub, release: Path) -> None:
     done = run(hub, "verify", "user/there@v1.0.0", "--json", token=None)
     told = json.loads(done.stdout)
@@ -266,6 +268,7 @@ def test_a_release_on_the_hub_is_verified(hub: Hub, release: Path) -> None:
     refused(hub, r"user/there has no revision 'v9'; see its branches and tags", "verify", "user/there@v9", token=None)
 
 
+@pytest.mark.slow
 def test_generate_publishes_when_it_is_done_and_asks_for_the_token_first(
     hub: Hub, model: FakeOpenAI, tmp_path: Path
 ) -> None:

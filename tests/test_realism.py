@@ -368,7 +368,9 @@ ODD: dict[str, list[str]] = {
 }
 
 
-@pytest.mark.parametrize("name", ODD)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if "megabyte" in name else ()) for name in ODD]
+)
 def test_odd_texts_have_numbers_or_none(name: str) -> None:
     texts = ODD[name]
     one = Corpus(texts, ["joy"] * len(texts), np.eye(len(texts), 4, dtype=np.float32), "given")

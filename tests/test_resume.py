@@ -176,6 +176,7 @@ def kill_often(folder: Path, kills: int, seed: int) -> None:
     assert without_address(rejects_of(out)) == without_address(rejects_of(calm))
 
 
+@pytest.mark.slow
 def test_killed_run_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
     """Wherever `kill -9` strikes, the same command finishes the release and pays for nothing twice."""
     kill_often(tmp_path, kills=6, seed=1)

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from personagen.builder.scores import SHOWN, card_rows, doubts, shown, table, told
 
 SCORES: dict[str, Any] = {
@@ -56,6 +58,7 @@ def test_the_table_lines_up() -> None:
     assert lines[-1] == "\nrealism: not measured: it rained"
 
 
+@pytest.mark.slow
 def test_what_is_shown_is_what_the_modules_give() -> None:
     """A key that is renamed there would silently be gone here."""
     from personagen.metrics.diversity import diversity

@@ -383,6 +383,7 @@ print(len(replies), replies[0].candidates[0].text == alone[0].candidates[0].text
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads the size of the process from /proc")
 def test_a_real_full_memory_halves_the_batch(folder: Path) -> None:
     """On the CPU, in a process whose address space is limited: about 20 MB a row, and 120 MB are left."""

@@ -263,6 +263,7 @@ asyncio.run(run())
 """
 
 
+@pytest.mark.slow
 def test_hub_model_is_pinned_and_silent(folder: Path, tmp_path: Path) -> None:
     """A model in the Hub's cache is known by its commit, and neither progress bars nor advice reach the terminal.
 

@@ -173,7 +173,15 @@ def test_readers_learn_what_is_there() -> None:
         read_vectors(Corpus(["a"], None, np.ones((1, 1), dtype=np.float32), "given"), test, LABELS)
 
 
-@pytest.mark.parametrize("texts", [[""] * 12, ["😡"] * 12, ["أنا سعيد"] * 12, ["so happy " * 120_000] + ["x"] * 11])
+@pytest.mark.parametrize(
+    "texts",
+    [
+        [""] * 12,
+        ["😡"] * 12,
+        ["أنا سعيد"] * 12,
+        pytest.param(["so happy " * 120_000] + ["x"] * 11, marks=pytest.mark.slow),
+    ],
+)
 def test_odd_texts_have_numbers(texts: list[str]) -> None:
     labels = ["joy", "fear"] * 6
     vectors = np.eye(2, 3, dtype=np.float32)[[0, 1] * 6]
