@@ -64,8 +64,10 @@ def shuffled_words(texts: list[str]) -> list[str]:
 
 
 def templates(texts: list[str]) -> list[str]:
-    """Fill five sentences with the longest word of each text."""
+    """Fill five sentences with forty words of the texts, as many as there are texts."""
+    words = sorted({max(text.split(), key=len, default="it") for text in texts})
+    words = words[:: max(1, len(words) // 40)][:40]
     return [
-        TEMPLATES[row % len(TEMPLATES)].format(word=max(text.split(), key=len, default="it"))
-        for row, text in enumerate(texts)
+        TEMPLATES[row % len(TEMPLATES)].format(word=words[row // len(TEMPLATES) % len(words)])
+        for row in range(len(texts))
     ]
