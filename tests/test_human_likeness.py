@@ -204,10 +204,15 @@ def test_ac2_is_not_pulled_down_by_skew() -> None:
     assert gwet_ac2(np.array([[2, 2], [4, 4.0]])) == pytest.approx(1)
 
 
-def test_intervals_of_agreement_come_from_items() -> None:
+def test_intervals_of_agreement_come_from_texts() -> None:
     generator = np.random.default_rng(1)
     one = generator.integers(1, 6, size=100)
     pair = np.stack([one, np.clip(one + generator.integers(-1, 2, size=100), 1, 5)], axis=1).astype(float)
-    found = resampled(krippendorff_alpha, pair, 0)
+    found = resampled(krippendorff_alpha, pair[:, None], 0)
     assert found is not None and found[0] < (krippendorff_alpha(pair) or 0) < found[1] and found[1] - found[0] < 0.3
-    assert resampled(krippendorff_alpha, np.array([[3, 3.0]]), 0) is None
+    assert resampled(krippendorff_alpha, np.array([[[3, 3.0]]]), 0) is None
+    alike = pair[:, None].repeat(5, axis=1)
+    together = resampled(krippendorff_alpha, alike, 0)
+    alone = resampled(krippendorff_alpha, alike.reshape(-1, 1, 2), 0)
+    assert together is not None and alone is not None
+    assert together[1] - together[0] > 1.7 * (alone[1] - alone[0]), "five ratings of one text are no five texts"

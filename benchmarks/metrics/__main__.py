@@ -88,11 +88,11 @@ def row(name: str, size: int, ours: dict[str, Any], peer: dict[str, Any] | None)
 
 
 def difference(name: str, ours: Any, peer: Any) -> str:
-    """Tell how far the values are apart at most, where both have looked at the same."""
+    """Tell how far the values are apart at most, relative to those above 1, where both have looked at the same."""
     if ours is None or peer is None or name == "rouge_l":
         return ""
     mine, theirs = np.atleast_1d(ours), np.atleast_1d(peer)
-    return f"{np.abs(mine[: len(theirs)] - theirs).max():.1g}"
+    return f"{(np.abs(mine[: len(theirs)] - theirs) / np.maximum(1, np.abs(theirs))).max():.1g}"
 
 
 def table(options: argparse.Namespace) -> list[str]:

@@ -57,14 +57,14 @@ def vendi_dual(case: Case) -> Any:
     """The dual form."""
     from vendi_score import vendi
 
-    return vendi.score_dual(case.one.astype(np.float64), normalize=False)
+    return vendi.score_dual(case.one.astype(np.float64), normalize=True)
 
 
 def vendi_primal(case: Case) -> Any:
     """The form of the n x n kernel, which is the default."""
     from vendi_score import vendi
 
-    return vendi.score_X(case.one.astype(np.float64), normalize=False)
+    return vendi.score_X(case.one.astype(np.float64), normalize=True)
 
 
 def mean_cosine(case: Case) -> Any:

@@ -76,10 +76,23 @@ def gwet_ac2(ratings: Ratings) -> float | None:
     return (float(pairs.mean()) - chance) / (1 - chance)
 
 
-def resampled(measure: Callable[[Ratings], float | None], ratings: Ratings, seed: int) -> list[float] | None:
-    """Return the 95 % interval of a measure of agreement, by a bootstrap over items; None where too little is left."""
+def resampled(
+    measure: Callable[[Ratings], float | None], ratings: NDArray[np.float64], seed: int
+) -> list[float] | None:
+    """Return the 95 % interval of a measure of agreement; None where too little is left.
+
+    By a bootstrap over texts, each with all of its ratings: those of one text hang together.
+
+    Args:
+        measure: of ratings, shape (items, judges).
+        ratings: shape (texts, dimensions, judges), NaN where there is none.
+        seed: of the draws.
+
+    """
     generator = np.random.default_rng([seed, 15])
-    values = [measure(ratings[generator.integers(len(ratings), size=len(ratings))]) for _ in range(RESAMPLES)]
+    count, _, judges = ratings.shape
+    draws = (ratings[generator.integers(count, size=count)].reshape(-1, judges) for _ in range(RESAMPLES))
+    values = [measure(draw) for draw in draws]
     numbers = [value for value in values if value is not None]
     if len(numbers) < RESAMPLES / 2:
         return None

@@ -227,12 +227,13 @@ def _by_length(items: Sequence[Item], by_item: Scores, seed: int) -> dict[str, A
 
 def _agreement(scores: Scores, seed: int) -> dict[str, Any]:
     """Compare judges, item by item and dimension by dimension; all None for a single one."""
-    ratings = np.round(scores).reshape(len(scores), -1).T
+    by_text = np.round(scores).transpose(1, 2, 0)
+    ratings = by_text.reshape(-1, len(scores))
     several = len(scores) > 1
     return {
         "judge_kappa": weighted_kappa(ratings) if len(scores) == 2 else None,
         "judge_alpha": krippendorff_alpha(ratings) if several else None,
-        "judge_alpha_ci": resampled(krippendorff_alpha, ratings, seed) if several else None,
+        "judge_alpha_ci": resampled(krippendorff_alpha, by_text, seed) if several else None,
         "judge_ac2": gwet_ac2(ratings) if several else None,
     }
 
