@@ -11,6 +11,7 @@ import pytest
 
 from personagen.metrics.corpus import Corpus
 from personagen.metrics.utility import utility
+from personagen.metrics.utility.finetune import FineTuned
 from personagen.metrics.utility.leakage import leaked, masked, words_to_mask
 from personagen.metrics.utility.measure import hidden
 from personagen.metrics.utility.probe import f1_by_class, mcnemar_p, read_vectors, read_words, resampled_macro_f1
@@ -197,6 +198,12 @@ def test_the_slice_of_goemotions_is_as_its_sources_say() -> None:
     counts = {label: (corpus.labels or []).count(label) for label in set(corpus.labels or [])}
     assert set(counts.values()) == {480} and len(counts) == 7
     assert set(corpus.test_labels or []) == set(counts) and not set(corpus.texts) & set(corpus.test_texts)
+
+
+def test_an_encoder_needs_accelerate(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("personagen.metrics.utility.finetune.find_spec", lambda name: None)
+    with pytest.raises(ImportError, match=r"^model needs accelerate to be fine-tuned; pip install 'personagen\[transf"):
+        FineTuned("x", 0)(three(5, 0), three(5, 5), LABELS)
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -38,8 +39,11 @@ class FineTuned:
 
         Raises:
             ValueError: the model cannot be loaded.
+            ImportError: accelerate is not installed.
 
         """
+        if find_spec("accelerate") is None:
+            raise ImportError("model needs accelerate to be fine-tuned; pip install 'personagen[transformers]'")
         import torch
         from transformers import AutoModelForSequenceClassification, AutoTokenizer, Trainer, TrainingArguments, set_seed
 
