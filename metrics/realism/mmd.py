@@ -48,8 +48,7 @@ def mmd2(one: Vectors, other: Vectors, width: float, seed: int = 0) -> float | N
     if min(len(one), len(other)) < 2:
         return None
     if max(len(one), len(other)) > MOST_EXACT:
-        features = _features(np.concatenate([one, other]), width, seed)
-        return _from_sums(features[: len(one)], features[len(one) :])
+        return _from_sums(one, other, width, seed)
     within = (_kernel_sum(one, one, width) - len(one)) / (len(one) * (len(one) - 1))
     within += (_kernel_sum(other, other, width) - len(other)) / (len(other) * (len(other) - 1))
     return within - 2 * _kernel_sum(one, other, width) / (len(one) * len(other))
@@ -60,8 +59,8 @@ def mmd2_p(one: Vectors, other: Vectors, width: float, seed: int) -> float:
 
     By random features, whose sums give MMD^2 for any division; the same features serve all divisions.
     """
-    features = _features(np.concatenate([one, other]), width, seed).astype(np.float32)
-    squares = np.square(features, dtype=np.float64).sum(axis=1)
+    features = np.concatenate(list(_features(np.concatenate([one, other]), width, seed)))
+    squares = np.einsum("ij,ij->i", features, features, dtype=np.float64)
     whole, all_squares = features.sum(axis=0, dtype=np.float64), float(squares.sum())
     generator = np.random.default_rng([seed, 6])
     sides = np.zeros((PERMUTATIONS + 1, len(features)), dtype=np.float32)
@@ -106,23 +105,26 @@ def _unbiased(
     return np.asarray(within - 2 * (one * other).sum(axis=1) / (n * m))
 
 
-def _from_sums(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
-    sums = [side.sum(axis=0, dtype=np.float64)[None] for side in (one, other)]
-    squares = [np.array([np.square(side, dtype=np.float64).sum()]) for side in (one, other)]
+def _from_sums(one: Vectors, other: Vectors, width: float, seed: int) -> float:
+    """Give MMD^2 by random features, of which only sums are kept."""
+    sums, squares = [], []
+    for side in (one, other):
+        total, square = np.zeros((1, FEATURES)), 0.0
+        for features in _features(side, width, seed):
+            total += features.sum(axis=0, dtype=np.float64)
+            square += float(np.einsum("ij,ij->", features, features, dtype=np.float64))
+        sums.append(total)
+        squares.append(np.array([square]))
     return float(_unbiased(sums[0], sums[1], squares[0], squares[1], (len(one), len(other)))[0])
 
 
-def _features(vectors: Vectors, width: float, seed: int) -> NDArray[np.float32]:
-    """Give random Fourier features of the kernel (Rahimi and Recht 2007), shape (n, FEATURES)."""
+def _features(vectors: Vectors, width: float, seed: int) -> Iterator[NDArray[np.float32]]:
+    """Give random Fourier features of the kernel (Rahimi and Recht 2007), in blocks of shape (rows, FEATURES)."""
     generator = np.random.default_rng([seed, 7])
     directions = (generator.standard_normal((vectors.shape[1], FEATURES // 2)) / width).astype(np.float32)
-    found = np.empty((len(vectors), FEATURES), dtype=np.float32)
     for start in range(0, len(vectors), BLOCK):
         angles = vectors[start : start + BLOCK] @ directions
-        np.cos(angles, out=found[start : start + BLOCK, : FEATURES // 2])
-        np.sin(angles, out=found[start : start + BLOCK, FEATURES // 2 :])
-    found /= np.float32((FEATURES // 2) ** 0.5)
-    return found
+        yield np.concatenate([np.cos(angles), np.sin(angles)], axis=1) / np.float32((FEATURES // 2) ** 0.5)
 
 
 def _blocks(one: Vectors, other: Vectors) -> Iterator[tuple[bool, NDArray[np.float64]]]:

@@ -18,6 +18,9 @@ NEIGHBOURS = 5
 BLOCK = 255
 """Rows a block: counts over them fit into a byte."""
 
+STRIP = 128
+"""Rows a block within one set."""
+
 GROUPS = 128
 """Groups of columns among whose maxima the largest products are looked for first."""
 
@@ -98,17 +101,26 @@ def _mean_distance(products: Floats) -> float:
 
 
 def _edges(vectors: Vectors, k: int) -> tuple[Floats, Floats]:
-    """Give the product of each row with its k-th nearest other row, infinity for an equal one, and with the nearest."""
-    edges, nearest = np.empty(len(vectors), dtype=np.float32), np.empty(len(vectors), dtype=np.float32)
-    for start in range(0, len(vectors), BLOCK):
-        products = vectors[start : start + BLOCK] @ vectors.T
-        rows = np.arange(len(products))
-        products[rows, start + rows] = -np.inf
-        largest = _largest(products, k)
-        edges[start : start + BLOCK] = largest.min(axis=1)
-        nearest[start : start + BLOCK] = largest.max(axis=1)
+    """Give the product of each row with its k-th nearest other row, infinity for an equal one, and with the nearest.
+
+    A product is that of both its rows, so each strip is multiplied with itself and what comes after it only: for its own
+    rows the largest of the strip are sought, and for a later row only where the strip has one that is large enough,
+    which becomes rare.
+    """
+    top = np.full((len(vectors), k), -np.inf, dtype=np.float32)
+    for start in range(0, len(vectors), STRIP):
+        products = vectors[start : start + STRIP] @ vectors[start:].T
+        count = len(products)
+        np.fill_diagonal(products, -np.inf)
+        mine = [top[start : start + count], _largest(products, k) if products.shape[1] > k else products]
+        top[start : start + count] = _largest(np.concatenate(mine, axis=1), k)
+        after, lowest = products[:, count:], top[start + count :].min(axis=1)
+        columns = np.flatnonzero(after.max(axis=0) > lowest)
+        theirs = np.concatenate([top[start + count + columns], after[:, columns].T], axis=1)
+        top[start + count + columns] = np.partition(theirs, -k, axis=1)[:, -k:]
+    edges = top.min(axis=1)
     edges[edges >= SAME] = np.inf
-    return edges, nearest
+    return edges, top.max(axis=1)
 
 
 def _largest(products: Floats, k: int) -> Floats:
