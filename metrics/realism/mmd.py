@@ -124,7 +124,9 @@ def _features(vectors: Vectors, width: float, seed: int) -> Iterator[NDArray[np.
     directions = (generator.standard_normal((vectors.shape[1], FEATURES // 2)) / width).astype(np.float32)
     for start in range(0, len(vectors), BLOCK):
         angles = vectors[start : start + BLOCK] @ directions
-        yield np.concatenate([np.cos(angles), np.sin(angles)], axis=1) / np.float32((FEATURES // 2) ** 0.5)
+        found = np.concatenate([np.cos(angles), np.sin(angles)], axis=1, dtype=np.float32)
+        found /= np.float32((FEATURES // 2) ** 0.5)
+        yield found
 
 
 def _blocks(one: Vectors, other: Vectors) -> Iterator[tuple[bool, NDArray[np.float64]]]:

@@ -103,7 +103,7 @@ def _mean_distance(products: Floats) -> float:
 def _edges(vectors: Vectors, k: int) -> tuple[Floats, Floats]:
     """Give the product of each row with its k-th nearest other row, infinity for an equal one, and with the nearest.
 
-    A product is that of both its rows, so each strip is multiplied with itself and what comes after it only: for its own
+    A product is that of both its rows, so each strip is multiplied with itself and with what comes after: for its own
     rows the largest of the strip are sought, and for a later row only where the strip has one that is large enough,
     which becomes rare.
     """
