@@ -74,7 +74,6 @@ class Texts:
     texts: list[str]
     labels: list[str]
     personas: list[dict[str, str]]
-    persona_ids: list[str]
 
 
 def evaluate(
@@ -207,15 +206,14 @@ def read_texts(folder: Path, manifest: Mapping[str, Any]) -> Texts:
     import pyarrow.parquet as pq
 
     names = [emotion["name"] for emotion in manifest["taxonomy"]["emotions"]]
-    found = Texts([], [], [], [])
-    wanted = ["text", "label", "persona_id", "demographic", "sociocultural"]
+    found = Texts([], [], [])
+    wanted = ["text", "label", "demographic", "sociocultural"]
     paths = [shard["path"] for shard in manifest["shards"] if shard["path"].split("/")[0] in names]
     try:
         for path in paths:
             for row in pq.read_table(folder / path, columns=wanted).to_pylist():
                 found.texts.append(row["text"])
                 found.labels.append(names[row["label"]])
-                found.persona_ids.append(row["persona_id"])
                 layers = row["demographic"], row["sociocultural"]
                 found.personas.append(
                     persona_attributes(
