@@ -247,16 +247,14 @@ def test_scores_are_published_and_verified(run: Run, copy: Path, reference: Path
 
 
 @pytest.mark.slow
-def test_with_the_real_encoder_and_the_slice_of_goemotions(
-    run: Run, release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_with_the_real_encoder(
+    run: Run, release: Path, labelled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PERSONAGEN_CACHE", str(tmp_path / "cache"))
     folder = Path(shutil.copytree(release, tmp_path / "small"))
-    done = run("evaluate", folder, "--no-judge")
+    done = run("evaluate", folder, "--reference", labelled, "--no-judge")
     assert done.code == 0, done.err
     found = scores_of(folder)["results"]
     assert found["realism"]["c2st_auc"] > 0.9, "sentences of a generator without any model are told from comments"
-    assert found["realism"]["c2st_auc_null"] == pytest.approx(0.5, abs=0.05)
-    assert (
-        found["utility"]["n_test"] == 1400 and found["utility"]["tstr_macro_f1"] < found["utility"]["utility_ceiling"]
-    )
+    assert found["realism"]["c2st_auc_null"] == pytest.approx(0.5, abs=0.1)
+    assert found["utility"]["tstr_macro_f1"] < found["utility"]["trtr_macro_f1"] + 0.1
