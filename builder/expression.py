@@ -19,6 +19,47 @@ from personagen.builder.stages import Attempts, Draft, attempt
 from personagen.builder.taxonomy import Emotion, named_taxonomy
 
 
+LIST_CANDIDATES = 4
+"""Texts that a small model draws where it goes on with a list: they are longer than the end of a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Who writes about what: the layers that a row is conditioned on.
+
+    Attributes:
+        persona: None at depth "none"; its sociocultural layer counts from that depth on only.
+        scene: None below depth "situational".
+
+    """
+
+    persona: Persona | None
+    scene: Scene | None
+
+
+@dataclass(frozen=True, slots=True)
+class Grounding:
+    """What the prompt of a row shows beside the layers of its persona.
+
+    Attributes:
+        examples: real texts of the emotion, to be written like.
+        source: text that is to be said in other words; None where the text is a new one.
+        words: words that the text should have; None leaves them to the bounds of the recipe.
+        opening: sentence that the text begins with where a small model goes on with a beginning, in the place of the
+            event; None for the event.
+
+    """
+
+    examples: tuple[str, ...] = ()
+    source: str | None = None
+    words: int | None = None
+    opening: str | None = None
+
+
+BARE = Grounding()
+"""Layers alone."""
+
+
 @dataclass(frozen=True, slots=True)
 class Writing:
     """How texts are asked for.
@@ -54,12 +95,22 @@ def writing_of(recipe: Recipe) -> Writing:
 
 
 def expression_request(
-    writing: Writing, recipe: Recipe, row: RowPlan, emotion: Emotion, persona: Persona | None, scene: Scene | None
+    writing: Writing,
+    recipe: Recipe,
+    row: RowPlan,
+    emotion: Emotion,
+    subject: Subject,
+    grounding: Grounding = BARE,
 ) -> Request:
     """Make the request for a row's text; its seed is set by the attempt."""
-    layers = layers_of(row.depth)
+    layers, persona, scene = layers_of(row.depth), subject.persona, subject.scene
+    if writing.template == "continuation" and lists(row, grounding):
+        return _list_request(writing, emotion, grounding)
     messages = render(
         writing.template,
+        examples=grounding.examples,
+        source=grounding.source,
+        words=grounding.words,
         demographic=persona.demographic if persona else None,
         sociocultural=persona.sociocultural if persona and "sociocultural" in layers else None,
         scene=scene,
@@ -71,6 +122,19 @@ def expression_request(
         max_words=recipe.text.max_words,
     )
     return Request(messages, writing.sampling, seed=0, stop=writing.stop, candidates=writing.candidates)
+
+
+def lists(row: RowPlan, grounding: Grounding) -> bool:
+    """Tell whether a small model goes on with a list of real texts instead of a beginning of its own text."""
+    return grounding.source is not None or (bool(grounding.examples) and row.depth == "none")
+
+
+def _list_request(writing: Writing, emotion: Emotion, grounding: Grounding) -> Request:
+    """Ask a small model for one more item of a list: it follows a pattern where it would not follow an instruction."""
+    pattern = render("list", emotion=emotion.name, examples=grounding.examples, source=grounding.source)[0].content
+    sampling = replace(writing.sampling, max_tokens=48, temperature=0.8)
+    candidates = min(writing.candidates, LIST_CANDIDATES)
+    return Request((), sampling, seed=0, prefill=pattern, stop=("\n",), candidates=candidates)
 
 
 async def express(
@@ -88,13 +152,13 @@ async def express(
             whole text.
 
     """
-    prompt = "\n".join(message.content for message in request.messages)
+    prompt = "\n".join([*(message.content for message in request.messages), request.prefill])
 
     def asked(number: int) -> Request:
         return replace(request, prefill=beginnings[number % len(beginnings)]) if beginnings else request
 
     def judge(candidate: Candidate, request: Request) -> Verdict:
-        if request.prefill:
+        if beginnings:
             return _judge_completion(candidate, request.prefill, prompt, emotion, rules)
         if not candidate.text.strip():
             return Verdict("", "empty", leaked=False)
@@ -126,11 +190,17 @@ def _astray(bank: str | None) -> re.Pattern[str]:
     return re.compile("|".join(f"(?:{pattern})" for pattern in patterns), re.IGNORECASE)
 
 
-def beginnings(seed: int, row: RowPlan, emotion: Emotion, scene: Scene | None) -> list[str]:
+def beginnings(
+    seed: int, row: RowPlan, emotion: Emotion, scene: Scene | None, opening: str | None = None
+) -> list[str]:
     """List beginnings of a row's text, in shuffled order.
 
-    Each is the event as the persona tells it, where there is one, and a clause that implies the emotion.
+    Each is a sentence, where there is one, and a clause that implies the emotion. The sentence is the opening, else the
+    event as the persona tells it.
     """
     clauses = read_yaml("continuation.yaml")["openings"].get(emotion.bank, ["After that I"])
     order = random.Random(f"opening:{seed}:{row.emotion}:{row.turn}").sample(clauses, len(clauses))
-    return [f"{scene.telling} {clause}" if scene and scene.telling else clause for clause in order]
+    if opening is not None:  # a text that had the first clause gets another one
+        order = [clause for clause in order if not opening.startswith(clause)] or order
+    sentence = opening or (scene.telling if scene else None)
+    return [f"{sentence} {clause}" if sentence else clause for clause in order]

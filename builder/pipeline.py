@@ -13,7 +13,16 @@ from dataclasses import dataclass, field, replace
 
 from personagen.builder.checks import TextRules, leak_pattern
 from personagen.builder.duplicates import DuplicateIndex
-from personagen.builder.expression import Writing, beginnings, express, expression_request
+from personagen.builder.expression import (
+    BARE,
+    Grounding,
+    Subject,
+    Writing,
+    beginnings,
+    express,
+    expression_request,
+    lists,
+)
 from personagen.builder.llm import Ask
 from personagen.builder.personas import Persona, persona
 from personagen.builder.plan import Plan, RowPlan
@@ -47,6 +56,7 @@ class Job:
         writing: how the backend's texts are asked for.
         model: name of the model, for the provenance.
         concurrency: requests in flight at most.
+        grounding: what the prompt of a row shows beside its layers.
         events: events that were dealt so far, by emotion and round.
 
     """
@@ -57,6 +67,7 @@ class Job:
     writing: Writing
     model: str
     concurrency: int
+    grounding: Callable[[RowPlan], Grounding] = lambda row: BARE
     events: dict[tuple[str, int], tuple[Event, ...]] = field(default_factory=dict)
 
 
@@ -190,26 +201,13 @@ async def write_row(job: Job, turn: int, row: RowPlan, first_attempt: int) -> Wr
         leak_words=leak_pattern(row.emotion),
         reject_leaks=recipe.checks.leak == "reject",
     )
-    request = expression_request(job.writing, recipe, row, emotion, subject.persona, subject.scene)
+    grounding = job.grounding(row)
+    request = expression_request(job.writing, recipe, row, emotion, subject, grounding)
     tries = _tries(job, row.id, "expression", rejects.append, first_attempt)
-    small = job.writing.template == "continuation"
-    starts = beginnings(recipe.seed, row, emotion, subject.scene) if small else ()
+    begun = job.writing.template == "continuation" and not lists(row, grounding)
+    starts = beginnings(recipe.seed, row, emotion, subject.scene, grounding.opening) if begun else ()
     draft = await express(request, emotion, ask=ask, tries=tries, rules=rules, beginnings=starts)
     return Written(None if draft is None else _row(job, row, subject, draft), tuple(rejects))
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """Who writes about what: the layers that a row is conditioned on.
-
-    Attributes:
-        persona: None at depth "none"; its sociocultural layer counts from that depth on only.
-        scene: None below depth "situational".
-
-    """
-
-    persona: Persona | None
-    scene: Scene | None
 
 
 async def make_subject(job: Job, row: RowPlan, ask: Ask, reject: Callable[[Reject], None]) -> Subject | None:

@@ -9,8 +9,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from personagen.builder.llm import Message
 
-NAMES = ("demographic", "sociocultural", "situational", "expression", "continuation")
-"""One template a stage; `continuation` is the expression stage of models too small to follow an instruction."""
+NAMES = ("demographic", "sociocultural", "situational", "expression", "continuation", "list")
+"""One template a stage; `continuation` and `list` are the expression stage of models too small to follow an instruction."""
 
 
 @cache

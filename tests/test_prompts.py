@@ -18,7 +18,7 @@ import jinja2
 import jinja2.meta
 import pytest
 
-from personagen.builder.expression import beginnings, expression_request, writing_of
+from personagen.builder.expression import Subject, beginnings, expression_request, writing_of
 from personagen.builder.personas import Persona, design, persona
 from personagen.builder.plan import make_plan
 from personagen.builder.prompts import NAMES, prompt_version, render, versions
@@ -66,6 +66,9 @@ def values(depth: str, **changes: Any) -> dict[str, Any]:
         "language": "en",
         "min_words": 11,
         "max_words": 97,
+        "examples": (),
+        "source": None,
+        "words": None,
     } | changes
 
 
@@ -110,7 +113,7 @@ def test_a_text_is_asked_for_with_its_own_layers_and_no_deeper_one(kind: str, de
     what = replace(what, situational=replace(what.situational, prose=MARKS["situational"]))
     layers = layers_of(depth)
     persona_, scene_ = who if layers else None, what if "situational" in layers else None
-    request = expression_request(writing_of(recipe), recipe, row, EMOTION, persona_, scene_)
+    request = expression_request(writing_of(recipe), recipe, row, EMOTION, Subject(persona_, scene_))
     starts = beginnings(recipe.seed, row, EMOTION, scene_) if kind == "embedded" else []
     shown = "\n".join([*(message.content for message in request.messages), *starts])
     for layer, mark in MARKS.items():
@@ -136,7 +139,7 @@ def test_the_sociocultural_layer_is_kept_from_a_text_of_demographic_depth() -> N
 def test_a_missing_variable_is_an_error(name: str) -> None:
     needed = variables(name)
     assert needed
-    whole = values("situational")
+    whole = values("situational", examples=("An example.",))
     assert needed <= set(whole), "a variable that no test gives"
     for variable in needed:
         with pytest.raises(jinja2.UndefinedError, match=variable):
@@ -170,6 +173,7 @@ def test_a_hostile_value_opens_no_turn(name: str) -> None:
             sociocultural=replace(who.sociocultural, prose=HOSTILE),
             scene=replace(what, situational=replace(what.situational, prose=HOSTILE, event=HOSTILE)),
             definition=HOSTILE,
+            examples=(HOSTILE,) if name == "list" else (),
         ),
     )
     assert [message.role for message in hostile] == [message.role for message in plain]
