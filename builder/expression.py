@@ -18,7 +18,6 @@ from personagen.builder.situations import Scene
 from personagen.builder.stages import Attempts, Draft, attempt
 from personagen.builder.taxonomy import Emotion, named_taxonomy
 
-
 LIST_CANDIDATES = 4
 """Texts that a small model draws where it goes on with a list: they are longer than the end of a sentence."""
 
@@ -190,9 +189,7 @@ def _astray(bank: str | None) -> re.Pattern[str]:
     return re.compile("|".join(f"(?:{pattern})" for pattern in patterns), re.IGNORECASE)
 
 
-def beginnings(
-    seed: int, row: RowPlan, emotion: Emotion, scene: Scene | None, opening: str | None = None
-) -> list[str]:
+def beginnings(seed: int, row: RowPlan, emotion: Emotion, scene: Scene | None, opening: str | None = None) -> list[str]:
     """List beginnings of a row's text, in shuffled order.
 
     Each is a sentence, where there is one, and a clause that implies the emotion. The sentence is the opening, else the

@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from personagen.builder.llm import Message
 
 NAMES = ("demographic", "sociocultural", "situational", "expression", "continuation", "list")
-"""One template a stage; `continuation` and `list` are the expression stage of models too small to follow an instruction."""
+"""One template a stage; `continuation` and `list` are the expression stage of a model too small for instructions."""
 
 
 @cache

@@ -67,7 +67,7 @@ def _several(request: Request) -> Request:
 
 
 def _drawn(reply: Reply, request: Request) -> list[Candidate]:
-    """Read the texts of a reply, and shuffle them so that a likely one tends to come first; none where it is no JSON."""
+    """Read the texts of a reply, and shuffle them so that likely ones tend to come first; none where it is no JSON."""
     found: list[tuple[str, float]] = []
     for candidate in reply.candidates:
         try:

@@ -1,11 +1,11 @@
 """Write the texts of all arms and seeds of a comparison: one engine, one journal, every reply counted where it is used.
 
-    seeds x arms -> tasks -> the pipeline of a release -> texts, rejects, tokens
+seeds x arms -> tasks -> the pipeline of a release -> texts, rejects, tokens
 """
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
@@ -46,6 +46,10 @@ class Written:
     texts: list[Text]
     rejects: list[Reject] = field(default_factory=list)
     spent: Spent = field(default_factory=Spent)
+
+    def reasons(self) -> dict[str, int]:
+        """Count the rejects by reason."""
+        return dict(sorted(Counter(reject.reason for reject in self.rejects).items()))
 
 
 async def write_arms(
@@ -142,8 +146,3 @@ def _counted(ask: Ask, spent: Spent, key_of: Callable[[Request], str]) -> Ask:
 def _text(row: Row) -> Text:
     persona = persona_attributes(row.demographic, row.sociocultural)
     return Text(row.id, row.text, row.label, row.persona_id, persona)
-
-
-def reasons(written: Mapping[str, Written]) -> dict[str, dict[str, int]]:
-    """Count the rejects of each arm by reason."""
-    return {name: dict(sorted(Counter(r.reason for r in each.rejects).items())) for name, each in written.items()}
