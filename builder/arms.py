@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from personagen.builder.expression import BARE, Grounding
 from personagen.builder.plan import RowPlan
-from personagen.builder.recipe import Depth, Recipe
+from personagen.builder.recipe import Recipe
+from personagen.builder.recipe_sections import Depth
 
 if TYPE_CHECKING:
     from personagen.metrics.corpus import Corpus

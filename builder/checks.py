@@ -121,14 +121,18 @@ class Verdict:
 
     Attributes:
         text: the text, cleaned.
-        reason: why it is rejected, one of REASONS; None accepts it.
+        reason: why it is rejected, one of REASONS, or "label"; None accepts it.
         leaked: whether a word of it names the emotion.
+        label: the emotion that a label checker read in it; None where none did.
+        confidence: how sure it was, in [0, 1]; None likewise.
 
     """
 
     text: str
     reason: str | None
     leaked: bool
+    label: str | None = None
+    confidence: float | None = None
 
 
 def check_text(text: str, *, prompt: str, finish: str, rules: TextRules) -> Verdict:

@@ -9,7 +9,7 @@ of every arm, what was refused, and, in `run`, what must not be lost: the journa
 import asyncio
 import json
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -23,9 +23,10 @@ from personagen.builder.connect import connect
 from personagen.builder.errors import FolderError, PersonaGenError, RecipeError
 from personagen.builder.evaluate import see_packages, usual_judges
 from personagen.builder.files import explain, write_text
-from personagen.builder.generate import start_engine
+from personagen.builder.generate import Engine, start_engine
 from personagen.builder.journal import Journal
 from personagen.builder.judging import connect_judge
+from personagen.builder.labelling import LabelCheck, gate
 from personagen.builder.measure_arms import digest_of, measure_arms
 from personagen.builder.names import nearest
 from personagen.builder.plan import make_plan, split_quota
@@ -33,7 +34,8 @@ from personagen.builder.prices import Amount
 from personagen.builder.progress import Status
 from personagen.builder.prompts import prompt_version
 from personagen.builder.real_texts import RealTexts, real_texts
-from personagen.builder.recipe import Recipe, Splits
+from personagen.builder.recipe import Recipe
+from personagen.builder.recipe_sections import Splits
 from personagen.builder.results import results_lines
 from personagen.builder.version import __version__
 from personagen.builder.write_arms import VERBALIZED, Written, write_arms
@@ -124,7 +126,15 @@ def compare(
         settings = [_setting(part, real) for part in recipes]
         backend = connect(recipe.backend, out / RUN / "batches", api_key)
         facts = {"backend": backend.name, "name": backend.model, "revision": backend.revision}
-        written = asyncio.run(_written(backend, recipe, settings, arms, out, progress))
+        check = _check(recipe, real)
+        written = asyncio.run(
+            _written(
+                recipe,
+                backend,
+                out / RUN / "journal.sqlite",
+                lambda engine: write_arms(engine, settings, arms, progress, check),
+            )
+        )
         _see_texts(written)
         texts = [{arm: each.texts for arm, each in part.items()} for part in written]
         rows = [[row.id for row in setting.rows] for setting in settings]
@@ -202,17 +212,22 @@ def _setting(part: Recipe, real: RealTexts) -> Setting:
     return Setting(part, real.pool, [row for shard in plan.shards() for row in plan.rows(shard)], {})
 
 
+def _check(recipe: Recipe, real: RealTexts) -> LabelCheck | None:
+    """Train the gate's checker on the pool, where the recipe has a gate: the one that measures must be another."""
+    if recipe.checks.label is None:
+        return None
+    from personagen.metrics.checker import train_probe
+    from personagen.metrics.embeddings import encoder
+
+    return gate(train_probe(real.pool, real.test, real.name, encoder(real.pool.model)), recipe)
+
+
 async def _written(
-    backend: "Backend",
-    recipe: Recipe,
-    settings: Sequence[Setting],
-    arms: Sequence[str],
-    out: Path,
-    progress: Callable[[Status], None],
+    recipe: Recipe, backend: "Backend", journal: Path, write: Callable[[Engine], Awaitable[list[dict[str, Written]]]]
 ) -> list[dict[str, Written]]:
-    engine = start_engine(backend, recipe, Journal(out / RUN / "journal.sqlite"))
+    engine = start_engine(backend, recipe, Journal(journal))
     try:
-        return await write_arms(engine, settings, arms, progress)
+        return await write(engine)
     finally:
         await engine.close()
 

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from personagen.builder.llm import Backend
-from personagen.builder.recipe import BackendChoice
+from personagen.builder.recipe_sections import BackendChoice
 
 OPENAI_CONCURRENCY = 64
 """Requests in flight at most where the recipe does not say; how many the endpoint bears is found below that."""

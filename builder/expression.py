@@ -15,7 +15,7 @@ from personagen.builder.prompts import render
 from personagen.builder.recipe import Recipe
 from personagen.builder.schema import layers_of
 from personagen.builder.situations import Scene
-from personagen.builder.stages import Attempts, Draft, attempt
+from personagen.builder.stages import Attempts, Draft, Recheck, attempt
 from personagen.builder.taxonomy import Emotion, named_taxonomy
 
 LIST_CANDIDATES = 4
@@ -53,6 +53,14 @@ class Grounding:
     source: str | None = None
     words: int | None = None
     opening: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Checking:
+    """What a text must be like: rules, and a check of all candidates together; None where there is none."""
+
+    rules: TextRules
+    recheck: Recheck | None = None
 
 
 BARE = Grounding()
@@ -137,7 +145,13 @@ def _list_request(writing: Writing, emotion: Emotion, grounding: Grounding) -> R
 
 
 async def express(
-    request: Request, emotion: Emotion, *, ask: Ask, tries: Attempts, rules: TextRules, beginnings: Sequence[str] = ()
+    request: Request,
+    emotion: Emotion,
+    *,
+    ask: Ask,
+    tries: Attempts,
+    checks: Checking,
+    beginnings: Sequence[str] = (),
 ) -> Draft | None:
     """Have the model write the text of a row; None when the attempts are spent.
 
@@ -146,7 +160,7 @@ async def express(
         emotion: what the text must express.
         ask: where requests go.
         tries: seeds and rejects.
-        rules: what the text must be like.
+        checks: what the text must be like.
         beginnings: what the model goes on with, another one each attempt, and part of the text; empty asks for the
             whole text.
 
@@ -158,12 +172,12 @@ async def express(
 
     def judge(candidate: Candidate, request: Request) -> Verdict:
         if beginnings:
-            return _judge_completion(candidate, request.prefill, prompt, emotion, rules)
+            return _judge_completion(candidate, request.prefill, prompt, emotion, checks.rules)
         if not candidate.text.strip():
             return Verdict("", "empty", leaked=False)
-        return check_text(candidate.text, prompt=prompt, finish=candidate.finish, rules=rules)
+        return check_text(candidate.text, prompt=prompt, finish=candidate.finish, rules=checks.rules)
 
-    return await attempt(asked, ask, tries, judge)
+    return await attempt(asked, ask, tries, judge, checks.recheck)
 
 
 def _judge_completion(candidate: Candidate, beginning: str, prompt: str, emotion: Emotion, rules: TextRules) -> Verdict:

@@ -21,6 +21,7 @@ from personagen.builder.expression import writing_of
 from personagen.builder.files import explain, write_text
 from personagen.builder.gate import Gate, open_gate
 from personagen.builder.journal import Journal
+from personagen.builder.labelling import LabelCheck, label_check
 from personagen.builder.llm import Backend
 from personagen.builder.manifest import Outcome, make_manifest, same_release
 from personagen.builder.notes import merge_notes
@@ -66,6 +67,7 @@ class Tally:
     accepted: int
     given_up: int
     leaked: int
+    agreed: int
     rejects: Counter[tuple[str, str]]
     composition: Composition
 
@@ -114,6 +116,7 @@ def generate(
         BudgetError: the next request might exceed the budget.
         GenerationError: rows are missing when all attempts are spent.
         AllRejectedError: no reply was accepted.
+        RecipeError: the label checker cannot read an emotion of the recipe.
 
     """
     with open_run(out, recipe.fingerprint(), fresh=fresh, reuse=reuse) as run:
@@ -122,9 +125,10 @@ def generate(
             return Result(run.out, known, made=False)
         run.keep_card()  # told before anything is paid for, if its notes cannot be kept
         _prepare(recipe)
+        check = label_check(recipe)
         plan = make_plan(recipe)
         backend = connect(recipe.backend, run.batches, api_key)
-        return asyncio.run(generate_with(backend, plan, run, progress))
+        return asyncio.run(generate_with(backend, plan, run, progress, check))
 
 
 def _prepare(recipe: Recipe) -> None:
@@ -133,7 +137,9 @@ def _prepare(recipe: Recipe) -> None:
     shards.prepare()
 
 
-async def generate_with(backend: Backend, plan: Plan, run: RunFolder, progress: Progress) -> Result:
+async def generate_with(
+    backend: Backend, plan: Plan, run: RunFolder, progress: Progress, check: LabelCheck | None = None
+) -> Result:
     """Make a release with a backend that is at hand; see `generate`. Closes the backend."""
     engine = start_engine(backend, plan.recipe, Journal(run.journal))
     try:
@@ -141,11 +147,12 @@ async def generate_with(backend: Backend, plan: Plan, run: RunFolder, progress: 
         sizes = plan.table_sizes()
         names = plan.recipe.chosen_taxonomy().names
         with Shards(run.staging, sizes, plan.recipe.shard_rows, lambda config: columns_of(config, names)) as files:
-            tally = await _write_rows(make_job(engine, plan), run, files, Reporter(engine, plan, progress))
+            tally = await _write_rows(make_job(engine, plan, check), run, files, Reporter(engine, plan, progress))
             if tally.given_up or not tally.accepted:
                 raise _shortfall(plan.recipe, tally, run)
             written = files.written()
-        outcome = Outcome(tally.rejects, tally.leaked, tally.composition.counts())
+        facts = None if check is None else {**check.facts(), "agreement": round(tally.agreed / tally.accepted, 4)}
+        outcome = Outcome(tally.rejects, tally.leaked, tally.composition.counts(), facts)
         manifest = make_manifest(backend, plan, written, outcome, engine.journal.usage())
         run.keep_card()  # again: somebody may have written in it while the run went on
         write_text(run.staging / "README.md", merge_notes(render_card(manifest), run.kept_card()))
@@ -171,11 +178,11 @@ def start_engine(backend: Backend, recipe: Recipe, journal: Journal) -> Engine:
     return Engine(backend, journal, gate, budget, Dispatcher(backend, journal, gate))
 
 
-def make_job(engine: Engine, plan: Plan) -> Job:
+def make_job(engine: Engine, plan: Plan, check: LabelCheck | None = None) -> Job:
     """Tie a plan to an engine."""
     concurrency = plan.recipe.backend.concurrency or engine.backend.concurrency
     taxonomy, writing = plan.recipe.chosen_taxonomy(), writing_of(plan.recipe)
-    return Job(plan, taxonomy, engine.dispatcher.ask, writing, engine.backend.model, concurrency)
+    return Job(plan, taxonomy, engine.dispatcher.ask, writing, engine.backend.model, concurrency, check=check)
 
 
 class Reporter:
@@ -210,7 +217,7 @@ class Reporter:
 
 async def _write_rows(job: Job, run: RunFolder, files: Shards, reporter: Reporter) -> Tally:
     """Write texts and layers as the rows settle, and all rejects; stops early where nothing is accepted."""
-    tally = Tally(0, 0, 0, Counter(), Composition(job.plan.recipe.depth))
+    tally = Tally(0, 0, 0, 0, Counter(), Composition(job.plan.recipe.depth))
     ticker = asyncio.create_task(reporter.keep_telling(tally))
     tables = _Tables(job, files)
     seen: set[tuple[str, str, int]] = set()
@@ -272,6 +279,7 @@ def _count(settled: Settled, tally: Tally) -> None:
     else:
         tally.accepted += 1
         tally.leaked += settled.row.provenance.leaked
+        tally.agreed += settled.row.provenance.checker_label == settled.row.label
         tally.composition.add(settled.row)
 
 

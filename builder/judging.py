@@ -19,7 +19,7 @@ from personagen.builder.gate import open_gate
 from personagen.builder.journal import Journal
 from personagen.builder.llm import Ask, Backend, Message, Request, Sampling
 from personagen.builder.prices import Amount, Budget
-from personagen.builder.recipe import BackendChoice
+from personagen.builder.recipe_sections import BackendChoice
 from personagen.metrics.cache import cache_folder
 from personagen.metrics.human_likeness.judge import SAMPLES, Answer, Question
 

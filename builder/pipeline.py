@@ -10,11 +10,13 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from personagen.builder.checks import TextRules, leak_pattern
 from personagen.builder.duplicates import DuplicateIndex
 from personagen.builder.expression import (
     BARE,
+    Checking,
     Grounding,
     Subject,
     Writing,
@@ -23,6 +25,7 @@ from personagen.builder.expression import (
     expression_request,
     lists,
 )
+from personagen.builder.labelling import LabelCheck
 from personagen.builder.llm import Ask
 from personagen.builder.personas import Persona, persona
 from personagen.builder.plan import Plan, RowPlan
@@ -57,6 +60,7 @@ class Job:
         model: name of the model, for the provenance.
         concurrency: requests in flight at most.
         grounding: what the prompt of a row shows beside its layers.
+        check: reads the label of every text; None where nobody does.
         events: events that were dealt so far, by emotion and round.
 
     """
@@ -68,6 +72,7 @@ class Job:
     model: str
     concurrency: int
     grounding: Callable[[RowPlan], Grounding] = lambda row: BARE
+    check: LabelCheck | None = None
     events: dict[tuple[str, int], tuple[Event, ...]] = field(default_factory=dict)
 
 
@@ -206,7 +211,8 @@ async def write_row(job: Job, turn: int, row: RowPlan, first_attempt: int) -> Wr
     tries = _tries(job, row.id, "expression", rejects.append, first_attempt)
     begun = job.writing.template == "continuation" and not lists(row, grounding)
     starts = beginnings(recipe.seed, row, emotion, subject.scene, grounding.opening) if begun else ()
-    draft = await express(request, emotion, ask=ask, tries=tries, rules=rules, beginnings=starts)
+    recheck = None if job.check is None else partial(job.check, emotion=row.emotion)
+    draft = await express(request, emotion, ask=ask, tries=tries, checks=Checking(rules, recheck), beginnings=starts)
     return Written(None if draft is None else _row(job, row, subject, draft), tuple(rejects))
 
 
@@ -276,7 +282,7 @@ def _row(job: Job, planned: RowPlan, subject: Subject, draft: Draft) -> Row:
     who, what, layers = subject.persona, subject.scene, layers_of(planned.depth)
     return Row(
         id=planned.id,
-        text=draft.text,
+        text=draft.verdict.text,
         label=planned.emotion,
         depth=planned.depth,
         intensity=planned.intensity,
@@ -285,5 +291,13 @@ def _row(job: Job, planned: RowPlan, subject: Subject, draft: Draft) -> Row:
         situational=what.situational if what else None,
         persona_id=who.id if who else None,
         situation_id=what.id if what else None,
-        provenance=Provenance(job.model, prompt_version(), draft.seed, draft.attempt + 1, draft.leaked),
+        provenance=Provenance(
+            job.model,
+            prompt_version(),
+            draft.seed,
+            draft.attempt + 1,
+            draft.verdict.leaked,
+            draft.verdict.label,
+            draft.verdict.confidence,
+        ),
     )

@@ -7,6 +7,7 @@ from personagen.builder.connect import connect
 from personagen.builder.errors import AllRejectedError
 from personagen.builder.generate import make_job, start_engine
 from personagen.builder.journal import Journal
+from personagen.builder.labelling import LabelCheck, label_check
 from personagen.builder.llm import Backend
 from personagen.builder.pipeline import settle
 from personagen.builder.plan import make_plan
@@ -29,15 +30,17 @@ def preview(recipe: Recipe, number: int, *, api_key: str | None = None) -> list[
     """
     names = recipe.chosen_taxonomy().names[:number]
     data = recipe.model_dump(mode="json") | {"rows": number, "emotions": names, "quotas": None, "ablations": []}
-    return asyncio.run(_preview(connect(recipe.backend, None, api_key), Recipe.model_validate(data, strict=False)))
+    cut = Recipe.model_validate(data, strict=False)
+    check = label_check(cut)
+    return asyncio.run(_preview(connect(recipe.backend, None, api_key), cut, check))
 
 
-async def _preview(backend: Backend, recipe: Recipe) -> list[Row]:
+async def _preview(backend: Backend, recipe: Recipe, check: LabelCheck | None) -> list[Row]:
     engine = start_engine(backend, recipe, Journal(None))
     rows: list[Row] = []
     refused = 0
     try:
-        async with aclosing(settle(make_job(engine, make_plan(recipe)))) as settled:
+        async with aclosing(settle(make_job(engine, make_plan(recipe), check))) as settled:
             async for entry in settled:
                 refused += len(entry.rejects)
                 if entry.row is not None:

@@ -220,7 +220,8 @@ class Reject:
         reason: why it was refused, by name.
         attempt: number of the request, from 0.
         text: what came back; None where nothing did.
-        detail: more on the reason, such as the id of the row that a duplicate repeats; None where there is none.
+        detail: more on the reason: the id of the row that a duplicate repeats, the emotion that a checker read; None
+            where there is none.
 
     """
 

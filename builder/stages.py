@@ -3,7 +3,7 @@
 A stage turns what is known into a request, asks, and checks the reply; it knows neither other rows nor scheduling.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -49,21 +49,25 @@ class Attempts:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """An accepted reply: its text, seed and number of its request, and whether it names its emotion."""
+    """An accepted reply: its seed, the number of its request, and what the checks found."""
 
-    text: str
+    verdict: Verdict
     seed: int
     attempt: int
-    leaked: bool
 
 
 Judge = Callable[[Candidate, Request], Verdict]
+Recheck = Callable[[Sequence[Verdict]], Awaitable[Sequence[Verdict]]]
+"""A check that takes longer and looks at all candidates of a request together."""
 
 
-async def attempt(request: Callable[[int], Request], ask: Ask, tries: Attempts, judge: Judge) -> Draft | None:
+async def attempt(
+    request: Callable[[int], Request], ask: Ask, tries: Attempts, judge: Judge, recheck: Recheck | None = None
+) -> Draft | None:
     """Ask until a candidate is accepted, with a new seed each time; None when the attempts are spent.
 
-    `request` makes the request of an attempt from its number, but for the seed.
+    `request` makes the request of an attempt from its number, but for the seed; `recheck` sees what `judge` made of
+    its candidates, and has the last word.
 
     Of several accepted candidates the most probable a token is kept, the first where the backend gives no probability.
     """
@@ -78,17 +82,20 @@ async def attempt(request: Callable[[int], Request], ask: Ask, tries: Attempts, 
         if reply.problem is not None:  # paid for, so it is kept and counted like any reply; but there is no text in it
             tries.reject(Reject(tries.id, tries.stage, "request", number, None, reply.problem))
             continue
-        verdicts = [judge(candidate, asked) for candidate in reply.candidates]
+        verdicts: Sequence[Verdict] = [judge(candidate, asked) for candidate in reply.candidates]
+        if recheck is not None:
+            verdicts = await recheck(verdicts)
         best = _best(reply, verdicts)
         if best is not None:
-            return Draft(best.text, seed, number, best.leaked)
+            return Draft(best, seed, number)
         reason = verdicts[0].reason if verdicts else "empty"
         text = reply.candidates[0].text if reply.candidates else ""
-        tries.reject(Reject(tries.id, tries.stage, reason or "empty", number, text))
+        read = verdicts[0].label if verdicts else None
+        tries.reject(Reject(tries.id, tries.stage, reason or "empty", number, text, read))
     return None
 
 
-def _best(reply: Reply, verdicts: list[Verdict]) -> Verdict | None:
+def _best(reply: Reply, verdicts: Sequence[Verdict]) -> Verdict | None:
     accepted = [
         (candidate.mean_logprob or 0.0, -position, verdict)
         for position, (candidate, verdict) in enumerate(zip(reply.candidates, verdicts, strict=True))
@@ -110,7 +117,7 @@ async def elaborate(layer: str, ask: Ask, tries: Attempts, **facts: Any) -> str 
     sampling = Sampling(max_tokens=400, temperature=0.8)
     request = Request(render(layer, **facts), sampling, seed=0, schema=PROSE_SCHEMA)
     draft = await attempt(lambda _: request, ask, tries, _judge_prose)
-    return None if draft is None else draft.text
+    return None if draft is None else draft.verdict.text
 
 
 def _judge_prose(candidate: Candidate, request: Request) -> Verdict:

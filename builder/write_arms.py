@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from personagen.builder.arms import ARMS, Setting, Task, Text
 from personagen.builder.composition import persona_attributes
 from personagen.builder.generate import Engine, make_job
+from personagen.builder.labelling import LabelCheck
 from personagen.builder.llm import Ask, Reply, Request, request_key
 from personagen.builder.pipeline import settle
 from personagen.builder.plan import make_plan
@@ -53,7 +54,11 @@ class Written:
 
 
 async def write_arms(
-    engine: Engine, settings: Sequence[Setting], arms: Sequence[str], progress: Callable[[Status], None]
+    engine: Engine,
+    settings: Sequence[Setting],
+    arms: Sequence[str],
+    progress: Callable[[Status], None],
+    check: LabelCheck | None = None,
 ) -> list[dict[str, Written]]:
     """Write every arm for every seed; the seeds side by side, the arms of a seed one after the other.
 
@@ -62,13 +67,14 @@ async def write_arms(
         settings: one a seed; what is in `earlier` is ignored.
         arms: names, each after those that it uses.
         progress: called after every row.
+        check: reads the label of every text that is written; None where nobody does.
 
     Raises:
         BackendError, BudgetError, FolderError: as in `generate`; what was paid for is kept.
 
     """
     wanted = sum(len(setting.rows) for setting in settings) * len(arms)
-    state = _State(engine, wanted, progress)
+    state = _State(engine, wanted, progress, check)
     tasks = [asyncio.create_task(_write_seed(setting, arms, state)) for setting in settings]
     try:
         return list(await asyncio.gather(*tasks))
@@ -85,6 +91,7 @@ class _State:
     engine: Engine
     wanted: int
     progress: Callable[[Status], None]
+    check: LabelCheck | None
     accepted: int = 0
     refused: int = 0
 
@@ -113,7 +120,7 @@ async def _write_seed(setting: Setting, arms: Sequence[str], state: _State) -> d
 async def _write(task: Task, state: _State, *, apart: bool) -> Written:
     """Have the texts of one arm written by the stages of a release; a row that is given up is left out."""
     written = Written([])
-    job = replace(make_job(state.engine, make_plan(task.recipe)), grounding=task.grounding)
+    job = replace(make_job(state.engine, make_plan(task.recipe), state.check), grounding=task.grounding)
     whole = job.ask
 
     def ask(turn: int) -> Ask:

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from personagen.metrics.cache import cache_folder
 from personagen.metrics.corpus import Corpus
 from personagen.metrics.embeddings import embed
-from personagen.metrics.inputs import Vectors
+from personagen.metrics.inputs import Vectors, rows_by_label
+from personagen.metrics.reference import Reference
 from personagen.metrics.utility.probe import codes, f1_by_class
 
 VERSION = 1
@@ -83,8 +84,13 @@ class Checker(Protocol):
 
     """
 
-    classes: tuple[str, ...]
-    facts: Facts
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """See above."""
+
+    @property
+    def facts(self) -> Facts:
+        """See above."""
 
     def read(self, texts: Sequence[str]) -> list[Reading]:
         """Read texts."""
@@ -116,6 +122,30 @@ class Probe:
     def read_vectors(self, vectors: Vectors) -> list[Reading]:
         """Read vectors, shape (n, d)."""
         return readings(vectors @ self.weights + self.bias, self.facts.temperature, self.classes)
+
+
+Labelled = tuple[list[str], list[str]]
+"""Texts and their labels."""
+
+
+def train_and_test(reference: Reference) -> tuple[Labelled, Labelled]:
+    """Take what a checker is trained on and what it is tested on: the test part, or every fifth text of each label.
+
+    Raises:
+        ValueError: the reference has no labels.
+
+    """
+    if reference.labels is None:
+        raise ValueError(f"reference {reference.name} has no labels, wanted one a text; name another one")
+    train = reference.texts, reference.labels
+    if reference.test_texts and reference.test_labels:
+        return train, (reference.test_texts, reference.test_labels)
+    apart = {int(row) for rows in rows_by_label(reference.labels).values() for row in rows[::5]}
+    sides: tuple[Labelled, Labelled] = ([], []), ([], [])
+    for row, pair in enumerate(zip(*train, strict=True)):
+        for part, value in zip(sides[row in apart], pair, strict=True):
+            part.append(value)
+    return sides
 
 
 def vectors_of(texts: Sequence[str], model: str) -> Vectors:

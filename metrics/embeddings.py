@@ -5,7 +5,7 @@ A text is encoded once: vectors are kept by the hash of the text (see `vector_ca
 
 import hashlib
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -73,6 +73,24 @@ def embed(texts: Sequence[str], embeddings: str | ArrayLike | None = None, name:
     if len({len(vector) for vector in known.values()}) > 1:
         raise ValueError(f"embeddings of {brief(model)} that were kept have another width than new ones; {CLEAR}")
     return Embedded(np.stack([known[key] for key in keys]), model)
+
+
+def encoder(model: str | None = None) -> Callable[[Sequence[str]], Vectors]:
+    """Load a model once, for texts that come one by one and are not seen again: nothing is looked up or kept.
+
+    Raises:
+        ValueError: there is no such model.
+        ImportError: the model needs packages that are missing.
+
+    """
+    loaded = _load(model or DEFAULT_MODEL)
+
+    def encode(texts: Sequence[str]) -> Vectors:
+        clean = [text.encode("utf-8", "replace").decode() for text in texts]  # lone surrogates become "?"
+        vectors = loaded.encode(clean, normalize_embeddings=True, show_progress_bar=False)
+        return np.asarray(vectors, dtype=np.float32)
+
+    return encode
 
 
 def _version(model: str) -> str | None:

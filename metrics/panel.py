@@ -49,6 +49,9 @@ MEASURES: Mapping[str, Mapping[str, str]] = {
 }  # fmt: skip
 """By suite: every figure, and where a better arm lies: "higher", "lower", a number, or "real" (that of real texts)."""
 
+COUNTS = ("vendi_score", "rke")
+"""Figures that count texts, and so grow with their number nearly in proportion where there are few."""
+
 FEW_REAL = 100
 """Real texts to which those of an arm are added for `gain_macro_f1`."""
 
@@ -122,7 +125,18 @@ def measure(block: Block, real: Real, draws: int) -> tuple[Figures, list[Figures
         rows = np.flatnonzero(np.isin(block.places, chosen))
         part = np.sort(generator.choice(count, size=max(count // 2, 1), replace=False))
         halves.append(_figures(block, side.take(rows), held.take(part), real, rows))
+    for name in COUNTS:
+        _level(name, whole, halves)
     return whole, halves
+
+
+def _level(name: str, whole: Figures, halves: Sequence[Figures]) -> None:
+    """Bring the values of halves to the level of the whole: of half as many texts, half as many can be different."""
+    level, value = mean([half[name] for half in halves]), whole[name]
+    if level and value is not None:
+        for half in halves:
+            found = half[name]
+            half[name] = None if found is None else found * value / level
 
 
 def _figures(block: Block, side: Side, held: Side, real: Real, rows: Rows) -> Figures:

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from personagen.builder.plan import Plan, RowPlan, make_plan, request_seed, split_quota
-from personagen.builder.recipe import Recipe, Splits
+from personagen.builder.recipe import Recipe
+from personagen.builder.recipe_sections import Splits
 from personagen.builder.schema import SPLITS
 
 EMOTIONS = ("anger", "disgust", "fear", "joy", "sadness", "surprise", "neutral")
