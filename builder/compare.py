@@ -26,7 +26,7 @@ from personagen.builder.files import explain, write_text
 from personagen.builder.generate import Engine, start_engine
 from personagen.builder.journal import Journal
 from personagen.builder.judging import connect_judge
-from personagen.builder.labelling import LabelCheck, gate
+from personagen.builder.labelling import LabelCheck
 from personagen.builder.measure_arms import digest_of, measure_arms
 from personagen.builder.names import nearest
 from personagen.builder.plan import make_plan, split_quota
@@ -219,7 +219,8 @@ def _check(recipe: Recipe, real: RealTexts) -> LabelCheck | None:
     from personagen.metrics.checker import train_probe
     from personagen.metrics.embeddings import encoder
 
-    return gate(train_probe(real.pool, real.test, real.name, encoder(real.pool.model)), recipe)
+    checker = train_probe(real.pool, real.test, real.name, encoder(real.pool.model))
+    return LabelCheck(checker, reject=recipe.checks.label == "reject")
 
 
 async def _written(

@@ -68,27 +68,22 @@ def label_check(recipe: Recipe) -> LabelCheck | None:
 
     try:
         reference = load_reference(checks.label_reference)
-        checker = _checker(reference, checks)
+        _see_emotions(reference, recipe)
+        return LabelCheck(_checker(reference, checks), reject=checks.label == "reject")
     except (ValueError, ImportError) as error:
         raise BackendError(f"checks.label: {error}") from None
-    return gate(checker, recipe)
 
 
-def gate(checker: "Checker", recipe: Recipe) -> LabelCheck:
-    """Put a checker to work for a recipe.
-
-    Raises:
-        RecipeError: it cannot read an emotion of the recipe.
-
-    """
-    unknown = [name for name in recipe.chosen_taxonomy().names if name not in checker.classes]
+def _see_emotions(reference: "Reference", recipe: Recipe) -> None:
+    """Refuse a reference that lacks an emotion, before anything is trained."""
+    known = sorted(set(reference.labels or ()))
+    unknown = [name for name in recipe.chosen_taxonomy().names if name not in known]
     if unknown:
         raise RecipeError(
-            f"checks.label: reference {checker.facts.reference} has no texts of {', '.join(unknown)}; it has "
-            f"{', '.join(checker.classes)}: name another checks.label_reference, leave these emotions out, or leave "
-            "checks.label out"
+            f"checks.label: reference {reference.name} has no texts of {', '.join(unknown)[:200]}; it has "
+            f"{', '.join(known)[:200] or 'no labels'}: name another checks.label_reference, leave these emotions out, "
+            "or leave checks.label out"
         )
-    return LabelCheck(checker, reject=recipe.checks.label == "reject")
 
 
 def _checker(reference: "Reference", checks: Checks) -> "Checker":

@@ -274,7 +274,7 @@ def _version(train: Corpus, test: Corpus) -> str:
 def _kept(place: Path, encode: Callable[[Sequence[str]], Vectors]) -> Probe | None:
     """Read a checker from the cache; None where there is none that can be read."""
     try:
-        with np.load(place, allow_pickle=False) as found:
+        with place.open("rb") as file, np.load(file, allow_pickle=False) as found:
             facts = Facts(**json.loads(str(found["facts"])))
             classes = tuple(map(str, found["classes"]))
             return Probe(classes, found["weights"], found["bias"], facts, encode)

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from personagen.builder.checks import TextRules
+from personagen.builder.checks import TextRules, Verdict
 from personagen.builder.errors import BackendError, RequestError
-from personagen.builder.expression import express
+from personagen.builder.expression import Checking, express
 from personagen.builder.llm import Ask, Candidate, Message, Reply, Request, Sampling
 from personagen.builder.openai_chat import connect_openai
 from personagen.builder.personas import design, persona
@@ -57,7 +57,7 @@ def expressed(server: FakeOpenAI, attempts: Attempts) -> Draft | None:
     async def run() -> Draft | None:
         backend = connect_openai(model="m", base_url=server.url, api_key=None, concurrency=1)
         try:
-            return await express(REQUEST, JOY, ask=backend.complete, tries=attempts, rules=RULES)
+            return await express(REQUEST, JOY, ask=backend.complete, tries=attempts, checks=Checking(RULES))
         finally:
             await backend.close()
 
@@ -118,7 +118,7 @@ def test_accepted_draft_tells_the_seed_and_number_of_its_attempt() -> None:
     with FakeOpenAI(faults=[Fault("refusal", times=2)]) as server:
         draft = expressed(server, tries(rejects))
     body = server.requests[-1]
-    assert draft == Draft(contents(body)[0], body["seed"], 2, leaked=False)
+    assert draft == Draft(Verdict(contents(body)[0], None, leaked=False), body["seed"], 2)
     assert len(rejects) == 2
 
 
@@ -181,7 +181,7 @@ def test_text_that_was_cut_is_kept_up_to_its_last_sentence() -> None:
     rejects: list[Reject] = []
     with FakeOpenAI(faults=[says("We counted the boxes twice. Then the bus driver", finish="length")]) as server:
         draft = expressed(server, tries(rejects))
-    assert draft is not None and draft.text == "We counted the boxes twice."
+    assert draft is not None and draft.verdict.text == "We counted the boxes twice."
 
 
 def test_most_probable_accepted_candidate_is_kept() -> None:
@@ -193,8 +193,8 @@ def test_most_probable_accepted_candidate_is_kept() -> None:
         Candidate("The third of the boxes was green.", "stop", -0.6),
     )
     rejects: list[Reject] = []
-    draft = asyncio.run(express(REQUEST, JOY, ask=ask, tries=tries(rejects), rules=RULES))
-    assert draft is not None and draft.text == "The second of the boxes was green."
+    draft = asyncio.run(express(REQUEST, JOY, ask=ask, tries=tries(rejects), checks=Checking(RULES)))
+    assert draft is not None and draft.verdict.text == "The second of the boxes was green."
     assert rejects == []
 
 
@@ -206,32 +206,43 @@ def test_first_of_equal_candidates_is_kept(logprob: float | None) -> None:
         Candidate("The first of the boxes was green.", "stop", logprob),
         Candidate("The second of the boxes was green.", "stop", logprob),
     )
-    draft = asyncio.run(express(REQUEST, JOY, ask=ask, tries=tries([]), rules=RULES))
-    assert draft is not None and draft.text == "The first of the boxes was green."
+    draft = asyncio.run(express(REQUEST, JOY, ask=ask, tries=tries([]), checks=Checking(RULES)))
+    assert draft is not None and draft.verdict.text == "The first of the boxes was green."
 
 
 def test_refused_candidates_are_one_reject() -> None:
     """One request is one attempt; the first candidate stands for all."""
     rejects: list[Reject] = []
     ask = drawn(Candidate(REFUSAL, "stop", -2.0), Candidate("Too short.", "stop", -0.1))
-    assert asyncio.run(express(REQUEST, JOY, ask=ask, tries=tries(rejects, limit=1), rules=RULES)) is None
+    assert asyncio.run(express(REQUEST, JOY, ask=ask, tries=tries(rejects, limit=1), checks=Checking(RULES))) is None
     assert [(reject.reason, reject.text) for reject in rejects] == [("refusal", REFUSAL)]
 
 
 def test_reply_without_candidates_is_empty() -> None:
     """Nothing is a reason too."""
     rejects: list[Reject] = []
-    assert asyncio.run(express(REQUEST, JOY, ask=drawn(), tries=tries(rejects, limit=1), rules=RULES)) is None
+    assert (
+        asyncio.run(express(REQUEST, JOY, ask=drawn(), tries=tries(rejects, limit=1), checks=Checking(RULES))) is None
+    )
     assert [(reject.reason, reject.text) for reject in rejects] == [("empty", "")]
 
 
 def continued(text: str, *, finish: str = "stop") -> tuple[str | None, list[str]]:
     """Have a small model go on with a beginning; tell the text, and why it was refused."""
-    request = Request(REQUEST.messages, REQUEST.sampling, seed=0, prefill="I opened the box and", stop=(".",))
+    request = Request(REQUEST.messages, REQUEST.sampling, seed=0, stop=(".",))
     rejects: list[Reject] = []
     attempts = tries(rejects, limit=1)
-    draft = asyncio.run(express(request, JOY, ask=drawn(Candidate(text, finish)), tries=attempts, rules=RULES))
-    return draft.text if draft else None, [reject.reason for reject in rejects]
+    draft = asyncio.run(
+        express(
+            request,
+            JOY,
+            ask=drawn(Candidate(text, finish)),
+            tries=attempts,
+            checks=Checking(RULES),
+            beginnings=("I opened the box and",),
+        )
+    )
+    return draft.verdict.text if draft else None, [reject.reason for reject in rejects]
 
 
 def test_continued_text_begins_with_its_beginning() -> None:
@@ -260,7 +271,7 @@ def test_error_of_a_stage_leaves_no_draft() -> None:
         raise RequestError("no")
 
     rejects: list[Reject] = []
-    assert asyncio.run(express(REQUEST, JOY, ask=ask, tries=tries(rejects), rules=RULES)) is None
+    assert asyncio.run(express(REQUEST, JOY, ask=ask, tries=tries(rejects), checks=Checking(RULES))) is None
     assert [(reject.reason, reject.detail) for reject in rejects] == [("request", "no")] * 3
 
 

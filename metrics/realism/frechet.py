@@ -19,6 +19,8 @@ def frechet_distance(one: Vectors, other: Vectors) -> float | None:
     """
     if min(len(one), len(other)) < 2:
         return None
+    if max(len(one), len(other)) < one.shape[1]:
+        return _of_few(one, other)
     (mean_one, cov_one), (mean_other, cov_other) = _moments(one), _moments(other)
     values, basis = np.linalg.eigh(cov_one)
     root = np.sqrt(np.maximum(values, 0))[:, None] * basis.T
@@ -26,6 +28,22 @@ def frechet_distance(one: Vectors, other: Vectors) -> float | None:
     shift = float(np.square(mean_one - mean_other).sum())
     traces = float(np.trace(cov_one) + np.trace(cov_other))
     return max(0.0, shift + traces - 2 * float(np.sqrt(np.maximum(mixed, 0)).sum()))
+
+
+def _of_few(one: Vectors, other: Vectors) -> float:
+    """Return the same for fewer rows than columns, at the cost of the rows.
+
+    With X and Y the centred rows, the trace of the root is the sum of singular values of X Y' / ((n - 1)(m - 1))^(1/2).
+    """
+    (x, centre), (y, other_centre) = _centred(one), _centred(other)
+    roots = float(np.linalg.svd(x @ y.T, compute_uv=False).sum()) / ((len(x) - 1) * (len(y) - 1)) ** 0.5
+    traces = float(np.square(x).sum()) / (len(x) - 1) + float(np.square(y).sum()) / (len(y) - 1)
+    return max(0.0, float(np.square(centre - other_centre).sum()) + traces - 2 * roots)
+
+
+def _centred(vectors: Vectors) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    centre = vectors.mean(axis=0, dtype=np.float64)
+    return vectors - centre, centre
 
 
 def extrapolated_frechet(one: Vectors, other: Vectors, seed: int) -> float | None:
