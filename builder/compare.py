@@ -12,6 +12,7 @@ import shlex
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +43,7 @@ from personagen.builder.write_arms import VERBALIZED, Written, write_arms
 
 if TYPE_CHECKING:
     from personagen.builder.llm import Backend
+    from personagen.metrics.checker import Facts
     from personagen.metrics.human_likeness.judge import Judge
     from personagen.metrics.paired import Blocks
 
@@ -109,56 +111,47 @@ def compare(
     Raises:
         RecipeError: the options do not go with the recipe or the reference.
         FolderError: `out` holds something else, is in use, or cannot be written.
-        BackendError: a model cannot be loaded or reached.
-        BudgetError: the next request might exceed the budget.
+        BackendError, BudgetError: see `generate`.
 
     """
     see_packages()
-    if options.judges is None:
-        options = replace(options, judges=usual_judges(tell))
+    options = replace(options, judges=usual_judges(tell)) if options.judges is None else options
     arms = chosen_arms(options.arms)
     recipes = [part_recipe(recipe, options, number) for number in range(options.seeds)]
-    quotas = [part.quota() for part in recipes]
-    most = {emotion: max(quota[emotion] for quota in quotas) for emotion in quotas[0]}
+    most = {emotion: max(part.quota()[emotion] for part in recipes) for emotion in recipes[0].quota()}
     judges = [connect_judge(spec, base_url=options.base_url, api_key=api_key) for spec in options.judges or ()]
     with _locked(out):
         real = real_texts(options.reference, options.embeddings, most)
         settings = [_setting(part, real) for part in recipes]
-        backend = connect(recipe.backend, out / RUN / "batches", api_key)
-        facts = {"backend": backend.name, "name": backend.model, "revision": backend.revision}
         check = _check(recipe, real)
-        written = asyncio.run(
-            _written(
-                recipe,
-                backend,
-                out / RUN / "journal.sqlite",
-                lambda engine: write_arms(engine, settings, arms, progress, check),
-            )
-        )
-        _see_texts(written)
-        texts = [{arm: each.texts for arm, each in part.items()} for part in written]
-        rows = [[row.id for row in setting.rows] for setting in settings]
-        blocks, checker = measure_arms(texts, rows, real, out / RUN / "figures", tell)
-        head = {
-            "format": FORMAT,
-            "personagen": __version__,
-            "command": options.command(),
-            "recipe": recipe.fingerprint(),
-            "model": facts,
-            "prompts": prompt_version(),
-            "reference": {"name": real.name, "digest": digest_of(real), **real.sizes()},
-            "embeddings": real.held.model,
+        backend = connect(recipe.backend, out / RUN / "batches", api_key)
+        write = partial(write_arms, settings=settings, arms=arms, progress=progress, check=check)
+        written = asyncio.run(_written(recipe, backend, out / RUN / "journal.sqlite", write))
+        blocks, checker = _measured(written, settings, real, out / RUN / "figures", tell)
+        results = _head(recipe, options, backend, real) | {
             "checker": asdict(checker),
             "emotions": list(most),
-            "rows": options.rows,
-            "seeds": options.seeds,
-        }
-        results = head | {
             "arms": {arm: _facts(arm, written, blocks[arm], recipe, options) for arm in arms},
             "claims": judged(blocks),
             "human_likeness": _human_likeness(written, real, judges, recipe.seed, tell),
         }
         return _write(out, rounded(results), written)
+
+
+def _head(recipe: Recipe, options: Options, backend: "Backend", real: RealTexts) -> dict[str, Any]:
+    """Tell what was compared, with what, against what."""
+    return {
+        "format": FORMAT,
+        "personagen": __version__,
+        "command": options.command(),
+        "recipe": recipe.fingerprint(),
+        "model": {"backend": backend.name, "name": backend.model, "revision": backend.revision},
+        "prompts": prompt_version(),
+        "reference": {"name": real.name, "digest": digest_of(real), **real.sizes()},
+        "embeddings": real.held.model,
+        "rows": options.rows,
+        "seeds": options.seeds,
+    }
 
 
 def chosen_arms(names: Sequence[str] | None) -> list[str]:
@@ -231,6 +224,19 @@ async def _written(
         return await write(engine)
     finally:
         await engine.close()
+
+
+def _measured(
+    written: Sequence[Mapping[str, Written]],
+    settings: Sequence[Setting],
+    real: RealTexts,
+    folder: Path,
+    tell: Callable[[str], None],
+) -> tuple[dict[str, dict[str, "Blocks"]], "Facts"]:
+    _see_texts(written)
+    texts = [{arm: each.texts for arm, each in part.items()} for part in written]
+    rows = [[row.id for row in setting.rows] for setting in settings]
+    return measure_arms(texts, rows, real, folder, tell)
 
 
 def _see_texts(written: Sequence[Mapping[str, Written]]) -> None:

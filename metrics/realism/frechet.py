@@ -38,7 +38,8 @@ def _of_few(one: Vectors, other: Vectors) -> float:
     (x, centre), (y, other_centre) = _centred(one), _centred(other)
     roots = float(np.linalg.svd(x @ y.T, compute_uv=False).sum()) / ((len(x) - 1) * (len(y) - 1)) ** 0.5
     traces = float(np.square(x).sum()) / (len(x) - 1) + float(np.square(y).sum()) / (len(y) - 1)
-    return max(0.0, float(np.square(centre - other_centre).sum()) + traces - 2 * roots)
+    shift = float(np.square(centre - other_centre).sum())
+    return max(0.0, shift + traces - 2 * float(roots))
 
 
 def _centred(vectors: Vectors) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
