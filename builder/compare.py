@@ -105,8 +105,7 @@ def compare(
         tell: called with a line for each further step.
         api_key: see `connect`.
 
-    Returns:
-        The content of `results.json`.
+    Returns the content of `results.json`.
 
     Raises:
         RecipeError: the options do not go with the recipe or the reference.
