@@ -2,8 +2,8 @@
 
     recipe + reference -> arms x seeds -> texts -> measures -> paired differences -> verdicts -> a folder
 
-The folder holds what was found (results.json), the same as tables (results.md) and as a page (report.html), the texts
-of every arm, what was refused, and, in `run`, what must not be lost: the journal and the figures of every block.
+The folder holds what was found (results.json), the same as tables (results.md), the texts of every arm, what was
+refused, and, in `run`, what must not be lost: the journal and the figures of every block.
 """
 
 import asyncio
