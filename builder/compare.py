@@ -9,21 +9,19 @@ refused, and, in `run`, what must not be lost: the journal and the figures of ev
 import asyncio
 import json
 import shlex
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock, Timeout
-
 from personagen.builder.arms import ARMS, USES, Setting
 from personagen.builder.claims import judged
 from personagen.builder.connect import connect
-from personagen.builder.errors import FolderError, PersonaGenError, RecipeError
+from personagen.builder.errors import FolderError, GenerationError, PersonaGenError, RecipeError
 from personagen.builder.evaluate import see_packages, usual_judges
-from personagen.builder.files import explain, write_text
+from personagen.builder.files import explain, told_name, write_text
 from personagen.builder.generate import Engine, start_engine
 from personagen.builder.journal import Journal
 from personagen.builder.judging import connect_judge
@@ -38,6 +36,7 @@ from personagen.builder.real_texts import RealTexts, real_texts
 from personagen.builder.recipe import Recipe
 from personagen.builder.recipe_sections import Splits
 from personagen.builder.results import results_lines
+from personagen.builder.run_folder import LOCK, locked
 from personagen.builder.version import __version__
 from personagen.builder.write_arms import VERBALIZED, Written, write_arms
 
@@ -77,8 +76,7 @@ class Options:
 
     def command(self) -> str:
         """Write the command that compares so, less the recipe, without paths of this machine."""
-        reference = Path(self.reference).name if Path(self.reference).exists() else self.reference
-        words = ["personagen", "compare", "--reference", reference, "--rows", str(self.rows)]
+        words = ["personagen", "compare", "--reference", told_name(self.reference), "--rows", str(self.rows)]
         words += ["--seeds", str(self.seeds)]
         words += ["--arms", ",".join(self.arms)] if self.arms else []
         words += ["--embeddings", self.embeddings] if self.embeddings else []
@@ -95,7 +93,7 @@ def compare(
     tell: Callable[[str], None],
     api_key: str | None = None,
 ) -> dict[str, Any]:
-    """Write every arm, measure it, and judge the claims; the same command goes on, and asks for nothing twice.
+    """Write and measure every arm, judge the claims, and return `results.json`; the same call asks nothing twice.
 
     Args:
         recipe: model, emotions, checks, budget and the first seed; its rows, depth and splits are not used.
@@ -105,12 +103,10 @@ def compare(
         tell: called with a line for each further step.
         api_key: see `connect`.
 
-    Returns the content of `results.json`.
-
     Raises:
         RecipeError: the options do not go with the recipe or the reference.
         FolderError: `out` holds something else, is in use, or cannot be written.
-        BackendError, BudgetError: see `generate`.
+        BackendError, BudgetError, GenerationError: see `generate`.
 
     """
     see_packages()
@@ -119,7 +115,8 @@ def compare(
     recipes = [part_recipe(recipe, options, number) for number in range(options.seeds)]
     most = {emotion: max(part.quota()[emotion] for part in recipes) for emotion in recipes[0].quota()}
     judges = [connect_judge(spec, base_url=options.base_url, api_key=api_key) for spec in options.judges or ()]
-    with _locked(out):
+    _see_folder(out)
+    with locked(out / RUN):
         real = real_texts(options.reference, options.embeddings, most)
         settings = [_setting(part, real) for part in recipes]
         check = _check(recipe, real)
@@ -244,7 +241,7 @@ def _see_texts(written: Sequence[Mapping[str, Written]]) -> None:
         for arm, each in part.items():
             if len({text.label for text in each.texts}) < 2 or len(each.texts) < 4:
                 reasons = ", ".join(f"{name} {count}" for name, count in each.reasons().items())
-                raise RecipeError(
+                raise GenerationError(
                     f"arm {arm} has {len(each.texts)} texts in seed {seed}, wanted 4 or more of two emotions: the rest "
                     f"was refused ({reasons}); try another model, loosen the checks, or leave the arm out with --arms"
                 )
@@ -266,10 +263,7 @@ def _facts(
         sum(part.spent.prompt_tokens for part in parts), sum(part.spent.completion_tokens for part in parts)
     )
     price = recipe.price()
-    reasons: dict[str, int] = {}
-    for part in parts:
-        for reason, number in part.reasons().items():
-            reasons[reason] = reasons.get(reason, 0) + number
+    reasons = Counter(reject.reason for part in parts for reject in part.rejects)
     figures = {}
     for name, each in blocks.items():
         found = estimate(each)
@@ -283,7 +277,7 @@ def _facts(
         "tokens_per_text": amount.tokens / count,
         "cost_per_text": None if price is None else price.of(amount) / count,
         "rejects": dict(sorted(reasons.items())),
-        "rejects_per_text": sum(reasons.values()) / count,
+        "rejects_per_text": reasons.total() / count,
         "figures": figures,
     }
 
@@ -345,27 +339,11 @@ def _write(out: Path, results: dict[str, Any], written: Sequence[Mapping[str, Wr
     return results
 
 
-@contextmanager
-def _locked(out: Path) -> Iterator[None]:
-    """Make the folder of a comparison, or take one over, and hold its lock.
-
-    Raises:
-        FolderError: it holds something else, another process is at work on it, or it cannot be written.
-
-    """
+def _see_folder(out: Path) -> None:
+    """Refuse a folder that holds something else than a comparison."""
     try:
-        if out.exists() and any(out.iterdir()) and not (out / RUN / "lock").exists():
-            raise FolderError(f"{out} holds something else than a comparison; choose another folder with --out")
-        (out / RUN).mkdir(parents=True, exist_ok=True)
-        lock = FileLock(out / RUN / "lock")
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise FolderError(
-            f"another process is writing to {out}; wait for it or choose another folder with --out"
-        ) from error
+        foreign = out.exists() and any(out.iterdir()) and not (out / RUN / LOCK).exists()
     except OSError as error:
-        raise FolderError(f"cannot write {out}: {explain(error)}") from error
-    try:
-        yield
-    finally:
-        lock.release()
+        raise FolderError(f"cannot read {out}: {explain(error)}") from error
+    if foreign:
+        raise FolderError(f"{out} holds something else than a comparison; choose another folder with --out")

@@ -7,6 +7,7 @@ know an `Ask` and nothing of this.
 import asyncio
 import random
 from collections.abc import Sequence
+from typing import TypeVar
 
 from personagen.builder.errors import BackendError, RequestError, TransientError
 from personagen.builder.gate import Gate
@@ -31,6 +32,19 @@ LONGEST_WAIT = 900.0
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 """Seconds before a request is sent again: doubled each time, and drawn from the upper half."""
+
+
+_Result = TypeVar("_Result")
+
+
+async def all_of(tasks: "Sequence[asyncio.Task[_Result]]") -> list[_Result]:
+    """Wait for all tasks; the first failure ends the others."""
+    try:
+        return list(await asyncio.gather(*tasks))
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 class Dispatcher:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from personagen.builder.card import render_card
 from personagen.builder.composition import persona_attributes
 from personagen.builder.errors import BackendError, PersonaGenError, ReleaseError
-from personagen.builder.files import write_text
+from personagen.builder.files import told_name, write_text
 from personagen.builder.judging import connect_judge
 from personagen.builder.notes import merge_notes
 from personagen.builder.release import CARD, MANIFEST, SCORES, check_release, read_card, sealed
@@ -59,8 +59,7 @@ class Options:
 
     def command(self, name: str) -> str:
         """Write the command that measures so, without paths of this machine."""
-        reference = Path(self.reference).name if Path(self.reference).exists() else self.reference
-        words = ["personagen", "evaluate", name, "--reference", reference, "--seed", str(self.seed)]
+        words = ["personagen", "evaluate", name, "--reference", told_name(self.reference), "--seed", str(self.seed)]
         words += ["--embeddings", self.embeddings] if self.embeddings else []
         words += ["--sample-size", str(self.sample_size)] if self.sample_size else []
         judges = [word for judge in self.judges or () for word in ("--judge", judge)]

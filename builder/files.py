@@ -16,6 +16,11 @@ def write_text(target: Path, text: str) -> None:
         raise FolderError(f"cannot write {target}: {explain(error)}") from error
 
 
+def told_name(source: str) -> str:
+    """Name a file without its folders, which are nobody's business; what is no file stays as it is."""
+    return Path(source).name if Path(source).exists() else source
+
+
 def explain(error: OSError) -> str:
     """Tell an operating system's error with what to do."""
     advice = {

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from personagen.builder.connect import connect
-from personagen.builder.dispatch import Dispatcher
+from personagen.builder.dispatch import Dispatcher, all_of
 from personagen.builder.errors import FolderError, RecipeError, RequestError
 from personagen.builder.files import explain
 from personagen.builder.gate import open_gate
@@ -150,12 +150,7 @@ async def _gathered(tasks: "Sequence[asyncio.Task[Answer]]") -> list[Answer]:
     with tqdm(total=len(tasks), unit="question", desc="judge", file=sys.stderr, disable=None) as bar:
         for task in tasks:
             task.add_done_callback(lambda _: bar.update())
-        try:
-            return list(await asyncio.gather(*tasks))
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        return await all_of(tasks)
 
 
 async def _close(dispatcher: Dispatcher, journal: Journal, backend: Backend) -> None:

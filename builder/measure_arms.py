@@ -68,11 +68,13 @@ def measure_arms(
         FolderError: the figures cannot be kept.
 
     """
+    from personagen.metrics.panel import VERSION
+
     tell("vectors")
     panel = panel_of(real)
     sizes = [-(-len(ids) // BLOCK) for ids in rows]
     draws = DRAWS if sum(sizes) < DRAWS else 0
-    base = json.dumps([__version__, draws, real.name, digest_of(real), panel.checker.facts.version])
+    base = json.dumps([VERSION, __version__, draws, real.name, digest_of(real), panel.checker.facts.version])
     named = [
         each
         for seed, (arms, ids) in enumerate(zip(texts, rows, strict=True))

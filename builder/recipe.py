@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from personagen.builder.errors import RecipeError
+from personagen.builder.files import told_name
 from personagen.builder.licences import KEYS, check_licence
 from personagen.builder.names import nearest, unique
 from personagen.builder.prices import Price
@@ -158,11 +159,6 @@ class Recipe(Section):
         """Hash the parts of the recipe that change rows: 16 hex digits, the same on every machine."""
         text = json.dumps([SCHEMA_VERSION, self.identity()], sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def told_name(source: str) -> str:
-    """Name a file without its folders; what is no file stays as it is."""
-    return Path(source).name if Path(source).exists() else source
 
 
 def _taxonomy(recipe: Recipe) -> Taxonomy:

@@ -119,7 +119,7 @@ def open_run(out: Path, fingerprint: str, *, fresh: bool = False, reuse: bool = 
     root = out.with_name(out.name + ".run")
     if not (fresh or reuse):
         _check_release(out, fingerprint)  # before anything is made; again below, when the lock is held
-    with _locked(root):
+    with locked(root):
         if fresh:
             _set_aside(out, root)
         elif reuse:
@@ -130,8 +130,13 @@ def open_run(out: Path, fingerprint: str, *, fresh: bool = False, reuse: bool = 
 
 
 @contextmanager
-def _locked(root: Path) -> Iterator[None]:
-    """Make the folder where needed, and hold its lock."""
+def locked(root: Path) -> Iterator[None]:
+    """Make the folder where needed, and hold its lock.
+
+    Raises:
+        FolderError: another process holds it, or the folder cannot be written.
+
+    """
     try:
         root.mkdir(parents=True, exist_ok=True)
         lock = FileLock(root / LOCK)

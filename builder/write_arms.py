@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 
 from personagen.builder.arms import ARMS, Setting, Task, Text
 from personagen.builder.composition import persona_attributes
-from personagen.builder.generate import Engine, make_job
+from personagen.builder.dispatch import all_of
+from personagen.builder.generate import HOPELESS, Engine, make_job
 from personagen.builder.labelling import LabelCheck
 from personagen.builder.llm import Ask, Reply, Request, request_key
 from personagen.builder.pipeline import settle
@@ -75,13 +76,7 @@ async def write_arms(
     """
     wanted = sum(len(setting.rows) for setting in settings) * len(arms)
     state = _State(engine, wanted, progress, check)
-    tasks = [asyncio.create_task(_write_seed(setting, arms, state)) for setting in settings]
-    try:
-        return list(await asyncio.gather(*tasks))
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    return await all_of([asyncio.create_task(_write_seed(setting, arms, state)) for setting in settings])
 
 
 @dataclass(slots=True)
@@ -119,7 +114,7 @@ async def _write_seed(setting: Setting, arms: Sequence[str], state: _State) -> d
 
 async def _write(task: Task, state: _State, *, apart: bool) -> Written:
     """Have the texts of one arm written by the stages of a release; a row that is given up is left out."""
-    written = Written([])
+    written, given_up = Written([]), 0
     job = replace(make_job(state.engine, make_plan(task.recipe), state.check), grounding=task.grounding)
     whole = job.ask
 
@@ -133,6 +128,9 @@ async def _write(task: Task, state: _State, *, apart: bool) -> Written:
             if settled.row is not None:
                 written.texts.append(_text(settled.row))
             state.tell(settled.row is not None, len(settled.rejects))
+            given_up += settled.row is None
+            if given_up >= HOPELESS and not written.texts:
+                break  # each costs all its attempts
     return written
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 import tempfile
 import warnings
 from collections.abc import Sequence
@@ -104,6 +105,7 @@ def _keep(checker: EncoderChecker, place: Path) -> EncoderChecker:
         checker.encoder.model.save_pretrained(part)
         facts = {"classes": checker.classes, "facts": asdict(checker.facts)}
         (part / FACTS).write_text(json.dumps(facts), encoding="utf-8")
+        shutil.rmtree(place, ignore_errors=True)  # a damaged one, or nothing
         part.rename(place)
     except OSError as error:
         warnings.warn(f"the label checker is not kept: {place} cannot be written ({error})", UserWarning, stacklevel=3)

@@ -49,6 +49,9 @@ MEASURES: Mapping[str, Mapping[str, str]] = {
 }  # fmt: skip
 """By suite: every figure, and where a better arm lies: "higher", "lower", a number, or "real" (that of real texts)."""
 
+VERSION = 1
+"""Of the figures: what was measured by another one is measured again."""
+
 COUNTS = ("vendi_score", "rke")
 """Figures that count texts, and so grow with their number nearly in proportion where there are few."""
 

@@ -41,10 +41,11 @@ def texts(name: str, seed: int = 0) -> list[Text]:
 def test_arms_that_are_written_plan_the_same_rows(name: str) -> None:
     plan = make_plan(task(name).recipe)
     planned = [row for shard in plan.shards() for row in plan.rows(shard)]
-    assert [(row.id, row.emotion, row.persona) for row in planned] == [
-        (row.id, row.emotion, row.persona if planned[0].depth != "none" else 0) for row in setting().rows
-    ] or planned[0].depth == "none"
-    assert [row.id for row in planned] == [row.id for row in setting().rows]
+    assert [(row.id, row.emotion, row.turn) for row in planned] == [
+        (row.id, row.emotion, row.turn) for row in setting().rows
+    ]
+    if planned[0].depth != "none":
+        assert [row.persona for row in planned] == [row.persona for row in setting().rows]
 
 
 @pytest.mark.parametrize("name", ["real", "retrieval"])

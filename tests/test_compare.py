@@ -19,7 +19,7 @@ from personagen.builder.claims import CLAIMS
 from personagen.builder.compare import FORMAT, Options, rounded
 from personagen.metrics.panel import MEASURES
 from tests.command import OPENAI, Outcome, Run, run_here
-from tests.fake_openai import FakeOpenAI
+from tests.fake_openai import FakeOpenAI, Fault
 from tests.flow import bytes_of, wait_until
 from tests.real_texts import goemotions
 
@@ -197,6 +197,16 @@ def test_a_folder_that_holds_something_else_is_left_alone(
     found = compare(run, server, reference, tmp_path)
     assert found.code == 1 and "holds something else than a comparison; choose another folder" in found.err
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_an_arm_whose_texts_are_all_refused_stops_early_and_says_so(run: Run, reference: Path, tmp_path: Path) -> None:
+    with FakeOpenAI(faults=[Fault("refusal", times=None)]) as refusing:
+        words = ("--arms", "none", "--rows", "60", "--concurrency", "2")
+        found = compare(run, refusing, reference, tmp_path / "c", *words)
+        assert len(refusing.requests) < 2 * 30 * 8, "not every attempt of every row was paid for"
+    message = "arm none has 0 texts in seed 0, wanted 4 or more of two emotions: the rest was refused (refusal "
+    assert found.code == 1 and message in found.err and "leave the arm out with --arms" in found.err
+    assert not (tmp_path / "c" / "results.json").exists()
 
 
 def test_texts_without_labels_are_no_reference(run: Run, server: FakeOpenAI, tmp_path: Path) -> None:

@@ -93,6 +93,12 @@ def test_frechet_is_that_of_scipy() -> None:
     root = sqrtm(covariances[0] @ covariances[1]).real
     wanted = np.square(one.mean(0) - other.mean(0)).sum() + np.trace(covariances[0] + covariances[1] - 2 * root)
     assert frechet_distance(real(200).vectors, real(300, 600).vectors) == pytest.approx(wanted, abs=1e-9)
+    few = [side[:30].astype(np.float32) for side in (one, other)]  # fewer rows than columns: another way to the same
+    covariances = np.cov(one[:30], rowvar=False), np.cov(other[:30], rowvar=False)
+    values = np.linalg.eigvals(covariances[0] @ covariances[1]).real
+    shift = np.square(one[:30].mean(0) - other[:30].mean(0)).sum()
+    wanted = shift + np.trace(covariances[0] + covariances[1]) - 2 * np.sqrt(np.maximum(values, 0)).sum()
+    assert frechet_distance(*few) == pytest.approx(wanted, abs=1e-6)
     assert frechet_distance(real(1).vectors, held()) is None and extrapolated_frechet(held()[:3], held(), 0) is None
 
 
