@@ -133,3 +133,28 @@ def _judges(judges: tuple[str, ...], *, no_judge: bool) -> tuple[str, ...] | Non
     if judges and no_judge:
         raise click.UsageError("--judge and --no-judge exclude each other")
     return () if no_judge else judges or None
+
+
+@click.command()
+@click.argument("release", type=click.Path(path_type=Path), default=Path("personagen"))
+@click.option(
+    "--reference",
+    metavar="NAME|PATH|HUB_ID",
+    default="goemotions",
+    show_default=True,
+    help="Real texts that a checker is trained on, where the release was not checked.",
+)
+@click.option("--embeddings", metavar="MODEL", help="Model of sentence-transformers, instead of all-MiniLM-L6-v2.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Fixes every draw.")
+@click.option("--json", "as_json", is_flag=True, help="Print audit.json.")
+def audit(release: Path, as_json: bool, **options: Any) -> None:
+    """Look for bias: what of the texts goes with the persona's attributes, although nobody planned it.
+
+    Emotion, intensity, what a checker reads, sentiment, length, words and content are held against gender, age,
+    country, religion, means and the rest. What was found goes to audit.json in the release and into its card.
+    """
+    from personagen.builder.audit import Options, audit_lines
+    from personagen.builder.audit import audit as run
+
+    found = run(release, Options(**options), lambda line: click.echo(printable(line), err=True))
+    click.echo(json.dumps(found) if as_json else "\n".join(map(printable, audit_lines(found))))

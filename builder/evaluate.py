@@ -9,20 +9,17 @@ import hashlib
 import json
 import shlex
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from personagen.builder.card import render_card
-from personagen.builder.composition import persona_attributes
 from personagen.builder.errors import BackendError, PersonaGenError, ReleaseError
-from personagen.builder.files import told_name, write_text
+from personagen.builder.files import told_name
 from personagen.builder.judging import connect_judge
-from personagen.builder.notes import merge_notes
-from personagen.builder.release import CARD, MANIFEST, SCORES, check_release, read_card, sealed
-from personagen.builder.schema import Demographic, Sociocultural
+from personagen.builder.measured import Texts, add_file, read_texts
+from personagen.builder.release import SCORES, check_release
 from personagen.builder.scores import card_rows
 from personagen.builder.version import __version__
 
@@ -66,15 +63,6 @@ class Options:
         return shlex.join([*words, *(judges or ["--no-judge"])])
 
 
-@dataclass(frozen=True, slots=True)
-class Texts:
-    """The texts of a release, with the label and the persona's attributes of each."""
-
-    texts: list[str]
-    labels: list[str]
-    personas: list[dict[str, str]]
-
-
 def evaluate(
     folder: Path, options: Options, tell: Callable[[str], None], *, api_key: str | None = None
 ) -> dict[str, Any]:
@@ -99,8 +87,7 @@ def evaluate(
     if options.judges is None:
         options = replace(options, judges=usual_judges(tell))
     manifest = check_release(folder, scores=False)
-    older = read_card(folder)
-    reference = _reference(options.reference)
+    reference = reference_of(options.reference)
     written = read_texts(folder, manifest)
     tell(f"{len(written.texts)} texts against {len(reference.texts)} of {reference.name}")
     judges = [
@@ -117,7 +104,7 @@ def evaluate(
         "results": results,
         "problems": problems,
     }
-    _write(folder, manifest, scores, older)
+    add_file(folder, manifest, "evaluation", scores, {"scores": card_rows(scores)})
     if judges and "human_likeness" in problems:
         raise BackendError(f"{problems['human_likeness']}; all else was measured, see {folder / SCORES}")
     return scores
@@ -170,7 +157,8 @@ def _measure(
     return results, problems
 
 
-def _reference(source: str) -> "Reference":
+def reference_of(source: str) -> "Reference":
+    """Load real texts. Raises ReleaseError where they cannot be."""
     from personagen.metrics.reference import load_reference
 
     try:
@@ -198,39 +186,3 @@ def usual_judges(tell: Callable[[str], None]) -> tuple[str, ...]:
 def digest_of(texts: Sequence[str]) -> str:
     """Hash texts in their order (16 hex digits), so that a figure says what it was measured against."""
     return hashlib.sha256(json.dumps(list(texts)).encode()).hexdigest()[:16]
-
-
-def read_texts(folder: Path, manifest: Mapping[str, Any]) -> Texts:
-    """Read the texts of a release, at the depth of its recipe."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    names = [emotion["name"] for emotion in manifest["taxonomy"]["emotions"]]
-    found = Texts([], [], [])
-    wanted = ["text", "label", "demographic", "sociocultural"]
-    paths = [shard["path"] for shard in manifest["shards"] if shard["path"].split("/")[0] in names]
-    try:
-        for path in paths:
-            for row in pq.read_table(folder / path, columns=wanted).to_pylist():
-                found.texts.append(row["text"])
-                found.labels.append(names[row["label"]])
-                layers = row["demographic"], row["sociocultural"]
-                found.personas.append(
-                    persona_attributes(
-                        Demographic(**layers[0]) if layers[0] else None,
-                        Sociocultural(**layers[1]) if layers[1] else None,
-                    )
-                )
-    except (pa.ArrowInvalid, KeyError, IndexError, TypeError) as error:
-        raise ReleaseError(f"cannot read {folder / path}: {error!r:.200}; make the release again") from None
-    return found
-
-
-def _write(folder: Path, manifest: Mapping[str, Any], scores: Mapping[str, Any], older: str) -> None:
-    """Write the scores, then the card, then the manifest: until then the old one says that the scores are not its."""
-    text = json.dumps(scores, indent=1, ensure_ascii=True) + "\n"
-    write_text(folder / SCORES, text)
-    entry = {"path": SCORES, "bytes": len(text), "sha256": hashlib.sha256(text.encode()).hexdigest()}
-    measured = sealed({**manifest, "scores": card_rows(scores), "evaluation": entry})
-    write_text(folder / CARD, merge_notes(render_card(measured), older))
-    write_text(folder / MANIFEST, json.dumps(measured, indent=2, ensure_ascii=False) + "\n")

@@ -19,9 +19,9 @@ from personagen.builder.hub_calls import Caller, connect
 from personagen.builder.hub_files import Change, File, Files, Place, compare, remote_files, remote_text, small_file
 from personagen.builder.notes import merge_notes
 from personagen.builder.release import (
+    ADDED,
     CARD,
     MANIFEST,
-    SCORES,
     SHARD,
     check_release,
     files_of,
@@ -181,7 +181,7 @@ def local_files(folder: Path, manifest: Mapping[str, Any], card: str) -> Files:
         shard["path"]: File(shard["bytes"], shard["sha256"], path=folder / shard["path"])
         for shard in manifest["shards"]
     }
-    small = [MANIFEST, *([SCORES] if manifest.get("evaluation") else [])]
+    small = [MANIFEST, *(path for key, path in ADDED.items() if manifest.get(key))]
     return {
         **shards,
         **{name: small_file((folder / name).read_bytes()) for name in small},
@@ -240,7 +240,7 @@ def _older(caller: Caller, place: Place, state: State) -> list[str]:
             f"{place.repo} has a {MANIFEST} that is not of a release; choose another repository, or rename it there. "
             "Nothing was sent"
         ) from None
-    return [path for path in state.files if path in named and (SHARD.fullmatch(path) or path == SCORES)]
+    return [path for path in state.files if path in named and (SHARD.fullmatch(path) or path in ADDED.values())]
 
 
 def _ready(caller: Caller, place: Place, state: State, *, private: bool | None) -> tuple[str, Files]:

@@ -14,7 +14,10 @@ from personagen.builder.schema import LAYERS, SPLITS
 from personagen.builder.shards import Written, file_digest
 
 FORMAT = "personagen-release/1"
-MANIFEST, CARD, SCORES = "manifest.json", "README.md", "scores.json"
+MANIFEST, CARD, SCORES, AUDIT = "manifest.json", "README.md", "scores.json", "audit.json"
+ADDED = {"evaluation": SCORES, "audit": AUDIT}
+"""Files that are added to a finished release, by the key of the manifest that vouches for them."""
+
 OVERRIDE = ".huggingface.yaml"
 """What `datasets` reads before the card."""
 
@@ -70,7 +73,7 @@ def check_release(folder: Path, *, scores: bool = True) -> dict[str, Any]:
 
     Args:
         folder: the release.
-        scores: whether its scores have to be those of the manifest too; False for whoever is about to write them.
+        scores: whether what was added has to be that of the manifest too; False for whoever is about to write it.
 
     Raises:
         ReleaseError: the folder is no release; its manifest was changed; a file is missing or was altered.
@@ -80,7 +83,7 @@ def check_release(folder: Path, *, scores: bool = True) -> dict[str, Any]:
     check_manifest(manifest, str(folder / MANIFEST))
     for file in files_of(manifest) if scores else manifest["shards"]:
         path = folder / file["path"]
-        again = "measure it" if file["path"] == SCORES else "make the release"
+        again = {SCORES: "measure it", AUDIT: "audit it"}.get(file["path"], "make the release")
         if path.is_symlink() or not path.is_file():
             raise ReleaseError(f"{path} is missing; {again} again")
         if path.stat().st_size != file["bytes"] or file_digest(path) != file["sha256"]:
@@ -90,9 +93,8 @@ def check_release(folder: Path, *, scores: bool = True) -> dict[str, Any]:
 
 
 def files_of(manifest: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """List the files that a manifest vouches for, each with path, bytes and sha256: the shards, and its scores."""
-    measured = manifest.get("evaluation")
-    return [*manifest["shards"], *([measured] if measured else [])]
+    """List the files that a manifest vouches for, each with path, bytes and sha256: the shards, and what was added."""
+    return [*manifest["shards"], *(manifest[key] for key in ADDED if manifest.get(key))]
 
 
 def read_card(folder: Path) -> str:
@@ -120,7 +122,7 @@ def check_manifest(manifest: Mapping[str, Any], where: str) -> None:
     try:
         paths = [shard["path"] for shard in manifest["shards"]]
         odd = [path for path, count in Counter(paths).items() if count > 1 or not SHARD.fullmatch(path)]
-        odd += [file["path"] for file in files_of(manifest)[len(paths) :] if file["path"] != SCORES]
+        odd += [file["path"] for key, path in ADDED.items() if (file := manifest.get(key)) and file["path"] != path]
         made = {} if odd else configurations(Written(**shard) for shard in manifest["shards"])
         names = {emotion["name"].strip() for emotion in manifest["taxonomy"]["emotions"]}
     except (KeyError, TypeError, ValueError, AttributeError) as error:

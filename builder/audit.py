@@ -1,0 +1,295 @@
+"""Audit a release for bias: what of its texts goes with the attributes of their personas though nobody planned it.
+
+    texts of the release -> outcomes x attributes -> shares of variance beyond the plan -> audit.json -> card -> manifest
+
+The plan gives every persona its emotions without a look at the persona, so means of the labels are taken away, and
+what is left is held against personas whose attributes are shuffled (see `metrics/association.py`).
+"""
+
+import shlex
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from personagen.builder.errors import BackendError, ReleaseError
+from personagen.builder.evaluate import digest_of, reference_of, see_packages
+from personagen.builder.files import told_name
+from personagen.builder.measured import Texts, add_file, read_texts
+from personagen.builder.release import check_release
+from personagen.builder.version import __version__
+
+if TYPE_CHECKING:
+    from personagen.metrics.association import Codes, Outcome, Table
+
+FORMAT = "personagen-audit/1"
+
+MOST = 20_000
+"""Texts that are looked at: those of the first personas that have no more."""
+
+LEVEL = 0.05
+
+SAYS: Mapping[str, str] = {
+    "label": "the emotion that was asked for",
+    "intensity": "the intensity that was asked for",
+    "reading": "the emotion that the checker reads",
+    "sentiment": "sentiment, from -1 to 1",
+    "length": "words of a text",
+    "vocabulary": "the words that are used",
+    "content": "what the text says, as a vector",
+}
+"""What is measured of each text."""
+
+PLANNED = ("label", "intensity")
+"""What the plan settles: the means of the labels are not taken away."""
+
+NUMBERS = ("sentiment", "length")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to audit.
+
+    Attributes:
+        reference: real texts that a checker is trained on, where the release has no readings; see `evaluate.Options`.
+        embeddings: name of a sentence-transformers model; None for the default one.
+        seed: of shuffles and halves.
+
+    """
+
+    reference: str = "goemotions"
+    embeddings: str | None = None
+    seed: int = 0
+
+    def command(self, name: str) -> str:
+        """Write the command that audits so, without paths of this machine."""
+        words = ["personagen", "audit", name, "--reference", told_name(self.reference), "--seed", str(self.seed)]
+        return shlex.join([*words, *(["--embeddings", self.embeddings] if self.embeddings else [])])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Measured:
+    """What was measured of the texts.
+
+    Attributes:
+        tables: by outcome, shape (n, k).
+        words: the words of the columns of "vocabulary".
+        personas: number of each text's persona.
+        labels: number of each text's label.
+        problems: by outcome, why it could not be measured.
+
+    """
+
+    tables: Mapping[str, "Table"]
+    words: list[str]
+    personas: "Codes"
+    labels: "Codes"
+    problems: Mapping[str, str]
+
+
+def audit(folder: Path, options: Options, tell: Callable[[str], None]) -> dict[str, Any]:
+    """Audit a release, and write what was found into it: `audit.json`, the card, the manifest that vouches for it.
+
+    Args:
+        folder: the release; every byte of its data is checked first.
+        options: how to audit.
+        tell: called with a line for each step.
+
+    Returns:
+        The content of `audit.json`.
+
+    Raises:
+        ReleaseError: the folder is no release or was altered; its texts have no personas; or the marks of its card are
+            not in order.
+        BackendError: a package is missing, or the reference cannot be loaded.
+        FolderError: the release cannot be written to.
+
+    """
+    see_packages()
+    manifest = check_release(folder, scores=False)
+    written = _first(read_texts(folder, manifest))
+    if not any(written.personas):
+        raise ReleaseError(
+            f"{folder} has no personas: its texts are of depth {manifest['recipe']['depth']!r}; audit a release of "
+            "depth demographic or deeper"
+        )
+    measured = _measured(written, manifest, options, tell)
+    tell(f"{len(written.texts)} texts, {len(written.personas[0])} attributes, {', '.join(measured.tables)}")
+    attributes = {
+        name: _attribute(name, written, measured, options.seed)
+        for name in written.personas[0]
+        if len({persona[name] for persona in written.personas}) > 1
+    }
+    _correct(attributes)
+    found = {
+        "format": FORMAT,
+        "personagen": __version__,
+        "command": options.command(manifest["name"]),
+        "release": manifest["configs"]["all"]["digest"],
+        "texts": len(written.texts),
+        "digest": digest_of(written.texts),
+        "outcomes": {name: SAYS[name] for name in measured.tables},
+        "attributes": attributes,
+        "problems": dict(measured.problems),
+    }
+    add_file(folder, manifest, "audit", found, {"findings": list(findings(found)), "audited_by": found["command"]})
+    return found
+
+
+def _first(written: Texts) -> Texts:
+    """Take the texts of the first personas, at most MOST, where there are more."""
+    if len(written.texts) <= MOST:
+        return written
+    order = sorted(range(len(written.texts)), key=lambda row: (written.rows[row]["persona_id"] or "", row))[:MOST]
+    lists = ([part[row] for row in order] for part in (written.texts, written.labels, written.personas, written.rows))
+    return Texts(*lists)  # type: ignore[arg-type]
+
+
+def _measured(written: Texts, manifest: Mapping[str, Any], options: Options, tell: Callable[[str], None]) -> Measured:
+    """Measure all outcomes; one that cannot be measured, or is not there, has its reason among the problems."""
+    import numpy as np
+
+    from personagen.metrics.association import categories, sentiment, vocabulary
+    from personagen.metrics.embeddings import embed
+    from personagen.metrics.words import normalise, words_of
+
+    tables: dict[str, Table] = {"label": categories(written.labels)}
+    problems: dict[str, str] = {}
+    intensities = [row["intensity"] for row in written.rows]
+    if all(intensities):
+        tables["intensity"] = categories(intensities)
+    tell("readings")
+    try:
+        tables["reading"] = categories(_readings(written, manifest, options))
+    except ReleaseError as error:
+        problems["reading"] = str(error)
+    if manifest["recipe"]["text"]["language"] == "en":
+        tables["sentiment"] = sentiment(written.texts)
+    else:
+        problems["sentiment"] = "the rules of sentiment are for English, and the recipe says another language or none"
+    tables["length"] = np.array([[len(words_of(normalise(text)))] for text in written.texts], dtype=np.float32)
+    words, tables["vocabulary"] = vocabulary(written.texts)
+    tell("vectors")
+    try:
+        tables["content"] = embed(written.texts, options.embeddings).vectors
+    except (ValueError, ImportError) as error:
+        raise BackendError(str(error)) from None
+    personas = np.unique([row["persona_id"] for row in written.rows], return_inverse=True)[1]
+    labels = np.unique(written.labels, return_inverse=True)[1]
+    return Measured(tables, words, personas, labels, problems)
+
+
+def _readings(written: Texts, manifest: Mapping[str, Any], options: Options) -> list[str]:
+    """Take the readings that a release has; where some are missing, train a checker and read all.
+
+    Raises:
+        ReleaseError: the reference lacks an emotion of the release.
+
+    """
+    kept = [row["provenance"]["checker_label"] for row in written.rows]
+    if all(kept):
+        return kept
+    from personagen.metrics.checker import train_and_test, train_probe, vectors_of
+    from personagen.metrics.corpus import read_corpus
+    from personagen.metrics.embeddings import DEFAULT_MODEL
+
+    reference = reference_of(options.reference)
+    missing = sorted(set(written.labels) - set(reference.labels or ()))
+    if missing:
+        raise ReleaseError(f"{reference.name} has no texts of {', '.join(missing)[:200]} to train a checker on")
+    try:
+        train, test = (read_corpus(texts, labels, options.embeddings) for texts, labels in train_and_test(reference))
+        read = partial(vectors_of, model=options.embeddings or DEFAULT_MODEL)
+        return [reading.label for reading in train_probe(train, test, reference.name, read).read(written.texts)]
+    except (ValueError, ImportError) as error:
+        raise BackendError(str(error)) from None
+
+
+def _attribute(name: str, written: Texts, measured: Measured, seed: int) -> dict[str, Any]:
+    """Hold every outcome against one attribute, and describe the texts of each of its values."""
+    import numpy as np
+
+    from personagen.metrics.association import association, differences, distinctive
+
+    kinds, values = np.unique([persona[name] for persona in written.personas], return_inverse=True)
+    of_persona = np.zeros(int(measured.personas.max()) + 1, dtype=np.intp)
+    of_persona[measured.personas] = values
+    outcomes = {}
+    for outcome_name, table in measured.tables.items():
+        prepared = _prepared(outcome_name, table, measured)
+        if prepared is not None:
+            outcomes[outcome_name] = asdict(association(prepared, of_persona, seed))
+    described: dict[str, dict[str, Any]] = {
+        str(kind): {"texts": int((values == place).sum())} for place, kind in enumerate(kinds)
+    }
+    for number in (each for each in NUMBERS if each in measured.tables):
+        found = differences(measured.tables[number], values, measured.personas, measured.labels)
+        for kind, (mean, reach) in zip(described, found, strict=True):
+            described[kind][number] = {"difference": mean, "low": mean - reach, "high": mean + reach}
+    for kind, words in zip(described, distinctive(measured.words, measured.tables["vocabulary"], values), strict=True):
+        described[kind]["words"] = words
+    return {"outcomes": outcomes, "values": described}
+
+
+def _prepared(name: str, table: "Table", measured: Measured) -> "Outcome | None":
+    from personagen.metrics.association import outcome
+
+    labels = None if name in PLANNED else measured.labels
+    return outcome(table, measured.personas, labels, scaled=name != "content")
+
+
+def _correct(attributes: Mapping[str, dict[str, Any]]) -> None:
+    """Add the p that is corrected for the number of all attributes and outcomes (Holm)."""
+    from personagen.metrics.paired import holm
+
+    tests: list[dict[str, Any]] = [each for found in attributes.values() for each in found["outcomes"].values()]
+    for test, corrected in zip(tests, holm([test["p"] for test in tests]), strict=True):
+        test["p_corrected"] = corrected
+
+
+def findings(found: Mapping[str, Any]) -> Iterator[str]:
+    """Tell in a line each what goes with what, the largest share first."""
+    rows = [
+        (each["share"], attribute, name, each)
+        for attribute, told in found["attributes"].items()
+        for name, each in told["outcomes"].items()
+        if each["p_corrected"] < LEVEL
+    ]
+    for share, attribute, name, each in sorted(rows, key=lambda row: (-row[0], row[1], row[2])):
+        yield (
+            f"{attribute} goes with {name} ({SAYS[name]}): {share:.2%} of its variance "
+            f"[{each['low']:.2%}, {each['high']:.2%}], p {each['p_corrected']:.2g}{_where(found, attribute, name)}"
+        )
+
+
+def _where(found: Mapping[str, Any], attribute: str, name: str) -> str:
+    """Name the values that stand out most: the two ends of a number, the words of each value."""
+    values = found["attributes"][attribute]["values"]
+    if name in NUMBERS:
+        ends = sorted(values, key=lambda kind: (values[kind][name]["difference"], kind))
+        low, high = ends[0], ends[-1]
+        return f"; {high} {values[high][name]['difference']:+.2g}, {low} {values[low][name]['difference']:+.2g}"
+    if name == "vocabulary":
+        told = [f"{kind}: {', '.join(each['words'])}" for kind, each in values.items() if each["words"]]
+        return f"; {'; '.join(told[:4])}" if told else ""
+    return ""
+
+
+def audit_lines(found: Mapping[str, Any]) -> Iterator[str]:
+    """Write a table of shares for the terminal, and the findings under it."""
+    names = list(found["outcomes"])
+    yield "share of variance beyond plan and chance, in per cent; * p < 0.05, corrected"
+    yield "attribute     " + "".join(f"{name:>12}" for name in names)
+    for attribute, told in found["attributes"].items():
+        cells = (_cell(told["outcomes"].get(name)) for name in names)
+        yield f"{attribute:<14}" + "".join(f"{cell:>12}" for cell in cells)
+    yield from (f"not measured: {name}: {why}" for name, why in found["problems"].items())
+    lines = list(findings(found))
+    yield from lines or [f"nothing was found in {found['texts']} texts"]
+
+
+def _cell(each: Mapping[str, Any] | None) -> str:
+    if each is None:
+        return ""
+    return f"{100 * each['share']:.2f}{'*' if each['p_corrected'] < LEVEL else ' '}"

@@ -1,0 +1,91 @@
+"""What everything that measures a release shares: its texts, and a file that is added to it with what was found."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from personagen.builder.card import render_card
+from personagen.builder.composition import persona_attributes
+from personagen.builder.errors import ReleaseError
+from personagen.builder.files import write_text
+from personagen.builder.notes import merge_notes
+from personagen.builder.release import ADDED, CARD, MANIFEST, read_card, sealed
+from personagen.builder.schema import Demographic, Sociocultural
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """The texts of a release, and of each what stands below, in the same order.
+
+    Attributes:
+        texts: the texts.
+        labels: the emotion that was asked for.
+        personas: attributes of the persona by which texts are counted; empty where there is none.
+        rows: the whole row, as it is in the file, but for the label, which is a name.
+
+    """
+
+    texts: list[str] = field(default_factory=list)
+    labels: list[str] = field(default_factory=list)
+    personas: list[dict[str, str]] = field(default_factory=list)
+    rows: list[dict[str, Any]] = field(default_factory=list)
+
+
+def read_texts(folder: Path, manifest: Mapping[str, Any]) -> Texts:
+    """Read the texts of a release, at the depth of its recipe.
+
+    Raises:
+        ReleaseError: a file cannot be read.
+
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    names = [emotion["name"] for emotion in manifest["taxonomy"]["emotions"]]
+    found = Texts()
+    paths = [shard["path"] for shard in manifest["shards"] if shard["path"].split("/")[0] in names]
+    try:
+        for path in paths:
+            for row in pq.read_table(folder / path).to_pylist():
+                found.texts.append(row["text"])
+                found.labels.append(names[row["label"]])
+                layers = row["demographic"], row["sociocultural"]
+                found.personas.append(
+                    persona_attributes(
+                        Demographic(**layers[0]) if layers[0] else None,
+                        Sociocultural(**layers[1]) if layers[1] else None,
+                    )
+                )
+                found.rows.append({**row, "label": found.labels[-1]})
+    except (pa.ArrowInvalid, KeyError, IndexError, TypeError) as error:
+        raise ReleaseError(f"cannot read {folder / path}: {error!r:.200}; make the release again") from None
+    return found
+
+
+def add_file(
+    folder: Path, manifest: Mapping[str, Any], key: str, content: Mapping[str, Any], told: Mapping[str, Any]
+) -> None:
+    """Add a file to a release: the file, then the card, then the manifest, which until then says that it is not its.
+
+    Args:
+        folder: the release.
+        manifest: its manifest.
+        key: of the manifest, see `ADDED`.
+        content: of the file.
+        told: what the manifest says of it beside its digest, by key of the manifest; the card shows it.
+
+    Raises:
+        FolderError: the release cannot be written to.
+        ReleaseError: the marks of the card are not in order.
+
+    """
+    text = json.dumps(content, indent=1, ensure_ascii=True) + "\n"
+    entry = {"path": ADDED[key], "bytes": len(text), "sha256": hashlib.sha256(text.encode()).hexdigest()}
+    measured = sealed({**manifest, **told, key: entry})
+    card = merge_notes(render_card(measured), read_card(folder))
+    write_text(folder / ADDED[key], text)
+    write_text(folder / CARD, card)
+    write_text(folder / MANIFEST, json.dumps(measured, indent=2, ensure_ascii=False) + "\n")
