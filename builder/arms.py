@@ -6,7 +6,7 @@ All arms of one seed plan the same rows, so that row by row they differ in the c
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from personagen.builder.expression import BARE, Grounding
 from personagen.builder.plan import RowPlan
@@ -35,7 +35,7 @@ class Text:
         text: the text.
         label: the emotion that it should express.
         persona_id: who wrote it; None where nobody in particular did.
-        persona: attributes of the persona; empty where there is none.
+        persona: the layers that it was conditioned on, by name; empty where there are none.
 
     """
 
@@ -43,7 +43,7 @@ class Text:
     text: str
     label: str
     persona_id: str | None = None
-    persona: Mapping[str, str] = field(default_factory=dict)
+    persona: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

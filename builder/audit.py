@@ -1,6 +1,6 @@
 """Audit a release for bias: what of its texts goes with the attributes of their personas though nobody planned it.
 
-    texts of the release -> outcomes x attributes -> shares of variance beyond the plan -> audit.json -> card -> manifest
+    texts of the release -> outcomes x attributes -> shares of variance beyond the plan -> audit.json, card, manifest
 
 The plan gives every persona its emotions without a look at the persona, so means of the labels are taken away, and
 what is left is held against personas whose attributes are shuffled (see `metrics/association.py`).
@@ -9,14 +9,13 @@ what is left is held against personas whose attributes are shuffled (see `metric
 import shlex
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from personagen.builder.errors import BackendError, ReleaseError
-from personagen.builder.evaluate import digest_of, reference_of, see_packages
+from personagen.builder.evaluate import digest_of
 from personagen.builder.files import told_name
-from personagen.builder.measured import Texts, add_file, read_texts
+from personagen.builder.measured import Texts, add_file, read_texts, readings, see_packages
 from personagen.builder.release import check_release
 from personagen.builder.version import __version__
 
@@ -106,7 +105,7 @@ def audit(folder: Path, options: Options, tell: Callable[[str], None]) -> dict[s
         FolderError: the release cannot be written to.
 
     """
-    see_packages()
+    see_packages("vaderSentiment")
     manifest = check_release(folder, scores=False)
     written = _first(read_texts(folder, manifest))
     if not any(written.personas):
@@ -161,7 +160,8 @@ def _measured(written: Texts, manifest: Mapping[str, Any], options: Options, tel
         tables["intensity"] = categories(intensities)
     tell("readings")
     try:
-        tables["reading"] = categories(_readings(written, manifest, options))
+        found = readings(written, options.reference, options.embeddings)
+        tables["reading"] = categories([reading.label for reading in found])
     except ReleaseError as error:
         problems["reading"] = str(error)
     if manifest["recipe"]["text"]["language"] == "en":
@@ -178,32 +178,6 @@ def _measured(written: Texts, manifest: Mapping[str, Any], options: Options, tel
     personas = np.unique([row["persona_id"] for row in written.rows], return_inverse=True)[1]
     labels = np.unique(written.labels, return_inverse=True)[1]
     return Measured(tables, words, personas, labels, problems)
-
-
-def _readings(written: Texts, manifest: Mapping[str, Any], options: Options) -> list[str]:
-    """Take the readings that a release has; where some are missing, train a checker and read all.
-
-    Raises:
-        ReleaseError: the reference lacks an emotion of the release.
-
-    """
-    kept = [row["provenance"]["checker_label"] for row in written.rows]
-    if all(kept):
-        return kept
-    from personagen.metrics.checker import train_and_test, train_probe, vectors_of
-    from personagen.metrics.corpus import read_corpus
-    from personagen.metrics.embeddings import DEFAULT_MODEL
-
-    reference = reference_of(options.reference)
-    missing = sorted(set(written.labels) - set(reference.labels or ()))
-    if missing:
-        raise ReleaseError(f"{reference.name} has no texts of {', '.join(missing)[:200]} to train a checker on")
-    try:
-        train, test = (read_corpus(texts, labels, options.embeddings) for texts, labels in train_and_test(reference))
-        read = partial(vectors_of, model=options.embeddings or DEFAULT_MODEL)
-        return [reading.label for reading in train_probe(train, test, reference.name, read).read(written.texts)]
-    except (ValueError, ImportError) as error:
-        raise BackendError(str(error)) from None
 
 
 def _attribute(name: str, written: Texts, measured: Measured, seed: int) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from personagen.builder.cli_measure import audit, compare, evaluate
+from personagen.builder.cli_measure import audit, compare, evaluate, report
 from personagen.builder.cli_options import Command, budget_options, key_option, read_key, read_options, recipe_options
 from personagen.builder.errors import PersonaGenError, ReleaseError
 from personagen.builder.terminal import printable
@@ -224,6 +224,7 @@ def push_metric(metric: str, repo: str, tag: str | None, token: str | None) -> N
 cli.add_command(evaluate)
 cli.add_command(compare)
 cli.add_command(audit)
+cli.add_command(report)
 
 
 def main() -> None:

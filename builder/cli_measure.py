@@ -158,3 +158,30 @@ def audit(release: Path, as_json: bool, **options: Any) -> None:
 
     found = run(release, Options(**options), lambda line: click.echo(printable(line), err=True))
     click.echo(json.dumps(found) if as_json else "\n".join(map(printable, audit_lines(found))))
+
+
+@click.command()
+@click.argument("folder", metavar="RELEASE|COMPARISON", type=click.Path(path_type=Path), default=Path("personagen"))
+@click.option(
+    "--reference",
+    metavar="NAME|PATH|HUB_ID",
+    default="goemotions",
+    show_default=True,
+    help="Real texts that a release is held against; a comparison has its own.",
+)
+@click.option("--embeddings", metavar="MODEL", help="Model of sentence-transformers, instead of all-MiniLM-L6-v2.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Fixes the sample and the map.")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="File of the page [default: see above].")
+def report(folder: Path, out: Path | None, **options: Any) -> None:
+    """Show a release or a comparison on one page that needs no network.
+
+    Map, readings, lengths, words, personas, arms, refused replies, and a table to search, with the persona behind each
+    text. The page goes to report.html in a comparison, and beside a release, to RELEASE.report.html.
+    """
+    from personagen.builder.release import is_release
+    from personagen.builder.report import Options, write_report
+
+    beside = folder.with_name(f"{folder.name}.report.html")
+    target = out or (beside if is_release(folder) else folder / "report.html")
+    write_report(folder, Options(**options), target, lambda line: click.echo(printable(line), err=True))
+    click.echo(target)

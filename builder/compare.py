@@ -2,8 +2,8 @@
 
     recipe + reference -> arms x seeds -> texts -> measures -> paired differences -> verdicts -> a folder
 
-The folder holds what was found (results.json), the same as tables (results.md), the texts of every arm, what was
-refused, and, in `run`, what must not be lost: the journal and the figures of every block.
+The folder holds what was found (results.json), the same as tables (results.md) and as a page (report.html), the texts
+of every arm, what was refused, and, in `run`, what must not be lost: the journal and the figures of every block.
 """
 
 import asyncio
@@ -20,13 +20,14 @@ from personagen.builder.arms import ARMS, USES, Setting
 from personagen.builder.claims import judged
 from personagen.builder.connect import connect
 from personagen.builder.errors import FolderError, GenerationError, PersonaGenError, RecipeError
-from personagen.builder.evaluate import see_packages, usual_judges
+from personagen.builder.evaluate import usual_judges
 from personagen.builder.files import explain, told_name, write_text
 from personagen.builder.generate import Engine, start_engine
 from personagen.builder.journal import Journal
 from personagen.builder.judging import connect_judge
 from personagen.builder.labelling import LabelCheck
 from personagen.builder.measure_arms import digest_of, measure_arms
+from personagen.builder.measured import see_packages
 from personagen.builder.names import nearest
 from personagen.builder.plan import make_plan, split_quota
 from personagen.builder.prices import Amount
@@ -35,6 +36,8 @@ from personagen.builder.prompts import prompt_version
 from personagen.builder.real_texts import RealTexts, real_texts
 from personagen.builder.recipe import Recipe
 from personagen.builder.recipe_sections import Splits
+from personagen.builder.report import Options as ReportOptions
+from personagen.builder.report import write_report
 from personagen.builder.results import results_lines
 from personagen.builder.run_folder import LOCK, locked
 from personagen.builder.version import __version__
@@ -42,12 +45,12 @@ from personagen.builder.write_arms import VERBALIZED, Written, write_arms
 
 if TYPE_CHECKING:
     from personagen.builder.llm import Backend
-    from personagen.metrics.checker import Facts
+    from personagen.metrics.checker import Probe
     from personagen.metrics.human_likeness.judge import Judge
     from personagen.metrics.paired import Blocks
 
 FORMAT = "personagen-comparison/1"
-RESULTS, TABLES, RUN = "results.json", "results.md", "run"
+RESULTS, TABLES, REPORT, RUN = "results.json", "results.md", "report.html", "run"
 ROWS, SEEDS = 210, 3
 
 
@@ -109,7 +112,7 @@ def compare(
         BackendError, BudgetError, GenerationError: see `generate`.
 
     """
-    see_packages()
+    see_packages("plotly")
     options = replace(options, judges=usual_judges(tell)) if options.judges is None else options
     arms = chosen_arms(options.arms)
     recipes = [part_recipe(recipe, options, number) for number in range(options.seeds)]
@@ -125,13 +128,16 @@ def compare(
         written = asyncio.run(_written(recipe, backend, out / RUN / "journal.sqlite", write))
         blocks, checker = _measured(written, settings, real, out / RUN / "figures", tell)
         results = _head(recipe, options, backend, real) | {
-            "checker": asdict(checker),
+            "checker": asdict(checker.facts),
             "emotions": list(most),
             "arms": {arm: _facts(arm, written, blocks[arm], recipe, options) for arm in arms},
             "claims": judged(blocks),
             "human_likeness": _human_likeness(written, real, judges, recipe.seed, tell),
         }
-        return _write(out, rounded(results), written)
+        found: dict[str, Any] = rounded(results)
+        _write(out, found, written, checker)
+        write_report(out, ReportOptions(), out / REPORT, tell)
+        return found
 
 
 def _head(recipe: Recipe, options: Options, backend: "Backend", real: RealTexts) -> dict[str, Any]:
@@ -228,7 +234,7 @@ def _measured(
     real: RealTexts,
     folder: Path,
     tell: Callable[[str], None],
-) -> tuple[dict[str, dict[str, "Blocks"]], "Facts"]:
+) -> tuple[dict[str, dict[str, "Blocks"]], "Probe"]:
     _see_texts(written)
     texts = [{arm: each.texts for arm, each in part.items()} for part in written]
     rows = [[row.id for row in setting.rows] for setting in settings]
@@ -314,19 +320,21 @@ def rounded(value: Any) -> Any:
     return [rounded(each) for each in value] if isinstance(value, list | tuple) else value
 
 
-def _write(out: Path, results: dict[str, Any], written: Sequence[Mapping[str, Written]]) -> dict[str, Any]:
+def _write(out: Path, results: Mapping[str, Any], written: Sequence[Mapping[str, Written]], checker: "Probe") -> None:
     """Write texts and rejects first, and what was found last."""
     try:
         (out / "texts").mkdir(exist_ok=True)
     except OSError as error:
         raise FolderError(f"cannot make {out / 'texts'}: {explain(error)}") from error
     for arm in results["arms"]:
+        texts = [(seed, text) for seed, part in enumerate(written) for text in part[arm].texts]
+        read = checker.read([text.text for _, text in texts])
         lines = [
-            json.dumps({"seed": seed, **asdict(text)}, ensure_ascii=False)
-            for seed, part in enumerate(written)
-            for text in part[arm].texts
+            {"seed": seed, **asdict(text), "reading": reading.label, "confidence": round(reading.confidence, 4)}
+            for (seed, text), reading in zip(texts, read, strict=True)
         ]
-        write_text(out / "texts" / f"{arm.replace(':', '-')}.jsonl", "\n".join(lines) + "\n")
+        told = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+        write_text(out / "texts" / f"{arm.replace(':', '-')}.jsonl", told)
     refused = [
         json.dumps({"arm": arm, "seed": seed, **asdict(reject)}, ensure_ascii=False) + "\n"
         for seed, part in enumerate(written)
@@ -336,7 +344,6 @@ def _write(out: Path, results: dict[str, Any], written: Sequence[Mapping[str, Wr
     write_text(out / "rejects.jsonl", "".join(refused))
     write_text(out / TABLES, "\n".join(results_lines(results)) + "\n")
     write_text(out / RESULTS, json.dumps(results, indent=1, ensure_ascii=False) + "\n")
-    return results
 
 
 def _see_folder(out: Path) -> None:

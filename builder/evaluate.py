@@ -15,10 +15,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from personagen.builder.errors import BackendError, PersonaGenError, ReleaseError
+from personagen.builder.errors import BackendError, PersonaGenError
 from personagen.builder.files import told_name
 from personagen.builder.judging import connect_judge
-from personagen.builder.measured import Texts, add_file, read_texts
+from personagen.builder.measured import Texts, add_file, read_texts, reference_of, see_packages
 from personagen.builder.release import SCORES, check_release
 from personagen.builder.scores import card_rows
 from personagen.builder.version import __version__
@@ -155,24 +155,6 @@ def _measure(
         for line in dict.fromkeys(str(warning.message) for warning in caught):
             tell(f"  {line}")
     return results, problems
-
-
-def reference_of(source: str) -> "Reference":
-    """Load real texts. Raises ReleaseError where they cannot be."""
-    from personagen.metrics.reference import load_reference
-
-    try:
-        return load_reference(source)
-    except ValueError as error:
-        raise ReleaseError(str(error)) from None
-
-
-def see_packages() -> None:
-    """Find out before anything else whether the packages are there; they are many, and come as one extra."""
-    wanted = ("numpy", "scipy", "sklearn", "rapidfuzz", "sentence_transformers")
-    missing = [name for name in wanted if find_spec(name) is None]
-    if missing:
-        raise BackendError(f"cannot measure without {', '.join(missing)}; run: pip install 'personagen[metrics]'")
 
 
 def usual_judges(tell: Callable[[str], None]) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from personagen.builder.version import __version__
 
 if TYPE_CHECKING:
     from personagen.builder.real_texts import RealTexts
-    from personagen.metrics.checker import Facts
+    from personagen.metrics.checker import Probe
     from personagen.metrics.corpus import Corpus
     from personagen.metrics.paired import Blocks
     from personagen.metrics.panel import Block, Real
@@ -51,7 +51,7 @@ def measure_arms(
     real: "RealTexts",
     folder: Path,
     tell: Callable[[str], None],
-) -> tuple[dict[str, dict[str, "Blocks"]], "Facts"]:
+) -> tuple[dict[str, dict[str, "Blocks"]], "Probe"]:
     """Measure every arm by every figure of the panel.
 
     Args:
@@ -62,7 +62,7 @@ def measure_arms(
         tell: called with a line for each step.
 
     Returns:
-        Values of blocks by arm and figure, less figures that some block has not; and what is known of the checker.
+        Values of blocks by arm and figure, less figures that some block has not; and the label checker.
 
     Raises:
         FolderError: the figures cannot be kept.
@@ -84,7 +84,7 @@ def measure_arms(
     total = sum(len(each.block.corpus) for each in named)
     tell(f"{total} texts of {len(texts[0])} arms against {len(panel.held.corpus)} of {real.name}")
     found = _measured(named, panel, draws, folder, several=total > ALONE)
-    return _by_arm(named, found), panel.checker.facts
+    return _by_arm(named, found), panel.checker
 
 
 def panel_of(real: "RealTexts") -> "Real":

@@ -4,16 +4,25 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from personagen.builder.card import render_card
 from personagen.builder.composition import persona_attributes
-from personagen.builder.errors import ReleaseError
+from personagen.builder.errors import BackendError, ReleaseError
 from personagen.builder.files import write_text
 from personagen.builder.notes import merge_notes
 from personagen.builder.release import ADDED, CARD, MANIFEST, read_card, sealed
 from personagen.builder.schema import Demographic, Sociocultural
+
+if TYPE_CHECKING:
+    from personagen.metrics.checker import Reading
+    from personagen.metrics.reference import Reference
+
+
+PACKAGES = ("numpy", "scipy", "sklearn", "rapidfuzz", "sentence_transformers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +41,23 @@ class Texts:
     labels: list[str] = field(default_factory=list)
     personas: list[dict[str, str]] = field(default_factory=list)
     rows: list[dict[str, Any]] = field(default_factory=list)
+
+
+def see_packages(*more: str) -> None:
+    """Find out before anything else whether the packages are there; they are many, and come as one extra."""
+    missing = [name for name in (*PACKAGES, *more) if find_spec(name) is None]
+    if missing:
+        raise BackendError(f"cannot measure without {', '.join(missing)}; run: pip install 'personagen[metrics]'")
+
+
+def reference_of(source: str) -> "Reference":
+    """Load real texts. Raises ReleaseError where they cannot be."""
+    from personagen.metrics.reference import load_reference
+
+    try:
+        return load_reference(source)
+    except (ValueError, ImportError) as error:
+        raise ReleaseError(str(error)) from None
 
 
 def read_texts(folder: Path, manifest: Mapping[str, Any]) -> Texts:
@@ -89,3 +115,30 @@ def add_file(
     write_text(folder / ADDED[key], text)
     write_text(folder / CARD, card)
     write_text(folder / MANIFEST, json.dumps(measured, indent=2, ensure_ascii=False) + "\n")
+
+
+def readings(written: Texts, source: str, embeddings: str | None) -> "list[Reading]":
+    """Take the readings that a release has; where some are missing, train a checker on a reference and read all.
+
+    Raises:
+        ReleaseError: the reference lacks an emotion of the texts.
+        BackendError: the model of the embeddings cannot be loaded.
+
+    """
+    from personagen.metrics.checker import Reading, train_and_test, train_probe, vectors_of
+    from personagen.metrics.corpus import read_corpus
+    from personagen.metrics.embeddings import DEFAULT_MODEL
+
+    kept = [row["provenance"] for row in written.rows]
+    if all(each["checker_label"] for each in kept):
+        return [Reading(each["checker_label"], each["checker_confidence"]) for each in kept]
+    reference = reference_of(source)
+    missing = sorted(set(written.labels) - set(reference.labels or ()))
+    if missing:
+        raise ReleaseError(f"{reference.name} has no texts of {', '.join(missing)[:200]} to train a checker on")
+    try:
+        train, test = (read_corpus(texts, labels, embeddings) for texts, labels in train_and_test(reference))
+        read = partial(vectors_of, model=embeddings or DEFAULT_MODEL)
+        return train_probe(train, test, reference.name, read).read(written.texts)
+    except (ValueError, ImportError) as error:
+        raise BackendError(str(error)) from None

@@ -98,6 +98,11 @@ class RunFolder:
             raise FolderError(f"cannot move the release to {self.out}: {explain(error)}") from error
 
 
+def run_folder_of(out: Path) -> Path:
+    """Name the folder of the run that makes a release."""
+    return out.with_name(out.name + ".run")
+
+
 @contextmanager
 def open_run(out: Path, fingerprint: str, *, fresh: bool = False, reuse: bool = False) -> Iterator[RunFolder]:
     """Take the folder of a run, and give it back at the end.
@@ -116,7 +121,7 @@ def open_run(out: Path, fingerprint: str, *, fresh: bool = False, reuse: bool = 
     out = Path(os.path.abspath(out))  # noqa: PTH100 - unlike resolve, it takes ".." away and leaves links alone
     if not out.name or out == Path.cwd():
         raise FolderError(f"{out} cannot be a release folder; name a new folder with --out")
-    root = out.with_name(out.name + ".run")
+    root = run_folder_of(out)
     if not (fresh or reuse):
         _check_release(out, fingerprint)  # before anything is made; again below, when the lock is held
     with locked(root):

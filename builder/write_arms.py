@@ -7,10 +7,9 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 
 from personagen.builder.arms import ARMS, Setting, Task, Text
-from personagen.builder.composition import persona_attributes
 from personagen.builder.dispatch import all_of
 from personagen.builder.generate import HOPELESS, Engine, make_job
 from personagen.builder.labelling import LabelCheck
@@ -18,7 +17,7 @@ from personagen.builder.llm import Ask, Reply, Request, request_key
 from personagen.builder.pipeline import settle
 from personagen.builder.plan import make_plan
 from personagen.builder.progress import Status
-from personagen.builder.schema import Reject, Row
+from personagen.builder.schema import LAYERS, Reject, Row
 from personagen.builder.verbalized import verbalized
 
 VERBALIZED = ":verbalized"
@@ -149,5 +148,5 @@ def _counted(ask: Ask, spent: Spent, key_of: Callable[[Request], str]) -> Ask:
 
 
 def _text(row: Row) -> Text:
-    persona = persona_attributes(row.demographic, row.sociocultural)
+    persona = {layer: asdict(part) for layer in LAYERS if (part := getattr(row, layer)) is not None}
     return Text(row.id, row.text, row.label, row.persona_id, persona)

@@ -184,31 +184,41 @@ def vocabulary(texts: Sequence[str]) -> tuple[list[str], Table]:
 def distinctive(words: Sequence[str], table: Table, values: Codes, most: int = 5) -> list[list[str]]:
     """List for each value of an attribute the words that its texts have more often than the others, likeliest first.
 
-    By log odds with all texts as the prior (Monroe, Colaresi and Quinn, 2008); only words whose z would be rare among
-    all words and values (Bonferroni at 5 %).
+    Only words whose z (see `log_odds`) would be rare among all words and values (Bonferroni at 5 %).
     """
     from scipy.stats import norm
 
-    kinds = int(values.max()) + 1
-    counts = np.zeros((kinds, table.shape[1]))
+    counts = np.zeros((int(values.max()) + 1, table.shape[1]))
     np.add.at(counts, values, table)
-    whole = counts.sum(axis=0)
-    if not whole.sum():
-        return [[] for _ in range(kinds)]
-    prior = whole / whole.sum() * PRIOR
     limit = float(norm.isf(0.025 / max(counts.size, 1)))
     found = []
-    for own in counts:
-        rest = whole - own
-        odds = _log_odds(own, prior) - _log_odds(rest, prior)
-        z = odds / np.sqrt(1 / (own + prior) + 1 / (rest + prior))
+    for z in log_odds(counts):
         order = np.argsort(-z, kind="stable")[:most]
         found.append([words[column] for column in order if z[column] > limit])
     return found
 
 
+def log_odds(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return how surely each group uses each word more often (below 0: less often) than the other groups, as z.
+
+    By log odds with all texts as the prior (Monroe, Colaresi and Quinn, 2008).
+
+    Args:
+        counts: how often each group of texts has each word, shape (groups, words).
+
+    """
+    whole = counts.sum(axis=0)
+    if not whole.sum():
+        return np.zeros_like(counts)
+    prior = whole / whole.sum() * PRIOR
+    rest = whole - counts
+    odds = _log_odds(counts, prior) - _log_odds(rest, prior)
+    return np.asarray(odds / np.sqrt(1 / (counts + prior) + 1 / (rest + prior)))
+
+
 def _log_odds(counts: NDArray[np.float64], prior: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(np.log(counts + prior) - np.log(counts.sum() + prior.sum() - counts - prior))
+    totals = counts.sum(axis=1, keepdims=True) + prior.sum()
+    return np.asarray(np.log(counts + prior) - np.log(totals - counts - prior))
 
 
 def sentiment(texts: Sequence[str]) -> Table:

