@@ -18,6 +18,7 @@ from personagen.builder.material import MOST, Material, read_material, sample
 from personagen.builder.persona_figures import attributes_of, pairs_figure, values_figure
 from personagen.builder.report import embedded
 from personagen.builder.text_figures import confusion_figure, length_figure, vocabulary_figure
+from personagen.metrics.corpus import Corpus
 from personagen.metrics.projection import project
 from tests.browser import opened
 from tests.command import OPENAI, Run, run_here
@@ -66,12 +67,16 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-@pytest.fixture(scope="module")
-def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("labelled") / "real.jsonl"
-    pairs = zip(REFERENCE.texts, REFERENCE.labels or [], strict=True)
+def written(path: Path, corpus: Corpus) -> Path:
+    """Write texts with their labels as a reference."""
+    pairs = zip(corpus.texts, corpus.labels or [], strict=True)
     path.write_text("\n".join(json.dumps({"text": text, "label": label}) for text, label in pairs))
     return path
+
+
+@pytest.fixture(scope="module")
+def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return written(tmp_path_factory.mktemp("labelled") / "real.jsonl", REFERENCE)
 
 
 @pytest.fixture(scope="module")
@@ -82,15 +87,17 @@ def cache(hostile: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[P
 
 
 @pytest.fixture(scope="module")
-def comparison(labelled: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def comparison(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A comparison of three arms, written by the command."""
     from personagen.builder.cli import main
 
     out = tmp_path_factory.mktemp("report") / "comparison"
+    reference = written(out.with_name("many.jsonl"), real(420))
     with FakeOpenAI() as server, pytest.MonkeyPatch.context() as patch:
         words = ["compare", "--emotions", "joy,anger", "--rows", "16", "--seeds", "2", "--no-judge"]
-        words += ["--arms", "none,situational,real", "--reference", str(labelled), "--out", str(out)]
+        words += ["--arms", "none,situational,real", "--reference", str(reference), "--out", str(out)]
         patch.setattr(sys, "argv", ["personagen", *words, *OPENAI, server.url])
+        patch.setenv("PERSONAGEN_CACHE", str(out.with_name("cache")))  # with vectors of the real encoder
         main()
     return out
 
@@ -126,10 +133,10 @@ def test_hostile_text_stays_text_in_a_page_that_asks_for_nothing(
         page.locator("#rejects-section details").first.click()
         assert HOSTILE[:60] in page.locator("#rejects-section li").first.inner_text()
         assert "no text" in page.locator("#rejects-section li").last.inner_text()
-        for axis in page.locator(".ytick text, .xtick text").all_inner_texts():
+        for axis in page.locator(".ytick text, .xtick text").all_text_contents():
             assert "window.hacked" not in axis or "<" not in axis
         page.evaluate("Plotly.Fx.hover('map', [{curveNumber: 0, pointNumber: 0}])")
-        assert "<b>bold</b>" in page.locator("#map .hovertext").inner_text().replace("\n", "")
+        assert "<b>bold</b>" in (page.locator("#map .hovertext").text_content() or "")
         assert page.evaluate("window.hacked") is None
     assert seen.errors == [] and seen.requests == []
 
@@ -170,7 +177,8 @@ def test_the_table_is_searched_and_a_point_leads_to_its_text(
     assert seen.errors == []
 
 
-def test_a_comparison_has_its_page_in_its_folder(run: Run, comparison: Path) -> None:
+def test_a_comparison_has_its_page_in_its_folder(run: Run, comparison: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PERSONAGEN_CACHE", str(comparison.with_name("cache")))
     first = (comparison / "report.html").read_bytes()
     done = run("report", comparison)
     assert done.code == 0 and done.out == f"{comparison / 'report.html'}\n"
@@ -235,7 +243,7 @@ def test_what_cannot_be_shown(run: Run, hostile: Path, comparison: Path, tmp_pat
     else:
         shutil.copytree(hostile, folder)
         next(folder.glob("joy/*.parquet")).write_bytes(b"PAR1")
-        why = "was altered: its content is not that of the manifest; make the release again"
+        why = "was altered: its SHA-256 is not that of the manifest; make the release again"
     done = run("report", folder, "--out", tmp_path / "page.html")
     assert done.code == 1 and done.err.startswith("personagen: ") and why in done.err
     assert not (tmp_path / "page.html").exists() and len(done.err.splitlines()) == 1
@@ -262,7 +270,8 @@ def test_figures_say_what_the_rows_say(hostile: Path, labelled: Path, comparison
         assert heat["z"][place[label]][place["fear"]] == pytest.approx(read.count("fear") / len(read))
     assert [trace["name"] for trace in length_figure(material)["data"]] == ["synthetic", "real"]
     words = (vocabulary_figure(material) or {})["data"][0]
-    assert "hacked" in [word for word, z in zip(words["y"], words["x"], strict=True) if z > 5]
+    assert {"hacked", "bold"} <= {word for word, z in zip(words["y"], words["x"], strict=True) if z > 0}
+    assert words["x"] == sorted(words["x"]) and words["x"][0] < 0
     people = [attributes_of(layers) for layers in material.personas]
     assert len(people) == len({row["persona_id"] for _, row in rows}) == 35
     bars = (values_figure(material) or {})["data"]
