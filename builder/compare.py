@@ -113,8 +113,8 @@ def compare(
 
     """
     see_packages("plotly")
-    options = replace(options, judges=usual_judges(tell)) if options.judges is None else options
     arms = chosen_arms(options.arms)
+    options = replace(options, judges=usual_judges(tell)) if options.judges is None else options
     recipes = [part_recipe(recipe, options, number) for number in range(options.seeds)]
     most = {emotion: max(part.quota()[emotion] for part in recipes) for emotion in recipes[0].quota()}
     judges = [connect_judge(spec, base_url=options.base_url, api_key=api_key) for spec in options.judges or ()]
@@ -127,17 +127,15 @@ def compare(
         write = partial(write_arms, settings=settings, arms=arms, progress=progress, check=check)
         written = asyncio.run(_written(recipe, backend, out / RUN / "journal.sqlite", write))
         blocks, checker = _measured(written, settings, real, out / RUN / "figures", tell)
-        results = _head(recipe, options, backend, real) | {
+        results: dict[str, Any] = _head(recipe, options, backend, real) | {
             "checker": asdict(checker.facts),
-            "emotions": list(most),
             "arms": {arm: _facts(arm, written, blocks[arm], recipe, options) for arm in arms},
             "claims": judged(blocks),
             "human_likeness": _human_likeness(written, real, judges, recipe.seed, tell),
         }
-        found: dict[str, Any] = rounded(results)
-        _write(out, found, written, checker)
+        _write(out, results := rounded(results), written, checker)
         write_report(out, ReportOptions(), out / REPORT, tell)
-        return found
+        return results
 
 
 def _head(recipe: Recipe, options: Options, backend: "Backend", real: RealTexts) -> dict[str, Any]:
@@ -153,6 +151,7 @@ def _head(recipe: Recipe, options: Options, backend: "Backend", real: RealTexts)
         "embeddings": real.held.model,
         "rows": options.rows,
         "seeds": options.seeds,
+        "emotions": list(recipe.quota()),
     }
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from personagen.builder.errors import BackendError
 from personagen.builder.figures import Figure, arms_figure, audit_figure, rejects_figure
@@ -152,9 +151,9 @@ def _page(material: Material, sections: list[Section]) -> str:
         tables=dict.fromkeys(("results", "costs", "scores", "findings", "audit")) | dict(material.tables),
         reasons=_by_reason(material),
         version=__version__,
-        plotly=Markup(get_plotlyjs()),  # noqa: S704 - of the package, not of a model
-        script=Markup(loader.get_source(environment, "report.js")[0]),  # noqa: S704
-        data=Markup(embedded({"figures": figures, "texts": texts})),  # noqa: S704
+        plotly=get_plotlyjs(),
+        script=loader.get_source(environment, "report.js")[0],
+        data=embedded({"figures": figures, "texts": texts}),
     )
 
 

@@ -208,12 +208,14 @@ def log_odds(counts: NDArray[np.float64]) -> NDArray[np.float64]:
 
     """
     whole = counts.sum(axis=0)
-    if not whole.sum():
-        return np.zeros_like(counts)
-    prior = whole / whole.sum() * PRIOR
-    rest = whole - counts
-    odds = _log_odds(counts, prior) - _log_odds(rest, prior)
-    return np.asarray(odds / np.sqrt(1 / (counts + prior) + 1 / (rest + prior)))
+    found = np.zeros_like(counts)
+    there = whole > 0
+    if there.any():
+        own, prior = counts[:, there], whole[there] / whole.sum() * PRIOR
+        rest = whole[there] - own
+        odds = _log_odds(own, prior) - _log_odds(rest, prior)
+        found[:, there] = odds / np.sqrt(1 / (own + prior) + 1 / (rest + prior))
+    return found
 
 
 def _log_odds(counts: NDArray[np.float64], prior: NDArray[np.float64]) -> NDArray[np.float64]:

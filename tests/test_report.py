@@ -273,9 +273,9 @@ def test_figures_say_what_the_rows_say(hostile: Path, labelled: Path, comparison
     assert {"hacked", "bold"} <= {word for word, z in zip(words["y"], words["x"], strict=True) if z > 0}
     assert words["x"] == sorted(words["x"]) and words["x"][0] < 0
     people = [attributes_of(layers) for layers in material.personas]
-    assert len(people) == len({row["persona_id"] for _, row in rows}) == 35
+    assert len(people) == len({row["persona_id"] for _, row in rows}) > 30
     bars = (values_figure(material) or {})["data"]
-    men = sum(person["gender"] == "man" for person in people) / 35
+    men = sum(person["gender"] == "man" for person in people) / len(people)
     assert men in bars[2]["y"] and sum(bars[2]["y"]) == pytest.approx(1) == pytest.approx(sum(bars[3]["y"]))
     pairs = (pairs_figure(material) or {})["data"][0]
     met = len({(person["gender"], person["settlement"]) for person in people})
