@@ -313,7 +313,7 @@ def _select(
         raise ValueError(f"emotions is {emotions!r}, but {config!r} is a table of personas; leave it out")
     main, folder = release.manifest["recipe"]["depth"], config
     if depth is not None:
-        if config in LAYERS or (config.startswith("depth_") and config != f"depth_{depth}"):
+        if config in LAYERS or (config.startswith(("depth_", "counterfactual_")) and config != f"depth_{depth}"):
             raise ValueError(f"depth is {depth!r} for {config!r}; leave one of the two out")
         others = [name.removeprefix("depth_") for name in release.manifest["configs"] if name.startswith("depth_")]
         _require_known(f"depth of {release.root}", depth, [main, *others])

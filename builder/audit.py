@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from personagen.builder.counterfactual import counterfactuals, twin_lines
 from personagen.builder.errors import BackendError, ReleaseError
 from personagen.builder.evaluate import digest_of
 from personagen.builder.files import told_name
@@ -107,7 +108,8 @@ def audit(folder: Path, options: Options, tell: Callable[[str], None]) -> dict[s
     """
     see_packages("vaderSentiment")
     manifest = check_release(folder, scores=False)
-    written = _first(read_texts(folder, manifest))
+    whole = read_texts(folder, manifest)
+    written = _first(whole)
     if not any(written.personas):
         raise ReleaseError(
             f"{folder} has no personas: its texts are of depth {manifest['recipe']['depth']!r}; audit a release of "
@@ -121,6 +123,7 @@ def audit(folder: Path, options: Options, tell: Callable[[str], None]) -> dict[s
         if len({persona[name] for persona in written.personas}) > 1
     }
     _correct(attributes)
+    pairs = counterfactuals(folder, manifest, whole, options.reference, options.embeddings)
     found = {
         "format": FORMAT,
         "personagen": __version__,
@@ -130,9 +133,11 @@ def audit(folder: Path, options: Options, tell: Callable[[str], None]) -> dict[s
         "digest": digest_of(written.texts),
         "outcomes": {name: SAYS[name] for name in measured.tables},
         "attributes": attributes,
+        "counterfactual": pairs,
         "problems": dict(measured.problems),
     }
-    add_file(folder, manifest, "audit", found, {"findings": list(findings(found)), "audited_by": found["command"]})
+    told = {"findings": list(findings(found)), "twins": list(twin_lines(pairs)), "audited_by": found["command"]}
+    add_file(folder, manifest, "audit", found, told)
     return found
 
 
@@ -259,6 +264,7 @@ def audit_lines(found: Mapping[str, Any]) -> Iterator[str]:
         cells = (_cell(told["outcomes"].get(name)) for name in names)
         yield f"{attribute:<14}" + "".join(f"{cell:>12}" for cell in cells)
     yield from (f"not measured: {name}: {why}" for name, why in found["problems"].items())
+    yield from twin_lines(found["counterfactual"])
     lines = list(findings(found))
     yield from lines or [f"nothing was found in {found['texts']} texts"]
 

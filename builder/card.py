@@ -35,8 +35,8 @@ def render_card(manifest: Mapping[str, Any]) -> str:
     """Fill `dataset_card.md`; the YAML on top is what `load_dataset` reads the configurations from.
 
     Keys of the manifest that a card can do without, and that later steps add: `scores`, a list of metric, value and
-    command; `findings`, lines of an audit, and its command `audited_by`; `checker`, facts on the label checker by name;
-    `composition`; `license`.
+    command; `findings` and `twins`, lines of an audit, and its command `audited_by`; `checker`, facts on the label
+    checker by name; `composition`; `license`.
     """
     environment = Environment(
         loader=PackageLoader("personagen.builder", "templates"), undefined=StrictUndefined, keep_trailing_newline=True
@@ -66,6 +66,8 @@ def render_card(manifest: Mapping[str, Any]) -> str:
         recipe=_fenced(_recipe(manifest["recipe"]), "yaml"),
         scores=manifest.get("scores"),
         findings=manifest.get("findings"),
+        twins=manifest.get("twins"),
+        counterfactual=[f"`{name}`" for name in configs if name.startswith("counterfactual_")],
         checker=_facts(manifest.get("checker")),
         language=manifest["recipe"]["text"]["language"],
         layers=[layer for layer in LAYERS if layer in configs],

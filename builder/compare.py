@@ -196,6 +196,7 @@ def part_recipe(recipe: Recipe, options: Options, number: int) -> Recipe:
             "quotas": quotas,
             "depth": "situational",
             "ablations": (),
+            "counterfactual": None,
             "splits": Splits(train=1, validation=0, test=0),
         }
     )

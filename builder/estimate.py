@@ -17,7 +17,9 @@ from personagen.builder.pipeline import Job, write_row
 from personagen.builder.plan import Plan, make_plan
 from personagen.builder.prices import TURN_TOKENS, Amount
 from personagen.builder.recipe import Recipe
+from personagen.builder.recipe_sections import CHANGEABLE
 from personagen.builder.schema import layers_of
+from personagen.builder.twins import with_twins
 
 SAMPLE = 24
 """Rows whose requests are looked at, spread over the plan."""
@@ -50,7 +52,7 @@ class Estimate:
     """What a recipe is expected to take.
 
     Attributes:
-        texts: accepted texts, ablations included.
+        texts: accepted texts, ablations and twins included.
         personas: personas that are drawn.
         stages: by stage, the requests and the tokens of each kind.
         total: the same over all stages.
@@ -70,23 +72,33 @@ class Estimate:
 def estimate(recipe: Recipe) -> Estimate:
     """Estimate what a recipe takes; nothing is sent and nothing is written."""
     once = recipe.model_copy(update={"checks": recipe.checks.model_copy(update={"attempts": 1})})
-    plan = make_plan(once)
+    plan = with_twins(make_plan(once))
     noted = asyncio.run(_note(plan))
     stages = {stage: _stage(calls, noted[stage]) for stage, calls in _calls(plan).items()}
     total = {name: sum(stage[name] for stage in stages.values()) for name in next(iter(stages.values()))}
     price = recipe.price()
     cost = None if price is None else price.of(Amount(total["prompt_tokens"], total["completion_tokens"]))
-    texts = recipe.rows * (1 + len(recipe.ablations))
+    texts = sum(shard.stop - shard.start for shard in plan.shards())
     return Estimate(texts, sum(plan.personas.values()), stages, total, cost, _seconds(recipe, texts, total))
 
 
 def _calls(plan: Plan) -> dict[str, int]:
     """Count the requests of each stage, those that are made again left out."""
     recipe, counts = plan.recipe, dict[str, int]()
-    for layer in layers_of(plan.deepest):
-        if layer in recipe.elaborated():
-            counts[layer] = recipe.rows if layer == "situational" else sum(plan.personas.values())
-    return counts | {_text_stage(recipe, depth): recipe.rows for depth in (recipe.depth, *recipe.ablations)}
+    twins = [row for splits in plan.twins.values() for rows in splits.values() for row in rows]
+    told = layers_of(plan.deepest)
+    for layer in (layer for layer in told if layer in recipe.elaborated()):
+        own = recipe.rows if layer == "situational" else sum(plan.personas.values())
+        # What is told of a layer changes with it, and with those before.
+        again = {
+            (row.id if layer == "situational" else row.persona, row.twin.attribute, row.twin.value)
+            for row in twins
+            if row.twin and told.index(CHANGEABLE[row.twin.attribute]) <= told.index(layer)
+        }
+        counts[layer] = own + len(again)
+    stages = {_text_stage(recipe, depth): recipe.rows for depth in (recipe.depth, *recipe.ablations)}
+    stages[_text_stage(recipe, recipe.depth)] += len(twins)
+    return counts | stages
 
 
 def _text_stage(recipe: Recipe, depth: str) -> str:

@@ -97,6 +97,38 @@ def audit_figure(found: Mapping[str, Any]) -> Figure:
     return {"data": [heat], "layout": {"height": 160 + 30 * len(attributes), "yaxis": {"autorange": "reversed"}}}
 
 
+def twins_figure(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure | None:
+    """Show the effect of each change of an attribute with its 95 % interval; None where none was measured."""
+    rows = [
+        (f"{attribute}: {row['values'][0]} → {row['values'][1]} ({row['pairs']})", row["effects"])
+        for attribute, own in found.items()
+        for row in own
+    ]
+    names = list(dict.fromkeys(name for _, effects in rows for name in effects))
+    if not names:
+        return None
+    traces = [
+        {
+            "type": "scatter",
+            "mode": "markers",
+            "x": [effects[name]["value"] for _, effects in rows],
+            "y": [label for label, _ in rows],
+            "error_x": {
+                "type": "data",
+                "symmetric": False,
+                "arrayminus": [effects[name]["value"] - effects[name]["low"] for _, effects in rows],
+                "array": [effects[name]["high"] - effects[name]["value"] for _, effects in rows],
+            },
+            "marker": {"size": 10, "color": COLOURS[0]},
+            "hovertemplate": "%{y}: %{x:.3g}<extra></extra>",
+            "visible": name == names[0],
+        }
+        for name in names
+    ]
+    layout = {"height": 140 + 36 * len(rows), "yaxis": {"autorange": "reversed"}}
+    return {"data": traces, "layout": layout | choice(names, names[0])}
+
+
 def _star(cell: Mapping[str, Any] | None) -> str:
     return "" if cell is None else f"{cell['share']:.1%}{'*' if cell['p_corrected'] < 0.05 else ''}"
 

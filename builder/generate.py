@@ -33,6 +33,7 @@ from personagen.builder.recipe import Recipe
 from personagen.builder.run_folder import RunFolder, open_run
 from personagen.builder.schema import Reject, layers_of
 from personagen.builder.shards import Shards
+from personagen.builder.twins import with_twins
 
 Progress = Callable[[Status], None]
 """Called after every settled row, and now and then in between."""
@@ -126,7 +127,7 @@ def generate(
         run.keep_card()  # told before anything is paid for, if its notes cannot be kept
         _prepare(recipe)
         check = label_check(recipe)
-        plan = make_plan(recipe)
+        plan = with_twins(make_plan(recipe))
         backend = connect(recipe.backend, run.batches, api_key)
         return asyncio.run(generate_with(backend, plan, run, progress, check))
 
@@ -191,7 +192,7 @@ class Reporter:
     def __init__(self, engine: Engine, plan: Plan, progress: Progress) -> None:
         """Take what is to be told, and to whom."""
         self._engine = engine
-        self._wanted = plan.recipe.rows * (1 + len(plan.recipe.ablations))
+        self._wanted = sum(shard.stop - shard.start for shard in plan.shards())
         self._progress = progress
 
     def tell(self, tally: Tally) -> None:
@@ -255,7 +256,7 @@ class _Tables:
         if row is None:
             return
         self._files.add(settled.config, planned.split, text_record(row, self._ids))
-        if not self._layers or planned.depth != self._depth:
+        if not self._layers or planned.depth != self._depth or planned.twin is not None:
             return
         for layer in self._layers:
             if layer == "situational" or not self._met[planned.persona]:
@@ -280,7 +281,8 @@ def _count(settled: Settled, tally: Tally) -> None:
         tally.accepted += 1
         tally.leaked += settled.row.provenance.leaked
         tally.agreed += settled.row.provenance.checker_label == settled.row.label
-        tally.composition.add(settled.row)
+        if settled.planned.twin is None:
+            tally.composition.add(settled.row)
 
 
 def _shortfall(recipe: Recipe, tally: Tally, run: RunFolder) -> PersonaGenError:

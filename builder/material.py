@@ -158,6 +158,7 @@ def _of_release(
         tables={
             "scores": manifest.get("scores"),
             "findings": manifest.get("findings"),
+            "twins": manifest.get("twins"),
             "audit": json.loads((folder / AUDIT).read_text(encoding="utf-8")) if manifest.get("audit") else None,
         },
         notes=notes,

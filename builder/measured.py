@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.util import find_spec
@@ -60,8 +60,8 @@ def reference_of(source: str) -> "Reference":
         raise ReleaseError(str(error)) from None
 
 
-def read_texts(folder: Path, manifest: Mapping[str, Any]) -> Texts:
-    """Read the texts of a release, at the depth of its recipe.
+def read_texts(folder: Path, manifest: Mapping[str, Any], configs: Sequence[str] | None = None) -> Texts:
+    """Read the texts of a release: those of some configurations, or all at the depth of its recipe.
 
     Raises:
         ReleaseError: a file cannot be read.
@@ -72,7 +72,7 @@ def read_texts(folder: Path, manifest: Mapping[str, Any]) -> Texts:
 
     names = [emotion["name"] for emotion in manifest["taxonomy"]["emotions"]]
     found = Texts()
-    paths = [shard["path"] for shard in manifest["shards"] if shard["path"].split("/")[0] in names]
+    paths = [shard["path"] for shard in manifest["shards"] if shard["path"].split("/")[0] in (configs or names)]
     try:
         for path in paths:
             for row in pq.read_table(folder / path).to_pylist():

@@ -8,12 +8,13 @@ durable: a run that was cut off does all of it again, and the journal answers.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 from personagen.builder.checks import TextRules, leak_pattern
 from personagen.builder.duplicates import DuplicateIndex
+from personagen.builder.events import event_of
 from personagen.builder.expression import (
     BARE,
     Checking,
@@ -31,10 +32,11 @@ from personagen.builder.personas import Persona, persona
 from personagen.builder.plan import Plan, RowPlan
 from personagen.builder.prompts import prompt_version
 from personagen.builder.schema import Provenance, Reject, Row, layers_of
-from personagen.builder.situations import Event, Scene, deal_events, events_of, scene
+from personagen.builder.situations import Event, Scene, scene
 from personagen.builder.stages import Attempts, Draft, elaborate
 from personagen.builder.tables import persona_tables
 from personagen.builder.taxonomy import Taxonomy
+from personagen.builder.twins import changed
 
 AHEAD = 2000
 """Rows that may be written but wait for an earlier one: how long a late reply holds nobody up, and what it may cost in
@@ -42,10 +44,6 @@ memory (some kilobytes a row)."""
 
 SPARE = 256
 """Rows under way beyond the requests in flight at most, so that one is ready when a request comes back."""
-
-
-ROUNDS_KEPT = 256
-"""Rounds of dealt events that are kept: more than the rows that may be under way belong to. Others are dealt again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +100,18 @@ async def settle(job: Job) -> AsyncGenerator[Settled, None]:
         BudgetError: the budget is spent, likewise.
 
     """
+    of = {row.twin.of for splits in job.plan.twins.values() for rows in splits.values() for row in rows if row.twin}
     with DuplicateIndex(job.plan.recipe.checks.near_duplicate) as index:
         window = _Window(job)
+        attempts: dict[str, int] = {}
         try:
             window.fill()
             while window.rows:
-                settled = await _settle_one(job, window.rows[0], index)
+                entry = window.rows[0]
+                twin = entry.planned.twin is not None
+                settled = await (_settle_twin(job, entry, attempts) if twin else _settle_one(job, entry, index))
+                if settled.planned.id in of and settled.row is not None:
+                    attempts[settled.planned.id] = settled.row.provenance.attempts - 1
                 window.rows.popleft()
                 window.fill()
                 yield settled
@@ -190,6 +194,21 @@ async def _settle_one(job: Job, entry: _Open, index: DuplicateIndex) -> Settled:
     return Settled(entry.config, entry.planned, row, tuple(rejects))
 
 
+async def _settle_twin(job: Job, entry: _Open, attempts: Mapping[str, int]) -> Settled:
+    """Wait for a twin, which may repeat the other row word for word.
+
+    Where the other one was accepted at a later attempt, as after a repetition, so is the twin: with the same seed.
+    """
+    written = await entry.task
+    rejects = list(written.rejects)
+    twin = entry.planned.twin
+    first = attempts.get(twin.of, 0) if twin else 0
+    if written.row is not None and written.row.provenance.attempts - 1 < first:
+        written = await write_row(job, entry.turn, entry.planned, first)
+        rejects.extend(written.rejects)
+    return Settled(entry.config, entry.planned, written.row, tuple(rejects))
+
+
 async def write_row(job: Job, turn: int, row: RowPlan, first_attempt: int) -> Written:
     """Take a row through its stages; `turn` is its place in the plan."""
     rejects: list[Reject] = []
@@ -208,7 +227,8 @@ async def write_row(job: Job, turn: int, row: RowPlan, first_attempt: int) -> Wr
     )
     grounding = job.grounding(row)
     request = expression_request(job.writing, recipe, row, emotion, subject, grounding)
-    tries = _tries(job, row.id, "expression", rejects.append, first_attempt)
+    of = row.twin.of if row.twin else row.id
+    tries = replace(_tries(job, row.id, "expression", rejects.append, of), first=first_attempt)
     begun = job.writing.template == "continuation" and not lists(row, grounding)
     starts = beginnings(recipe.seed, row, emotion, subject.scene, grounding.opening) if begun else ()
     recheck = None if job.check is None else partial(job.check, emotion=row.emotion)
@@ -221,23 +241,29 @@ async def make_subject(job: Job, row: RowPlan, ask: Ask, reject: Callable[[Rejec
     layers = layers_of(row.depth)
     if not layers:
         return Subject(None, None)
-    who = await make_persona(job, row.persona, layers, ask, reject)
+    own = persona(persona_tables(), job.plan.design, row.persona)
+    who = await make_persona(job, row, own, layers, ask, reject)
     if who is None or "situational" not in layers:
         return None if who is None else Subject(who, None)
-    what = await make_scene(job, row, who, ask, reject)
+    what = await make_scene(job, row, own, who, ask, reject)
     return None if what is None else Subject(who, what)
 
 
 async def make_persona(
-    job: Job, number: int, layers: Sequence[str], ask: Ask, reject: Callable[[Reject], None]
+    job: Job, row: RowPlan, own: Persona, layers: Sequence[str], ask: Ask, reject: Callable[[Reject], None]
 ) -> Persona | None:
-    """Build a persona: drawn from the tables, then told by the model where the recipe says so."""
-    who = persona(persona_tables(), job.plan.design, number)
+    """Build a persona: drawn from the tables, then told by the model where the recipe says so.
+
+    Of a twin one attribute is another; what the model tells of it is asked for with the seeds of the other persona.
+    """
+    who = own if row.twin is None else changed(own, row.twin)
     for layer in ("demographic", "sociocultural"):
         if layer not in layers or layer not in job.plan.recipe.elaborated():
             continue
         facts = {"demographic": who.demographic, "sociocultural": who.sociocultural}
-        prose = await elaborate(layer, ask, _tries(job, who.id, layer, reject), **facts)
+        # What is told before the change is told of both.
+        id_ = own.id if layer == "demographic" and who.demographic == own.demographic else who.id
+        prose = await elaborate(layer, ask, _tries(job, id_, layer, reject, own.id), **facts)
         if prose is None:
             return None
         if layer == "demographic":
@@ -247,35 +273,27 @@ async def make_persona(
     return who
 
 
-async def make_scene(job: Job, row: RowPlan, who: Persona, ask: Ask, reject: Callable[[Reject], None]) -> Scene | None:
-    """Build the situation of a row: drawn from the bank, then told by the model where the recipe says so."""
+async def make_scene(
+    job: Job, row: RowPlan, own: Persona, who: Persona, ask: Ask, reject: Callable[[Reject], None]
+) -> Scene | None:
+    """Build the situation of a row: drawn from the bank, then told by the model where the recipe says so.
+
+    That of a twin is drawn for the other row's persona (`own`), and told of the twin (`who`).
+    """
     emotion = job.taxonomy[row.emotion]
-    what = scene(emotion, _event(job, row), who, seed=job.plan.recipe.seed, turn=row.turn, number=row.situation)
+    event = event_of(job.plan, emotion, row, job.events)
+    what = scene(emotion, event, own, seed=job.plan.recipe.seed, turn=row.turn, number=row.situation)
     if "situational" not in job.plan.recipe.elaborated():
         return what
     facts = {"demographic": who.demographic, "sociocultural": who.sociocultural, "scene": what}
-    prose = await elaborate("situational", ask, _tries(job, what.id, "situational", reject), **facts)
+    id_ = what.id if row.twin is None else f"{who.id}-s{row.situation}"
+    prose = await elaborate("situational", ask, _tries(job, id_, "situational", reject, what.id), **facts)
     return None if prose is None else replace(what, situational=replace(what.situational, prose=prose))
 
 
-def _event(job: Job, row: RowPlan) -> Event:
-    """Find the event of a row: events are dealt to the personas of an emotion in rounds."""
-    emotion = job.taxonomy[row.emotion]
-    size = len(events_of(emotion))
-    round_, position = divmod(row.turn, size)
-    if (row.emotion, round_) not in job.events:
-        turns = range(round_ * size, min((round_ + 1) * size, sum(job.plan.quotas[row.emotion].values())))
-        numbers = [job.plan.turn(row.emotion, turn).persona for turn in turns]
-        people = [persona(persona_tables(), job.plan.design, number).values for number in numbers]
-        job.events[row.emotion, round_] = deal_events(emotion, people, job.plan.recipe.seed, round_)
-        if len(job.events) > ROUNDS_KEPT:
-            del job.events[next(iter(job.events))]
-    return job.events[row.emotion, round_][position]
-
-
-def _tries(job: Job, id_: str, stage: str, reject: Callable[[Reject], None], first: int = 0) -> Attempts:
+def _tries(job: Job, id_: str, stage: str, reject: Callable[[Reject], None], of: str) -> Attempts:
     recipe = job.plan.recipe
-    return Attempts(id_, stage, recipe.seed, first, recipe.checks.attempts, reject)
+    return Attempts(id_, of, stage, recipe.seed, 0, recipe.checks.attempts, reject)
 
 
 def _row(job: Job, planned: RowPlan, subject: Subject, draft: Draft) -> Row:

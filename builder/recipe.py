@@ -15,9 +15,11 @@ from personagen.builder.licences import KEYS, check_licence
 from personagen.builder.names import nearest, unique
 from personagen.builder.prices import Price
 from personagen.builder.recipe_sections import (
+    CHANGEABLE,
     BackendChoice,
     Budgets,
     Checks,
+    Counterfactual,
     CustomEmotion,
     CustomTaxonomy,
     Depth,
@@ -30,10 +32,17 @@ from personagen.builder.recipe_sections import (
     Splits,
     Text,
 )
-from personagen.builder.schema import DEPTHS, SCHEMA_VERSION
+from personagen.builder.schema import DEPTHS, SCHEMA_VERSION, layers_of
+from personagen.builder.tables import known_values
 from personagen.builder.taxonomy import NAMED, Emotion, Taxonomy, bank_emotions, named_taxonomy
 
-RESERVED = ("all", "default", "demographic", "sociocultural", "situational", *(f"depth_{depth}" for depth in DEPTHS))
+RESERVED = (
+    "all",
+    "default",
+    *DEPTHS[1:],
+    *(f"depth_{depth}" for depth in DEPTHS),
+    *(f"counterfactual_{attribute}" for attribute in CHANGEABLE),
+)
 """Names that no emotion can have: other configurations, and the one that `datasets` takes for the default."""
 
 
@@ -49,6 +58,7 @@ class Recipe(Section):
     intensities: tuple[Intensity, ...] = Field((), description="Intensities to alternate; empty leaves them open.")
     depth: Depth = "situational"
     ablations: tuple[Depth, ...] = Field((), description="Further depths; each repeats every row, less its layers.")
+    counterfactual: Counterfactual | None = Field(None, description="Texts to ask for again, with another persona.")
     situations_per_persona: int = Field(2, ge=1, le=1000)
     splits: Splits = Splits()
     shard_rows: int = Field(10_000, ge=1, description="Rows of a parquet file at most.")
@@ -87,6 +97,7 @@ class Recipe(Section):
         if self.depth in self.ablations:
             raise ValueError(f"ablations repeat the depth {self.depth!r}; leave it out of one of them")
         _check_quotas(self)
+        _check_counterfactual(self)
         check_licence(self.license, self.license_name, self.license_link)
         model = self.backend.model
         if self.budget.max_cost is not None and model is None:
@@ -144,6 +155,8 @@ class Recipe(Section):
         for other in ("prices", "budget", *KEYS):
             del data[other]
         del data["checks"]["attempts"]
+        if self.counterfactual is None:
+            del data["counterfactual"]
         if self.checks.label is None:  # nobody reads labels, whatever with
             for key in ("label", "label_reference", "label_model"):
                 del data["checks"][key]
@@ -197,6 +210,24 @@ def _check_quotas(recipe: Recipe) -> None:
         raise ValueError(f"quotas and emotions differ in {', '.join(odd)}; give every written emotion one quota")
     if sum(quotas.values()) != recipe.rows:
         raise ValueError(f"quotas sum to {sum(quotas.values())}, wanted rows = {recipe.rows}; change one of them")
+
+
+def _check_counterfactual(recipe: Recipe) -> None:
+    for name, values in recipe.counterfactual.attributes.items() if recipe.counterfactual else ():
+        key = f"counterfactual.attributes.{name}"
+        if name not in CHANGEABLE:
+            raise ValueError(
+                f"{key}: no attribute to change{nearest(name, CHANGEABLE)}; known: {', '.join(CHANGEABLE)}"
+            )
+        unique(key, values)
+        known = sorted(known_values(name))
+        for value in values:
+            if value not in known:
+                raise ValueError(f"{key}: unknown value {value!r}{nearest(value, known)}; known: {', '.join(known)}")
+        if len(values) < 2:
+            raise ValueError(f"{key}: got {len(values)} value, wanted two or more to change between")
+        if CHANGEABLE[name] not in layers_of(recipe.depth):
+            raise ValueError(f"{key}: texts of depth {recipe.depth!r} do not know it; leave it out or raise depth")
 
 
 def parse_recipe(text: str, source: str, overrides: Mapping[str, Any] | None = None) -> Recipe:

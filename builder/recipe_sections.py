@@ -1,5 +1,6 @@
 """The sections of a recipe: each says what it holds, with a default for every part."""
 
+from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -76,6 +77,31 @@ class Text(Section):
                 known = ", ".join(sorted(checkable_languages()))
                 raise ValueError(f"language {self.language!r} cannot be checked; use null or one of {known}")
         return self
+
+
+CHANGEABLE: Mapping[str, str] = {
+    "age": "demographic",
+    "gender": "demographic",
+    "country": "sociocultural",
+    "settlement": "sociocultural",
+    "education": "sociocultural",
+    "religion": "sociocultural",
+    "household": "sociocultural",
+    "means": "sociocultural",
+    "register": "sociocultural",
+}
+"""Attributes that can be changed alone, and the layer that they are in. Work and occupation go together."""
+
+
+class Counterfactual(Section):
+    """Texts that are asked for again with one attribute of the persona changed and all else, seeds too, as it was."""
+
+    attributes: Mapping[str, tuple[str, ...]] = Field(
+        min_length=1, description="Attributes to change, each with two or more values, of age bands."
+    )
+    pairs: int | None = Field(
+        None, ge=1, description="Rows that are asked for again an attribute; null takes all that have such a value."
+    )
 
 
 class Checks(Section):

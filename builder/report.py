@@ -12,7 +12,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from personagen.builder.errors import BackendError
-from personagen.builder.figures import Figure, arms_figure, audit_figure, rejects_figure
+from personagen.builder.figures import Figure, arms_figure, audit_figure, rejects_figure, twins_figure
 from personagen.builder.files import write_text
 from personagen.builder.material import Material, read_material
 from personagen.builder.measured import see_packages
@@ -129,6 +129,13 @@ def _sections(material: Material, points: list[list[float]]) -> Iterator[Section
     if audit is not None:
         says = "Share of variance of what was measured of the texts that goes with an attribute beyond plan and chance."
         yield Section("audit", "Bias", f"{says} * p < 0.05, corrected.", audit_figure(audit))
+        yield Section(
+            "twins",
+            "Counterfactual pairs",
+            "What changes where one attribute of the persona does, and nothing else, with its 95 % interval; in "
+            "brackets the number of pairs.",
+            twins_figure(audit["counterfactual"]),
+        )
     yield Section("rejects", "Refused replies", "By reason; examples stand below.", rejects_figure(material))
 
 
@@ -148,7 +155,7 @@ def _page(material: Material, sections: list[Section]) -> str:
     return environment.get_template("report.html").render(
         material=material,
         sections=sections,
-        tables=dict.fromkeys(("results", "costs", "scores", "findings", "audit")) | dict(material.tables),
+        tables=dict.fromkeys(("results", "costs", "scores", "findings", "twins", "audit")) | dict(material.tables),
         reasons=_by_reason(material),
         version=__version__,
         plotly=get_plotlyjs(),

@@ -17,6 +17,9 @@ LAYERS = ("demographic", "sociocultural", "situational")
 DEPTHS = ("none", *LAYERS)
 """How many layers a text was conditioned on: a depth stands for its layer and all before it."""
 
+APART = ("depth_", "counterfactual_")
+"""What the names of configurations begin with whose texts repeat others, so that they are no part of "all"."""
+
 SPLITS = ("train", "validation", "test")
 
 INTENSITIES = ("low", "medium", "high")

@@ -194,6 +194,18 @@ def scene(emotion: Emotion, event: Event, persona: Persona, *, seed: int, turn: 
     )
 
 
+def fits(event: Event, what: Scene, values: Mapping[str, Any]) -> bool:
+    """Tell whether a persona with these attributes can meet an event in a situation that was drawn for another one."""
+    drawn = what.situational
+    chosen = {
+        "places": drawn.place,
+        "times": drawn.time,
+        "companions": drawn.companions,
+        "channels": drawn.channel,
+    }
+    return event.fit.holds(values) and all(options(kind)[id_].fit.holds(values) for kind, id_ in chosen.items())
+
+
 def _can_meet(event: Event, values: Mapping[str, Any]) -> bool:
     """Tell whether a persona can meet an event at one of its places at least."""
     places = options("places")

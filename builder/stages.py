@@ -31,6 +31,7 @@ class Attempts:
 
     Attributes:
         id: what is being made: a row, a persona or a situation.
+        of: whose seeds the requests have: those of `id`, or of what it is a twin of.
         stage: name of the stage.
         seed: seed of the recipe.
         first: number of the first attempt.
@@ -40,6 +41,7 @@ class Attempts:
     """
 
     id: str
+    of: str
     stage: str
     seed: int
     first: int
@@ -72,7 +74,7 @@ async def attempt(
     Of several accepted candidates the most probable a token is kept, the first where the backend gives no probability.
     """
     for number in range(tries.first, tries.limit):
-        seed = request_seed(tries.seed, tries.id, tries.stage, number)
+        seed = request_seed(tries.seed, tries.of, tries.stage, number)
         try:
             asked = replace(request(number), seed=seed)
             reply = await ask(asked)

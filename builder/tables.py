@@ -126,6 +126,12 @@ class PersonaTables:
     letter_shares: Mapping[str, float]
 
 
+def known_values(attribute: str) -> frozenset[str]:
+    """Give the values that an attribute has in its table; of "age" the bands. KeyError where there is no such table."""
+    tables = {table.name: table for table in persona_tables().tables}
+    return frozenset(value for _, shares in tables[attribute].rows for value, share in shares.items() if share > 0)
+
+
 def condition(spec: Mapping[str, Any] | None) -> Condition:
     """Read the condition language of the tables: attribute to list of values; for age {min, max}."""
     spec = dict(spec or {})

@@ -18,7 +18,10 @@ from personagen.metrics.intervals import Z95
 from personagen.metrics.words import normalise, words_of
 
 SHUFFLES = 200
-"""Shuffles from which mean and variance of chance are taken."""
+"""Shuffles from which mean and variance of chance are taken, where an outcome has many columns."""
+
+NARROW, NARROW_SHUFFLES = 50, 1000
+"""Columns up to which there are more shuffles: the sum of few squares is skewed, and its variance harder to tell."""
 
 HALVES = 20
 """Halves of the personas whose spread tells the error of a share."""
@@ -117,7 +120,8 @@ def association(found: Outcome, values: Codes, seed: int) -> Association:
 
     generator = np.random.default_rng([seed, 31])
     share = _between(found, values) / found.total
-    chance = np.array([_between(found, generator.permutation(values)) / found.total for _ in range(SHUFFLES)])
+    count = NARROW_SHUFFLES if found.sums.shape[1] <= NARROW else SHUFFLES
+    chance = np.array([_between(found, generator.permutation(values)) / found.total for _ in range(count)])
     level, spread = float(chance.mean()), float(chance.var(ddof=1))
     rest = max(1 - level, 1e-9)
     p = float(gamma.sf(share, level**2 / spread, scale=spread / level)) if spread > 1e-12 else 1.0

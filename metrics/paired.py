@@ -70,6 +70,30 @@ def estimate(blocks: Blocks) -> Estimate:
     return Estimate(value, value - reach, value + reach, float(2 * t.sf(abs(value) / error, freedom)))
 
 
+def clustered(values: NDArray[np.float64], groups: NDArray[np.intp]) -> Estimate:
+    """Estimate a mean of values that come in groups, which alone are independent of each other.
+
+    Args:
+        values: shape (n,).
+        groups: number of each value's group, from 0.
+
+    Returns:
+        The mean; of one group alone there is no error to tell: its p is 1, and its interval the mean itself.
+
+    """
+    from scipy.stats import t
+
+    value, count = float(values.mean()), int(groups.max()) + 1
+    if count < 2:
+        return Estimate(value, value, value, 1.0)
+    sums = np.bincount(groups, values - value, minlength=count)
+    error = float(np.square(sums).sum() * count / (count - 1)) ** 0.5 / len(values)
+    if error == 0:
+        return Estimate(value, value, value, 1.0 if value == 0 else 0.0)
+    reach = float(t.ppf(1 - LEVEL / 2, count - 1)) * error
+    return Estimate(value, value - reach, value + reach, float(2 * t.sf(abs(value) / error, count - 1)))
+
+
 def _variance(blocks: Blocks) -> tuple[float | None, int]:
     """Return the variance of one block's value, and its degrees of freedom."""
     from scipy.stats import f

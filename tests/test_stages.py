@@ -28,7 +28,7 @@ WHO = persona(persona_tables(), design(persona_tables(), 0, 1), 0)
 
 def tries(rejects: list[Reject], *, stage: str = "expression", first: int = 0, limit: int = 3) -> Attempts:
     """Number the attempts of row "row-1" under seed 5, and collect what is refused."""
-    return Attempts("row-1", stage, 5, first, limit, rejects.append)
+    return Attempts("row-1", "row-1", stage, 5, first, limit, rejects.append)
 
 
 def seeds(stage: str, numbers: Sequence[int]) -> list[int]:
