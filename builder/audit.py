@@ -117,12 +117,7 @@ def audit(folder: Path, options: Options, tell: Callable[[str], None]) -> dict[s
         )
     measured = _measured(written, manifest, options, tell)
     tell(f"{len(written.texts)} texts, {len(written.personas[0])} attributes, {', '.join(measured.tables)}")
-    attributes = {
-        name: _attribute(name, written, measured, options.seed)
-        for name in written.personas[0]
-        if len({persona[name] for persona in written.personas}) > 1
-    }
-    _correct(attributes)
+    attributes = _attributes(written, measured, options.seed)
     pairs = counterfactuals(folder, manifest, whole, options.reference, options.embeddings)
     found = {
         "format": FORMAT,
@@ -183,6 +178,14 @@ def _measured(written: Texts, manifest: Mapping[str, Any], options: Options, tel
     personas = np.unique([row["persona_id"] for row in written.rows], return_inverse=True)[1]
     labels = np.unique(written.labels, return_inverse=True)[1]
     return Measured(tables, words, personas, labels, problems)
+
+
+def _attributes(written: Texts, measured: Measured, seed: int) -> dict[str, dict[str, Any]]:
+    """Hold every outcome against every attribute that varies, and correct p for the number of both."""
+    names = [name for name in written.personas[0] if len({persona[name] for persona in written.personas}) > 1]
+    found = {name: _attribute(name, written, measured, seed) for name in names}
+    _correct(found)
+    return found
 
 
 def _attribute(name: str, written: Texts, measured: Measured, seed: int) -> dict[str, Any]:

@@ -113,6 +113,11 @@ def _sections(material: Material, points: list[list[float]]) -> Iterator[Section
         vocabulary_figure(material),
     )
     yield Section("growth", "Vocabulary", "Different words in so many words of text.", growth_figure(material))
+    yield from _sections_of_personas(material, audit)
+    yield Section("rejects", "Refused replies", "By reason; examples stand below.", rejects_figure(material))
+
+
+def _sections_of_personas(material: Material, audit: Mapping[str, Any] | None) -> Iterator[Section]:
     yield Section(
         "values",
         "Personas",
@@ -136,7 +141,6 @@ def _sections(material: Material, points: list[list[float]]) -> Iterator[Section
             "brackets the number of pairs.",
             twins_figure(audit["counterfactual"]),
         )
-    yield Section("rejects", "Refused replies", "By reason; examples stand below.", rejects_figure(material))
 
 
 def _page(material: Material, sections: list[Section]) -> str:
