@@ -77,17 +77,7 @@ def _of_attribute(
     if None in of:
         raise ReleaseError(f"{folder}: a text of {PREFIX}{attribute} has no row that it is the twin of; make it again")
     kept = sorted({number for number in of if number is not None})
-    both = Texts(
-        *(
-            [*(own[number] for number in kept), *again]
-            for own, again in (
-                (written.texts, twins.texts),
-                (written.labels, twins.labels),
-                (written.personas, twins.personas),
-                (written.rows, twins.rows),
-            )
-        )
-    )
+    both = written.take(kept).joined(twins)
     new = {number: position for position, number in enumerate(kept)}
     partners = [(new[number], len(kept) + twin) for twin, number in enumerate(of) if number is not None]
     measures, vectors, read = _measured(both, manifest, *options)
@@ -108,6 +98,7 @@ def _pairs(both: Texts, attribute: str, values: tuple[str, ...], partners: Seque
             sides.append((own, twin) if told == values else (twin, own))
     if not sides:
         return None
+    # A twin's persona has the id of the other one and more.
     ids = [min(both.rows[first]["persona_id"], both.rows[second]["persona_id"], key=len) for first, second in sides]
     numbers = np.unique(ids, return_inverse=True)[1]
     first, second = (np.array([side[end] for side in sides], dtype=np.intp) for end in (0, 1))

@@ -122,7 +122,7 @@ def _of_release(
     manifest = check_release(folder)
     whole, real = read_texts(folder, manifest), reference_of(reference)
     rows = sample(len(whole.texts), MOST // 2, seed)
-    written = Texts(*([part[row] for row in rows] for part in (whole.texts, whole.labels, whole.personas, whole.rows)))  # type: ignore[arg-type]
+    written = whole.take(rows)
     notes = []
     tell("readings")
     read: list[tuple[str | None, float | None]] = [(None, None)] * len(rows)

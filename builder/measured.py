@@ -42,6 +42,24 @@ class Texts:
     personas: list[dict[str, str]] = field(default_factory=list)
     rows: list[dict[str, Any]] = field(default_factory=list)
 
+    def take(self, numbers: Sequence[int]) -> "Texts":
+        """Take some of them, in the order given."""
+        return Texts(
+            [self.texts[number] for number in numbers],
+            [self.labels[number] for number in numbers],
+            [self.personas[number] for number in numbers],
+            [self.rows[number] for number in numbers],
+        )
+
+    def joined(self, others: "Texts") -> "Texts":
+        """Put others behind them."""
+        return Texts(
+            self.texts + others.texts,
+            self.labels + others.labels,
+            self.personas + others.personas,
+            self.rows + others.rows,
+        )
+
 
 def see_packages(*more: str) -> None:
     """Find out before anything else whether the packages are there; they are many, and come as one extra."""
