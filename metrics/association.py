@@ -26,6 +26,9 @@ NARROW, NARROW_SHUFFLES = 50, 1000
 HALVES = 20
 """Halves of the personas whose spread tells the error of a share."""
 
+CELLS = 1_000_000
+"""Numbers that shuffles which are summed at once may take."""
+
 WORDS, FEWEST = 1000, 5
 """Words that are looked at, the most frequent ones, and texts that a word must be in."""
 
@@ -119,32 +122,54 @@ def association(found: Outcome, values: Codes, seed: int) -> Association:
     from scipy.stats import gamma
 
     generator = np.random.default_rng([seed, 31])
-    share = _between(found, values) / found.total
-    count = NARROW_SHUFFLES if found.sums.shape[1] <= NARROW else SHUFFLES
-    chance = np.array([_between(found, generator.permutation(values)) / found.total for _ in range(count)])
+    order = np.argsort(values, kind="stable")
+    edges = np.append(np.unique(values[order], return_index=True)[1], len(values))
+    share = float(_between(found, order[None], edges)[0]) / found.total
+    chance = _shuffled(found, edges, generator) / found.total
     level, spread = float(chance.mean()), float(chance.var(ddof=1))
     rest = max(1 - level, 1e-9)
     p = float(gamma.sf(share, level**2 / spread, scale=spread / level)) if spread > 1e-12 else 1.0
     halves = []
     for _ in range(HALVES):
-        rows = generator.choice(len(values), size=max(len(values) // 2, 1), replace=False)
-        part = Outcome(found.sums[rows], found.sizes[rows], found.total * found.sizes[rows].sum() / found.sizes.sum())
-        halves.append(_between(part, values[rows]) / part.total)
+        half = order[np.sort(generator.choice(len(order), size=max(len(order) // 2, 1), replace=False))]
+        ends = np.append(np.unique(values[half], return_index=True)[1], len(half))
+        total = found.total * found.sizes[half].sum() / found.sizes.sum()
+        halves.append(_between(found, half[None], ends)[0] / total)
     error = float(np.std(halves, ddof=1)) / rest
     adjusted = (share - level) / rest
     return Association(adjusted, max(adjusted - Z95 * error, -1.0), min(adjusted + Z95 * error, 1.0), p)
 
 
-def _between(found: Outcome, values: Codes) -> float:
-    """Sum the squares between the values."""
+def _shuffled(found: Outcome, edges: Codes, generator: np.random.Generator) -> NDArray[np.float64]:
+    """Sum the squares between groups of shuffled personas, again and again; several shuffles at once where they fit."""
+    count, width = found.sums.shape
+    wanted = NARROW_SHUFFLES if width <= NARROW else SHUFFLES
+    most = max(1, CELLS // (count + len(edges) * width))
+    sizes = [min(most, wanted - start) for start in range(0, wanted, most)]
+    orders = (generator.permuted(np.tile(np.arange(count), (size, 1)), axis=1) for size in sizes)
+    return np.concatenate([_between(found, each, edges) for each in orders])
+
+
+def _between(found: Outcome, orders: Codes, edges: Codes) -> NDArray[np.float64]:
+    """Sum the squares between groups of personas.
+
+    Args:
+        found: the outcome.
+        orders: personas in order, group by group; shape (b, n) for b ways to group them.
+        edges: where each group begins in an order, and where the last one ends.
+
+    Returns:
+        Shape (b,).
+
+    """
     from scipy.sparse import csr_matrix
 
-    count = len(values)
-    deal = csr_matrix((np.ones(count), (values, np.arange(count))), shape=(int(values.max()) + 1, count))
-    sizes = deal @ found.sizes
-    sums = deal @ found.sums
-    there = sizes > 0
-    return float((np.square(sums[there]).sum(axis=1) / sizes[there]).sum())
+    batch, count = orders.shape
+    starts = (np.arange(batch)[:, None] * count + edges[:-1]).ravel()
+    parts = np.ones(orders.size), orders.ravel(), np.append(starts, orders.size)
+    deal = csr_matrix(parts, shape=(len(starts), len(found.sizes)))
+    squares = np.square(deal @ found.sums).sum(axis=1) / (deal @ found.sizes)
+    return np.asarray(squares.reshape(batch, -1).sum(axis=1))
 
 
 def differences(table: Table, values: Codes, personas: Codes, labels: Codes) -> list[tuple[float, float]]:

@@ -35,8 +35,10 @@ SCHEMA = {
 # Generates far more than a test waits for, once it has said so.
 LONG_RUN = """
 import asyncio
+import signal
 from personagen.builder.embedded import load_embedded
 from personagen.builder.llm import Message, Request, Sampling
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs in the background of a shell ignores it
 backend = load_embedded()
 print("ready", flush=True)
 asyncio.run(backend.complete(Request((Message("user", "Tell a story."),), Sampling(1400), 1, candidates=8)))

@@ -168,7 +168,11 @@ def test_provenance_tells_what_was_sent(tmp_path: Path) -> None:
 def test_progress_tells_accepted_and_refused(tmp_path: Path) -> None:
     """It starts at nothing and ends at everything, with tokens and cost on the way."""
     calls: list[Status] = []
-    with FakeOpenAI(latency=0.05, faults=[Fault("refusal", seed=seed_of("joy-000002", 0))]) as server:
+    again = [
+        Fault("refusal", seed=seed_of("joy-000002", 0)),
+        Fault("delay", seed=seed_of("joy-000002", 1), seconds=0.5),
+    ]
+    with FakeOpenAI(latency=0.05, faults=again) as server:
         recipe = recipe_for(server.url, {"prices": {"fake-1": {"input": 1000, "output": 2000}}})
         manifest = generate(recipe, tmp_path / "out", progress=calls.append).manifest
     usage = manifest["usage"]
