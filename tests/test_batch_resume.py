@@ -175,6 +175,7 @@ MOMENTS: dict[str, tuple[list[Trouble], int, Callable[[FakeBatches, Path], bool]
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_killed_process_is_gone_on_with(tmp_path: Path, moment: str) -> None:
     """`kill -9` wherever it hurts: the same replies, from one batch."""

@@ -17,7 +17,9 @@ import pytest
 from personagen.builder.arms import ARMS
 from personagen.builder.claims import CLAIMS
 from personagen.builder.compare import FORMAT, Options, rounded
+from personagen.builder.figures import arms_figure
 from personagen.metrics.panel import MEASURES
+from tests.browser import opened
 from tests.command import OPENAI, Outcome, Run, run_here
 from tests.fake_openai import FakeOpenAI, Fault
 from tests.flow import bytes_of, wait_until
@@ -111,6 +113,35 @@ def test_what_was_asked_is_counted_and_real_texts_cost_nothing(
     assert len(keys) == len(server.requests), "no request was sent twice"
 
 
+def test_it_has_a_page_that_asks_for_nothing(run: Run, done: tuple[Path, dict[str, Any]]) -> None:
+    comparison, results = done
+    first = (comparison / "report.html").read_bytes()
+    again = run("report", comparison)
+    assert again.code == 0 and again.out == f"{comparison / 'report.html'}\n"
+    assert (comparison / "report.html").read_bytes() == first, "the same folder, the same page"
+    found = arms_figure(results)["data"][0]
+    figure = results["arms"]["situational"]["figures"]["vendi_score"]
+    number = found["y"].index("situational")
+    assert found["x"][number] == figure["value"]
+    assert found["x"][number] + found["error_x"]["array"][number] == pytest.approx(figure["high"])
+    with opened(comparison / "report.html") as seen:
+        page = seen.page
+        assert page.locator("#arms .main-svg").count() > 0
+        told = page.locator("#verdicts + p + table tbody tr")
+        assert told.count() == len(results["claims"]) > 0
+        assert results["claims"][0]["says"] in told.first.inner_text()
+        assert page.locator("#costs + table tbody tr").count() == len(ARMS)
+        page.locator("#source").select_option("situational")
+        assert page.locator("#found").inner_text() == f"16 of {16 * len(ARMS)} texts"
+        page.locator("#rows summary").first.click()
+        told = page.locator("#rows details dl").first.inner_text()
+        assert "occupation" in told and "household" in told and "event" in told, "the whole persona"
+        page.locator("#arms .updatemenu-header").click()
+        page.locator("#arms .updatemenu-dropdown-button").nth(1).click()
+        assert page.evaluate("document.getElementById('arms').data.filter(trace => trace.visible).length") == 1
+    assert seen.errors == [] and seen.requests == []
+
+
 def test_claims_are_judged_and_told(done: tuple[Path, dict[str, Any]]) -> None:
     out, results = done
     assert {claim["says"] for claim in results["claims"]} <= {claim.says for claim in CLAIMS}
@@ -149,6 +180,7 @@ def test_some_arms_are_compared_with_what_they_use_and_verdicts_go_to_stdout(
     assert found.out.splitlines()[-1] == str(tmp_path / "c")
 
 
+@pytest.mark.slow
 def test_a_gate_of_the_recipe_reads_every_text_that_is_written(
     run: Run, server: FakeOpenAI, reference: Path, tmp_path: Path
 ) -> None:
@@ -199,6 +231,7 @@ def test_a_folder_that_holds_something_else_is_left_alone(
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
+@pytest.mark.slow
 def test_an_arm_whose_texts_are_all_refused_stops_early_and_says_so(run: Run, reference: Path, tmp_path: Path) -> None:
     with FakeOpenAI(faults=[Fault("refusal", times=None)]) as refusing:
         words = ("--arms", "none", "--rows", "60", "--concurrency", "2")

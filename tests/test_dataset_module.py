@@ -338,6 +338,7 @@ print(json.dumps(load_dataset("personagen", "joy", split="train", streaming=True
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ours", ["", "import personagen_dataset"], ids=["plain", "ours"])
 def test_a_local_release_asks_nobody(ours: str, release: Path, tmp_path: Path) -> None:
     """With the Hub switched on and nowhere: each question to it would take five attempts."""

@@ -117,6 +117,7 @@ def test_stop_string_ends_a_candidate_and_is_left_out(backend: EmbeddedBackend) 
     assert not any(mark in each.text for each in reply.candidates for mark in ".\n")
 
 
+@pytest.mark.slow
 @needs_model
 def test_schema_is_satisfied(backend: EmbeddedBackend) -> None:
     [reply] = ask(backend, replace(request(prefill="", tokens=80, candidates=4), schema=SCHEMA))
@@ -137,6 +138,7 @@ def test_a_prompt_beyond_the_context_is_refused(backend: EmbeddedBackend) -> Non
     assert ask(backend, request(candidates=1, tokens=2))
 
 
+@pytest.mark.slow
 @needs_model
 def test_the_event_loop_runs_on_and_a_cancelled_request_frees_its_engine() -> None:
     async def run() -> tuple[int, float]:

@@ -302,6 +302,7 @@ tell([ref.name for ref in api.list_repo_refs("user/faults", repo_type="dataset")
     assert all(record.sent for record in commits[:3]) and hub.log[since].path == "/api/repos/create"
 
 
+@pytest.mark.slow
 def test_what_the_client_tries_again(hub: Hub, tmp_path: Path) -> None:
     """Contents that are cut on their way, to the Hub and from it."""
     code = """

@@ -204,6 +204,7 @@ def test_ac2_is_not_pulled_down_by_skew() -> None:
     assert gwet_ac2(np.array([[2, 2], [4, 4.0]])) == pytest.approx(1)
 
 
+@pytest.mark.slow
 def test_intervals_of_agreement_come_from_texts() -> None:
     generator = np.random.default_rng(1)
     one = generator.integers(1, 6, size=100)

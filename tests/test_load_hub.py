@@ -61,6 +61,7 @@ tell(datasets.get_dataset_config_names("user/personagen"))
     assert configs == list(manifest_of(release)["configs"])
 
 
+@pytest.mark.slow
 def test_one_emotion_asks_for_no_other_but_the_first(hub: Hub, tmp_path: Path) -> None:
     """To load any configuration, `datasets` looks up the files of the first one."""
     before = len(hub.requests)
@@ -80,6 +81,7 @@ tell(datasets.get_dataset_config_names("personagen"))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("named", ["user/personagen", "hf://datasets/user/personagen@main"])
 def test_the_bare_name_finds_the_repository_that_the_environment_names(
     named: str, hub: Hub, release: Path, tmp_path: Path
@@ -90,6 +92,7 @@ def test_the_bare_name_finds_the_repository_that_the_environment_names(
     assert configs == list(manifest_of(release)["configs"])
 
 
+@pytest.mark.slow
 def test_what_was_read_once_is_there_without_a_network(hub: Hub, release: Path, tmp_path: Path) -> None:
     env = {"PERSONAGEN_RELEASE": "user/personagen"}
     code = 'import personagen_dataset\ntell(load_dataset("personagen", "joy", split="train")["text"][:])'
@@ -148,6 +151,7 @@ def test_a_file_that_the_hub_does_not_have(hub: Hub, release: Path, tmp_path: Pa
     assert told[0] == "FileNotFoundError" and "joy/test-00000-of-00001.parquet" in told[1]
 
 
+@pytest.mark.slow
 def test_a_private_release_takes_the_token(release: Path, tmp_path: Path) -> None:
     code = """
 import personagen_dataset
@@ -169,6 +173,7 @@ def blocks(card: str) -> list[str]:
     return re.findall(r"```python\n(.*?)```", card, flags=re.DOTALL)
 
 
+@pytest.mark.slow
 def test_every_snippet_of_the_card_runs(hub: Hub, release: Path, tmp_path: Path) -> None:
     """Each in turn in one process, in the folder that holds the release; USER is a user of the Hub."""
     shutil.copytree(release, tmp_path / "personagen")
@@ -179,6 +184,7 @@ def test_every_snippet_of_the_card_runs(hub: Hub, release: Path, tmp_path: Path)
     assert on_hub(hub, tmp_path, code) == ["ran"]
 
 
+@pytest.mark.slow
 def test_what_the_snippets_give(hub: Hub, release: Path, tmp_path: Path) -> None:
     """Pandas, Polars and DuckDB see the same rows, in the folder and on the Hub."""
     code = """

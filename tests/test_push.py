@@ -91,6 +91,7 @@ def test_one_changed_emotion_sends_its_files_and_the_card(
     assert served(hub, repo) == held(newer)
 
 
+@pytest.mark.slow
 def test_files_of_the_older_release_go_and_those_of_others_stay(
     repo: str, hub: Hub, pusher: Pusher, release: Path, model: FakeOpenAI, tmp_path: Path
 ) -> None:
@@ -125,6 +126,7 @@ def test_a_pull_request_leaves_the_branch_alone(repo: str, hub: Hub, pusher: Pus
     assert again["url"] == done["url"] and len(commits(hub)) == 1
 
 
+@pytest.mark.slow
 def test_a_branch_is_made_and_main_is_left_alone(repo: str, hub: Hub, pusher: Pusher, release: Path) -> None:
     done = pusher.push(release, repo, revision="next")
     assert served(hub, repo) == {} and served(hub, repo, revision="next") == held(release)

@@ -116,6 +116,7 @@ def test_a_repository_is_made_in_spite_of_a_fault(
     assert "error" not in told and published(hub, f"user/new-{kind}", versions) == "newer"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("pattern", "fault", "message"),
     [
@@ -151,6 +152,7 @@ def test_a_fault_that_lasts_ends_the_push_and_is_told(
     check(hub, pusher, repo, versions, told)
 
 
+@pytest.mark.slow
 def test_somebody_else_was_faster(hub: Hub, pusher: Pusher, versions: tuple[Path, Path], tmp_path: Path) -> None:
     pusher.push(versions[0], "user/race")
     hub.requests.clear()

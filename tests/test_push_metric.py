@@ -66,6 +66,7 @@ print(json.dumps([module.__file__ for name, module in sys.modules.items() if nam
     assert used and {Path(path).is_relative_to(tmp_path) for path in used} == {True}
 
 
+@pytest.mark.slow
 def test_what_is_there_is_not_sent_again(hub: Hub, tmp_path: Path) -> None:
     with Pusher(hub, tmp_path) as pusher:
         first = pusher.ask("metric", folder=str(DIVERSITY), repo="user/diversity")
@@ -86,6 +87,7 @@ def test_what_is_there_is_not_sent_again(hub: Hub, tmp_path: Path) -> None:
         ]
 
 
+@pytest.mark.slow
 def test_refusals(hub: Hub) -> None:
     refused(hub, r"user/other is no place for diversity: evaluate\.load looks for NAME\.py in USER/NAME; push",
             "push-metric", "diversity", "user/other")  # fmt: skip

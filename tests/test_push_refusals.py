@@ -195,6 +195,7 @@ def test_a_release_that_is_not_as_it_was_made(change: Change, message: str, hub:
     assert ("dataset", "user/broken") not in hub.store.repos
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "yaml", ["configs: 2024-13-45", "a: &a [*a]", "{2020-01-01: 3}", "configs: []\ndataset_info: {}"], ids=range(4)
 )
@@ -227,6 +228,7 @@ def test_a_folder_is_verified(hub: Hub, copy: Path) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "message"),
     [

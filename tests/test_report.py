@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from personagen.builder.figures import arms_figure
 from personagen.builder.material import MOST, Material, read_material, sample
 from personagen.builder.persona_figures import attributes_of, pairs_figure, values_figure
 from personagen.builder.report import embedded
@@ -21,7 +19,7 @@ from personagen.builder.text_figures import confusion_figure, length_figure, voc
 from personagen.metrics.corpus import Corpus
 from personagen.metrics.projection import project
 from tests.browser import opened
-from tests.command import OPENAI, Run, run_here
+from tests.command import Run, run_here
 from tests.fake_openai import FakeOpenAI
 from tests.real_texts import known_vectors, real
 from tests.releasing import EMOTIONS, make_release, records, rewrite
@@ -84,22 +82,6 @@ def cache(hostile: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[P
     texts = [row["text"] for name in EMOTIONS for row in records(hostile, name)]
     with known_vectors(tmp_path_factory.mktemp("cache"), [*texts, *REFERENCE.texts]) as folder:
         yield folder
-
-
-@pytest.fixture(scope="module")
-def comparison(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A comparison of three arms, written by the command."""
-    from personagen.builder.cli import main
-
-    out = tmp_path_factory.mktemp("report") / "comparison"
-    reference = written(out.with_name("many.jsonl"), real(420))
-    with FakeOpenAI() as server, pytest.MonkeyPatch.context() as patch:
-        words = ["compare", "--emotions", "joy,anger", "--rows", "16", "--seeds", "2", "--no-judge"]
-        words += ["--arms", "none,situational,real", "--reference", str(reference), "--out", str(out)]
-        patch.setattr(sys, "argv", ["personagen", *words, *OPENAI, server.url])
-        patch.setenv("PERSONAGEN_CACHE", str(out.with_name("cache")))  # with vectors of the real encoder
-        main()
-    return out
 
 
 @pytest.fixture
@@ -177,31 +159,6 @@ def test_the_table_is_searched_and_a_point_leads_to_its_text(
     assert seen.errors == []
 
 
-def test_a_comparison_has_its_page_in_its_folder(run: Run, comparison: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PERSONAGEN_CACHE", str(comparison.with_name("cache")))
-    first = (comparison / "report.html").read_bytes()
-    done = run("report", comparison)
-    assert done.code == 0 and done.out == f"{comparison / 'report.html'}\n"
-    assert (comparison / "report.html").read_bytes() == first, "the same folder, the same page"
-    results = json.loads((comparison / "results.json").read_text())
-    with opened(comparison / "report.html") as seen:
-        page = seen.page
-        assert page.locator("#arms .main-svg").count() > 0
-        told = page.locator("#verdicts + p + table tbody tr")
-        assert told.count() == len(results["claims"]) > 0
-        assert results["claims"][0]["says"] in told.first.inner_text()
-        assert page.locator("#costs + table tbody tr").count() == 3
-        page.locator("#source").select_option("situational")
-        assert page.locator("#found").inner_text() == "16 of 48 texts"
-        page.locator("#rows summary").first.click()
-        told = page.locator("#rows details dl").first.inner_text()
-        assert "occupation" in told and "household" in told and "event" in told, "the whole persona"
-        page.locator("#arms .updatemenu-header").click()
-        page.locator("#arms .updatemenu-dropdown-button").nth(1).click()
-        assert page.evaluate("document.getElementById('arms').data.filter(trace => trace.visible).length") == 1
-    assert seen.errors == [] and seen.requests == []
-
-
 def test_beside_a_release_by_default_and_with_what_was_found(
     run: Run, hostile: Path, labelled: Path, cache: Path, tmp_path: Path
 ) -> None:
@@ -231,13 +188,13 @@ def test_without_labels_what_is_read_is_left_out_and_that_is_told(run: Run, tmp_
 
 
 @pytest.mark.parametrize("what", ["nothing", "torn", "altered"])
-def test_what_cannot_be_shown(run: Run, hostile: Path, comparison: Path, tmp_path: Path, what: str) -> None:
+def test_what_cannot_be_shown(run: Run, hostile: Path, tmp_path: Path, what: str) -> None:
     folder = tmp_path / "folder"
     if what == "nothing":
         folder.mkdir()
         why = f"{folder} is neither a release nor a comparison; name what `generate` or `compare` wrote"
     elif what == "torn":
-        shutil.copytree(comparison, folder)
+        folder.mkdir()
         (folder / "results.json").write_text('{"arms": {')
         why = f"cannot read the comparison {folder}: JSONDecodeError"
     else:
@@ -260,7 +217,7 @@ def test_without_plotly_nothing_is_begun(run: Run, hostile: Path, monkeypatch: p
     assert done.err == "personagen: cannot measure without plotly; run: pip install 'personagen[metrics]'\n"
 
 
-def test_figures_say_what_the_rows_say(hostile: Path, labelled: Path, comparison: Path, cache: Path) -> None:
+def test_figures_say_what_the_rows_say(hostile: Path, labelled: Path, cache: Path) -> None:
     material = material_of(hostile, labelled)
     rows = [(EMOTIONS[row["label"]], row) for name in EMOTIONS for row in records(hostile, name)]
     heat = (confusion_figure(material) or {})["data"][0]
@@ -281,12 +238,6 @@ def test_figures_say_what_the_rows_say(hostile: Path, labelled: Path, comparison
     met = len({(person["gender"], person["settlement"]) for person in people})
     row, column = pairs["y"].index("gender"), pairs["x"].index("settlement")
     assert pairs["text"][row][column] == f"{met} of 12" and pairs["z"][row][column] == met / 12
-    results: dict[str, Any] = material_of(comparison, labelled).tables["results"]
-    trace = arms_figure(results)["data"][0]
-    figure = results["arms"]["situational"]["figures"]["vendi_score"]
-    number = trace["y"].index("situational")
-    assert trace["x"][number] == figure["value"]
-    assert trace["x"][number] + trace["error_x"]["array"][number] == pytest.approx(figure["high"])
 
 
 def test_of_many_texts_a_sample_is_shown() -> None:

@@ -39,6 +39,7 @@ from tests.flow import (
 # The same bytes each time
 
 
+@pytest.mark.slow
 def test_release_is_the_same_whatever_the_timing(tmp_path: Path) -> None:
     """One request at a time or sixteen, prompt replies or late ones: every byte is equal, the rejects too."""
     rng = random.Random(3)
@@ -197,6 +198,7 @@ def test_run_killed_while_its_folder_was_made_goes_on(tmp_path: Path) -> None:
         assert make(recipe_for(server.url), tmp_path / "out").made
 
 
+@pytest.mark.slow
 def test_damaged_tail_of_the_journal_costs_its_replies_only(tmp_path: Path) -> None:
     """A machine that died while it wrote: what was whole is used, what was not is asked for again."""
     path, out = write_recipe(tmp_path, {"rows": 60, "backend.concurrency": 4}), tmp_path / "out"

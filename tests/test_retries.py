@@ -78,6 +78,7 @@ def test_request_that_always_fails_is_given_up_while_others_succeed(tmp_path: Pa
         assert all(isinstance(reply, Reply) for reply in replies)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("hasty")
 def test_request_that_is_turned_away_as_one_too_many_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A rate limit is nobody's fault: no row pays for it, until it has lasted for long."""

@@ -63,6 +63,7 @@ def write(
     return {line.seed: text for line, text in zip(lines, written, strict=True)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampling", SAMPLINGS)
 def test_a_text_does_not_depend_on_its_batch(backend: TransformersBackend, sampling: Sampling) -> None:
     """Alone, among shorter and longer ones, first and last: padding is seen neither by the model nor by the penalty."""

@@ -65,6 +65,7 @@ def test_u1_more_shuffled_labels_never_help() -> None:
     assert scores[0] > scores[2] + 0.1 and scores[2] == pytest.approx(1 / 3, abs=0.1)
 
 
+@pytest.mark.slow
 def test_a_second_sample_of_one_source_is_as_good_within_the_interval() -> None:
     found = quiet(three(150, 0), three(150, 150), three(100, 300))
     low, high = found["tstr_trtr_gap_ci"]
@@ -95,6 +96,7 @@ def test_texts_of_the_test_part_are_left_out_of_training() -> None:
     assert found["n_train"] <= 120
 
 
+@pytest.mark.slow
 def test_curves_tell_how_many_texts_they_took() -> None:
     found = quiet(three(80, 0), three(80, 150), three(60, 300))["augmentation"]
     assert list(found) == [
