@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from personagen.builder.claims import LEVEL
 from personagen.builder.counterfactual import counterfactuals, twin_lines
 from personagen.builder.errors import BackendError, ReleaseError
 from personagen.builder.evaluate import digest_of
@@ -27,8 +28,6 @@ FORMAT = "personagen-audit/1"
 
 MOST = 20_000
 """Texts that are looked at: those of the first personas that have no more."""
-
-LEVEL = 0.05
 
 SAYS: Mapping[str, str] = {
     "label": "the emotion that was asked for",
@@ -148,9 +147,8 @@ def _measured(written: Texts, manifest: Mapping[str, Any], options: Options, tel
     """Measure all outcomes; one that cannot be measured, or is not there, has its reason among the problems."""
     import numpy as np
 
-    from personagen.metrics.association import categories, sentiment, vocabulary
+    from personagen.metrics.association import categories, lengths, sentiment, vocabulary
     from personagen.metrics.embeddings import embed
-    from personagen.metrics.words import normalise, words_of
 
     tables: dict[str, Table] = {"label": categories(written.labels)}
     problems: dict[str, str] = {}
@@ -167,7 +165,7 @@ def _measured(written: Texts, manifest: Mapping[str, Any], options: Options, tel
         tables["sentiment"] = sentiment(written.texts)
     else:
         problems["sentiment"] = "the rules of sentiment are for English, and the recipe says another language or none"
-    tables["length"] = np.array([[len(words_of(normalise(text)))] for text in written.texts], dtype=np.float32)
+    tables["length"] = lengths(written.texts)
     words, tables["vocabulary"] = vocabulary(written.texts)
     tell("vectors")
     try:

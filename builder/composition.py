@@ -65,6 +65,14 @@ def persona_attributes(demographic: Demographic | None, sociocultural: Sociocult
     return found
 
 
+def attributes_of(layers: Mapping[str, Any]) -> dict[str, str]:
+    """Give the same of layers as they are in a file, by name; of a row of a release too."""
+    demographic, sociocultural = layers.get("demographic"), layers.get("sociocultural")
+    return persona_attributes(
+        Demographic(**demographic) if demographic else None, Sociocultural(**sociocultural) if sociocultural else None
+    )
+
+
 @cache
 def _age_bands() -> tuple[str, ...]:
     """List the bands of the table of ages, which are what personas are drawn from."""

@@ -9,6 +9,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from personagen.builder.claims import LEVEL
 from personagen.builder.errors import BackendError, ReleaseError
 from personagen.builder.measured import Texts, read_texts, readings
 
@@ -111,11 +112,10 @@ def _measured(
     """Measure every text: numbers by name, vectors, and what a checker reads (None where none can)."""
     import numpy as np
 
-    from personagen.metrics.association import sentiment
+    from personagen.metrics.association import lengths, sentiment
     from personagen.metrics.embeddings import embed
-    from personagen.metrics.words import normalise, words_of
 
-    measures = {"length": np.array([len(words_of(normalise(text))) for text in both.texts], dtype=np.float64)}
+    measures = {"length": lengths(both.texts)[:, 0].astype(np.float64)}
     if manifest["recipe"]["text"]["language"] == "en":
         measures["sentiment"] = sentiment(both.texts)[:, 0].astype(np.float64)
     read = None
@@ -163,7 +163,7 @@ def twin_lines(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> Iterator[str
         for row in rows:
             effects = ", ".join(
                 f"{name} {effect['value']:+.2g} [{effect['low']:+.2g}, {effect['high']:+.2g}]"
-                f"{'*' if effect['p_corrected'] < 0.05 else ''}"
+                f"{'*' if effect['p_corrected'] < LEVEL else ''}"
                 for name, effect in row["effects"].items()
             )
             first, second = row["values"]

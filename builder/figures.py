@@ -9,6 +9,7 @@ import html
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from personagen.builder.claims import LEVEL
 from personagen.builder.material import Material
 from personagen.builder.results import MAIN
 
@@ -22,6 +23,8 @@ COLOURS = (
 
 REAL_COLOUR = "#1d2433"
 
+ENDS = ("low", "high")
+
 
 def arms_figure(results: Mapping[str, Any]) -> Figure:
     """Show a figure of every arm with its 95 % interval."""
@@ -31,25 +34,7 @@ def arms_figure(results: Mapping[str, Any]) -> Figure:
     traces = []
     for name in names:
         own = {arm: facts["figures"][name] for arm, facts in arms.items() if name in facts["figures"]}
-        ends = [(each["value"] - (each["low"] or each["value"]), (each["high"] or each["value"]) - each["value"])
-                for each in own.values()]  # fmt: skip
-        traces.append(
-            {
-                "type": "scatter",
-                "mode": "markers",
-                "x": [each["value"] for each in own.values()],
-                "y": list(own),
-                "error_x": {
-                    "type": "data",
-                    "symmetric": False,
-                    "arrayminus": [low for low, _ in ends],
-                    "array": [high for _, high in ends],
-                },
-                "marker": {"size": 10, "color": COLOURS[0]},
-                "hovertemplate": "%{y}: %{x:.4g}<extra></extra>",
-                "visible": name == names[0],
-            }
-        )
+        traces.append(_intervals(own) | {"visible": name == names[0]})
     order = {"categoryorder": "array", "categoryarray": list(reversed(arms))}
     return {"data": traces, "layout": {"height": 120 + 36 * len(arms), "yaxis": order} | choice(names, names[0])}
 
@@ -108,29 +93,34 @@ def twins_figure(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure | N
     if not names:
         return None
     traces = [
-        {
-            "type": "scatter",
-            "mode": "markers",
-            "x": [effects[name]["value"] for _, effects in rows],
-            "y": [label for label, _ in rows],
-            "error_x": {
-                "type": "data",
-                "symmetric": False,
-                "arrayminus": [effects[name]["value"] - effects[name]["low"] for _, effects in rows],
-                "array": [effects[name]["high"] - effects[name]["value"] for _, effects in rows],
-            },
-            "marker": {"size": 10, "color": COLOURS[0]},
-            "hovertemplate": "%{y}: %{x:.3g}<extra></extra>",
-            "visible": name == names[0],
-        }
-        for name in names
+        _intervals({label: effects[name] for label, effects in rows}) | {"visible": name == names[0]} for name in names
     ]
     layout = {"height": 140 + 36 * len(rows), "yaxis": {"autorange": "reversed"}}
     return {"data": traces, "layout": layout | choice(names, names[0])}
 
 
+def _intervals(estimates: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Draw a value for each name, with its interval where it has one."""
+    values = [each["value"] for each in estimates.values()]
+    ends = [[each[end] if each[end] is not None else each["value"] for each in estimates.values()] for end in ENDS]
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "x": values,
+        "y": list(estimates),
+        "error_x": {
+            "type": "data",
+            "symmetric": False,
+            "arrayminus": [value - low for value, low in zip(values, ends[0], strict=True)],
+            "array": [high - value for value, high in zip(values, ends[1], strict=True)],
+        },
+        "marker": {"size": 10, "color": COLOURS[0]},
+        "hovertemplate": "%{y}: %{x:.4g}<extra></extra>",
+    }
+
+
 def _star(cell: Mapping[str, Any] | None) -> str:
-    return "" if cell is None else f"{cell['share']:.1%}{'*' if cell['p_corrected'] < 0.05 else ''}"
+    return "" if cell is None else f"{cell['share']:.1%}{'*' if cell['p_corrected'] < LEVEL else ''}"
 
 
 def plain(text: str) -> str:

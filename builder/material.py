@@ -2,23 +2,22 @@
 
 import json
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from personagen.builder.claims import counts
+from personagen.builder.claims import FULL, counts
 from personagen.builder.errors import ReleaseError
+from personagen.builder.manifest import total_rejects
 from personagen.builder.measured import Texts, read_texts, readings, reference_of
 from personagen.builder.release import AUDIT, check_release, is_release
-from personagen.builder.results import checker_line
+from personagen.builder.results import checker_line, costs
 from personagen.builder.run_folder import run_folder_of
-from personagen.builder.scores import number
+from personagen.builder.schema import LAYERS
 
 SYNTHETIC, REAL = "synthetic", "real"
 """Kinds of texts in a release's report; those of a comparison are its arms, of which one has the same name."""
-
-FULL = "situational"
 
 MOST = 3000
 """Texts of a page, shared evenly by all kinds."""
@@ -67,9 +66,10 @@ class Material:
         texts: what is shown, kind by kind.
         personas: layers of each persona of the main kind.
         rejects: refused replies by kind and reason.
-        refused: examples of them, as they are in the file of rejects.
+        refused: examples of them by reason, as they are in the file of rejects.
         embeddings: model of the vectors; None for the default one.
-        tables: what was found, by name: "results" of a comparison, "scores", "audit", "findings" of a release.
+        tables: what was found, by name: "results" and "costs" of a comparison; "scores", "audit", "findings" and
+            "twins" of a release.
         notes: lines on what is not shown, and why.
 
     """
@@ -83,7 +83,7 @@ class Material:
     texts: Sequence[Shown]
     personas: Sequence[Mapping[str, Mapping[str, Any]]]
     rejects: Mapping[str, Mapping[str, int]]
-    refused: Sequence[Mapping[str, Any]]
+    refused: Mapping[str, Sequence[Mapping[str, Any]]]
     embeddings: str | None
     tables: Mapping[str, Any]
     notes: Sequence[str]
@@ -138,11 +138,6 @@ def _of_release(
         for row, label, reading in zip(written.rows, written.labels, read, strict=True)
     ]
     texts += [Shown(REAL, "", real.texts[row], real.labels[row] if real.labels else None) for row in drawn]
-    refused = list(_lines(run_folder_of(folder) / "rejects.jsonl"))
-    rejects: dict[str, int] = {}
-    for stage in manifest["rejects"].values():
-        for reason, count in stage.items():
-            rejects[reason] = rejects.get(reason, 0) + count
     return Material(
         title=f"{manifest['name']} {manifest['version']}",
         told=_told_of_release(manifest, whole, real.name),
@@ -152,8 +147,8 @@ def _of_release(
         counts={SYNTHETIC: len(whole.texts), REAL: len(known)},
         texts=texts,
         personas=list({row["persona_id"]: layers_of_row(row) for row in whole.rows if row["persona_id"]}.values()),
-        rejects={SYNTHETIC: rejects},
-        refused=list(_examples(refused, seed)),
+        rejects={SYNTHETIC: total_rejects(manifest)},
+        refused=_examples(_lines(run_folder_of(folder) / "rejects.jsonl"), seed),
         embeddings=embeddings,
         tables={
             "scores": manifest.get("scores"),
@@ -182,7 +177,7 @@ def _told_of_release(manifest: Mapping[str, Any], whole: Texts, reference: str) 
 
 def layers_of_row(row: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     """Take the layers of a row of a release that it has."""
-    return {layer: row[layer] for layer in ("demographic", "sociocultural", "situational") if row[layer] is not None}
+    return {layer: row[layer] for layer in LAYERS if row[layer] is not None}
 
 
 def _facts(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -228,25 +223,11 @@ def _of_comparison(folder: Path, seed: int) -> Material:
         texts=texts,
         personas=list(personas.values()),
         rejects={arm: facts["rejects"] for arm, facts in results["arms"].items()},
-        refused=list(_examples(list(_lines(folder / "rejects.jsonl")), seed)),
+        refused=_examples(_lines(folder / "rejects.jsonl"), seed),
         embeddings=results["embeddings"],
-        tables={"results": results, "costs": list(_costs(results["arms"]))},
+        tables={"results": results, "costs": list(costs(results["arms"]))},
         notes=[],
     )
-
-
-def _costs(arms: Mapping[str, Any]) -> Iterator[dict[str, str]]:
-    for arm, facts in arms.items():
-        cost = facts["cost_per_text"]
-        yield {
-            "arm": arm,
-            "texts": f"{facts['texts']:,}",
-            "missing": f"{facts['missing'] or ''}",
-            "requests": f"{facts['requests']:,}",
-            "tokens a text": number(facts["tokens_per_text"]),
-            "cost a text": "" if cost is None else f"{cost:.3g}",
-            "rejects a text": number(facts["rejects_per_text"]),
-        }
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:
@@ -256,14 +237,14 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
             yield from map(json.loads, file)
 
 
-def _examples(refused: Sequence[Mapping[str, Any]], seed: int) -> Iterator[Mapping[str, Any]]:
+def _examples(refused: Iterable[Mapping[str, Any]], seed: int) -> dict[str, list[Mapping[str, Any]]]:
     """Draw some refused replies of each reason."""
     by_reason: dict[str, list[Mapping[str, Any]]] = {}
     for reject in refused:
         by_reason.setdefault(reject["reason"], []).append(reject)
-    for reason in sorted(by_reason):
-        some = by_reason[reason]
-        yield from (some[row] for row in sample(len(some), EXAMPLES, seed))
+    return {
+        reason: [some[row] for row in sample(len(some), EXAMPLES, seed)] for reason, some in sorted(by_reason.items())
+    }
 
 
 def sample(count: int, most: int, seed: int) -> list[int]:

@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from personagen.builder.card import render_card
-from personagen.builder.composition import persona_attributes
+from personagen.builder.composition import attributes_of
 from personagen.builder.errors import BackendError, ReleaseError
 from personagen.builder.files import write_text
 from personagen.builder.notes import merge_notes
 from personagen.builder.release import ADDED, CARD, MANIFEST, read_card, sealed
-from personagen.builder.schema import Demographic, Sociocultural
 
 if TYPE_CHECKING:
     from personagen.metrics.checker import Reading
@@ -96,13 +95,7 @@ def read_texts(folder: Path, manifest: Mapping[str, Any], configs: Sequence[str]
             for row in pq.read_table(folder / path).to_pylist():
                 found.texts.append(row["text"])
                 found.labels.append(names[row["label"]])
-                layers = row["demographic"], row["sociocultural"]
-                found.personas.append(
-                    persona_attributes(
-                        Demographic(**layers[0]) if layers[0] else None,
-                        Sociocultural(**layers[1]) if layers[1] else None,
-                    )
-                )
+                found.personas.append(attributes_of(row))
                 found.rows.append({**row, "label": found.labels[-1]})
     except (pa.ArrowInvalid, KeyError, IndexError, TypeError) as error:
         raise ReleaseError(f"cannot read {folder / path}: {error!r:.200}; make the release again") from None

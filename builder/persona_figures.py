@@ -1,14 +1,11 @@
 """The figures of a report that are made of personas: how well they cover what there is."""
 
 from collections import Counter
-from collections.abc import Mapping
 from itertools import combinations
-from typing import Any
 
-from personagen.builder.composition import persona_attributes
+from personagen.builder.composition import attributes_of
 from personagen.builder.figures import COLOURS, REAL_COLOUR, Figure, choice, plain
 from personagen.builder.material import Material
-from personagen.builder.schema import Demographic, Sociocultural
 from personagen.builder.tables import persona_tables
 
 
@@ -61,14 +58,6 @@ def _shares(material: Material) -> tuple[dict[str, Counter[str]], dict[str, Coun
                 for value, share in table.distribution(values).shares.items():
                     sums[value] += share / len(material.personas)  # type: ignore[assignment]
     return found, asked
-
-
-def attributes_of(layers: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    """Give the attributes by which personas are counted."""
-    demographic, sociocultural = layers.get("demographic"), layers.get("sociocultural")
-    return persona_attributes(
-        Demographic(**demographic) if demographic else None, Sociocultural(**sociocultural) if sociocultural else None
-    )
 
 
 def pairs_figure(material: Material) -> Figure | None:

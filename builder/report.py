@@ -160,7 +160,6 @@ def _page(material: Material, sections: list[Section]) -> str:
         material=material,
         sections=sections,
         tables=dict.fromkeys(("results", "costs", "scores", "findings", "twins", "audit")) | dict(material.tables),
-        reasons=_by_reason(material),
         version=__version__,
         plotly=get_plotlyjs(),
         script=loader.get_source(environment, "report.js")[0],
@@ -180,13 +179,6 @@ def _laid_out(figure: Figure) -> Figure:
     for axis in ("xaxis", "yaxis"):
         layout[axis] = {**common[axis], **layout[axis]}  # type: ignore[dict-item]
     return {"data": figure["data"], "layout": layout}
-
-
-def _by_reason(material: Material) -> dict[str, list[Mapping[str, Any]]]:
-    found: dict[str, list[Mapping[str, Any]]] = {}
-    for reject in material.refused:
-        found.setdefault(reject["reason"], []).append(reject)
-    return found
 
 
 def embedded(value: Any) -> str:

@@ -93,15 +93,22 @@ def figures_table(arms: Mapping[str, Any], names: Mapping[str, str]) -> Iterator
 
 def costs_table(arms: Mapping[str, Any]) -> Iterator[str]:
     """Write what each arm took for an accepted text."""
-    rows = []
+    rows = list(costs(arms))
+    yield from _table(list(rows[0]), [list(row.values()) for row in rows], "l")
+
+
+def costs(arms: Mapping[str, Any]) -> Iterator[dict[str, str]]:
+    """Tell what each arm took for an accepted text, as it is shown, by the names of the columns."""
     for arm, facts in arms.items():
-        cost = "" if facts["cost_per_text"] is None else f"{facts['cost_per_text']:.3g}"
-        reasons = ", ".join(f"{name} {count}" for name, count in facts["rejects"].items())
-        missing = str(facts["missing"] or "")
-        tokens, rejects = number(facts["tokens_per_text"]), number(facts["rejects_per_text"])
-        rows.append([arm, str(facts["texts"]), missing, tokens, cost, rejects, reasons])
-    head = ["arm", "texts", "missing", "tokens a text", "cost a text", "rejects a text", "reasons"]
-    yield from _table(head, rows, "l")
+        yield {
+            "arm": arm,
+            "texts": str(facts["texts"]),
+            "missing": str(facts["missing"] or ""),
+            "tokens a text": number(facts["tokens_per_text"]),
+            "cost a text": "" if facts["cost_per_text"] is None else f"{facts['cost_per_text']:.3g}",
+            "rejects a text": number(facts["rejects_per_text"]),
+            "reasons": ", ".join(f"{name} {count}" for name, count in facts["rejects"].items()),
+        }
 
 
 def checker_line(checker: Mapping[str, Any]) -> str:

@@ -70,6 +70,7 @@ def confusion_figure(material: Material) -> Figure | None:
     kinds = [source for source in material.counts if any(text.reading for text in _of(material, source))]
     if not kinds:
         return None
+    chosen = material.main if material.main in kinds else kinds[0]
     labels = list(material.emotions)
     traces = []
     for source in kinds:
@@ -88,7 +89,7 @@ def confusion_figure(material: Material) -> Figure | None:
                 "colorscale": "Blues",
                 "zmin": 0,
                 "zmax": 1,
-                "visible": source == kinds[0] if material.main not in kinds else source == material.main,
+                "visible": source == chosen,
                 "showscale": False,
             }
         )
@@ -97,12 +98,12 @@ def confusion_figure(material: Material) -> Figure | None:
         "yaxis": {"title": {"text": "asked for"}, "autorange": "reversed"},
         "height": 140 + 44 * len(labels),
     }
-    return {"data": traces, "layout": layout | choice(kinds, material.main)}
+    return {"data": traces, "layout": layout | choice(kinds, chosen)}
 
 
 def length_figure(material: Material) -> Figure:
     """Show how many words texts have, by emotion and kind."""
-    from personagen.metrics.words import normalise, words_of
+    from personagen.metrics.association import lengths
 
     traces = []
     for source in material.counts:
@@ -112,7 +113,7 @@ def length_figure(material: Material) -> Figure:
                 "type": "box",
                 "name": source,
                 "x": [text.label or "no label" for text in texts],
-                "y": [len(words_of(normalise(text.text))) for text in texts],
+                "y": lengths([text.text for text in texts])[:, 0].astype(int).tolist(),
                 "marker": {"color": colour_of(material, source), "size": 3},
                 "line": {"width": 1},
                 "visible": opened(material, source),

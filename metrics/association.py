@@ -252,6 +252,11 @@ def _log_odds(counts: NDArray[np.float64], prior: NDArray[np.float64]) -> NDArra
     return np.asarray(np.log(counts + prior) - np.log(totals - counts - prior))
 
 
+def lengths(texts: Sequence[str]) -> Table:
+    """Count the words of texts, shape (n, 1)."""
+    return np.array([[len(words_of(normalise(text)))] for text in texts], dtype=np.float32)
+
+
 def sentiment(texts: Sequence[str]) -> Table:
     """Rate English texts from -1 (negative) to 1 (positive), shape (n, 1): VADER (Hutto and Gilbert, 2014)."""
     from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer

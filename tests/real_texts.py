@@ -1,6 +1,7 @@
 """Real texts for the tests of metrics, with vectors that are cheap: TF-IDF of their words, reduced to 48 columns."""
 
 import hashlib
+import json
 import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -56,6 +57,13 @@ def known_vectors(folder: Path, texts: Sequence[str]) -> Iterator[Path]:
             pairs = zip(texts, vectors_of(list(texts)), strict=True)
             known.write({hashlib.sha256(text.encode()).digest(): vector for text, vector in pairs})
         yield folder
+
+
+def as_reference(path: Path, corpus: Corpus) -> Path:
+    """Write texts with their labels as a file that a reference can be read from."""
+    pairs = zip(corpus.texts, corpus.labels or [], strict=True)
+    path.write_text("\n".join(json.dumps({"text": text, "label": label}) for text, label in pairs))
+    return path
 
 
 def corpus_of(texts: list[str], labels: list[str] | None = None) -> Corpus:

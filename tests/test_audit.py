@@ -17,7 +17,7 @@ from tests.command import Run, run_here
 from tests.fake_openai import FakeOpenAI
 from tests.hub.server import Hub
 from tests.pushing import Pusher, held, served
-from tests.real_texts import known_vectors, real
+from tests.real_texts import as_reference, known_vectors, real
 from tests.releasing import EMOTIONS, make_release, manifest_of, records, rewrite
 
 REFERENCE = real(150)
@@ -60,10 +60,7 @@ def cache(release: Path, biased: Path, tmp_path_factory: pytest.TempPathFactory)
 
 @pytest.fixture(scope="module")
 def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("labelled") / "real.jsonl"
-    pairs = zip(REFERENCE.texts, REFERENCE.labels or [], strict=True)
-    path.write_text("\n".join(json.dumps({"text": text, "label": label}) for text, label in pairs))
-    return path
+    return as_reference(tmp_path_factory.mktemp("labelled") / "real.jsonl", REFERENCE)
 
 
 @pytest.fixture

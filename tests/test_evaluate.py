@@ -20,7 +20,7 @@ from tests.fake_judge import FakeJudge
 from tests.fake_openai import FakeOpenAI
 from tests.hub.server import Hub
 from tests.pushing import Pusher, held, served
-from tests.real_texts import known_vectors, real
+from tests.real_texts import as_reference, known_vectors, real
 from tests.releasing import make_release, manifest_of, records
 
 REFERENCE = real(150)
@@ -45,10 +45,7 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("labelled") / "real.jsonl"
-    pairs = zip(REFERENCE.texts, REFERENCE.labels or [], strict=True)
-    path.write_text("\n".join(json.dumps({"text": text, "label": label}) for text, label in pairs))
-    return path
+    return as_reference(tmp_path_factory.mktemp("labelled") / "real.jsonl", REFERENCE)
 
 
 @pytest.fixture(scope="module")

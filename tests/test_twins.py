@@ -33,7 +33,7 @@ from personagen.builder.verify import verify_folder
 from tests.command import Run, run_here
 from tests.fake_openai import FakeOpenAI, sentences
 from tests.flow import LAYERED, make, recipe_for
-from tests.real_texts import known_vectors, real
+from tests.real_texts import as_reference, known_vectors, real
 from tests.releasing import EMOTIONS, make_release, manifest_of, records, rewrite
 
 REFERENCE = real(150)
@@ -118,13 +118,13 @@ PEOPLE = make_plan(parse_recipe("rows: 900", "test"))
 
 
 def test_what_the_tables_would_never_draw_is_refused() -> None:
-    child = next(
+    retired = next(
         who
         for number in range(400)
         if (who := persona(persona_tables(), PEOPLE.design, number)).demographic.work == "retired"
     )
-    with pytest.raises(ValueError, match=rf"^persona {child.id} cannot be of age '16-19'$"):
-        changed(child, Twin("row", "age", "16-19"))
+    with pytest.raises(ValueError, match=rf"^persona {retired.id} cannot be of age '16-19'$"):
+        changed(retired, Twin("row", "age", "16-19"))
 
 
 def test_twins_have_situation_and_seeds_of_their_rows(release: Path) -> None:
@@ -276,9 +276,7 @@ def audited(release: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         source, out = out, folder / f"copy{number}"
         rewrite(source, out, f"{name}/", change)
     texts = [row["text"] for path in ("counterfactual_*", *EMOTIONS) for row in records_of(out, path)]
-    reference = folder / "real.jsonl"
-    pairs = zip(REFERENCE.texts, REFERENCE.labels or [], strict=True)
-    reference.write_text("\n".join(json.dumps({"text": text, "label": label}) for text, label in pairs))
+    reference = as_reference(folder / "real.jsonl", REFERENCE)
     with known_vectors(folder / "cache", [*texts, *REFERENCE.texts]):
         yield out, reference
 
