@@ -10,6 +10,10 @@ import click
 from personagen.builder.cli_options import Command, key_option, read_key, read_options, recipe_options
 from personagen.builder.terminal import printable
 
+_embeddings_option: Callable[[Command], Command] = click.option(
+    "--embeddings", metavar="MODEL", help="Model of sentence-transformers, instead of all-MiniLM-L6-v2."
+)
+
 
 def _measure_options(command: Command) -> Command:
     """Add the options that say against what texts are measured, and who judges them."""
@@ -21,9 +25,7 @@ def _measure_options(command: Command) -> Command:
             show_default=True,
             help="Real texts: goemotions, a file, a release, or a dataset on the Hub.",
         ),
-        click.option(
-            "--embeddings", metavar="MODEL", help="Model of sentence-transformers, instead of all-MiniLM-L6-v2."
-        ),
+        _embeddings_option,
         click.option(
             "--judge",
             "judges",
@@ -144,7 +146,7 @@ def _judges(judges: tuple[str, ...], *, no_judge: bool) -> tuple[str, ...] | Non
     show_default=True,
     help="Real texts that a checker is trained on, where the release was not checked.",
 )
-@click.option("--embeddings", metavar="MODEL", help="Model of sentence-transformers, instead of all-MiniLM-L6-v2.")
+@_embeddings_option
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Fixes every draw.")
 @click.option("--json", "as_json", is_flag=True, help="Print audit.json.")
 def audit(release: Path, as_json: bool, **options: Any) -> None:
@@ -169,7 +171,7 @@ def audit(release: Path, as_json: bool, **options: Any) -> None:
     show_default=True,
     help="Real texts that a release is held against; a comparison has its own.",
 )
-@click.option("--embeddings", metavar="MODEL", help="Model of sentence-transformers, instead of all-MiniLM-L6-v2.")
+@_embeddings_option
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Fixes the sample and the map.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="File of the page [default: see above].")
 def report(folder: Path, out: Path | None, **options: Any) -> None:

@@ -79,6 +79,12 @@ def real(count: int = COUNT, skip: int = 0) -> Corpus:
     return corpus_of([train.texts[row] for row in rows], [(train.labels or [])[row] for row in rows])
 
 
+def unit(rows: object) -> Vectors:
+    """Scale rows to length 1."""
+    read = np.asarray(rows, dtype=np.float64)
+    return np.asarray(read / np.linalg.norm(read, axis=1, keepdims=True), dtype=np.float32)
+
+
 def half_twice(texts: list[str]) -> list[str]:
     """Put the first half in the place of the second."""
     return texts[: len(texts) // 2] * 2

@@ -20,16 +20,11 @@ from personagen.metrics.realism.measure import compare, side_of
 from personagen.metrics.realism.mmd import bandwidth, energy_distance, mmd2, mmd2_p
 from personagen.metrics.realism.neighbours import Neighbourhood, neighbourhood
 from personagen.metrics.realism.profiles import jensen_shannon, lengths, punctuation, word_kinds
-from tests.real_texts import corpus_of, half_twice, real, shuffled_words, templates, vectors_of
+from tests.real_texts import corpus_of, half_twice, real, shuffled_words, templates, unit, vectors_of
 
 REAL = 500
 HELD = 1200
 """Where other real texts begin."""
-
-
-def unit(rows: Any) -> Vectors:
-    read = np.asarray(rows, dtype=np.float64)
-    return np.asarray(read / np.linalg.norm(read, axis=1, keepdims=True), dtype=np.float32)
 
 
 def held() -> Vectors:
