@@ -143,7 +143,7 @@ def colour_of(material: Material, source: str) -> str:
 
 
 def opened(material: Material, source: str) -> bool | str:
-    """Tell whether a kind shows at first: of many, those that are compared; the others can be switched on."""
+    """Tell whether a kind shows at first: those that are compared, and texts without a persona; others can be shown."""
     return source in (*compared(material), "none") or "legendonly"
 
 
