@@ -13,9 +13,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from personagen.builder.arms import Text
-from personagen.builder.measure_arms import measure_arms
-from personagen.builder.real_texts import RealTexts, real_texts
+from personagen.builder.evaluation.arms import Text
+from personagen.builder.evaluation.measure_arms import measure_arms
+from personagen.builder.evaluation.reference_parts import RealTexts, real_texts
 
 EMOTIONS = ("anger", "disgust", "fear", "joy", "neutral", "sadness", "surprise")
 

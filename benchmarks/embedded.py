@@ -12,8 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import xllamacpp
 
-from personagen.builder.embedded import CONTEXT, SLOTS, find_weights, load_embedded
-from personagen.builder.llm import Message, Request, Sampling
+from personagen.builder.llm.backends.embedded import CONTEXT, SLOTS, find_weights, load_embedded
+from personagen.builder.llm.requests import Message, Request, Sampling
 
 ROUNDS = 5
 REQUESTS = 4

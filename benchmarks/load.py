@@ -21,10 +21,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from personagen.builder.card import render_card
-from personagen.builder.release import configurations, read_manifest
-from personagen.builder.schema import SPLITS, shard_path
-from personagen.builder.shards import LAYOUT, ROW_GROUP, Written, file_digest
+from personagen.builder.records import SPLITS, shard_path
+from personagen.builder.release.card import render_card
+from personagen.builder.release.folder import configurations, read_manifest
+from personagen.builder.release.shards import LAYOUT, ROW_GROUP, Written, file_digest
 
 SHARD_ROWS = 10_000
 SURE = 0.9

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from statistics import mean
 from typing import Any
 
-from personagen.builder.personas import COVERED, design, draw_values, possible_pairs, value_pairs
-from personagen.builder.tables import coherence_rules, persona_tables
+from personagen.builder.planning.attribute_tables import coherence_rules, persona_tables
+from personagen.builder.planning.personas import COVERED, design, draw_values, possible_pairs, value_pairs
 
 SEEDS = range(5)
 REFERENCE = 100_000

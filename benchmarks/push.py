@@ -24,11 +24,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from personagen.builder.card import render_card
-from personagen.builder.release import configurations, read_manifest, sealed
-from personagen.builder.schema import shard_path
-from personagen.builder.shards import LAYOUT, Written, file_digest
-from tests.hub.server import Hub
+from personagen.builder.records import shard_path
+from personagen.builder.release.card import render_card
+from personagen.builder.release.folder import configurations, read_manifest, sealed
+from personagen.builder.release.shards import LAYOUT, Written, file_digest
+from tests.helpers.servers.hub.server import Hub
 
 FILES = 50
 ROWS = 1_000
@@ -90,7 +90,14 @@ def memory(release: Path, gigabytes: float, *, xet: bool) -> str:
     with tempfile.TemporaryDirectory() as home:
         big = enlarged(release, gigabytes, Path(home) / "big")
         size = sum(path.stat().st_size for path in big.rglob("*.parquet"))
-        words = [sys.executable, "-m", "tests.hub", "--folder", str(Path(home) / "hub"), *(["--xet"] if xet else [])]
+        words = [
+            sys.executable,
+            "-m",
+            "tests.helpers.servers.hub",
+            "--folder",
+            str(Path(home) / "hub"),
+            *(["--xet"] if xet else []),
+        ]
         with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as hub:
             assert hub.stdout is not None
             url = hub.stdout.readline().strip()

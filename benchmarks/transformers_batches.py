@@ -20,10 +20,10 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
-from personagen.builder.embedded import MODEL, find_weights
-from personagen.builder.llm import Message, Request, Sampling
-from personagen.builder.transformers_batch import Line, Watch, write_batch
-from personagen.builder.transformers_local import TransformersBackend
+from personagen.builder.llm.backends.embedded import MODEL, find_weights
+from personagen.builder.llm.backends.transformers_model import TransformersBackend
+from personagen.builder.llm.backends.transformers_sampling import Line, Watch, write_batch
+from personagen.builder.llm.requests import Message, Request, Sampling
 
 ROUNDS = 5
 REQUESTS = 32

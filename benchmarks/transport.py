@@ -19,8 +19,8 @@ import aiohttp
 import openai
 
 from benchmarks.pipeline.measure import Server
-from personagen.builder.llm import Message, Request, Sampling
-from personagen.builder.openai_chat import connect_openai
+from personagen.builder.llm.backends.openai_chat import connect_openai
+from personagen.builder.llm.requests import Message, Request, Sampling
 
 REQUESTS, IN_FLIGHT, LATENCY, ROUNDS = 500, 50, 0.1, 5
 MESSAGES = [{"role": "system", "content": "You write. " * 40}, {"role": "user", "content": "These are facts. " * 60}]

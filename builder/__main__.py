@@ -1,5 +1,5 @@
 """`python -m personagen.builder` is the `personagen` command."""
 
-from personagen.builder.cli import main
+from personagen.builder.cli.main import main
 
 main()

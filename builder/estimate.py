@@ -10,16 +10,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean
 
-from personagen.builder.connect import OPENAI_CONCURRENCY
-from personagen.builder.expression import writing_of
-from personagen.builder.llm import Ask, Candidate, Reply, Request
-from personagen.builder.pipeline import Job, write_row
-from personagen.builder.plan import Plan, make_plan
+from personagen.builder.llm.connect import OPENAI_CONCURRENCY
+from personagen.builder.llm.requests import Ask, Candidate, Reply, Request
+from personagen.builder.planning.counterfactuals import with_twins
+from personagen.builder.planning.plan import Plan, make_plan
+from personagen.builder.planning.recipe import Recipe
+from personagen.builder.planning.sections import CHANGEABLE
 from personagen.builder.prices import TURN_TOKENS, Amount
-from personagen.builder.recipe import Recipe
-from personagen.builder.recipe_sections import CHANGEABLE
-from personagen.builder.schema import layers_of
-from personagen.builder.twins import with_twins
+from personagen.builder.records import layers_of
+from personagen.builder.writing.expression import writing_of
+from personagen.builder.writing.pipeline import Job, write_row
 
 SAMPLE = 24
 """Rows whose requests are looked at, spread over the plan."""

@@ -10,30 +10,31 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from personagen.builder import checks, shards
-from personagen.builder.card import render_card
-from personagen.builder.columns import columns_of, layer_record, text_record
-from personagen.builder.composition import Composition
-from personagen.builder.connect import connect
-from personagen.builder.dispatch import Dispatcher
+from personagen.builder.cli.progress import Status
 from personagen.builder.errors import AllRejectedError, FolderError, GenerationError, PersonaGenError
-from personagen.builder.expression import writing_of
 from personagen.builder.files import explain, write_text
-from personagen.builder.gate import Gate, open_gate
-from personagen.builder.journal import Journal
-from personagen.builder.labelling import LabelCheck, label_check
-from personagen.builder.llm import Backend
-from personagen.builder.manifest import Outcome, make_manifest, same_release
-from personagen.builder.notes import merge_notes
-from personagen.builder.pipeline import Job, Settled, settle
-from personagen.builder.plan import Plan, make_plan
+from personagen.builder.llm.admission import Gate, open_gate
+from personagen.builder.llm.connect import connect
+from personagen.builder.llm.dispatcher import Dispatcher
+from personagen.builder.llm.journal import Journal
+from personagen.builder.llm.requests import Backend
+from personagen.builder.planning.counterfactuals import with_twins
+from personagen.builder.planning.plan import Plan, make_plan
+from personagen.builder.planning.recipe import Recipe
 from personagen.builder.prices import Amount, Budget
-from personagen.builder.progress import Status
-from personagen.builder.recipe import Recipe
-from personagen.builder.run_folder import RunFolder, open_run
-from personagen.builder.schema import Reject, layers_of
-from personagen.builder.shards import Shards
-from personagen.builder.twins import with_twins
+from personagen.builder.records import Reject, layers_of
+from personagen.builder.release import shards
+from personagen.builder.release.card import render_card
+from personagen.builder.release.card_regions import merge_notes
+from personagen.builder.release.columns import columns_of, layer_record, text_record
+from personagen.builder.release.composition import Composition
+from personagen.builder.release.manifest import Outcome, make_manifest, same_release
+from personagen.builder.release.run_folder import RunFolder, open_run
+from personagen.builder.release.shards import Shards
+from personagen.builder.writing import checks
+from personagen.builder.writing.expression import writing_of
+from personagen.builder.writing.label_check import LabelCheck, label_check
+from personagen.builder.writing.pipeline import Job, Settled, settle
 
 Progress = Callable[[Status], None]
 """Called after every settled row, and now and then in between."""

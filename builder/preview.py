@@ -3,16 +3,16 @@
 import asyncio
 from contextlib import aclosing
 
-from personagen.builder.connect import connect
 from personagen.builder.errors import AllRejectedError
 from personagen.builder.generate import make_job, start_engine
-from personagen.builder.journal import Journal
-from personagen.builder.labelling import LabelCheck, label_check
-from personagen.builder.llm import Backend
-from personagen.builder.pipeline import settle
-from personagen.builder.plan import make_plan
-from personagen.builder.recipe import Recipe
-from personagen.builder.schema import Row
+from personagen.builder.llm.connect import connect
+from personagen.builder.llm.journal import Journal
+from personagen.builder.llm.requests import Backend
+from personagen.builder.planning.plan import make_plan
+from personagen.builder.planning.recipe import Recipe
+from personagen.builder.records import Row
+from personagen.builder.writing.label_check import LabelCheck, label_check
+from personagen.builder.writing.pipeline import settle
 
 
 def preview(recipe: Recipe, number: int, *, api_key: str | None = None) -> list[Row]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from personagen.builder.errors import BudgetError
-from personagen.builder.llm import Request
+from personagen.builder.llm.requests import Request
 
 BYTES_A_TOKEN = 3.0
 """UTF-8 bytes of a prompt that make a token at the least in common tokenizers: English has four to five."""

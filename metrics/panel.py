@@ -11,19 +11,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from personagen.metrics.checker import Probe
-from personagen.metrics.corpus import Corpus
 from personagen.metrics.diversity import clusters
 from personagen.metrics.diversity.measure import lexical, semantic
 from personagen.metrics.diversity.rouge import homogenization_rouge_l
-from personagen.metrics.inputs import Vectors, rows_by_label
-from personagen.metrics.intervals import Rows, mean
+from personagen.metrics.emotion_classifiers.linear import Probe
 from personagen.metrics.realism.measure import Side, side_of
 from personagen.metrics.realism.measure import compare as against
+from personagen.metrics.statistics.intervals import Rows, mean
+from personagen.metrics.texts.corpus import Corpus
+from personagen.metrics.texts.inputs import Vectors, rows_by_label
+from personagen.metrics.texts.words import normalise
 from personagen.metrics.utility.leakage import FORMS, leaked
 from personagen.metrics.utility.probe import codes, read_vectors, read_words
 from personagen.metrics.utility.transfer import joined, macro_f1
-from personagen.metrics.words import normalise
 
 MEASURES: Mapping[str, Mapping[str, str]] = {
     "diversity": {

@@ -8,7 +8,7 @@ without a word.
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from personagen.metrics.inputs import checked_texts
+from personagen.metrics.texts.inputs import checked_texts
 
 ARGUMENTS = frozenset(
     {

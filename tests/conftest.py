@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from tests.fake_openai import FakeOpenAI
+    from tests.helpers.servers.fake_openai import FakeOpenAI
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_EVALUATE_OFFLINE"] = "1"
@@ -27,7 +27,7 @@ os.environ.pop("PERSONAGEN_RELEASE", None)
 @pytest.fixture(scope="session")
 def model() -> "Iterator[FakeOpenAI]":
     """A server that answers every request; for releases whose texts do not matter."""
-    from tests.fake_openai import FakeOpenAI
+    from tests.helpers.servers.fake_openai import FakeOpenAI
 
     with FakeOpenAI() as running:
         yield running
@@ -36,7 +36,7 @@ def model() -> "Iterator[FakeOpenAI]":
 @pytest.fixture(scope="session")
 def release(model: "FakeOpenAI", tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A release `personagen` of 70 texts and two ablations, alone in a folder of its own; read only."""
-    from tests.releasing import RECIPE, make_release
+    from tests.helpers.releasing import RECIPE, make_release
 
     return make_release(tmp_path_factory.mktemp("load") / "personagen", model.url, RECIPE)
 

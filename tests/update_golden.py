@@ -4,11 +4,11 @@ import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from personagen.builder.card import render_card
-from tests.releasing import GOLDEN, manifest_of
-from tests.test_card import CARD, MANIFEST, make_golden_release
-from tests.test_cli import help_text
-from tests.test_prompts import SCHEMA, schema_text
+from personagen.builder.release.card import render_card
+from tests.cli.test_main import help_text
+from tests.helpers.releasing import GOLDEN, manifest_of
+from tests.release.test_card import CARD, MANIFEST, make_golden_release
+from tests.writing.test_prompts import SCHEMA, schema_text
 
 
 def main() -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from personagen.metrics.reference import load_reference
-from personagen.metrics.words import normalise, words_of
+from personagen.metrics.texts.reference import load_reference
+from personagen.metrics.texts.words import normalise, words_of
 
 WIDTH = 384
 

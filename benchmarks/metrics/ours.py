@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from benchmarks.metrics.timing import LABELS, Case, run
-from personagen.metrics.corpus import Corpus
 from personagen.metrics.diversity.clusters import silhouette
 from personagen.metrics.diversity.measure import lexical, semantic
 from personagen.metrics.diversity.ngrams import counts_by_order, number_words, self_bleu
@@ -20,6 +19,7 @@ from personagen.metrics.realism.measure import compare, side_of
 from personagen.metrics.realism.mmd import MOST_EXACT, bandwidth, energy_distance, mmd2
 from personagen.metrics.realism.neighbours import neighbourhood
 from personagen.metrics.realism.profiles import jensen_shannon, lengths, punctuation, word_kinds, words_by_text
+from personagen.metrics.texts.corpus import Corpus
 
 
 def bleu(case: Case) -> Any:
@@ -36,7 +36,7 @@ def neighbours(case: Case) -> Any:
 
 def clustered_mauve(case: Case) -> Any:
     """MAUVE with as many clusters as its authors take."""
-    from personagen.metrics.kmeans import kmeans
+    from personagen.metrics.statistics.kmeans import kmeans
 
     both = principal(np.concatenate([case.one, case.other]))
     k = max(2, round(len(case.one) / 10))

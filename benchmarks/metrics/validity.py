@@ -7,23 +7,23 @@ from collections.abc import Callable
 
 import numpy as np
 
-from personagen.metrics.corpus import Corpus, read_corpus
 from personagen.metrics.diversity.clusters import silhouette
 from personagen.metrics.diversity.measure import lexical
 from personagen.metrics.diversity.ngrams import counts_by_order, number_words, self_bleu
 from personagen.metrics.diversity.redundancy import compression_ratio
 from personagen.metrics.diversity.spectrum import eigenvalues, hill_number, mean_cosine
-from personagen.metrics.inputs import Vectors
 from personagen.metrics.realism.c2st import c2st_auc, groups_of
 from personagen.metrics.realism.frechet import extrapolated_frechet, frechet_distance
 from personagen.metrics.realism.labels import label_consistency, label_mmd2
 from personagen.metrics.realism.mmd import bandwidth, mmd2
 from personagen.metrics.realism.neighbours import Neighbourhood, neighbourhood
-from personagen.metrics.reference import load_reference
+from personagen.metrics.texts.corpus import Corpus, read_corpus
+from personagen.metrics.texts.inputs import Vectors
+from personagen.metrics.texts.reference import load_reference
+from personagen.metrics.texts.words import normalise, words_of
 from personagen.metrics.utility.probe import read_vectors
 from personagen.metrics.utility.transfer import Setting, transfer
-from personagen.metrics.words import normalise, words_of
-from tests.real_texts import half_twice
+from tests.helpers.real_texts import half_twice
 
 Line = tuple[str, str, str]
 

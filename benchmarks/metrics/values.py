@@ -8,12 +8,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from personagen.metrics.corpus import Corpus, read_corpus
 from personagen.metrics.diversity import diversity
 from personagen.metrics.realism import realism
-from personagen.metrics.reference import load_reference
+from personagen.metrics.texts.corpus import Corpus, read_corpus
+from personagen.metrics.texts.reference import load_reference
 from personagen.metrics.utility import utility
-from tests.real_texts import half_twice, shuffled_words, templates
+from tests.helpers.real_texts import half_twice, shuffled_words, templates
 
 SHOWN = {
     "diversity": (

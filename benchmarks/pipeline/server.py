@@ -1,8 +1,8 @@
 """A chat server that answers late and cheaply: `python -m benchmarks.pipeline.server` prints its URL and serves.
 
 It speaks just enough HTTP/1.1 over a bare asyncio protocol, because with a web framework the server would be what is
-measured. Replies are those of `tests/fake_openai.py` and depend on the request alone. A reply to a client that has
-gone away is dropped and not counted, as vLLM drops it.
+measured. Replies are those of `tests/helpers/servers/fake_openai.py` and depend on the request alone. A reply to a
+client that has gone away is dropped and not counted, as vLLM drops it.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from collections.abc import Coroutine
 from dataclasses import asdict, dataclass, field
 from typing import Any, cast
 
-from tests.fake_openai import completion
+from tests.helpers.servers.fake_openai import completion
 
 BAD = "REFUSE-THIS"
 """A prompt that holds this is answered with a 400, however often it is sent, where `bad_every` is set."""

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from personagen.metrics.inputs import Vectors
-from personagen.metrics.kmeans import kmeans, nearest
+from personagen.metrics.statistics.kmeans import kmeans, nearest
+from personagen.metrics.texts.inputs import Vectors
 
 CENTRES = 50
 """Clusters of the reference, if it has so many texts twenty times over."""

@@ -6,11 +6,11 @@ from typing import Any
 import datasets
 import evaluate
 
-from personagen.metrics.corpus import read_corpora, read_corpus
 from personagen.metrics.diversity.measure import diversity
 from personagen.metrics.diversity.personas import checked_personas
-from personagen.metrics.inputs import checked_number, checked_texts
 from personagen.metrics.shell import own_arguments
+from personagen.metrics.texts.corpus import read_corpora, read_corpus
+from personagen.metrics.texts.inputs import checked_number, checked_texts
 
 DESCRIPTION = """
 Diversity of a corpus of texts, without references: repeated texts and phrases, richness of words, and the effective

@@ -4,8 +4,8 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import SupportsIndex, TypedDict
 
-from personagen.metrics.inputs import brief, checked_texts
-from personagen.metrics.words import normalise, words_of
+from personagen.metrics.texts.inputs import brief, checked_texts
+from personagen.metrics.texts.words import normalise, words_of
 
 MAX_VOCABULARY = 10**12
 """Far above any vocabulary, and small enough for a float to tell V from V - 1."""

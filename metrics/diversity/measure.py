@@ -8,7 +8,6 @@ from typing import Any, SupportsIndex
 
 import numpy as np
 
-from personagen.metrics.corpus import Corpus
 from personagen.metrics.diversity import clusters
 from personagen.metrics.diversity.lexical import checked_vocabulary, expected_words
 from personagen.metrics.diversity.ngrams import (
@@ -29,9 +28,10 @@ from personagen.metrics.diversity.redundancy import compression_ratio
 from personagen.metrics.diversity.richness import hdd, mattr, mtld
 from personagen.metrics.diversity.rouge import homogenization_rouge_l
 from personagen.metrics.diversity.spectrum import eigenvalues, hill_number, mean_cosine
-from personagen.metrics.inputs import Vectors, rows_by_label
-from personagen.metrics.intervals import Rows, interval, rarefied
-from personagen.metrics.words import normalise, words_of
+from personagen.metrics.statistics.intervals import Rows, interval, rarefied
+from personagen.metrics.texts.corpus import Corpus
+from personagen.metrics.texts.inputs import Vectors, rows_by_label
+from personagen.metrics.texts.words import normalise, words_of
 
 SAMPLE = 1000
 """Texts at which a corpus is measured, if it has so many: nearly every measure depends on their number."""

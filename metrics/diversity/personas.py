@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from personagen.metrics.diversity.clusters import between_group_variance
-from personagen.metrics.inputs import Vectors, brief
+from personagen.metrics.texts.inputs import Vectors, brief
 
 PERMUTATIONS = 200
 """The smallest p that so many permutations can give is about 0.005."""

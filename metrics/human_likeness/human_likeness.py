@@ -9,8 +9,8 @@ import evaluate
 from personagen.metrics.diversity.personas import checked_personas
 from personagen.metrics.human_likeness.judge import Judge
 from personagen.metrics.human_likeness.measure import human_likeness
-from personagen.metrics.inputs import brief, checked_number, checked_texts
 from personagen.metrics.shell import own_arguments
+from personagen.metrics.texts.inputs import brief, checked_number, checked_texts
 
 DESCRIPTION = """
 Human-likeness of texts as language models judge it: several questions with a scale in words, expected ratings, real
@@ -108,7 +108,7 @@ def read_judges(given: object) -> list[Judge]:
 def _model(spec: str) -> Judge:
     """Reach a model by the backends of PersonaGen: the one thing here that a Space does not carry."""
     try:
-        from personagen.builder.judging import connect_judge
+        from personagen.builder.evaluation.judges import connect_judge
     except ImportError:
         raise ImportError(f"judge {brief(spec)} needs PersonaGen itself; install it, or give a judge") from None
     return connect_judge(spec)

@@ -1,7 +1,7 @@
 """The seam to the judge: what is asked of it, what it answers, and how an answer becomes a rating.
 
 Nothing here knows how a model is reached. Anything that answers questions can judge; PersonaGen's backends do, by
-`personagen.builder.judging`.
+`personagen.builder.evaluation.judges`.
 """
 
 import json

@@ -16,9 +16,9 @@ from personagen.metrics.human_likeness.agreement import (
 from personagen.metrics.human_likeness.controls import controls
 from personagen.metrics.human_likeness.dimensions import DIMENSIONS, PROMPT_VERSION, Dimension
 from personagen.metrics.human_likeness.judge import Judge, question, rate
-from personagen.metrics.intervals import interval
-from personagen.metrics.matching import same_lengths
-from personagen.metrics.words import normalise, words_of
+from personagen.metrics.statistics.intervals import interval
+from personagen.metrics.statistics.matching import same_lengths
+from personagen.metrics.texts.words import normalise, words_of
 
 SAMPLE = 100
 """Texts of each side that are judged where nothing is said: each costs a call a dimension and judge."""

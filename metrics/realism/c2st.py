@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from personagen.metrics.words import normalise, words_of
+from personagen.metrics.texts.words import normalise, words_of
 
 FOLDS = 5
 

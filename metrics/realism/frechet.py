@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from personagen.metrics.inputs import Vectors
-from personagen.metrics.intervals import mean, parts
+from personagen.metrics.statistics.intervals import mean, parts
+from personagen.metrics.texts.inputs import Vectors
 
 STEPS = 4
 """Pairs of halves over which the distance at half the number of rows is averaged."""

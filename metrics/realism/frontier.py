@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from personagen.metrics.inputs import Vectors
-from personagen.metrics.kmeans import kmeans
+from personagen.metrics.statistics.kmeans import kmeans
+from personagen.metrics.texts.inputs import Vectors
 
 CLUSTERS = 100
 """Clusters of both sets together, if they have ten texts for each. The value depends on this number: on the same

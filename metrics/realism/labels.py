@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from personagen.metrics.corpus import Corpus
-from personagen.metrics.inputs import Vectors, rows_by_label
-from personagen.metrics.intervals import mean
 from personagen.metrics.realism.mmd import mmd2
+from personagen.metrics.statistics.intervals import mean
+from personagen.metrics.texts.corpus import Corpus
+from personagen.metrics.texts.inputs import Vectors, rows_by_label
 
 FEWEST = 20
 """Texts of a label on each side below which it is not compared, and below which no classifier is trained."""

@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from personagen.metrics.corpus import Corpus
-from personagen.metrics.intervals import Rows, disjoint_pairs, interval, mean, rarefied, spread
-from personagen.metrics.matching import same_lengths
 from personagen.metrics.realism import labels, profiles
 from personagen.metrics.realism.c2st import c2st_auc, groups_of, style_of
 from personagen.metrics.realism.frechet import extrapolated_frechet
 from personagen.metrics.realism.frontier import frontier
 from personagen.metrics.realism.mmd import bandwidth, energy_distance, mmd2, mmd2_p
 from personagen.metrics.realism.neighbours import neighbourhood
-from personagen.metrics.words import normalise
+from personagen.metrics.statistics.intervals import Rows, disjoint_pairs, interval, mean, rarefied, spread
+from personagen.metrics.statistics.matching import same_lengths
+from personagen.metrics.texts.corpus import Corpus
+from personagen.metrics.texts.words import normalise
 
 SAMPLE = 1000
 """Texts a side at which two corpora are compared, if the reference has twice as many."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from personagen.metrics.inputs import Vectors
+from personagen.metrics.texts.inputs import Vectors
 
 BLOCK = 1024
 

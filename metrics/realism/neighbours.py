@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from personagen.metrics.inputs import Vectors
+from personagen.metrics.texts.inputs import Vectors
 
 NEIGHBOURS = 5
 """The ball around a row reaches to its fifth nearest other row of the same set."""

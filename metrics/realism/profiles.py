@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from personagen.metrics.words import normalise, words_of
+from personagen.metrics.texts.words import normalise, words_of
 
 CLOSED_CLASSES: Mapping[str, str] = {
     "first person": "i me my mine myself we us our ours ourselves i'm i've i'll i'd we're we've we'll",

@@ -6,10 +6,10 @@ from typing import Any
 import datasets
 import evaluate
 
-from personagen.metrics.corpus import read_corpora
-from personagen.metrics.inputs import checked_number
 from personagen.metrics.realism.measure import realism
 from personagen.metrics.shell import both_sides, own_arguments, unpadded
+from personagen.metrics.texts.corpus import read_corpora
+from personagen.metrics.texts.inputs import checked_number
 
 DESCRIPTION = """
 Realism of texts against real ones, which may be more or fewer: distances of their vectors, whether a classifier can

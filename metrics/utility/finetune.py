@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from personagen.metrics.corpus import Corpus
+from personagen.metrics.texts.corpus import Corpus
 from personagen.metrics.utility.probe import Classes, codes
 
 EPOCHS = 3

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from personagen.metrics.corpus import Corpus
-from personagen.metrics.inputs import brief
-from personagen.metrics.words import normalise, words_of
+from personagen.metrics.texts.corpus import Corpus
+from personagen.metrics.texts.inputs import brief
+from personagen.metrics.texts.words import normalise, words_of
 
 NEAR = 0.95
 """Cosine of vectors from which on two texts count as nearly the same."""

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from personagen.metrics.corpus import Corpus
-from personagen.metrics.embeddings import GIVEN, embed
-from personagen.metrics.inputs import rows_by_label
+from personagen.metrics.texts.corpus import Corpus
+from personagen.metrics.texts.embeddings import GIVEN, embed
+from personagen.metrics.texts.inputs import rows_by_label
 from personagen.metrics.utility.augmentation import augmentation
 from personagen.metrics.utility.finetune import FineTuned
 from personagen.metrics.utility.leakage import leaked, masked

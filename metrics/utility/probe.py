@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from personagen.metrics.corpus import Corpus
+from personagen.metrics.texts.corpus import Corpus
 
 VECTOR_STRENGTH = 10.0
 TFIDF_STRENGTH = 3.0

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from personagen.metrics.corpus import Corpus
-from personagen.metrics.inputs import rows_by_label
-from personagen.metrics.intervals import interval
+from personagen.metrics.statistics.intervals import interval
+from personagen.metrics.texts.corpus import Corpus
+from personagen.metrics.texts.inputs import rows_by_label
 from personagen.metrics.utility.probe import Classes, codes, f1_by_class, mcnemar_p, resampled_macro_f1
 
 SEEDS = 5

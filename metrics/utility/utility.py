@@ -6,9 +6,9 @@ from typing import Any
 import datasets
 import evaluate
 
-from personagen.metrics.corpus import read_corpora, read_corpus
-from personagen.metrics.inputs import brief, checked_number
 from personagen.metrics.shell import both_sides, own_arguments, unpadded
+from personagen.metrics.texts.corpus import read_corpora, read_corpus
+from personagen.metrics.texts.inputs import brief, checked_number
 from personagen.metrics.utility.leakage import words_to_mask
 from personagen.metrics.utility.measure import hidden, utility
 

@@ -1,0 +1,1 @@
+"""Parse the command line, call the package and print the results."""

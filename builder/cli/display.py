@@ -1,0 +1,182 @@
+"""What `plan`, `preview` and `inspect` print. Text of a model is data: control characters never reach the terminal."""
+
+import shutil
+import textwrap
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from personagen.builder.cli.progress import duration
+from personagen.builder.errors import ReleaseError
+from personagen.builder.estimate import BYTES_A_TOKEN, REFUSED, TOKENS_A_SECOND, TOKENS_A_WORD, Estimate
+from personagen.builder.hub.push import Pushed
+from personagen.builder.planning.recipe import Recipe
+from personagen.builder.records import LAYERS, SPLITS, Row
+from personagen.builder.release.manifest import total_rejects
+from personagen.builder.terminal import printable
+
+
+def row_lines(row: Row) -> Iterator[str]:
+    """Show a row layer by layer, then its text."""
+    head = f"{row.id}  {row.label}" + (f", {row.intensity}" if row.intensity else "") + f"  (depth {row.depth})"
+    yield printable(head)
+    for layer in LAYERS:
+        content = getattr(row, layer)
+        if content is not None:
+            yield _entry(layer, _facts(asdict(content)))
+    yield _entry("text", printable(row.text))
+
+
+def push_facts(done: Pushed) -> dict[str, Any]:
+    """Sum up a push for a program to read."""
+    change = done.change
+    return {
+        "repo": done.repo,
+        "commit": done.commit,
+        "url": done.url,
+        "sent": {path: file.size for path, file in change.send.items()},
+        "kept": {path: file.size for path, file in change.keep.items()},
+        "deleted": list(change.delete),
+        "card": done.card,
+    }
+
+
+def push_lines(done: Pushed) -> Iterator[str]:
+    """Show what a push sends, or would: each file with its size, and the card after a dry run."""
+    change = done.change
+    if done.url is None:
+        for path, file in change.send.items():
+            yield f"send    {file.size:>14,}  {path}"
+        for path, file in change.keep.items():
+            yield f"there   {file.size:>14,}  {path}"
+        for path in change.delete:
+            yield f"delete  {'':>14}  {path}"
+        yield "\n" + "\n".join(printable(line) for line in done.card.split("\n"))
+    size, doing = sum(file.size for file in change.send.values()), "to send" if done.url is None else "sent"
+    yield (
+        f"{done.repo}: {len(change.send)} files {doing} ({size:,} bytes), {len(change.keep)} there already, "
+        f"{len(change.delete)} deleted"
+    )
+
+
+def _entry(name: str, text: str) -> str:
+    """Lay out a name and a text in two columns, within the width of the terminal."""
+    width = max(shutil.get_terminal_size().columns, 60)
+    return textwrap.fill(text, width, initial_indent=f"  {name:14}", subsequent_indent=" " * 16, break_on_hyphens=False)
+
+
+def _facts(layer: Mapping[str, Any]) -> str:
+    flat: dict[str, Any] = {}
+    for name, value in layer.items():
+        flat |= value if isinstance(value, dict) else {name: value}
+    return printable(
+        "; ".join(f"{name.replace('_', ' ')} {value}" for name, value in flat.items() if value is not None)
+    )
+
+
+def summary(folder: Path, manifest: Mapping[str, Any], samples: int) -> dict[str, Any]:
+    """Sum up a release for a program to read.
+
+    Raises:
+        ReleaseError: a shard is missing or cannot be read.
+
+    """
+    return {
+        "folder": str(folder),
+        "name": manifest["name"],
+        "fingerprint": manifest["fingerprint"],
+        "model": manifest["model"],
+        "rows": {name: config["rows"] for name, config in manifest["configs"].items()},
+        "personas": manifest["personas"],
+        "rejects": manifest["rejects"],
+        "leaked": manifest["leaked"],
+        "usage": manifest["usage"],
+        "samples": list(_samples(folder, manifest, samples)),
+    }
+
+
+def _samples(folder: Path, manifest: Mapping[str, Any], number: int) -> Iterator[dict[str, str]]:
+    """Take the first texts of every emotion."""
+    import pyarrow.parquet as pq
+
+    for emotion in (entry["name"] for entry in manifest["taxonomy"]["emotions"]):
+        path = next(shard["path"] for shard in manifest["shards"] if shard["path"].startswith(f"{emotion}/"))
+        try:
+            table = pq.read_table(folder / path, columns=["id", "text"])
+        except (OSError, ValueError) as error:
+            raise ReleaseError(f"cannot read {folder / path}: {error}; make the release again") from error
+        for record in table.slice(0, number).to_pylist():
+            yield {"label": emotion, **record}
+
+
+def summary_lines(facts: Mapping[str, Any]) -> Iterator[str]:
+    """Show a summary to a person."""
+    yield from map(printable, _summary_lines(facts))
+
+
+def estimate_lines(recipe: Recipe, expected: Estimate) -> Iterator[str]:
+    """Show to a person what a recipe is expected to take."""
+    backend = recipe.backend
+    yield f"{recipe.name}  recipe {recipe.fingerprint()}  {backend.kind}: {backend.model or 'its own model'}"
+    yield f"{expected.texts} texts of {len(recipe.quota())} emotions, {expected.personas} personas"
+    yield ""
+    yield f"{'stage':28}{'requests':>12}{'tokens in':>14}{'tokens out':>14}"
+    for name, stage in [*expected.stages.items(), ("total", expected.total)]:
+        yield f"{name:28}{stage['requests']:>12,}{stage['prompt_tokens']:>14,}{stage['completion_tokens']:>14,}"
+    yield ""
+    yield f"cost: {_cost(recipe, expected)}"
+    yield f"time: {_time(recipe, expected)}"
+    for limit, need in ((recipe.budget.max_cost, expected.cost), (recipe.budget.max_tokens, _tokens(expected))):
+        if limit is not None and need is not None and need > limit:
+            yield f"the budget of {limit:g} will stop the run before its end"
+    yield ""
+    yield f"Assumed, as for English: {BYTES_A_TOKEN:g} bytes or {1 / TOKENS_A_WORD:.2f} words a token, texts half-way"
+    yield f"between their bounds, {REFUSED:.0%} of the replies refused, {TOKENS_A_SECOND:g} tokens a second and answer."
+    yield "Nothing was sent."
+
+
+def _tokens(expected: Estimate) -> int:
+    return expected.total["prompt_tokens"] + expected.total["completion_tokens"]
+
+
+def _cost(recipe: Recipe, expected: Estimate) -> str:
+    price = recipe.price()
+    if price is not None and expected.cost is not None:
+        return f"{expected.cost:.2f} at {price.prompt:g} in and {price.completion:g} out for a million tokens"
+    if recipe.backend.kind in ("openai", "batch"):
+        return "not known; give the price of the model as `prices` in the recipe"
+    return "none but your own machine's"
+
+
+def _time(recipe: Recipe, expected: Estimate) -> str:
+    if expected.seconds is not None:
+        return f"about {duration(expected.seconds)}"
+    if recipe.backend.kind == "batch":
+        stages = sum(not name.startswith("expression,") for name in expected.stages)
+        return f"{stages} batches, one after the other, each within a day"
+    return "not known; it depends on the device"
+
+
+def _summary_lines(facts: Mapping[str, Any]) -> Iterator[str]:
+    model = facts["model"]
+    yield f"{facts['name']}  recipe {facts['fingerprint']}  {model['backend']}: {model['name']}"
+    yield ""
+    yield f"{'configuration':20}" + "".join(f"{split:>12}" for split in SPLITS)
+    for name, rows in facts["rows"].items():
+        yield f"{name:20}" + "".join(f"{rows.get(split, 0):>12}" for split in SPLITS)
+    yield ""
+    personas = facts["personas"]
+    yield f"personas {sum(personas[split] for split in SPLITS)}, pairs of attributes met: " + (
+        f"{personas['pairs_met']} of {personas['pairs_possible']}"
+    )
+    reasons = ", ".join(f"{reason} {count}" for reason, count in total_rejects(facts).most_common())
+    yield f"replies refused: {reasons or 'none'}"
+    yield f"texts that name their emotion: {facts['leaked']}"
+    usage = facts["usage"]
+    cost = "" if usage.get("cost") is None else f", cost {usage['cost']}"
+    yield f"requests {usage['requests']}, tokens {usage['prompt_tokens']} in, {usage['completion_tokens']} out{cost}"
+    for sample in facts["samples"]:
+        yield ""
+        yield f"{sample['label']}  ({sample['id']})"
+        yield f"  {sample['text']}"

@@ -1,0 +1,1 @@
+"""Measure releases and compare conditions: metrics, judges, bias audit and claims."""

@@ -1,0 +1,1 @@
+"""Publish releases and metrics on the Hugging Face Hub, and verify them."""

@@ -1,0 +1,103 @@
+"""Twins: rows that are asked for again with one attribute of the persona changed, and everything else as it was.
+
+The twin has the persona's other attributes, the situation and the seeds of the other row, so that what differs between
+the two texts goes back to the attribute. Only twins that make sense are planned: the tables could have drawn the
+changed persona, and it can meet the situation.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from itertools import islice
+
+from personagen.builder.errors import RecipeError
+from personagen.builder.planning.attribute_tables import persona_tables
+from personagen.builder.planning.event_dealing import Dealt, event_of
+from personagen.builder.planning.personas import Persona, persona
+from personagen.builder.planning.plan import Plan, RowPlan, Twin
+from personagen.builder.planning.situations import fits, scene
+from personagen.builder.records import SPLITS, layers_of
+
+
+def with_twins(plan: Plan) -> Plan:
+    """Add the twins that the recipe asks for, by configuration and split; pure.
+
+    Raises:
+        RecipeError: fewer rows than it asks for have a twin.
+
+    """
+    wanted = plan.recipe.counterfactual
+    if wanted is None:
+        return plan
+    found: dict[str, Mapping[str, tuple[RowPlan, ...]]] = {}
+    for attribute, values in wanted.attributes.items():
+        pairs = list(islice(_pairs(plan, attribute, values), wanted.pairs))
+        if len(pairs) < (wanted.pairs or 1):
+            raise RecipeError(
+                f"counterfactual.attributes.{attribute}: {len(pairs)} of {plan.recipe.rows} rows have a persona with "
+                f"one of {', '.join(values)} to which another of them can be given, wanted {wanted.pairs or 1} or "
+                "more; raise rows, lower counterfactual.pairs, or name values that are more frequent"
+            )
+        rows = [row for twins in pairs for row in twins]
+        by_split = {split: tuple(row for row in rows if row.split == split) for split in SPLITS}
+        found[f"counterfactual_{attribute}"] = {split: own for split, own in by_split.items() if own}
+    return replace(plan, twins=found)
+
+
+def _pairs(plan: Plan, attribute: str, values: tuple[str, ...]) -> Iterator[list[RowPlan]]:
+    """Go through the rows that have twins, emotions in turns, with all twins of each."""
+    taxonomy, depth = plan.recipe.chosen_taxonomy(), plan.recipe.depth
+    counts = {emotion: sum(quota.values()) for emotion, quota in plan.quotas.items()}
+    dealt: Dealt = {}
+    turns = ((name, turn) for turn in range(max(counts.values())) for name in counts if turn < counts[name])
+    for name, turn in turns:
+        row = plan.turn(name, turn)
+        own = persona(persona_tables(), plan.design, row.persona)
+        if own.values["age_band" if attribute == "age" else attribute] not in values:
+            continue
+        twins = [Twin(row.id, attribute, value) for value in values]
+        people = [(twin, other) for twin in twins if (other := changed_or_none(own, twin)) is not None]
+        if "situational" in layers_of(depth):
+            event = event_of(plan, taxonomy[name], row, dealt)
+            what = scene(taxonomy[name], event, own, seed=plan.recipe.seed, turn=turn, number=row.situation)
+            people = [(twin, other) for twin, other in people if fits(event, what, other.values)]
+        found = [replace(row, id=f"{row.id}-{attribute}-{_slug(twin.value)}", twin=twin) for twin, _ in people]
+        if found:
+            yield found
+
+
+def changed(own: Persona, twin: Twin) -> Persona:
+    """Give a persona the attribute of its twin.
+
+    Raises:
+        ValueError: the tables could not have drawn it.
+
+    """
+    found = changed_or_none(own, twin)
+    if found is None:
+        raise ValueError(f"persona {own.id} cannot be of {twin.attribute} {twin.value!r}")
+    return found
+
+
+def changed_or_none(own: Persona, twin: Twin) -> Persona | None:
+    """Give a persona the attribute of its twin; None where it has it, or where the tables could not have drawn it."""
+    values = {**own.values, twin.attribute: twin.value}
+    if twin.attribute == "age":  # as far above the least of its band as it was, where the band is as wide
+        low, high = map(int, twin.value.split("-"))
+        least = int(own.values["age_band"].partition("-")[0])
+        values |= {"age": min(low + own.values["age"] - least, high), "age_band": twin.value}
+    if values == own.values:
+        return None
+    for table in persona_tables().tables:
+        value = values["age_band" if table.name == "age" else table.name]
+        if value not in table.distribution(values).shares:
+            return None
+    name = f"{own.id}-{twin.attribute}-{_slug(twin.value)}"
+    fields = {twin.attribute: values[twin.attribute]}
+    if hasattr(own.demographic, twin.attribute):
+        return replace(own, id=name, demographic=replace(own.demographic, **fields), values=values)
+    return replace(own, id=name, sociocultural=replace(own.sociocultural, **fields), values=values)
+
+
+def _slug(value: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", value.lower()).strip("-")

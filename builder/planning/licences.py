@@ -1,0 +1,38 @@
+"""Licences that a dataset can have on the Hub, by the ids that its cards use."""
+
+import re
+
+from personagen.builder.planning.suggestions import nearest
+
+LICENCES = (
+    "apache-2.0", "mit", "openrail", "bigscience-openrail-m", "creativeml-openrail-m", "bigscience-bloom-rail-1.0",
+    "bigcode-openrail-m", "afl-3.0", "artistic-2.0", "bsl-1.0", "bsd", "bsd-2-clause", "bsd-3-clause",
+    "bsd-3-clause-clear", "c-uda", "cc", "cc0-1.0", "cc-by-2.0", "cc-by-2.5", "cc-by-3.0", "cc-by-4.0",
+    "cc-by-sa-3.0", "cc-by-sa-4.0", "cc-by-nc-2.0", "cc-by-nc-3.0", "cc-by-nc-4.0", "cc-by-nd-4.0", "cc-by-nc-nd-3.0",
+    "cc-by-nc-nd-4.0", "cc-by-nc-sa-2.0", "cc-by-nc-sa-3.0", "cc-by-nc-sa-4.0", "cdla-sharing-1.0",
+    "cdla-permissive-1.0", "cdla-permissive-2.0", "wtfpl", "ecl-2.0", "epl-1.0", "epl-2.0", "etalab-2.0", "eupl-1.1",
+    "agpl-3.0", "gfdl", "gpl", "gpl-2.0", "gpl-3.0", "lgpl", "lgpl-2.1", "lgpl-3.0", "isc", "lppl-1.3c", "ms-pl",
+    "mpl-2.0", "odc-by", "odbl", "openrail++", "osl-3.0", "postgresql", "ofl-1.1", "ncsa", "unlicense", "zlib",
+    "pddl", "lgpl-lr", "deepfloyd-if-license", "llama2", "gemma", "unknown", "other",
+)  # fmt: skip
+"""The ids of https://huggingface.co/docs/hub/repositories-licenses; any other is `other`, with a name of its own."""
+
+KEYS = ("license", "license_name", "license_link")
+"""Keys of a recipe and of a card, spelled as the Hub spells them."""
+
+
+def check_licence(licence: str | None, name: str | None, link: str | None) -> None:
+    """Refuse what the Hub would refuse in a card, with a ValueError."""
+    if licence is not None and licence not in LICENCES:
+        raise ValueError(
+            f"license: the Hub knows no {licence[:80]!r}{nearest(licence[:80], LICENCES)}; "
+            "name one of https://huggingface.co/docs/hub/repositories-licenses, or other with a license_name"
+        )
+    if licence == "other" and name is None:
+        raise ValueError("license: other needs a license_name, such as my-license-1.0")
+    if licence != "other" and (name is not None or link is not None):
+        raise ValueError("license_name and license_link go with license: other; leave them out or set it")
+    if name is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,95}", name):
+        raise ValueError(f"license_name: got {name[:80]!r}, wanted letters, digits, '.', '-', '_' and '+'")
+    if link is not None and not re.fullmatch(r"LICENSE(\.md)?|#[a-z0-9-]{1,80}|https?://[!-;=?-~]{1,500}", link):
+        raise ValueError(f"license_link: got {link[:80]!r}, wanted LICENSE, LICENSE.md, an address or a #section")

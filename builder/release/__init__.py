@@ -1,0 +1,1 @@
+"""Write and read release folders: columns, shards, manifest and dataset card."""

@@ -1,0 +1,178 @@
+"""Write the parquet files of a release, row by row: a file takes the memory of one row group, whatever its size."""
+
+import hashlib
+import io
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from personagen.builder.errors import FolderError
+from personagen.builder.files import explain
+from personagen.builder.records import as_mapping, shard_path
+from personagen.builder.release.columns import Columns, arrow_schema
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+ROW_GROUP = 500
+"""Rows of a row group, which a reader can skip or take alone, and what a file that is being written has in memory."""
+
+LAYOUT = {"use_content_defined_chunking": True, "write_page_index": True}
+"""As `datasets` writes parquet: an unchanged stretch of rows is the same bytes, and readers can skip pages."""
+
+Key = tuple[str, str]
+"""A configuration and one of its splits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A finished shard: path within the release, rows, bytes on disk, and SHA-256 of the file."""
+
+    path: str
+    rows: int
+    bytes: int
+    sha256: str
+
+
+class Shards:
+    """The files of a release in the making; a context manager that leaves no file open."""
+
+    def __init__(
+        self, folder: Path, sizes: Mapping[Key, int], shard_rows: int, columns_of: Callable[[str], Columns]
+    ) -> None:
+        """Plan the files.
+
+        Args:
+            folder: where they go.
+            sizes: rows of every configuration and split, in the order in which the manifest names them.
+            shard_rows: rows of a file at most.
+            columns_of: columns of a configuration.
+
+        """
+        self._folder = folder
+        self._sizes = sizes
+        self._shard_rows = shard_rows
+        self._columns_of = columns_of
+        self._open: dict[Key, _Shard] = {}
+        self._written: dict[Key, list[Written]] = {key: [] for key in sizes}
+
+    def __enter__(self) -> Self:
+        """Start."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close what a run that broke off has left open."""
+        for shard in self._open.values():
+            shard.abandon()
+
+    def add(self, config: str, split: str, record: Mapping[str, Any]) -> None:
+        """Write the next row of a configuration and split; a shard that is full is finished.
+
+        Raises:
+            FolderError: the disk is full or the folder cannot be written.
+
+        """
+        key = (config, split)
+        shard = self._open.get(key)
+        if shard is None:
+            done, size = self._written[key], self._sizes[key]
+            path = shard_path(config, split, len(done), -(-size // self._shard_rows))
+            rows = min(self._shard_rows, size - len(done) * self._shard_rows)
+            shard = self._open[key] = _Shard(self._folder, path, rows, self._columns_of(config))
+        shard.add(record)
+        if shard.full:
+            self._written[key].append(shard.finish())
+            del self._open[key]
+
+    def written(self) -> list[Written]:
+        """List the finished shards, in the order of the plan."""
+        assert not self._open, "every row was added"
+        return [shard for shards in self._written.values() for shard in shards]
+
+
+class _Shard:
+    """One file: under a temporary name until it is whole.
+
+    Its bytes depend on the rows, the schema and the version of pyarrow alone.
+    """
+
+    def __init__(self, folder: Path, path: str, rows: int, columns: Columns) -> None:
+        self._path = path
+        self._target = folder / path
+        self._part = self._target.with_name(self._target.name + ".part")
+        self._schema = arrow_schema(columns)
+        self._rows = rows
+        self._count = 0
+        self._group: list[Mapping[str, Any]] = []
+        self._writer: pq.ParquetWriter | None = None
+
+    @property
+    def full(self) -> bool:
+        return self._count == self._rows
+
+    def add(self, record: Mapping[str, Any]) -> None:
+        self._group.append(record)
+        self._count += 1
+        if self.full or len(self._group) == ROW_GROUP:
+            self._flush()
+
+    def _flush(self) -> None:
+        import pyarrow.parquet as pq
+
+        try:
+            if self._writer is None:
+                self._target.parent.mkdir(parents=True, exist_ok=True)
+                self._writer = pq.ParquetWriter(self._part, self._schema, **LAYOUT)
+            self._writer.write_table(_table(self._group, self._schema))
+        except OSError as error:
+            raise self._failure(error) from error
+        self._group = []
+
+    def finish(self) -> Written:
+        """Give the file its name."""
+        try:
+            assert self._writer is not None, "a shard has a row at least"
+            self._writer.close()
+            self._part.replace(self._target)
+            return Written(self._path, self._count, self._target.stat().st_size, file_digest(self._target))
+        except OSError as error:
+            raise self._failure(error) from error
+
+    def abandon(self) -> None:
+        """Close a file that will not be finished; what is wrong with it does not matter any more."""
+        try:
+            if self._writer is not None:
+                self._writer.close()
+        except OSError:
+            pass
+
+    def _failure(self, error: OSError) -> FolderError:
+        return FolderError(f"cannot write {self._target}: {explain(error)}")
+
+
+def prepare() -> None:
+    """Import what writing takes, so that the first row need not wait."""
+    import pyarrow.json
+    import pyarrow.parquet  # noqa: F401
+
+
+def _table(records: Sequence[Mapping[str, Any]], schema: "pa.Schema") -> "pa.Table":
+    """Turn records into a table, by way of JSON: converting Python objects would import pandas and take its memory."""
+    import pyarrow.json as pj
+
+    lines = "\n".join(json.dumps(record, ensure_ascii=False, default=as_mapping) for record in records).encode()
+    parse = pj.ParseOptions(explicit_schema=schema, unexpected_field_behavior="error")
+    read = pj.ReadOptions(use_threads=False, block_size=len(lines) + 1)
+    return pj.read_json(io.BytesIO(lines), read, parse).replace_schema_metadata(schema.metadata)
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,1 @@
+"""Render a release or a comparison as one self-contained HTML page."""

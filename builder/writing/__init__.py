@@ -1,0 +1,1 @@
+"""Turn planned rows into accepted rows: prompts, attempts, checks, duplicates and order."""

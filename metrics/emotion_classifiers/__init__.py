@@ -1,0 +1,1 @@
+"""Classifiers that predict the emotion of a text."""

@@ -1,0 +1,1 @@
+"""Statistics shared by the metrics: intervals, paired tests, association, matching and projection."""

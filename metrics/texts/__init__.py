@@ -1,0 +1,1 @@
+"""Texts as inputs of metrics: corpora, references, words and embeddings."""

@@ -1,0 +1,1 @@
+"""Labelled emotional text from staged virtual personas, published as a Hugging Face dataset."""

@@ -1,0 +1,1 @@
+../personagen_dataset.py

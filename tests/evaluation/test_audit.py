@@ -1,0 +1,182 @@
+"""`personagen audit`: a planted bias is found and told, none is told where there is none, and what is wrong."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from personagen.builder.errors import ReleaseError
+from personagen.builder.evaluation.audit import MOST, _first, findings
+from personagen.builder.hub.verify import verify_folder
+from personagen.builder.release.texts import Texts, read_texts
+from tests.helpers.command import Run, run_here
+from tests.helpers.pushing import Pusher, held, served
+from tests.helpers.real_texts import as_reference, known_vectors, real
+from tests.helpers.releasing import EMOTIONS, make_release, manifest_of, records, rewrite
+from tests.helpers.servers.fake_openai import FakeOpenAI
+from tests.helpers.servers.hub.server import Hub
+
+REFERENCE = real(150)
+
+
+@pytest.fixture(scope="module")
+def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    with FakeOpenAI() as server:
+        recipe = "rows: 210\nintensities: [low, high]\nsituations_per_persona: 3"
+        return make_release(tmp_path_factory.mktemp("audit") / "plain", server.url, recipe)
+
+
+@pytest.fixture(scope="module")
+def biased(release: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same release, in which texts of women are wretched and are read as sadness, whatever was asked for."""
+
+    def change(table: pa.Table) -> pa.Table:
+        rows = table.to_pylist()
+        for number, row in enumerate(rows):
+            row["provenance"]["checker_label"] = EMOTIONS[number % 7]
+            if row["demographic"]["gender"] == "woman":
+                row["text"] += " It was awful and I cried in the kitchen."
+                row["provenance"]["checker_label"] = "sadness"
+        return pa.Table.from_pylist(rows, schema=table.schema)
+
+    out = tmp_path_factory.mktemp("biased") / "biased"
+    for name in EMOTIONS:
+        source, out = (release, out) if name == EMOTIONS[0] else (out, out.with_name(f"biased-{name}"))
+        rewrite(source, out, f"{name}/", change)
+    return out
+
+
+@pytest.fixture(scope="module")
+def cache(release: Path, biased: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Put the vectors of all texts where those of the default model are looked for."""
+    texts = [row["text"] for made in (release, biased) for name in EMOTIONS for row in records(made, name)]
+    with known_vectors(tmp_path_factory.mktemp("cache"), [*texts, *REFERENCE.texts]) as folder:
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return as_reference(tmp_path_factory.mktemp("labelled") / "real.jsonl", REFERENCE)
+
+
+@pytest.fixture
+def run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path_factory: pytest.TempPathFactory
+) -> Run:
+    return run_here(monkeypatch, capsys, tmp_path_factory)
+
+
+def found_in(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "audit.json").read_text(encoding="utf-8"))
+    return found
+
+
+def copied(release: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(release, tmp_path / "copy"))
+
+
+def test_a_planted_bias_is_found_and_told_in_the_card(run: Run, biased: Path, cache: Path, tmp_path: Path) -> None:
+    folder = copied(biased, tmp_path)
+    done = run("audit", folder)
+    assert done.code == 0, done.err
+    found = found_in(folder)
+    gender = found["attributes"]["gender"]
+    for name in ("reading", "sentiment", "length", "vocabulary"):
+        assert gender["outcomes"][name]["p_corrected"] < 0.001, name
+        assert gender["outcomes"][name]["share"] == max(
+            each["outcomes"][name]["share"] for each in found["attributes"].values()
+        ), name
+    assert gender["values"]["woman"]["sentiment"]["high"] < 0 < gender["values"]["man"]["sentiment"]["low"]
+    assert {"awful", "cried"} <= set(gender["values"]["woman"]["words"]) and not gender["values"]["man"]["words"]
+    assert gender["outcomes"]["label"]["p_corrected"] > 0.05, "labels are those of the plan, whoever wrote"
+    assert "gender goes with sentiment" in done.out and "woman -" in done.out
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    assert "gender goes with sentiment" in card and found["command"] in card
+    assert found["command"] == "personagen audit personagen --reference goemotions --seed 0"
+    assert manifest_of(folder)["findings"] == list(findings(found)) and not verify_folder(folder).problems
+
+
+def test_nothing_is_found_where_nothing_is(
+    run: Run, release: Path, cache: Path, labelled: Path, tmp_path: Path
+) -> None:
+    folder = copied(release, tmp_path)
+    done = run("audit", folder, "--reference", labelled)
+    assert done.code == 0, done.err
+    found = found_in(folder)
+    assert list(found["outcomes"]) == ["label", "intensity", "reading", "sentiment", "length", "vocabulary", "content"]
+    assert done.out.splitlines()[-1] == "nothing was found in 210 texts"
+    assert "found nothing in the texts" in (folder / "README.md").read_text(encoding="utf-8")
+    assert str(tmp_path) not in json.dumps(found)
+
+
+def test_audited_twice_it_is_the_same_bytes_and_scores_stay(
+    run: Run, release: Path, cache: Path, labelled: Path, tmp_path: Path
+) -> None:
+    folder = copied(release, tmp_path)
+    assert run("evaluate", folder, "--reference", labelled, "--no-judge", "--sample-size", "12").code == 0
+    run("audit", folder, "--reference", labelled)
+    first = held(folder)
+    assert run("audit", folder, "--reference", labelled).code == 0 and held(folder) == first
+    assert "diversity: vendi" in (folder / "README.md").read_text(encoding="utf-8")
+    assert not verify_folder(folder).problems
+    done = run("audit", folder, "--reference", labelled, "--json")
+    assert json.loads(done.out) == found_in(folder)
+
+
+def test_what_was_audited_is_pushed(run: Run, biased: Path, cache: Path, tmp_path: Path) -> None:
+    folder = copied(biased, tmp_path)
+    run("audit", folder)
+    with Hub(tokens={"hf_write": "write"}) as hub, Pusher(hub, tmp_path / "home") as pusher:
+        assert "audit.json" in pusher.push(folder, "user/biased")["sent"]
+        assert json.loads(served(hub, "user/biased")["audit.json"]) == found_in(folder)
+
+
+def test_an_audit_that_was_changed_by_hand_is_no_longer_vouched_for(
+    run: Run, biased: Path, cache: Path, tmp_path: Path
+) -> None:
+    folder = copied(biased, tmp_path)
+    run("audit", folder)
+    (folder / "audit.json").write_text("{}")
+    with pytest.raises(ReleaseError, match=r"audit\.json was altered: .* audit it again$"):
+        verify_folder(folder)
+    assert run("audit", folder).code == 0 and not verify_folder(folder).problems
+
+
+def test_emotions_that_the_reference_has_not(run: Run, release: Path, cache: Path, tmp_path: Path) -> None:
+    path = tmp_path / "two.jsonl"
+    path.write_text('{"text": "a b", "label": "joy"}\n{"text": "c d", "label": "fear"}\n')
+    folder = copied(release, tmp_path)
+    done = run("audit", folder, "--reference", path)
+    assert done.code == 0, done.err
+    why = "two.jsonl has no texts of anger, disgust, neutral, sadness, surprise to train a checker on"
+    assert found_in(folder)["problems"] == {"reading": why} and f"not measured: reading: {why}" in done.out
+
+
+def test_a_release_without_personas(run: Run, tmp_path: Path) -> None:
+    with FakeOpenAI() as server:
+        folder = make_release(tmp_path / "bare", server.url, "rows: 7\ndepth: none")
+    done = run("audit", folder)
+    assert done.code == 1
+    why = "has no personas: its texts are of depth 'none'; audit a release of depth demographic or deeper"
+    assert done.err == f"personagen: {folder} {why}\n"
+
+
+def test_another_language_has_no_sentiment(run: Run, biased: Path, cache: Path, tmp_path: Path) -> None:
+    recipe = manifest_of(biased)["recipe"]
+    recipe["text"]["language"] = "de"
+    folder = rewrite(biased, tmp_path / "other", "none/", lambda table: table, recipe=recipe)
+    done = run("audit", folder)
+    assert done.code == 0, done.err
+    found = found_in(folder)
+    assert "sentiment" not in found["outcomes"] and "are for English" in found["problems"]["sentiment"]
+    assert "not measured: sentiment: " in done.out
+
+
+def test_of_many_texts_those_of_the_first_personas_are_taken(release: Path) -> None:
+    whole = read_texts(release, manifest_of(release))
+    many = Texts(*([part[0]] * (MOST + 5) for part in (whole.texts, whole.labels, whole.personas, whole.rows)))
+    assert len(_first(many).texts) == MOST and _first(whole) is whole

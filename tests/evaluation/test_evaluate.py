@@ -1,0 +1,250 @@
+"""`personagen evaluate`: scores into the release, its card and its manifest; what is wrong, cut off, or not there.
+
+The vectors of all texts are put into the cache first, so that no encoder is needed; a slow test has the real one.
+"""
+
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from personagen.builder.errors import ReleaseError
+from personagen.builder.hub.verify import verify_folder
+from personagen.metrics.texts.embeddings import DEFAULT_MODEL
+from tests.helpers.command import Run, run_here
+from tests.helpers.pushing import Pusher, held, served
+from tests.helpers.real_texts import as_reference, known_vectors, real
+from tests.helpers.releasing import make_release, manifest_of, records
+from tests.helpers.servers.fake_judge import FakeJudge
+from tests.helpers.servers.fake_openai import FakeOpenAI
+from tests.helpers.servers.hub.server import Hub
+
+REFERENCE = real(150)
+
+SMALL = ("--no-judge", "--sample-size", "12")
+"""What makes it fast; no classifier is trained on so few."""
+
+
+@pytest.fixture(scope="module")
+def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    with FakeOpenAI() as server:
+        return make_release(tmp_path_factory.mktemp("evaluate") / "small", server.url, "rows: 70\nintensities: [low]")
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Real texts without labels: utility is not measured, which takes longest."""
+    path = tmp_path_factory.mktemp("reference") / "real.jsonl"
+    path.write_text("\n".join(json.dumps({"text": text}) for text in REFERENCE.texts))
+    return path
+
+
+@pytest.fixture(scope="module")
+def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return as_reference(tmp_path_factory.mktemp("labelled") / "real.jsonl", REFERENCE)
+
+
+@pytest.fixture(scope="module")
+def cache(release: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Put the vectors of all texts where those of the default model are looked for."""
+    texts = [*(row["text"] for emotion in manifest_of(release)["taxonomy"]["emotions"]
+               for row in records(release, emotion["name"])), *REFERENCE.texts]  # fmt: skip
+    with known_vectors(tmp_path_factory.mktemp("cache"), texts) as folder:
+        yield folder
+
+
+@pytest.fixture
+def copy(release: Path, cache: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(release, tmp_path / "small"))
+
+
+@pytest.fixture
+def run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path_factory: pytest.TempPathFactory
+) -> Run:
+    return run_here(monkeypatch, capsys, tmp_path_factory)
+
+
+def scores_of(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "scores.json").read_text(encoding="utf-8"))
+    return found
+
+
+def test_scores_go_into_the_release_its_card_and_its_manifest(run: Run, copy: Path, labelled: Path) -> None:
+    card = (copy / "README.md").read_text(encoding="utf-8")
+    done = run("evaluate", copy, "--reference", labelled, "--no-judge")
+    assert done.code == 0, done.err
+    assert done.err.splitlines()[:2] == ["70 texts against 150 of real.jsonl", "diversity"]
+    assert "vendi_score" in done.out and "c2st_auc" in done.out and "tstr_macro_f1" in done.out
+    found = scores_of(copy)
+    assert found["format"] == "personagen-scores/1" and found["problems"] == {}
+    assert found["command"] == "personagen evaluate personagen --reference real.jsonl --seed 0 --no-judge"
+    assert set(found["results"]) == {"diversity", "realism", "utility"} and found["reference"]["texts"] == 150
+    assert found["texts"] == manifest_of(copy)["configs"]["all"]["digest"]
+    assert found["results"]["diversity"]["embedding_model"] == DEFAULT_MODEL
+    measured = (copy / "README.md").read_text(encoding="utf-8")
+    assert "diversity: vendi" not in card and "diversity: vendi" in measured and found["command"] in measured
+    assert str(copy.parent) not in measured + json.dumps(found), "no path of this machine"
+    assert not verify_folder(copy).problems
+
+
+def test_measured_twice_it_is_the_same_bytes_and_notes_stay(run: Run, copy: Path, reference: Path) -> None:
+    run("evaluate", copy, "--reference", reference, *SMALL)
+    first = held(copy)
+    assert run("evaluate", copy, "--reference", reference, *SMALL).code == 0
+    assert held(copy) == first
+
+
+def test_json_is_what_the_file_holds(run: Run, copy: Path, reference: Path) -> None:
+    done = run("evaluate", copy, "--reference", reference, *SMALL, "--json", "--seed", "3")
+    found = json.loads(done.out)
+    assert found == scores_of(copy) and found["command"].endswith("--seed 3 --sample-size 12 --no-judge")
+    assert found["results"]["diversity"]["sample_size"] == 12
+
+
+def test_a_judge_over_http(run: Run, copy: Path, reference: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-judge")
+    with FakeJudge(lambda text: 4.0 if text in REFERENCE.texts else 2.0) as server:
+        arguments = ("evaluate", copy, "--reference", reference, "--judge", "openai:judge-1", "--base-url", server.url)
+        done = run(*arguments, "--sample-size", "12")
+        asked = len(server.requests)
+        assert run(*arguments, "--sample-size", "12").code == 0 and len(server.requests) == asked
+    found = scores_of(copy)["results"]["human_likeness"]
+    assert done.code == 0 and found["human_likeness"] == pytest.approx(2) and found["human_likeness_real"] > 3.5
+    assert found["persona_fit"] == pytest.approx(2), "personas of the release are told"
+    assert "not validated: one judge alone" in done.out
+    assert "sk-judge" not in done.out + done.err + json.dumps(scores_of(copy))
+    assert "2 (95 %: 2 to 2; real: 4); not validated" in (copy / "README.md").read_text(encoding="utf-8")
+
+
+def test_a_judge_that_cannot_be_reached_leaves_all_else_measured(run: Run, copy: Path, labelled: Path) -> None:
+    with FakeJudge(lambda text: 3.0, status=401) as server:
+        done = run(
+            "evaluate", copy, "--reference", labelled, "--judge", "openai:j", "--base-url", server.url, *SMALL[1:]
+        )
+    assert done.code == 1 and "refused the key (401)" in done.err.splitlines()[-1]
+    assert done.err.splitlines()[-1].endswith(f"all else was measured, see {copy / 'scores.json'}")
+    assert set(scores_of(copy)["results"]) == {"diversity", "realism", "utility"}
+    assert "401" in scores_of(copy)["problems"]["human_likeness"] and not verify_folder(copy).problems
+
+
+def test_without_the_embedded_model_its_ratings_are_left_out(
+    run: Run, copy: Path, reference: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from importlib.util import find_spec
+
+    monkeypatch.setattr(
+        "personagen.builder.evaluation.evaluate.find_spec",
+        lambda name: None if name == "xllamacpp" else find_spec(name),
+    )
+    done = run("evaluate", copy, "--reference", reference, *SMALL[1:])
+    assert done.code == 0 and "human_likeness" not in scores_of(copy)["results"]
+    told = "human-likeness is left out: the embedded judge needs xllamacpp; name another with --judge"
+    assert done.err.splitlines()[0] == told and scores_of(copy)["command"].endswith("--no-judge")
+
+
+def test_without_its_packages_nothing_is_begun(
+    run: Run, copy: Path, reference: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("personagen.builder.release.texts.find_spec", lambda name: None)
+    done = run("evaluate", copy, "--reference", reference)
+    wanted = "cannot measure without numpy, scipy, sklearn, rapidfuzz, sentence_transformers"
+    assert done.code == 1 and done.err == f"personagen: {wanted}; run: pip install 'personagen[metrics]'\n"
+
+
+def test_a_bound_on_the_tokens_of_judges(run: Run, copy: Path, reference: Path) -> None:
+    with FakeJudge(lambda text: 3.0) as server:
+        arguments = ("evaluate", copy, "--reference", reference, "--judge", "openai:b", "--base-url", server.url)
+        done = run(*arguments, "--max-tokens", "500", *SMALL[1:])
+    assert done.code == 1 and "max-tokens" in done.err.replace("_", "-") and len(server.requests) <= 5
+
+
+def test_a_corpus_without_labels_is_measured_without_utility(run: Run, copy: Path, reference: Path) -> None:
+    done = run("evaluate", copy, "--reference", reference, *SMALL)
+    assert done.code == 0 and "utility: not measured: labels or reference_labels are missing" in done.out
+    assert list(scores_of(copy)["problems"]) == ["utility"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--reference", "nowhere"), r"cannot load reference 'nowhere' \(.*\); wanted goemotions, a file, .*"),
+        (("--judge", "gpt"), r"judge is 'gpt', wanted embedded, openai:MODEL or transformers:MODEL"),
+        (("--sample-size", "0"), r".*sample-size.*"),
+        (("--seed", "-1"), r".*seed.*"),
+        (("--embeddings", "no such"), r"embeddings is 'no such', and no such model can be loaded .*"),
+        (("--no-judge", "--judge", "embedded"), r"--judge and --no-judge exclude each other .*"),
+    ],
+)
+def test_wrong_options_are_one_line(
+    arguments: tuple[str, ...], message: str, run: Run, copy: Path, reference: Path
+) -> None:
+    before = held(copy)
+    given = () if "--reference" in arguments else ("--reference", str(reference))
+    done = run("evaluate", copy, *given, *arguments)
+    assert done.code != 0 and done.out == ""
+    last = done.err.splitlines()[-1]
+    assert re.match(f"personagen: {message}", last), last
+    assert "Traceback" not in done.err and held(copy) == before
+
+
+def test_what_is_no_release_and_what_was_altered(run: Run, copy: Path, reference: Path, tmp_path: Path) -> None:
+    done = run("evaluate", tmp_path, "--reference", reference, *SMALL)
+    assert done.code == 1 and "no release in" in done.err
+    with next(copy.glob("joy/train-*")).open("ab") as file:
+        file.write(b"x")
+    done = run("evaluate", copy, "--reference", reference, *SMALL)
+    assert done.code == 1 and "was altered" in done.err and not (copy / "scores.json").exists()
+
+
+def test_scores_that_were_altered_are_found_and_measured_again(run: Run, copy: Path, reference: Path) -> None:
+    run("evaluate", copy, "--reference", reference, *SMALL)
+    good = held(copy)
+    (copy / "scores.json").write_text("{}")
+    with pytest.raises(ReleaseError, match=r"scores\.json was altered: .* measure it again$"):
+        verify_folder(copy)
+    assert run("evaluate", copy, "--reference", reference, *SMALL).code == 0 and held(copy) == good
+
+
+def test_a_kill_between_the_files_is_cured_by_the_same_command(run: Run, copy: Path, reference: Path) -> None:
+    """The manifest comes last: until then it does not vouch for scores, and the release loads as before."""
+    old = (copy / "manifest.json").read_bytes()
+    run("evaluate", copy, "--reference", reference, *SMALL)
+    good = held(copy)
+    (copy / "manifest.json").write_bytes(old)
+    assert run("evaluate", copy, "--reference", reference, *SMALL).code == 0 and held(copy) == good
+
+
+def test_a_folder_that_cannot_be_written(run: Run, copy: Path, reference: Path) -> None:
+    (copy / "scores.json.part").mkdir()
+    done = run("evaluate", copy, "--reference", reference, *SMALL)
+    assert done.code == 1 and done.err.splitlines()[-1].startswith(f"personagen: cannot write {copy / 'scores.json'}: ")
+
+
+@pytest.mark.slow
+def test_scores_are_published_and_verified(run: Run, copy: Path, reference: Path, tmp_path: Path) -> None:
+    run("evaluate", copy, "--reference", reference, *SMALL)
+    with Hub(tokens={"hf_write": "write"}) as hub, Pusher(hub, tmp_path / "home") as pusher:
+        pusher.push(copy, "user/personagen", tag="v1.0.0")
+        assert served(hub, "user/personagen") == held(copy)
+        assert not pusher.verify("user/personagen")["problems"]
+        text = pusher.ask("load", repo="user/personagen", config="joy")
+        assert len(text) > 0
+
+
+@pytest.mark.slow
+def test_with_the_real_encoder(
+    run: Run, release: Path, labelled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PERSONAGEN_CACHE", str(tmp_path / "cache"))
+    folder = Path(shutil.copytree(release, tmp_path / "small"))
+    done = run("evaluate", folder, "--reference", labelled, "--no-judge")
+    assert done.code == 0, done.err
+    found = scores_of(folder)["results"]
+    assert found["realism"]["c2st_auc"] > 0.9, "sentences of a generator without any model are told from comments"
+    assert found["realism"]["c2st_auc_null"] == pytest.approx(0.5, abs=0.1)
+    assert found["utility"]["tstr_macro_f1"] < found["utility"]["trtr_macro_f1"] + 0.1

@@ -1,0 +1,219 @@
+"""Planted truths: an arm of copies, of another domain, with wrong labels, with leaked labels, of real rows.
+
+Each must be ranked where it belongs by every measure that is concerned, and no worse than real text by the others.
+"""
+
+import random
+from functools import cache
+
+import numpy as np
+import pytest
+
+from personagen.builder.package_data import read_yaml
+from personagen.metrics.diversity.clusters import centres_of
+from personagen.metrics.emotion_classifiers.linear import train_probe
+from personagen.metrics.panel import MEASURES, Block, Figures, Real, f1_of, few_of, leaks, measure, persona_f
+from personagen.metrics.realism.measure import side_of
+from personagen.metrics.realism.mmd import bandwidth
+from personagen.metrics.texts.corpus import Corpus
+from personagen.metrics.texts.words import normalise
+from personagen.metrics.utility.leakage import FORMS, masked, words_to_mask
+from personagen.metrics.utility.probe import read_vectors
+from tests.helpers.real_texts import corpus_of, real, vectors_of
+
+COUNT = 280
+ARMS = ("real", "duplicates", "domain", "shuffled", "leaked", "copied")
+
+
+@cache
+def held() -> Corpus:
+    return real(700)
+
+
+@cache
+def read_part() -> Corpus:
+    return real(700, 700)
+
+
+@cache
+def sample() -> Corpus:
+    """Real texts that are in neither part, evenly of all labels."""
+    more = real(1400, 1400)
+    labels = more.labels or []
+    rows = [row for label in sorted(set(labels)) for row in [r for r, each in enumerate(labels) if each == label][:40]]
+    return more.take(rows)
+
+
+def hide(corpus: Corpus) -> Corpus:
+    return corpus_of(masked(corpus.texts, words_to_mask(True, classes())), list(corpus.labels or []))
+
+
+@cache
+def classes() -> tuple[str, ...]:
+    return tuple(sorted(set(held().labels or [])))
+
+
+@cache
+def against() -> Real:
+    few, names = few_of(held()), classes()
+    alone = f1_of(read_vectors(few, read_part(), names), read_part(), names)
+    return Real(
+        held=side_of(held()),
+        test=read_part(),
+        masked_test=hide(read_part()),
+        few=few,
+        masked_few=hide(few),
+        alone={"": alone, "masked_": alone},
+        known=frozenset(map(normalise, held().texts)),
+        checker=train_probe(held(), read_part(), "test", lambda texts: vectors_of(list(texts))),
+        classes=names,
+        width=bandwidth(held().vectors, 0),
+        centres=centres_of(held().vectors, 0),
+    )
+
+
+def arm(name: str) -> Corpus:
+    """Make an arm of which the truth is known."""
+    base, rng = sample(), random.Random(0)
+    texts, labels = list(base.texts), list(base.labels or [])
+    if name == "duplicates":
+        texts = [texts[row - row % 10] for row in range(len(texts))]
+    elif name == "domain":
+        told = {emotion: [telling for event in read_yaml(f"situations/{emotion}.yaml")["events"]
+                          for telling in event["tellings"]] for emotion in classes()}  # fmt: skip
+        texts = [told[label][row % 40] for row, label in enumerate(labels)]
+    elif name == "shuffled":
+        rng.shuffle(labels)
+    elif name == "leaked":
+        words = [rng.choice(FORMS[label].split()) for label in labels]
+        texts = [f"{text} {word}" for text, word in zip(texts, words, strict=True)]
+    elif name == "copied":
+        rows = [row for label in sorted(set(labels))
+                for row in [r for r, each in enumerate(held().labels or []) if each == label][:40]]  # fmt: skip
+        return held().take(rows)
+    return corpus_of(texts, labels)
+
+
+@cache
+def figures(name: str) -> Figures:
+    corpus = arm(name)
+    block = Block(corpus, hide(corpus), [None] * len(corpus), range(len(corpus)), len(corpus), seed=0)
+    return measure(block, against(), 0)[0]
+
+
+def value(name: str, key: str) -> float:
+    found = figures(name)[key]
+    assert found is not None, key
+    return found
+
+
+def far(name: str, key: str) -> float:
+    """Tell how bad an arm is by a measure: larger is worse."""
+    better = next(names[key] for names in MEASURES.values() if key in names)
+    found = value(name, key)
+    return {"lower": found, "higher": -found, "0.5": abs(found - 0.5)}[better]
+
+
+UNTOUCHED = {
+    "duplicates": {"real", "shuffled", "leaked", "copied"},
+    "domain": {"real", "shuffled", "leaked", "copied"},
+    "shuffled": {"real", "duplicates", "leaked", "copied"},
+    "leaked": set(ARMS) - {"leaked"},
+    "copied": set(ARMS) - {"copied"},
+}
+"""Arms that are as real text by the measures that a planted fault concerns: each must be ranked above it."""
+
+CONCERNED = {
+    "duplicates": (
+        "duplicate_share", "distinct_2", "self_bleu", "homogenization_rouge_l", "compression_ratio", "hdd",
+        "vendi_score", "rke", "mean_cosine", "cluster_entropy", "recall", "coverage", "frechet_distance", "mauve_star",
+    ),
+    "domain": (
+        "mmd2", "frechet_distance", "energy_distance", "mauve_star", "c2st_auc", "c2st_auc_length_matched",
+        "c2st_auc_style", "recall", "coverage", "js_length", "js_words", "js_punctuation",
+    ),
+    "shuffled": (
+        "label_agreement", "masked_label_agreement", "tstr_macro_f1", "masked_tstr_macro_f1", "tfidf_tstr_macro_f1",
+        "masked_tfidf_tstr_macro_f1", "gain_macro_f1", "masked_gain_macro_f1",
+    ),
+    "leaked": ("leak_rate",),
+    "copied": ("copied_share",),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("fault", "key"), [(fault, key) for fault, keys in CONCERNED.items() for key in keys])
+def test_a_planted_fault_is_ranked_last_by_every_measure_that_it_concerns(fault: str, key: str) -> None:
+    ranked = sorted((*UNTOUCHED[fault], fault), key=lambda name: far(name, key))
+    assert ranked[-1] == fault and far(fault, key) > far(ranked[-2], key)
+
+
+def test_shuffled_labels_cost_no_diversity() -> None:
+    for key in ("vendi_score", "self_bleu", "mean_cosine", "mmd2"):
+        assert value("shuffled", key) == pytest.approx(value("real", key), abs=1e-6)
+
+
+def test_what_leaked_labels_gain_is_gone_where_their_words_are_hidden() -> None:
+    assert value("leaked", "leak_rate") == 1.0 and value("real", "leak_rate") < 0.1
+    assert value("leaked", "label_agreement") > value("leaked", "masked_label_agreement")
+    for key in ("masked_label_agreement", "masked_tstr_macro_f1", "masked_tfidf_tstr_macro_f1"):
+        assert value("leaked", key) == pytest.approx(value("real", key), abs=0.01)
+
+
+def test_real_rows_that_are_copied_show_and_are_nearest_to_real_text() -> None:
+    assert value("copied", "copied_share") == 1.0 and value("real", "copied_share") == 0.0
+    assert min(ARMS, key=lambda name: value(name, "authenticity")) == "copied"
+    assert min(ARMS, key=lambda name: value(name, "mmd2")) == "copied"
+
+
+def test_halves_hold_the_same_rows_of_the_plan_whatever_an_arm_lacks() -> None:
+    corpus = arm("real")
+    whole = Block(corpus, corpus, [None] * len(corpus), range(len(corpus)), len(corpus), seed=3)
+    rows = [row for row in range(len(corpus)) if row % 40]
+    part = corpus.take(rows)
+    less = Block(part, part, [None] * len(part), rows, len(corpus), seed=3)
+    apart = [
+        abs((one["mean_words"] or 0) - (other["mean_words"] or 0))
+        for one, other in zip(measure(whole, against(), 2)[1], measure(less, against(), 2)[1], strict=True)
+    ]
+    # An arm of 7 texts less has nearly the same halves; other rows would differ by about 1 word.
+    assert max(apart) < 0.5
+
+
+def test_halves_of_what_counts_texts_are_brought_to_the_level_of_the_whole() -> None:
+    corpus = arm("real").take(range(0, COUNT, 4))
+    whole, halves = measure(Block(corpus, corpus, [None] * 70, range(70), 70, seed=0), against(), 3)
+    assert whole["vendi_score"] == pytest.approx(np.mean([half["vendi_score"] for half in halves]))
+
+
+@pytest.mark.parametrize(
+    ("text", "label", "found"),
+    [
+        ("I am so angry at them", "anger", True),
+        ("ANGER!", "anger", True),
+        ("A danger to all", "anger", False),
+        ("I was glad", "joy", False),
+        ("We enjoyed it", "joy", True),
+        ("such contempt", "contempt", True),
+    ],
+)
+def test_a_leak_is_a_word_that_names_the_label(text: str, label: str, found: bool) -> None:
+    assert leaks(text, label) is found
+
+
+def test_a_persona_leaves_a_trace_or_none() -> None:
+    generator = np.random.default_rng(0)
+    personas = [f"p{row // 4}" for row in range(200)]
+    labels = [("joy", "fear")[row % 2] for row in range(200)]
+    noise = generator.normal(size=(200, 16))
+    own = np.repeat(generator.normal(size=(50, 16)), 4, axis=0)
+
+    def corpus(vectors: np.ndarray) -> Corpus:  # type: ignore[type-arg]
+        unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        return Corpus([""] * 200, labels, unit.astype(np.float32), "given")
+
+    none, much = persona_f(corpus(noise), personas), persona_f(corpus(noise + own), personas)
+    assert none == pytest.approx(1, abs=0.25)
+    assert much is not None and much > 3
+    assert persona_f(corpus(noise), [None] * 200) is None
+    assert persona_f(corpus(noise), [str(row) for row in range(200)]) is None
+    assert persona_f(corpus(noise), ["p"] * 200) is None

@@ -1,0 +1,302 @@
+"""What goes wrong outside: bad replies, a full disk, and a server that sends keys and hostile text."""
+
+import json
+import random
+import re
+import shutil
+import unicodedata
+from collections.abc import Sequence
+from pathlib import Path
+
+import datasets
+import pytest
+import yaml
+
+from personagen.builder.errors import AllRejectedError, BackendError, FolderError, GenerationError
+from personagen.builder.generate import HOPELESS
+from personagen.builder.planning.recipe import read_recipe
+from tests.helpers.flow import (
+    CUT,
+    LAYERED,
+    SAME,
+    bytes_of,
+    command,
+    journalled_texts,
+    make,
+    recipe_for,
+    refusals,
+    rejects_of,
+    rows_of,
+    run_command,
+    said_last,
+    says,
+    seed_of,
+    texts_of,
+    write_recipe,
+)
+from tests.helpers.servers.fake_openai import REFUSAL, FakeOpenAI, Fault
+
+KEY = "sk-test-SECRET0123456789abcdef"
+
+
+def limited(kibibytes: int, words: Sequence[str]) -> list[str]:
+    """Let a command write no file larger than this: what a full disk looks like to it."""
+    return ["bash", "-c", f'ulimit -f {kibibytes}; exec "$@"', "bash", *words]
+
+
+def long_text(rng: random.Random) -> str:
+    """Write 18 KB that no compression makes small."""
+    return " ".join(f"{rng.getrandbits(40):010x}" for _ in range(1650)) + "."
+
+
+# Refused replies
+
+EXPECTED = {
+    ("joy-000001", "expression", "refusal", 0),
+    ("joy-000002", "expression", "empty", 0),
+    ("joy-000003", "expression", "request", 0),
+    ("anger-000001", "expression", "truncated", 0),
+    ("anger-000001", "expression", "length", 1),
+    ("anger-000002", "expression", "request", 0),
+    ("joy-000004", "expression", "duplicate", 0),
+    ("p000000", "sociocultural", "schema", 0),
+    ("p000001-s0", "situational", "schema", 0),
+    ("p000001-s0", "situational", "schema", 1),
+}
+
+
+def test_every_refused_reply_is_listed_and_counted(tmp_path: Path) -> None:
+    """Each once, with id, stage, reason and attempt, and refilled with a new seed until the count is met."""
+    with FakeOpenAI(faults=refusals()) as server:
+        result = make(recipe_for(server.url, LAYERED), tmp_path / "out")
+        assert len(server.requests) == len({body["seed"] for body in server.requests}) == 7 + 14 + 14 + len(EXPECTED)
+    rejects = rejects_of(tmp_path / "out")
+    assert {(each["id"], each["stage"], each["reason"], each["attempt"]) for each in rejects} == EXPECTED
+    assert len(rejects) == len(EXPECTED)
+    assert result.manifest["rejects"] == {
+        "expression": {"duplicate": 1, "empty": 1, "length": 1, "refusal": 1, "request": 2, "truncated": 1},
+        "situational": {"schema": 2},
+        "sociocultural": {"schema": 1},
+    }
+    by_id = {(each["id"], each["attempt"]): each for each in rejects}
+    assert by_id["joy-000001", 0]["text"] == REFUSAL
+    assert by_id["anger-000001", 0]["text"] == CUT
+    assert (by_id["joy-000004", 0]["text"], by_id["joy-000004", 0]["detail"]) == (SAME.upper(), "anger-000000")
+    assert by_id["anger-000002", 0]["text"] is None and "content filter" in by_id["anger-000002", 0]["detail"]
+    assert len(texts_of(tmp_path / "out")) == 14
+
+
+def test_duplicate_is_the_later_row_of_the_plan(tmp_path: Path) -> None:
+    """Also where its reply arrives first: the earlier row keeps its text, whatever the concurrency."""
+    faults = [
+        says(SAME, seed_of("anger-000003", 0)),
+        Fault("delay", seed=seed_of("anger-000003", 0), seconds=0.3),
+        says(SAME, seed_of("joy-000002", 0)),
+        says(SAME + " Indeed.", seed_of("joy-000002", 1)),
+    ]
+    for concurrency in (1, 16):
+        with FakeOpenAI(faults=faults) as server:
+            make(recipe_for(server.url, {"backend.concurrency": concurrency}), tmp_path / str(concurrency) / "out")
+    out = tmp_path / "16" / "out"
+    assert [(each["id"], each["reason"], each["attempt"], each["detail"]) for each in rejects_of(out)] == [
+        ("joy-000002", "duplicate", 0, "anger-000003"),
+        ("joy-000002", "duplicate", 1, "anger-000003"),
+    ]
+    rows = {row["id"]: row for row in texts_of(out)}
+    assert (rows["anger-000003"]["text"], rows["joy-000002"]["provenance"]["attempts"]) == (SAME, 3)
+    assert bytes_of(out) == bytes_of(tmp_path / "1" / "out")
+
+
+def test_spent_attempts_end_in_an_error_and_more_of_them_finish_the_same_folder(tmp_path: Path) -> None:
+    """Nothing is paid for again, and the release is that of an undisturbed run."""
+    faults = [Fault("refusal", seed=seed_of("joy-000002", number)) for number in range(3)]
+    faults.append(says(SAME, seed_of("anger-000000", 0)))
+    faults += [says(SAME, seed_of("joy-000005", number)) for number in range(2)]
+    with FakeOpenAI(faults=faults) as server:
+        few, many = recipe_for(server.url, {"checks.attempts": 2}), recipe_for(server.url, {"checks.attempts": 4})
+        message = (
+            r"^12 texts were accepted, 2 rows were given up after 2 attempts each \(expression refusal 2, expression "
+            r"duplicate 2\); see \S+/out\.run/rejects\.jsonl, then raise checks\.attempts or loosen the checks: what "
+            r"was accepted is kept and not paid for again$"
+        )
+        with pytest.raises(GenerationError, match=message):
+            make(few, tmp_path / "out")
+        assert (len(server.requests), (tmp_path / "out").exists()) == (16, False)
+        make(many, tmp_path / "out")
+        assert len(server.requests) == 16 + 3
+        make(many, tmp_path / "calm")
+    assert bytes_of(tmp_path / "out") == bytes_of(tmp_path / "calm")
+    assert len(texts_of(tmp_path / "out")) == 14
+
+
+def test_hopeless_run_stops_early(tmp_path: Path) -> None:
+    """A model that refuses everything is not paid for every row."""
+    with FakeOpenAI(faults=[Fault("refusal")]) as server:
+        recipe = recipe_for(server.url, {"rows": 300, "checks.attempts": 2, "backend.concurrency": 4})
+        message = (
+            rf"^no text was accepted: {2 * HOPELESS} replies were refused \(expression refusal {2 * HOPELESS}\); "
+            r"see \S+/rejects\.jsonl, then try another model or loosen the checks of the recipe$"
+        )
+        with pytest.raises(AllRejectedError, match=message):
+            make(recipe, tmp_path / "out")
+        assert len(server.requests) < 150, "a quarter of what all rows would have cost"
+    assert len(rejects_of(tmp_path / "out")) == 2 * HOPELESS
+
+
+def test_small_run_that_is_refused_throughout_says_so(tmp_path: Path) -> None:
+    """Also where the background of the personas is what fails; each of its replies is counted once."""
+    with FakeOpenAI(faults=[Fault("not_json")]) as server:
+        message = r"^no text was accepted: 14 replies were refused \(sociocultural schema 14\); "
+        with pytest.raises(AllRejectedError, match=message):
+            make(recipe_for(server.url, LAYERED, {"checks.attempts": 2}), tmp_path / "out")
+        assert len(server.requests) == 14
+
+
+def test_layer_tables_hold_the_prose_that_the_texts_were_written_with(tmp_path: Path) -> None:
+    """A request that failed once is not asked again at the end of the run, when it would succeed."""
+    fault = Fault("status", contains="Write this person's background", times=2, status=400)
+    with FakeOpenAI(faults=[fault]) as server:
+        make(recipe_for(server.url, LAYERED, {"backend.concurrency": 1}), tmp_path / "out")
+    prose = {row["persona_id"]: row["prose"] for row in rows_of(tmp_path / "out", "sociocultural")}
+    assert len(rejects_of(tmp_path / "out")) == 2
+    for row in texts_of(tmp_path / "out"):
+        assert row["sociocultural"]["prose"] == prose[row["persona_id"]]
+
+
+# No room on the disk
+
+
+def big_recipe(folder: Path) -> Path:
+    """Write a recipe for 8 long texts in one file."""
+    one_file = {"splits.train": 1.0, "splits.validation": 0.0, "splits.test": 0.0}
+    return write_recipe(folder, one_file, {"rows": 8, "emotions": ["joy"], "text.max_words": 2000})
+
+
+def test_full_disk_in_a_shard_is_one_line_and_finished_later(tmp_path: Path) -> None:
+    """Nothing is asked for again once there is room."""
+    path, out, rng = big_recipe(tmp_path), tmp_path / "out", random.Random(1)
+    faults = [says(long_text(rng), seed_of(f"joy-{number:06}", 0)) for number in range(8)]
+    with FakeOpenAI(faults=faults) as server:
+        recipe = read_recipe(path, {"backend.base_url": server.url})
+        make(recipe, out)
+        before = bytes_of(out)
+        shutil.rmtree(out)
+        done = run_command(limited(64, command(server.url, out, path)))
+        assert (done.returncode, done.stdout, out.exists()) == (1, "", False)
+        assert re.match(
+            r"personagen: cannot write \S+/joy/train-00000-of-00001\.parquet: .*file too large; ", said_last(done)
+        )
+        make(recipe, out)
+        assert len(server.requests) == 8
+    assert bytes_of(out) == before
+
+
+@pytest.mark.parametrize("length", [10, 100_000], ids=["at the end", "at once"])
+def test_full_disk_in_the_list_of_rejects_is_told_and_finished_later(tmp_path: Path, length: int) -> None:
+    """The file is named, whenever its bytes are written; nothing is asked for again once there is room."""
+    out, rejects = tmp_path / "out", tmp_path / "out.run" / "rejects.jsonl"
+    faults = [says(REFUSAL + " Sorry." * (length // 7), seed_of(f"joy-{number:06}", 0)) for number in range(4)]
+    with FakeOpenAI(faults=faults) as server:
+        recipe = recipe_for(server.url)
+        make(recipe, out)
+        shutil.rmtree(out)
+        rejects.unlink()
+        rejects.symlink_to("/dev/full")
+        message = (
+            r"^cannot write \S+/rejects\.jsonl: no space left on device; free some space and run the command again; "
+        )
+        with pytest.raises(FolderError, match=message):
+            make(recipe, out)
+        assert not out.exists()
+        rejects.unlink()
+        assert make(recipe, out).made
+        assert len(server.requests) == 14 + 4
+
+
+def test_full_disk_in_the_journal_is_one_line_and_finished_later(tmp_path: Path) -> None:
+    """What was kept before is not paid for again."""
+    path, out, rng = big_recipe(tmp_path), tmp_path / "out", random.Random(1)
+    faults = [says(long_text(rng), seed_of(f"joy-{number:06}", 0)) for number in range(8)]
+    with FakeOpenAI(faults=faults) as server:
+        done = run_command(limited(96, [*command(server.url, out, path), "--concurrency", "1"]))
+        assert (done.returncode, done.stdout, out.exists()) == (1, "", False)
+        assert re.match(
+            r"personagen: cannot write the journal: .+; free some space and run the command again$", said_last(done)
+        )
+        lost = len(server.requests) - len(journalled_texts(out, tmp_path))
+        assert lost <= 3, "what can no longer be kept must not be asked for"
+        assert make(read_recipe(path, {"backend.base_url": server.url}), out).made
+        assert len(server.requests) == 8 + lost
+
+
+# What comes from the server is data
+
+
+def test_key_is_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    """In no file and no output, also when the server repeats it in an error of one request or of all."""
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    echo = {"error": {"message": f"cannot use the key {KEY} for this", "key": KEY}}
+    path = write_recipe(tmp_path)
+    with FakeOpenAI(faults=[Fault("status", seed=seed_of("joy-000001", 0), status=400, body=echo)]) as server:
+        done = run_command(command(server.url, tmp_path / "out", path))
+        assert (done.returncode, done.stdout) == (0, f"{tmp_path / 'out'}\n"), done.stderr
+    (reject,) = rejects_of(tmp_path / "out")
+    assert "cannot use the key *** for this" in reject["detail"]
+    output = done.stdout + done.stderr
+    for status, body in ((401, echo), (403, echo), (404, f"<html>{KEY}</html>"), (200, f"<html>{KEY}</html>")):
+        with (
+            FakeOpenAI(faults=[Fault("status", status=status, body=body)]) as server,
+            pytest.raises(BackendError) as info,
+        ):
+            make(recipe_for(server.url), tmp_path / str(status))
+        output += str(info.value)
+    output += "".join(capfd.readouterr())
+    assert KEY not in output and KEY[8:] not in output
+    for name, content in bytes_of(tmp_path).items():
+        assert KEY.encode() not in content, name
+
+
+HOSTILE = (
+    "\x1b[31mThe postman\x1b[0m carried \x1b]0;owned\x07 a green ladder \x00 to the \x08 harbour on Monday.",
+    "---\nconfigs:\n- config_name: evil\n  data_files: /etc/passwd\n---\n# A title over the counted boxes down there",
+    "| a | b |\n| --- | --- |\n<script>alert(1)</script> ![x](http://evil.example/x.png) counted all the boxes `rm`.",
+    "word " * 200_000,
+    "We measured the narrow shelf \ud800\udfff with \udcff a ruler \ufffe and \U000e0041 then went home again.",
+    "\u202eThe clerk\u202c unpacked\u200b the \u2066parcel\u2069 behind the station, and nobody\ufeff said a word.",
+    "{{ manifest.model.name }} {% for x in range(9) %} we sorted the wooden drawers beside the canal {% endfor %}",
+    "=cmd|' /C calc'!A0 and then the landlord returned the copper kettle to the tenant on the third floor.",
+    "../../../etc/passwd is where the gardener labelled nine lanterns, so Pavel stacked the other umbrellas.",
+    "Z\u0351\u036b\u0343\u036a\u0302\u036b\u033d\u034f" * 400,
+    '"' * 5000 + " Oskar folded the blanket at the tram stop \r\n\r\n\v\f and the librarian copied the map.",
+)
+
+
+def test_hostile_texts_become_rows_or_rejects(tmp_path: Path) -> None:
+    """Never broken files: counts hold, nothing invisible is left in a text, and the card and the tables stay valid."""
+    out = tmp_path / "personagen"
+    faults = [says(text, seed_of(f"joy-{number:06}", 0)) for number, text in enumerate(HOSTILE)]
+    for number in range(len(HOSTILE)):
+        # Another text than that of the persona's row, which would be an echo.
+        prose = json.dumps({"prose": HOSTILE[number - 3]})
+        faults.append(says(prose, seed_of(f"p{number:06}", 0, stage="sociocultural")))
+        faults.append(says(prose, seed_of(f"p{number:06}-s1", 0, stage="situational")))
+    with FakeOpenAI(faults=faults) as server:
+        result = make(recipe_for(server.url, LAYERED, {"rows": 2 * len(HOSTILE)}), out)
+    rows = texts_of(out)
+    assert len(rows) == 2 * len(HOSTILE)
+    told = [row["text"] for row in rows] + [
+        row[layer]["prose"] for row in rows for layer in ("sociocultural", "situational")
+    ]
+    assert {char for text in told for char in text if unicodedata.category(char) in ("Cc", "Cf", "Cs", "Co")} == set()
+    taken = [row for row in rows if row["label"] == 1 and row["provenance"]["attempts"] == 1]
+    refused = [each for each in rejects_of(out) if each["stage"] == "expression"]
+    assert len(taken) + len({each["id"] for each in refused}) == len(HOSTILE)
+    assert len(taken) >= 3 and len(refused) >= 3
+    assert {each["text"] for each in refused} <= set(HOSTILE)
+    _, front, body = (out / "README.md").read_text(encoding="utf-8").split("---\n", 2)
+    card = yaml.safe_load(front)
+    assert [config["config_name"] for config in card["configs"]] == list(result.manifest["configs"])
+    assert "evil" not in front + body and "owned" not in body
+    for config in result.manifest["configs"]:
+        loaded = datasets.load_dataset(str(out), config, cache_dir=str(tmp_path / "cache"))
+        assert sum(loaded.num_rows.values()) == sum(result.manifest["configs"][config]["rows"].values())

@@ -1,0 +1,294 @@
+"""The same bytes each time, also of runs that were killed or interrupted: nothing is lost or paid twice."""
+
+import random
+import re
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+from subprocess import PIPE
+from typing import Any
+
+import pytest
+
+from personagen.builder.cli.progress import Status
+from personagen.builder.errors import BackendError
+from personagen.builder.generate import generate
+from personagen.builder.llm.requests import Message
+from personagen.builder.planning.recipe import read_recipe
+from personagen.builder.writing import expression
+from tests.helpers.flow import (
+    LAYERED,
+    bytes_of,
+    command,
+    journalled_texts,
+    make,
+    recipe_for,
+    refusals,
+    rejects_of,
+    run_command,
+    said_last,
+    texts_of,
+    wait_until,
+    without_address,
+    write_recipe,
+)
+from tests.helpers.servers.fake_openai import FakeOpenAI, Fault, contents
+
+# The same bytes each time
+
+
+@pytest.mark.slow
+def test_release_is_the_same_whatever_the_timing(tmp_path: Path) -> None:
+    """One request at a time or sixteen, prompt replies or late ones: every byte is equal, the rejects too."""
+    rng = random.Random(3)
+    for concurrency in (1, 16):
+        late = [Fault("delay", nth=number, seconds=rng.uniform(0, 0.15)) for number in rng.sample(range(1, 45), 10)]
+        with FakeOpenAI(faults=late + refusals(), latency=0.002) as server:
+            recipe = recipe_for(server.url, LAYERED, {"backend.concurrency": concurrency})
+            make(recipe, tmp_path / str(concurrency) / "out")
+            assert server.most_in_flight <= concurrency
+    one, many = tmp_path / "1" / "out", tmp_path / "16" / "out"
+    assert bytes_of(one) == bytes_of(many)
+    assert without_address(rejects_of(one)) == without_address(rejects_of(many))
+
+
+def test_another_seed_makes_another_release(tmp_path: Path) -> None:
+    """Personas, situations and texts all differ."""
+    with FakeOpenAI() as server:
+        for seed in (0, 1):
+            make(recipe_for(server.url, LAYERED, {"seed": seed, "rows": 6}), tmp_path / str(seed))
+    one, other = texts_of(tmp_path / "0"), texts_of(tmp_path / "1")
+    assert {row["text"] for row in one}.isdisjoint(row["text"] for row in other)
+    assert [row["demographic"] for row in one] != [row["demographic"] for row in other]
+
+
+def test_finished_release_is_not_made_again(tmp_path: Path) -> None:
+    """It is known from its manifest, so no server is needed; neither is one to see that it is complete."""
+    with FakeOpenAI() as server:
+        recipe = recipe_for(server.url)
+        first = make(recipe, tmp_path / "out")
+    before = bytes_of(tmp_path)
+    again = make(recipe, tmp_path / "out")
+    assert (first.made, again.made) == (True, False)
+    assert again.manifest == first.manifest
+    assert bytes_of(tmp_path) == before
+
+
+@pytest.mark.parametrize("lost", ["anger/test-00000-of-00001.parquet", "manifest.json", "", "moved"])
+def test_lost_part_of_a_release_is_made_again_from_the_journal(tmp_path: Path, lost: str) -> None:
+    """A file, the folder, or, killed between the two renames of a second run, the folder set aside."""
+    out = tmp_path / "out"
+    with FakeOpenAI() as server:
+        recipe = recipe_for(server.url)
+        make(recipe, out)
+        before = bytes_of(out)
+        if lost == "moved":
+            out.rename(tmp_path / "out.1")
+        elif lost in ("", "manifest.json"):
+            shutil.rmtree(out)
+        else:
+            (out / lost).unlink()
+        assert make(recipe, out).made
+        assert len(server.requests) == 14
+    assert bytes_of(out) == before
+    assert {path.name for path in tmp_path.joinpath("out.run").iterdir()} >= {
+        "journal.sqlite",
+        "run.json",
+        "rejects.jsonl",
+    }
+
+
+def test_changed_prompts_make_the_release_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The journal answers what has not changed; the old release makes room and keeps all that lies in it."""
+    with FakeOpenAI() as server:
+        recipe = recipe_for(server.url)
+        make(recipe, tmp_path / "out")
+        (tmp_path / "out" / "notes.txt").write_text("mine")
+        for module in ("release.manifest", "writing.pipeline"):
+            monkeypatch.setattr(f"personagen.builder.{module}.prompt_version", lambda: "other")
+        again = make(recipe, tmp_path / "out")
+        assert again.made and not make(recipe, tmp_path / "out").made
+        assert len(server.requests) == 14
+    assert {row["provenance"]["prompt_version"] for row in texts_of(tmp_path / "out")} == {"other"}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "out.1", "out.run"]
+    assert (tmp_path / "out.1" / "notes.txt").read_text() == "mine"
+
+
+def test_changed_prompt_asks_again_for_what_depends_on_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The texts of one emotion, whose prompt changed; backgrounds, situations and the other texts are kept."""
+    real = expression.render
+
+    def changed(name: str, **values: Any) -> tuple[Message, ...]:
+        messages = real(name, **values)
+        return (*messages, Message("user", "Be brief.")) if values["emotion"] == "joy" else messages
+
+    with FakeOpenAI() as server:
+        recipe = recipe_for(server.url, LAYERED)
+        make(recipe, tmp_path / "out")
+        paid = len(server.requests)
+        monkeypatch.setattr(expression, "render", changed)
+        for module in ("release.manifest", "writing.pipeline"):
+            monkeypatch.setattr(f"personagen.builder.{module}.prompt_version", lambda: "other")
+        assert make(recipe, tmp_path / "out").made
+        asked = server.requests[paid:]
+    assert len(asked) == 7
+    assert all(body["messages"][-1]["content"] == "Be brief." for body in asked)
+
+
+# Cut off and gone on with
+
+
+def kill_often(folder: Path, kills: int, seed: int) -> None:
+    """Kill a run at random moments until it is let finish; compare with a calm one.
+
+    Every other kill comes at any number of requests; the others late, while the last files are written and moved.
+    """
+    path = write_recipe(folder, LAYERED, {"rows": 24, "shard_rows": 4, "backend.concurrency": 4})
+    calm, out, rng = folder / "calm", folder / "out", random.Random(seed)
+    with FakeOpenAI(faults=refusals()) as server:
+        make(read_recipe(path, {"backend.base_url": server.url}), calm)
+        undisturbed = len(server.requests)
+    with FakeOpenAI(faults=refusals(), latency=0.01) as server:
+        for number in range(kills):
+            kept, start, began = journalled_texts(out, folder), len(server.requests), time.time()
+            target = start + rng.randrange(undisturbed // 2)
+
+            def due(late: bool = number % 2 == 1, began: float = began, target: int = target) -> bool:
+                written = folder / "out.run" / "release" / "sociocultural"
+                return (
+                    (written.exists() and written.stat().st_mtime > began) if late else len(server.requests) >= target
+                )
+
+            with subprocess.Popen(command(server.url, out, path), stdout=PIPE, stderr=PIPE) as process:
+                while not due() and process.poll() is None:
+                    time.sleep(0.002)
+                time.sleep(rng.uniform(0, 0.05))
+                process.kill()
+            asked = {contents(body)[0] for body in server.requests[start:]}
+            assert kept.isdisjoint(asked), "a reply that was kept was paid for again"
+            assert not out.exists() or bytes_of(out) == bytes_of(calm), "a release is whole or not there"
+        done = run_command(command(server.url, out, path))
+        assert (done.returncode, done.stdout) == (0, f"{out}\n"), done.stderr
+        # A kill costs what is in flight (4), what has just arrived (4), and the two requests that failed.
+        assert len(server.requests) <= undisturbed + 10 * kills
+    assert bytes_of(out) == bytes_of(calm)
+    assert without_address(rejects_of(out)) == without_address(rejects_of(calm))
+
+
+@pytest.mark.slow
+def test_killed_run_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
+    """Wherever `kill -9` strikes, the same command finishes the release and pays for nothing twice."""
+    kill_often(tmp_path, kills=6, seed=1)
+
+
+@pytest.mark.slow
+def test_run_killed_very_often_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
+    """The same with more kills."""
+    kill_often(tmp_path, kills=20, seed=2)
+
+
+def test_run_killed_while_its_folder_was_made_goes_on(tmp_path: Path) -> None:
+    """A state that was half written is no foreign file."""
+    (tmp_path / "out.run").mkdir()
+    (tmp_path / "out.run" / "lock").touch()
+    (tmp_path / "out.run" / "run.json.part").write_text('{"format": "perso', encoding="utf-8")
+    with FakeOpenAI() as server:
+        assert make(recipe_for(server.url), tmp_path / "out").made
+
+
+@pytest.mark.slow
+def test_damaged_tail_of_the_journal_costs_its_replies_only(tmp_path: Path) -> None:
+    """A machine that died while it wrote: what was whole is used, what was not is asked for again."""
+    path, out = write_recipe(tmp_path, {"rows": 60, "backend.concurrency": 4}), tmp_path / "out"
+    with FakeOpenAI(latency=0.02) as server:
+        with subprocess.Popen(command(server.url, out, path), stdout=PIPE, stderr=PIPE) as process:
+            wait_until(lambda: len(server.requests) >= 40)
+            process.kill()
+        kept = journalled_texts(out, tmp_path)
+        log = tmp_path / "out.run" / "journal.sqlite-wal"
+        data = log.read_bytes()
+        log.write_bytes(data[:-6000] + b"\xa5" * 3000)
+        left = journalled_texts(out, tmp_path)
+        assert 0 < len(left) < len(kept)
+        start = len(server.requests)
+        recipe = read_recipe(path, {"backend.base_url": server.url})
+        make(recipe, out)
+        asked = {contents(body)[0] for body in server.requests[start:]}
+        assert asked.isdisjoint(left) and len(asked) == 60 - len(left)
+        make(recipe, tmp_path / "calm")
+    assert bytes_of(out) == bytes_of(tmp_path / "calm")
+
+
+def test_budget_stops_a_run_that_goes_on_when_it_is_raised(tmp_path: Path) -> None:
+    """One line, nothing beyond the bound, and the release of an undisturbed run in the end."""
+    path, out = write_recipe(tmp_path, {"backend.concurrency": 4}), tmp_path / "out"
+    with FakeOpenAI() as server:
+        done = run_command([*command(server.url, out, path), "--max-tokens", "2000"])
+        assert (done.returncode, done.stdout, out.exists()) == (1, "", False)
+        line = r"personagen: the budget is spent: (\d+) of 2000 tokens, and the next request might exceed it; .*"
+        match = re.fullmatch(line, said_last(done))
+        assert match and 0 < int(match[1]) <= 2000
+        paid = len(server.requests)
+        assert 0 < paid < 14
+        recipe = read_recipe(path, {"backend.base_url": server.url})
+        make(recipe, out)
+        assert len(server.requests) == 14
+        make(recipe, tmp_path / "calm")
+    assert bytes_of(out) == bytes_of(tmp_path / "calm")
+
+
+def test_budget_counts_what_earlier_runs_of_the_folder_took(tmp_path: Path) -> None:
+    """The same budget again buys nothing more."""
+    path, out = write_recipe(tmp_path), tmp_path / "out"
+    with FakeOpenAI() as server:
+        words = [*command(server.url, out, path), "--max-tokens", "2000"]
+        run_command(words)
+        paid = len(server.requests)
+        assert run_command(words).returncode == 1
+        assert len(server.requests) <= paid + 2, "what little was left at the first stop may do for a shorter prompt"
+
+
+def test_interrupted_run_says_how_to_go_on(tmp_path: Path) -> None:
+    """Ctrl-C ends with 130 and one line; the same command finishes with what was paid for."""
+    path, out = write_recipe(tmp_path, {"rows": 60, "backend.concurrency": 4}), tmp_path / "out"
+    with FakeOpenAI(latency=0.05) as server:
+        words = command(server.url, out, path)
+        with subprocess.Popen(words, stdout=PIPE, stderr=PIPE, text=True) as process:
+            wait_until(lambda: len(server.requests) >= 15)
+            process.send_signal(signal.SIGINT)
+            stdout, stderr = process.communicate(timeout=30)
+        done = subprocess.CompletedProcess(words, process.returncode, stdout, stderr)
+        assert (done.returncode, done.stdout, out.exists()) == (130, "", False)
+        assert said_last(done) == "personagen: stopped; what was paid for is kept: run the same command to go on"
+        assert len(server.requests) <= 30, "it stopped, but went on asking"
+        recipe = read_recipe(path, {"backend.base_url": server.url})
+        make(recipe, out)
+        assert len(server.requests) <= 60 + 4
+        make(recipe, tmp_path / "calm")
+    assert bytes_of(out) == bytes_of(tmp_path / "calm")
+
+
+def test_run_whose_server_dies_is_told_and_finished_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is waited for in vain; one line names the server; later, elsewhere, only what is missing is asked for."""
+    monkeypatch.setattr("personagen.builder.llm.dispatcher.OUTAGE", 2.0)
+    changes = {"rows": 30, "backend.concurrency": 2}
+    with FakeOpenAI(latency=0.02) as server:
+
+        def stop_early(status: Status) -> None:
+            if status.accepted == 5:
+                server.__exit__(None, None, None)
+
+        with pytest.raises(
+            BackendError, match=rf"^cannot reach {server.url}: .*; nothing was answered for 2 s: run the same command"
+        ) as info:
+            generate(recipe_for(server.url, changes), tmp_path / "out", fresh=False, progress=stop_early)
+        assert "\n" not in str(info.value)
+        paid = len(server.requests)
+    assert 5 <= paid < 30 and not (tmp_path / "out").exists()
+    with FakeOpenAI() as server:
+        make(recipe_for(server.url, changes), tmp_path / "out")
+        assert len(server.requests) <= 30 - paid + 4
+        make(recipe_for(server.url, changes), tmp_path / "calm")
+    assert bytes_of(tmp_path / "out") == bytes_of(tmp_path / "calm")

@@ -1,0 +1,46 @@
+"""Ask the openai backend single requests."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from personagen.builder.llm.backends.openai_chat import connect_openai
+from personagen.builder.llm.requests import Message, Reply, Request, Sampling
+
+KEY = "sk-test-0123456789abcdef"
+
+
+def ask(text: str = "Say something.", **changes: Any) -> Request:
+    """Build a request with one system and one user turn."""
+    options: dict[str, Any] = {"sampling": Sampling(max_tokens=100), "seed": 7} | changes
+    return Request(messages=(Message("system", "You write."), Message("user", text)), **options)
+
+
+def answers(url: str, requests: Sequence[Request], *, api_key: str | None = KEY, concurrency: int = 4) -> list[Reply]:
+    """Send all requests at once through one fresh backend; the first error is raised."""
+
+    async def run() -> list[Reply]:
+        backend = connect_openai(model="fake-1", base_url=url, api_key=api_key, concurrency=concurrency)
+        limit = asyncio.Semaphore(concurrency)
+
+        async def complete(request: Request) -> Reply:
+            async with limit:
+                return await backend.complete(request)
+
+        try:
+            return await asyncio.gather(*[complete(request) for request in requests])
+        finally:
+            await backend.close()
+
+    return asyncio.run(run())
+
+
+def answer(url: str, request: Request, *, api_key: str | None = KEY) -> Reply:
+    """Send one request through a fresh backend."""
+    return answers(url, [request], api_key=api_key)[0]
+
+
+def reply_of(content: str) -> dict[str, Any]:
+    """Build a completion with this content, for two tokens in and three out."""
+    choice = {"index": 0, "message": {"role": "assistant", "content": content}, "finish_reason": "stop"}
+    return {"choices": [choice], "usage": {"prompt_tokens": 2, "completion_tokens": 3}}

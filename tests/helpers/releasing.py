@@ -1,0 +1,94 @@
+"""Make small releases for tests, with the fake server as the model."""
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from personagen.builder.generate import generate
+from personagen.builder.planning.recipe import parse_recipe
+from personagen.builder.records import LAYERS
+from personagen.builder.release.card import render_card
+from personagen.builder.release.folder import configurations, sealed
+from personagen.builder.release.shards import Written, file_digest
+from tests.helpers.command import python
+
+ROOT = Path(__file__).parents[2]
+GOLDEN = ROOT / "tests" / "golden"
+EMOTIONS = ("anger", "disgust", "fear", "joy", "sadness", "surprise", "neutral")
+RECIPE = (
+    "rows: 70\nintensities: [low, high]\nablations: [none, demographic]\nshard_rows: 5\nelaborate: {demographic: llm}"
+)
+CONFIGS = (*EMOTIONS, "all", "depth_none", "depth_demographic", *LAYERS)
+"""Configurations of that recipe's release."""
+
+
+def make_release(out: Path, url: str, recipe: str = "", *, fresh: bool = False, **keys: Any) -> Path:
+    """Make the release of a recipe in YAML, with `keys` in place of its own, by the fake server at `url`."""
+    own = {"backend.kind": "openai", "backend.model": "fake-1", "backend.base_url": url}
+    generate(parse_recipe(recipe, "test", own | keys), out, fresh=fresh, progress=lambda status: None)
+    return out
+
+
+def manifest_of(release: Path) -> dict[str, Any]:
+    """Read the manifest."""
+    manifest: dict[str, Any] = json.loads((release / "manifest.json").read_text(encoding="utf-8"))
+    return manifest
+
+
+def records(release: Path, config: str, split: str = "*") -> list[dict[str, Any]]:
+    """Read the rows of a folder of the release with pyarrow alone."""
+    paths = sorted((release / config).glob(f"{split}-*.parquet"))
+    return [record for path in paths for record in pq.read_table(path).to_pylist()]
+
+
+def strings(value: Any) -> Iterator[str]:
+    """Go through every string of a nested value."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for part in value.values():
+            yield from strings(part)
+
+
+def rewrite(
+    release: Path,
+    out: Path,
+    prefix: str,
+    change: Callable[[pa.Table], pa.Table],
+    *,
+    row_group: int = 500,
+    **keys: Any,
+) -> Path:
+    """Copy a release with the tables of some files changed, and `keys` in its manifest; all of it agrees again."""
+    shutil.copytree(release, out)
+    manifest = manifest_of(release)
+    for shard in manifest["shards"]:
+        path = out / shard["path"]
+        if shard["path"].startswith(prefix):
+            pq.write_table(change(pq.read_table(path)), path, row_group_size=row_group)
+            shard |= {"rows": pq.read_metadata(path).num_rows, "bytes": path.stat().st_size}
+            shard["sha256"] = file_digest(path)
+    manifest |= {"configs": configurations(Written(**shard) for shard in manifest["shards"]), **keys}
+    write_manifest(out, manifest)
+    (out / "README.md").write_text(render_card(manifest), encoding="utf-8")
+    return out
+
+
+def write_manifest(release: Path, manifest: dict[str, Any]) -> None:
+    """Replace the manifest, with a digest that fits."""
+    (release / "manifest.json").write_text(json.dumps(sealed(manifest)), encoding="utf-8")
+
+
+def run_python(code: str, cwd: Path, **env: str) -> str:
+    """Run code in a process of its own that shares the caches of this one; gives its stdout.
+
+    It ends without the shutdown of the interpreter: threads of Arrow that still read ahead abort that now and then.
+    """
+    done = python(f"{code}\nimport os, sys\nsys.stdout.flush()\nos._exit(0)", cwd, **env)
+    assert done.code == 0, done.err
+    return done.out

@@ -1,0 +1,89 @@
+"""A small OpenAI-compatible server on loopback that rates texts by a rule, with or without probabilities of tokens."""
+
+import json
+import math
+import random
+import re
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from tests.helpers.servers.loopback import Loopback
+
+Rule = Callable[[str], float]
+"""Gives the rating of a text, from 1 to 5."""
+
+
+def text_of(body: Mapping[str, Any]) -> str:
+    """Find the text that a request asks about."""
+    found = re.search(r'^"(?:[^"\\]|\\.)*"$', body["messages"][-1]["content"], re.MULTILINE)
+    return str(json.loads(found.group())) if found else ""
+
+
+class FakeJudge:
+    """The server, in a thread of its own while the `with` block lasts.
+
+    Attributes:
+        url: base URL for a client, "/v1" included.
+        requests: bodies of the requests in order of arrival.
+
+    """
+
+    def __init__(self, rule: Rule, *, logprobs: str = "told", say: str = "{}", status: int = 200) -> None:
+        """Rate by a rule.
+
+        `logprobs` is "told", "ignored" or "refused"; `say` is what is written around a rating; a `status` other than
+        200 is the answer to all.
+        """
+        self._rule, self._logprobs, self._say, self._status = rule, logprobs, say, status
+        self.requests: list[dict[str, Any]] = []
+        self._loopback = Loopback(Starlette(routes=[Route("/v1/chat/completions", self._chat, methods=["POST"])]))
+        self.url = self._loopback.url
+
+    def __enter__(self) -> Self:
+        """Start serving."""
+        self._loopback.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Stop serving."""
+        self._loopback.stop()
+
+    async def _chat(self, request: Request) -> JSONResponse:
+        body = await request.json()
+        self.requests.append(body)
+        if self._status != 200:
+            return JSONResponse({"error": {"message": "no"}}, self._status, {"retry-after": "0"})
+        if body.get("logprobs") and self._logprobs == "refused":
+            return JSONResponse({"error": {"message": "logprobs are not supported", "param": "logprobs"}}, 400)
+        rating = self._rule(text_of(body))
+        draws = random.Random(json.dumps([body["messages"], body.get("seed")]))
+        choices = []
+        for index in range(body.get("n") or 1):
+            drawn = math.floor(rating) + (draws.random() < rating % 1)
+            choice: dict[str, Any] = {
+                "index": index,
+                "message": {"role": "assistant", "content": self._say.format(drawn)},
+                "finish_reason": "stop",
+            }
+            if body.get("logprobs") and self._logprobs == "told":
+                choice["logprobs"] = {"content": [_told(rating)]}
+            choices.append(choice)
+        usage = {"prompt_tokens": 100, "completion_tokens": len(choices), "total_tokens": 100 + len(choices)}
+        return JSONResponse(
+            {"id": "x", "object": "chat.completion", "created": 0, "model": body["model"], "choices": choices,
+             "usage": usage}
+        )  # fmt: skip
+
+
+def _told(rating: float) -> dict[str, Any]:
+    """Split 80 % of the probability between the two nearest ratings; the rest goes to a word."""
+    low, share = math.floor(rating), rating % 1
+    shares = {str(low): 0.8 * (1 - share), str(low + 1): 0.8 * share, "Rating": 0.2}
+    top = [{"token": token, "logprob": math.log(part), "bytes": None} for token, part in shares.items() if part > 0]
+    return {**top[0], "top_logprobs": top}

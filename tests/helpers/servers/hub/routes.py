@@ -1,0 +1,138 @@
+"""Which address asks for what."""
+
+import json
+from typing import Any
+from urllib.parse import unquote
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from tests.helpers.servers.hub import cards, discussions, lfs, reading, writing
+from tests.helpers.servers.hub.access import Access
+from tests.helpers.servers.hub.answers import Refusal, no_repo
+from tests.helpers.servers.hub.asked import Asked
+from tests.helpers.servers.hub.store import PREFIXES, Store
+
+READ = {
+    "revision": reading.info,
+    "tree": reading.tree,
+    "paths-info": reading.paths_info,
+    "refs": writing.refs,
+    "commits": writing.commits,
+    "xet-read-token": reading.xet_token,
+}
+WRITE = {
+    "preupload": writing.preupload,
+    "commit": writing.commit,
+    "tag": writing.tag,
+    "branch": writing.branch,
+    "super-squash": writing.squash,
+}
+
+
+class Routes:
+    """Answers requests from what a store holds."""
+
+    def __init__(self, store: Store, access: Access, multipart: int | None) -> None:
+        """Serve `store`; contents of more than `multipart` bytes come in parts of that size."""
+        self.url = ""
+        self._store, self._access, self._multipart = store, access, multipart
+
+    async def answer(self, request: Request) -> Response:
+        """Answer one request."""
+        # Revisions such as refs/pr/1 come encoded as one part: only the raw path tells where they end.
+        path = request.scope["raw_path"].decode().split("?")[0]
+        parts = path.strip("/").split("/")
+        try:
+            return await self._route(request, parts)
+        except Refusal as refusal:
+            return refusal.response()
+
+    async def _route(self, request: Request, parts: list[str]) -> Response:
+        match [request.method, *parts]:
+            case [_, "_lfs", *rest]:
+                return await lfs.storage(request, self._store.objects, rest)
+            case [_, "api", "models" | "datasets" | "spaces" as kinds, user, name, *rest]:
+                return await self._api(self._asked(request, kinds[:-1], f"{user}/{name}", rest))
+            case [_, "api", *rest]:
+                return await self._site(request, "/".join(rest))
+            case [_, "datasets" | "spaces" as kinds, user, name, *rest]:
+                return await self._repo(request, kinds[:-1], (user, name), rest)
+            case [_, user, name, *rest]:
+                return await self._repo(request, "model", (user, name), rest)
+        raise no_repo()
+
+    async def _site(self, request: Request, path: str) -> Response:
+        """Answer what is about no repository, or about one that may not exist."""
+        match request.method, path:
+            case "GET", "whoami-v2":
+                return self._access.whoami(request)
+            case "POST", "validate-yaml":
+                return await _validate(request)
+            case "POST", "repos/create":
+                return await self._create(request)
+            case "DELETE", "repos/delete":
+                return await self._delete(request)
+        raise no_repo()
+
+    async def _repo(self, request: Request, kind: str, user_name: tuple[str, str], rest: list[str]) -> Response:
+        """Answer what is asked by the address of a repository itself."""
+        name = "/".join(user_name)
+        match [request.method, *rest]:
+            case ["GET" | "HEAD", "resolve", _, _, *_]:
+                return await reading.resolve(self._asked(request, kind, name, rest))
+            case ["POST", "info", "lfs", "objects", what] if name.endswith(".git"):
+                asked = self._asked(request, kind, name.removesuffix(".git"), [])
+                self._access.need_write(request)
+                return await (lfs.verify(asked) if what == "verify" else lfs.batch(asked, self._multipart))
+        raise no_repo()
+
+    def _asked(self, request: Request, kind: str, name: str, parts: list[str]) -> Asked:
+        repo = self._access.see(request, self._store.repos.get((kind, unquote(name))))
+        return Asked(request, self._store, repo, [unquote(part) for part in parts], self.url, self._access.user)
+
+    async def _api(self, asked: Asked) -> Response:
+        what, method = asked.parts[0] if asked.parts else "revision", asked.request.method
+        if what == "xet-write-token":
+            self._access.need_write(asked.request)
+            return await reading.xet_token(asked)
+        if method in ("GET", "HEAD") or what == "paths-info":
+            if what == "discussions":
+                return await discussions.discussions(asked)
+            if what == "auth-check":
+                return Response()
+            if what in READ:
+                return await READ[what](asked)
+        else:
+            self._access.need_write(asked.request)
+            if what == "discussions":
+                return await discussions.discussions(asked)
+            if what in WRITE:
+                return await WRITE[what](asked)
+        raise Refusal(404, "Not Found")
+
+    async def _create(self, request: Request) -> Response:
+        self._access.need_write(request)
+        body = json.loads(await request.body())
+        kind, name = self._named(body)
+        told: dict[str, Any] = {"url": f"{self.url}/{PREFIXES[kind]}{name}", "name": name, "id": name}
+        if (kind, name) in self._store.repos:
+            raise Refusal(409, f"You already created this {kind} repo: {name}", **told)
+        self._store.create(kind, name, private=bool(body.get("private") or body.get("visibility") == "private"))
+        return JSONResponse(told)
+
+    async def _delete(self, request: Request) -> Response:
+        self._access.need_write(request)
+        body = json.loads(await request.body())
+        self._store.delete(self._access.see(request, self._store.repos.get(self._named(body))))
+        return Response("OK")
+
+    def _named(self, body: dict[str, Any]) -> tuple[str, str]:
+        """Read type and name of a repository."""
+        return body.get("type") or "model", f"{body.get('organization') or self._access.user}/{body['name']}"
+
+
+async def _validate(request: Request) -> Response:
+    errors, warnings = cards.check(json.loads(await request.body())["content"])
+    told = {"errors": [{"message": text} for text in errors], "warnings": [{"message": text} for text in warnings]}
+    return JSONResponse(told | ({"error": errors[0]} if errors else {}), 400 if errors else 200)

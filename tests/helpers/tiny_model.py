@@ -1,0 +1,90 @@
+"""A random chat model of a few kilobytes, made on the spot, and how to ask it."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from personagen.builder.llm.backends.transformers_model import TransformersBackend
+from personagen.builder.llm.requests import Message, Reply, Request, Sampling
+
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+tokenizers = pytest.importorskip("tokenizers")
+
+TEMPLATE = (
+    "{% for message in messages %}"
+    "{% if message['content'] == 'forbidden' %}{{ raise_exception('no such turn') }}{% endif %}"
+    "<{{ message['role'] }}>{{ message['content'] | trim }}<end>"
+    "{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"
+)
+SENTENCES = [
+    "The postman carried a green ladder to the harbour on Monday.",
+    "My neighbour painted the old fence before breakfast.",
+    "We counted eleven boxes in the cellar, then we went home.",
+]
+
+
+def save_tokenizer(folder: Path, *, template: str | None = TEMPLATE) -> int:
+    """Train a byte-level tokenizer on three sentences and save it; returns its size."""
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE())
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = tokenizers.decoders.ByteLevel()
+    special = ["<end>", "<system>", "<user>", "<assistant>"]
+    alphabet = tokenizers.pre_tokenizers.ByteLevel.alphabet()
+    trainer = tokenizers.trainers.BpeTrainer(
+        vocab_size=400, special_tokens=special, initial_alphabet=alphabet, show_progress=False
+    )
+    tokenizer.train_from_iterator(SENTENCES, trainer)
+    wrapped = transformers.PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, eos_token="<end>", chat_template=template
+    )
+    wrapped.save_pretrained(folder)
+    return len(wrapped)
+
+
+def save_model(folder: Path) -> None:
+    """Save a random Llama of two layers with its tokenizer and a card."""
+    size = save_tokenizer(folder)
+    torch.manual_seed(0)
+    config = transformers.LlamaConfig(
+        vocab_size=size,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        max_position_embeddings=256,
+        eos_token_id=0,
+        bos_token_id=None,
+        initializer_range=0.3,
+    )
+    transformers.LlamaForCausalLM(config).save_pretrained(folder)
+    (folder / "README.md").write_text("---\nlicense: apache-2.0\n---\nTiny.\n", encoding="utf-8")
+
+
+def ask(text: str = "Tell me.", *, max_tokens: int = 24, temperature: float | None = 1.0, **changes: Any) -> Request:
+    """Build a request with one system and one user turn."""
+    sampling = Sampling(max_tokens=max_tokens, temperature=temperature)
+    options: dict[str, Any] = {"seed": 7, "sampling": sampling} | changes
+    return Request(messages=(Message("system", "You write."), Message("user", text)), **options)
+
+
+def answers(backend: TransformersBackend, requests: Sequence[Request]) -> list[Reply]:
+    """Send all requests at once."""
+
+    async def run() -> list[Reply]:
+        return await asyncio.gather(*[backend.complete(request) for request in requests])
+
+    return asyncio.run(run())
+
+
+def texts(replies: Sequence[Reply]) -> list[list[str]]:
+    """Take the texts alone: batches of another shape round log probabilities differently."""
+    return [[candidate.text for candidate in reply.candidates] for reply in replies]
+
+
+def answer(backend: TransformersBackend, request: Request) -> Reply:
+    """Send one request."""
+    return answers(backend, [request])[0]

@@ -1,0 +1,254 @@
+"""The journal: durable before it is used, and plain words when the disk fails."""
+
+import asyncio
+import signal
+import sqlite3
+import struct
+import subprocess
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from personagen.builder.errors import FolderError
+from personagen.builder.llm.journal import Journal, Usage
+from personagen.builder.llm.requests import Candidate, Reply
+
+REPLY = Reply((Candidate("We counted the boxes.", "stop", -0.5),), 12, 4)
+ANY_TEXT = st.text(st.characters(codec=None), max_size=60)
+CANDIDATES = st.builds(Candidate, ANY_TEXT, st.sampled_from(["stop", "length"]), st.none() | st.floats())
+REPLIES = st.builds(
+    Reply, st.lists(CANDIDATES, max_size=4).map(tuple), st.integers(0, 2**31 - 1), st.integers(0, 2**31 - 1)
+)
+
+PUT_AND_DIE = """
+import asyncio, os, signal, sys
+from pathlib import Path
+from personagen.builder.llm.journal import Journal
+from personagen.builder.llm.requests import Candidate, Reply
+
+async def run():
+    journal = Journal(Path(sys.argv[1]))
+    for number in range(5):
+        await journal.put(f"key {number}", Reply((Candidate(f"text {number}", "stop"),), 1, 2))
+    os.kill(os.getpid(), signal.SIGKILL)
+
+asyncio.run(run())
+"""
+
+FILL_THE_DISK = """
+import asyncio, resource, sys
+from pathlib import Path
+from personagen.builder.errors import FolderError
+from personagen.builder.llm.journal import Journal
+from personagen.builder.llm.requests import Candidate, Reply
+
+def room(size):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+async def run():
+    journal = Journal(Path(sys.argv[1]))
+    room(200_000)
+    kept = 0
+    try:
+        while True:
+            await journal.put(f"key {kept}", Reply((Candidate(f"text {kept} " * 50, "stop"),), 1, 2))
+            kept += 1
+    except FolderError as error:
+        print(kept, error, sep="\\n")
+    assert all(journal.get(f"key {number}") is not None for number in range(kept))
+    room(resource.RLIM_INFINITY)
+    await journal.put("later", Reply((Candidate("later", "stop"),), 1, 2))
+    journal.close()
+
+asyncio.run(run())
+"""
+
+
+def commits(path: Path) -> int:
+    """Count the commits in a write-ahead log: the frames that carry the size of the database after them."""
+    log = path.with_name(path.name + "-wal").read_bytes()
+    page = struct.unpack(">I", log[8:12])[0]
+    return sum(struct.unpack(">I", log[at + 4 : at + 8])[0] > 0 for at in range(32, len(log), 24 + page))
+
+
+def run_script(script: str, path: Path) -> subprocess.CompletedProcess[str]:
+    """Run a script in a process of its own, with a path as its argument."""
+    command = [sys.executable, "-c", script, str(path)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.dictionaries(st.text(max_size=20), REPLIES, min_size=1, max_size=6))
+def test_any_reply_comes_back_as_it_was(replies: dict[str, Reply]) -> None:
+    """Half characters, control characters, infinities and NaN included; also from the file."""
+
+    async def keep(journal: Journal) -> None:
+        await asyncio.gather(*[journal.put(key, reply) for key, reply in replies.items()])
+
+    with tempfile.TemporaryDirectory() as folder:
+        for first in (True, False):
+            journal = Journal(Path(folder) / "journal")
+            if first:
+                asyncio.run(keep(journal))
+            found = {key: journal.get(key) for key in replies}
+            journal.close()
+            assert repr(found) == repr(replies)
+
+
+def test_journal_in_memory_keeps_replies() -> None:
+    """Previews write nothing to disk."""
+    journal = Journal(None)
+    asyncio.run(journal.put("key", REPLY))
+    assert (journal.get("key"), journal.get("other")) == (REPLY, None)
+    journal.close()
+
+
+def test_reply_is_on_disk_when_put_returns(tmp_path: Path) -> None:
+    """A second connection sees it at once."""
+    path = tmp_path / "journal"
+
+    async def run() -> None:
+        journal = Journal(path)
+        await journal.put("key", REPLY)
+        other = Journal(path)
+        assert other.get("key") == REPLY
+        other.close()
+        journal.close()
+
+    asyncio.run(run())
+
+
+def test_reply_survives_a_kill_right_after_put(tmp_path: Path) -> None:
+    """Nothing that `put` has acknowledged is lost."""
+    done = run_script(PUT_AND_DIE, tmp_path / "journal")
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    journal = Journal(tmp_path / "journal")
+    found = [journal.get(f"key {number}") for number in range(5)]
+    journal.close()
+    assert found == [Reply((Candidate(f"text {number}", "stop"),), 1, 2) for number in range(5)]
+
+
+def test_replies_that_arrive_together_share_a_commit(tmp_path: Path) -> None:
+    """One flush to disk a reply is a known trap."""
+    path = tmp_path / "journal"
+
+    async def run() -> tuple[int, int]:
+        journal = Journal(path)
+        before = commits(path)
+        await asyncio.gather(*[journal.put(f"key {number}", REPLY) for number in range(200)])
+        assert all(journal.get(f"key {number}") for number in range(200))
+        after = commits(path)
+        journal.close()
+        return before, after
+
+    before, after = asyncio.run(run())
+    assert 1 <= after - before <= 5
+
+
+def test_same_reply_kept_twice_is_one(tmp_path: Path) -> None:
+    """Keeping is idempotent."""
+    journal = Journal(tmp_path / "journal")
+    asyncio.run(journal.put("key", REPLY))
+    asyncio.run(journal.put("key", REPLY))
+    assert journal.usage() == Usage(1, 12, 4)
+    journal.close()
+
+
+def test_reply_that_cannot_be_kept_leaves_the_journal_in_order(tmp_path: Path) -> None:
+    """Its batch fails as a whole, and the next one is kept."""
+    journal = Journal(tmp_path / "journal")
+
+    async def run() -> None:
+        outcomes = await asyncio.gather(
+            journal.put("good", REPLY),
+            journal.put("absurd", replace(REPLY, prompt_tokens=2**63)),
+            return_exceptions=True,
+        )
+        assert [type(outcome) for outcome in outcomes] == [FolderError, FolderError]
+        await journal.put("later", REPLY)
+
+    asyncio.run(run())
+    assert [journal.get(key) for key in ("good", "absurd", "later")] == [None, None, REPLY]
+    journal.close()
+
+
+def test_file_that_is_no_journal_is_refused(tmp_path: Path) -> None:
+    """The message names the file, the trouble and the way out."""
+    path = tmp_path / "journal"
+    path.write_bytes(b"this is not a database, whatever its name says\n" * 100)
+    with pytest.raises(
+        FolderError, match=r"^cannot open the journal .*/journal: file is not a database; .* use --fresh$"
+    ):
+        Journal(path)
+
+
+def test_folder_in_place_of_the_journal_is_refused(tmp_path: Path) -> None:
+    """What cannot be opened is told in the same words."""
+    with pytest.raises(FolderError, match=r"^cannot open the journal .*: unable to open database file; "):
+        Journal(tmp_path)
+
+
+def test_damaged_journal_is_told_in_plain_words(tmp_path: Path) -> None:
+    """Garbage behind a sound header shows only when it is read: in opening or in asking."""
+    path = tmp_path / "journal"
+
+    async def fill() -> None:
+        journal = Journal(path)
+        await asyncio.gather(*[journal.put(f"key {number:04}", REPLY) for number in range(400)])
+        journal.close()
+
+    asyncio.run(fill())
+    data = bytearray(path.read_bytes())
+    data[4096:] = b"\xa5" * (len(data) - 4096)
+    path.write_bytes(data)
+
+    def read_all() -> None:
+        journal = Journal(path)
+        try:
+            for number in range(400):
+                journal.get(f"key {number:04}")
+        finally:
+            journal.close()
+
+    with pytest.raises(FolderError, match=r"journal .*malformed"):
+        read_all()
+
+
+def test_database_with_other_columns_is_told_in_plain_words(tmp_path: Path) -> None:
+    """A journal of another version is refused, not met with a traceback."""
+    path = tmp_path / "journal"
+    database = sqlite3.connect(path)
+    database.execute("CREATE TABLE replies (id INTEGER, body BLOB)")
+    database.commit()
+    database.close()
+
+    def read() -> None:
+        journal = Journal(path)
+        try:
+            journal.get("key")
+        finally:
+            journal.close()
+
+    with pytest.raises(FolderError, match=r"journal .*no such column"):
+        read()
+
+
+def test_full_disk_is_one_error_and_loses_nothing(tmp_path: Path) -> None:
+    """What was kept before is read in the same process and in the next, and with room again keeping goes on."""
+    path = tmp_path / "journal"
+    done = run_script(FILL_THE_DISK, path)
+    assert (done.returncode, done.stderr) == (0, "")
+    kept, message = done.stdout.splitlines()
+    assert message.startswith("cannot write the journal: ")
+    assert message.endswith("; free some space and run the command again")
+    assert int(kept) > 10
+    journal = Journal(path)
+    found = [journal.get(f"key {number}") for number in range(int(kept))]
+    assert all(reply and reply.candidates[0].text.startswith(f"text {n} ") for n, reply in enumerate(found))
+    assert journal.get("later") is not None
+    journal.close()

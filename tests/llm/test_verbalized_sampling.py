@@ -1,0 +1,82 @@
+"""Verbalized sampling: one request for several texts, drawn by the probabilities that the model gives them."""
+
+import asyncio
+import json
+from collections import Counter
+
+import pytest
+
+from personagen.builder.llm.requests import Ask, Candidate, Message, Reply, Request, Sampling
+from personagen.builder.llm.verbalized_sampling import SCHEMA, WAYS, verbalized
+
+REQUEST = Request((Message("user", "Write a post."),), Sampling(max_tokens=50), seed=7)
+
+
+def answering(content: str, asked: list[Request] | None = None, problem: str | None = None) -> Ask:
+    async def ask(request: Request) -> Reply:
+        if asked is not None:
+            asked.append(request)
+        return Reply((Candidate(content, "stop"),) if problem is None else (), 10, 20, problem)
+
+    return ask
+
+
+def texts(content: str, request: Request = REQUEST) -> list[str]:
+    reply = asyncio.run(verbalized(answering(content))(request))
+    assert (reply.prompt_tokens, reply.completion_tokens) == (10, 20), "what was paid stays what it is"
+    return [candidate.text for candidate in reply.candidates]
+
+
+def listed(*pairs: tuple[str, float]) -> str:
+    return json.dumps({"responses": [{"text": text, "probability": share} for text, share in pairs]})
+
+
+def test_several_texts_are_asked_for_in_json_with_room_for_all() -> None:
+    asked: list[Request] = []
+    asyncio.run(verbalized(answering(listed(("a", 0.5)), asked))(REQUEST))
+    (request,) = asked
+    assert request.schema == SCHEMA and request.candidates == 1 and request.stop == ()
+    assert request.messages[0] == REQUEST.messages[0] and f"{WAYS} times" in request.messages[1].content
+    assert request.sampling.max_tokens >= WAYS * 50 and request.seed == 7
+
+
+def test_all_texts_become_candidates_likely_ones_first_more_often() -> None:
+    pairs = (("rare", 0.1), ("common", 0.8), ("odd", 0.1))
+    first = Counter(
+        texts(listed(*pairs), Request(REQUEST.messages, REQUEST.sampling, seed=seed))[0] for seed in range(400)
+    )
+    assert sorted(texts(listed(*pairs))) == ["common", "odd", "rare"]
+    assert first["common"] / 400 == pytest.approx(0.8, abs=0.07) and first["rare"] > 10
+    assert texts(listed(*pairs)) == texts(listed(*pairs)), "the seed decides"
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "no JSON", "{}", '{"responses": 3}', '{"responses": [{"text": 1, "probability": 0.1}]}',
+     '{"responses": [{"text": "a"}]}', '{"responses": [{"text": "a", "probability": -1}]}',
+     '{"responses": [{"text": "a", "probability": "high"}]}', '{"responses": [["a", 0.1]]}'],
+)  # fmt: skip
+def test_a_reply_that_is_none_has_no_candidate(content: str) -> None:
+    assert texts(content) == []
+
+
+def test_no_probability_is_no_certainty() -> None:
+    assert sorted(texts(listed(("a", 0.0), ("b", 0)))) == ["a", "b"]
+
+
+def test_a_beginning_is_told_and_taken_off_again() -> None:
+    asked: list[Request] = []
+    request = Request((), REQUEST.sampling, seed=1, prefill="I am", stop=(".",), candidates=8)
+    content = listed(("I am glad", 0.5), ("You are", 0.5))
+    reply = asyncio.run(verbalized(answering(content, asked))(request))
+    assert sorted(candidate.text for candidate in reply.candidates) == [" glad", "You are"]
+    assert "I am" in asked[0].messages[-1].content and asked[0].prefill == ""
+
+
+def test_what_wants_json_or_failed_goes_through_as_it_is() -> None:
+    asked: list[Request] = []
+    request = Request(REQUEST.messages, REQUEST.sampling, seed=1, schema={"type": "object"})
+    asyncio.run(verbalized(answering("{}", asked))(request))
+    assert asked == [request]
+    reply = asyncio.run(verbalized(answering("", problem="filtered"))(REQUEST))
+    assert reply.problem == "filtered"

@@ -1,0 +1,294 @@
+"""What `personagen_dataset` refuses, each in one line that says what to do; and hostile releases."""
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import datasets
+import pyarrow.parquet as pq
+import pytest
+from datasets import load_dataset
+
+from personagen_dataset import PersonaGen
+from tests.helpers.releasing import make_release, manifest_of, records, rewrite, write_manifest
+
+Change = Callable[[dict[str, Any]], Any]
+
+
+@pytest.fixture
+def copy(release: Path, away: Path) -> Path:
+    """A copy of the release, to be broken."""
+    shutil.copytree(release, away / "personagen")
+    return away / "personagen"
+
+
+def refused(kind: type[Exception], message: str, config: str | None = None, **options: Any) -> None:
+    """See that loading fails with one line, streaming too."""
+    for call in (load_dataset, load_dataset_streaming):
+        with pytest.raises(kind, match=message) as caught:
+            call("personagen", config, **options)
+        assert "\n" not in str(caught.value)
+
+
+def load_dataset_streaming(*args: Any, **options: Any) -> Any:
+    return load_dataset(*args, streaming=True, **options)
+
+
+@pytest.mark.parametrize(
+    ("config", "options", "message"),
+    [
+        (
+            "joi",
+            {},
+            r"^no configuration of .*/personagen: 'joi'; did you mean 'joy'\? There is anger, .*, situational$",
+        ),
+        ("zebra", {}, r"^no configuration of .*/personagen: 'zebra'; There is anger"),
+        ("../joy", {}, r"^no configuration of .*: '\.\./joy'; did you mean 'joy'\? There is anger"),
+        (
+            None,
+            {"emotions": ["joy", "angr"]},
+            r"^no emotion of all in .*: 'angr'; did you mean 'anger'\? There is anger, disgust",
+        ),
+        ("joy", {"emotions": ["anger"]}, r"^no emotion of joy in .*: 'anger'; There is joy$"),
+        (None, {"emotions": []}, r"^emotions is \[\]; name at least one, or leave it out$"),
+        (
+            "demographic",
+            {"emotions": ["joy"]},
+            r"^emotions is \['joy'\], but 'demographic' is a table of personas; leave it out$",
+        ),
+        (None, {"depth": "deep"}, r"^no depth of .*: 'deep'; There is situational, none, demographic$"),
+        (None, {"depth": "sociocultral"}, r"^no depth of .*: 'sociocultral'; There is situational, none, demographic$"),
+        (
+            "depth_none",
+            {"depth": "demographic"},
+            r"^depth is 'demographic' for 'depth_none'; leave one of the two out$",
+        ),
+        ("situational", {"depth": "none"}, r"^depth is 'none' for 'situational'; leave one of the two out$"),
+        (None, {"min_confidence": 0.5}, r"^min_confidence: no label checker went over .*/personagen; leave it out$"),
+        (None, {"min_confidence": 80}, r"^min_confidence is 80, wanted a number from 0 to 1$"),
+        (None, {"min_confidence": "high"}, r"^min_confidence is 'high', wanted a number from 0 to 1$"),
+        (
+            "demographic",
+            {"min_confidence": 0.5},
+            r"^min_confidence is for texts, and 'demographic' has none; leave it out$",
+        ),
+        (
+            None,
+            {"columns": ["text", "lable"]},
+            r"^no column of all: 'lable'; did you mean 'label'\? There is id, text, label",
+        ),
+        (
+            None,
+            {"revision": "v1.0.0"},
+            r"^revision 'v1\.0\.0' of the folder personagen: only releases on the Hub have rev",
+        ),
+    ],
+)
+def test_what_a_release_does_not_have(config: str | None, options: dict[str, Any], message: str, beside: Path) -> None:
+    refused(ValueError, message, config, **options)
+
+
+def test_the_builder_says_the_same(release: Path, tmp_path: Path) -> None:
+    message = f"^no configuration of {re.escape(str(release))}: 'joi'; did you mean 'joy'\\? There is anger"
+    with pytest.raises(ValueError, match=message):
+        PersonaGen(cache_dir=str(tmp_path), config_name="joi", source=str(release))
+
+
+OTHERS = r"run `personagen generate`, or name one by data_dir='FOLDER' or data_dir='hf://datasets/USER/NAME'$"
+
+
+def test_no_release_anywhere(away: Path) -> None:
+    refused(FileNotFoundError, rf"^no release: no folder 'personagen' here, PERSONAGEN_RELEASE is not set; {OTHERS}")
+
+
+def test_a_folder_that_is_no_release(away: Path) -> None:
+    (away / "personagen").mkdir()
+    (away / "personagen" / "rows.jsonl").write_text('{"text": "x"}\n')
+    refused(FileNotFoundError, rf"^personagen is no release: no manifest\.json; {OTHERS}")
+
+
+def test_a_named_folder_that_is_not_there(away: Path) -> None:
+    refused(FileNotFoundError, rf"^no release in \./nowhere: no such folder; {OTHERS}", data_dir="./nowhere")
+
+
+@pytest.mark.parametrize("named", ["/nowhere/at/all", "./nowhere", "hf://datasets/user", "s3://bucket/x"])
+def test_an_environment_that_points_nowhere(named: str, away: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PERSONAGEN_RELEASE", named)
+    message = rf"^PERSONAGEN_RELEASE is '{re.escape(named)}': no folder, no hf://datasets/USER/NAME; correct it$"
+    refused(FileNotFoundError, message)
+
+
+def test_the_hub_without_a_network(away: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PERSONAGEN_RELEASE", "user/personagen")
+    refused(ConnectionError, r"^no folder 'user/personagen', and nothing from the Hub \(.*\); check name and network$")
+
+
+def test_a_missing_file(copy: Path) -> None:
+    (copy / "joy" / "train-00001-of-00002.parquet").unlink()
+    message = r"/personagen/joy/train-00001-of-00002\.parquet is missing; make or download the release again$"
+    refused(FileNotFoundError, message, "joy")
+    refused(FileNotFoundError, message)
+    assert load_dataset("personagen", "anger", split="train").to_list() == records(copy, "anger", "train")
+
+
+def test_a_file_that_is_cut_off(copy: Path) -> None:
+    assert load_dataset("personagen", "joy", split="train").num_rows == 8  # in the cache, and not served from there
+    path = copy / "joy" / "train-00000-of-00002.parquet"
+    content = path.read_bytes()
+    path.write_bytes(content[:-100])
+    size = len(content)
+    refused(
+        ValueError, rf"/train-00000-of-00002\.parquet has {size - 100} bytes, wanted {size}: cut off or changed;", "joy"
+    )
+
+
+def test_a_file_of_the_right_size_with_other_rows(copy: Path, release: Path, tmp_path: Path) -> None:
+    """The manifest agrees with itself and with the sizes, and counts rows that are not there."""
+    other = rewrite(release, tmp_path / "other", "joy/train-", lambda table: table.slice(0, 3))
+    manifest = manifest_of(other)
+    for shard in manifest["shards"]:
+        shard["rows"] += shard["path"] == "joy/train-00000-of-00002.parquet"
+    for config in ("all", "joy"):
+        manifest["configs"][config]["rows"]["train"] += 1
+    write_manifest(other, manifest)
+    with pytest.raises(datasets.exceptions.NonMatchingSplitsSizesError, match=r"num_examples=7.*num_examples=6"):
+        load_dataset("personagen", "joy", data_dir=str(other))
+
+
+def test_bytes_that_are_no_parquet(copy: Path) -> None:
+    path = copy / "joy" / "train-00000-of-00002.parquet"
+    path.write_bytes(b"x" * path.stat().st_size)
+    with pytest.raises(datasets.exceptions.DatasetGenerationError) as caught:
+        load_dataset("personagen", "joy")
+    assert "magic bytes" in str(caught.value.__cause__)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda manifest: manifest.update(format="other/3"),
+            r"has format 'other/3', wanted 'personagen-release/1'; na",
+        ),
+        (lambda manifest: manifest.pop("format"), r"has format None, wanted 'personagen-release/1'"),
+        (
+            lambda manifest: manifest.update(version="2.1.0", personagen="9.0"),
+            r"^the manifest of personagen has columns of version '2\.1\.0', this code reads 1\.0\.0; "
+            r"use the personagen that made it \('9\.0'\)$",
+        ),
+        (
+            lambda manifest: manifest.pop("shards"),
+            r"^the manifest of personagen is not whole \(KeyError\('shards'\)\); ",
+        ),
+        (lambda manifest: manifest.update(taxonomy=None), r"is not whole \(TypeError"),
+        (lambda manifest: manifest.update(configs=[]), r"is not whole \(AttributeError"),
+        (lambda manifest: manifest["shards"][0].update(rows="many"), r"lists \{.*\}, as no release does; make"),
+        (lambda manifest: manifest["shards"][0].update(rows=-1), r"lists \{.*\}, as no release does; make"),
+        (lambda manifest: manifest["shards"][0].update(sha256="../x"), r"lists \{.*\}, as no release does; make"),
+        (lambda manifest: manifest["shards"][0].pop("bytes"), r"is not whole \(KeyError\('bytes'\)\); make"),
+        (
+            lambda manifest: manifest["shards"].append(manifest["shards"][0]),
+            r"has a depth that is none, or a file twice",
+        ),
+        (lambda manifest: manifest.update(version=1), r"has columns of version '1', this code reads 1\.0\.0; use"),
+        (
+            lambda manifest: manifest.update(version="1.0.0/../../x"),
+            r"has columns of version '1\.0\.0/\.\./\.\./x', this",
+        ),
+        (lambda manifest: manifest.update(fingerprint="../../x"), r"names '\.\./\.\./x', as no release does; make"),
+        (
+            lambda manifest: manifest.update(fingerprint="/tmp/x"),
+            r"names '/tmp/x', as no release does; make or download",
+        ),
+        (
+            lambda manifest: manifest["recipe"].update(depth=7),
+            r"^the manifest of personagen has a depth that is none",
+        ),
+        (
+            lambda manifest: manifest["shards"][0].update(rows=99),
+            r"^the manifest of personagen counts \{'train': 8, .*\} as rows of anger, its files have \{'train': 102",
+        ),
+        (
+            lambda manifest: manifest["shards"].pop(0),
+            r"^the manifest of personagen counts .* as rows of anger, its files have .*; make or",
+        ),
+    ],
+)
+def test_a_manifest_that_cannot_be_trusted(change: Change, message: str, copy: Path) -> None:
+    manifest = manifest_of(copy)
+    change(manifest)
+    write_manifest(copy, manifest)
+    refused(ValueError, message)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "null", '"x"', "\ufeff{}", "[" * 100_000], ids=range(7))
+def test_a_manifest_that_is_no_manifest(content: str, copy: Path) -> None:
+    (copy / "manifest.json").write_text(content, encoding="utf-8")
+    refused(
+        ValueError,
+        r"manifest of personagen(:| has format ).*; (make or download the release again|name another folder)$",
+    )
+
+
+@pytest.mark.parametrize(
+    "path", ["../secret/train-00000-of-00001.parquet", "/etc/passwd", "joy/../../x.parquet", "joy/train.parquet"]
+)
+def test_a_path_that_leads_out_of_the_release(path: str, copy: Path) -> None:
+    manifest = manifest_of(copy)
+    manifest["shards"][0]["path"] = path
+    write_manifest(copy, manifest)
+    refused(
+        ValueError,
+        rf"^the manifest of personagen lists \{{'path': '{re.escape(path)}', .*, as no release does; make or",
+    )
+
+
+@pytest.mark.parametrize("name", ["../joy", "joy/../..", "/tmp/joy", "Joy", "joy\n", ""])
+def test_a_configuration_that_leads_out_of_the_cache(name: str, copy: Path) -> None:
+    manifest = manifest_of(copy)
+    manifest["configs"][name] = manifest["configs"]["joy"]
+    write_manifest(copy, manifest)
+    refused(
+        ValueError, rf"^the manifest of personagen names {re.escape(repr(name))}, as no release does; make or download"
+    )
+
+
+def test_hostile_yaml_gets_nowhere_with_plain_datasets(copy: Path, tmp_path: Path) -> None:
+    """By its path, the folder is read by its YAML: a name that would lead out of the cache is refused by `datasets`."""
+    card = (copy / "README.md").read_text(encoding="utf-8")
+    (copy / "README.md").write_text(card.replace("config_name: joy", "config_name: ../../../joy"), encoding="utf-8")
+    with pytest.raises(datasets.builder.InvalidConfigName, match=r"Bad characters"):
+        load_dataset(str(copy), "../../../joy", cache_dir=str(tmp_path / "a" / "b" / "c" / "d"))
+    assert not list(tmp_path.glob("a/**/joy*"))
+
+
+def test_no_manifest_deletes_a_folder_of_its_choice(copy: Path, tmp_path: Path) -> None:
+    """The fingerprint and the version are parts of the path of the cache."""
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("ten years")
+    for key in ("fingerprint", "version"):
+        for value in (str(tmp_path / "mine"), f"1.0.0/../../../..{tmp_path}/mine"):
+            manifest = manifest_of(copy)
+            manifest[key] = value
+            write_manifest(copy, manifest)
+            refused(ValueError, r"^the manifest of personagen (names|has columns of version) ", "joy")
+    assert (tmp_path / "mine" / "thesis.txt").read_text() == "ten years"
+
+
+def test_a_release_of_another_program_with_a_manifest(away: Path) -> None:
+    (away / "personagen").mkdir()
+    (away / "personagen" / "manifest.json").write_text(json.dumps({"name": "app", "icons": []}))
+    refused(
+        ValueError, r"^the manifest of personagen has format None, wanted 'personagen-release/1'; name another folder$"
+    )
+
+
+def test_a_recipe_at_depth_none_has_no_layers(away: Path, model: Any) -> None:
+    make_release(away / "personagen", model.url, "rows: 10\nemotions: [joy]\ndepth: none")
+    refused(ValueError, r"^no configuration of .*: 'demographic'; There is joy, all$", "demographic")
+    refused(ValueError, r"^no depth of .*: 'situational'; There is none$", depth="situational")
+    assert load_dataset("personagen", depth="none", split="train").num_rows == 8
+    assert pq.read_table(away / "personagen" / "joy").num_rows == 10

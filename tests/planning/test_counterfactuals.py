@@ -1,0 +1,328 @@
+"""Twins: rows that are asked for again with one attribute changed; planned, written, loaded, and measured."""
+
+import asyncio
+import json
+import random
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+import yaml
+from datasets import Dataset, load_dataset
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import personagen_dataset
+from personagen.builder.errors import RecipeError
+from personagen.builder.estimate import REFUSED, estimate
+from personagen.builder.hub.verify import verify_folder
+from personagen.builder.llm.requests import Candidate, Reply, Request
+from personagen.builder.planning.attribute_tables import known_values, persona_tables
+from personagen.builder.planning.counterfactuals import changed, changed_or_none, with_twins
+from personagen.builder.planning.personas import persona
+from personagen.builder.planning.plan import Plan, RowPlan, Twin, make_plan, request_seed
+from personagen.builder.planning.recipe import parse_recipe
+from personagen.builder.planning.sections import CHANGEABLE
+from personagen.builder.writing.expression import writing_of
+from personagen.builder.writing.pipeline import Job, Settled, settle
+from tests.helpers.command import Run, run_here
+from tests.helpers.flow import LAYERED, make, recipe_for
+from tests.helpers.real_texts import as_reference, known_vectors, real
+from tests.helpers.releasing import EMOTIONS, make_release, manifest_of, records, rewrite
+from tests.helpers.servers.fake_openai import FakeOpenAI, sentences
+
+REFERENCE = real(150)
+
+PAIRS = """
+counterfactual:
+  attributes: {gender: [woman, man], religion: [none, Christian, Muslim], age: [20-24, 35-44, 65-74]}
+  pairs: 6
+"""
+
+run = pytest.fixture(run_here)
+
+
+def planned(text: str) -> Plan:
+    return with_twins(make_plan(parse_recipe(text, "test")))
+
+
+def twins_of(plan: Plan) -> list[RowPlan]:
+    return [row for splits in plan.twins.values() for rows in splits.values() for row in rows]
+
+
+def row_id(id_: str) -> str:
+    """Name the row that a row is the twin of."""
+    return "-".join(id_.split("-")[:2])
+
+
+@pytest.fixture(scope="module")
+def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A release with all layers told by the model, the portrait too."""
+    with FakeOpenAI() as server:
+        folder = tmp_path_factory.mktemp("twins") / "personagen"
+        return make_release(folder, server.url, f"rows: 70\nelaborate: {{demographic: llm}}\n{PAIRS}")
+
+
+def originals(release: Path) -> dict[str, dict[str, Any]]:
+    return {row["id"]: row for name in EMOTIONS for row in records(release, name)}
+
+
+def test_a_plan_has_its_pairs_and_stays_as_it_is() -> None:
+    bare, plan = make_plan(parse_recipe("rows: 70", "test")), planned(f"rows: 70\n{PAIRS}")
+    assert plan == planned(f"rows: 70\n{PAIRS}")
+    own = [row for shard in plan.shards() for row in plan.rows(shard) if row.twin is None]
+    assert own == [row for shard in bare.shards() for row in bare.rows(shard)]
+    assert list(plan.twins) == ["counterfactual_gender", "counterfactual_religion", "counterfactual_age"]
+    by_id = {row.id: row for row in own}
+    for row in twins_of(plan):
+        assert row.twin is not None and row.twin.of == row_id(row.id)
+        assert replace(row, id=row.twin.of, twin=None) == by_id[row.twin.of], "in all else the same"
+    for config, splits in plan.twins.items():
+        rows = [row for own in splits.values() for row in own]
+        assert len({row_id(row.id) for row in rows}) == 6, config
+        assert all(row.split == split for split, own in splits.items() for row in own)
+        assert max(Counter(row.emotion for row in rows if row.twin).values()) <= 4, "emotions take turns"
+    assert len({row.id for row in own + twins_of(plan)}) == 70 + len(twins_of(plan))
+    assert sum(shard.stop - shard.start for shard in plan.shards()) == 70 + len(twins_of(plan))
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(0, 400), st.sampled_from(sorted(CHANGEABLE)), st.data())
+def test_one_attribute_is_changed_and_the_tables_bear_it(number: int, attribute: str, data: st.DataObject) -> None:
+    own = persona(persona_tables(), PEOPLE.design, number)
+    value = data.draw(st.sampled_from(sorted(known_values(attribute))))
+    other = changed_or_none(own, Twin("row", attribute, value))
+    if own.values["age_band" if attribute == "age" else attribute] == value or other is None:
+        assert other is None
+        return
+    before, after = (asdict(who.demographic) | asdict(who.sociocultural) for who in (own, other))
+    assert {name for name in before if before[name] != after[name]} == {attribute}
+    if attribute == "age":
+        low, high = map(int, value.split("-"))
+        assert low <= other.demographic.age <= high
+    else:
+        assert after[attribute] == value
+    for table in persona_tables().tables:
+        assert (
+            other.values["age_band" if table.name == "age" else table.name] in table.distribution(other.values).shares
+        )
+    assert other.id.startswith(f"{own.id}-{attribute}-") and other == changed(own, Twin("row", attribute, value))
+
+
+PEOPLE = make_plan(parse_recipe("rows: 900", "test"))
+
+
+def test_what_the_tables_would_never_draw_is_refused() -> None:
+    retired = next(
+        who
+        for number in range(400)
+        if (who := persona(persona_tables(), PEOPLE.design, number)).demographic.work == "retired"
+    )
+    with pytest.raises(ValueError, match=rf"^persona {retired.id} cannot be of age '16-19'$"):
+        changed(retired, Twin("row", "age", "16-19"))
+
+
+def test_twins_have_situation_and_seeds_of_their_rows(release: Path) -> None:
+    own = originals(release)
+    assert len(own) == 70 and not verify_folder(release).problems
+    for attribute in ("gender", "religion", "age"):
+        rows = records(release, f"counterfactual_{attribute}")
+        assert len({row_id(row["id"]) for row in rows}) == 6
+        for row in rows:
+            other = own[row_id(row["id"])]
+            for layer in ("demographic", "sociocultural", "situational"):
+                differ = {name for name in row[layer] if row[layer][name] != other[layer][name]} - {"prose"}
+                assert differ == ({attribute} if CHANGEABLE[attribute] == layer else set())
+            assert row["situation_id"] == other["situation_id"] and row["label"] == other["label"]
+            assert row["provenance"]["seed"] == other["provenance"]["seed"]
+            assert row["persona_id"].startswith(f"{other['persona_id']}-{attribute}-")
+            if attribute == "religion":
+                assert row["demographic"] == other["demographic"], "told before the change, of both"
+            assert row["sociocultural"]["prose"] != other["sociocultural"]["prose"], "told anew"
+    manifest = manifest_of(release)
+    assert manifest["configs"]["all"]["rows"]["train"] + 14 == 70
+    counts = manifest["composition"]["attributes"]["gender"]
+    assert sum(counts.values()) == 70, "twins are not counted among the texts"
+    assert {row["persona_id"] for row in records(release, "demographic")} == {row["persona_id"] for row in own.values()}
+    card = (release / "README.md").read_text(encoding="utf-8")
+    assert "A text of `counterfactual_gender`, `counterfactual_religion`, `counterfactual_age` is the twin" in card
+
+
+def test_requests_are_those_of_the_estimate_and_none_is_made_twice(tmp_path: Path) -> None:
+    with FakeOpenAI() as server:
+        keys = yaml.safe_load(f"rows: 70\nelaborate: {{demographic: llm}}\nablations: [none]\n{PAIRS}")
+        own = recipe_for(server.url, LAYERED, keys)
+        usage = make(own, tmp_path / "out").manifest["usage"]
+        asked = {json.dumps(body, sort_keys=True) for body in server.requests}
+        assert len(asked) == len(server.requests) == usage["requests"]
+        expected = estimate(own)
+    calls = [round(stage["requests"] / (1 + REFUSED)) for stage in expected.stages.values()]
+    assert sum(calls) == usage["requests"]
+
+
+def test_a_twin_may_repeat_its_row_and_begins_at_the_attempt_at_which_that_was_accepted() -> None:
+    """The model tells whatever its seed says. Of two rows with the same text the second is written again."""
+    recipe = parse_recipe(
+        "rows: 28\nemotions: [joy]\ndepth: demographic\nbackend: {kind: openai, model: m}\n"
+        "counterfactual: {attributes: {gender: [woman, man]}}",
+        "test",
+    )
+    plan = with_twins(make_plan(recipe))
+    twin = next(row for row in twins_of(plan) if row.twin and row.twin.of != "joy-000000")
+    of = twin.twin.of if twin.twin else ""
+    repeated = request_seed(0, of, "expression", 0)
+
+    async def ask(request: Request) -> Reply:
+        seed = request_seed(0, "joy-000000", "expression", 0) if request.seed == repeated else request.seed
+        return Reply((Candidate(sentences(random.Random(seed)), "stop"),), 1, 1)
+
+    async def settled() -> dict[str, Settled]:
+        job = Job(plan, recipe.chosen_taxonomy(), lambda turn: ask, writing_of(recipe), "m", 4)
+        return {each.planned.id: each async for each in settle(job)}
+
+    found = asyncio.run(settled())
+    rows = {id_: each.row for id_, each in found.items() if each.row is not None}
+    assert len(rows) == 28 + len(twins_of(plan)), "a twin is not refused for what it repeats"
+    assert [reject.reason for reject in found[of].rejects] == ["duplicate"] and rows[of].provenance.attempts == 2
+    for id_, row in rows.items():
+        other = rows[row_id(id_)]
+        assert (row.text, row.provenance.seed, row.provenance.attempts) == (
+            other.text,
+            other.provenance.seed,
+            other.provenance.attempts,
+        )
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("{attributes: {}}", "counterfactual.attributes: got {}, wanted "),
+        (
+            "{attributes: {gendre: [woman, man]}}",
+            "counterfactual.attributes.gendre: no attribute to change, did you mean 'gender'?; known: age",
+        ),
+        ("{attributes: {gender: [woman]}}", "counterfactual.attributes.gender: got 1 value, wanted two or more"),
+        ("{attributes: {gender: [woman, women]}}", "unknown value 'women', did you mean 'woman'?; known: man"),
+        ("{attributes: {gender: [woman, woman]}}", "counterfactual.attributes.gender names 'woman' twice"),
+        ("{attributes: {age: [20-24, '30']}}", "counterfactual.attributes.age: unknown value '30'"),
+        ("{attributes: {gender: [woman, man]}, pairs: 0}", "counterfactual.pairs: got 0, wanted "),
+    ],
+)
+def test_what_is_no_counterfactual(text: str, why: str) -> None:
+    with pytest.raises(RecipeError) as error:
+        parse_recipe(f"counterfactual: {text}", "test")
+    assert why in str(error.value) and "\n" not in str(error.value)
+
+
+def test_an_attribute_that_the_texts_do_not_know_and_names_that_are_taken() -> None:
+    with pytest.raises(RecipeError, match="texts of depth 'demographic' do not know it; leave it out or raise depth"):
+        parse_recipe("depth: demographic\ncounterfactual: {attributes: {means: [struggling, well off]}}", "test")
+    taken = "taxonomy: {name: t, emotions: [{name: counterfactual_age, definition: x, like: joy}]}"
+    with pytest.raises(RecipeError, match="'counterfactual_age' is the name of another configuration"):
+        parse_recipe(taken, "test")
+
+
+def test_more_pairs_than_there_are() -> None:
+    text = "rows: 14\ncounterfactual: {attributes: {religion: [Buddhist, Jewish]}, pairs: 14}"
+    with pytest.raises(RecipeError) as error:
+        planned(text)
+    assert str(error.value).startswith("counterfactual.attributes.religion: ")
+    assert "of 14 rows have a persona with one of Buddhist, Jewish to which another" in str(error.value)
+    assert str(error.value).endswith("lower counterfactual.pairs, or name values that are more frequent")
+
+
+def test_a_recipe_without_them_is_the_same_as_ever() -> None:
+    assert "counterfactual" not in parse_recipe("", "test").identity()
+    assert parse_recipe(PAIRS, "test").fingerprint() != parse_recipe("", "test").fingerprint()
+
+
+def test_they_load_as_a_configuration_and_are_no_part_of_all(release: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(release.parent)
+    assert personagen_dataset.NAME == "personagen"
+    everything = load_dataset("personagen", split="train")
+    twins = load_dataset("personagen", "counterfactual_gender", split="train")
+    assert isinstance(everything, Dataset) and isinstance(twins, Dataset)
+    assert not set(everything["id"]) & set(twins["id"])
+    assert {row_id(id_) for id_ in twins["id"]} <= set(everything["id"])
+    some = load_dataset("personagen", "counterfactual_gender", emotions=["anger"], split="train")
+    assert isinstance(some, Dataset) and 0 < len(some) < len(twins)
+    with pytest.raises(
+        ValueError, match="depth is 'situational' for 'counterfactual_gender'; leave one of the two out"
+    ):
+        load_dataset("personagen", "counterfactual_gender", depth="situational")
+
+
+@pytest.fixture(scope="module")
+def audited(release: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path]]:
+    """The release, in which women are wretched in all else alike, and a reference; their vectors are at hand."""
+
+    def change(table: pa.Table) -> pa.Table:
+        rows = table.to_pylist()
+        for row in rows:
+            row["text"] = own[row_id(row["id"])]["text"]
+            if row["demographic"]["gender"] == "woman":
+                row["text"] += " It was awful and I cried."
+        return pa.Table.from_pylist(rows, schema=table.schema)
+
+    own = originals(release)
+    folder = tmp_path_factory.mktemp("audited")
+    out = rewrite(release, folder / "twins", "counterfactual_", change)
+    for number, name in enumerate(EMOTIONS):
+        source, out = out, folder / f"copy{number}"
+        rewrite(source, out, f"{name}/", change)
+    texts = [row["text"] for path in ("counterfactual_*", *EMOTIONS) for row in records_of(out, path)]
+    reference = as_reference(folder / "real.jsonl", REFERENCE)
+    with known_vectors(folder / "cache", [*texts, *REFERENCE.texts]):
+        yield out, reference
+
+
+def records_of(release: Path, pattern: str) -> list[dict[str, Any]]:
+    return [row for path in sorted(release.glob(pattern)) for row in records(release, path.name)]
+
+
+def test_a_planted_effect_is_measured_pair_by_pair(run: Run, audited: tuple[Path, Path], tmp_path: Path) -> None:
+    source, reference = audited
+    folder = Path(shutil.copytree(source, tmp_path / "copy"))
+    done = run("audit", folder, "--reference", reference)
+    assert done.code == 0, done.err
+    found = json.loads((folder / "audit.json").read_text())["counterfactual"]
+    (gender,) = found["gender"]
+    assert gender["values"] == ["woman", "man"] and gender["pairs"] == 6 and gender["identical"] == 0
+    assert gender["distance"] > 0
+    length = gender["effects"]["length"]
+    assert length["value"] == length["low"] == length["high"] == -6 and length["p_corrected"] == 0
+    assert gender["effects"]["sentiment"]["low"] > 0, "men are less wretched"
+    assert -1 <= gender["effects"]["agreement"]["value"] <= 1
+    for attribute in ("religion", "age"):
+        assert found[attribute], "some pairs of values"
+        for row in found[attribute]:
+            assert row["identical"] == 1 and row["reread"] == 0 and row["distance"] == pytest.approx(0, abs=1e-6)
+            assert {effect["value"] for effect in row["effects"].values()} == {0}
+            assert {effect["p_corrected"] for effect in row["effects"].values()} == {1}
+    line = "gender man in the place of woman, all else alike: of 6 pairs 0% are the same word for word"
+    card = (folder / "README.md").read_text(encoding="utf-8").replace("\\", "")
+    assert line in done.out and line in card and "length -6 [-6, -6]*" in card
+    assert not verify_folder(folder).problems
+    done = run("report", folder, "--reference", reference)
+    page = Path(done.out.strip()).read_text(encoding="utf-8")
+    assert "<h2>Counterfactual pairs</h2>" in page and line in page
+
+
+def test_pairs_whose_row_is_gone(run: Run, audited: tuple[Path, Path], tmp_path: Path) -> None:
+    source, reference = audited
+    twin = records(source, "counterfactual_gender")[0]
+
+    def drop(table: pa.Table) -> pa.Table:
+        return pa.Table.from_pylist(
+            [row for row in table.to_pylist() if row["id"] != row_id(twin["id"])], schema=table.schema
+        )
+
+    folder = rewrite(source, tmp_path / "less", f"{EMOTIONS[twin['label']]}/", drop)
+    done = run("audit", folder, "--reference", reference)
+    assert done.code == 1
+    assert "a text of counterfactual_gender has no row that it is the twin of; make it again" in done.err

@@ -1,0 +1,302 @@
+"""The card of a release: the golden one, its YAML read by `datasets` and the Hub, its numbers, hostile words."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from huggingface_hub import DatasetCard
+
+from personagen.builder.release.card import render_card
+from tests.helpers.releasing import GOLDEN, make_release, manifest_of, records, strings
+from tests.helpers.servers.fake_openai import FakeOpenAI, Fault
+
+CARD, MANIFEST = GOLDEN / "card.md", GOLDEN / "manifest.json"
+GOLDEN_RECIPE = """
+name: small
+seed: 7
+rows: 30
+emotions: [joy, fear, neutral]
+intensities: [low, high]
+ablations: [none]
+"""
+
+
+def make_golden_release(out: Path) -> Path:
+    """Make the release whose manifest and card are golden; two replies of it are refused."""
+    faults = [
+        Fault("refusal", contains="Write what the person writes", times=1),
+        Fault("not_json", contains="JSON", times=1),
+    ]
+    with FakeOpenAI(faults=faults) as server:
+        return make_release(out, server.url, GOLDEN_RECIPE)
+
+
+@pytest.fixture(scope="module")
+def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_golden_release(tmp_path_factory.mktemp("card") / "small")
+
+
+@pytest.fixture
+def manifest() -> dict[str, Any]:
+    """The golden manifest: that of a real run, kept so that a card changes with its template alone."""
+    parsed: dict[str, Any] = json.loads(MANIFEST.read_text(encoding="utf-8"))
+    return parsed
+
+
+def front_matter(card: str) -> dict[str, Any]:
+    """Parse the YAML on top."""
+    head = card.split("---\n")[1]
+    parsed: dict[str, Any] = yaml.safe_load(head)
+    return parsed
+
+
+def patterns(part: dict[str, Any]) -> list[str]:
+    """List the patterns of a split; a single one stands alone."""
+    return [part["path"]] if isinstance(part["path"], str) else part["path"]
+
+
+def body(card: str) -> list[str]:
+    """Lines below the YAML."""
+    return card.split("\n---\n", 1)[1].splitlines()
+
+
+def outside_code(card: str) -> Iterator[str]:
+    """Lines below the YAML that are no code, by the rules of Markdown for fences."""
+    fence = ""
+    for line in body(card):
+        ticks = re.match(r" {0,3}(`{3,})([^`]*)$", line)
+        if not fence and ticks:
+            fence = ticks.group(1)
+        elif not fence:
+            yield line
+        elif ticks and len(ticks.group(1)) >= len(fence) and not ticks.group(2).strip():
+            fence = ""
+    assert not fence, "a fence is not closed"
+
+
+def table(card: str, head: str) -> dict[str, list[str]]:
+    """Read the table whose head begins so: other cells by the first one."""
+    lines = body(card)
+    start = next(number for number, line in enumerate(lines) if line.startswith(head))
+    rows: dict[str, list[str]] = {}
+    for line in lines[start + 2 :]:
+        if not line.startswith("|"):
+            break
+        first, *others = (cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1])
+        rows[first] = others
+    return rows
+
+
+def shape(value: Any) -> Any:
+    """Reduce a manifest to its keys and the types of its values."""
+    if isinstance(value, dict):
+        return {key: shape(part) for key, part in value.items()}
+    return [shape(value[0])] if isinstance(value, list) and value else type(value).__name__
+
+
+def test_the_card_is_the_golden_one(manifest: dict[str, Any]) -> None:
+    """After a change that is meant: python -m tests.update_golden."""
+    assert render_card(manifest) == CARD.read_text(encoding="utf-8")
+
+
+def test_the_golden_manifest_is_as_a_run_writes_it(release: Path, manifest: dict[str, Any]) -> None:
+    fresh = manifest_of(release)
+    for files in (fresh["tables"], fresh["prompts"]["templates"], manifest["tables"], manifest["prompts"]["templates"]):
+        files.clear()  # which tables and templates there are is told elsewhere
+    assert shape(fresh) == shape(manifest)
+
+
+def test_the_card_on_disk_is_that_of_the_manifest_beside_it(release: Path) -> None:
+    assert (release / "README.md").read_text(encoding="utf-8") == render_card(manifest_of(release))
+
+
+def test_the_card_holds_no_text_of_the_model(release: Path) -> None:
+    card = " ".join((release / "README.md").read_text(encoding="utf-8").split())
+    folders = [path.name for path in release.iterdir() if path.is_dir()]
+    written = {
+        text
+        for folder in folders
+        for record in records(release, folder)
+        for text in strings(record)
+        if len(text.split()) > 3
+    }
+    assert len(written) > 60
+    assert [text for text in written if text in card] == []
+
+
+def test_the_yaml_is_read_alike_by_yaml_and_by_the_hub(release: Path) -> None:
+    text = (release / "README.md").read_text(encoding="utf-8")
+    metadata = DatasetCard.load(release / "README.md").data.to_dict()
+    assert metadata == front_matter(text)
+    assert metadata["pretty_name"] == "small"
+    assert metadata["language"] == ["en"]
+    assert metadata["task_categories"] == ["text-classification"]
+    assert metadata["size_categories"] == ["n<1K"]
+    assert metadata["multilinguality"] == ["monolingual"]
+    assert metadata["annotations_creators"] == metadata["language_creators"] == ["machine-generated"]
+    assert metadata["source_datasets"] == ["original"]
+    assert "synthetic" in metadata["tags"]
+    assert "dataset_info" not in metadata, "`datasets` would refuse loads with filters"
+
+
+def test_every_configuration_is_listed_with_version_and_digest(manifest: dict[str, Any]) -> None:
+    configs = {entry["config_name"]: entry for entry in front_matter(render_card(manifest))["configs"]}
+    assert list(configs) == [
+        *("fear", "joy", "neutral"),
+        "all",
+        *("depth_none", "demographic", "sociocultural", "situational"),
+    ]
+    assert list(configs) == list(manifest["configs"])
+    for name, entry in configs.items():
+        known = manifest["configs"][name]
+        assert entry["version"] == manifest["version"]
+        assert re.fullmatch(r"content [0-9a-f]{16}", entry["description"])
+        assert entry["description"] == f"content {known['digest']}"
+        assert {part["split"]: patterns(part) for part in entry["data_files"]} == known["data_files"]
+        assert entry.get("default", False) is (name == "all")
+
+
+def test_every_pattern_of_the_card_finds_the_shards_of_the_manifest(release: Path) -> None:
+    manifest = manifest_of(release)
+    card = front_matter((release / "README.md").read_text(encoding="utf-8"))
+    found = {
+        str(path.relative_to(release))
+        for entry in card["configs"]
+        for part in entry["data_files"]
+        for pattern in patterns(part)
+        for path in release.glob(pattern)
+    }
+    assert found == {shard["path"] for shard in manifest["shards"]}
+    assert found == {str(path.relative_to(release)) for path in release.rglob("*.parquet")}
+
+
+def test_the_numbers_are_those_of_the_manifest(manifest: dict[str, Any]) -> None:
+    card = render_card(manifest)
+    counts = table(card, "| configuration |")
+    assert counts == {
+        f"`{name}`": [str(config["rows"].get(split, 0)) for split in ("train", "validation", "test")]
+        for name, config in manifest["configs"].items()
+    }
+    facts = table(card, "| | |")
+    usage = manifest["usage"]
+    assert facts["seed"] == ["7"]
+    assert facts["recipe"] == [f"{manifest['fingerprint']} (in `manifest.json`)"]
+    assert facts["prompts"][0].split()[0] == manifest["prompts"]["version"]
+    assert all(f" {name} 1" in facts["prompts"][0] for name in ("continuation", "expression", "situational"))
+    assert facts["requests, prompt tokens, completion tokens"] == [
+        f"{usage['requests']}, {usage['prompt_tokens']}, {usage['completion_tokens']}"
+    ]
+    assert manifest["rejects"] == {"expression": {"refusal": 1}, "sociocultural": {"schema": 1}}
+    assert facts["replies refused"] == ["2 (refusal 1, schema 1)"]
+    assert facts["texts that name their emotion"] == [str(manifest["leaked"])]
+    assert facts["model"] == ["fake-1 (openai backend)"]
+    assert facts["code"] == [f"personagen {manifest['personagen']}"]
+    assert ": 30 texts, each labelled with one of 3 emotions (ekman taxonomy)." in card
+    assert table(card, "| label |") == {
+        emotion["name"]: [emotion["definition"]] for emotion in manifest["taxonomy"]["emotions"]
+    }
+
+
+def test_the_card_shows_how_to_load_the_release(manifest: dict[str, Any]) -> None:
+    assert 'load_dataset("small", "fear")["train"][0]' in render_card(manifest)
+
+
+def test_a_card_of_the_small_model_says_what_its_texts_are_not(manifest: dict[str, Any]) -> None:
+    warning = "they are no evidence for or against the method"
+    assert warning not in " ".join(render_card(manifest).split())
+    manifest["model"]["backend"] = "embedded"
+    assert warning in " ".join(render_card(manifest).split())
+
+
+@pytest.mark.parametrize(
+    ("rows", "size"),
+    [(999, "n<1K"), (1_000, "1K<n<10K"), (99_999, "10K<n<100K"), (10**7, "10M<n<100M"), (100_000_000, "100M<n<1B")],
+)
+def test_the_size_is_that_of_the_hub(rows: int, size: str, manifest: dict[str, Any]) -> None:
+    manifest["configs"]["all"]["rows"] = {"train": rows}
+    assert front_matter(render_card(manifest))["size_categories"] == [size]
+
+
+def test_a_card_without_a_language_names_none(manifest: dict[str, Any]) -> None:
+    manifest["recipe"]["text"]["language"] = None
+    assert {"language", "multilinguality"} & set(front_matter(render_card(manifest))) == set()
+    assert "Every persona writes the same language" not in render_card(manifest)
+
+
+@pytest.mark.parametrize("name", ["yes", "no", "on", "null", "true", "default", "train", "builder", "e1"])
+def test_an_emotion_whose_name_means_something_to_yaml_keeps_it(name: str, manifest: dict[str, Any]) -> None:
+    manifest["configs"] = {"all": manifest["configs"]["all"], name: manifest["configs"]["joy"]}
+    assert front_matter(render_card(manifest))["configs"][1]["config_name"] == name
+
+
+HOSTILE = {
+    "pipe": "one | two || three \\| four",
+    "lines": "one\ntwo\r\nthree\n\n# A heading\n\u2028four\x85five\x0bsix",
+    "rule": "---\nconfigs:\n- config_name: evil\n---",
+    "ticks": "`code` ```\nfence\n``` ~~~ $x$",
+    "html": "<script>alert(1)</script><!-- <img src=x onerror=y> --></td>",
+    "links": "[me](javascript:alert(1)) ![x](http://h/x.png) <http://h>",
+    "marks": "*bold* _thin_ **loud** ~~gone~~ {{ manifest.seed }} {% raw %} #tag",
+    "control": "bell \x07 escape \x1b[2J zero \x00 right \u202eleft",
+}
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A release whose taxonomy and model have names that fight the card."""
+    emotions = [{"name": name, "definition": text, "like": "joy"} for name, text in HOSTILE.items()]
+    recipe = {"rows": len(emotions), "taxonomy": {"name": "mine", "emotions": emotions}, "name": "hostile"}
+    with FakeOpenAI() as server:
+        model: dict[str, Any] = {"backend.model": "m | `x`\n---\n# <b>big</b>"}
+        yield make_release(tmp_path_factory.mktemp("hostile") / "hostile", server.url, json.dumps(recipe), **model)
+
+
+def test_hostile_words_leave_the_yaml_alone(hostile: Path) -> None:
+    text = (hostile / "README.md").read_text(encoding="utf-8")
+    metadata = DatasetCard.load(hostile / "README.md").data.to_dict()
+    assert metadata == front_matter(text)
+    assert [entry["config_name"] for entry in metadata["configs"]] == [
+        *HOSTILE,
+        "all",
+        *("demographic", "sociocultural", "situational"),
+    ]
+
+
+def test_hostile_words_stay_in_their_cells(hostile: Path) -> None:
+    card = (hostile / "README.md").read_text(encoding="utf-8")
+    labels = table(card, "| label |")
+    assert list(labels) == list(HOSTILE)
+    assert all(len(cells) == 1 and cells[0] for cells in labels.values())
+    assert len(table(card, "| | |")["model"]) == 1
+    headings = [line for line in outside_code(card) if line.startswith("#")]
+    assert headings == [
+        "# hostile",
+        "## Load it",
+        "## Labels",
+        "## Columns",
+        "## Composition",
+        "## How it was made",
+        "## Quality",
+        "## Uses",
+        "## Biases and limits",
+        "## Licence",
+        "## Citation",
+    ]
+
+
+def test_hostile_words_are_no_markup(hostile: Path) -> None:
+    card = (hostile / "README.md").read_text(encoding="utf-8")
+    cells = [cell for cells in table(card, "| label |").values() for cell in cells] + table(card, "| | |")["model"]
+    for cell in cells:
+        assert not re.search(r"(?<!\\)(?:\\\\)*[`*_{}\[\]<>#~!|]", cell), cell
+    plain = re.sub(r"\\([\\`*_{}\[\]<>|#~!])", r"\1", table(card, "| label |")["html"][0])
+    assert plain == HOSTILE["html"]
+
+
+def test_the_card_holds_no_control_characters(hostile: Path) -> None:
+    card = (hostile / "README.md").read_text(encoding="utf-8")
+    assert [char for char in card if not char.isprintable() and char != "\n"] == []

@@ -1,0 +1,207 @@
+"""The folders of a run: what is not ours, another recipe's or another process's is refused; --fresh sets aside."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from subprocess import PIPE
+
+import pytest
+
+from personagen.builder.errors import AllRejectedError, FolderError
+from personagen.builder.planning.recipe import read_recipe
+from tests.helpers.flow import bytes_of, command, make, recipe_for, texts_of, wait_until, write_recipe
+from tests.helpers.servers.fake_openai import FakeOpenAI, Fault
+
+
+def test_release_of_another_recipe_is_left_alone(tmp_path: Path) -> None:
+    """Both fingerprints are told, and no request is made."""
+    with FakeOpenAI() as server:
+        one, other = recipe_for(server.url), recipe_for(server.url, {"seed": 1})
+        make(one, tmp_path / "out")
+        before = bytes_of(tmp_path)
+        shutil.rmtree(tmp_path / "out.run")
+        message = (
+            rf"^\S+/out holds the release of recipe {one.fingerprint()}, this recipe is {other.fingerprint()}; choose "
+            r"another folder with --out, set the old one aside with --fresh, or take over its replies by --reuse$"
+        )
+        with pytest.raises(FolderError, match=message):
+            make(other, tmp_path / "out")
+        assert len(server.requests) == 14
+    now = bytes_of(tmp_path)
+    assert {name: now.get(name) for name in before if name.startswith("out/")} == {
+        name: content for name, content in before.items() if name.startswith("out/")
+    }
+
+
+def test_run_of_another_recipe_is_left_alone(tmp_path: Path) -> None:
+    """Also before it has made a release."""
+    with FakeOpenAI(faults=[Fault("refusal")]) as server:
+        one, other = recipe_for(server.url, {"checks.attempts": 1}), recipe_for(server.url, {"seed": 1})
+        with pytest.raises(AllRejectedError):
+            make(one, tmp_path / "out")
+        before = bytes_of(tmp_path)
+        message = (
+            rf"^\S+/out\.run holds a run of recipe {one.fingerprint()}, this recipe is {other.fingerprint()}; choose "
+            r"another folder with --out, set the old run aside with --fresh, or take over its replies by --reuse$"
+        )
+        with pytest.raises(FolderError, match=message):
+            make(other, tmp_path / "out")
+    assert bytes_of(tmp_path) == before
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("out/thesis.txt", "years of work", r"/out holds something else than a release; choose another folder"),
+        ("out", "years of work", r"/out holds something else than a release; choose another folder"),
+        ("out/manifest.json", '{"version": 3}', r"/out holds something else than a release; choose another folder"),
+        ("out/manifest.json", "[]", r"/out holds something else than a release; choose another folder"),
+        ("out/manifest.json", "{", r"/out holds something else than a release; choose another folder"),
+        ("out.run/thesis.txt", "years", r"/out\.run holds something else than a run \(thesis\.txt\); choose another"),
+        ("out.run", "years", r"^cannot write /\S+/out\.run: file exists; choose another folder with --out$"),
+    ],
+    ids=["folder", "file", "other manifest", "list", "no JSON", "run folder", "run file"],
+)
+def test_foreign_files_are_refused_and_kept(tmp_path: Path, file: str, content: str, message: str, fresh: bool) -> None:
+    """What is not ours is never touched, with --fresh as little as without."""
+    path = tmp_path / file
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(FolderError, match=message):
+        make(recipe_for("http://127.0.0.1:1/v1"), tmp_path / "out", fresh=fresh)
+    assert path.read_text(encoding="utf-8") == content
+
+
+def test_damaged_manifest_is_told(tmp_path: Path) -> None:
+    """A release that does not say what it was made of is not overwritten; --fresh sets it aside."""
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "manifest.json").write_text('{"format": "personagen-release/1"}', encoding="utf-8")
+    with FakeOpenAI() as server:
+        with pytest.raises(FolderError, match=r"/out holds something else than a release; choose another folder"):
+            make(recipe_for(server.url), tmp_path / "out")
+        assert make(recipe_for(server.url), tmp_path / "out", fresh=True).made
+    assert (tmp_path / "out.1" / "manifest.json").read_text(encoding="utf-8") == '{"format": "personagen-release/1"}'
+
+
+@pytest.mark.parametrize("state", ["", "{", "[]", "{}", '{"fingerprint": "0"}', "\x00\x00"])
+def test_damaged_state_of_a_run_is_told(tmp_path: Path, state: str) -> None:
+    """It may be another recipe's, so it is not used; --fresh sets it aside."""
+    (tmp_path / "out.run").mkdir()
+    (tmp_path / "out.run" / "run.json").write_text(state, encoding="utf-8")
+    with FakeOpenAI() as server:
+        with pytest.raises(FolderError, match=r"^cannot read \S+/run\.json: .*; set the run aside with --fresh$"):
+            make(recipe_for(server.url), tmp_path / "out")
+        assert make(recipe_for(server.url), tmp_path / "out", fresh=True).made
+    assert (tmp_path / "out.run.1" / "run.json").read_text(encoding="utf-8") == state
+
+
+def test_second_process_is_refused(tmp_path: Path) -> None:
+    """While one is at work; when it is gone, however it went, the folder is free."""
+    path, out = write_recipe(tmp_path), tmp_path / "out"
+    with FakeOpenAI(faults=[Fault("delay", times=2, seconds=2)]) as server:
+        recipe = read_recipe(path, {"backend.base_url": server.url})
+        words = [*command(server.url, out, path), "--concurrency", "1"]
+        with subprocess.Popen(words, stdout=PIPE, stderr=PIPE) as process:
+            wait_until(lambda: len(server.requests) > 0)
+            with pytest.raises(
+                FolderError, match=r"^another process is writing to \S+/out\.run; wait for it or choose another "
+            ):
+                make(recipe, out, fresh=True)
+            process.kill()
+        server_was_asked = len(server.requests)
+    with FakeOpenAI() as server:
+        assert make(read_recipe(path, {"backend.base_url": server.url}), out).made
+    assert server_was_asked == 1
+
+
+@pytest.mark.parametrize(
+    ("out", "message"),
+    [
+        ("/dev/null/out", r"^cannot write /dev/null/out\.run: not a directory; choose another folder with --out$"),
+        ("/proc/out", r"^cannot write /proc/out\.run: no such file or directory; choose another folder with --out$"),
+        ("/", r"--out"),
+        ("x" * 300, r"^cannot read \S+: file name too long; choose another folder with --out$"),
+    ],
+    ids=["below a file", "kernel", "root", "long name"],
+)
+def test_folder_that_cannot_be_written_is_refused(tmp_path: Path, out: str, message: str) -> None:
+    """Before any request, in one line."""
+    with pytest.raises(FolderError, match=message):
+        make(recipe_for("http://127.0.0.1:1/v1"), tmp_path / out)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden to root")
+def test_folder_without_permission_is_refused(tmp_path: Path) -> None:
+    """The advice names permissions."""
+    tmp_path.chmod(0o500)
+    try:
+        with pytest.raises(FolderError, match=r"permission denied; choose another folder with --out, or change its"):
+            make(recipe_for("http://127.0.0.1:1/v1"), tmp_path / "out")
+    finally:
+        tmp_path.chmod(0o700)
+
+
+def test_empty_folder_is_taken(tmp_path: Path) -> None:
+    """It holds nothing to lose."""
+    (tmp_path / "out").mkdir()
+    with FakeOpenAI() as server:
+        assert make(recipe_for(server.url), tmp_path / "out").made
+    assert len(texts_of(tmp_path / "out")) == 14
+
+
+def test_fresh_sets_the_old_run_and_release_aside(tmp_path: Path) -> None:
+    """Renamed with a number, never deleted; all is paid for anew."""
+    with FakeOpenAI() as server:
+        recipes = [recipe_for(server.url, {"seed": seed}) for seed in (0, 0, 1)]
+        made = []
+        for recipe in recipes:
+            assert make(recipe, tmp_path / "out", fresh=True).made
+            made.append(bytes_of(tmp_path / "out"))
+        assert len(server.requests) == 3 * 14
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "out", "out.1", "out.2", "out.run", "out.run.1", "out.run.2"
+    ]  # fmt: skip
+    assert [bytes_of(tmp_path / name) for name in ("out.1", "out.2", "out")] == made
+    assert made[0] == made[1] != made[2]
+    for name in ("out.run.1", "out.run.2"):
+        assert {path.name for path in (tmp_path / name).iterdir()} >= {"journal.sqlite", "rejects.jsonl", "run.json"}
+
+
+def test_reuse_pays_only_for_what_changed(tmp_path: Path) -> None:
+    """Another definition of one emotion asks again for its rows alone; the old release is set aside."""
+    taxonomy = {"name": "two", "emotions": [{"name": "calm", "definition": "at rest", "like": "neutral"}]}
+    joy = {"name": "joy", "definition": "glad", "like": "joy"}
+    both = [
+        {"taxonomy": taxonomy | {"emotions": [*taxonomy["emotions"], joy | {"definition": text}]}, "emotions": None}
+        for text in ("glad", "very glad")
+    ]
+    with FakeOpenAI() as server:
+        make(recipe_for(server.url, both[0]), tmp_path / "out")
+        with pytest.raises(FolderError, match="holds the release of recipe"):
+            make(recipe_for(server.url, both[1]), tmp_path / "out")
+        assert make(recipe_for(server.url, both[1]), tmp_path / "out", reuse=True).made
+        assert len(server.requests) == 14 + 7
+        make(recipe_for(server.url, both[1]), tmp_path / "calm")
+    assert bytes_of(tmp_path / "out") == bytes_of(tmp_path / "calm")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["calm", "calm.run", "out", "out.1", "out.run"]
+
+
+def test_reuse_of_a_run_without_a_release_goes_on_from_its_replies(tmp_path: Path) -> None:
+    """More rows are more requests and no more."""
+    with FakeOpenAI() as server:
+        make(recipe_for(server.url), tmp_path / "out")
+        shutil.rmtree(tmp_path / "out")
+        make(recipe_for(server.url, {"rows": 20}), tmp_path / "out", reuse=True)
+        assert len(server.requests) == 20
+    assert len(texts_of(tmp_path / "out")) == 20
+
+
+def test_reuse_takes_nothing_foreign(tmp_path: Path) -> None:
+    """A folder that is no release stays."""
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "thesis.txt").write_text("years", encoding="utf-8")
+    with pytest.raises(FolderError, match="holds something else than a release"):
+        make(recipe_for("http://127.0.0.1:1/v1"), tmp_path / "out", reuse=True)
+    assert (tmp_path / "out" / "thesis.txt").read_text(encoding="utf-8") == "years"

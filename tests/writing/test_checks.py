@@ -1,0 +1,400 @@
+"""What the checks accept and reject, what cleaning leaves, and which words give an emotion away."""
+
+import re
+import unicodedata
+from time import perf_counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from personagen.builder.package_data import read_yaml
+from personagen.builder.planning.taxonomy import NAMED, named_taxonomy
+from personagen.builder.writing import checks
+from personagen.builder.writing.checks import (
+    REASONS,
+    TextRules,
+    check_text,
+    checkable_languages,
+    clean,
+    count_words,
+    finished_part,
+    leak_pattern,
+)
+
+PROMPT = """Write as this person: 34 years old, nurse, lives alone in a small town.
+What just happened to them: came home after a night shift and found the front door wide open.
+Write what the person writes about it as a post, in the first person, in English, 8 to 60 words.
+The text expresses fear. Let the reader sense it from what is told, thought and done; do not name it."""
+
+GOOD = "Came home at six and the door was just standing there. I did not go in. I sat in the car until it was light."
+LONG = f"I counted the knocks on the wall: {' '.join(map(str, range(70)))}."
+
+REPLIES = [
+    (GOOD, None),
+    ("lol the bus drove off while i was knocking on the door, 40 mins till the next one", None),
+    ("\"No,\" she said when I asked about the keys, and then, quietly, \"not again.\"", None),
+    ("I'm sorry but I can't make it tonight, my mum fell down the stairs again", None),
+    ("Here is what I found under the sink this morning: half a mouse and a sock.", None),
+    ("My brother told me to write a letter to the landlord and I just laughed at him.", None),
+    ("So tired, so done with this place 😩 #nightshift #help", None),
+    ("", "empty"),
+    (" \n\t ", "empty"),
+    ("\"\"", "empty"),
+    ("\u200b\u202e\x00", "empty"),
+    ("😭😭😭", "empty"),
+    ("I'm sorry, but I can't help with that request.", "refusal"),
+    ("I’m sorry, but I can’t create content that depicts fear.", "refusal"),
+    ("As an AI language model, I do not have feelings but here is a text anyway.", "refusal"),
+    ("I cannot create content that promotes stereotypes about nurses or other people.", "refusal"),
+    ("I am unable to fulfill this request because it goes against my guidelines.", "refusal"),
+    ("Sure! I came home and the door was open and I could not move at all.", "meta"),
+    ("As requested, I came home and the door was open and I could not move.", "meta"),
+    ("Here is a tweet written from the nurse's view about the door that was open.", "meta"),
+    ("My name is [Your Name] and I came home to find the door wide open.", "meta"),
+    ("Dear {{name}}, the door was open when I came home and I ran away.", "meta"),
+    ("The persona comes home and finds the door open and does not dare go in.", "meta"),
+    ("Okay, so I need to write a post about a door. The nurse should sound shaken.", "meta"),
+    ("The door was open and I ran. This text conveys fear through short sentences.", "meta"),
+    ("The door was open and I ran. Let me know if you'd like another version!", "meta"),
+    ("1. The door was open and I ran away. 2. I sat in the car until morning.", "meta"),
+    ("Write a post that expresses fear in 8 to 60 words about an open door.", "meta"),
+    ("the door is open the door is open the door is open the door is open", "garbled"),
+    ("I came home and the d\ufffd\ufffdr was standing wide open in the dark.", "garbled"),
+    ("I came home after the night shift and the door was wide open, and", "truncated"),
+    ("I ran. When I came back to the house in the morning I saw the", "truncated"),
+    ("The door was open.", "length"),
+    (LONG, "length"),
+    ("Mein Bus ist heute schon wieder ausgefallen und keiner hat uns Bescheid gesagt.", "language"),
+    ("I came home after a night shift and found the front door wide open and froze.", "echo"),
+    ("We found the front door wide open, really.", "echo"),
+    ("The door stood open when I got back and I was so scared I ran.", "leak"),
+]  # fmt: skip
+
+FOREIGN = {
+    "de": (
+        "Mein Bus ist heute schon wieder ausgefallen und keiner hat uns Bescheid gesagt.",
+        "Ich habe den ganzen Abend gewartet, aber er hat einfach nicht angerufen.",
+        "Endlich habe ich die Prüfung bestanden, und meine Mutter hat vor Freude geweint!",
+        "Der Kühlschrank stinkt so sehr, dass ich die Küche nicht mehr betreten kann.",
+        "Wir fahren am Wochenende zu meinen Großeltern, wenn das Wetter gut bleibt.",
+    ),
+    "fr": (
+        "Mon patron a encore oublié de payer mes heures supplémentaires ce mois-ci.",
+        "Je n'arrive pas à croire qu'elle soit partie sans même me dire au revoir.",
+        "Ce matin, le petit a marché tout seul pour la première fois dans le salon.",
+        "On a trouvé une souris morte derrière le frigo et l'odeur était horrible.",
+        "J'ai attendu deux heures à la gare et personne n'est venu me chercher.",
+    ),
+    "es": (
+        "Otra vez se fue la luz y perdí todo el trabajo de la mañana.",
+        "No puedo creer que mi hermana haya venido desde tan lejos para verme.",
+        "El vecino puso la música a todo volumen hasta las cuatro de la madrugada.",
+        "Hoy enterramos a mi abuelo y todavía busco su silla en la cocina.",
+        "Mañana tengo la entrevista y no he podido dormir en toda la noche.",
+    ),
+    "it": (
+        "Il treno è in ritardo di due ore e nessuno ci dice niente.",
+        "Ho aperto la porta e c'erano tutti i miei amici con una torta.",
+        "Non riesco a dormire, continuo a pensare a quello che mi ha detto ieri.",
+        "Mia nonna ci ha lasciati stanotte, la casa sembra già così vuota.",
+        "Che schifo, ho trovato un capello nella pasta e il cameriere rideva.",
+    ),
+    "pt": (
+        "O meu filho passou no vestibular e a família inteira está comemorando hoje.",
+        "Fiquei presa no elevador por uma hora e ninguém atendia o telefone.",
+        "Ele prometeu que voltaria cedo, mas a comida já está fria na mesa.",
+        "Encontrei uma carta da minha mãe dentro de um livro velho ontem à noite.",
+        "Não acredito que cancelaram o voo de novo sem nenhuma explicação.",
+    ),
+    "nl": (
+        "Mijn fiets is gisteren gestolen terwijl ik even brood ging halen bij de bakker.",
+        "We hebben eindelijk de sleutel van ons nieuwe huis gekregen, wat een dag!",
+        "Hij zei dat hij zou bellen, maar ik heb nog steeds niets gehoord.",
+        "De dokter wil me morgen spreken en ik durf er niet aan te denken.",
+        "Er lag een halve muis op het tapijt en de kat keek heel trots.",
+    ),
+    "sv": (
+        "Grannen har borrat sedan sju i morse och jag blir snart galen.",
+        "Min dotter ringde i går kväll och berättade att hon väntar barn.",
+        "Jag hörde steg i trappan fast jag var helt ensam hemma.",
+        "Det luktar så illa i källaren att ingen vill gå ner dit längre.",
+        "Vi fick beskedet i dag, och jag vet inte vad jag ska säga till honom.",
+    ),
+    "pl": (
+        "Wczoraj ktoś porysował mi samochód i nawet nie zostawił kartki.",
+        "Nie mogę uwierzyć, że po tylu latach znowu się spotkaliśmy na dworcu.",
+        "Całą noc siedziałam przy oknie i czekałam, aż wróci do domu.",
+        "Syn dostał pierwszą pracę i zaprosił nas wszystkich na obiad.",
+        "W zupie pływała mucha, a kelner powiedział, że to przyprawa.",
+    ),
+    "tr": (
+        "Komşumuz gece yarısı yine duvarı delmeye başladı, artık dayanamıyorum.",
+        "Kızım bugün ilk kez bisiklete bindi ve bütün sokak onu alkışladı.",
+        "Doktorun ne söyleyeceğini düşünmekten bütün gece gözüme uyku girmedi.",
+        "Annemin sesini bir daha duyamayacağımı hâlâ kabul edemiyorum.",
+        "Kapıyı açtım ve karşımda on yıldır görmediğim kardeşim duruyordu.",
+    ),
+    "ru": (
+        "Сегодня утром мне позвонили и сказали, что меня взяли на работу.",
+        "Сосед опять всю ночь слушал музыку, и я совсем не выспалась.",
+        "Мы похоронили дедушку, а его очки так и лежат на столе.",
+        "Кто-то дышал в трубку и молчал, и мне стало не по себе.",
+        "Я открыла холодильник и чуть не упала от этого запаха.",
+    ),
+    "zh": (
+        "今天早上公司突然通知我不用再来上班了,我站在门口不知道该去哪里。",
+        "奶奶走了以后,她种的那棵树今年第一次开花了。", "楼上的邻居又在半夜拖椅子,我已经三天没有睡好觉了。",
+        "孩子第一次叫我妈妈的时候,我的眼泪一下子就流下来了。", "冰箱里的肉已经长毛了,整个厨房都是那个味道。",
+    ),
+    "ja": (
+        "昨日の夜、誰もいないはずの二階から足音が聞こえてきました。",
+        "娘が初めて一人で自転車に乗れて、家族みんなで拍手しました。",
+        "電車がまた遅れて、大事な会議に間に合いませんでした。",
+        "祖母の手紙を引き出しの奥で見つけて、しばらく動けなかった。",
+        "隣の人が毎晩遅くまで大きな音で音楽を流している。",
+    ),
+}  # fmt: skip
+"""Sentences written for this test: 5 in each of 12 languages."""
+
+
+def rules(language: str | None = "en", *, emotion: str = "fear", reject: bool = True) -> TextRules:
+    """Return the rules of a row of 8 to 60 words."""
+    return TextRules(8, 60, language, leak_pattern(emotion), reject)
+
+
+@pytest.mark.parametrize(("reply", "reason"), REPLIES)
+def test_reason(reply: str, reason: str | None) -> None:
+    """Each reply is rejected for its reason, or accepted."""
+    assert check_text(reply, prompt=PROMPT, finish="stop", rules=rules()).reason == reason
+
+
+def test_every_reason_has_a_reply() -> None:
+    """The table covers the reasons."""
+    assert {reason for _, reason in REPLIES} == {None, *REASONS}
+
+
+def test_accepted_text_is_unchanged() -> None:
+    """What needs no cleaning comes out as it went in."""
+    assert check_text(GOOD, prompt=PROMPT, finish="stop", rules=rules()).text == GOOD
+
+
+def test_leak_is_reported_where_it_does_not_reject() -> None:
+    """The flag does not depend on what is done about it."""
+    text = "The door stood open when I got back and I was so scared I ran."
+    assert check_text(text, prompt="", finish="stop", rules=rules(reject=False)) == checks.Verdict(
+        text, None, leaked=True
+    )
+    assert not check_text(text, prompt="", finish="stop", rules=rules(emotion="joy")).leaked
+    assert not check_text(text, prompt="", finish="stop", rules=TextRules(1, 60, None, None, reject_leaks=True)).leaked
+
+
+@pytest.mark.parametrize(
+    ("reply", "text"),
+    [
+        ("\"The door was open.\"", "The door was open."),
+        ("“The door was open.”", "The door was open."),
+        ("'The door wasn't open.'", "The door wasn't open."),
+        ("\"He said \"run\" to me.\"", "He said \"run\" to me."),
+        ("\"Run,\" he said, \"now.\"", "\"Run,\" he said, \"now.\""),
+        ("The door was open.\"", "The door was open."),
+        ("**The door was open.**", "The door was open."),
+        ("Text: The door was open.", "The door was open."),
+        ("**Diary entry:** The door was open.", "The door was open."),
+        ("Sure! Here's a short post from her:\n\n\"The door was open.\"", "The door was open."),
+        ("Here is the post:\n```text\nThe door was open.\n```", "The door was open."),
+        ("<think>She is a nurse.\nShort.</think>\n\nThe door was open.", "The door was open."),
+        ("The door was open.\n\n(Word count: 4)", "The door was open."),
+        ("The door was open. (4 words)", "The door was open."),
+        ("The door was open.\n\nNote: I kept it short.", "The door was open."),
+        ("The door was open.<|im_end|>\n<|im_start|>user", "The door was open."),
+        ("The door was open.\nUser: write another", "The door was open."),
+        ("# Open\nThe door was open.\r\n\r\nI ran.", "The door was open. I ran."),
+        ("#open The door\twas  open.", "#open The door was open."),
+        ("Cafe\u0301 \x1b[31mclosed\x1b[0m\x07", "Café closed"),
+        ("a\u202eb\u2066c\u200bd\ufeffe\u00adf\ud800g\U000e0041h", "abcdefgh"),
+        ("👩\u200d🚒 a\u200db ❤\ufe0f a\ufe0f", "👩\u200d🚒 ab ❤\ufe0f a"),
+        ("می\u200cروم", "می\u200cروم"),
+    ],
+)  # fmt: skip
+def test_cleaning(reply: str, text: str) -> None:
+    """Wrapping and what cannot be seen goes, the text stays."""
+    assert clean(reply) == text
+
+
+@given(st.text(st.characters(codec=None)))
+def test_cleaning_twice_changes_nothing(text: str) -> None:
+    """Any string, lone surrogates too."""
+    assert clean(clean(text)) == clean(text)
+
+
+WRAPPINGS = [
+    *"\"'“”‘’«»*`#-:\n .ab1)[\u200d\ufe0f\u0301❤",
+    "Text:",
+    "Sure! Here is a post:",
+    "```",
+    "<think>",
+    "</think>",
+]
+
+
+@given(st.lists(st.sampled_from(WRAPPINGS)).map("".join))
+def test_cleaning_twice_changes_nothing_of_wrappings(text: str) -> None:
+    """The same for what cleaning looks for."""
+    assert clean(clean(text)) == clean(text)
+
+
+def test_cleaning_leaves_nothing_invisible() -> None:
+    """Of all characters, none that controls, formats or is private stays, but for number signs that can be seen."""
+    hidden = ("Cc", "Cs", "Co", "Zl", "Zp")
+    left = set(
+        clean("a".join(sign for sign in map(chr, range(0x110000)) if unicodedata.category(sign) in (*hidden, "Cf")))
+    )
+    assert {sign for sign in left if unicodedata.category(sign) in hidden} == set()
+    visible = "\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2"
+    assert {sign for sign in left if unicodedata.category(sign) == "Cf"} <= set(visible)
+
+
+@given(st.text(st.characters(codec=None)), st.sampled_from(["stop", "length"]), st.text())
+def test_verdict_is_one_of_the_reasons_and_always_the_same(text: str, finish: str, prompt: str) -> None:
+    """No string raises."""
+    verdict = check_text(text, prompt=prompt, finish=finish, rules=rules())
+    assert verdict.reason is None or verdict.reason in REASONS
+    assert verdict == check_text(text, prompt=prompt, finish=finish, rules=rules())
+    assert verdict.reason is not None or 8 <= count_words(verdict.text) <= 60
+
+
+HOSTILE = [
+    "\"", "(", "- ", "1. ", "\n", " ", "a", "a ", "a. ", "\"a. ", "sorry ",
+    "[your ", "<think>", "#", "\u200d", "here is a ", "I'm ",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("unit", HOSTILE)
+def test_hostile_length_costs_little(unit: str) -> None:
+    """A megabyte of anything takes no more than a part of it; the bound is generous for slow machines."""
+    started = perf_counter()
+    check_text(unit * 1_000_000, prompt=unit * 1000, finish="stop", rules=rules())
+    assert perf_counter() - started < 5
+
+
+@pytest.mark.parametrize(
+    ("text", "cut", "part"),
+    [
+        ("I ran. Then I", True, "I ran."),
+        ("I ran. Then I", False, "I ran. Then I"),
+        ("I ran. Then the", False, "I ran."),
+        ("I ran. And then,", False, "I ran."),
+        ("I ran", True, ""),
+        ("I ran! 😭 Then I", True, "I ran! 😭"),
+        ("I ran 😭", True, "I ran 😭"),
+        ("I ran :)", True, "I ran :)"),
+        ("I ran (of course)", False, "I ran (of course)"),
+        ("I ran…", True, "I ran…"),
+        ("I ran. #scared", False, "I ran. #scared"),
+        ("I ran. #sca", True, "I ran."),
+        ("I ran. He said \"Stop. I", True, "I ran."),
+        ("He said \"Stop.\" So I", True, "He said \"Stop.\""),
+        ("I ran. I saw Dr. Lee at 3.30 and", True, "I ran."),
+        ("我跑了。然后我", True, "我跑了。"),
+    ],
+)  # fmt: skip
+def test_finished_part(text: str, cut: bool, part: str) -> None:
+    """A text that breaks off is reduced to its complete sentences."""
+    assert finished_part(text, cut=cut) == part
+
+
+def test_cut_text_is_reduced_where_enough_is_left() -> None:
+    """Else it is rejected, and kept whole for the rejects."""
+    verdict = check_text(GOOD + " And then I", prompt="", finish="length", rules=rules())
+    assert verdict == checks.Verdict(GOOD, None, leaked=False)
+    short = "I ran. And then I heard the steps come up the stairs behind me"
+    assert check_text(short, prompt="", finish="length", rules=rules()) == checks.Verdict(
+        short, "truncated", leaked=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("", 0), ("I'm off - bye!", 3), ("well-known 3 😭 #ok", 3), ("今天早上", 4), ("मेरी बेटी", 2), ("สวัสดี", 4)],
+)
+def test_count_words(text: str, words: int) -> None:
+    """Between spaces, or by letter where there are none."""
+    assert count_words(text) == words
+
+
+@pytest.mark.parametrize("language", sorted(FOREIGN))
+def test_other_languages_are_found(language: str) -> None:
+    """Every sentence is rejected as English and accepted as itself."""
+    for sentence in FOREIGN[language]:
+        assert check_text(sentence, prompt="", finish="stop", rules=rules()).reason == "language", sentence
+        assert check_text(sentence, prompt="", finish="stop", rules=rules(language)).reason is None, sentence
+        assert check_text(sentence, prompt="", finish="stop", rules=rules(None)).reason is None, sentence
+
+
+def test_words_that_look_english_do_not_hide_another_language() -> None:
+    for sentence in (
+        "Gestern lief The Last of Us im Fernsehen und danach sind wir alle ganz leise nach Hause gegangen.",
+        "Ik wist niet of hij ziek was of dat hij geen zin had om met ons mee te gaan naar de stad.",
+        "Vi var på stranden hele dagen, og om kvelden hadde far laget mat til alle på hytta.",
+    ):
+        assert check_text(sentence, prompt="", finish="stop", rules=rules()).reason == "language", sentence
+
+
+def test_language_that_cannot_be_told_apart_is_refused() -> None:
+    """The message says which can."""
+    assert {"en", "de", "zh"} <= checkable_languages()
+    with pytest.raises(ValueError, match=r"language 'xx' cannot be checked; take one of af, .*zu, or none"):
+        TextRules(8, 60, "xx", None, reject_leaks=False)
+
+
+LEAKS = {
+    "admiration": "I admire him", "amusement": "that was hilarious", "anger": "I'm so MAD at you",
+    "annoyance": "how annoying", "anticipation": "looking forward to it", "approval": "I approve of it",
+    "caring": "I care about you", "confusion": "utterly confused", "curiosity": "I wonder why",
+    "desire": "I crave it", "disappointment": "a letdown", "disapproval": "I disapprove", "disgust": "this is gross",
+    "embarrassment": "so embarrassing", "excitement": "I'm stoked", "fear": "too frightened to go",
+    "gratitude": "thank you all", "grief": "I'm grieving", "joy": "the happiest day", "love": "I loved her",
+    "nervousness": "I'm worried", "optimism": "I am hopeful", "pride": "so proud of you",
+    "realization": "then I realised", "relief": "what a relief", "remorse": "I regret it", "sadness": "it’s sad",
+    "surprise": "what a surprise", "trust": "I trust him",
+}  # fmt: skip
+INNOCENTS = {
+    "admiration": "due respectively", "amusement": "the amusement park was shut",
+    "anger": "I drove like mad, made it to the hangar", "annoyance": "I didn't bother to call",
+    "anticipation": "life expectation tables", "approval": "a greeting", "caring": "take care, the car",
+    "confusion": "a puzzle piece", "curiosity": "a wonder of the world", "desire": "along the way",
+    "disappointment": "an appointment", "disapproval": "the object on the table",
+    "disgust": "sick of waiting, gross income", "embarrassment": "a barrel", "excitement": "the exit",
+    "fear": "I'm afraid not, a terrific scarf", "gratitude": "thanks to the rain", "grief": "a brief",
+    "joy": "happy birthday, the joystick", "love": "my gloves", "nervousness": "the nervous system",
+    "optimism": "the hop", "pride": "the pride parade", "realization": "the real one",
+    "relief": "the relief pitcher", "remorse": "sorry to hear that, Morse", "sadness": "a saddle",
+    "surprise": "a surprise party, the enterprise", "trust": "the trust fund, rusty",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("emotion", sorted(LEAKS))
+def test_lexicon_finds_its_emotion_and_no_innocents(emotion: str) -> None:
+    """One text that names it, some that only look so."""
+    pattern = leak_pattern(emotion)
+    assert pattern is not None
+    assert pattern.search(LEAKS[emotion].replace("’", "'"))
+    assert not pattern.search(INNOCENTS[emotion])
+    assert pattern.search(emotion.upper())
+
+
+def test_lexicon_covers_the_taxonomies() -> None:
+    """Every label but neutral, and nothing else."""
+    labels = {name for taxonomy in NAMED for name in named_taxonomy(taxonomy).names}
+    assert set(read_yaml("lexicon.yaml")) == labels - {"neutral"} == set(LEAKS) == set(INNOCENTS)
+    assert leak_pattern("neutral") is None
+
+
+def test_own_emotion_is_found_by_its_name() -> None:
+    """However it is spaced; signs in it are no pattern."""
+    pattern = leak_pattern("quiet_pride")
+    assert pattern is not None
+    assert pattern.search("a Quiet pride")
+    assert not pattern.search("pride, quietly")
+    assert re.search(leak_pattern("a+") or "", "got A+ in maths")
