@@ -45,7 +45,7 @@ WAYS: Mapping[str, Mapping[str, str]] = {
         "load, then filter": "load('parquet', data_files=every).filter(lambda it: it == number, input_columns='label')",
         "emotions=": "hook(); load('personagen', emotions=['joy'])",
     },
-    "rows that the checker was sure of": {
+    "rows that the classifier was sure of": {
         "load, then filter": "load('parquet', data_files=every)"
         f".filter(lambda checked: checked['checker_confidence'] >= {SURE}, input_columns='provenance')",
         "min_confidence=": f"hook(); load('personagen', min_confidence={SURE})",
@@ -114,7 +114,7 @@ def _shards(table: pa.Table, rows: int, key: tuple[str, str], out: Path) -> Iter
 
 
 def _checked(table: pa.Table, draw: random.Random) -> pa.Table:
-    """Fill in a confidence of the checker."""
+    """Fill in a confidence of the classifier."""
     struct = table["provenance"].combine_chunks()
     sure = pa.array([draw.random() for _ in range(table.num_rows)], pa.float32())
     parts = [sure if field.name == "checker_confidence" else struct.field(field.name) for field in struct.type]

@@ -12,7 +12,7 @@ from statistics import mean
 
 from personagen.builder.llm.connect import OPENAI_CONCURRENCY
 from personagen.builder.llm.requests import Ask, Candidate, Reply, Request
-from personagen.builder.planning.counterfactuals import with_twins
+from personagen.builder.planning.counterfactuals import add_counterfactuals
 from personagen.builder.planning.plan import Plan, make_plan
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.planning.sections import CHANGEABLE
@@ -52,7 +52,7 @@ class Estimate:
     """What a recipe is expected to take.
 
     Attributes:
-        texts: accepted texts, ablations and twins included.
+        texts: accepted texts, ablations and counterfactuals included.
         personas: personas that are drawn.
         stages: by stage, the requests and the tokens of each kind.
         total: the same over all stages.
@@ -72,7 +72,7 @@ class Estimate:
 def estimate(recipe: Recipe) -> Estimate:
     """Estimate what a recipe takes; nothing is sent and nothing is written."""
     once = recipe.model_copy(update={"checks": recipe.checks.model_copy(update={"attempts": 1})})
-    plan = with_twins(make_plan(once))
+    plan = add_counterfactuals(make_plan(once))
     noted = asyncio.run(_note(plan))
     stages = {stage: _stage(calls, noted[stage]) for stage, calls in _calls(plan).items()}
     total = {name: sum(stage[name] for stage in stages.values()) for name in next(iter(stages.values()))}
@@ -85,19 +85,19 @@ def estimate(recipe: Recipe) -> Estimate:
 def _calls(plan: Plan) -> dict[str, int]:
     """Count the requests of each stage, those that are made again left out."""
     recipe, counts = plan.recipe, dict[str, int]()
-    twins = [row for splits in plan.twins.values() for rows in splits.values() for row in rows]
+    counterfactuals = [row for splits in plan.counterfactuals.values() for rows in splits.values() for row in rows]
     told = layers_of(plan.deepest)
     for layer in (layer for layer in told if layer in recipe.elaborated()):
         own = recipe.rows if layer == "situational" else sum(plan.personas.values())
         # What is told of a layer changes with it, and with those before.
         again = {
-            (row.id if layer == "situational" else row.persona, row.twin.attribute, row.twin.value)
-            for row in twins
-            if row.twin and told.index(CHANGEABLE[row.twin.attribute]) <= told.index(layer)
+            (row.id if layer == "situational" else row.persona, row.counterfactual.attribute, row.counterfactual.value)
+            for row in counterfactuals
+            if row.counterfactual and told.index(CHANGEABLE[row.counterfactual.attribute]) <= told.index(layer)
         }
         counts[layer] = own + len(again)
     stages = {_text_stage(recipe, depth): recipe.rows for depth in (recipe.depth, *recipe.ablations)}
-    stages[_text_stage(recipe, recipe.depth)] += len(twins)
+    stages[_text_stage(recipe, recipe.depth)] += len(counterfactuals)
     return counts | stages
 
 

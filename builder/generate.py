@@ -18,7 +18,7 @@ from personagen.builder.llm.connect import connect
 from personagen.builder.llm.dispatcher import Dispatcher
 from personagen.builder.llm.journal import Journal
 from personagen.builder.llm.requests import Backend
-from personagen.builder.planning.counterfactuals import with_twins
+from personagen.builder.planning.counterfactuals import add_counterfactuals
 from personagen.builder.planning.plan import Plan, make_plan
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.prices import Amount, Budget
@@ -118,7 +118,7 @@ def generate(
         BudgetError: the next request might exceed the budget.
         GenerationError: rows are missing when all attempts are spent.
         AllRejectedError: no reply was accepted.
-        RecipeError: the label checker cannot read an emotion of the recipe.
+        RecipeError: the emotion classifier cannot read an emotion of the recipe.
 
     """
     with open_run(out, recipe.fingerprint(), fresh=fresh, reuse=reuse) as run:
@@ -128,7 +128,7 @@ def generate(
         run.keep_card()  # told before anything is paid for, if its notes cannot be kept
         _prepare(recipe)
         check = label_check(recipe)
-        plan = with_twins(make_plan(recipe))
+        plan = add_counterfactuals(make_plan(recipe))
         backend = connect(recipe.backend, run.batches, api_key)
         return asyncio.run(generate_with(backend, plan, run, progress, check))
 
@@ -257,7 +257,7 @@ class _Tables:
         if row is None:
             return
         self._files.add(settled.config, planned.split, text_record(row, self._ids))
-        if not self._layers or planned.depth != self._depth or planned.twin is not None:
+        if not self._layers or planned.depth != self._depth or planned.counterfactual is not None:
             return
         for layer in self._layers:
             if layer == "situational" or not self._met[planned.persona]:
@@ -282,7 +282,7 @@ def _count(settled: Settled, tally: Tally) -> None:
         tally.accepted += 1
         tally.leaked += settled.row.provenance.leaked
         tally.agreed += settled.row.provenance.checker_label == settled.row.label
-        if settled.planned.twin is None:
+        if settled.planned.counterfactual is None:
             tally.composition.add(settled.row)
 
 

@@ -167,7 +167,7 @@ class Provenance:
         seed: seed of the request that was accepted.
         attempts: requests made for this text, 1 or more.
         leaked: whether a word of the text names its emotion.
-        checker_label: what a label checker made of the text; None where none ran.
+        checker_label: what a emotion classifier made of the text; None where none ran.
         checker_confidence: its confidence in [0, 1]; None where none ran.
 
     """
@@ -223,7 +223,7 @@ class Reject:
         reason: why it was refused, by name.
         attempt: number of the request, from 0.
         text: what came back; None where nothing did.
-        detail: more on the reason: the id of the row that a duplicate repeats, the emotion that a checker read; None
+        detail: more on the reason: the id of the row that a duplicate repeats, the emotion that a classifier read; None
             where there is none.
 
     """

@@ -73,7 +73,7 @@ class Real:
         masked_few: the same with the words of emotions hidden.
         alone: macro-F1 of a classifier of those few; with hidden words under "masked_".
         known: all real texts an arm may have copied, normalised.
-        checker: reads emotions; trained on `held`.
+        classifier: reads emotions; trained on `held`.
         classes: the labels.
         width: bandwidth of MMD.
         centres: centres of clusters of the held texts; None where they are too few.
@@ -87,7 +87,7 @@ class Real:
     masked_few: Corpus
     alone: Mapping[str, float]
     known: frozenset[str]
-    checker: Probe
+    classifier: Probe
     classes: Sequence[str]
     width: float
     centres: Vectors | None
@@ -148,7 +148,7 @@ def _figures(block: Block, side: Side, held: Side, real: Real, rows: Rows) -> Fi
     found |= _diversity(corpus, side.words, real.centres)
     copied = [normalise(text) in real.known for text in corpus.texts]
     found["copied_share"] = float(np.mean(copied))
-    found |= _labels(corpus, masked, real.checker)
+    found |= _labels(corpus, masked, real.classifier)
     found |= _utility(corpus, masked, real)
     found["persona_f"] = persona_f(corpus, [block.personas[row] for row in rows])
     return {name: found.get(name) for names in MEASURES.values() for name in names}
@@ -168,10 +168,10 @@ def _diversity(corpus: Corpus, words: Sequence[Sequence[str]], centres: Vectors 
     }
 
 
-def _labels(corpus: Corpus, masked: Corpus, checker: Probe) -> Figures:
-    """Hold the labels against what the checker reads, as means over labels; and look for the label's own words."""
+def _labels(corpus: Corpus, masked: Corpus, classifier: Probe) -> Figures:
+    """Hold the labels against what the classifier reads, as means over labels; and look for the label's own words."""
     labels = list(corpus.labels or ())
-    told, blind = checker.read_vectors(corpus.vectors), checker.read_vectors(masked.vectors)
+    told, blind = classifier.read_vectors(corpus.vectors), classifier.read_vectors(masked.vectors)
     by_label = rows_by_label(labels)
     agree = np.array([reading.label == label for reading, label in zip(told, labels, strict=True)])
     hidden = np.array([reading.label == label for reading, label in zip(blind, labels, strict=True)])

@@ -144,7 +144,7 @@ def _judges(judges: tuple[str, ...], *, no_judge: bool) -> tuple[str, ...] | Non
     metavar="NAME|PATH|HUB_ID",
     default="goemotions",
     show_default=True,
-    help="Real texts that a checker is trained on, where the release was not checked.",
+    help="Real texts that a classifier is trained on, where the release was not checked.",
 )
 @_embeddings_option
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Fixes every draw.")
@@ -152,7 +152,7 @@ def _judges(judges: tuple[str, ...], *, no_judge: bool) -> tuple[str, ...] | Non
 def audit(release: Path, as_json: bool, **options: Any) -> None:
     """Look for bias: what of the texts goes with the persona's attributes, although nobody planned it.
 
-    Emotion, intensity, what a checker reads, sentiment, length, words and content are held against gender, age,
+    Emotion, intensity, what a classifier reads, sentiment, length, words and content are held against gender, age,
     country, religion, means and the rest. What was found goes to audit.json in the release and into its card.
     """
     from personagen.builder.evaluation.audit import Options, audit_lines
@@ -177,7 +177,7 @@ def audit(release: Path, as_json: bool, **options: Any) -> None:
 def report(folder: Path, out: Path | None, **options: Any) -> None:
     """Show a release or a comparison on one page that needs no network.
 
-    Map, readings, lengths, words, personas, arms, refused replies, and a table to search, with the persona behind each
+    Map, predictions, lengths, words, personas, arms, refused replies, and a table to search, with the persona behind each
     text. The page goes to report.html in a comparison, and beside a release, to RELEASE.report.html.
     """
     from personagen.builder.release.folder import is_release

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from personagen.builder.errors import BackendError, ReleaseError
 from personagen.builder.evaluation.claims import LEVEL
-from personagen.builder.evaluation.counterfactual_effects import counterfactuals, twin_lines
+from personagen.builder.evaluation.counterfactual_effects import counterfactual_lines, counterfactuals
 from personagen.builder.evaluation.evaluate import digest_of
 from personagen.builder.files import told_name
 from personagen.builder.release.folder import check_release
-from personagen.builder.release.texts import Texts, add_file, read_texts, readings, see_packages
+from personagen.builder.release.texts import Texts, add_file, predictions, read_texts, see_packages
 from personagen.builder.version import __version__
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ MOST = 20_000
 SAYS: Mapping[str, str] = {
     "label": "the emotion that was asked for",
     "intensity": "the intensity that was asked for",
-    "reading": "the emotion that the checker reads",
+    "reading": "the emotion that the classifier reads",
     "sentiment": "sentiment, from -1 to 1",
     "length": "words of a text",
     "vocabulary": "the words that are used",
@@ -51,7 +51,7 @@ class Options:
     """How to audit.
 
     Attributes:
-        reference: real texts that a checker is trained on, where the release has no readings; see `evaluate.Options`.
+        reference: real texts that a classifier is trained on, where the release has no predictions; see `evaluate.Options`.
         embeddings: name of a sentence-transformers model; None for the default one.
         seed: of shuffles and halves.
 
@@ -130,7 +130,11 @@ def audit(folder: Path, options: Options, tell: Callable[[str], None]) -> dict[s
         "counterfactual": pairs,
         "problems": dict(measured.problems),
     }
-    told = {"findings": list(findings(found)), "twins": list(twin_lines(pairs)), "audited_by": found["command"]}
+    told = {
+        "findings": list(findings(found)),
+        "counterfactuals": list(counterfactual_lines(pairs)),
+        "audited_by": found["command"],
+    }
     add_file(folder, manifest, "audit", found, told)
     return found
 
@@ -155,9 +159,9 @@ def _measured(written: Texts, manifest: Mapping[str, Any], options: Options, tel
     intensities = [row["intensity"] for row in written.rows]
     if all(intensities):
         tables["intensity"] = categories(intensities)
-    tell("readings")
+    tell("predictions")
     try:
-        found = readings(written, options.reference, options.embeddings)
+        found = predictions(written, options.reference, options.embeddings)
         tables["reading"] = categories([reading.label for reading in found])
     except ReleaseError as error:
         problems["reading"] = str(error)
@@ -264,7 +268,7 @@ def audit_lines(found: Mapping[str, Any]) -> Iterator[str]:
         cells = (_cell(told["outcomes"].get(name)) for name in names)
         yield f"{attribute:<14}" + "".join(f"{cell:>12}" for cell in cells)
     yield from (f"not measured: {name}: {why}" for name, why in found["problems"].items())
-    yield from twin_lines(found["counterfactual"])
+    yield from counterfactual_lines(found["counterfactual"])
     lines = list(findings(found))
     yield from lines or [f"nothing was found in {found['texts']} texts"]
 

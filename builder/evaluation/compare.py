@@ -126,14 +126,14 @@ def compare(
         backend = connect(recipe.backend, out / RUN / "batches", api_key)
         write = partial(write_arms, settings=settings, arms=arms, progress=progress, check=check)
         written = asyncio.run(_written(recipe, backend, out / RUN / "journal.sqlite", write))
-        blocks, checker = _measured(written, settings, real, out / RUN / "figures", tell)
+        blocks, classifier = _measured(written, settings, real, out / RUN / "figures", tell)
         results: dict[str, Any] = _head(recipe, options, backend, real) | {
-            "checker": asdict(checker.facts),
+            "classifier": asdict(classifier.facts),
             "arms": {arm: _facts(arm, written, blocks[arm], recipe, options) for arm in arms},
             "claims": judged(blocks),
             "human_likeness": _human_likeness(written, real, judges, recipe.seed, tell),
         }
-        _write(out, results := rounded(results), written, checker)
+        _write(out, results := rounded(results), written, classifier)
         write_report(out, ReportOptions(), out / REPORT, tell)
         return results
 
@@ -208,14 +208,14 @@ def _setting(part: Recipe, real: RealTexts) -> Setting:
 
 
 def _check(recipe: Recipe, real: RealTexts) -> LabelCheck | None:
-    """Train the gate's checker on the pool, where the recipe has a gate: the one that measures must be another."""
+    """Train the gate's classifier on the pool, where the recipe has a gate: the one that measures must be another."""
     if recipe.checks.label is None:
         return None
     from personagen.metrics.emotion_classifiers.linear import train_probe
     from personagen.metrics.texts.embeddings import encoder
 
-    checker = train_probe(real.pool, real.test, real.name, encoder(real.pool.model))
-    return LabelCheck(checker, reject=recipe.checks.label == "reject")
+    classifier = train_probe(real.pool, real.test, real.name, encoder(real.pool.model))
+    return LabelCheck(classifier, reject=recipe.checks.label == "reject")
 
 
 async def _written(
@@ -320,7 +320,9 @@ def rounded(value: Any) -> Any:
     return [rounded(each) for each in value] if isinstance(value, list | tuple) else value
 
 
-def _write(out: Path, results: Mapping[str, Any], written: Sequence[Mapping[str, Written]], checker: "Probe") -> None:
+def _write(
+    out: Path, results: Mapping[str, Any], written: Sequence[Mapping[str, Written]], classifier: "Probe"
+) -> None:
     """Write texts and rejects first, and what was found last."""
     try:
         (out / "texts").mkdir(exist_ok=True)
@@ -328,7 +330,7 @@ def _write(out: Path, results: Mapping[str, Any], written: Sequence[Mapping[str,
         raise FolderError(f"cannot make {out / 'texts'}: {explain(error)}") from error
     for arm in results["arms"]:
         texts = [(seed, text) for seed, part in enumerate(written) for text in part[arm].texts]
-        read = checker.read([text.text for _, text in texts])
+        read = classifier.read([text.text for _, text in texts])
         lines = [
             {"seed": seed, **asdict(text), "reading": reading.label, "confidence": round(reading.confidence, 4)}
             for (seed, text), reading in zip(texts, read, strict=True)

@@ -47,9 +47,9 @@ def results_lines(results: Mapping[str, Any]) -> Iterator[str]:
     yield from costs_table(results["arms"])
     yield from _human_likeness(results)
     yield ""
-    yield "## Label checker"
+    yield "## Label classifier"
     yield ""
-    yield checker_line(results["checker"])
+    yield classifier_line(results["classifier"])
     names = list(dict.fromkeys(name for arm in results["arms"].values() for name in arm["figures"]))
     others = [name for name in names if name not in MAIN]
     for start in range(0, len(others), 8):
@@ -111,13 +111,13 @@ def costs(arms: Mapping[str, Any]) -> Iterator[dict[str, str]]:
         }
 
 
-def checker_line(checker: Mapping[str, Any]) -> str:
-    """Tell in one line how far the label checker is to be believed."""
+def classifier_line(classifier: Mapping[str, Any]) -> str:
+    """Tell in one line how far the emotion classifier is to be believed."""
     return (
-        f"Logistic regression on {checker['model']}, trained on {checker['trained_on']} texts of "
-        f"{checker['reference']} (version {checker['version']}). On {checker['tested_on']} texts that it was not "
-        f"trained on: accuracy {checker['accuracy']:.3f}, over labels alike {checker['balanced_accuracy']:.3f}, "
-        f"macro-F1 {checker['macro_f1']:.3f}, calibration error {checker['calibration_error']:.3f}."
+        f"Logistic regression on {classifier['model']}, trained on {classifier['trained_on']} texts of "
+        f"{classifier['reference']} (version {classifier['version']}). On {classifier['tested_on']} texts that it was not "
+        f"trained on: accuracy {classifier['accuracy']:.3f}, over labels alike {classifier['balanced_accuracy']:.3f}, "
+        f"macro-F1 {classifier['macro_f1']:.3f}, calibration error {classifier['calibration_error']:.3f}."
     )
 
 

@@ -1,6 +1,6 @@
-"""The measured effect of a persona's attribute: texts of rows against those of their twins, which differ in it alone.
+"""The measured effect of a persona's attribute: texts of rows against those of their counterfactuals, which differ in it alone.
 
-rows and twins of a release -> pairs by two values of an attribute -> paired differences -> lines of the card
+rows and counterfactuals of a release -> pairs by two values of an attribute -> paired differences -> lines of the card
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from personagen.builder.errors import BackendError, ReleaseError
 from personagen.builder.evaluation.claims import LEVEL
-from personagen.builder.release.texts import Texts, read_texts, readings
+from personagen.builder.release.texts import Texts, predictions, read_texts
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,7 +22,7 @@ PREFIX = "counterfactual_"
 EFFECTS: Mapping[str, str] = {
     "sentiment": "sentiment, from -1 to 1",
     "length": "words of a text",
-    "agreement": "share of the texts in which the checker reads their label",
+    "agreement": "share of the texts in which the classifier reads their label",
 }
 """What is compared in each pair."""
 
@@ -45,17 +45,17 @@ def counterfactuals(
         folder: the release.
         manifest: its manifest.
         written: all its texts.
-        reference: real texts that a checker is trained on, where the release has no readings.
+        reference: real texts that a classifier is trained on, where the release has no predictions.
         embeddings: name of a sentence-transformers model; None for the default one.
 
     Returns:
         By attribute, for every two of its values that have pairs: "values"; "pairs"; "identical", the share of pairs
-        that are the same word for word; "reread", the share in which the checker reads another emotion; "distance",
+        that are the same word for word; "reread", the share in which the classifier reads another emotion; "distance",
         1 less the cosine of their vectors, on average; and "effects", the mean difference of the second value's texts
         to the first one's, with its 95 % interval, p, and p corrected for all of them (Holm).
 
     Raises:
-        ReleaseError: a file cannot be read, or a twin has no row.
+        ReleaseError: a file cannot be read, or a counterfactual has no row.
         BackendError: the model of the embeddings cannot be loaded.
 
     """
@@ -72,15 +72,19 @@ def counterfactuals(
 def _of_attribute(
     attribute: str, folder: Path, manifest: Mapping[str, Any], written: Texts, options: tuple[str, str | None]
 ) -> Iterator[dict[str, Any]]:
-    twins = read_texts(folder, manifest, [PREFIX + attribute])
+    counterfactuals = read_texts(folder, manifest, [PREFIX + attribute])
     place = {row["id"]: number for number, row in enumerate(written.rows)}
-    of = [place.get("-".join(row["id"].split("-")[:2])) for row in twins.rows]
+    of = [place.get("-".join(row["id"].split("-")[:2])) for row in counterfactuals.rows]
     if None in of:
-        raise ReleaseError(f"{folder}: a text of {PREFIX}{attribute} has no row that it is the twin of; make it again")
+        raise ReleaseError(
+            f"{folder}: a text of {PREFIX}{attribute} has no row that it is the counterfactual of; make it again"
+        )
     kept = sorted({number for number in of if number is not None})
-    both = written.take(kept).joined(twins)
+    both = written.take(kept).joined(counterfactuals)
     new = {number: position for position, number in enumerate(kept)}
-    partners = [(new[number], len(kept) + twin) for twin, number in enumerate(of) if number is not None]
+    partners = [
+        (new[number], len(kept) + counterfactual) for counterfactual, number in enumerate(of) if number is not None
+    ]
     measures, vectors, read = _measured(both, manifest, *options)
     for values in combinations(manifest["recipe"]["counterfactual"]["attributes"][attribute], 2):
         pairs = _pairs(both, attribute, values, partners)
@@ -93,13 +97,13 @@ def _pairs(both: Texts, attribute: str, values: tuple[str, ...], partners: Seque
     import numpy as np
 
     sides = []
-    for own, twin in partners:
-        told = both.personas[own][attribute], both.personas[twin][attribute]
+    for own, counterfactual in partners:
+        told = both.personas[own][attribute], both.personas[counterfactual][attribute]
         if told in (values, values[::-1]):
-            sides.append((own, twin) if told == values else (twin, own))
+            sides.append((own, counterfactual) if told == values else (counterfactual, own))
     if not sides:
         return None
-    # A twin's persona has the id of the other one and more.
+    # A counterfactual's persona has the id of the other one and more.
     ids = [min(both.rows[first]["persona_id"], both.rows[second]["persona_id"], key=len) for first, second in sides]
     numbers = np.unique(ids, return_inverse=True)[1]
     first, second = (np.array([side[end] for side in sides], dtype=np.intp) for end in (0, 1))
@@ -109,7 +113,7 @@ def _pairs(both: Texts, attribute: str, values: tuple[str, ...], partners: Seque
 def _measured(
     both: Texts, manifest: Mapping[str, Any], reference: str, embeddings: str | None
 ) -> tuple[dict[str, "NDArray[np.float64]"], "NDArray[np.float32]", list[str] | None]:
-    """Measure every text: numbers by name, vectors, and what a checker reads (None where none can)."""
+    """Measure every text: numbers by name, vectors, and what a classifier reads (None where none can)."""
     import numpy as np
 
     from personagen.metrics.statistics.association import lengths, sentiment
@@ -120,7 +124,7 @@ def _measured(
         measures["sentiment"] = sentiment(both.texts)[:, 0].astype(np.float64)
     read = None
     try:
-        read = [reading.label for reading in readings(both, reference, embeddings)]
+        read = [reading.label for reading in predictions(both, reference, embeddings)]
         right = [own == label for own, label in zip(read, both.labels, strict=True)]
         measures["agreement"] = np.array(right, dtype=np.float64)
     except ReleaseError:
@@ -157,7 +161,7 @@ def _compared(
     }
 
 
-def twin_lines(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> Iterator[str]:
+def counterfactual_lines(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> Iterator[str]:
     """Tell in a line each what changes with an attribute where nothing else does."""
     for attribute, rows in found.items():
         for row in rows:

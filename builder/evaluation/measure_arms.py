@@ -62,7 +62,7 @@ def measure_arms(
         tell: called with a line for each step.
 
     Returns:
-        Values of blocks by arm and figure, less figures that some block has not; and the label checker.
+        Values of blocks by arm and figure, less figures that some block has not; and the emotion classifier.
 
     Raises:
         FolderError: the figures cannot be kept.
@@ -74,7 +74,7 @@ def measure_arms(
     panel = panel_of(real)
     sizes = [-(-len(ids) // BLOCK) for ids in rows]
     draws = DRAWS if sum(sizes) < DRAWS else 0
-    base = json.dumps([VERSION, __version__, draws, real.name, digest_of(real), panel.checker.facts.version])
+    base = json.dumps([VERSION, __version__, draws, real.name, digest_of(real), panel.classifier.facts.version])
     named = [
         each
         for seed, (arms, ids) in enumerate(zip(texts, rows, strict=True))
@@ -84,7 +84,7 @@ def measure_arms(
     total = sum(len(each.block.corpus) for each in named)
     tell(f"{total} texts of {len(texts[0])} arms against {len(panel.held.corpus)} of {real.name}")
     found = _measured(named, panel, draws, folder, several=total > ALONE)
-    return _by_arm(named, found), panel.checker
+    return _by_arm(named, found), panel.classifier
 
 
 def panel_of(real: "RealTexts") -> "Real":
@@ -115,7 +115,7 @@ def panel_of(real: "RealTexts") -> "Real":
         masked_few=masked_few,
         alone=alone,
         known=frozenset(normalise(text) for part in (real.pool, real.held, real.test) for text in part.texts),
-        checker=train_probe(real.held, real.test, real.name, partial(vectors_of, model=real.held.model)),
+        classifier=train_probe(real.held, real.test, real.name, partial(vectors_of, model=real.held.model)),
         classes=classes,
         width=bandwidth(real.held.vectors, 0),
         centres=centres_of(real.held.vectors, 0),

@@ -25,7 +25,7 @@ class RealTexts:
     Attributes:
         name: of the reference.
         pool: what arms may use.
-        held: what texts are measured against, and what the label checker is trained on.
+        held: what texts are measured against, and what the emotion classifier is trained on.
         test: what classifiers are tested on.
 
     """

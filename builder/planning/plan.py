@@ -11,8 +11,8 @@ from personagen.builder.records import DEPTHS, SPLITS, layers_of, shard_path
 
 
 @dataclass(frozen=True, slots=True)
-class Twin:
-    """What makes a row the twin of another: the same in all, seeds too, but for one attribute of the persona.
+class Counterfactual:
+    """What makes a row the counterfactual of another: the same in all, seeds too, but for one attribute of the persona.
 
     Attributes:
         of: id of the other row.
@@ -39,7 +39,7 @@ class RowPlan:
         persona: number of the persona.
         situation: number of the situation within the persona.
         turn: number of the row within its emotion.
-        twin: what is changed in a row that is asked for again; None in every other.
+        counterfactual: what is changed in a row that is asked for again; None in every other.
 
     """
 
@@ -51,7 +51,7 @@ class RowPlan:
     persona: int
     situation: int
     turn: int
-    twin: "Twin | None" = None
+    counterfactual: "Counterfactual | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Shard:
 
     Attributes:
         config: configuration of the release, which is also the folder.
-        emotion: label of all its rows; None in an ablation and of twins, which mix emotions.
+        emotion: label of all its rows; None in an ablation and of counterfactuals, which mix emotions.
         depth: depth of its rows.
         split: split of its rows.
         index: number of the shard within config and split.
@@ -94,7 +94,7 @@ class Plan:
         personas: number of personas by split; numbers run through the splits in order. 0 where no row has any.
         design: how the personas are drawn.
         recipe: what was planned.
-        twins: rows that are asked for again, by configuration and split; see `twins.py`.
+        counterfactuals: rows that are asked for again, by configuration and split; see `counterfactuals.py`.
 
     """
 
@@ -102,10 +102,10 @@ class Plan:
     quotas: Mapping[str, Mapping[str, int]]
     personas: Mapping[str, int]
     design: Design
-    twins: Mapping[str, Mapping[str, Sequence[RowPlan]]] = field(default_factory=dict)
+    counterfactuals: Mapping[str, Mapping[str, Sequence[RowPlan]]] = field(default_factory=dict)
 
     def shards(self) -> tuple[Shard, ...]:
-        """List the shards of texts in the order in which rows settle: the recipe's depth, ablations, twins."""
+        """List the shards of texts in the order in which rows settle: the recipe's depth, ablations, counterfactuals."""
         size = self.recipe.shard_rows
         groups: list[tuple[str, str | None, str, str, int]] = [
             (name, name, self.recipe.depth, split, count)
@@ -115,7 +115,7 @@ class Plan:
         for depth in self.recipe.ablations:
             totals = [(split, sum(quota[split] for quota in self.quotas.values())) for split in SPLITS]
             groups += [(f"depth_{depth}", None, depth, split, count) for split, count in totals]
-        for config, splits in self.twins.items():
+        for config, splits in self.counterfactuals.items():
             groups += [(config, None, self.recipe.depth, split, len(rows)) for split, rows in splits.items()]
         return tuple(
             Shard(config, emotion, depth, split, index, -(-count // size), index * size, min((index + 1) * size, count))
@@ -144,8 +144,8 @@ class Plan:
 
     def rows(self, shard: Shard) -> Iterator[RowPlan]:
         """Work out the rows of a shard, in order."""
-        if shard.config in self.twins:
-            yield from self.twins[shard.config][shard.split][shard.start : shard.stop]
+        if shard.config in self.counterfactuals:
+            yield from self.counterfactuals[shard.config][shard.split][shard.start : shard.stop]
             return
         for position in range(shard.start, shard.stop):
             if shard.emotion is not None:

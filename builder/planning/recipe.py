@@ -18,7 +18,7 @@ from personagen.builder.planning.sections import (
     BackendChoice,
     Budgets,
     Checks,
-    Counterfactual,
+    CounterfactualPairs,
     CustomEmotion,
     CustomTaxonomy,
     Depth,
@@ -58,7 +58,9 @@ class Recipe(Section):
     intensities: tuple[Intensity, ...] = Field((), description="Intensities to alternate; empty leaves them open.")
     depth: Depth = "situational"
     ablations: tuple[Depth, ...] = Field((), description="Further depths; each repeats every row, less its layers.")
-    counterfactual: Counterfactual | None = Field(None, description="Texts to ask for again, with another persona.")
+    counterfactual: CounterfactualPairs | None = Field(
+        None, description="Texts to ask for again, with another persona."
+    )
     situations_per_persona: int = Field(2, ge=1, le=1000)
     splits: Splits = Splits()
     shard_rows: int = Field(10_000, ge=1, description="Rows of a parquet file at most.")

@@ -93,7 +93,7 @@ CHANGEABLE: Mapping[str, str] = {
 """Attributes that can be changed alone, and the layer that they are in. Work and occupation go together."""
 
 
-class Counterfactual(Section):
+class CounterfactualPairs(Section):
     """Texts that are asked for again with one attribute of the persona changed and all else, seeds too, as it was."""
 
     attributes: Mapping[str, tuple[str, ...]] = Field(
@@ -112,11 +112,11 @@ class Checks(Section):
         0.7, gt=0, le=1, description="Jaccard similarity of word triples that counts as same."
     )
     label: Literal["flag", "reject"] | None = Field(
-        None, description="What to do with a text in which a label checker reads another emotion; null reads none."
+        None, description="What to do with a text in which a emotion classifier reads another emotion; null reads none."
     )
-    label_reference: str = Field("goemotions", description="Real texts with labels that the checker is trained on.")
+    label_reference: str = Field("goemotions", description="Real texts with labels that the classifier is trained on.")
     label_model: str | None = Field(
-        None, description="Encoder that is fine-tuned to be the checker; null is a linear one on embeddings."
+        None, description="Encoder that is fine-tuned to be the classifier; null is a linear one on embeddings."
     )
     attempts: int = Field(8, ge=1, le=1000, description="Requests for one text before the row is given up.")
 

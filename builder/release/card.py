@@ -35,8 +35,8 @@ def render_card(manifest: Mapping[str, Any]) -> str:
     """Fill `dataset_card.md`; the YAML on top is what `load_dataset` reads the configurations from.
 
     Keys of the manifest that a card can do without, and that later steps add: `scores`, a list of metric, value and
-    command; `findings` and `twins`, lines of an audit, and its command `audited_by`; `checker`, facts on the label
-    checker by name; `composition`; `license`.
+    command; `findings` and `counterfactuals`, lines of an audit, and its command `audited_by`; `classifier`, facts on the label
+    classifier by name; `composition`; `license`.
     """
     environment = Environment(
         loader=PackageLoader("personagen.builder", "templates"), undefined=StrictUndefined, keep_trailing_newline=True
@@ -66,9 +66,9 @@ def render_card(manifest: Mapping[str, Any]) -> str:
         recipe=_fenced(_recipe(manifest["recipe"]), "yaml"),
         scores=manifest.get("scores"),
         findings=manifest.get("findings"),
-        twins=manifest.get("twins"),
+        counterfactuals=manifest.get("counterfactuals"),
         counterfactual=[f"`{name}`" for name in configs if name.startswith("counterfactual_")],
-        checker=_facts(manifest.get("checker")),
+        classifier=_facts(manifest.get("checker")),
         language=manifest["recipe"]["text"]["language"],
         layers=[layer for layer in LAYERS if layer in configs],
         sources=sources(),
@@ -173,11 +173,11 @@ def _by_licence(tables: Iterable[Mapping[str, str]]) -> dict[str, list[str]]:
     return found
 
 
-def _facts(checker: Any) -> str:
-    """Tell what is known of a checker in one line; empty where none ran."""
-    if isinstance(checker, Mapping):
-        return ", ".join(f"{name} {value}" for name, value in checker.items())
-    return str(checker or "")
+def _facts(classifier: Any) -> str:
+    """Tell what is known of a classifier in one line; empty where none ran."""
+    if isinstance(classifier, Mapping):
+        return ", ".join(f"{name} {value}" for name, value in classifier.items())
+    return str(classifier or "")
 
 
 def _share(count: int, rows: int) -> str:

@@ -30,14 +30,14 @@ class Outcome:
         rejects: refused replies by stage and reason.
         leaked: texts that name their emotion.
         composition: texts by attribute and value, at the recipe's depth; see `Composition`.
-        checker: what is known of the label checker, and how often it agrees; None where none ran.
+        classifier: what is known of the emotion classifier, and how often it agrees; None where none ran.
 
     """
 
     rejects: Mapping[tuple[str, str], int]
     leaked: int
     composition: Mapping[str, Any]
-    checker: Mapping[str, Any] | None = None
+    classifier: Mapping[str, Any] | None = None
 
 
 def make_manifest(
@@ -76,7 +76,7 @@ def make_manifest(
         "composition": dict(outcome.composition),
         "rejects": _by_stage(outcome.rejects),
         "leaked": outcome.leaked,
-        "checker": outcome.checker,
+        "checker": outcome.classifier,
         "usage": {**asdict(usage), "cost": _cost(recipe, usage)},
         "shards": [asdict(shard) for shard in shards],
     }

@@ -17,7 +17,7 @@ from personagen.builder.release.composition import attributes_of
 from personagen.builder.release.folder import ADDED, CARD, MANIFEST, read_card, sealed
 
 if TYPE_CHECKING:
-    from personagen.metrics.emotion_classifiers.linear import Reading
+    from personagen.metrics.emotion_classifiers.linear import Prediction
     from personagen.metrics.texts.reference import Reference
 
 
@@ -128,25 +128,25 @@ def add_file(
     write_text(folder / MANIFEST, json.dumps(measured, indent=2, ensure_ascii=False) + "\n")
 
 
-def readings(written: Texts, source: str, embeddings: str | None) -> "list[Reading]":
-    """Take the readings that a release has; where some are missing, train a checker on a reference and read all.
+def predictions(written: Texts, source: str, embeddings: str | None) -> "list[Prediction]":
+    """Take the predictions that a release has; where some are missing, train a classifier on a reference and read all.
 
     Raises:
         ReleaseError: the reference lacks an emotion of the texts.
         BackendError: the model of the embeddings cannot be loaded.
 
     """
-    from personagen.metrics.emotion_classifiers.linear import Reading, train_and_test, train_probe, vectors_of
+    from personagen.metrics.emotion_classifiers.linear import Prediction, train_and_test, train_probe, vectors_of
     from personagen.metrics.texts.corpus import read_corpus
     from personagen.metrics.texts.embeddings import DEFAULT_MODEL
 
     kept = [row["provenance"] for row in written.rows]
     if all(each["checker_label"] for each in kept):
-        return [Reading(each["checker_label"], each["checker_confidence"]) for each in kept]
+        return [Prediction(each["checker_label"], each["checker_confidence"]) for each in kept]
     reference = reference_of(source)
     missing = sorted(set(written.labels) - set(reference.labels or ()))
     if missing:
-        raise ReleaseError(f"{reference.name} has no texts of {', '.join(missing)[:200]} to train a checker on")
+        raise ReleaseError(f"{reference.name} has no texts of {', '.join(missing)[:200]} to train a classifier on")
     try:
         train, test = (read_corpus(texts, labels, embeddings) for texts, labels in train_and_test(reference))
         read = partial(vectors_of, model=embeddings or DEFAULT_MODEL)

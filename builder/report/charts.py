@@ -82,7 +82,7 @@ def audit_figure(found: Mapping[str, Any]) -> Figure:
     return {"data": [heat], "layout": {"height": 160 + 30 * len(attributes), "yaxis": {"autorange": "reversed"}}}
 
 
-def twins_figure(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure | None:
+def counterfactuals_figure(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure | None:
     """Show the effect of each change of an attribute with its 95 % interval; None where none was measured."""
     rows = [
         (f"{attribute}: {row['values'][0]} → {row['values'][1]} ({row['pairs']})", row["effects"])

@@ -9,12 +9,12 @@ from typing import Any
 
 from personagen.builder.errors import ReleaseError
 from personagen.builder.evaluation.claims import FULL, counts
-from personagen.builder.evaluation.comparison_tables import checker_line, costs
+from personagen.builder.evaluation.comparison_tables import classifier_line, costs
 from personagen.builder.records import LAYERS
 from personagen.builder.release.folder import AUDIT, check_release, is_release
 from personagen.builder.release.manifest import total_rejects
 from personagen.builder.release.run_folder import run_folder_of
-from personagen.builder.release.texts import Texts, read_texts, readings, reference_of
+from personagen.builder.release.texts import Texts, predictions, read_texts, reference_of
 
 SYNTHETIC, REAL = "synthetic", "real"
 """Kinds of texts in a release's report; those of a comparison are its arms, of which one has the same name."""
@@ -35,8 +35,8 @@ class Shown:
         id: of its row; empty for a real text.
         text: the text.
         label: the emotion that it should express; None for a real text without a label.
-        reading: the emotion that the label checker reads; None where none read it.
-        confidence: how sure the checker is, in [0, 1].
+        reading: the emotion that the emotion classifier reads; None where none read it.
+        confidence: how sure the classifier is, in [0, 1].
         persona: layers by name; empty where there are none.
         facts: what else is known, by name.
 
@@ -69,7 +69,7 @@ class Material:
         refused: examples of them by reason, as they are in the file of rejects.
         embeddings: model of the vectors; None for the default one.
         tables: what was found, by name: "results" and "costs" of a comparison; "scores", "audit", "findings" and
-            "twins" of a release.
+            "counterfactuals" of a release.
         notes: lines on what is not shown, and why.
 
     """
@@ -124,12 +124,12 @@ def _of_release(
     rows = sample(len(whole.texts), MOST // 2, seed)
     written = whole.take(rows)
     notes = []
-    tell("readings")
+    tell("predictions")
     read: list[tuple[str | None, float | None]] = [(None, None)] * len(rows)
     try:
-        read = [(reading.label, reading.confidence) for reading in readings(written, reference, embeddings)]
+        read = [(reading.label, reading.confidence) for reading in predictions(written, reference, embeddings)]
     except ReleaseError as error:
-        notes.append(f"Emotions that a checker reads: {error}")
+        notes.append(f"Emotions that a classifier reads: {error}")
     emotions = [emotion["name"] for emotion in manifest["taxonomy"]["emotions"]]
     known = [row for row, label in enumerate(real.labels or [None] * len(real.texts)) if label in (None, *emotions)]
     drawn = [known[place] for place in sample(len(known), MOST // 2, seed)]
@@ -153,7 +153,7 @@ def _of_release(
         tables={
             "scores": manifest.get("scores"),
             "findings": manifest.get("findings"),
-            "twins": manifest.get("twins"),
+            "counterfactuals": manifest.get("counterfactuals"),
             "audit": json.loads((folder / AUDIT).read_text(encoding="utf-8")) if manifest.get("audit") else None,
         },
         notes=notes,
@@ -214,7 +214,7 @@ def _of_comparison(folder: Path, seed: int) -> Material:
             "model": f"{model['name']} ({model['backend']})",
             "real texts": results["reference"]["name"],
             "made by": results["command"],
-            "label checker": checker_line(results["checker"]),
+            "emotion classifier": classifier_line(results["classifier"]),
         },
         emotions=results["emotions"],
         main=main,

@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from personagen.builder.errors import BackendError
 from personagen.builder.files import write_text
 from personagen.builder.release.texts import see_packages
-from personagen.builder.report.charts import Figure, arms_figure, audit_figure, rejects_figure, twins_figure
+from personagen.builder.report.charts import Figure, arms_figure, audit_figure, counterfactuals_figure, rejects_figure
 from personagen.builder.report.content import Material, read_material
 from personagen.builder.report.persona_charts import pairs_figure, values_figure
 from personagen.builder.report.text_charts import (
@@ -135,11 +135,11 @@ def _sections_of_personas(material: Material, audit: Mapping[str, Any] | None) -
         says = "Share of variance of what was measured of the texts that goes with an attribute beyond plan and chance."
         yield Section("audit", "Bias", f"{says} * p < 0.05, corrected.", audit_figure(audit))
         yield Section(
-            "twins",
+            "counterfactuals",
             "Counterfactual pairs",
             "What changes where one attribute of the persona does, and nothing else, with its 95 % interval; in "
             "brackets the number of pairs.",
-            twins_figure(audit["counterfactual"]),
+            counterfactuals_figure(audit["counterfactual"]),
         )
 
 
@@ -159,7 +159,8 @@ def _page(material: Material, sections: list[Section]) -> str:
     return environment.get_template("report.html").render(
         material=material,
         sections=sections,
-        tables=dict.fromkeys(("results", "costs", "scores", "findings", "twins", "audit")) | dict(material.tables),
+        tables=dict.fromkeys(("results", "costs", "scores", "findings", "counterfactuals", "audit"))
+        | dict(material.tables),
         version=__version__,
         plotly=get_plotlyjs(),
         script=loader.get_source(environment, "report.js")[0],

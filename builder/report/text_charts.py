@@ -66,7 +66,7 @@ def _pointed(text: Shown) -> str:
 
 
 def confusion_figure(material: Material) -> Figure | None:
-    """Count what the checker reads in the texts of each emotion; None where nothing was read."""
+    """Count what the classifier reads in the texts of each emotion; None where nothing was read."""
     kinds = [source for source in material.counts if any(text.reading for text in _of(material, source))]
     if not kinds:
         return None
@@ -94,7 +94,7 @@ def confusion_figure(material: Material) -> Figure | None:
             }
         )
     layout = {
-        "xaxis": {"title": {"text": "read by the checker"}},
+        "xaxis": {"title": {"text": "read by the classifier"}},
         "yaxis": {"title": {"text": "asked for"}, "autorange": "reversed"},
         "height": 140 + 44 * len(labels),
     }

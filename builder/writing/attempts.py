@@ -31,7 +31,7 @@ class Attempts:
 
     Attributes:
         id: what is being made: a row, a persona or a situation.
-        of: whose seeds the requests have: those of `id`, or of what it is a twin of.
+        of: whose seeds the requests have: those of `id`, or of what it is a counterfactual of.
         stage: name of the stage.
         seed: seed of the recipe.
         first: number of the first attempt.

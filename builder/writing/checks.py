@@ -123,7 +123,7 @@ class Verdict:
         text: the text, cleaned.
         reason: why it is rejected, one of REASONS, or "label"; None accepts it.
         leaked: whether a word of it names the emotion.
-        label: the emotion that a label checker read in it; None where none did.
+        label: the emotion that a emotion classifier read in it; None where none did.
         confidence: how sure it was, in [0, 1]; None likewise.
 
     """

@@ -11,7 +11,7 @@ from personagen.builder.planning.sections import Checks
 from personagen.builder.writing.checks import Verdict
 
 if TYPE_CHECKING:
-    from personagen.metrics.emotion_classifiers.linear import Checker
+    from personagen.metrics.emotion_classifiers.linear import EmotionClassifier
     from personagen.metrics.texts.reference import Reference
 
 
@@ -20,13 +20,13 @@ class LabelCheck:
     """Has the texts of one request read, and refuses those in which another emotion is read, if it is asked to.
 
     Attributes:
-        checker: what reads.
+        classifier: what reads.
         reject: whether another emotion refuses a text; else the reading is only kept.
         turn: one request at a time, for a model that reads takes all processors.
 
     """
 
-    checker: "Checker"
+    classifier: "EmotionClassifier"
     reject: bool
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -36,9 +36,9 @@ class LabelCheck:
         if not places:
             return list(verdicts)
         async with self.turn:
-            readings = await asyncio.to_thread(self.checker.read, [verdicts[place].text for place in places])
+            predictions = await asyncio.to_thread(self.classifier.read, [verdicts[place].text for place in places])
         found = list(verdicts)
-        for place, reading in zip(places, readings, strict=True):
+        for place, reading in zip(places, predictions, strict=True):
             refused = self.reject and reading.label != emotion
             found[place] = replace(
                 found[place],
@@ -50,11 +50,11 @@ class LabelCheck:
 
     def facts(self) -> dict[str, Any]:
         """Tell what a manifest says of the check."""
-        return {**asdict(self.checker.facts), "gate": "reject" if self.reject else "flag"}
+        return {**asdict(self.classifier.facts), "gate": "reject" if self.reject else "flag"}
 
 
 def label_check(recipe: Recipe) -> LabelCheck | None:
-    """Train or load the checker that a recipe asks for; None where it asks for none.
+    """Train or load the classifier that a recipe asks for; None where it asks for none.
 
     Raises:
         BackendError: packages are missing, or the reference or the model cannot be loaded.
@@ -69,7 +69,7 @@ def label_check(recipe: Recipe) -> LabelCheck | None:
     try:
         reference = load_reference(checks.label_reference)
         _see_emotions(reference, recipe)
-        return LabelCheck(_checker(reference, checks), reject=checks.label == "reject")
+        return LabelCheck(_classifier(reference, checks), reject=checks.label == "reject")
     except (ValueError, ImportError) as error:
         raise BackendError(f"checks.label: {error}") from None
 
@@ -86,7 +86,7 @@ def _see_emotions(reference: "Reference", recipe: Recipe) -> None:
         )
 
 
-def _checker(reference: "Reference", checks: Checks) -> "Checker":
+def _classifier(reference: "Reference", checks: Checks) -> "EmotionClassifier":
     from personagen.metrics.emotion_classifiers.encoder import train_encoder
     from personagen.metrics.emotion_classifiers.linear import train_and_test, train_probe
     from personagen.metrics.texts.corpus import read_corpus

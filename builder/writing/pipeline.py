@@ -100,7 +100,13 @@ async def settle(job: Job) -> AsyncGenerator[Settled, None]:
         BudgetError: the budget is spent, likewise.
 
     """
-    of = {row.twin.of for splits in job.plan.twins.values() for rows in splits.values() for row in rows if row.twin}
+    of = {
+        row.counterfactual.of
+        for splits in job.plan.counterfactuals.values()
+        for rows in splits.values()
+        for row in rows
+        if row.counterfactual
+    }
     with DuplicateIndex(job.plan.recipe.checks.near_duplicate) as index:
         window = _Window(job)
         attempts: dict[str, int] = {}
@@ -108,8 +114,10 @@ async def settle(job: Job) -> AsyncGenerator[Settled, None]:
             window.fill()
             while window.rows:
                 entry = window.rows[0]
-                twin = entry.planned.twin is not None
-                settled = await (_settle_twin(job, entry, attempts) if twin else _settle_one(job, entry, index))
+                counterfactual = entry.planned.counterfactual is not None
+                settled = await (
+                    _settle_counterfactual(job, entry, attempts) if counterfactual else _settle_one(job, entry, index)
+                )
                 if settled.planned.id in of and settled.row is not None:
                     attempts[settled.planned.id] = settled.row.provenance.attempts - 1
                 window.rows.popleft()
@@ -194,15 +202,15 @@ async def _settle_one(job: Job, entry: _Open, index: DuplicateIndex) -> Settled:
     return Settled(entry.config, entry.planned, row, tuple(rejects))
 
 
-async def _settle_twin(job: Job, entry: _Open, attempts: Mapping[str, int]) -> Settled:
-    """Wait for a twin, which may repeat the other row word for word.
+async def _settle_counterfactual(job: Job, entry: _Open, attempts: Mapping[str, int]) -> Settled:
+    """Wait for a counterfactual, which may repeat the other row word for word.
 
-    Where the other one was accepted at a later attempt, as after a repetition, so is the twin: with the same seed.
+    Where the other one was accepted at a later attempt, as after a repetition, so is the counterfactual: with the same seed.
     """
     written = await entry.task
     rejects = list(written.rejects)
-    twin = entry.planned.twin
-    first = attempts.get(twin.of, 0) if twin else 0
+    counterfactual = entry.planned.counterfactual
+    first = attempts.get(counterfactual.of, 0) if counterfactual else 0
     if written.row is not None and written.row.provenance.attempts - 1 < first:
         written = await write_row(job, entry.turn, entry.planned, first)
         rejects.extend(written.rejects)
@@ -227,7 +235,7 @@ async def write_row(job: Job, turn: int, row: RowPlan, first_attempt: int) -> Wr
     )
     grounding = job.grounding(row)
     request = expression_request(job.writing, recipe, row, emotion, subject, grounding)
-    of = row.twin.of if row.twin else row.id
+    of = row.counterfactual.of if row.counterfactual else row.id
     tries = replace(_tries(job, row.id, "expression", rejects.append, of), first=first_attempt)
     begun = job.writing.template == "continuation" and not lists(row, grounding)
     starts = beginnings(recipe.seed, row, emotion, subject.scene, grounding.opening) if begun else ()
@@ -254,9 +262,9 @@ async def make_persona(
 ) -> Persona | None:
     """Build a persona: drawn from the tables, then told by the model where the recipe says so.
 
-    Of a twin one attribute is another; what the model tells of it is asked for with the seeds of the other persona.
+    Of a counterfactual one attribute is another; what the model tells of it is asked for with the seeds of the other persona.
     """
-    who = own if row.twin is None else changed(own, row.twin)
+    who = own if row.counterfactual is None else changed(own, row.counterfactual)
     for layer in ("demographic", "sociocultural"):
         if layer not in layers or layer not in job.plan.recipe.elaborated():
             continue
@@ -278,7 +286,7 @@ async def make_scene(
 ) -> Scene | None:
     """Build the situation of a row: drawn from the bank, then told by the model where the recipe says so.
 
-    That of a twin is drawn for the other row's persona (`own`), and told of the twin (`who`).
+    That of a counterfactual is drawn for the other row's persona (`own`), and told of the counterfactual (`who`).
     """
     emotion = job.taxonomy[row.emotion]
     event = event_of(job.plan, emotion, row, job.events)
@@ -286,7 +294,7 @@ async def make_scene(
     if "situational" not in job.plan.recipe.elaborated():
         return what
     facts = {"demographic": who.demographic, "sociocultural": who.sociocultural, "scene": what}
-    id_ = what.id if row.twin is None else f"{who.id}-s{row.situation}"
+    id_ = what.id if row.counterfactual is None else f"{who.id}-s{row.situation}"
     prose = await elaborate("situational", ask, _tries(job, id_, "situational", reject, what.id), **facts)
     return None if prose is None else replace(what, situational=replace(what.situational, prose=prose))
 

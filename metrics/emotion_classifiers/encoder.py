@@ -1,4 +1,4 @@
-"""A label checker that is a fine-tuned encoder, for those who have the time: see `checker` for the quick one."""
+"""A emotion classifier that is a fine-tuned encoder, for those who have the time: see `classifier` for the quick one."""
 
 import hashlib
 import json
@@ -13,10 +13,10 @@ from personagen.metrics.emotion_classifiers.linear import (
     VERSION,
     Facts,
     Labelled,
-    Reading,
+    Prediction,
     accuracy_facts,
     best_temperature,
-    readings,
+    predictions,
 )
 from personagen.metrics.texts.cache import cache_folder
 from personagen.metrics.texts.inputs import rows_by_label
@@ -26,12 +26,12 @@ from personagen.metrics.utility.probe import codes
 CALIBRATION = 10
 """Every so many-th text of a label is kept from training, to find the temperature."""
 
-FACTS = "checker.json"
+FACTS = "classifier.json"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class EncoderChecker:
-    """A checker that reads texts with a fine-tuned encoder.
+class EncoderClassifier:
+    """A classifier that reads texts with a fine-tuned encoder.
 
     Attributes:
         classes: the labels, in the order of the logits.
@@ -44,12 +44,12 @@ class EncoderChecker:
     facts: Facts
     encoder: Encoder
 
-    def read(self, texts: Sequence[str]) -> list[Reading]:
+    def read(self, texts: Sequence[str]) -> list[Prediction]:
         """Read texts."""
-        return readings(logits_of(self.encoder, texts), self.facts.temperature, self.classes) if texts else []
+        return predictions(logits_of(self.encoder, texts), self.facts.temperature, self.classes) if texts else []
 
 
-def train_encoder(train: Labelled, test: Labelled, name: str, model: str, seed: int = 0) -> EncoderChecker:
+def train_encoder(train: Labelled, test: Labelled, name: str, model: str, seed: int = 0) -> EncoderClassifier:
     """Fine-tune an encoder; what was trained before on the same texts is taken from the cache.
 
     Args:
@@ -66,7 +66,7 @@ def train_encoder(train: Labelled, test: Labelled, name: str, model: str, seed: 
     """
     parts = json.dumps([VERSION, Path(model).name, seed, train, test])
     version = hashlib.sha256(parts.encode()).hexdigest()[:12]
-    place = cache_folder("checkers") / version
+    place = cache_folder("classifiers") / version
     kept = _kept(place)
     if kept is not None:
         return kept
@@ -80,33 +80,35 @@ def train_encoder(train: Labelled, test: Labelled, name: str, model: str, seed: 
     temperature = best_temperature(logits_of(encoder, [texts[row] for row in held]), true[held])
     known = [row for row, label in enumerate(test[1]) if label in classes]
     if not known:
-        raise ValueError("no test text has a label that the checker was trained on, wanted one of each at least")
+        raise ValueError("no test text has a label that the classifier was trained on, wanted one of each at least")
     asked = codes([test[1][row] for row in known], classes)
     found = accuracy_facts(logits_of(encoder, [test[0][row] for row in known]), asked, temperature)
     facts = Facts(Path(model).name, version, name, len(rest), temperature=round(temperature, 4), **found)
-    return _keep(EncoderChecker(classes, facts, encoder), place)
+    return _keep(EncoderClassifier(classes, facts, encoder), place)
 
 
-def _kept(place: Path) -> EncoderChecker | None:
-    """Read a checker from the cache; None where there is none that can be read."""
+def _kept(place: Path) -> EncoderClassifier | None:
+    """Read a classifier from the cache; None where there is none that can be read."""
     try:
         found = json.loads((place / FACTS).read_text(encoding="utf-8"))
-        return EncoderChecker(tuple(found["classes"]), Facts(**found["facts"]), load_encoder(str(place)))
+        return EncoderClassifier(tuple(found["classes"]), Facts(**found["facts"]), load_encoder(str(place)))
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def _keep(checker: EncoderChecker, place: Path) -> EncoderChecker:
-    """Write a checker to the cache, whole or not at all; where that cannot be, it is told and made anew next time."""
+def _keep(classifier: EncoderClassifier, place: Path) -> EncoderClassifier:
+    """Write a classifier to the cache, whole or not at all; where that cannot be, it is told and made anew next time."""
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         part = Path(tempfile.mkdtemp(prefix=f"{place.name}.", dir=place.parent))
-        checker.encoder.tokenizer.save_pretrained(part)
-        checker.encoder.model.save_pretrained(part)
-        facts = {"classes": checker.classes, "facts": asdict(checker.facts)}
+        classifier.encoder.tokenizer.save_pretrained(part)
+        classifier.encoder.model.save_pretrained(part)
+        facts = {"classes": classifier.classes, "facts": asdict(classifier.facts)}
         (part / FACTS).write_text(json.dumps(facts), encoding="utf-8")
         shutil.rmtree(place, ignore_errors=True)  # a damaged one, or nothing
         part.rename(place)
     except OSError as error:
-        warnings.warn(f"the label checker is not kept: {place} cannot be written ({error})", UserWarning, stacklevel=3)
-    return checker
+        warnings.warn(
+            f"the emotion classifier is not kept: {place} cannot be written ({error})", UserWarning, stacklevel=3
+        )
+    return classifier

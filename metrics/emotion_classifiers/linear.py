@@ -1,4 +1,4 @@
-"""A label checker: a classifier of real texts that says which emotion it reads in a text, and how sure it is.
+"""A emotion classifier: a classifier of real texts that says which emotion it reads in a text, and how sure it is.
 
 It is a logistic regression on sentence embeddings, or a fine-tuned encoder. Its confidence is calibrated: logits are
 divided by one temperature, which makes the labels of texts that it was not trained on most likely (Guo et al., 2017).
@@ -25,7 +25,7 @@ from personagen.metrics.texts.reference import Reference
 from personagen.metrics.utility.probe import codes, f1_by_class
 
 VERSION = 1
-"""Of the way a checker is trained; another one does not take over what is cached."""
+"""Of the way a classifier is trained; another one does not take over what is cached."""
 
 STRENGTH = 1.0
 """Inverse regularisation of the logistic regression."""
@@ -38,8 +38,8 @@ Logits = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """What a checker reads in a text: a label, and its probability."""
+class Prediction:
+    """What a classifier reads in a text: a label, and its probability."""
 
     label: str
     confidence: float
@@ -47,7 +47,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of a checker.
+    """What is known of a classifier.
 
     Attributes:
         model: what it reads with.
@@ -75,7 +75,7 @@ class Facts:
     temperature: float
 
 
-class Checker(Protocol):
+class EmotionClassifier(Protocol):
     """Anything that reads emotions.
 
     Attributes:
@@ -92,13 +92,13 @@ class Checker(Protocol):
     def facts(self) -> Facts:
         """See above."""
 
-    def read(self, texts: Sequence[str]) -> list[Reading]:
+    def read(self, texts: Sequence[str]) -> list[Prediction]:
         """Read texts."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Probe:
-    """A checker that reads vectors: a linear classifier.
+    """A classifier that reads vectors: a linear classifier.
 
     Attributes:
         classes: k labels.
@@ -115,13 +115,13 @@ class Probe:
     facts: Facts
     encode: Callable[[Sequence[str]], Vectors]
 
-    def read(self, texts: Sequence[str]) -> list[Reading]:
+    def read(self, texts: Sequence[str]) -> list[Prediction]:
         """Read texts."""
         return self.read_vectors(self.encode(texts)) if texts else []
 
-    def read_vectors(self, vectors: Vectors) -> list[Reading]:
+    def read_vectors(self, vectors: Vectors) -> list[Prediction]:
         """Read vectors, shape (n, d)."""
-        return readings(vectors @ self.weights + self.bias, self.facts.temperature, self.classes)
+        return predictions(vectors @ self.weights + self.bias, self.facts.temperature, self.classes)
 
 
 Labelled = tuple[list[str], list[str]]
@@ -129,7 +129,7 @@ Labelled = tuple[list[str], list[str]]
 
 
 def train_and_test(reference: Reference) -> tuple[Labelled, Labelled]:
-    """Take what a checker is trained on and what it is tested on: the test part, or every fifth text of each label.
+    """Take what a classifier is trained on and what it is tested on: the test part, or every fifth text of each label.
 
     Raises:
         ValueError: the reference has no labels.
@@ -153,14 +153,14 @@ def vectors_of(texts: Sequence[str], model: str) -> Vectors:
     return embed(list(texts), model).vectors
 
 
-def readings(logits: Logits, temperature: float, classes: Sequence[str]) -> list[Reading]:
+def predictions(logits: Logits, temperature: float, classes: Sequence[str]) -> list[Prediction]:
     """Turn logits into labels with probabilities."""
     shares = softmax(logits / temperature)
-    return [Reading(classes[row.argmax()], round(float(row.max()), 4)) for row in shares]
+    return [Prediction(classes[row.argmax()], round(float(row.max()), 4)) for row in shares]
 
 
 def train_probe(train: Corpus, test: Corpus, name: str, encode: Callable[[Sequence[str]], Vectors]) -> Probe:
-    """Train a linear checker; what was trained before on the same texts is taken from the cache.
+    """Train a linear classifier; what was trained before on the same texts is taken from the cache.
 
     Args:
         train: real texts with labels.
@@ -173,9 +173,9 @@ def train_probe(train: Corpus, test: Corpus, name: str, encode: Callable[[Sequen
 
     """
     if train.labels is None or test.labels is None or len(set(train.labels)) < 2:
-        raise ValueError("labels are missing, wanted two or more different ones: a checker is trained on labels")
+        raise ValueError("labels are missing, wanted two or more different ones: a classifier is trained on labels")
     version = _version(train, test)
-    place = cache_folder("checkers") / f"{version}.npz"
+    place = cache_folder("classifiers") / f"{version}.npz"
     return _kept(place, encode) or _keep(_trained(train, test, name, version, encode), place)
 
 
@@ -210,14 +210,14 @@ def _columns(scores: NDArray[np.float64]) -> NDArray[np.float64]:
 def _of_classes(corpus: Corpus, classes: Sequence[str]) -> Corpus:
     rows = [row for row, label in enumerate(corpus.labels or ()) if label in classes]
     if not rows:
-        raise ValueError("no test text has a label that the checker was trained on, wanted one of each at least")
+        raise ValueError("no test text has a label that the classifier was trained on, wanted one of each at least")
     return corpus.take(rows)
 
 
 def held_out(
     test: Corpus, linear: tuple[NDArray[np.float64], NDArray[np.float64]], temperature: float, classes: Sequence[str]
 ) -> dict[str, Any]:
-    """Measure a linear checker on real texts that it was not trained on."""
+    """Measure a linear classifier on real texts that it was not trained on."""
     return accuracy_facts(test.vectors @ linear[0] + linear[1], codes(test.labels or (), classes), temperature)
 
 
@@ -272,7 +272,7 @@ def _version(train: Corpus, test: Corpus) -> str:
 
 
 def _kept(place: Path, encode: Callable[[Sequence[str]], Vectors]) -> Probe | None:
-    """Read a checker from the cache; None where there is none that can be read."""
+    """Read a classifier from the cache; None where there is none that can be read."""
     try:
         with place.open("rb") as file, np.load(file, allow_pickle=False) as found:
             facts = Facts(**json.loads(str(found["facts"])))
@@ -283,7 +283,7 @@ def _kept(place: Path, encode: Callable[[Sequence[str]], Vectors]) -> Probe | No
 
 
 def _keep(probe: Probe, place: Path) -> Probe:
-    """Write a checker to the cache, whole or not at all; where that cannot be, it is told and made anew next time."""
+    """Write a classifier to the cache, whole or not at all; where that cannot be, it is told and made anew next time."""
     part = place.with_suffix(f".{id(probe)}.part")
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -298,5 +298,7 @@ def _keep(probe: Probe, place: Path) -> Probe:
             )
         part.replace(place)
     except OSError as error:
-        warnings.warn(f"the label checker is not kept: {place} cannot be written ({error})", UserWarning, stacklevel=3)
+        warnings.warn(
+            f"the emotion classifier is not kept: {place} cannot be written ({error})", UserWarning, stacklevel=3
+        )
     return probe

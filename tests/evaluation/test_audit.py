@@ -152,7 +152,7 @@ def test_emotions_that_the_reference_has_not(run: Run, release: Path, cache: Pat
     folder = copied(release, tmp_path)
     done = run("audit", folder, "--reference", path)
     assert done.code == 0, done.err
-    why = "two.jsonl has no texts of anger, disgust, neutral, sadness, surprise to train a checker on"
+    why = "two.jsonl has no texts of anger, disgust, neutral, sadness, surprise to train a classifier on"
     assert found_in(folder)["problems"] == {"reading": why} and f"not measured: reading: {why}" in done.out
 
 

@@ -149,7 +149,7 @@ def test_claims_are_judged_and_told(done: tuple[Path, dict[str, Any]]) -> None:
     text = (out / "results.md").read_text(encoding="utf-8")
     for claim in results["claims"]:
         assert f"| {claim['says']} | **{claim['verdict']}** |" in text
-    assert results["checker"]["trained_on"] == 60 and f"version {results['checker']['version']}" in text
+    assert results["classifier"]["trained_on"] == 60 and f"version {results['classifier']['version']}" in text
     assert "sk-secret" not in "".join(map(str, bytes_of(out).values()))
     assert str(Path.home()) not in text and "real.jsonl" in text
 

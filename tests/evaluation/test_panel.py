@@ -65,7 +65,7 @@ def against() -> Real:
         masked_few=hide(few),
         alone={"": alone, "masked_": alone},
         known=frozenset(map(normalise, held().texts)),
-        checker=train_probe(held(), read_part(), "test", lambda texts: vectors_of(list(texts))),
+        classifier=train_probe(held(), read_part(), "test", lambda texts: vectors_of(list(texts))),
         classes=names,
         width=bandwidth(held().vectors, 0),
         centres=centres_of(held().vectors, 0),

@@ -255,12 +255,12 @@ def checked(release: Path, out: Path, groups: list[list[float | None]]) -> Path:
         struct = pa.StructArray.from_arrays(parts, fields=list(column.type))
         return rows.set_column(rows.schema.get_field_index("provenance"), rows.schema.field("provenance"), struct)
 
-    return rewrite(release, out, "joy/train-", confident, row_group=len(groups[0]), checker={"name": "a test"})
+    return rewrite(release, out, "joy/train-", confident, row_group=len(groups[0]), classifier={"name": "a test"})
 
 
 @pytest.fixture
 def sure(model: FakeOpenAI, tmp_path: Path) -> Path:
-    """A release of 30 texts of joy: of 12 for training the checker was sure, of 6 unsure, 6 it did not see."""
+    """A release of 30 texts of joy: of 12 for training the classifier was sure, of 6 unsure, 6 it did not see."""
     release = make_release(tmp_path / "plain", model.url, rows=30, emotions=["joy"])
     return checked(release, tmp_path / "personagen", [[0.9] * 6, [0.5] * 6, [None] * 6, [0.8] * 6])
 

@@ -67,7 +67,11 @@ def load_dataset_streaming(*args: Any, **options: Any) -> Any:
             r"^depth is 'demographic' for 'depth_none'; leave one of the two out$",
         ),
         ("situational", {"depth": "none"}, r"^depth is 'none' for 'situational'; leave one of the two out$"),
-        (None, {"min_confidence": 0.5}, r"^min_confidence: no label checker went over .*/personagen; leave it out$"),
+        (
+            None,
+            {"min_confidence": 0.5},
+            r"^min_confidence: no emotion classifier went over .*/personagen; leave it out$",
+        ),
         (None, {"min_confidence": 80}, r"^min_confidence is 80, wanted a number from 0 to 1$"),
         (None, {"min_confidence": "high"}, r"^min_confidence is 'high', wanted a number from 0 to 1$"),
         (

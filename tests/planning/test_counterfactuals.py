@@ -1,4 +1,4 @@
-"""Twins: rows that are asked for again with one attribute changed; planned, written, loaded, and measured."""
+"""Counterfactuals: rows that are asked for again with one attribute changed; planned, written, loaded, and measured."""
 
 import asyncio
 import json
@@ -23,9 +23,9 @@ from personagen.builder.estimate import REFUSED, estimate
 from personagen.builder.hub.verify import verify_folder
 from personagen.builder.llm.requests import Candidate, Reply, Request
 from personagen.builder.planning.attribute_tables import known_values, persona_tables
-from personagen.builder.planning.counterfactuals import changed, changed_or_none, with_twins
+from personagen.builder.planning.counterfactuals import add_counterfactuals, changed, changed_or_none
 from personagen.builder.planning.personas import persona
-from personagen.builder.planning.plan import Plan, RowPlan, Twin, make_plan, request_seed
+from personagen.builder.planning.plan import Counterfactual, Plan, RowPlan, make_plan, request_seed
 from personagen.builder.planning.recipe import parse_recipe
 from personagen.builder.planning.sections import CHANGEABLE
 from personagen.builder.writing.expression import writing_of
@@ -48,15 +48,15 @@ run = pytest.fixture(run_here)
 
 
 def planned(text: str) -> Plan:
-    return with_twins(make_plan(parse_recipe(text, "test")))
+    return add_counterfactuals(make_plan(parse_recipe(text, "test")))
 
 
-def twins_of(plan: Plan) -> list[RowPlan]:
-    return [row for splits in plan.twins.values() for rows in splits.values() for row in rows]
+def counterfactuals_of(plan: Plan) -> list[RowPlan]:
+    return [row for splits in plan.counterfactuals.values() for rows in splits.values() for row in rows]
 
 
 def row_id(id_: str) -> str:
-    """Name the row that a row is the twin of."""
+    """Name the row that a row is the counterfactual of."""
     return "-".join(id_.split("-")[:2])
 
 
@@ -64,7 +64,7 @@ def row_id(id_: str) -> str:
 def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A release with all layers told by the model, the portrait too."""
     with FakeOpenAI() as server:
-        folder = tmp_path_factory.mktemp("twins") / "personagen"
+        folder = tmp_path_factory.mktemp("counterfactuals") / "personagen"
         return make_release(folder, server.url, f"rows: 70\nelaborate: {{demographic: llm}}\n{PAIRS}")
 
 
@@ -75,20 +75,22 @@ def originals(release: Path) -> dict[str, dict[str, Any]]:
 def test_a_plan_has_its_pairs_and_stays_as_it_is() -> None:
     bare, plan = make_plan(parse_recipe("rows: 70", "test")), planned(f"rows: 70\n{PAIRS}")
     assert plan == planned(f"rows: 70\n{PAIRS}")
-    own = [row for shard in plan.shards() for row in plan.rows(shard) if row.twin is None]
+    own = [row for shard in plan.shards() for row in plan.rows(shard) if row.counterfactual is None]
     assert own == [row for shard in bare.shards() for row in bare.rows(shard)]
-    assert list(plan.twins) == ["counterfactual_gender", "counterfactual_religion", "counterfactual_age"]
+    assert list(plan.counterfactuals) == ["counterfactual_gender", "counterfactual_religion", "counterfactual_age"]
     by_id = {row.id: row for row in own}
-    for row in twins_of(plan):
-        assert row.twin is not None and row.twin.of == row_id(row.id)
-        assert replace(row, id=row.twin.of, twin=None) == by_id[row.twin.of], "in all else the same"
-    for config, splits in plan.twins.items():
+    for row in counterfactuals_of(plan):
+        assert row.counterfactual is not None and row.counterfactual.of == row_id(row.id)
+        assert replace(row, id=row.counterfactual.of, counterfactual=None) == by_id[row.counterfactual.of], (
+            "in all else the same"
+        )
+    for config, splits in plan.counterfactuals.items():
         rows = [row for own in splits.values() for row in own]
         assert len({row_id(row.id) for row in rows}) == 6, config
         assert all(row.split == split for split, own in splits.items() for row in own)
-        assert max(Counter(row.emotion for row in rows if row.twin).values()) <= 4, "emotions take turns"
-    assert len({row.id for row in own + twins_of(plan)}) == 70 + len(twins_of(plan))
-    assert sum(shard.stop - shard.start for shard in plan.shards()) == 70 + len(twins_of(plan))
+        assert max(Counter(row.emotion for row in rows if row.counterfactual).values()) <= 4, "emotions take turns"
+    assert len({row.id for row in own + counterfactuals_of(plan)}) == 70 + len(counterfactuals_of(plan))
+    assert sum(shard.stop - shard.start for shard in plan.shards()) == 70 + len(counterfactuals_of(plan))
 
 
 @settings(max_examples=150, deadline=None)
@@ -96,7 +98,7 @@ def test_a_plan_has_its_pairs_and_stays_as_it_is() -> None:
 def test_one_attribute_is_changed_and_the_tables_bear_it(number: int, attribute: str, data: st.DataObject) -> None:
     own = persona(persona_tables(), PEOPLE.design, number)
     value = data.draw(st.sampled_from(sorted(known_values(attribute))))
-    other = changed_or_none(own, Twin("row", attribute, value))
+    other = changed_or_none(own, Counterfactual("row", attribute, value))
     if own.values["age_band" if attribute == "age" else attribute] == value or other is None:
         assert other is None
         return
@@ -111,7 +113,9 @@ def test_one_attribute_is_changed_and_the_tables_bear_it(number: int, attribute:
         assert (
             other.values["age_band" if table.name == "age" else table.name] in table.distribution(other.values).shares
         )
-    assert other.id.startswith(f"{own.id}-{attribute}-") and other == changed(own, Twin("row", attribute, value))
+    assert other.id.startswith(f"{own.id}-{attribute}-") and other == changed(
+        own, Counterfactual("row", attribute, value)
+    )
 
 
 PEOPLE = make_plan(parse_recipe("rows: 900", "test"))
@@ -124,10 +128,10 @@ def test_what_the_tables_would_never_draw_is_refused() -> None:
         if (who := persona(persona_tables(), PEOPLE.design, number)).demographic.work == "retired"
     )
     with pytest.raises(ValueError, match=rf"^persona {retired.id} cannot be of age '16-19'$"):
-        changed(retired, Twin("row", "age", "16-19"))
+        changed(retired, Counterfactual("row", "age", "16-19"))
 
 
-def test_twins_have_situation_and_seeds_of_their_rows(release: Path) -> None:
+def test_counterfactuals_have_situation_and_seeds_of_their_rows(release: Path) -> None:
     own = originals(release)
     assert len(own) == 70 and not verify_folder(release).problems
     for attribute in ("gender", "religion", "age"):
@@ -147,10 +151,13 @@ def test_twins_have_situation_and_seeds_of_their_rows(release: Path) -> None:
     manifest = manifest_of(release)
     assert manifest["configs"]["all"]["rows"]["train"] + 14 == 70
     counts = manifest["composition"]["attributes"]["gender"]
-    assert sum(counts.values()) == 70, "twins are not counted among the texts"
+    assert sum(counts.values()) == 70, "counterfactuals are not counted among the texts"
     assert {row["persona_id"] for row in records(release, "demographic")} == {row["persona_id"] for row in own.values()}
     card = (release / "README.md").read_text(encoding="utf-8")
-    assert "A text of `counterfactual_gender`, `counterfactual_religion`, `counterfactual_age` is the twin" in card
+    assert (
+        "A text of `counterfactual_gender`, `counterfactual_religion`, `counterfactual_age` is the counterfactual"
+        in card
+    )
 
 
 def test_requests_are_those_of_the_estimate_and_none_is_made_twice(tmp_path: Path) -> None:
@@ -165,16 +172,18 @@ def test_requests_are_those_of_the_estimate_and_none_is_made_twice(tmp_path: Pat
     assert sum(calls) == usage["requests"]
 
 
-def test_a_twin_may_repeat_its_row_and_begins_at_the_attempt_at_which_that_was_accepted() -> None:
+def test_a_counterfactual_may_repeat_its_row_and_begins_at_the_attempt_at_which_that_was_accepted() -> None:
     """The model tells whatever its seed says. Of two rows with the same text the second is written again."""
     recipe = parse_recipe(
         "rows: 28\nemotions: [joy]\ndepth: demographic\nbackend: {kind: openai, model: m}\n"
         "counterfactual: {attributes: {gender: [woman, man]}}",
         "test",
     )
-    plan = with_twins(make_plan(recipe))
-    twin = next(row for row in twins_of(plan) if row.twin and row.twin.of != "joy-000000")
-    of = twin.twin.of if twin.twin else ""
+    plan = add_counterfactuals(make_plan(recipe))
+    counterfactual = next(
+        row for row in counterfactuals_of(plan) if row.counterfactual and row.counterfactual.of != "joy-000000"
+    )
+    of = counterfactual.counterfactual.of if counterfactual.counterfactual else ""
     repeated = request_seed(0, of, "expression", 0)
 
     async def ask(request: Request) -> Reply:
@@ -187,7 +196,7 @@ def test_a_twin_may_repeat_its_row_and_begins_at_the_attempt_at_which_that_was_a
 
     found = asyncio.run(settled())
     rows = {id_: each.row for id_, each in found.items() if each.row is not None}
-    assert len(rows) == 28 + len(twins_of(plan)), "a twin is not refused for what it repeats"
+    assert len(rows) == 28 + len(counterfactuals_of(plan)), "a counterfactual is not refused for what it repeats"
     assert [reject.reason for reject in found[of].rejects] == ["duplicate"] and rows[of].provenance.attempts == 2
     for id_, row in rows.items():
         other = rows[row_id(id_)]
@@ -245,12 +254,12 @@ def test_they_load_as_a_configuration_and_are_no_part_of_all(release: Path, monk
     monkeypatch.chdir(release.parent)
     assert personagen_dataset.NAME == "personagen"
     everything = load_dataset("personagen", split="train")
-    twins = load_dataset("personagen", "counterfactual_gender", split="train")
-    assert isinstance(everything, Dataset) and isinstance(twins, Dataset)
-    assert not set(everything["id"]) & set(twins["id"])
-    assert {row_id(id_) for id_ in twins["id"]} <= set(everything["id"])
+    counterfactuals = load_dataset("personagen", "counterfactual_gender", split="train")
+    assert isinstance(everything, Dataset) and isinstance(counterfactuals, Dataset)
+    assert not set(everything["id"]) & set(counterfactuals["id"])
+    assert {row_id(id_) for id_ in counterfactuals["id"]} <= set(everything["id"])
     some = load_dataset("personagen", "counterfactual_gender", emotions=["anger"], split="train")
-    assert isinstance(some, Dataset) and 0 < len(some) < len(twins)
+    assert isinstance(some, Dataset) and 0 < len(some) < len(counterfactuals)
     with pytest.raises(
         ValueError, match="depth is 'situational' for 'counterfactual_gender'; leave one of the two out"
     ):
@@ -271,7 +280,7 @@ def audited(release: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
     own = originals(release)
     folder = tmp_path_factory.mktemp("audited")
-    out = rewrite(release, folder / "twins", "counterfactual_", change)
+    out = rewrite(release, folder / "counterfactuals", "counterfactual_", change)
     for number, name in enumerate(EMOTIONS):
         source, out = out, folder / f"copy{number}"
         rewrite(source, out, f"{name}/", change)
@@ -315,14 +324,14 @@ def test_a_planted_effect_is_measured_pair_by_pair(run: Run, audited: tuple[Path
 
 def test_pairs_whose_row_is_gone(run: Run, audited: tuple[Path, Path], tmp_path: Path) -> None:
     source, reference = audited
-    twin = records(source, "counterfactual_gender")[0]
+    counterfactual = records(source, "counterfactual_gender")[0]
 
     def drop(table: pa.Table) -> pa.Table:
         return pa.Table.from_pylist(
-            [row for row in table.to_pylist() if row["id"] != row_id(twin["id"])], schema=table.schema
+            [row for row in table.to_pylist() if row["id"] != row_id(counterfactual["id"])], schema=table.schema
         )
 
-    folder = rewrite(source, tmp_path / "less", f"{EMOTIONS[twin['label']]}/", drop)
+    folder = rewrite(source, tmp_path / "less", f"{EMOTIONS[counterfactual['label']]}/", drop)
     done = run("audit", folder, "--reference", reference)
     assert done.code == 1
-    assert "a text of counterfactual_gender has no row that it is the twin of; make it again" in done.err
+    assert "a text of counterfactual_gender has no row that it is the counterfactual of; make it again" in done.err

@@ -21,7 +21,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("recipe", "personas", "duplicates", "dispatch", "release"),
     ("connect", "plan", "situations", "run_folder", "labelling"),
     ("stages", "manifest", "events"),
-    ("expression", "card", "twins"),
+    ("expression", "card", "counterfactuals"),
     ("pipeline", "arms", "measured"),
     ("generate", "estimate", "real_texts"),
     ("preview", "push", "push_metric", "verify", "judging", "write_arms", "measure_arms"),

@@ -127,13 +127,15 @@ def test_the_recipe_in_the_card_makes_the_same_release(made: Path) -> None:
 
 def test_what_was_measured_stands_with_its_command(manifest: dict[str, Any]) -> None:
     quality = section(render_card(manifest), "Quality")
-    assert "Nothing was measured on these texts yet" in quality and "No label checker went over the texts" in quality
+    assert (
+        "Nothing was measured on these texts yet" in quality and "No emotion classifier went over the texts" in quality
+    )
     manifest["scores"] = [{"metric": "a|b", "value": 0.5, "command": "run `x`\n## y"}]
     manifest["checker"] = {"model": "<b>c</b>", "agreement": 0.75}
     card = render_card(manifest)
     assert table(card, "| metric |") == {r"a\|b": ["0.5", r"run \`x\` \#\# y"]}
     quality = section(card, "Quality")
-    assert "Nothing was measured" not in quality and "No label checker" not in quality
+    assert "Nothing was measured" not in quality and "No emotion classifier" not in quality
     assert r"went over the texts: model \<b\>c\</b\>, agreement 0.75." in quality
 
 

@@ -35,7 +35,7 @@ HOSTILE = (
 
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A release whose texts, layers, readings and rejects try to break out of a page."""
+    """A release whose texts, layers, predictions and rejects try to break out of a page."""
     folder = tmp_path_factory.mktemp("report")
     with FakeOpenAI() as server:
         plain = make_release(folder / "plain", server.url, "rows: 70")
@@ -175,7 +175,7 @@ def test_without_labels_what_is_read_is_left_out_and_that_is_told(run: Run, tmp_
         done = run("report", folder, "--reference", reference)
     assert done.code == 0, done.err
     text = Path(done.out.strip()).read_text(encoding="utf-8")
-    assert "Not shown: Emotions that a checker reads: real.jsonl has no texts of anger" in text
+    assert "Not shown: Emotions that a classifier reads: real.jsonl has no texts of anger" in text
     assert 'id="confusion"' not in text and 'id="values"' not in text and 'id="map"' in text
 
 

@@ -1,4 +1,4 @@
-"""The label check in the pipeline: what it keeps, what it refuses, and that the same run gives the same readings."""
+"""The label check in the pipeline: what it keeps, what it refuses, and that the same run gives the same predictions."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ STRICT = {"checks.label": "reject", "checks.attempts": 60}
 
 @pytest.fixture(scope="module")
 def probe() -> Probe:
-    """A checker of two emotions."""
+    """A classifier of two emotions."""
     sides = [
         side.take([row for row, label in enumerate(side.labels or []) if label in ("joy", "anger")])
         for side in (real(500), real(500, 500))
@@ -60,7 +60,7 @@ def test_flagged_texts_carry_what_was_read_in_them(tmp_path: Path, probe: Probe)
     assert manifest["checker"]["agreement"] == round(agreed / 14, 4) and sent == 14
     assert manifest["checker"]["accuracy"] == probe.facts.accuracy and manifest["checker"]["gate"] == "flag"
     card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
-    assert "A label checker went over the texts" in card and f"accuracy {probe.facts.accuracy}" in card
+    assert "A emotion classifier went over the texts" in card and f"accuracy {probe.facts.accuracy}" in card
 
 
 def test_a_gate_refuses_texts_in_which_another_emotion_is_read_and_has_them_written_again(
@@ -82,7 +82,7 @@ def test_a_gate_refuses_texts_in_which_another_emotion_is_read_and_has_them_writ
         assert probe.read([reject["text"]])[0].label == reject["detail"]
     assert manifest["checker"]["agreement"] == 1.0
     assert manifest["rejects"] == {"expression": {"label": len(refused)}}
-    assert again == manifest, "the same readings, whatever came first"
+    assert again == manifest, "the same predictions, whatever came first"
 
 
 def test_a_text_that_other_checks_refuse_is_not_read(probe: Probe) -> None:

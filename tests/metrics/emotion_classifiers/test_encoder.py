@@ -1,4 +1,4 @@
-"""The label checker that is a fine-tuned encoder: a small one that learns what two kinds of words mean."""
+"""The emotion classifier that is a fine-tuned encoder: a small one that learns what two kinds of words mean."""
 
 from pathlib import Path
 
@@ -39,19 +39,19 @@ def labelled(count: int) -> Labelled:
 
 
 def test_it_learns_is_kept_and_reads_the_same_then(model: str) -> None:
-    checker = train_encoder(labelled(1200), labelled(60), "words", model)
-    assert checker.classes == ("fear", "joy") and checker.facts.accuracy == 1.0
-    assert (checker.facts.trained_on, checker.facts.tested_on, checker.facts.model) == (1080, 60, "small")
-    told = checker.read(["me so happy", "you so scared"])
+    classifier = train_encoder(labelled(1200), labelled(60), "words", model)
+    assert classifier.classes == ("fear", "joy") and classifier.facts.accuracy == 1.0
+    assert (classifier.facts.trained_on, classifier.facts.tested_on, classifier.facts.model) == (1080, 60, "small")
+    told = classifier.read(["me so happy", "you so scared"])
     assert [reading.label for reading in told] == ["joy", "fear"] and min(r.confidence for r in told) > 0.5
-    (kept,) = cache_folder("checkers").iterdir()
+    (kept,) = cache_folder("classifiers").iterdir()
     assert not list(kept.glob("*.bin")), "no pickle"
     again = train_encoder(labelled(1200), labelled(60), "words", model)
-    assert again.facts == checker.facts and again.read(["me so happy"]) == told[:1] and again.read([]) == []
+    assert again.facts == classifier.facts and again.read(["me so happy"]) == told[:1] and again.read([]) == []
 
 
 def test_what_cannot_be_trained_is_told(model: str) -> None:
     with pytest.raises(ValueError, match=r"^cannot load model 'no/such-encoder' \(.*\); name an encoder$"):
         train_encoder(labelled(40), labelled(20), "words", "no/such-encoder")
-    with pytest.raises(ValueError, match=r"^no test text has a label that the checker was trained on"):
+    with pytest.raises(ValueError, match=r"^no test text has a label that the classifier was trained on"):
         train_encoder(labelled(40), (["me"], ["awe"]), "words", model)

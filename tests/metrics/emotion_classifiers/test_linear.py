@@ -1,4 +1,4 @@
-"""The label checker: what it reads, how sure it says it is, what it keeps, and what it refuses."""
+"""The emotion classifier: what it reads, how sure it says it is, what it keeps, and what it refuses."""
 
 from pathlib import Path
 
@@ -50,7 +50,7 @@ def test_it_is_trained_once_and_read_from_the_cache_then(monkeypatch: pytest.Mon
     monkeypatch.setattr(module, "_trained", None)  # would fail if it were called
     again = train()
     assert again.facts == first.facts and np.array_equal(again.weights, first.weights)
-    assert [path.suffix for path in cache_folder("checkers").iterdir()] == [".npz"]
+    assert [path.suffix for path in cache_folder("classifiers").iterdir()] == [".npz"]
 
 
 def test_other_texts_or_labels_make_another_version() -> None:
@@ -62,7 +62,7 @@ def test_other_texts_or_labels_make_another_version() -> None:
 @pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 cut", b"no archive"])
 def test_a_damaged_cache_is_made_anew(damage: bytes) -> None:
     first = train()
-    (path,) = cache_folder("checkers").iterdir()
+    (path,) = cache_folder("classifiers").iterdir()
     path.write_bytes(damage)
     assert train().facts == first.facts
     assert path.stat().st_size > 1000
@@ -71,7 +71,7 @@ def test_a_damaged_cache_is_made_anew(damage: bytes) -> None:
 def test_a_cache_that_cannot_be_written_is_told(cache: Path) -> None:
     cache.parent.mkdir(exist_ok=True)
     cache.write_text("in the way")
-    with pytest.warns(UserWarning, match=r"^the label checker is not kept: .* cannot be written"):
+    with pytest.warns(UserWarning, match=r"^the emotion classifier is not kept: .* cannot be written"):
         assert train().facts.accuracy > 0.28
 
 
@@ -90,7 +90,7 @@ def test_labels_are_needed() -> None:
         with pytest.raises(ValueError, match=r"^labels are missing, wanted two or more different ones"):
             train_probe(bad, side, "r", lambda texts: vectors_of(list(texts)))
     other = Corpus(side.texts, ["awe"] * 100, side.vectors, "m")
-    with pytest.raises(ValueError, match=r"^no test text has a label that the checker was trained on"):
+    with pytest.raises(ValueError, match=r"^no test text has a label that the classifier was trained on"):
         train_probe(side, other, "r", lambda texts: vectors_of(list(texts)))
 
 
@@ -107,7 +107,7 @@ def test_a_temperature_undoes_what_logits_were_multiplied_by() -> None:
 
 
 def test_calibration_error_of_a_known_case() -> None:
-    # Ten readings of 0.95, six of them right: 0.35 too sure. Ten of 0.55, five right: 0.05 too sure.
+    # Ten predictions of 0.95, six of them right: 0.35 too sure. Ten of 0.55, five right: 0.05 too sure.
     sure = np.array([0.95] * 10 + [0.55] * 10)
     right = np.array([True] * 6 + [False] * 4 + [True] * 5 + [False] * 5)
     assert calibration_error(sure, right) == pytest.approx((0.35 + 0.05) / 2)
