@@ -36,7 +36,7 @@ def neighbours(case: Case) -> Any:
 
 def clustered_mauve(case: Case) -> Any:
     """MAUVE with as many clusters as its authors take."""
-    from personagen.metrics.statistics.kmeans import kmeans
+    from personagen.metrics.statistics.clustering import kmeans
 
     both = principal(np.concatenate([case.one, case.other]))
     k = max(2, round(len(case.one) / 10))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from personagen.metrics.statistics.kmeans import kmeans, nearest
+from personagen.metrics.statistics.clustering import kmeans, nearest
 from personagen.metrics.texts.inputs import Vectors
 
 CENTRES = 50

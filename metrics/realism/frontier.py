@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from personagen.metrics.statistics.kmeans import kmeans
+from personagen.metrics.statistics.clustering import distinct_rows, kmeans
 from personagen.metrics.texts.inputs import Vectors
 
 CLUSTERS = 100
@@ -56,13 +56,15 @@ def frontier(one: Vectors, other: Vectors, seed: int, clusters: int | None = Non
 
 
 def principal(vectors: Vectors) -> Vectors:
-    """Turn vectors to their principal axes, as many as hold 90 % of the variance."""
-    centred = vectors - vectors.mean(axis=0)
-    product = (centred.T @ centred).astype(np.float64)
-    values, axes = np.linalg.eigh(product)
-    held = np.cumsum(values[::-1]) / max(float(values.sum()), 1e-300)
-    kept = int(np.searchsorted(held, VARIANCE)) + 1
-    return np.ascontiguousarray(centred @ axes[:, ::-1][:, :kept].astype(np.float32))
+    """Project vectors to as many principal axes as hold 90 % of the variance; equal rows stay equal."""
+    from sklearn.decomposition import PCA
+
+    rows, places = distinct_rows(vectors)
+    if len(rows) == 1:
+        return np.zeros((len(vectors), 1), dtype=vectors.dtype)  # no variance to keep a part of
+    centred = vectors - vectors.mean(axis=0)  # PCA centres the covariance instead, which cancels digits of float32
+    axes = PCA(VARIANCE, svd_solver="covariance_eigh").fit(centred)
+    return np.asarray(axes.transform(centred[rows])[places])
 
 
 def smoothed(counts: NDArray[np.intp]) -> Shares:

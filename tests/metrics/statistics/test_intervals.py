@@ -1,4 +1,4 @@
-"""Uncertainty by parts without replacement, k-means, and texts of equal lengths."""
+"""Uncertainty by parts without replacement, and texts of equal lengths."""
 
 import numpy as np
 import pytest
@@ -7,9 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from personagen.metrics.statistics.intervals import Rows, disjoint_pairs, interval, mean, parts, rarefied, spread
-from personagen.metrics.statistics.kmeans import Clusters, kmeans, nearest
 from personagen.metrics.statistics.matching import same_lengths
-from personagen.metrics.texts.inputs import Vectors
 
 
 def mean_of(numbers: NDArray[np.float64], rows: Rows) -> dict[str, float | None]:
@@ -69,39 +67,6 @@ def test_values_that_are_missing_do_not_count() -> None:
     assert mean([None]) is None and spread([1, None]) is None
     assert interval(None, 1) is None and interval(1, None) is None
     assert interval(0.9, 1, (0.0, 1.0)) == [0.0, 1.0]
-
-
-def test_clusters_that_are_there_are_found() -> None:
-    centres = np.eye(4, dtype=np.float32)
-    vectors = centres.repeat(30, axis=0) + np.random.default_rng(0).normal(scale=0.05, size=(120, 4)).astype(np.float32)
-    best = min((kmeans(vectors, 4, seed) for seed in range(5)), key=lambda found: spread_within(vectors, found))
-    assert sorted(np.bincount(best.assignment)) == [30] * 4
-    assert (nearest(vectors, best.centres) == best.assignment).all()
-
-
-def spread_within(vectors: Vectors, found: Clusters) -> float:
-    return float(np.square(vectors - found.centres[found.assignment]).sum())
-
-
-def test_clusters_of_text_are_as_good_as_those_of_scikit_learn() -> None:
-    from sklearn.cluster import KMeans
-
-    from tests.helpers.real_texts import real
-
-    vectors = real(1000).vectors
-    ours = np.mean([spread_within(vectors, kmeans(vectors, 20, seed)) for seed in range(5)])
-    theirs = np.mean([KMeans(20, n_init=1, random_state=seed).fit(vectors).inertia_ for seed in range(5)])
-    assert ours == pytest.approx(theirs, rel=0.03)
-
-
-def test_clusters_of_equal_vectors_and_as_many_as_vectors() -> None:
-    same = np.ones((10, 2), dtype=np.float32)
-    assert np.isfinite(kmeans(same, 3, 0).centres).all()
-    apart = np.arange(5, dtype=np.float32)[:, None]
-    assert sorted(kmeans(apart, 5, 0).assignment) == [0, 1, 2, 3, 4]
-    for k in (0, 6):
-        with pytest.raises(ValueError, match=rf"^k is {k}, wanted 1 to 5: as many clusters as vectors at most$"):
-            kmeans(apart, k, 0)
 
 
 @given(st.lists(st.integers(0, 40), min_size=1, max_size=60), st.lists(st.integers(0, 40), min_size=1, max_size=60))
