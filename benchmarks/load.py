@@ -21,7 +21,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from personagen.builder.records import SPLITS, shard_path
+from personagen.builder.core.records import SPLITS, shard_path
 from personagen.builder.release.card import render_card
 from personagen.builder.release.folder import configurations, read_manifest
 from personagen.builder.release.shards import LAYOUT, ROW_GROUP, Written, file_digest

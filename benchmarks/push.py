@@ -24,7 +24,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from personagen.builder.records import shard_path
+from personagen.builder.core.records import shard_path
 from personagen.builder.release.card import render_card
 from personagen.builder.release.folder import configurations, read_manifest, sealed
 from personagen.builder.release.shards import LAYOUT, Written, file_digest

@@ -10,14 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean
 
+from personagen.builder.core.prices import TURN_TOKENS, Amount
+from personagen.builder.core.records import layers_of
 from personagen.builder.llm.connect import OPENAI_CONCURRENCY
 from personagen.builder.llm.requests import Ask, Candidate, Reply, Request
 from personagen.builder.planning.counterfactuals import add_counterfactuals
 from personagen.builder.planning.plan import Plan, make_plan
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.planning.sections import CHANGEABLE
-from personagen.builder.prices import TURN_TOKENS, Amount
-from personagen.builder.records import layers_of
 from personagen.builder.writing.expression import writing_of
 from personagen.builder.writing.pipeline import Job, write_row
 

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from personagen.builder.cli.progress import Status
-from personagen.builder.errors import AllRejectedError, FolderError, GenerationError, PersonaGenError
-from personagen.builder.files import explain, write_text
+from personagen.builder.core.errors import AllRejectedError, FolderError, GenerationError, PersonaGenError
+from personagen.builder.core.files import explain, write_text
+from personagen.builder.core.prices import Amount, Budget
+from personagen.builder.core.records import Reject, layers_of
 from personagen.builder.llm.admission import Gate, open_gate
 from personagen.builder.llm.connect import connect
 from personagen.builder.llm.dispatcher import Dispatcher
@@ -21,8 +23,6 @@ from personagen.builder.llm.requests import Backend
 from personagen.builder.planning.counterfactuals import add_counterfactuals
 from personagen.builder.planning.plan import Plan, make_plan
 from personagen.builder.planning.recipe import Recipe
-from personagen.builder.prices import Amount, Budget
-from personagen.builder.records import Reject, layers_of
 from personagen.builder.release import shards
 from personagen.builder.release.card import render_card
 from personagen.builder.release.card_regions import merge_notes

@@ -3,14 +3,14 @@
 import asyncio
 from contextlib import aclosing
 
-from personagen.builder.errors import AllRejectedError
+from personagen.builder.core.errors import AllRejectedError
+from personagen.builder.core.records import Row
 from personagen.builder.generate import make_job, start_engine
 from personagen.builder.llm.connect import connect
 from personagen.builder.llm.journal import Journal
 from personagen.builder.llm.requests import Backend
 from personagen.builder.planning.plan import make_plan
 from personagen.builder.planning.recipe import Recipe
-from personagen.builder.records import Row
 from personagen.builder.writing.label_check import LabelCheck, label_check
 from personagen.builder.writing.pipeline import settle
 

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from personagen.builder.cli.progress import duration
-from personagen.builder.errors import ReleaseError
+from personagen.builder.core.errors import ReleaseError
+from personagen.builder.core.records import LAYERS, SPLITS, Row
+from personagen.builder.core.terminal import printable
 from personagen.builder.estimate import BYTES_A_TOKEN, REFUSED, TOKENS_A_SECOND, TOKENS_A_WORD, Estimate
 from personagen.builder.hub.push import Pushed
 from personagen.builder.planning.recipe import Recipe
-from personagen.builder.records import LAYERS, SPLITS, Row
 from personagen.builder.release.manifest import total_rejects
-from personagen.builder.terminal import printable
 
 
 def row_lines(row: Row) -> Iterator[str]:

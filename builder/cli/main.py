@@ -13,8 +13,8 @@ import click
 
 from personagen.builder.cli.measure import audit, compare, evaluate, report
 from personagen.builder.cli.options import Command, budget_options, key_option, read_key, read_options, recipe_options
-from personagen.builder.errors import PersonaGenError, ReleaseError
-from personagen.builder.terminal import printable
+from personagen.builder.core.errors import PersonaGenError, ReleaseError
+from personagen.builder.core.terminal import printable
 from personagen.builder.version import __version__
 
 if TYPE_CHECKING:  # imported where they are used: `--help` has no need of them

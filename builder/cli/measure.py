@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from personagen.builder.cli.options import Command, key_option, read_key, read_options, recipe_options
-from personagen.builder.terminal import printable
+from personagen.builder.core.terminal import printable
 
 _embeddings_option: Callable[[Command], Command] = click.option(
     "--embeddings", metavar="MODEL", help="Model of sentence-transformers, instead of all-MiniLM-L6-v2."

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from personagen.builder.errors import BackendError
+from personagen.builder.core.errors import BackendError
 
 if TYPE_CHECKING:  # imported where it is used: `--help` has no need of it
     from personagen.builder.planning.recipe import Recipe

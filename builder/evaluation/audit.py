@@ -12,11 +12,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from personagen.builder.errors import BackendError, ReleaseError
+from personagen.builder.core.errors import BackendError, ReleaseError
+from personagen.builder.core.files import told_name
 from personagen.builder.evaluation.claims import LEVEL
 from personagen.builder.evaluation.counterfactual_effects import counterfactual_lines, counterfactuals
 from personagen.builder.evaluation.evaluate import digest_of
-from personagen.builder.files import told_name
 from personagen.builder.release.folder import check_release
 from personagen.builder.release.texts import Texts, add_file, predictions, read_texts, see_packages
 from personagen.builder.version import __version__

@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from personagen.builder.cli.progress import Status
-from personagen.builder.errors import FolderError, GenerationError, PersonaGenError, RecipeError
+from personagen.builder.core.errors import FolderError, GenerationError, PersonaGenError, RecipeError
+from personagen.builder.core.files import explain, told_name, write_text
+from personagen.builder.core.prices import Amount
 from personagen.builder.evaluation.arms import ARMS, USES, Setting
 from personagen.builder.evaluation.claims import judged
 from personagen.builder.evaluation.comparison_tables import results_lines
@@ -26,7 +28,6 @@ from personagen.builder.evaluation.judges import connect_judge
 from personagen.builder.evaluation.measure_arms import digest_of, measure_arms
 from personagen.builder.evaluation.reference_parts import RealTexts, real_texts
 from personagen.builder.evaluation.write_arms import VERBALIZED, Written, write_arms
-from personagen.builder.files import explain, told_name, write_text
 from personagen.builder.generate import Engine, start_engine
 from personagen.builder.llm.connect import connect
 from personagen.builder.llm.journal import Journal
@@ -34,7 +35,6 @@ from personagen.builder.planning.plan import make_plan, split_quota
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.planning.sections import Splits
 from personagen.builder.planning.suggestions import nearest
-from personagen.builder.prices import Amount
 from personagen.builder.release.run_folder import LOCK, locked
 from personagen.builder.release.texts import see_packages
 from personagen.builder.report.page import Options as ReportOptions

@@ -9,7 +9,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from personagen.builder.errors import BackendError, ReleaseError
+from personagen.builder.core.errors import BackendError, ReleaseError
 from personagen.builder.evaluation.claims import LEVEL
 from personagen.builder.release.texts import Texts, predictions, read_texts
 

@@ -15,10 +15,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from personagen.builder.errors import BackendError, PersonaGenError
+from personagen.builder.core.errors import BackendError, PersonaGenError
+from personagen.builder.core.files import told_name
 from personagen.builder.evaluation.judges import connect_judge
 from personagen.builder.evaluation.scores import card_rows
-from personagen.builder.files import told_name
 from personagen.builder.release.folder import SCORES, check_release
 from personagen.builder.release.texts import Texts, add_file, read_texts, reference_of, see_packages
 from personagen.builder.version import __version__

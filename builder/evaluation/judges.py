@@ -11,15 +11,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from personagen.builder.errors import FolderError, RecipeError, RequestError
-from personagen.builder.files import explain
+from personagen.builder.core.errors import FolderError, RecipeError, RequestError
+from personagen.builder.core.files import explain
+from personagen.builder.core.prices import Amount, Budget
 from personagen.builder.llm.admission import open_gate
 from personagen.builder.llm.connect import connect
 from personagen.builder.llm.dispatcher import Dispatcher, all_of
 from personagen.builder.llm.journal import Journal
 from personagen.builder.llm.requests import Ask, Backend, Message, Request, Sampling
 from personagen.builder.planning.sections import BackendChoice
-from personagen.builder.prices import Amount, Budget
 from personagen.metrics.human_likeness.judge import SAMPLES, Answer, Question
 from personagen.metrics.texts.cache import cache_folder
 

@@ -14,9 +14,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from personagen.builder.errors import FolderError
+from personagen.builder.core.errors import FolderError
+from personagen.builder.core.files import explain, write_text
 from personagen.builder.evaluation.arms import Text
-from personagen.builder.files import explain, write_text
 from personagen.builder.version import __version__
 
 if TYPE_CHECKING:

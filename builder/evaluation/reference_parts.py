@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from personagen.builder.errors import BackendError, RecipeError
+from personagen.builder.core.errors import BackendError, RecipeError
 from personagen.builder.evaluation.arms import fewest
 
 if TYPE_CHECKING:

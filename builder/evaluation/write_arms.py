@@ -10,13 +10,13 @@ from contextlib import aclosing
 from dataclasses import asdict, dataclass, field, replace
 
 from personagen.builder.cli.progress import Status
+from personagen.builder.core.records import LAYERS, Reject, Row
 from personagen.builder.evaluation.arms import ARMS, Setting, Task, Text
 from personagen.builder.generate import HOPELESS, Engine, make_job
 from personagen.builder.llm.dispatcher import all_of
 from personagen.builder.llm.requests import Ask, Reply, Request, request_key
 from personagen.builder.llm.verbalized_sampling import verbalized
 from personagen.builder.planning.plan import make_plan
-from personagen.builder.records import LAYERS, Reject, Row
 from personagen.builder.writing.label_check import LabelCheck
 from personagen.builder.writing.pipeline import settle
 

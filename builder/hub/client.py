@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from personagen.builder.errors import HubError
+from personagen.builder.core.errors import HubError
 from personagen.builder.llm.backends.openai_settings import retry_after
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from personagen.builder.errors import HubError
+from personagen.builder.core.errors import HubError
 from personagen.builder.hub.client import Caller
 from personagen.builder.hub.repo_files import Change, Files, Place, compare, operations, remote_files
 

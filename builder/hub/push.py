@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from personagen.builder.errors import HubError, ReleaseError
+from personagen.builder.core.errors import HubError, ReleaseError
 from personagen.builder.hub.client import Caller, connect
 from personagen.builder.hub.commits import commit, head_of, is_tagged, open_pull_request, set_tag, tags
 from personagen.builder.hub.repo_files import Change, File, Files, Place, compare, remote_files, remote_text, small_file

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from personagen.builder.errors import ReleaseError
+from personagen.builder.core.errors import ReleaseError
 from personagen.builder.hub.client import Caller, connect
 from personagen.builder.hub.commits import commit, head_of, is_tagged, set_tag
 from personagen.builder.hub.repo_files import Change, Files, Place, compare, remote_files, small_file

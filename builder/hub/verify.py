@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from personagen.builder.errors import HubError, ReleaseError
+from personagen.builder.core.errors import HubError, ReleaseError
 from personagen.builder.hub.client import Caller, anybody
 from personagen.builder.hub.commits import head_of
 from personagen.builder.hub.repo_files import Place, remote_files, remote_text

@@ -9,10 +9,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from personagen.builder.errors import BudgetError, TransientError
+from personagen.builder.core.errors import BudgetError, TransientError
+from personagen.builder.core.prices import NOTHING, Amount, Budget
 from personagen.builder.llm.concurrency import Pace
 from personagen.builder.llm.requests import Reply
-from personagen.builder.prices import NOTHING, Amount, Budget
 
 START = 16
 """Requests in flight to begin with where the number is to be found: most servers take that many."""

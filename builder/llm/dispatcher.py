@@ -9,11 +9,11 @@ import random
 from collections.abc import Sequence
 from typing import TypeVar
 
-from personagen.builder.errors import BackendError, RequestError, TransientError
+from personagen.builder.core.errors import BackendError, RequestError, TransientError
+from personagen.builder.core.prices import most_tokens
 from personagen.builder.llm.admission import Gate
 from personagen.builder.llm.journal import Journal
 from personagen.builder.llm.requests import Ask, Backend, Reply, Request, request_key
-from personagen.builder.prices import most_tokens
 
 GRACE = 5.0
 """Seconds that a run which stops waits for replies under way."""

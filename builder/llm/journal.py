@@ -8,9 +8,9 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from personagen.builder.errors import FolderError
+from personagen.builder.core.errors import FolderError
+from personagen.builder.core.records import as_mapping
 from personagen.builder.llm.requests import Candidate, Reply
-from personagen.builder.records import as_mapping
 
 GATHER = 0.01
 """Seconds that a commit waits for further replies: each costs a flush and a change of threads."""

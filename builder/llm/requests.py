@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from personagen.builder.records import as_mapping
+from personagen.builder.core.records import as_mapping
 
 
 @dataclass(frozen=True, slots=True)

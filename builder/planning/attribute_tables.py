@@ -12,8 +12,8 @@ from functools import cache
 from itertools import accumulate
 from typing import Any
 
-from personagen.builder.errors import RecipeError
-from personagen.builder.package_data import read_yaml
+from personagen.builder.core.errors import RecipeError
+from personagen.builder.core.package_data import read_yaml
 
 Values = dict[str, Any]
 """What is known of a persona: attribute name to value."""

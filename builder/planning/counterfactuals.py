@@ -10,13 +10,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
 
-from personagen.builder.errors import RecipeError
+from personagen.builder.core.errors import RecipeError
+from personagen.builder.core.records import SPLITS, layers_of
 from personagen.builder.planning.attribute_tables import persona_tables
 from personagen.builder.planning.event_dealing import Dealt, event_of
 from personagen.builder.planning.personas import Persona, persona
 from personagen.builder.planning.plan import Counterfactual, Plan, RowPlan
 from personagen.builder.planning.situations import fits, scene
-from personagen.builder.records import SPLITS, layers_of
 
 
 def add_counterfactuals(plan: Plan) -> Plan:

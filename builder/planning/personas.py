@@ -14,8 +14,8 @@ from itertools import combinations
 from statistics import NormalDist
 from typing import Any
 
+from personagen.builder.core.records import Demographic, Sociocultural
 from personagen.builder.planning.attribute_tables import PersonaTables, Values
-from personagen.builder.records import Demographic, Sociocultural
 
 DRAWS = 4
 """Independent draws of which one is taken."""

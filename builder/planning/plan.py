@@ -4,10 +4,10 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from personagen.builder.core.records import DEPTHS, SPLITS, layers_of, shard_path
 from personagen.builder.planning.attribute_tables import persona_tables
 from personagen.builder.planning.personas import Design, design
 from personagen.builder.planning.recipe import Recipe
-from personagen.builder.records import DEPTHS, SPLITS, layers_of, shard_path
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,10 @@ from typing import Any, Literal, Self
 import yaml
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
-from personagen.builder.errors import RecipeError
-from personagen.builder.files import told_name
+from personagen.builder.core.errors import RecipeError
+from personagen.builder.core.files import told_name
+from personagen.builder.core.prices import Price
+from personagen.builder.core.records import DEPTHS, SCHEMA_VERSION, layers_of
 from personagen.builder.planning.attribute_tables import known_values
 from personagen.builder.planning.licences import KEYS, check_licence
 from personagen.builder.planning.sections import (
@@ -33,8 +35,6 @@ from personagen.builder.planning.sections import (
 )
 from personagen.builder.planning.suggestions import nearest, unique
 from personagen.builder.planning.taxonomy import NAMED, Emotion, Taxonomy, bank_emotions, named_taxonomy
-from personagen.builder.prices import Price
-from personagen.builder.records import DEPTHS, SCHEMA_VERSION, layers_of
 
 RESERVED = (
     "all",

@@ -7,12 +7,12 @@ from functools import cache
 from itertools import accumulate
 from typing import Any
 
-from personagen.builder.errors import RecipeError
-from personagen.builder.package_data import read_yaml
+from personagen.builder.core.errors import RecipeError
+from personagen.builder.core.package_data import read_yaml
+from personagen.builder.core.records import Appraisal, Situational
 from personagen.builder.planning.attribute_tables import Condition, condition
 from personagen.builder.planning.personas import Persona
 from personagen.builder.planning.taxonomy import Emotion
-from personagen.builder.records import Appraisal, Situational
 
 
 @dataclass(frozen=True, slots=True)

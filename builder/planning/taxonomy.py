@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from personagen.builder.package_data import read_yaml
+from personagen.builder.core.package_data import read_yaml
 
 NAMED = ("ekman", "plutchik", "goemotions")
 

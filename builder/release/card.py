@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from personagen.builder.package_data import read_yaml, sources
+from personagen.builder.core.package_data import read_yaml, sources
+from personagen.builder.core.records import INTENSITIES, LAYERS, SPLITS
+from personagen.builder.core.terminal import printable
 from personagen.builder.planning.taxonomy import NAMED
-from personagen.builder.records import INTENSITIES, LAYERS, SPLITS
 from personagen.builder.release.card_regions import begin_mark, end_mark
 from personagen.builder.release.manifest import total_rejects
-from personagen.builder.terminal import printable
 
 if TYPE_CHECKING:
     from huggingface_hub import DatasetCardData

@@ -7,7 +7,7 @@ place.
 import re
 from collections.abc import Collection, Mapping
 
-from personagen.builder.errors import ReleaseError
+from personagen.builder.core.errors import ReleaseError
 
 MARK = re.compile(r"<!-- personagen: (?:yours \((\w+)\), kept by later releases|end of yours \((\w+)\)) -->[ \t\r]*")
 

@@ -11,7 +11,7 @@ from dataclasses import fields
 from types import NoneType
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
-from personagen.builder.records import LAYERS, Demographic, Row, Situational, Sociocultural, as_mapping
+from personagen.builder.core.records import LAYERS, Demographic, Row, Situational, Sociocultural, as_mapping
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
+from personagen.builder.core.records import Demographic, Row, Sociocultural
 from personagen.builder.planning.attribute_tables import persona_tables
-from personagen.builder.records import Demographic, Row, Sociocultural
 
 DEMOGRAPHIC = ("gender", "work")
 SOCIOCULTURAL = ("country", "settlement", "education", "religion", "household", "means", "register")

@@ -9,8 +9,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from personagen.builder.errors import ReleaseError
-from personagen.builder.records import APART, LAYERS, SPLITS
+from personagen.builder.core.errors import ReleaseError
+from personagen.builder.core.records import APART, LAYERS, SPLITS
 from personagen.builder.release.shards import Written, file_digest
 
 FORMAT = "personagen-release/1"

@@ -6,16 +6,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from personagen.builder.errors import ReleaseError
+from personagen.builder.core.errors import ReleaseError
+from personagen.builder.core.package_data import digests
+from personagen.builder.core.prices import Amount
+from personagen.builder.core.records import SCHEMA_VERSION
 from personagen.builder.llm.journal import Usage
 from personagen.builder.llm.requests import Backend
-from personagen.builder.package_data import digests
 from personagen.builder.planning.attribute_tables import persona_tables
 from personagen.builder.planning.personas import possible_pairs
 from personagen.builder.planning.plan import Plan
 from personagen.builder.planning.recipe import Recipe
-from personagen.builder.prices import Amount
-from personagen.builder.records import SCHEMA_VERSION
 from personagen.builder.release.folder import FORMAT, configurations, read_manifest, sealed
 from personagen.builder.release.shards import Written
 from personagen.builder.version import __version__

@@ -21,8 +21,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from personagen.builder.errors import FolderError, ReleaseError
-from personagen.builder.files import explain, write_text
+from personagen.builder.core.errors import FolderError, ReleaseError
+from personagen.builder.core.files import explain, write_text
 from personagen.builder.llm.journal import is_empty
 from personagen.builder.release.card_regions import check_notes
 from personagen.builder.release.folder import is_release, read_manifest

@@ -9,9 +9,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from personagen.builder.errors import FolderError
-from personagen.builder.files import explain
-from personagen.builder.records import as_mapping, shard_path
+from personagen.builder.core.errors import FolderError
+from personagen.builder.core.files import explain
+from personagen.builder.core.records import as_mapping, shard_path
 from personagen.builder.release.columns import Columns, arrow_schema
 
 if TYPE_CHECKING:

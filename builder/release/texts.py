@@ -9,8 +9,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from personagen.builder.errors import BackendError, ReleaseError
-from personagen.builder.files import write_text
+from personagen.builder.core.errors import BackendError, ReleaseError
+from personagen.builder.core.files import write_text
 from personagen.builder.release.card import render_card
 from personagen.builder.release.card_regions import merge_notes
 from personagen.builder.release.composition import attributes_of

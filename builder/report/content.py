@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from personagen.builder.errors import ReleaseError
+from personagen.builder.core.errors import ReleaseError
+from personagen.builder.core.records import LAYERS
 from personagen.builder.evaluation.claims import FULL, counts
 from personagen.builder.evaluation.comparison_tables import classifier_line, costs
-from personagen.builder.records import LAYERS
 from personagen.builder.release.folder import AUDIT, check_release, is_release
 from personagen.builder.release.manifest import total_rejects
 from personagen.builder.release.run_folder import run_folder_of

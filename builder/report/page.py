@@ -11,8 +11,8 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from personagen.builder.errors import BackendError
-from personagen.builder.files import write_text
+from personagen.builder.core.errors import BackendError
+from personagen.builder.core.files import write_text
 from personagen.builder.release.texts import see_packages
 from personagen.builder.report.charts import Figure, arms_figure, audit_figure, counterfactuals_figure, rejects_figure
 from personagen.builder.report.content import Material, read_material

@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from personagen.builder.errors import RequestError
+from personagen.builder.core.errors import RequestError
+from personagen.builder.core.records import Reject
 from personagen.builder.llm.requests import Ask, Candidate, Reply, Request, Sampling, parse_json
 from personagen.builder.planning.plan import request_seed
-from personagen.builder.records import Reject
 from personagen.builder.writing.checks import TextRules, Verdict, check_text
 from personagen.builder.writing.prompts import render
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any
 
-from personagen.builder.package_data import read_yaml
+from personagen.builder.core.package_data import read_yaml
 
 REASONS = ("empty", "refusal", "meta", "garbled", "truncated", "length", "language", "echo", "leak")
 """Why a text is rejected, in the order in which it is asked: a text has the first reason that holds."""

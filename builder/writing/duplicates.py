@@ -17,7 +17,7 @@ from zlib import crc32
 
 from rensa import RMinHash
 
-from personagen.builder.errors import FolderError
+from personagen.builder.core.errors import FolderError
 from personagen.builder.writing.checks import UNSPACED
 
 SHINGLE_WORDS = 3

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
+from personagen.builder.core.package_data import read_yaml
+from personagen.builder.core.records import layers_of
 from personagen.builder.llm.requests import Ask, Candidate, Request, Sampling
-from personagen.builder.package_data import read_yaml
 from personagen.builder.planning.personas import Persona
 from personagen.builder.planning.plan import RowPlan
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.planning.situations import Scene
 from personagen.builder.planning.taxonomy import Emotion, named_taxonomy
-from personagen.builder.records import layers_of
 from personagen.builder.writing.attempts import Attempts, Draft, Recheck, attempt
 from personagen.builder.writing.checks import TextRules, Verdict, check_text, leak_pattern
 from personagen.builder.writing.prompts import render

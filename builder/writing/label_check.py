@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from personagen.builder.errors import BackendError, RecipeError
+from personagen.builder.core.errors import BackendError, RecipeError
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.planning.sections import Checks
 from personagen.builder.writing.checks import Verdict

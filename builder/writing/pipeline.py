@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequenc
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+from personagen.builder.core.records import Provenance, Reject, Row, layers_of
 from personagen.builder.llm.requests import Ask
 from personagen.builder.planning.attribute_tables import persona_tables
 from personagen.builder.planning.counterfactuals import changed
@@ -20,7 +21,6 @@ from personagen.builder.planning.personas import Persona, persona
 from personagen.builder.planning.plan import Plan, RowPlan
 from personagen.builder.planning.situations import Event, Scene, scene
 from personagen.builder.planning.taxonomy import Taxonomy
-from personagen.builder.records import Provenance, Reject, Row, layers_of
 from personagen.builder.writing.attempts import Attempts, Draft, elaborate
 from personagen.builder.writing.checks import TextRules, leak_pattern
 from personagen.builder.writing.duplicates import DuplicateIndex

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from personagen.builder.errors import RecipeError
+from personagen.builder.core.errors import RecipeError
 from personagen.builder.evaluation.arms import ARMS, LONGEST_EXAMPLE, USES, Setting, Task, Text, fewest
 from personagen.builder.evaluation.compare import chosen_arms
 from personagen.builder.planning.plan import RowPlan, make_plan

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from personagen.builder.errors import ReleaseError
+from personagen.builder.core.errors import ReleaseError
 from personagen.builder.evaluation.audit import MOST, _first, findings
 from personagen.builder.hub.verify import verify_folder
 from personagen.builder.release.texts import Texts, read_texts

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from personagen.builder.errors import ReleaseError
+from personagen.builder.core.errors import ReleaseError
 from personagen.builder.hub.verify import verify_folder
 from personagen.metrics.texts.embeddings import DEFAULT_MODEL
 from tests.helpers.command import Run, run_here

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from personagen.builder.errors import BackendError, BudgetError, FolderError, RecipeError
+from personagen.builder.core.errors import BackendError, BudgetError, FolderError, RecipeError
 from personagen.builder.evaluation.judges import ModelJudge, connect_judge, request_of
 from personagen.builder.llm.requests import request_key
 from personagen.metrics.human_likeness import Question, human_likeness

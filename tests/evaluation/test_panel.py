@@ -9,7 +9,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from personagen.builder.package_data import read_yaml
+from personagen.builder.core.package_data import read_yaml
 from personagen.metrics.diversity.clusters import centres_of
 from personagen.metrics.emotion_classifiers.linear import train_probe
 from personagen.metrics.panel import MEASURES, Block, Figures, Real, f1_of, few_of, leaks, measure, persona_f

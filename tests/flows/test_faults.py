@@ -12,7 +12,7 @@ import datasets
 import pytest
 import yaml
 
-from personagen.builder.errors import AllRejectedError, BackendError, FolderError, GenerationError
+from personagen.builder.core.errors import AllRejectedError, BackendError, FolderError, GenerationError
 from personagen.builder.generate import HOPELESS
 from personagen.builder.planning.recipe import read_recipe
 from tests.helpers.flow import (

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from personagen.builder.cli.progress import Status
-from personagen.builder.errors import BackendError
+from personagen.builder.core.errors import BackendError
 from personagen.builder.generate import generate
 from personagen.builder.llm.requests import Message
 from personagen.builder.planning.recipe import read_recipe

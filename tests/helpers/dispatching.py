@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from personagen.builder.core.prices import Budget
 from personagen.builder.llm.admission import open_gate
 from personagen.builder.llm.backends.openai_chat import OpenAIBackend, connect_openai
 from personagen.builder.llm.dispatcher import Dispatcher
 from personagen.builder.llm.journal import Journal
 from personagen.builder.llm.requests import Ask, Message, Reply, Request, Sampling
-from personagen.builder.prices import Budget
 
 
 def ask_for(text: str, *, seed: int = 1) -> Request:

@@ -115,7 +115,7 @@ def answer(asked: Mapping[str, Any]) -> Any:
 
 def main() -> None:
     """Answer until nobody asks."""
-    from personagen.builder.errors import PersonaGenError
+    from personagen.builder.core.errors import PersonaGenError
 
     print('"ready"', flush=True)  # noqa: T201
     for line in sys.stdin:

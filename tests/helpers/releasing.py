@@ -9,9 +9,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from personagen.builder.core.records import LAYERS
 from personagen.builder.generate import generate
 from personagen.builder.planning.recipe import parse_recipe
-from personagen.builder.records import LAYERS
 from personagen.builder.release.card import render_card
 from personagen.builder.release.folder import configurations, sealed
 from personagen.builder.release.shards import Written, file_digest

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from personagen.builder.errors import HubError
+from personagen.builder.core.errors import HubError
 from personagen.builder.hub.client import Caller
 from personagen.builder.hub.commits import commit
 from personagen.builder.hub.repo_files import Change, File, Place

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from personagen.builder.errors import ReleaseError
+from personagen.builder.core.errors import ReleaseError
 from personagen.builder.hub.push_metric import NEEDED, metric_files, push_metric
 from personagen.metrics import NAMES
 from tests.helpers.pushing import Pusher

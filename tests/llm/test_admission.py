@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from personagen.builder.errors import BudgetError, TransientError
+from personagen.builder.core.errors import BudgetError, TransientError
+from personagen.builder.core.prices import NOTHING, Amount, Budget, Price, most_tokens
 from personagen.builder.llm.admission import Gate, Rate, Ticket, open_gate
 from personagen.builder.llm.concurrency import Pace
 from personagen.builder.llm.requests import Message, Reply, Request, Sampling
-from personagen.builder.prices import NOTHING, Amount, Budget, Price, most_tokens
 
 SMALL = Amount(10, 10)
 

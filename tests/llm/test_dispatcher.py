@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from personagen.builder.errors import BackendError, FolderError, RequestError
+from personagen.builder.core.errors import BackendError, FolderError, RequestError
+from personagen.builder.core.prices import Amount, Budget
 from personagen.builder.llm.backends.openai_chat import OpenAIBackend, connect_openai
 from personagen.builder.llm.journal import Journal, Usage
 from personagen.builder.llm.requests import Message, Reply, Sampling, request_key
-from personagen.builder.prices import Amount, Budget
 from tests.helpers.dispatching import ask_for, asker, dispatcher, with_model
 from tests.helpers.servers.fake_openai import FakeOpenAI, Fault, completion, contents
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from personagen.builder.errors import FolderError
+from personagen.builder.core.errors import FolderError
 from personagen.builder.llm.journal import Journal, Usage
 from personagen.builder.llm.requests import Candidate, Reply
 
@@ -43,7 +43,7 @@ asyncio.run(run())
 FILL_THE_DISK = """
 import asyncio, resource, sys
 from pathlib import Path
-from personagen.builder.errors import FolderError
+from personagen.builder.core.errors import FolderError
 from personagen.builder.llm.journal import Journal
 from personagen.builder.llm.requests import Candidate, Reply
 

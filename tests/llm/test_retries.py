@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from personagen.builder.errors import BackendError, RequestError
+from personagen.builder.core.errors import BackendError, RequestError
 from personagen.builder.llm.backends.openai_chat import OpenAIBackend
 from personagen.builder.llm.journal import Journal
 from personagen.builder.llm.requests import Reply

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from datasets import ClassLabel, Features, Value, load_dataset
 
-from personagen.builder.records import SCHEMA_VERSION, Demographic, Row, Situational, Sociocultural
+from personagen.builder.core.records import SCHEMA_VERSION, Demographic, Row, Situational, Sociocultural
 from personagen_dataset import VERSION, features
 from tests.helpers.releasing import CONFIGS, EMOTIONS
 from tests.release.test_card import table

@@ -13,7 +13,7 @@ import pytest
 from datasets import load_dataset, load_dataset_builder
 
 import personagen_dataset
-from personagen.builder.records import LAYERS, SPLITS
+from personagen.builder.core.records import LAYERS, SPLITS
 from personagen_dataset import PersonaGen, features
 from tests.helpers.releasing import CONFIGS, EMOTIONS, ROOT, make_release, manifest_of, records, rewrite, run_python
 from tests.helpers.servers.fake_openai import FakeOpenAI

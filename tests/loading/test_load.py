@@ -12,7 +12,7 @@ import pandas as pd  # type: ignore[import-untyped]
 import pytest
 from datasets import ClassLabel, DatasetDict, load_dataset
 
-from personagen.builder.records import LAYERS, SPLITS
+from personagen.builder.core.records import LAYERS, SPLITS
 from tests.helpers.releasing import CONFIGS, EMOTIONS, make_release, manifest_of, records, run_python
 from tests.helpers.servers.fake_openai import FakeOpenAI
 

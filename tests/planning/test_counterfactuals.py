@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import personagen_dataset
-from personagen.builder.errors import RecipeError
+from personagen.builder.core.errors import RecipeError
 from personagen.builder.estimate import REFUSED, estimate
 from personagen.builder.hub.verify import verify_folder
 from personagen.builder.llm.requests import Candidate, Reply, Request

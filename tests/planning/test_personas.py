@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from personagen.builder.package_data import read_yaml
+from personagen.builder.core.package_data import read_yaml
 from personagen.builder.planning.attribute_tables import coherence_rules, persona_tables
 from personagen.builder.planning.personas import design, draw_values, persona, possible_pairs, value_pairs
 

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from personagen.builder.core.records import SPLITS
 from personagen.builder.planning.plan import Plan, RowPlan, make_plan, request_seed, split_quota
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.planning.sections import Splits
-from personagen.builder.records import SPLITS
 
 EMOTIONS = ("anger", "disgust", "fear", "joy", "sadness", "surprise", "neutral")
 

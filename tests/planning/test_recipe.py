@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from personagen.builder.errors import RecipeError
+from personagen.builder.core.errors import RecipeError
 from personagen.builder.planning.recipe import Recipe, parse_recipe, read_recipe
 
 

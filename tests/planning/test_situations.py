@@ -4,12 +4,12 @@ from collections import Counter
 
 import pytest
 
-from personagen.builder.errors import RecipeError
+from personagen.builder.core.errors import RecipeError
+from personagen.builder.core.records import Situational
 from personagen.builder.planning.attribute_tables import persona_tables
 from personagen.builder.planning.personas import Persona, design, persona
 from personagen.builder.planning.situations import bank, deal_events, events_of, options, scene
 from personagen.builder.planning.taxonomy import Emotion, bank_emotions, named_taxonomy
-from personagen.builder.records import Situational
 from personagen.builder.writing.checks import leak_pattern
 
 EKMAN = named_taxonomy("ekman").names

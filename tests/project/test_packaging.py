@@ -266,7 +266,7 @@ def test_the_wheel_works_where_it_is_installed(built: tuple[Path, Path], tmp_pat
         f"import sys; sys.path.insert(0, {str(site)!r})\n"
         "import personagen.builder, personagen_dataset\n"
         "from personagen.builder.writing.prompts import versions\n"
-        "from personagen.builder.package_data import digests\n"
+        "from personagen.builder.core.package_data import digests\n"
         "print(personagen.builder.__file__, len(versions()) > 4, len(digests()) > 9)"
     )
     done = python(code, tmp_path)

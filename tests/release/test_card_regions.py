@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from personagen.builder.errors import ReleaseError
+from personagen.builder.core.errors import ReleaseError
 from personagen.builder.release.card_regions import REGIONS, begin_mark, check_notes, end_mark, merge_notes, regions
 from tests.helpers.flow import bytes_of, make, recipe_for
 from tests.helpers.servers.fake_openai import FakeOpenAI

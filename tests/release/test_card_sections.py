@@ -12,8 +12,8 @@ from huggingface_hub import DatasetCard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from personagen.builder.core.package_data import sources
 from personagen.builder.generate import generate
-from personagen.builder.package_data import sources
 from personagen.builder.planning.recipe import parse_recipe
 from personagen.builder.release.card import LONGEST_CELL, LONGEST_RECIPE, NO_LICENCE, render_card
 from personagen.builder.release.card_regions import regions

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 import pytest
 
-from personagen.builder.errors import BackendError, RequestError
+from personagen.builder.core.errors import BackendError, RequestError
+from personagen.builder.core.records import Reject
 from personagen.builder.llm.backends.openai_chat import connect_openai
 from personagen.builder.llm.requests import Ask, Candidate, Message, Reply, Request, Sampling
 from personagen.builder.planning.attribute_tables import persona_tables
 from personagen.builder.planning.personas import design, persona
 from personagen.builder.planning.plan import request_seed
 from personagen.builder.planning.taxonomy import Emotion
-from personagen.builder.records import Reject
 from personagen.builder.writing.attempts import PROSE_SCHEMA, Attempts, Draft, elaborate
 from personagen.builder.writing.checks import TextRules, Verdict
 from personagen.builder.writing.expression import Checking, express

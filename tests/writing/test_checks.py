@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from personagen.builder.package_data import read_yaml
+from personagen.builder.core.package_data import read_yaml
 from personagen.builder.planning.taxonomy import NAMED, named_taxonomy
 from personagen.builder.writing import checks
 from personagen.builder.writing.checks import (

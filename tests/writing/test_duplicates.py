@@ -28,7 +28,7 @@ print(answers)
 FULL = """
 import resource
 from personagen.builder.writing.duplicates import DuplicateIndex
-from personagen.builder.errors import FolderError
+from personagen.builder.core.errors import FolderError
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))
 try:
     with DuplicateIndex(0.7) as index:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from personagen.builder.errors import BackendError, RecipeError
+from personagen.builder.core.errors import BackendError, RecipeError
 from personagen.builder.generate import generate_with
 from personagen.builder.llm.backends.openai_chat import connect_openai
 from personagen.builder.planning.plan import make_plan

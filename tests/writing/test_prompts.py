@@ -18,13 +18,13 @@ import jinja2
 import jinja2.meta
 import pytest
 
+from personagen.builder.core.records import DEPTHS, LAYERS, layers_of
 from personagen.builder.planning.attribute_tables import persona_tables
 from personagen.builder.planning.personas import Persona, design, persona
 from personagen.builder.planning.plan import make_plan
 from personagen.builder.planning.recipe import Recipe, parse_recipe, read_recipe
 from personagen.builder.planning.situations import Scene, deal_events, scene
 from personagen.builder.planning.taxonomy import named_taxonomy
-from personagen.builder.records import DEPTHS, LAYERS, layers_of
 from personagen.builder.writing.expression import Subject, beginnings, expression_request, writing_of
 from personagen.builder.writing.prompts import NAMES, prompt_version, render, versions
 from tests.helpers.releasing import ROOT
@@ -224,7 +224,7 @@ def test_the_prompt_version_changes_with_a_prompt_and_with_nothing_else(
 ) -> None:
     copy = tmp_path / "personagen" / "builder"
     package = Path(sys.modules["personagen.builder"].__file__ or "").parent
-    for module in ("", "version", "llm/", "llm/requests", "records", "writing/", "writing/prompts"):
+    for module in ("", "version", "core/", "core/records", "llm/", "llm/requests", "writing/", "writing/prompts"):
         name = f"{module}__init__.py" if module.endswith("/") or not module else f"{module}.py"
         (copy / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(package / name, copy / name)

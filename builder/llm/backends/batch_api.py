@@ -11,7 +11,7 @@ import openai
 from openai.pagination import AsyncCursorPage
 from openai.types import Batch, FileObject
 
-from personagen.builder.errors import BackendError, TransientError
+from personagen.builder.core.errors import BackendError, TransientError
 from personagen.builder.llm.backends.openai_protocol import Server, error_object, message_of, status_error
 from personagen.builder.llm.backends.openai_settings import retry_after
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from personagen.builder.errors import FolderError
+from personagen.builder.core.errors import FolderError
 
 INPUT, RECORD, RESULTS = ".jsonl", ".json", ".output.jsonl"
 START = b'{"custom_id": "'

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from personagen.builder.errors import BackendError, RequestError
+from personagen.builder.core.errors import BackendError, RequestError
 from personagen.builder.llm.requests import Candidate, Message, Reply, Request
 
 MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"

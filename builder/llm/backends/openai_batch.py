@@ -14,7 +14,7 @@ from typing import Any
 
 import openai
 
-from personagen.builder.errors import BackendError, RequestError, TransientError
+from personagen.builder.core.errors import BackendError, RequestError, TransientError
 from personagen.builder.llm.backends.batch_api import QUEUE_FULL, BatchCalls
 from personagen.builder.llm.backends.batch_files import BatchFolder, Line, is_results
 from personagen.builder.llm.backends.openai_protocol import (

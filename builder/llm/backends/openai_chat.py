@@ -15,7 +15,7 @@ from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 
-from personagen.builder.errors import RequestError, TransientError
+from personagen.builder.core.errors import RequestError, TransientError
 from personagen.builder.llm.backends.openai_protocol import (
     Dialect,
     Server,

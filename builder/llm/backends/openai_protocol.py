@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from personagen.builder.errors import BackendError, RequestError, TransientError
+from personagen.builder.core.errors import BackendError, RequestError, TransientError
 from personagen.builder.llm.requests import Candidate, Message, Reply, Request, parse_json, with_schema
 
 FORMATS = ("json_schema", "json_object", "prompt")

@@ -7,7 +7,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from personagen.builder.errors import BackendError
+from personagen.builder.core.errors import BackendError
 from personagen.builder.llm.backends.openai_protocol import Server
 
 if TYPE_CHECKING:

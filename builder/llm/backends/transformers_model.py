@@ -20,7 +20,7 @@ from typing import Any
 
 import yaml
 
-from personagen.builder.errors import BackendError, RequestError
+from personagen.builder.core.errors import BackendError, RequestError
 from personagen.builder.llm.backends.transformers_queue import Job, Pace, Row, choose_rows
 from personagen.builder.llm.backends.transformers_sampling import Line, Watch, Written, write_batch
 from personagen.builder.llm.requests import Reply, Request, with_schema

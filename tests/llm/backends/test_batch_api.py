@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from personagen.builder.errors import BackendError
+from personagen.builder.core.errors import BackendError
 from personagen.builder.llm.backends.openai_batch import connect_batch
 from tests.helpers.batches import FATAL, KEY, PACE, answers, ask, asks, expected, refused, said, texts
 from tests.helpers.servers.fake_batches import FakeBatches, Trouble

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from personagen.builder.errors import BackendError, FolderError, RecipeError, RequestError
+from personagen.builder.core.errors import BackendError, FolderError, RecipeError, RequestError
 from personagen.builder.llm.requests import Message
 from personagen.builder.planning.recipe import read_recipe
 from personagen.builder.preview import preview

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from personagen.builder.errors import BackendError, RequestError
+from personagen.builder.core.errors import BackendError, RequestError
 from personagen.builder.llm.backends.embedded import SLOTS, EmbeddedBackend, load_embedded
 from personagen.builder.llm.requests import Message, Reply, Request, Sampling
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from personagen.builder.errors import BackendError, RequestError
+from personagen.builder.core.errors import BackendError, RequestError
 from personagen.builder.llm.requests import Reply, request_key
 from tests.helpers.batches import (
     FATAL,

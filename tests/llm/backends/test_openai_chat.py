@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from personagen.builder.errors import BackendError, RequestError, TransientError
+from personagen.builder.core.errors import BackendError, RequestError, TransientError
 from personagen.builder.llm.backends import openai_chat
 from personagen.builder.llm.backends.openai_chat import connect_openai, retry_after
 from personagen.builder.llm.requests import Sampling

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from personagen.builder.errors import BackendError, RequestError
+from personagen.builder.core.errors import BackendError, RequestError
 from personagen.builder.llm.backends.transformers_model import TransformersBackend, load_transformers
 from personagen.builder.llm.requests import Message, Request, Sampling
 from tests.helpers.tiny_model import answer, answers, ask, save_model, save_tokenizer, texts, torch

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from personagen.builder.errors import BackendError, RequestError
+from personagen.builder.core.errors import BackendError, RequestError
 from personagen.builder.llm.backends.transformers_model import TransformersBackend, _placement, load_transformers
 from personagen.builder.llm.backends.transformers_queue import START
 from personagen.builder.llm.backends.transformers_sampling import (

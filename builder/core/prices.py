@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from personagen.builder.errors import BudgetError
+from personagen.builder.core.errors import BudgetError
 from personagen.builder.llm.requests import Request
 
 BYTES_A_TOKEN = 3.0

@@ -3,7 +3,7 @@
 import errno
 from pathlib import Path
 
-from personagen.builder.errors import FolderError
+from personagen.builder.core.errors import FolderError
 
 
 def write_text(target: Path, text: str) -> None:

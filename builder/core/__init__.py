@@ -1,0 +1,1 @@
+"""Records, errors and small services that every room uses; imports no other room."""

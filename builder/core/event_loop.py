@@ -1,0 +1,47 @@
+"""Run coroutines from synchronous code, also where an event loop is already running, as in a notebook."""
+
+import asyncio
+from collections.abc import Coroutine
+from threading import Thread
+from typing import Any, TypeVar
+
+Result = TypeVar("Result")
+
+
+def run_blocking(work: Coroutine[Any, Any, Result]) -> Result:
+    """Run a coroutine to its end and return its result.
+
+    Without a running event loop in this thread this is `asyncio.run`. With one (Jupyter), the coroutine runs in the
+    loop of a thread of its own while the caller waits. An exception in the waiting thread (KeyboardInterrupt) cancels
+    the coroutine, waits until its clean-up has finished, and is raised again.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(work)
+    loop = asyncio.new_event_loop()
+    thread = Thread(target=loop.run_forever, name="personagen-event-loop", daemon=True)
+    thread.start()
+    task = asyncio.run_coroutine_threadsafe(_hold(work), loop)
+    try:
+        return task.result()
+    except BaseException:
+        task.cancel()
+        asyncio.run_coroutine_threadsafe(_finish_tasks(), loop).result()
+        raise
+    finally:
+        asyncio.run_coroutine_threadsafe(loop.shutdown_asyncgens(), loop).result()
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+async def _hold(work: Coroutine[Any, Any, Result]) -> Result:
+    return await work
+
+
+async def _finish_tasks() -> None:
+    """Wait until every other task of the loop has ended, its clean-up included."""
+    current = asyncio.current_task()
+    others = [task for task in asyncio.all_tasks() if task is not current]
+    await asyncio.gather(*others, return_exceptions=True)
