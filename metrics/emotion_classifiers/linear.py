@@ -155,7 +155,9 @@ def vectors_of(texts: Sequence[str], model: str) -> Vectors:
 
 def predictions(logits: Logits, temperature: float, classes: Sequence[str]) -> list[Prediction]:
     """Turn logits into labels with probabilities."""
-    shares = softmax(logits / temperature)
+    from scipy.special import softmax
+
+    shares = softmax(logits / temperature, axis=1)
     return [Prediction(classes[row.argmax()], round(float(row.max()), 4)) for row in shares]
 
 
@@ -223,7 +225,9 @@ def held_out(
 
 def accuracy_facts(logits: Logits, true: NDArray[np.intp], temperature: float) -> dict[str, Any]:
     """Measure logits of texts whose classes are known: the figures of `Facts`."""
-    shares = softmax(logits / temperature)
+    from scipy.special import softmax
+
+    shares = softmax(logits / temperature, axis=1)
     told, sure = shares.argmax(axis=1), shares.max(axis=1)
     there = np.unique(true)
     right = told == true
@@ -249,18 +253,13 @@ def calibration_error(sure: NDArray[np.float64], right: NDArray[np.bool_]) -> fl
 def best_temperature(logits: Logits, true: NDArray[np.intp]) -> float:
     """Find the temperature in [0.05, 20] at which the true classes are most likely (Guo et al., 2017)."""
     from scipy.optimize import minimize_scalar
+    from scipy.special import softmax
 
     def loss(log: float) -> float:
-        shares = softmax(logits / np.exp(log))
+        shares = softmax(logits / np.exp(log), axis=1)
         return -float(np.log(np.maximum(shares[np.arange(len(true)), true], 1e-12)).mean())
 
     return float(np.exp(minimize_scalar(loss, bounds=(np.log(0.05), np.log(20)), method="bounded").x))
-
-
-def softmax(logits: Logits) -> Logits:
-    """Return exp(x) / sum(exp(x)) of each row."""
-    raised = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(raised / raised.sum(axis=1, keepdims=True))
 
 
 def _version(train: Corpus, test: Corpus) -> str:

@@ -14,21 +14,18 @@ Ratings = NDArray[np.float64]
 
 
 def weighted_kappa(ratings: Ratings) -> float | None:
-    """Return Cohen's kappa of two judges with quadratic weights (Cohen 1968), over the items that both rated.
+    """Compute Cohen's kappa with quadratic weights (Cohen 1968) over the items that both judges rated.
 
-    1 for perfect agreement, 0 for chance, and 0 where a judge says the same of all. None without an item.
+    1: perfect agreement. 0: chance, or a judge who gives all items the same rating. None: no such item.
     """
-    both = ratings[~np.isnan(ratings).any(axis=1)].astype(int) - 1
+    from sklearn.metrics import cohen_kappa_score
+
+    both = ratings[~np.isnan(ratings).any(axis=1)].astype(int)
     if not len(both):
         return None
-    size = len(SCALE)
-    seen = np.zeros((size, size))
-    np.add.at(seen, (both[:, 0], both[:, 1]), 1 / len(both))
-    apart = np.square(np.subtract.outer(np.arange(size), np.arange(size)))
-    chance = float((apart * np.outer(seen.sum(axis=1), seen.sum(axis=0))).sum())
-    if not chance or min(np.count_nonzero(seen.sum(axis=axis)) for axis in (0, 1)) == 1:
+    if (both == both[0]).all(axis=0).any():
         return 0.0
-    return 1 - float((apart * seen).sum()) / chance
+    return float(cohen_kappa_score(both[:, 0], both[:, 1], labels=list(SCALE), weights="quadratic"))
 
 
 def krippendorff_alpha(ratings: Ratings) -> float | None:

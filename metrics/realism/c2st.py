@@ -40,6 +40,7 @@ def c2st_auc(one: Features, other: Features, groups: NDArray[np.intp], seed: int
 
     """
     from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import roc_auc_score
 
     side = np.repeat([0, 1], [len(one), len(other)])
     kept = np.unique(np.stack([groups, side]), axis=1, return_index=True)[1]
@@ -57,17 +58,8 @@ def c2st_auc(one: Features, other: Features, groups: NDArray[np.intp], seed: int
         if np.bincount(sides[test], minlength=2).min() == 0:
             continue
         fitted = LogisticRegression(C=STRENGTH, max_iter=200).fit(rows[train], sides[train])
-        found.append(area_under_roc(fitted.decision_function(rows[test]), sides[test]))
+        found.append(roc_auc_score(sides[test], fitted.decision_function(rows[test])))
     return float(np.mean(found)) if found else None
-
-
-def area_under_roc(scores: NDArray[np.float64], sides: NDArray[np.intp]) -> float:
-    """Return the chance that a row of side 1 scores above one of side 0, ties being half (Mann and Whitney 1947)."""
-    from scipy.stats import rankdata
-
-    ones = int(sides.sum())
-    above = float(rankdata(scores)[sides == 1].sum()) - ones * (ones + 1) / 2
-    return above / (ones * (len(sides) - ones))
 
 
 def style_of(texts: Sequence[str]) -> NDArray[np.float64]:

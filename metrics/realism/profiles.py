@@ -35,20 +35,20 @@ LONGEST = 60
 
 
 def jensen_shannon(one: Mapping[str, int], other: Mapping[str, int]) -> float | None:
-    """Return the Jensen-Shannon divergence of two lists of counts, to the base 2 (Lin 1991).
+    """Compute the Jensen-Shannon divergence of two sets of counts, to the base 2 (Lin 1991).
 
-    In [0, 1]; 0 for equal shares. With so many bins it is above 0 by about (bins - 1) / (4 n ln 2) for two samples of n
-    from one source. None where a side has no counts.
+    In [0, 1]; 0: equal fractions. Two samples of n from one source get about (bins - 1) / (4 n ln 2). None: a side
+    without counts.
     """
+    from scipy.spatial.distance import jensenshannon
+
     keys = sorted(one.keys() | other.keys())
-    counts = np.array([[side.get(key, 0) for key in keys] for side in (one, other)], dtype=np.float64)
-    totals = counts.sum(axis=1, keepdims=True)
-    if not keys or not totals.all():
+    counts = [[side.get(key, 0) for key in keys] for side in (one, other)]
+    if not all(map(sum, counts)):
         return None
-    shares = counts / totals
-    middle = np.broadcast_to(shares.mean(axis=0), shares.shape)
-    taken = shares > 0
-    return max(0.0, float((shares[taken] * np.log2(shares[taken] / middle[taken])).sum() / 2))
+    with np.errstate(invalid="ignore"):  # rounding can put the sum under SciPy's root just below 0
+        distance = float(jensenshannon(*counts, base=2))
+    return 0.0 if np.isnan(distance) else distance**2
 
 
 def lengths(words: Iterable[Sequence[str]]) -> Counter[str]:
