@@ -4,6 +4,7 @@ import ast
 import importlib
 import importlib.metadata
 import importlib.util
+import os
 import re
 import shutil
 import subprocess
@@ -23,20 +24,28 @@ from tests.helpers.releasing import ROOT
 
 PROJECT: Mapping[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 SETUPTOOLS: Mapping[str, Any] = PROJECT["tool"]["setuptools"]
-PACKAGES: Mapping[str, str] = SETUPTOOLS["package-dir"]
-NOT_SHIPPED = shutil.ignore_patterns("__pycache__", ".*", "*.egg-info", "build", "dist", "personagen", "personagen.*")
+SRC = ROOT / "src"
+NOT_SHIPPED = shutil.ignore_patterns("__pycache__", ".*", "*.egg-info", "build", "dist", "personagen.*")
+PACKAGES = sorted(
+    str(Path(folder).relative_to(SRC)).replace(os.sep, ".")
+    for folder, _, files in os.walk(SRC, followlinks=True)
+    if "__init__.py" in files
+)
+"""Packages by name, as setuptools finds them through the links of src/."""
 
 
 def folder_of(package: str) -> Path:
-    """Find the folder of a declared package."""
-    return ROOT / PACKAGES[package]
+    """Return the folder of a package."""
+    return SRC / package.replace(".", "/")
 
 
-def files_of(package: str) -> set[Path]:
-    """List the files of a package that belong to no package within it."""
-    inner = {folder_of(other) for other in PACKAGES if other.startswith(f"{package}.")}
-    files = {path for path in folder_of(package).rglob("*") if path.is_file() and "__pycache__" not in path.parts}
-    return {path for path in files if not inner & set(path.parents)}
+def shipped() -> set[str]:
+    """List the files that an installation has, by their path in it."""
+    paths = [
+        Path(folder) / name for folder, _, names in os.walk(SRC / "personagen", followlinks=True) for name in names
+    ]
+    kept = {path.relative_to(SRC).as_posix() for path in paths if "__pycache__" not in path.parts}
+    return kept | {"personagen_dataset.py"}
 
 
 def python(code: str, cwd: Path) -> "subprocess.CompletedProcess[str]":
@@ -44,27 +53,58 @@ def python(code: str, cwd: Path) -> "subprocess.CompletedProcess[str]":
     return subprocess.run([sys.executable, "-c", code], cwd=cwd, capture_output=True, encoding="utf-8", check=False)
 
 
-def test_the_declared_packages_are_the_folders_on_disk() -> None:
-    assert set(SETUPTOOLS["packages"]) == set(PACKAGES)
-    on_disk = {path.parent for name in PACKAGES.values() for path in (ROOT / name).rglob("__init__.py")}
-    assert on_disk == {folder_of(package) for package in PACKAGES}
-    assert all(package == f"personagen.{folder.replace('/', '.')}" for package, folder in PACKAGES.items())
-    assert all((ROOT / f"{module}.py").is_file() for module in SETUPTOOLS["py-modules"])
+def test_the_package_is_found_through_links() -> None:
+    assert {
+        "personagen",
+        "personagen.builder.planning",
+        "personagen.builder.llm.backends",
+        "personagen.metrics.texts",
+    } <= {*PACKAGES}
+    for name in ("builder", "metrics"):
+        assert (SRC / "personagen" / name).resolve() == (ROOT / name).resolve()
+    assert (SRC / "personagen_dataset.py").resolve() == ROOT / "personagen_dataset.py"
 
 
-@pytest.mark.parametrize("package", PACKAGES)
-def test_the_data_patterns_catch_every_file_that_is_no_module(package: str) -> None:
-    folder = folder_of(package)
-    files = files_of(package)
-    modules = {path for path in files if path.suffix == ".py" and path.parent == folder}
-    caught = {path for pattern in SETUPTOOLS["package-data"][package] for path in folder.glob(pattern)}
-    assert files - modules - caught == set()
+def test_a_new_file_is_importable_without_installing_again() -> None:
+    if not Path(str(importlib.util.find_spec("personagen").origin)).is_relative_to(SRC):
+        pytest.skip("personagen is installed from a wheel")
+    module = ROOT / "builder" / "core" / f"new_{os.getpid()}.py"
+    module.write_text("VALUE = 7\n", encoding="utf-8")
+    try:
+        done = python(f"from personagen.builder.core import {module.stem}; print({module.stem}.VALUE)", ROOT / "docs")
+    finally:
+        module.unlink()
+    assert done.stdout == "7\n", done.stderr
 
 
-@pytest.mark.parametrize("package", PACKAGES)
-def test_every_data_pattern_catches_something(package: str) -> None:
-    for pattern in SETUPTOOLS["package-data"][package]:
-        assert list(folder_of(package).glob(pattern)), pattern
+def test_the_data_patterns_catch_every_file_that_is_no_module() -> None:
+    patterns: Mapping[str, list[str]] = SETUPTOOLS["package-data"]
+    caught = {
+        path.relative_to(SRC).as_posix()
+        for package, globs in patterns.items()
+        for pattern in globs
+        for path in folder_of(package).glob(pattern)
+    }
+    assert {name for name in shipped() if not name.endswith(".py")} - caught == set()
+    for package, globs in patterns.items():
+        assert [pattern for pattern in globs if not list(folder_of(package).glob(pattern))] == [], package
+
+
+@pytest.mark.parametrize(
+    "link", ["src/personagen/builder", "src/personagen_dataset.py", "builder/templates/dataset_card.md"]
+)
+def test_a_checkout_without_links_is_refused_in_one_line(link: str, tmp_path: Path) -> None:
+    checkout = tmp_path / "checkout"
+    shutil.copytree(ROOT, checkout, symlinks=True, ignore=NOT_SHIPPED)
+    target = str((checkout / link).readlink())
+    (checkout / link).unlink()
+    (checkout / link).write_text(target, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "setup.py", "--version"], cwd=checkout, capture_output=True, encoding="utf-8", check=False
+    )
+    assert done.returncode == 1 and done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("personagen: src/") and "git config core.symlinks true" in line
 
 
 def test_the_card_template_of_the_package_is_the_one_at_the_top() -> None:
@@ -110,19 +150,9 @@ def test_the_builder_offers_its_version() -> None:
     assert builder.__version__ == __version__
 
 
-@pytest.mark.parametrize("name", ["builder", "builder.recipe"])
-def test_the_folder_cannot_be_imported_by_its_own_name(name: str) -> None:
-    done = python(f"import {name}", ROOT)
-    assert done.returncode == 1
-    assert done.stderr.endswith(
-        "ImportError: import personagen.builder, not builder: the folder is installed under that name\n"
-    )
-
-
 def test_the_version_of_the_distribution_is_that_of_the_code() -> None:
-    """Read as setuptools reads it: from the source, without an import, because the folder refuses one."""
     assert PROJECT["project"]["dynamic"] == ["version"]
-    assert SETUPTOOLS["dynamic"]["version"] == {"attr": "builder.version.__version__"}
+    assert SETUPTOOLS["dynamic"]["version"] == {"attr": "personagen.builder.version.__version__"}
     tree = ast.parse((ROOT / "builder" / "version.py").read_text(encoding="utf-8"))
     literals = [ast.literal_eval(node.value) for node in tree.body if isinstance(node, ast.Assign)]
     assert literals == [__version__]
@@ -134,11 +164,9 @@ def test_the_command_is_the_function_that_the_project_names() -> None:
     assert callable(getattr(importlib.import_module(module), function))
 
 
-@pytest.mark.parametrize("package", PACKAGES)
-def test_packages_say_that_they_are_typed(package: str) -> None:
-    """What the outermost says holds for those within (PEP 561)."""
-    outermost = ".".join(package.split(".")[:2])
-    assert (folder_of(outermost) / "py.typed").read_bytes() == b""
+def test_the_package_says_that_it_is_typed() -> None:
+    """The marker of the outermost package holds for those within (PEP 561)."""
+    assert (SRC / "personagen" / "py.typed").read_bytes() == b""
 
 
 def distribution(requirement: str) -> str:
@@ -212,13 +240,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 def test_the_wheel_holds_every_file_of_the_packages_and_nothing_else(built: tuple[Path, Path]) -> None:
     with zipfile.ZipFile(built[1]) as wheel:
         names = {name for name in wheel.namelist() if ".dist-info/" not in name}
-    wanted = {"personagen_dataset.py"}
-    for package, folder in PACKAGES.items():
-        for path in (ROOT / folder).rglob("*"):
-            if path.is_file() and "__pycache__" not in path.parts:
-                wanted.add(f"{package.replace('.', '/')}/{path.relative_to(ROOT / folder).as_posix()}")
-    assert names == wanted
-    assert {"personagen/builder/templates/expression.md", "personagen/builder/py.typed"} <= names
+    assert names == shipped()
+    assert {"personagen/builder/templates/expression.md", "personagen/py.typed"} <= names
     assert {"personagen/builder/data/demographic.yaml", "personagen/builder/data/situations/joy.yaml"} <= names
 
 
@@ -253,7 +276,8 @@ def test_the_sdist_holds_what_the_tests_need(built: tuple[Path, Path]) -> None:
     assert links == []
     for name in ("tests/golden/card.md", "tests/project/test_packaging.py", "dataset_card.md", "recipes/default.yaml"):
         assert name in names
-    assert {"docs/recipe.schema.json", "LICENSE", "builder/data/SOURCES.md"} <= names
+    assert {"docs/recipe.schema.json", "LICENSE", "builder/data/SOURCES.md", "setup.py"} <= names
+    assert {f"src/{name}" for name in shipped()} <= names
     assert [name for name in names if "__pycache__" in name] == []
 
 
