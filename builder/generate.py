@@ -31,10 +31,10 @@ from personagen.builder.release.composition import Composition
 from personagen.builder.release.manifest import Outcome, make_manifest, same_release
 from personagen.builder.release.run_folder import RunFolder, open_run
 from personagen.builder.release.shards import Shards
-from personagen.builder.writing import checks
 from personagen.builder.writing.expression import writing_of
 from personagen.builder.writing.label_check import LabelCheck, label_check
 from personagen.builder.writing.pipeline import Job, Settled, settle
+from personagen.metrics.texts.language import load_identifier
 
 Progress = Callable[[Status], None]
 """Called after every settled row, and now and then in between."""
@@ -135,7 +135,8 @@ def generate(
 
 def _prepare(recipe: Recipe) -> None:
     """Load what is heavy before replies wait for it, the largest first: loading it takes more than keeping it."""
-    checks.prepare(recipe.text.language)
+    if recipe.text.language is not None:
+        load_identifier()
     shards.prepare()
 
 

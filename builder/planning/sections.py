@@ -71,7 +71,7 @@ class Text(Section):
         if self.min_words > self.max_words:
             raise ValueError(f"min_words {self.min_words} is above max_words {self.max_words}")
         if self.language not in (None, "en"):
-            from personagen.builder.writing.checks import checkable_languages
+            from personagen.metrics.texts.language import checkable_languages
 
             if self.language not in checkable_languages():
                 known = ", ".join(sorted(checkable_languages()))

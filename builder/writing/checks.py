@@ -11,9 +11,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import Any
 
 from personagen.builder.core.package_data import read_yaml
+from personagen.metrics.texts.language import checkable_languages, is_in_other_language
 
 REASONS = ("empty", "refusal", "meta", "garbled", "truncated", "length", "language", "echo", "leak")
 """Why a text is rejected, in the order in which it is asked: a text has the first reason that holds."""
@@ -32,9 +32,6 @@ ECHO_WORDS, ECHO_SHARE, ECHO_LEAST = 12, 0.6, 6
 
 LOOP_WORDS, LOOP_TIMES, LOOP_SHARE = 4, 3, 0.2
 """A text loops when the same 4 words in a row come 3 times or more and make up a fifth of it."""
-
-OTHER_SURE, OWN_RULED_OUT = 0.5, 0.02
-"""Probabilities: another language must be at least this likely, and the text's own below that. Measured on posts."""
 
 _EMOJI = (
     "\u00a9\u00ae\u203c\u2049\u20e3\u2122\u2139\u2190-\u21ff\u2300-\u23ff\u25a0-\u27bf\u2b00-\u2bff\ufe0f"
@@ -220,12 +217,6 @@ def leak_pattern(emotion: str) -> re.Pattern[str] | None:
     return re.compile(rf"(?<!\w)(?:{'|'.join(words)})(?!\w)", re.IGNORECASE)
 
 
-@cache
-def checkable_languages() -> frozenset[str]:
-    """List the ISO 639-1 codes that a text can be checked against."""
-    return frozenset(code for code in _identifier().labels if len(code) == 2)
-
-
 def _visible(text: str) -> str:
     """Take out what cannot be seen, and blank lines and surplus spaces."""
     text = unicodedata.normalize("NFC", _INVISIBLE.sub("", _ESCAPE.sub("", text)))
@@ -357,14 +348,6 @@ def _abbreviates(before: str, mark: str) -> bool:
     )
 
 
-@cache
-def _identifier() -> Any:
-    """Load what identifies languages: 0.6 s and 80 MiB (110 while loading), so not before a text needs it."""
-    from py3langid.langid import MODEL_FILE, LanguageIdentifier
-
-    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
-
-
 def _surely_english(words: list[str]) -> bool:
     """Tell whether a text holds so many words that only English has that the model need not be asked.
 
@@ -374,18 +357,7 @@ def _surely_english(words: list[str]) -> bool:
     return len(set(found)) >= ENGLISH_WORDS and len(found) >= ENGLISH_SHARE * len(words)
 
 
-def prepare(language: str | None) -> None:
-    """Load what checking texts of a language takes, so that the first text need not wait; None takes nothing."""
-    if language is not None:
-        _identifier()
-
-
 def _in_other_language(text: str, language: str) -> bool:
     if language == "en" and _surely_english(_tokens(text)):
         return False
-    identifier = _identifier()
-    likeliest, probability = identifier.classify(text)
-    if likeliest == language or probability < OTHER_SURE:
-        return False
-    own: float = dict(identifier.rank(text))[language]
-    return own < OWN_RULED_OUT
+    return is_in_other_language(text, language)

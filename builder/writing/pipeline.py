@@ -205,7 +205,8 @@ async def _settle_one(job: Job, entry: _Open, index: DuplicateIndex) -> Settled:
 async def _settle_counterfactual(job: Job, entry: _Open, attempts: Mapping[str, int]) -> Settled:
     """Wait for a counterfactual, which may repeat the other row word for word.
 
-    Where the other one was accepted at a later attempt, as after a repetition, so is the counterfactual: with the same seed.
+    Where the other one was accepted at a later attempt, as after a repetition, so is the counterfactual, with the
+    same seed.
     """
     written = await entry.task
     rejects = list(written.rejects)
@@ -262,7 +263,7 @@ async def make_persona(
 ) -> Persona | None:
     """Build a persona: drawn from the tables, then told by the model where the recipe says so.
 
-    Of a counterfactual one attribute is another; what the model tells of it is asked for with the seeds of the other persona.
+    Of a counterfactual one attribute is another; the model's prose of it has the seeds of the other persona.
     """
     who = own if row.counterfactual is None else changed(own, row.counterfactual)
     for layer in ("demographic", "sociocultural"):

@@ -15,12 +15,12 @@ from personagen.builder.writing.checks import (
     REASONS,
     TextRules,
     check_text,
-    checkable_languages,
     clean,
     count_words,
     finished_part,
     leak_pattern,
 )
+from personagen.metrics.texts.language import checkable_languages
 
 PROMPT = """Write as this person: 34 years old, nurse, lives alone in a small town.
 What just happened to them: came home after a night shift and found the front door wide open.
