@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from personagen.builder.core.errors import ReleaseError
+from personagen.builder.core.errors import PersonaGenError, ReleaseError
 from personagen.builder.core.records import LAYERS
 from personagen.builder.evaluation.claims import FULL, counts
 from personagen.builder.evaluation.comparison_tables import classifier_line, costs
@@ -128,10 +128,15 @@ def _of_release(
     read: list[tuple[str | None, float | None]] = [(None, None)] * len(rows)
     try:
         read = [(reading.label, reading.confidence) for reading in predictions(written, reference, embeddings)]
-    except ReleaseError as error:
+    except PersonaGenError as error:
         notes.append(f"Emotions that a classifier reads: {error}")
     emotions = [emotion["name"] for emotion in manifest["taxonomy"]["emotions"]]
     known = [row for row, label in enumerate(real.labels or [None] * len(real.texts)) if label in (None, *emotions)]
+    if not known:
+        notes.append(
+            f"Real texts: {real.name} has no texts of {', '.join(emotions)[:200]}; name texts with these labels, or "
+            "without labels, by --reference"
+        )
     drawn = [known[place] for place in sample(len(known), MOST // 2, seed)]
     texts = [
         Shown(SYNTHETIC, row["id"], row["text"], label, *reading, layers_of_row(row), _facts(row))
@@ -143,8 +148,8 @@ def _of_release(
         told=_told_of_release(manifest, whole, real.name),
         emotions=emotions,
         main=SYNTHETIC,
-        real=REAL,
-        counts={SYNTHETIC: len(whole.texts), REAL: len(known)},
+        real=REAL if known else None,
+        counts={SYNTHETIC: len(whole.texts)} | ({REAL: len(known)} if known else {}),
         texts=texts,
         personas=list({row["persona_id"]: layers_of_row(row) for row in whole.rows if row["persona_id"]}.values()),
         rejects={SYNTHETIC: total_rejects(manifest)},

@@ -137,6 +137,8 @@ def vocabulary_figure(material: Material) -> Figure | None:
     words, table = vocabulary([text.text for text in material.texts])
     sources = np.array([text.source for text in material.texts])
     kinds = [source for source in material.counts if source != material.real]
+    if len(words) < 2:  # log odds are of one word against others
+        return None
     traces = []
     for source in kinds:
         sides = [table[sources == side].astype(float) for side in (source, material.real)]
