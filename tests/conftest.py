@@ -3,6 +3,7 @@
 import os
 import tempfile
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,27 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.pop("OPENAI_API_KEY", None)
 os.environ.pop("PERSONAGEN_RELEASE", None)
+
+NEEDS = {
+    "metrics": "sentence_transformers",
+    "evaluation": "sentence_transformers",
+    "report": "plotly",
+    "benchmarks": "sentence_transformers",
+    "project": "build",
+    "llm/backends/test_embedded.py": "xllamacpp",
+    "llm/backends/test_transformers_model.py": "transformers",
+    "llm/backends/test_transformers_queue.py": "transformers",
+    "llm/backends/test_transformers_sampling.py": "transformers",
+}
+"""Tests, and the module of an extra without which they are not collected; the header of a run names them."""
+
+LEFT_OUT = [tests for tests, module in NEEDS.items() if find_spec(module) is None]
+collect_ignore = LEFT_OUT
+
+
+def pytest_report_header() -> str:
+    """Name the tests that are left out because an extra is not installed."""
+    return f"left out, for want of an extra: {', '.join(LEFT_OUT) or 'none'}"
 
 
 @pytest.fixture(scope="session")
