@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean
 
-from personagen.builder.core.prices import TURN_TOKENS, Amount
+from personagen.builder.core.prices import Amount
 from personagen.builder.core.records import layers_of
+from personagen.builder.llm.budget import TOKENS_PER_TURN
 from personagen.builder.llm.connect import OPENAI_CONCURRENCY
 from personagen.builder.llm.requests import Ask, Candidate, Reply, Request
 from personagen.builder.planning.counterfactuals import add_counterfactuals
@@ -145,7 +146,7 @@ def _expected(request: Request, recipe: Recipe) -> Amount:
     size = sum(len(message.content.encode()) for message in request.messages) + len(request.prefill.encode())
     words = len(PROSE.split()) if request.schema else (recipe.text.min_words + recipe.text.max_words) / 2
     written = min(words * TOKENS_A_WORD, request.sampling.max_tokens) * request.candidates
-    return Amount(round(size / BYTES_A_TOKEN) + TURN_TOKENS * len(request.messages), round(written))
+    return Amount(round(size / BYTES_A_TOKEN) + TOKENS_PER_TURN * len(request.messages), round(written))
 
 
 def _seconds(recipe: Recipe, texts: int, total: Mapping[str, int]) -> float | None:

@@ -13,13 +13,8 @@ from typing import Any
 from personagen.builder.cli.progress import Status
 from personagen.builder.core.errors import AllRejectedError, FolderError, GenerationError, PersonaGenError
 from personagen.builder.core.files import explain, write_text
-from personagen.builder.core.prices import Amount, Budget
 from personagen.builder.core.records import Reject, layers_of
-from personagen.builder.llm.admission import Gate, open_gate
-from personagen.builder.llm.connect import connect
-from personagen.builder.llm.dispatcher import Dispatcher
-from personagen.builder.llm.journal import Journal
-from personagen.builder.llm.requests import Backend
+from personagen.builder.llm import Backend, Engine, connect, start_engine
 from personagen.builder.planning.counterfactuals import add_counterfactuals
 from personagen.builder.planning.plan import Plan, make_plan
 from personagen.builder.planning.recipe import Recipe
@@ -74,24 +69,6 @@ class Tally:
     composition: Composition
 
 
-@dataclass(frozen=True, slots=True)
-class Engine:
-    """What a run works with, to be closed at its end."""
-
-    backend: Backend
-    journal: Journal
-    gate: Gate
-    budget: Budget
-    dispatcher: Dispatcher
-
-    async def close(self) -> None:
-        """Send nothing more, keep what arrives, close the files and the backend."""
-        await self.dispatcher.drain()
-        await self.journal.flush()
-        self.journal.close()
-        await self.backend.close()
-
-
 def generate(
     recipe: Recipe,
     out: Path,
@@ -144,48 +121,32 @@ async def generate_with(
     backend: Backend, plan: Plan, run: RunFolder, progress: Progress, check: LabelCheck | None = None
 ) -> Result:
     """Make a release with a backend that is at hand; see `generate`. Closes the backend."""
-    engine = start_engine(backend, plan.recipe, Journal(run.journal))
-    try:
+    recipe = plan.recipe
+    async with start_engine(
+        backend, run.journal, settings=recipe.backend, limits=recipe.budget, price=recipe.price()
+    ) as engine:
         shutil.rmtree(run.staging, ignore_errors=True)
         sizes = plan.table_sizes()
-        names = plan.recipe.chosen_taxonomy().names
-        with Shards(run.staging, sizes, plan.recipe.shard_rows, lambda config: columns_of(config, names)) as files:
+        names = recipe.chosen_taxonomy().names
+        with Shards(run.staging, sizes, recipe.shard_rows, lambda config: columns_of(config, names)) as files:
             tally = await _write_rows(make_job(engine, plan, check), run, files, Reporter(engine, plan, progress))
             if tally.given_up or not tally.accepted:
-                raise _shortfall(plan.recipe, tally, run)
+                raise _shortfall(recipe, tally, run)
             written = files.written()
         facts = None if check is None else {**check.facts(), "agreement": round(tally.agreed / tally.accepted, 4)}
         outcome = Outcome(tally.rejects, tally.leaked, tally.composition.counts(), facts)
-        manifest = make_manifest(backend, plan, written, outcome, engine.journal.usage())
+        manifest = make_manifest(backend, plan, written, outcome, engine.usage())
         run.keep_card()  # again: somebody may have written in it while the run went on
         write_text(run.staging / "README.md", merge_notes(render_card(manifest), run.kept_card()))
         write_text(run.staging / "manifest.json", json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
-    finally:
-        await engine.close()
     run.publish()
     return Result(run.out, manifest, made=True)
 
 
-def start_engine(backend: Backend, recipe: Recipe, journal: Journal) -> Engine:
-    """Put gate and journal in front of a backend; what the journal holds counts as spent."""
-    price = recipe.price()
-    limits = recipe.budget
-    spent = Amount(*journal.total())
-    budget = Budget(price=price, max_tokens=limits.max_tokens, max_cost=limits.max_cost, spent=spent)
-    gate = open_gate(
-        budget,
-        concurrency=recipe.backend.concurrency or backend.concurrency,
-        adaptive=backend.adaptive,
-        rates=(recipe.backend.rpm, recipe.backend.tpm),
-    )
-    return Engine(backend, journal, gate, budget, Dispatcher(backend, journal, gate))
-
-
 def make_job(engine: Engine, plan: Plan, check: LabelCheck | None = None) -> Job:
     """Tie a plan to an engine."""
-    concurrency = plan.recipe.backend.concurrency or engine.backend.concurrency
     taxonomy, writing = plan.recipe.chosen_taxonomy(), writing_of(plan.recipe)
-    return Job(plan, taxonomy, engine.dispatcher.ask, writing, engine.backend.model, concurrency, check=check)
+    return Job(plan, taxonomy, engine.ask, writing, engine.backend.model, engine.concurrency, check=check)
 
 
 class Reporter:
@@ -199,13 +160,13 @@ class Reporter:
 
     def tell(self, tally: Tally) -> None:
         """Tell it now."""
-        budget, gate = self._engine.budget, self._engine.gate
+        budget = self._engine.budget
         self._progress(
             Status(
                 accepted=tally.accepted,
                 wanted=self._wanted,
                 refused=tally.rejects.total(),
-                in_flight=gate.in_flight,
+                in_flight=self._engine.in_flight,
                 tokens=budget.spent.tokens,
                 cost=budget.cost,
             )

@@ -5,10 +5,8 @@ from contextlib import aclosing
 
 from personagen.builder.core.errors import AllRejectedError
 from personagen.builder.core.records import Row
-from personagen.builder.generate import make_job, start_engine
-from personagen.builder.llm.connect import connect
-from personagen.builder.llm.journal import Journal
-from personagen.builder.llm.requests import Backend
+from personagen.builder.generate import make_job
+from personagen.builder.llm import Backend, connect, start_engine
 from personagen.builder.planning.plan import make_plan
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.writing.label_check import LabelCheck, label_check
@@ -36,17 +34,14 @@ def preview(recipe: Recipe, number: int, *, api_key: str | None = None) -> list[
 
 
 async def _preview(backend: Backend, recipe: Recipe, check: LabelCheck | None) -> list[Row]:
-    engine = start_engine(backend, recipe, Journal(None))
     rows: list[Row] = []
     refused = 0
-    try:
-        async with aclosing(settle(make_job(engine, make_plan(recipe), check))) as settled:
-            async for entry in settled:
-                refused += len(entry.rejects)
-                if entry.row is not None:
-                    rows.append(entry.row)
-    finally:
-        await engine.close()
+    running = start_engine(backend, None, settings=recipe.backend, limits=recipe.budget, price=recipe.price())
+    async with running as engine, aclosing(settle(make_job(engine, make_plan(recipe), check))) as settled:
+        async for entry in settled:
+            refused += len(entry.rejects)
+            if entry.row is not None:
+                rows.append(entry.row)
     if not rows:
         raise AllRejectedError(f"no text was accepted: {refused} replies were refused; try another model")
     return rows

@@ -28,9 +28,7 @@ from personagen.builder.evaluation.judges import connect_judge
 from personagen.builder.evaluation.measure_arms import digest_of, measure_arms
 from personagen.builder.evaluation.reference_parts import RealTexts, real_texts
 from personagen.builder.evaluation.write_arms import VERBALIZED, Written, write_arms
-from personagen.builder.generate import Engine, start_engine
-from personagen.builder.llm.connect import connect
-from personagen.builder.llm.journal import Journal
+from personagen.builder.llm import Backend, Engine, connect, start_engine
 from personagen.builder.planning.plan import make_plan, split_quota
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.planning.sections import Splits
@@ -44,7 +42,6 @@ from personagen.builder.writing.label_check import LabelCheck
 from personagen.builder.writing.prompts import prompt_version
 
 if TYPE_CHECKING:
-    from personagen.builder.llm.requests import Backend
     from personagen.metrics.emotion_classifiers.linear import Probe
     from personagen.metrics.human_likeness.judge import Judge
     from personagen.metrics.statistics.paired import Blocks
@@ -138,7 +135,7 @@ def compare(
         return results
 
 
-def _head(recipe: Recipe, options: Options, backend: "Backend", real: RealTexts) -> dict[str, Any]:
+def _head(recipe: Recipe, options: Options, backend: Backend, real: RealTexts) -> dict[str, Any]:
     """Tell what was compared, with what, against what."""
     return {
         "format": FORMAT,
@@ -219,13 +216,11 @@ def _check(recipe: Recipe, real: RealTexts) -> LabelCheck | None:
 
 
 async def _written(
-    recipe: Recipe, backend: "Backend", journal: Path, write: Callable[[Engine], Awaitable[list[dict[str, Written]]]]
+    recipe: Recipe, backend: Backend, journal: Path, write: Callable[[Engine], Awaitable[list[dict[str, Written]]]]
 ) -> list[dict[str, Written]]:
-    engine = start_engine(backend, recipe, Journal(journal))
-    try:
+    running = start_engine(backend, journal, settings=recipe.backend, limits=recipe.budget, price=recipe.price())
+    async with running as engine:
         return await write(engine)
-    finally:
-        await engine.close()
 
 
 def _measured(

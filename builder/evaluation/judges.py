@@ -13,13 +13,10 @@ from typing import Any
 
 from personagen.builder.core.errors import FolderError, RecipeError, RequestError
 from personagen.builder.core.files import explain
-from personagen.builder.core.prices import Amount, Budget
-from personagen.builder.llm.admission import open_gate
-from personagen.builder.llm.connect import connect
-from personagen.builder.llm.dispatcher import Dispatcher, all_of
-from personagen.builder.llm.journal import Journal
-from personagen.builder.llm.requests import Ask, Backend, Message, Request, Sampling
-from personagen.builder.planning.sections import BackendChoice
+from personagen.builder.llm import Engine, connect, start_engine
+from personagen.builder.llm.dispatcher import all_of
+from personagen.builder.llm.requests import Ask, Message, Request, Sampling
+from personagen.builder.planning.sections import BackendChoice, Budgets
 from personagen.metrics.human_likeness.judge import SAMPLES, Answer, Question
 from personagen.metrics.texts.cache import cache_folder
 
@@ -64,14 +61,9 @@ class ModelJudge:
 
     async def _answers(self, questions: Sequence[Question]) -> list[Answer]:
         backend = connect(self.choice, None, self.api_key)
-        journal = Journal(self.journal)
-        budget = Budget(max_tokens=self.max_tokens, spent=Amount(*journal.total()))
-        gate = open_gate(budget, concurrency=backend.concurrency, adaptive=backend.adaptive)
-        dispatcher = Dispatcher(backend, journal, gate)
-        try:
-            return await _ask_all(dispatcher, questions)
-        finally:
-            await _close(dispatcher, journal, backend)
+        limits = Budgets(max_tokens=self.max_tokens)
+        async with start_engine(backend, self.journal, settings=self.choice, limits=limits) as engine:
+            return await _ask_all(engine, questions)
 
 
 def connect_judge(
@@ -119,14 +111,14 @@ def request_of(question: Question, *, samples: int = 0) -> Request:
     )
 
 
-async def _ask_all(dispatcher: Dispatcher, questions: Sequence[Question]) -> list[Answer]:
+async def _ask_all(engine: Engine, questions: Sequence[Question]) -> list[Answer]:
     """Ask one question first: whether the model tells probabilities decides how all others are asked."""
     if not questions:
         return []
-    first = await _answer(dispatcher.ask(0), questions[0], samples=0)
+    first = await _answer(engine.ask(0), questions[0], samples=0)
     samples = 0 if first.logprobs else SAMPLES
     tasks = [
-        asyncio.create_task(_answer(dispatcher.ask(turn), question, samples=samples))
+        asyncio.create_task(_answer(engine.ask(turn), question, samples=samples))
         for turn, question in enumerate(questions)
     ]
     return await _gathered(tasks)
@@ -151,13 +143,6 @@ async def _gathered(tasks: "Sequence[asyncio.Task[Answer]]") -> list[Answer]:
         for task in tasks:
             task.add_done_callback(lambda _: bar.update())
         return await all_of(tasks)
-
-
-async def _close(dispatcher: Dispatcher, journal: Journal, backend: Backend) -> None:
-    await dispatcher.drain()
-    await journal.flush()
-    journal.close()
-    await backend.close()
 
 
 def _run(work: "Coroutine[Any, Any, list[Answer]]") -> list[Answer]:

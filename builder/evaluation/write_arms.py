@@ -12,7 +12,8 @@ from dataclasses import asdict, dataclass, field, replace
 from personagen.builder.cli.progress import Status
 from personagen.builder.core.records import LAYERS, Reject, Row
 from personagen.builder.evaluation.arms import ARMS, Setting, Task, Text
-from personagen.builder.generate import HOPELESS, Engine, make_job
+from personagen.builder.generate import HOPELESS, make_job
+from personagen.builder.llm import Engine
 from personagen.builder.llm.dispatcher import all_of
 from personagen.builder.llm.requests import Ask, Reply, Request, request_key
 from personagen.builder.llm.verbalized_sampling import verbalized
@@ -92,9 +93,9 @@ class _State:
     def tell(self, accepted: int, refused: int) -> None:
         self.accepted += accepted
         self.refused += refused
-        budget, gate = self.engine.budget, self.engine.gate
+        engine, budget = self.engine, self.engine.budget
         self.progress(
-            Status(self.accepted, self.wanted, self.refused, gate.in_flight, budget.spent.tokens, budget.cost)
+            Status(self.accepted, self.wanted, self.refused, engine.in_flight, budget.spent.tokens, budget.cost)
         )
 
 

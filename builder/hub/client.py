@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from personagen.builder.core.errors import HubError
-from personagen.builder.llm.backends.openai_settings import retry_after
+from personagen.builder.core.retry_after import retry_after
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi

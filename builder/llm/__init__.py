@@ -1,1 +1,13 @@
-"""Turn requests into durable replies: dispatch, rate limits, budget, retries and the journal."""
+"""Language models: turn a `Request` into a durable `Reply`.
+
+A request is answered from the journal; otherwise admission control sends it to a backend within the rate limits and
+the budget, retries it where that may help, and journals the reply before returning it.
+
+May import `personagen.builder.core` only; `backends` is imported by `connect` only, when a backend is chosen.
+"""
+
+from personagen.builder.llm.connect import connect
+from personagen.builder.llm.engine import Engine, start_engine
+from personagen.builder.llm.requests import Backend, Reply, Request
+
+__all__ = ["Backend", "Engine", "Reply", "Request", "connect", "start_engine"]

@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from personagen.builder.core.errors import BudgetError, TransientError
-from personagen.builder.core.prices import NOTHING, Amount, Budget
+from personagen.builder.core.prices import NOTHING, Amount
+from personagen.builder.llm.budget import Budget
 from personagen.builder.llm.concurrency import Pace
 from personagen.builder.llm.requests import Reply
 
@@ -144,7 +145,7 @@ class Gate:
 
     def _leave(self, ticket: Ticket, spent: Amount) -> None:
         self.in_flight -= 1
-        self._budget.settle(ticket.most, spent)
+        self._budget.charge(ticket.most, spent)
         self._admit()
 
     def _admit(self) -> None:
@@ -158,9 +159,9 @@ class Gate:
             if (delay := self._delay(first.most, now)) > 0:
                 self._wake(delay)
                 return
-            if not self._budget.allows(first.most):
+            if not self._budget.has_room(first.most):
                 if self.in_flight == 0:  # else what is in flight may turn out to cost less than it might
-                    self._refuse(self._budget.exceeded())
+                    self._refuse(self._budget.exhausted_error())
                 return
             heapq.heappop(self._waiting)
             self._take(first.most)
@@ -168,7 +169,7 @@ class Gate:
 
     def _take(self, most: Amount) -> None:
         self.in_flight += 1
-        self._budget.promise(most)
+        self._budget.reserve(most)
         if self._requests is not None:
             self._requests.take(1)
         if self._tokens is not None:

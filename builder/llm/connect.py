@@ -1,50 +1,70 @@
-"""Turn a recipe's choice of backend into one that answers."""
+"""Connect to the backend that the settings name; no other module imports a backend."""
 
 import os
 from pathlib import Path
+from typing import Protocol
 
 from personagen.builder.llm.requests import Backend
-from personagen.builder.planning.sections import BackendChoice
 
 OPENAI_CONCURRENCY = 64
-"""Requests in flight at most where the recipe does not say; how many the endpoint bears is found below that."""
+"""Default upper bound on requests in flight at an endpoint; admission control adapts the number below it."""
 
 
-def connect(choice: BackendChoice, folder: Path | None, api_key: str | None = None) -> Backend:
-    """Load or connect the backend; what it needs is imported here and nowhere else.
+class BackendSettings(Protocol):
+    """Choice of a backend and rate limits of its requests, as a recipe's `backend` section states them."""
+
+    @property
+    def kind(self) -> str:
+        """Name of the backend: "embedded", "openai", "batch" or "transformers"."""
+
+    @property
+    def model(self) -> str | None:
+        """Model name; None for the embedded backend, which has one model only."""
+
+    @property
+    def base_url(self) -> str | None:
+        """OpenAI-compatible endpoint; None: OpenAI's own."""
+
+    @property
+    def concurrency(self) -> int | None:
+        """Upper bound on requests in flight; None: the backend's default."""
+
+    @property
+    def rpm(self) -> int | None:
+        """Upper bound on requests per minute; None: no limit."""
+
+    @property
+    def tpm(self) -> int | None:
+        """Upper bound on tokens per minute, prompt and reply; None: no limit."""
+
+
+def connect(settings: BackendSettings, folder: Path | None, api_key: str | None = None) -> Backend:
+    """Load a local model, or connect to an endpoint.
 
     Args:
-        choice: the recipe's.
-        folder: where batches are kept; None where nothing may be written: then nothing is sent as a batch either.
-        api_key: key of an endpoint; None takes the environment's OPENAI_API_KEY.
+        settings: which backend and model.
+        folder: folder of the batches; None: nothing may be written, so the kind "batch" uses plain calls.
+        api_key: key of an endpoint; None: environment variable OPENAI_API_KEY.
 
     Raises:
         BackendError: an extra is missing, the model cannot be loaded, or a key is missing.
 
     """
     api_key = api_key or os.environ.get("OPENAI_API_KEY")
-    if choice.kind == "embedded":
+    model = settings.model or ""
+    if settings.kind == "embedded":
         from personagen.builder.llm.backends.embedded import load_embedded
 
         return load_embedded()
-    if choice.kind == "batch" and folder is not None:
+    if settings.kind == "batch" and folder is not None:
         from personagen.builder.llm.backends.openai_batch import connect_batch
 
-        return connect_batch(
-            model=choice.model or "",
-            base_url=choice.base_url,
-            api_key=api_key,
-            folder=folder,
-        )
-    if choice.kind in ("openai", "batch"):
+        return connect_batch(model=model, base_url=settings.base_url, api_key=api_key, folder=folder)
+    if settings.kind in ("openai", "batch"):
         from personagen.builder.llm.backends.openai_chat import connect_openai
 
-        return connect_openai(
-            model=choice.model or "",
-            base_url=choice.base_url,
-            api_key=api_key,
-            concurrency=choice.concurrency or OPENAI_CONCURRENCY,
-        )
+        concurrency = settings.concurrency or OPENAI_CONCURRENCY
+        return connect_openai(model=model, base_url=settings.base_url, api_key=api_key, concurrency=concurrency)
     from personagen.builder.llm.backends.transformers_model import load_transformers
 
-    return load_transformers(model=choice.model or "")
+    return load_transformers(model=model)

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from personagen.builder.core.errors import BackendError, RequestError, TransientError
-from personagen.builder.core.prices import most_tokens
 from personagen.builder.llm.admission import Gate
+from personagen.builder.llm.budget import token_upper_bound
 from personagen.builder.llm.journal import Journal
 from personagen.builder.llm.requests import Ask, Backend, Reply, Request, request_key
 
@@ -96,7 +96,7 @@ class Dispatcher:
         """Send a request until it is answered, and keep the reply."""
         task = asyncio.current_task()
         assert task is not None
-        most = most_tokens(request)
+        most = token_upper_bound(request)
         failed: list[float] = []
         while True:
             ticket = await self._gate.enter(turn, most)

@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from personagen.builder.core.prices import Budget
 from personagen.builder.llm.admission import open_gate
 from personagen.builder.llm.backends.openai_chat import OpenAIBackend, connect_openai
+from personagen.builder.llm.budget import Budget
 from personagen.builder.llm.dispatcher import Dispatcher
 from personagen.builder.llm.journal import Journal
 from personagen.builder.llm.requests import Ask, Message, Reply, Request, Sampling

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from personagen.builder.core.errors import BudgetError, TransientError
-from personagen.builder.core.prices import NOTHING, Amount, Budget, Price, most_tokens
+from personagen.builder.core.prices import NOTHING, Amount, Price
 from personagen.builder.llm.admission import Gate, Rate, Ticket, open_gate
+from personagen.builder.llm.budget import Budget, token_upper_bound
 from personagen.builder.llm.concurrency import Pace
 from personagen.builder.llm.requests import Message, Reply, Request, Sampling
 
@@ -180,12 +181,12 @@ def test_budget_of_cost_counts_both_kinds_at_their_prices() -> None:
     """The message names what was spent, what was allowed, and the way on."""
     budget = Budget(price=Price(1.0, 2.0), max_cost=0.5, spent=Amount(100_000, 100_000))
     assert budget.cost == pytest.approx(0.3)
-    assert budget.allows(Amount(0, 100_000)) and not budget.allows(Amount(1, 100_000))
-    budget.promise(Amount(0, 50_000))
-    assert not budget.allows(Amount(0, 60_000))
-    budget.settle(Amount(0, 50_000), NOTHING)
-    assert budget.allows(Amount(0, 60_000))
-    assert str(budget.exceeded()) == (
+    assert budget.has_room(Amount(0, 100_000)) and not budget.has_room(Amount(1, 100_000))
+    budget.reserve(Amount(0, 50_000))
+    assert not budget.has_room(Amount(0, 60_000))
+    budget.charge(Amount(0, 50_000), NOTHING)
+    assert budget.has_room(Amount(0, 60_000))
+    assert str(budget.exhausted_error()) == (
         "the budget is spent: 0.3000 of 0.5 in cost, and the next request might exceed it; what was paid for is kept: "
         "raise --max-tokens or --max-cost and run the same command to go on"
     )
@@ -209,6 +210,6 @@ def test_failed_requests_cost_nothing() -> None:
 def test_bound_on_tokens_holds_for_common_tokenizers(text: str) -> None:
     """A token has three bytes or more on average; the chat template is counted as well."""
     request = Request((Message("system", "You write."), Message("user", text)), Sampling(30), 1, candidates=4)
-    most = most_tokens(request)
+    most = token_upper_bound(request)
     assert most.completion == 120
     assert most.prompt >= (len(text.encode()) + 10) // 3 + 2

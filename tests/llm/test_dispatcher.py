@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from personagen.builder.core.errors import BackendError, FolderError, RequestError
-from personagen.builder.core.prices import Amount, Budget
+from personagen.builder.core.prices import Amount
 from personagen.builder.llm.backends.openai_chat import OpenAIBackend, connect_openai
+from personagen.builder.llm.budget import Budget
 from personagen.builder.llm.journal import Journal, Usage
 from personagen.builder.llm.requests import Message, Reply, Sampling, request_key
 from tests.helpers.dispatching import ask_for, asker, dispatcher, with_model

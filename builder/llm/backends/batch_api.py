@@ -12,8 +12,8 @@ from openai.pagination import AsyncCursorPage
 from openai.types import Batch, FileObject
 
 from personagen.builder.core.errors import BackendError, TransientError
+from personagen.builder.core.retry_after import retry_after
 from personagen.builder.llm.backends.openai_protocol import Server, error_object, message_of, status_error
-from personagen.builder.llm.backends.openai_settings import retry_after
 
 FIRST_PAUSE, LONGEST_PAUSE, LONGEST_WISH = 0.5, 60.0, 900.0
 """Seconds before a call is repeated: the first time, after many, and at most where the server asks for more."""

@@ -16,6 +16,7 @@ from urllib.request import getproxies, proxy_bypass
 import aiohttp
 
 from personagen.builder.core.errors import RequestError, TransientError
+from personagen.builder.core.retry_after import retry_after
 from personagen.builder.llm.backends.openai_protocol import (
     Dialect,
     Server,
@@ -27,7 +28,7 @@ from personagen.builder.llm.backends.openai_protocol import (
     status_error,
     violation,
 )
-from personagen.builder.llm.backends.openai_settings import check_settings, retry_after
+from personagen.builder.llm.backends.openai_settings import check_settings
 from personagen.builder.llm.requests import Reply, Request
 from personagen.builder.version import __version__
 

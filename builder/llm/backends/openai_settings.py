@@ -1,9 +1,6 @@
 """Where an OpenAI-compatible server is and with which key it is asked: what both backends that ask one share."""
 
 import re
-import time
-from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -62,19 +59,3 @@ def make_client(
 def server_of(client: "openai.AsyncOpenAI", model: str, secret: str | None) -> Server:
     """Describe a client's server for messages."""
     return Server(str(client.base_url).rstrip("/"), model, secret)
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Read how many seconds a server asks to wait: retry-after-ms, else Retry-After in seconds or as a date."""
-    try:
-        if "retry-after-ms" in headers:
-            seconds = float(headers["retry-after-ms"]) / 1000
-        elif (value := headers.get("retry-after")) is None:
-            return None
-        elif re.fullmatch(r"\s*[\d.]+\s*", value):
-            seconds = float(value)
-        else:
-            seconds = parsedate_to_datetime(value).timestamp() - time.time()
-    except (ValueError, TypeError, OverflowError):
-        return None
-    return max(0.0, seconds) if seconds < float("inf") else None

@@ -4,15 +4,13 @@ import asyncio
 import contextlib
 import re
 import socket
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
 from typing import Any
 
 import pytest
 
 from personagen.builder.core.errors import BackendError, RequestError, TransientError
 from personagen.builder.llm.backends import openai_chat
-from personagen.builder.llm.backends.openai_chat import connect_openai, retry_after
+from personagen.builder.llm.backends.openai_chat import connect_openai
 from personagen.builder.llm.requests import Sampling
 from tests.helpers.asking import KEY, answer, answers, ask, reply_of
 from tests.helpers.servers.fake_openai import FakeOpenAI, Fault, contents
@@ -137,13 +135,6 @@ def test_what_may_pass_is_told_apart(status: int, headers: dict[str, str], overl
         answer(server.url, ask())
     assert (caught.value.overload, caught.value.unreachable, caught.value.wait) == (overload, False, wait)
     assert len(server.requests) == 1
-
-
-def test_date_in_retry_after_is_a_time_to_come() -> None:
-    """Both ways to write it are read."""
-    later = datetime.now(UTC) + timedelta(seconds=90)
-    wait = retry_after({"retry-after": format_datetime(later, usegmt=True)})
-    assert wait is not None and 80 < wait <= 90
 
 
 def test_prefill_is_refused() -> None:

@@ -1,0 +1,104 @@
+"""Assemble what answers the requests of a run: backend, journal, admission control, budget and dispatcher."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from personagen.builder.core.prices import Amount, Price
+from personagen.builder.llm.admission import Gate, open_gate
+from personagen.builder.llm.budget import Budget
+from personagen.builder.llm.connect import BackendSettings
+from personagen.builder.llm.dispatcher import Dispatcher
+from personagen.builder.llm.journal import Journal, Usage
+from personagen.builder.llm.requests import Ask, Backend
+
+
+class BudgetLimits(Protocol):
+    """Bounds of a run, as a recipe's `budget` section states them."""
+
+    @property
+    def max_tokens(self) -> int | None:
+        """Upper bound on the tokens of all replies in the journal; None: no limit."""
+
+    @property
+    def max_cost(self) -> float | None:
+        """Upper bound on the cost of all replies in the journal, in the currency of the price; None: no limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """Everything that answers the requests of one run; made and closed by `start_engine`.
+
+    Attributes:
+        backend: the model.
+        budget: tokens spent so far, those of earlier runs in the same journal included.
+        concurrency: upper bound on requests in flight.
+
+    """
+
+    backend: Backend
+    budget: Budget
+    concurrency: int
+    _admission: Gate
+    _journal: Journal
+    _dispatcher: Dispatcher
+
+    @property
+    def in_flight(self) -> int:
+        """Requests sent and not answered yet."""
+        return self._admission.in_flight
+
+    def ask(self, priority: int) -> Ask:
+        """Return the `Ask` of one row; among waiting requests, those of the lowest priority number are sent first."""
+        return self._dispatcher.ask(priority)
+
+    def usage(self) -> Usage:
+        """Count the distinct requests of this run and their tokens, replies found in the journal included."""
+        return self._journal.usage()
+
+
+@asynccontextmanager
+async def start_engine(
+    backend: Backend,
+    journal: Path | None,
+    *,
+    settings: BackendSettings,
+    limits: BudgetLimits,
+    price: Price | None = None,
+) -> AsyncIterator[Engine]:
+    """Open a journal and put it, the budget and the rate limits in front of a backend.
+
+    On exit, whatever the cause, requests in flight get a grace period, replies that arrived are journaled, and journal
+    and backend are closed. The backend is closed too if the journal cannot be opened.
+
+    Args:
+        backend: answers the requests.
+        journal: file of the replies; None: in memory.
+        settings: concurrency and rate limits.
+        limits: bounds on tokens and cost; replies already in the journal count as spent.
+        price: price of the model; None: cost is unknown and unbounded.
+
+    Raises:
+        FolderError: the journal cannot be opened or read.
+
+    """
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(backend.close)
+        replies = Journal(journal)
+        stack.callback(replies.close)
+        stack.push_async_callback(replies.flush)
+        budget = Budget(
+            price=price,
+            max_tokens=limits.max_tokens,
+            max_cost=limits.max_cost,
+            spent=Amount(*replies.total()),
+        )
+        concurrency = settings.concurrency or backend.concurrency
+        admission = open_gate(
+            budget, concurrency=concurrency, adaptive=backend.adaptive, rates=(settings.rpm, settings.tpm)
+        )
+        dispatcher = Dispatcher(backend, replies, admission)
+        stack.push_async_callback(dispatcher.drain)
+        yield Engine(backend, budget, concurrency, admission, replies, dispatcher)
