@@ -8,7 +8,7 @@ without a word.
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from personagen.metrics.texts.inputs import checked_texts
+from personagen.metrics.texts.inputs import validate_texts
 
 ARGUMENTS = frozenset(
     {
@@ -60,7 +60,7 @@ def both_sides(predictions: object, references: object) -> tuple[list[str | None
         raise TypeError(
             f"{'predictions' if predictions is None else 'references'} is missing, wanted a list of strings"
         )
-    sides = checked_texts(predictions, "predictions"), checked_texts(references, "references")
+    sides = validate_texts(predictions, "predictions"), validate_texts(references, "references")
     longest = max(map(len, sides))
     padding = [[None] * (longest - len(side)) for side in sides]
     return [*sides[0], *padding[0]], [*sides[1], *padding[1]]

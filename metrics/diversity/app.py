@@ -11,7 +11,7 @@ HERE = Path(__file__).parent
 
 
 def main() -> None:
-    """Serve a form: texts and real texts, one a line, and what is measured of them."""
+    """Serve a form: texts and real texts, one per line, and what is measured of them."""
     diversity = evaluate.load(str(HERE / "diversity.py"))
 
     def measure(lines: str, real: str, vocabulary: int | None) -> Any:
@@ -24,8 +24,8 @@ def main() -> None:
     gr.Interface(
         fn=measure,
         inputs=[
-            gr.Textbox(label="Texts, one a line", lines=8),
-            gr.Textbox(label="Real texts to set beside, one a line (may stay empty)", lines=4),
+            gr.Textbox(label="Texts, one per line", lines=8),
+            gr.Textbox(label="Real texts to set beside, one per line (may stay empty)", lines=4),
             gr.Number(label="Vocabulary, for ead_1 (may stay empty)", value=None, precision=0),
         ],
         outputs=gr.JSON(label="Diversity"),

@@ -7,10 +7,10 @@ import datasets
 import evaluate
 
 from personagen.metrics.diversity.measure import diversity
-from personagen.metrics.diversity.personas import checked_personas
+from personagen.metrics.diversity.personas import validate_personas
 from personagen.metrics.shell import own_arguments
 from personagen.metrics.texts.corpus import read_corpora, read_corpus
-from personagen.metrics.texts.inputs import checked_number, checked_texts
+from personagen.metrics.texts.inputs import validate_integer, validate_texts
 
 DESCRIPTION = """
 Diversity of a corpus of texts, without references: repeated texts and phrases, richness of words, and the effective
@@ -21,7 +21,7 @@ INPUTS = """
 Args:
     data (list of str): the texts, one or more, in any order.
     reference_data (list of str, optional): real texts to set beside, measured at the same number of texts.
-    labels (list of str or int, optional): one a text, for values per label.
+    labels (list of str or int, optional): one per text, for values per label.
     personas (list of dict, optional): attributes of the persona behind each text, names and values strings.
     embeddings, reference_embeddings (str or array, optional): name of a sentence-transformers model, or vectors of
         shape (n, d) with rows of length 1; all-MiniLM-L6-v2 where nothing is given.
@@ -84,20 +84,20 @@ class Diversity(evaluate.Measurement):
 
     def add(self, *, data: Any, **more: Any) -> None:
         """Add one text; `evaluate` would turn what is no string into one."""
-        super().add(data=checked_texts([data])[0], **more)
+        super().add(data=validate_texts([data])[0], **more)
 
     def add_batch(self, *, data: Iterable[Any], **more: Any) -> None:
         """Add texts; `evaluate` would turn what is no string into one, and one string into its letters."""
-        super().add_batch(data=checked_texts(data), **more)
+        super().add_batch(data=validate_texts(data), **more)
 
     def compute(self, **arguments: Any) -> Any:
         """Measure the texts of `data`, or those added before; None in all processes but the first."""
         given = own_arguments(arguments, OWN)
         texts = given.pop("data", None)
-        return super().compute(data=None if texts is None else checked_texts(texts), **given)
+        return super().compute(data=None if texts is None else validate_texts(texts), **given)
 
     def _compute(self, data: Iterable[str], **given: Any) -> dict[str, Any]:
-        seed = checked_number(given.get("seed", 0), "seed", 0)
+        seed = validate_integer(given.get("seed", 0), "seed", 0)
         sample_size = given.get("sample_size")
         reference = None
         if "reference_data" in given:
@@ -109,7 +109,7 @@ class Diversity(evaluate.Measurement):
             corpus,
             reference,
             seed=seed,
-            sample_size=None if sample_size is None else checked_number(sample_size, "sample_size", 1),
-            personas=None if personas is None else checked_personas(personas, len(corpus)),
+            sample_size=None if sample_size is None else validate_integer(sample_size, "sample_size", 1),
+            personas=None if personas is None else validate_personas(personas, len(corpus)),
             vocabulary=given.get("vocabulary"),
         )

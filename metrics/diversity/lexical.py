@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import SupportsIndex, TypedDict
 
-from personagen.metrics.texts.inputs import brief, checked_texts
+from personagen.metrics.texts.inputs import brief, validate_texts
 from personagen.metrics.texts.words import normalise, words_of
 
 MAX_VOCABULARY = 10**12
@@ -47,8 +47,8 @@ def lexical_diversity(texts: Iterable[str], vocabulary: SupportsIndex | None = N
         ValueError: there are no texts, or the vocabulary is out of its range or smaller than that of the texts.
 
     """
-    size = None if vocabulary is None else checked_vocabulary(vocabulary)
-    normal = [normalise(text) for text in checked_texts(texts, "texts")]
+    size = None if vocabulary is None else validate_vocabulary(vocabulary)
+    normal = [normalise(text) for text in validate_texts(texts, "texts")]
     corpus = [words_of(text) for text in normal]
     different, total = ngrams(corpus, 1)
     if size is not None and size < different:
@@ -65,7 +65,7 @@ def lexical_diversity(texts: Iterable[str], vocabulary: SupportsIndex | None = N
     }
 
 
-def checked_vocabulary(vocabulary: SupportsIndex) -> int:
+def validate_vocabulary(vocabulary: SupportsIndex) -> int:
     """Read the size of a vocabulary.
 
     Raises:

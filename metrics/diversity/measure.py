@@ -9,7 +9,7 @@ from typing import Any, SupportsIndex
 import numpy as np
 
 from personagen.metrics.diversity import clusters
-from personagen.metrics.diversity.lexical import checked_vocabulary, expected_words
+from personagen.metrics.diversity.lexical import validate_vocabulary, expected_words
 from personagen.metrics.diversity.ngrams import (
     counts_by_order,
     distinct,
@@ -142,7 +142,7 @@ def _at(corpus: Corpus, words: Sequence[Sequence[str]], centres: Vectors | None,
 
 def _whole(corpus: Corpus, words: Sequence[Sequence[str]], vocabulary: SupportsIndex | None) -> dict[str, Any]:
     """Measure the whole corpus by what is told of all its texts."""
-    size = None if vocabulary is None else checked_vocabulary(vocabulary)
+    size = None if vocabulary is None else validate_vocabulary(vocabulary)
     kinds = Counter(chain.from_iterable(words))
     total = kinds.total()
     if size is not None and size < len(kinds):

@@ -16,8 +16,8 @@ PERMUTATIONS = 200
 Persona = Mapping[str, str]
 
 
-def checked_personas(personas: object, count: int) -> list[dict[str, str]]:
-    """Read personas, one a text: attributes and their values; the same attributes for all.
+def validate_personas(personas: object, count: int) -> list[dict[str, str]]:
+    """Read personas, one per text: attributes and their values; the same attributes for all.
 
     Raises:
         TypeError: one is no mapping of strings to strings.
@@ -25,9 +25,9 @@ def checked_personas(personas: object, count: int) -> list[dict[str, str]]:
 
     """
     if isinstance(personas, str | Mapping) or not isinstance(personas, Sequence):
-        raise TypeError(f"personas is {brief(personas)}, wanted a list of mappings, one a text")
+        raise TypeError(f"personas is {brief(personas)}, wanted a list of mappings, one per text")
     if len(personas) != count:
-        raise ValueError(f"personas has {len(personas)} entries, wanted {count}: one a text")
+        raise ValueError(f"personas has {len(personas)} entries, wanted {count}: one per text")
     found: list[dict[str, str]] = []
     for number, persona in enumerate(personas):
         if not isinstance(persona, Mapping) or not all(

@@ -136,7 +136,7 @@ def train_and_test(reference: Reference) -> tuple[Labelled, Labelled]:
 
     """
     if reference.labels is None:
-        raise ValueError(f"reference {reference.name} has no labels, wanted one a text; name another one")
+        raise ValueError(f"reference {reference.name} has no labels, wanted one per text; name another one")
     train = reference.texts, reference.labels
     if reference.test_texts and reference.test_labels:
         return train, (reference.test_texts, reference.test_labels)

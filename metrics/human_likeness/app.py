@@ -11,7 +11,7 @@ HERE = Path(__file__).parent
 
 
 def main() -> None:
-    """Serve a form: texts and real texts, one a line, and how a judge rates them; the endpoint is that of the Space."""
+    """Serve a form: texts and real texts, one per line, and how a judge rates them; the endpoint is that of the Space."""
     human_likeness = evaluate.load(str(HERE / "human_likeness.py"))
 
     def measure(lines: str, real: str, judge: str) -> Any:
@@ -24,8 +24,8 @@ def main() -> None:
     gr.Interface(
         fn=measure,
         inputs=[
-            gr.Textbox(label="Texts, one a line", lines=8),
-            gr.Textbox(label="Real texts, one a line", lines=8),
+            gr.Textbox(label="Texts, one per line", lines=8),
+            gr.Textbox(label="Real texts, one per line", lines=8),
             gr.Textbox(label="Judges, such as openai:MODEL, with spaces between", value="openai:MODEL"),
         ],
         outputs=gr.JSON(label="Human-likeness"),

@@ -6,11 +6,11 @@ from typing import Any
 import datasets
 import evaluate
 
-from personagen.metrics.diversity.personas import checked_personas
+from personagen.metrics.diversity.personas import validate_personas
 from personagen.metrics.human_likeness.judge import Judge
 from personagen.metrics.human_likeness.measure import human_likeness
 from personagen.metrics.shell import own_arguments
-from personagen.metrics.texts.inputs import brief, checked_number, checked_texts
+from personagen.metrics.texts.inputs import brief, validate_integer, validate_texts
 
 DESCRIPTION = """
 Human-likeness of texts as language models judge it: several questions with a scale in words, expected ratings, real
@@ -59,30 +59,30 @@ class HumanLikeness(evaluate.Measurement):
 
     def add(self, *, data: Any, **more: Any) -> None:
         """Add one text; `evaluate` would turn what is no string into one."""
-        super().add(data=checked_texts([data])[0], **more)
+        super().add(data=validate_texts([data])[0], **more)
 
     def add_batch(self, *, data: Iterable[Any], **more: Any) -> None:
         """Add texts; `evaluate` would turn what is no string into one, and one string into its letters."""
-        super().add_batch(data=checked_texts(data), **more)
+        super().add_batch(data=validate_texts(data), **more)
 
     def compute(self, **arguments: Any) -> Any:
         """Judge the texts of `data`, or those added before; None in all processes but the first."""
         given = own_arguments(arguments, OWN)
         texts = given.pop("data", None)
-        return super().compute(data=None if texts is None else checked_texts(texts), **given)
+        return super().compute(data=None if texts is None else validate_texts(texts), **given)
 
     def _compute(self, data: Iterable[str], **given: Any) -> dict[str, Any]:
-        texts = checked_texts(list(data))
+        texts = validate_texts(list(data))
         if "reference_data" not in given:
             raise TypeError("reference_data is missing, wanted real texts: ratings mean nothing without theirs")
         personas, sample_size = given.get("personas"), given.get("sample_size")
         return human_likeness(
             texts,
-            checked_texts(given["reference_data"], "reference_data"),
+            validate_texts(given["reference_data"], "reference_data"),
             read_judges(given.get("judge", "embedded")),
-            personas=None if personas is None else checked_personas(personas, len(texts)),
-            seed=checked_number(given.get("seed", 0), "seed", 0),
-            sample_size=None if sample_size is None else checked_number(sample_size, "sample_size", 2),
+            personas=None if personas is None else validate_personas(personas, len(texts)),
+            seed=validate_integer(given.get("seed", 0), "seed", 0),
+            sample_size=None if sample_size is None else validate_integer(sample_size, "sample_size", 2),
         )
 
 

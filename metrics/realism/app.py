@@ -11,7 +11,7 @@ HERE = Path(__file__).parent
 
 
 def main() -> None:
-    """Serve a form: texts and real texts, one a line, and what is measured of them."""
+    """Serve a form: texts and real texts, one per line, and what is measured of them."""
     realism = evaluate.load(str(HERE / "realism.py"))
 
     def measure(lines: str, real: str) -> Any:
@@ -24,8 +24,8 @@ def main() -> None:
     gr.Interface(
         fn=measure,
         inputs=[
-            gr.Textbox(label="Texts, one a line", lines=8),
-            gr.Textbox(label="Real texts, one a line, best twice as many", lines=8),
+            gr.Textbox(label="Texts, one per line", lines=8),
+            gr.Textbox(label="Real texts, one per line, best twice as many", lines=8),
         ],
         outputs=gr.JSON(label="Realism"),
         title="Realism",

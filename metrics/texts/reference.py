@@ -1,4 +1,4 @@
-"""Real texts to measure against: the slice of GoEmotions in this package, a file, a folder of a release, or the Hub."""
+"""Real texts with labels: the bundled slice of GoEmotions, a file, the folder of a release, or a dataset on the Hub."""
 
 import csv
 import gzip
@@ -13,16 +13,19 @@ from typing import Any
 from personagen.metrics.texts.inputs import brief
 
 BUNDLED = "goemotions"
+"""Name of the reference that is installed with the package."""
 
 TEXT_COLUMNS = ("text", "sentence", "comment", "content", "tweet", "utterance", "essay")
+"""Names of the text column, in order of preference."""
+
 LABEL_COLUMNS = ("label", "emotion", "labels", "emotions", "ekman", "class")
-"""Names under which columns are looked for, first those that say it best."""
+"""Names of the label column, in order of preference."""
 
 TEST_SPLITS = ("test", "validation", "valid", "dev")
-"""Splits that count as the test part, the first that there is."""
+"""Names of the test split, in order of preference."""
 
-ROWS = Iterator[tuple[str, str | None, str | None]]
-"""Text, label and split of each row."""
+Rows = Iterator[tuple[str, str | None, str | None]]
+"""Text, label and split of every row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +33,11 @@ class Reference:
     """A real corpus.
 
     Attributes:
-        name: as it is told in results; of a file its name, never its path.
-        texts: of the train part, or of all where there are no splits.
-        labels: one a text; None where the corpus has none.
-        test_texts: of the test part; empty where there is none.
-        test_labels: one a text; None where the corpus has no labels.
+        name: name in results; of a file the file name, never the path.
+        texts: texts of the training split, or all texts of a corpus without splits.
+        labels: one per text; None: no labels.
+        test_texts: texts of the test split; empty: no test split.
+        test_labels: one per text; None: no labels.
 
     """
 
@@ -46,16 +49,17 @@ class Reference:
 
 
 def load_reference(source: str) -> Reference:
-    """Load real texts with their labels.
+    """Load real texts and their labels.
+
+    In a labelled corpus, rows without a label or with several are dropped.
 
     Args:
-        source: "goemotions" for the slice that comes with the package; the path of a file (csv, tsv, jsonl or parquet,
-            the first three also with .gz) or of a folder that `datasets` can load, a release for example; or the name
-            of a dataset on the Hub. Columns are found by name. Where there are labels, rows with none or with more
-            than one are left out.
+        source: "goemotions", the bundled slice; the path of a csv, tsv, jsonl or parquet file (all but parquet also
+            with .gz); a folder that `datasets` can load, such as a release; or the name of a dataset on the Hub.
+            Columns are recognised by name.
 
     Raises:
-        ValueError: there is no such file, it has no column of texts, or no text.
+        ValueError: the source cannot be read, or has no text column or no text.
         ImportError: a package that reads it is missing.
 
     """
@@ -68,7 +72,7 @@ def load_reference(source: str) -> Reference:
     return _gathered(path.name if path.is_dir() else source, _dataset_rows(source))
 
 
-def _gathered(name: str, rows: ROWS) -> Reference:
+def _gathered(name: str, rows: Rows) -> Reference:
     parts: dict[str | None, list[tuple[str, str | None]]] = {}
     for text, label, split in rows:
         if text.strip():
@@ -78,7 +82,7 @@ def _gathered(name: str, rows: ROWS) -> Reference:
     if not train:
         raise ValueError(f"reference {name} has no text, wanted one or more; name another file or dataset")
     labelled = any(label is not None for _, label in train)
-    if labelled:  # a row without its one label is no use where labels are, and would be taken for another class
+    if labelled:  # a row without a label would count as a class of its own
         train, test = ([row for row in part if row[1] is not None] for part in (train, test))
     return Reference(
         name,
@@ -89,7 +93,7 @@ def _gathered(name: str, rows: ROWS) -> Reference:
     )
 
 
-def _file_rows(path: Path) -> ROWS:
+def _file_rows(path: Path) -> Rows:
     kind = path.name.removesuffix(".gz").rpartition(".")[2].lower()
     if kind == "parquet":
         import pyarrow.parquet as pq
@@ -109,7 +113,7 @@ def _file_rows(path: Path) -> ROWS:
         raise ValueError(f"reference {path.name} is a .{kind} file, wanted csv, tsv, jsonl or parquet")
 
 
-def _delimited(text: str, delimiter: str, name: str) -> ROWS:
+def _delimited(text: str, delimiter: str, name: str) -> Rows:
     lines = io.StringIO(text, newline="")
     if delimiter == "\t":
         yield from _records(csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE), name)
@@ -130,8 +134,16 @@ def _json_lines(text: str, name: str) -> Iterator[Mapping[str, Any]]:
         yield row
 
 
-def _records(rows: Any, name: str, split: str | None = None, names: Sequence[str] = ()) -> ROWS:
-    """Read rows that are mappings; `names` are those of the classes where labels are their numbers."""
+def _records(rows: Any, name: str, split: str | None = None, names: Sequence[str] = ()) -> Rows:
+    """Yield text, label and split of rows that are mappings.
+
+    Args:
+        rows: mappings of columns to values.
+        name: name of the reference in messages.
+        split: split of all rows; None: the column `split`.
+        names: names of the classes, for labels that are class numbers.
+
+    """
     text_column: str | None = None
     label_column: str | None = None
     for row in rows:
@@ -154,7 +166,7 @@ def _split(value: object) -> str | None:
 
 
 def _label(value: object, names: Sequence[str]) -> str | None:
-    """Read the one label of a row; None where it has none, or more than one."""
+    """Return the label of a row; None: no label, or several."""
     if isinstance(value, list | tuple):
         value = value[0] if len(value) == 1 else None
     if isinstance(value, int) and not isinstance(value, bool):
@@ -162,20 +174,20 @@ def _label(value: object, names: Sequence[str]) -> str | None:
     return value.strip() or None if isinstance(value, str) else None
 
 
-def _dataset_rows(source: str) -> ROWS:
-    """Load with `datasets`: a folder that it can read, or the Hub."""
+def _dataset_rows(source: str) -> Rows:
+    """Yield the rows of a folder or of a dataset on the Hub, loaded with `datasets`."""
     import datasets
 
     try:
-        found = datasets.load_dataset(source)
-    except Exception as error:  # whatever it is, the user named something that cannot be loaded
+        splits = datasets.load_dataset(source)
+    except Exception as error:  # loaders raise errors of every kind
         reason = " ".join(str(error).split())
         raise ValueError(
             f"cannot load reference {brief(source)} ({type(error).__name__}: {reason:.150}); wanted {BUNDLED}, a file, "
             "a folder or a dataset on the Hub"
         ) from None
-    for split, rows in found.items():
+    for split, rows in splits.items():
         column = next((column for column in LABEL_COLUMNS if column in rows.features), None)
         feature = rows.features[column] if column else None
-        feature = getattr(feature, "feature", feature)  # of a list of labels, that of one
+        feature = getattr(feature, "feature", feature)  # of a list: the feature of its items
         yield from _records(rows, source, str(split), getattr(feature, "names", ()))

@@ -1,7 +1,7 @@
-"""Vectors that are kept from one time to the next, by the hash of their text: one SQLite file a model.
+"""Cache of text vectors by the hash of the text: one SQLite file per model and version.
 
-What is kept are vectors and hashes, no texts. A cache is a convenience: where it cannot be read or written, that is
-told as a warning, and the work goes on without it.
+The cache holds vectors and hashes, no texts. If it cannot be read or written, a warning is issued and the texts are
+encoded without it.
 """
 
 import hashlib
@@ -16,36 +16,36 @@ import numpy as np
 from personagen.metrics.texts.cache import cache_folder
 from personagen.metrics.texts.inputs import Vectors
 
-WAIT = 60
-"""Seconds to wait for another process that writes."""
+LOCK_TIMEOUT_S = 60
+"""Longest wait for another process that writes to the cache."""
 
 
 class VectorCache:
     """An open cache; see `open_cache`."""
 
-    def __init__(self, database: sqlite3.Connection | None, place: str) -> None:
-        """Take an open database, or None for a cache that keeps nothing."""
+    def __init__(self, database: sqlite3.Connection | None, path: str) -> None:
+        """Wrap an open database; None: a cache that stores nothing."""
         self._database = database
-        self._place = place
+        self._path = path
 
     def read(self, keys: Iterable[bytes]) -> dict[bytes, Vectors]:
-        """Return the vectors of those keys that are kept."""
-        found: dict[bytes, Vectors] = {}
+        """Return the cached vectors of the given keys; none of them if widths differ or a number is not finite."""
+        vectors: dict[bytes, Vectors] = {}
         if self._database is None:
-            return found
+            return vectors
         try:
             for key in keys:
                 row = self._database.execute("SELECT vector FROM vectors WHERE key = ?", (key,)).fetchone()
                 if row:
-                    found[key] = np.frombuffer(row[0], dtype="<f4")
+                    vectors[key] = np.frombuffer(row[0], dtype="<f4")
         except (sqlite3.Error, ValueError) as error:
             self._give_up(error)
             return {}
-        widths = {len(vector) for vector in found.values()}
-        return found if len(widths) < 2 and all(np.isfinite(vector).all() for vector in found.values()) else {}
+        widths = {len(vector) for vector in vectors.values()}
+        return vectors if len(widths) < 2 and all(np.isfinite(vector).all() for vector in vectors.values()) else {}
 
     def write(self, vectors: Mapping[bytes, Vectors]) -> None:
-        """Keep vectors, at once or not at all."""
+        """Store vectors in one transaction."""
         if self._database is None:
             return
         rows = [(key, vector.astype("<f4").tobytes()) for key, vector in vectors.items()]
@@ -61,7 +61,7 @@ class VectorCache:
             self._database.close()
 
     def _give_up(self, error: Exception) -> None:
-        _warn(self._place, error)
+        _warn(self._path, error)
         self.close()
         self._database = None
 
@@ -76,7 +76,7 @@ def open_cache(model: str, version: str) -> Iterator[VectorCache]:
     cache = VectorCache(None, str(path))
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        database = sqlite3.connect(path, timeout=WAIT)
+        database = sqlite3.connect(path, timeout=LOCK_TIMEOUT_S)
         cache = VectorCache(database, str(path))
         database.execute("PRAGMA journal_mode=WAL")
         database.execute("PRAGMA synchronous=NORMAL")
@@ -93,9 +93,9 @@ def open_cache(model: str, version: str) -> Iterator[VectorCache]:
         cache.close()
 
 
-def _warn(place: str, error: Exception) -> None:
+def _warn(path: str, error: Exception) -> None:
     warnings.warn(
-        f"embeddings are not kept: {place} cannot be used ({error}); delete it, or set PERSONAGEN_CACHE",
+        f"embeddings are not cached: {path} cannot be used ({error}); delete it, or set PERSONAGEN_CACHE",
         UserWarning,
         stacklevel=4,
     )

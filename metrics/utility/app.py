@@ -11,7 +11,7 @@ HERE = Path(__file__).parent
 
 
 def main() -> None:
-    """Serve a form: labelled texts and labelled real texts, one a line, and what is measured of them."""
+    """Serve a form: labelled texts and labelled real texts, one per line, and what is measured of them."""
     utility = evaluate.load(str(HERE / "utility.py"))
 
     def labelled(lines: str) -> tuple[list[str], list[str]]:
@@ -28,8 +28,8 @@ def main() -> None:
     gr.Interface(
         fn=measure,
         inputs=[
-            gr.Textbox(label="Texts, one a line, as label: text", lines=8),
-            gr.Textbox(label="Real texts, one a line, as label: text", lines=8),
+            gr.Textbox(label="Texts, one per line, as label: text", lines=8),
+            gr.Textbox(label="Real texts, one per line, as label: text", lines=8),
         ],
         outputs=gr.JSON(label="Utility"),
         title="Utility",

@@ -51,7 +51,7 @@ def utility(
     """
     sides = (corpus, reference) if test is None else (corpus, reference, test)
     if any(side.labels is None for side in sides):
-        raise ValueError("labels or reference_labels are missing, wanted one a text: utility is about labels")
+        raise ValueError("labels or reference_labels are missing, wanted one per text: utility is about labels")
     train, held = (reference, test) if test is not None else _split(reference, seed)
     dropped = {"synthetic": leaked(corpus, held), "real": leaked(train, held)}
     _warn_of(dropped)

@@ -51,7 +51,7 @@ def _read(taught: object, labels: NDArray[np.intp], asked: object, strength: flo
 
 def _labels(corpus: Corpus) -> Sequence[str]:
     if corpus.labels is None:
-        raise ValueError("labels are missing, wanted one a text")
+        raise ValueError("labels are missing, wanted one per text")
     return corpus.labels
 
 

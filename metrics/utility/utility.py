@@ -8,7 +8,7 @@ import evaluate
 
 from personagen.metrics.shell import both_sides, own_arguments, unpadded
 from personagen.metrics.texts.corpus import read_corpora, read_corpus
-from personagen.metrics.texts.inputs import brief, checked_number
+from personagen.metrics.texts.inputs import brief, validate_integer
 from personagen.metrics.utility.leakage import words_to_mask
 from personagen.metrics.utility.measure import hidden, utility
 
@@ -21,7 +21,7 @@ INPUTS = """
 Args:
     predictions (list of str): the texts.
     references (list of str): real texts to train on.
-    labels, reference_labels (lists of str or int): one a text.
+    labels, reference_labels (lists of str or int): one per text.
     test_data, test_labels (lists, optional): real texts to test on, with their labels; 30 % of the references where
         nothing is given.
     embeddings, reference_embeddings, test_embeddings (str or array, optional): name of a sentence-transformers model,
@@ -92,7 +92,7 @@ class Utility(evaluate.Metric):
     def _compute(
         self, predictions: Iterable[str | None], references: Iterable[str | None], **given: Any
     ) -> dict[str, Any]:
-        seed = checked_number(given.get("seed", 0), "seed", 0)
+        seed = validate_integer(given.get("seed", 0), "seed", 0)
         sample_size, model = given.get("sample_size"), given.get("model")
         if model is not None and not isinstance(model, str):
             raise TypeError(f"model is {brief(model)}, wanted the name of an encoder")
@@ -112,6 +112,6 @@ class Utility(evaluate.Metric):
         return utility(
             *sides,
             seed=seed,
-            sample_size=None if sample_size is None else checked_number(sample_size, "sample_size", 1),
+            sample_size=None if sample_size is None else validate_integer(sample_size, "sample_size", 1),
             model=model,
         )

@@ -172,7 +172,7 @@ def test_readers_learn_what_is_there() -> None:
         assert np.mean([LABELS[code] == label for code, label in zip(told, test.labels or [], strict=True)]) > 0.42
     empty = Corpus(["...", "!"], ["joy", "fear"], np.eye(2, dtype=np.float32), "given")
     assert set(read_words(empty, test, LABELS)) == {LABELS.index("fear")}, "the first of the most frequent"
-    with pytest.raises(ValueError, match=r"^labels are missing, wanted one a text$"):
+    with pytest.raises(ValueError, match=r"^labels are missing, wanted one per text$"):
         read_vectors(Corpus(["a"], None, np.ones((1, 1), dtype=np.float32), "given"), test, LABELS)
 
 

@@ -131,5 +131,5 @@ def test_the_test_part_of_a_reference_is_kept_apart_or_made() -> None:
     own, apart = train_and_test(Reference("r", texts, labels, [], None))
     assert len(own[0]) == 40 and len(apart[0]) == 10 and not set(own[0]) & set(apart[0])
     assert apart[1].count("joy") == apart[1].count("fear") == 5
-    with pytest.raises(ValueError, match=r"^reference r has no labels, wanted one a text; name another one$"):
+    with pytest.raises(ValueError, match=r"^reference r has no labels, wanted one per text; name another one$"):
         train_and_test(Reference("r", texts, None, [], None))
