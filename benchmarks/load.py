@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 from personagen.builder.core.records import SPLITS, shard_path
 from personagen.builder.release.card import render_card
 from personagen.builder.release.folder import configurations, read_manifest
-from personagen.builder.release.shards import LAYOUT, ROW_GROUP, Written, file_digest
+from personagen.builder.release.shards import LAYOUT, ROW_GROUP, ShardFile, file_digest
 
 SHARD_ROWS = 10_000
 SURE = 0.9
@@ -93,7 +93,7 @@ def enlarged(release: Path, rows: int, out: Path) -> Path:
     return out
 
 
-def _shards(table: pa.Table, rows: int, key: tuple[str, str], out: Path) -> Iterator[Written]:
+def _shards(table: pa.Table, rows: int, key: tuple[str, str], out: Path) -> Iterator[ShardFile]:
     draw, count = random.Random(f"{key}"), -(-rows // SHARD_ROWS)
     texts = [text.split() for text in table["text"].to_pylist()]
     for index in range(count):
@@ -110,7 +110,7 @@ def _shards(table: pa.Table, rows: int, key: tuple[str, str], out: Path) -> Iter
         with pq.ParquetWriter(path, part.schema, **LAYOUT) as writer:
             writer.write_table(_checked(part, draw), row_group_size=ROW_GROUP)
         name = path.relative_to(out).as_posix()
-        yield Written(name, size, path.stat().st_size, file_digest(path))
+        yield ShardFile(name, size, path.stat().st_size, file_digest(path))
 
 
 def _checked(table: pa.Table, draw: random.Random) -> pa.Table:

@@ -27,7 +27,7 @@ import pyarrow.parquet as pq
 from personagen.builder.core.records import shard_path
 from personagen.builder.release.card import render_card
 from personagen.builder.release.folder import configurations, read_manifest, sealed
-from personagen.builder.release.shards import LAYOUT, Written, file_digest
+from personagen.builder.release.shards import LAYOUT, ShardFile, file_digest
 from tests.helpers.servers.hub.server import Hub
 
 FILES = 50
@@ -79,7 +79,7 @@ def enlarged(release: Path, gigabytes: float, out: Path) -> Path:
             {"path": path.relative_to(out).as_posix(), "rows": ROWS, "bytes": path.stat().st_size, "sha256": ""}
         )
         kept[-1]["sha256"] = file_digest(path)
-    manifest |= {"shards": kept, "configs": configurations(Written(**shard) for shard in kept)}
+    manifest |= {"shards": kept, "configs": configurations(ShardFile(**shard) for shard in kept)}
     (out / "manifest.json").write_text(json.dumps(sealed(manifest)), encoding="utf-8")
     (out / "README.md").write_text(render_card(manifest), encoding="utf-8")
     return out

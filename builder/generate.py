@@ -12,6 +12,7 @@ from typing import Any
 
 from personagen.builder.cli.progress import Status
 from personagen.builder.core.errors import AllRejectedError, FolderError, GenerationError, PersonaGenError
+from personagen.builder.core.file_names import CARD, MANIFEST
 from personagen.builder.core.files import explain, write_text
 from personagen.builder.core.records import Reject, layers_of
 from personagen.builder.llm import Backend, Engine, connect, start_engine
@@ -137,8 +138,8 @@ async def generate_with(
         outcome = Outcome(tally.rejects, tally.leaked, tally.composition.counts(), facts)
         manifest = make_manifest(backend, plan, written, outcome, engine.usage())
         run.keep_card()  # again: somebody may have written in it while the run went on
-        write_text(run.staging / "README.md", merge_notes(render_card(manifest), run.kept_card()))
-        write_text(run.staging / "manifest.json", json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
+        write_text(run.staging / CARD, merge_notes(render_card(manifest), run.kept_card()))
+        write_text(run.staging / MANIFEST, json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
     run.publish()
     return Result(run.out, manifest, made=True)
 

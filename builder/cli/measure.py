@@ -180,10 +180,11 @@ def report(folder: Path, out: Path | None, **options: Any) -> None:
     Map, predictions, lengths, words, personas, arms, refused replies, and a table to search, with the persona behind each
     text. The page goes to report.html in a comparison, and beside a release, to RELEASE.report.html.
     """
+    from personagen.builder.core.file_names import REPORT
     from personagen.builder.release.folder import is_release
     from personagen.builder.report.page import Options, write_report
 
-    beside = folder.with_name(f"{folder.name}.report.html")
-    target = out or (beside if is_release(folder) else folder / "report.html")
+    beside = folder.with_name(f"{folder.name}.{REPORT}")
+    target = out or (beside if is_release(folder) else folder / REPORT)
     write_report(folder, Options(**options), target, lambda line: click.echo(printable(line), err=True))
     click.echo(target)

@@ -1,28 +1,66 @@
-"""Write small files whole or not at all, and tell what the operating system says with what to do."""
+"""Write files whole or not at all, and turn errors of the operating system into advice."""
 
 import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from personagen.builder.core.errors import FolderError
 
 
-def write_text(target: Path, text: str) -> None:
-    """Write a text file: to a temporary name first, then renamed. Raises FolderError where that fails."""
-    part = target.with_name(target.name + ".part")
+@contextmanager
+def write_atomically(target: Path, *, durable: bool = False) -> Iterator[Path]:
+    """Yield a temporary path beside `target`; rename it to `target` if the block succeeds, delete it if it fails.
+
+    A reader of `target` finds the old content or the new content, never a part.
+
+    Args:
+        target: the file to write or to replace.
+        durable: flush the file and its folder to the disk, so that the new content survives a power cut.
+
+    Raises:
+        OSError: the file cannot be written or renamed.
+
+    """
+    part = target.with_name(f"{target.name}.part")
     try:
-        part.write_text(text, encoding="utf-8", newline="\n")
+        yield part
+        if durable:
+            _sync(part)
         part.replace(target)
+        if durable:
+            _sync(target.parent)
+    except BaseException:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_text(target: Path, text: str) -> None:
+    """Write a UTF-8 file atomically. Raises FolderError if that fails."""
+    try:
+        with write_atomically(target) as part:
+            part.write_text(text, encoding="utf-8", newline="\n")
     except OSError as error:
         raise FolderError(f"cannot write {target}: {explain(error)}") from error
 
 
-def told_name(source: str) -> str:
-    """Name a file without its folders, which are nobody's business; what is no file stays as it is."""
+def redact_path(source: str) -> str:
+    """Return the file name without its folders, so that local paths do not leak; return other strings unchanged."""
     return Path(source).name if Path(source).exists() else source
 
 
 def explain(error: OSError) -> str:
-    """Tell an operating system's error with what to do."""
+    """Return the reason of an operating system error and what to do about it."""
     advice = {
         errno.ENOSPC: "free some space and run the command again; nothing that was paid for is lost",
         errno.EACCES: "choose another folder with --out, or change its permissions",

@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from personagen.builder.core.errors import BackendError, ReleaseError
-from personagen.builder.core.files import told_name
+from personagen.builder.core.files import redact_path
 from personagen.builder.evaluation.claims import LEVEL
 from personagen.builder.evaluation.counterfactual_effects import counterfactual_lines, counterfactuals
 from personagen.builder.evaluation.evaluate import digest_of
 from personagen.builder.release.folder import check_release
-from personagen.builder.release.texts import Texts, add_file, predictions, read_texts, see_packages
+from personagen.builder.release.measuring import predictions, require_metrics_extra
+from personagen.builder.release.results import add_results
+from personagen.builder.release.texts import Texts, read_texts
 from personagen.builder.version import __version__
 
 if TYPE_CHECKING:
@@ -63,7 +65,7 @@ class Options:
 
     def command(self, name: str) -> str:
         """Write the command that audits so, without paths of this machine."""
-        words = ["personagen", "audit", name, "--reference", told_name(self.reference), "--seed", str(self.seed)]
+        words = ["personagen", "audit", name, "--reference", redact_path(self.reference), "--seed", str(self.seed)]
         return shlex.join([*words, *(["--embeddings", self.embeddings] if self.embeddings else [])])
 
 
@@ -105,7 +107,7 @@ def audit(folder: Path, options: Options, tell: Callable[[str], None]) -> dict[s
         FolderError: the release cannot be written to.
 
     """
-    see_packages("vaderSentiment")
+    require_metrics_extra("vaderSentiment")
     manifest = check_release(folder, scores=False)
     whole = read_texts(folder, manifest)
     written = _first(whole)
@@ -135,7 +137,7 @@ def audit(folder: Path, options: Options, tell: Callable[[str], None]) -> dict[s
         "counterfactuals": list(counterfactual_lines(pairs)),
         "audited_by": found["command"],
     }
-    add_file(folder, manifest, "audit", found, told)
+    add_results(folder, manifest, "audit", found, told)
     return found
 
 

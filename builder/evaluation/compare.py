@@ -18,7 +18,17 @@ from typing import TYPE_CHECKING, Any
 
 from personagen.builder.cli.progress import Status
 from personagen.builder.core.errors import FolderError, GenerationError, PersonaGenError, RecipeError
-from personagen.builder.core.files import explain, told_name, write_text
+from personagen.builder.core.file_names import (
+    ARM_TEXTS,
+    JOURNAL,
+    LOCK,
+    REJECTS,
+    REPORT,
+    RESULTS,
+    TABLES,
+    arm_texts_path,
+)
+from personagen.builder.core.files import explain, redact_path, write_text
 from personagen.builder.core.prices import Amount
 from personagen.builder.evaluation.arms import ARMS, USES, Setting
 from personagen.builder.evaluation.claims import judged
@@ -33,8 +43,8 @@ from personagen.builder.planning.plan import make_plan, split_quota
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.planning.sections import Splits
 from personagen.builder.planning.suggestions import nearest
-from personagen.builder.release.run_folder import LOCK, locked
-from personagen.builder.release.texts import see_packages
+from personagen.builder.release.measuring import require_metrics_extra
+from personagen.builder.release.run_folder import locked
 from personagen.builder.report.page import Options as ReportOptions
 from personagen.builder.report.page import write_report
 from personagen.builder.version import __version__
@@ -47,7 +57,7 @@ if TYPE_CHECKING:
     from personagen.metrics.statistics.paired import Blocks
 
 FORMAT = "personagen-comparison/1"
-RESULTS, TABLES, REPORT, RUN = "results.json", "results.md", "report.html", "run"
+RUN = "run"
 ROWS, SEEDS = 210, 3
 
 
@@ -76,7 +86,7 @@ class Options:
 
     def command(self) -> str:
         """Write the command that compares so, less the recipe, without paths of this machine."""
-        words = ["personagen", "compare", "--reference", told_name(self.reference), "--rows", str(self.rows)]
+        words = ["personagen", "compare", "--reference", redact_path(self.reference), "--rows", str(self.rows)]
         words += ["--seeds", str(self.seeds)]
         words += ["--arms", ",".join(self.arms)] if self.arms else []
         words += ["--embeddings", self.embeddings] if self.embeddings else []
@@ -109,7 +119,7 @@ def compare(
         BackendError, BudgetError, GenerationError: see `generate`.
 
     """
-    see_packages("plotly")
+    require_metrics_extra("plotly")
     arms = chosen_arms(options.arms)
     options = replace(options, judges=usual_judges(tell)) if options.judges is None else options
     recipes = [part_recipe(recipe, options, number) for number in range(options.seeds)]
@@ -122,7 +132,7 @@ def compare(
         check = _check(recipe, real)
         backend = connect(recipe.backend, out / RUN / "batches", api_key)
         write = partial(write_arms, settings=settings, arms=arms, progress=progress, check=check)
-        written = asyncio.run(_written(recipe, backend, out / RUN / "journal.sqlite", write))
+        written = asyncio.run(_written(recipe, backend, out / RUN / JOURNAL, write))
         blocks, classifier = _measured(written, settings, real, out / RUN / "figures", tell)
         results: dict[str, Any] = _head(recipe, options, backend, real) | {
             "classifier": asdict(classifier.facts),
@@ -320,9 +330,9 @@ def _write(
 ) -> None:
     """Write texts and rejects first, and what was found last."""
     try:
-        (out / "texts").mkdir(exist_ok=True)
+        (out / ARM_TEXTS).mkdir(exist_ok=True)
     except OSError as error:
-        raise FolderError(f"cannot make {out / 'texts'}: {explain(error)}") from error
+        raise FolderError(f"cannot make {out / ARM_TEXTS}: {explain(error)}") from error
     for arm in results["arms"]:
         texts = [(seed, text) for seed, part in enumerate(written) for text in part[arm].texts]
         read = classifier.read([text.text for _, text in texts])
@@ -331,14 +341,14 @@ def _write(
             for (seed, text), reading in zip(texts, read, strict=True)
         ]
         told = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-        write_text(out / "texts" / f"{arm.replace(':', '-')}.jsonl", told)
+        write_text(out / arm_texts_path(arm), told)
     refused = [
         json.dumps({"arm": arm, "seed": seed, **asdict(reject)}, ensure_ascii=False) + "\n"
         for seed, part in enumerate(written)
         for arm, each in part.items()
         for reject in each.rejects
     ]
-    write_text(out / "rejects.jsonl", "".join(refused))
+    write_text(out / REJECTS, "".join(refused))
     write_text(out / TABLES, "\n".join(results_lines(results)) + "\n")
     write_text(out / RESULTS, json.dumps(results, indent=1, ensure_ascii=False) + "\n")
 

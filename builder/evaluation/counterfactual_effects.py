@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from personagen.builder.core.errors import BackendError, ReleaseError
 from personagen.builder.evaluation.claims import LEVEL
-from personagen.builder.release.texts import Texts, predictions, read_texts
+from personagen.builder.release.measuring import predictions
+from personagen.builder.release.texts import Texts, read_texts
 
 if TYPE_CHECKING:
     import numpy as np

@@ -16,11 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from personagen.builder.core.errors import BackendError, PersonaGenError
-from personagen.builder.core.files import told_name
+from personagen.builder.core.file_names import SCORES
+from personagen.builder.core.files import redact_path
 from personagen.builder.evaluation.judges import connect_judge
 from personagen.builder.evaluation.scores import card_rows
-from personagen.builder.release.folder import SCORES, check_release
-from personagen.builder.release.texts import Texts, add_file, read_texts, reference_of, see_packages
+from personagen.builder.release.folder import check_release
+from personagen.builder.release.measuring import require_metrics_extra, require_reference
+from personagen.builder.release.results import add_results
+from personagen.builder.release.texts import Texts, read_texts
 from personagen.builder.version import __version__
 
 if TYPE_CHECKING:
@@ -56,7 +59,7 @@ class Options:
 
     def command(self, name: str) -> str:
         """Write the command that measures so, without paths of this machine."""
-        words = ["personagen", "evaluate", name, "--reference", told_name(self.reference), "--seed", str(self.seed)]
+        words = ["personagen", "evaluate", name, "--reference", redact_path(self.reference), "--seed", str(self.seed)]
         words += ["--embeddings", self.embeddings] if self.embeddings else []
         words += ["--sample-size", str(self.sample_size)] if self.sample_size else []
         judges = [word for judge in self.judges or () for word in ("--judge", judge)]
@@ -83,11 +86,11 @@ def evaluate(
         FolderError: the release cannot be written to.
 
     """
-    see_packages()
+    require_metrics_extra()
     if options.judges is None:
         options = replace(options, judges=usual_judges(tell))
     manifest = check_release(folder, scores=False)
-    reference = reference_of(options.reference)
+    reference = require_reference(options.reference)
     written = read_texts(folder, manifest)
     tell(f"{len(written.texts)} texts against {len(reference.texts)} of {reference.name}")
     judges = [
@@ -104,7 +107,7 @@ def evaluate(
         "results": results,
         "problems": problems,
     }
-    add_file(folder, manifest, "evaluation", scores, {"scores": card_rows(scores)})
+    add_results(folder, manifest, "evaluation", scores, {"scores": card_rows(scores)})
     if judges and "human_likeness" in problems:
         raise BackendError(f"{problems['human_likeness']}; all else was measured, see {folder / SCORES}")
     return scores

@@ -25,9 +25,9 @@ from personagen.builder.release.folder import (
     SHARD,
     check_release,
     files_of,
+    foreign_files,
     parse_manifest,
     read_card,
-    strangers,
 )
 
 
@@ -131,7 +131,7 @@ def push(
     card = _card(caller, folder, place, state, manifest)
     files = local_files(folder, manifest, card)
     change = compare(files, state.files, _older(caller, place, state))
-    _refuse_strangers(repo, set(state.files) - set(change.delete), manifest)
+    _refuse_foreign_files(repo, set(state.files) - set(change.delete), manifest)
     data = {path: file for path, file in files.items() if path != CARD}  # a person may add to the card of a version
     tagged = options.tag is not None and state.head is not None and is_tagged(caller, place, options.tag, data)
     if options.dry_run:
@@ -202,8 +202,8 @@ def _check_place(caller: Caller, place: Place, state: State, *, private: bool | 
         raise HubError(f"{place.branch} is a tag or a commit of {place.repo}; --revision names a branch")
 
 
-def _refuse_strangers(repo: str, there: set[str], manifest: Mapping[str, Any]) -> None:
-    found = strangers(there, manifest)
+def _refuse_foreign_files(repo: str, there: set[str], manifest: Mapping[str, Any]) -> None:
+    found = foreign_files(there, manifest)
     if found:
         raise HubError(
             f"{repo} has {found[0]}, which is not of this release and would be read as a part of it; delete or rename "

@@ -19,9 +19,9 @@ from personagen.builder.release.folder import (
     check_manifest,
     check_release,
     files_of,
+    foreign_files,
     parse_manifest,
     read_card,
-    strangers,
 )
 from personagen.builder.release.shards import file_digest
 
@@ -138,7 +138,7 @@ def _digest(caller: Caller, place: Place, commit: str, path: str, known: str | N
 
 
 def _left_over(there: Iterable[str], manifest: Mapping[str, Any]) -> list[str]:
-    return [f"{path} is no file of this release, and would be read" for path in strangers(there, manifest)]
+    return [f"{path} is no file of this release, and would be read" for path in foreign_files(there, manifest)]
 
 
 def _tables(manifest: Mapping[str, Any], opened: Open) -> Iterator[str]:

@@ -10,7 +10,7 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from personagen.builder.core.errors import RecipeError
-from personagen.builder.core.files import told_name
+from personagen.builder.core.files import redact_path
 from personagen.builder.core.prices import Price
 from personagen.builder.core.records import DEPTHS, SCHEMA_VERSION, layers_of
 from personagen.builder.planning.attribute_tables import known_values
@@ -163,7 +163,7 @@ class Recipe(Section):
             for key in ("label", "label_reference", "label_model"):
                 del data["checks"][key]
         else:  # of a file, its name: where it lies is nobody's business
-            data["checks"]["label_reference"] = told_name(self.checks.label_reference)
+            data["checks"]["label_reference"] = redact_path(self.checks.label_reference)
         return data
 
     def licence(self) -> dict[str, str | None]:

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from personagen.builder.core.errors import ReleaseError
+from personagen.builder.core.file_names import AUDIT, CARD, MANIFEST, SCORES
 from personagen.builder.core.records import APART, LAYERS, SPLITS
-from personagen.builder.release.shards import Written, file_digest
+from personagen.builder.release.shards import ShardFile, file_digest
 
 FORMAT = "personagen-release/1"
-MANIFEST, CARD, SCORES, AUDIT = "manifest.json", "README.md", "scores.json", "audit.json"
 ADDED = {"evaluation": SCORES, "audit": AUDIT}
 """Files that are added to a finished release, by the key of the manifest that vouches for them."""
 
@@ -31,7 +31,7 @@ MANIFEST_KEYS: Mapping[str, type] = {
 """What every manifest holds, and as what."""
 
 
-def configurations(shards: Iterable[Written]) -> dict[str, dict[str, Any]]:
+def configurations(shards: Iterable[ShardFile]) -> dict[str, dict[str, Any]]:
     """Describe the configurations that shards make up: rows, file patterns and digest of each.
 
     "all" comes after the emotions: to load any configuration, `datasets` looks up the files of the first one.
@@ -39,7 +39,7 @@ def configurations(shards: Iterable[Written]) -> dict[str, dict[str, Any]]:
     The digest goes into the card: `datasets` caches a local folder by its YAML, and would serve the old rows of a
     release that was made again with the same file names.
     """
-    found: dict[str, list[Written]] = {}
+    found: dict[str, list[ShardFile]] = {}
     for shard in shards:
         found.setdefault(shard.path.split("/")[0], []).append(shard)
     emotions = [name for name in found if name not in LAYERS and not name.startswith(APART)]
@@ -48,7 +48,7 @@ def configurations(shards: Iterable[Written]) -> dict[str, dict[str, Any]]:
     return {name: _configuration(parts) for name, parts in found.items()}
 
 
-def _configuration(parts: list[Written]) -> dict[str, Any]:
+def _configuration(parts: list[ShardFile]) -> dict[str, Any]:
     files: dict[str, list[str]] = {}
     rows: dict[str, int] = {}
     for split in SPLITS:
@@ -123,7 +123,7 @@ def check_manifest(manifest: Mapping[str, Any], where: str) -> None:
         paths = [shard["path"] for shard in manifest["shards"]]
         odd = [path for path, count in Counter(paths).items() if count > 1 or not SHARD.fullmatch(path)]
         odd += [file["path"] for key, path in ADDED.items() if (file := manifest.get(key)) and file["path"] != path]
-        made = {} if odd else configurations(Written(**shard) for shard in manifest["shards"])
+        made = {} if odd else configurations(ShardFile(**shard) for shard in manifest["shards"])
         names = {emotion["name"].strip() for emotion in manifest["taxonomy"]["emotions"]}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ReleaseError(f"{where} lists a file or an emotion that is none ({error!r:.80}); make it again") from None
@@ -135,7 +135,7 @@ def check_manifest(manifest: Mapping[str, Any], where: str) -> None:
         raise ReleaseError(f"{where} has configurations that its files do not make up; make the release again")
 
 
-def strangers(paths: Iterable[str], manifest: Mapping[str, Any]) -> list[str]:
+def foreign_files(paths: Iterable[str], manifest: Mapping[str, Any]) -> list[str]:
     """List the files that are not of a release, and that whoever loads it would read as a part or instead of it."""
     own = {shard["path"] for shard in manifest["shards"]}
     files = [each for config in manifest["configs"].values() for each in config["data_files"].values()]

@@ -17,7 +17,7 @@ from personagen.builder.planning.personas import possible_pairs
 from personagen.builder.planning.plan import Plan
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.release.folder import FORMAT, configurations, read_manifest, sealed
-from personagen.builder.release.shards import Written
+from personagen.builder.release.shards import ShardFile
 from personagen.builder.version import __version__
 from personagen.builder.writing.prompts import prompt_version, versions
 
@@ -41,7 +41,7 @@ class Outcome:
 
 
 def make_manifest(
-    backend: Backend, plan: Plan, shards: Sequence[Written], outcome: Outcome, usage: Usage
+    backend: Backend, plan: Plan, shards: Sequence[ShardFile], outcome: Outcome, usage: Usage
 ) -> dict[str, Any]:
     """Describe a release. It holds no time, path, address or key, so equal runs give equal manifests.
 

@@ -22,6 +22,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from personagen.builder.core.errors import FolderError, ReleaseError
+from personagen.builder.core.file_names import CARD, JOURNAL, LOCK, REJECTS
 from personagen.builder.core.files import explain, write_text
 from personagen.builder.llm.journal import is_empty
 from personagen.builder.release.card_regions import check_notes
@@ -29,11 +30,9 @@ from personagen.builder.release.folder import is_release, read_manifest
 
 FORMAT = "personagen-run/1"
 STATE = "run.json"
-LOCK = "lock"
-JOURNAL = "journal.sqlite"
 BATCHES = "batches"
-CARD = "card.md"
-OURS = frozenset({LOCK, f"{STATE}.part", CARD, f"{CARD}.part"})
+KEPT_CARD = "card.md"
+OURS = frozenset({LOCK, f"{STATE}.part", KEPT_CARD, f"{KEPT_CARD}.part"})
 """What may be in a folder that no run has claimed yet."""
 
 
@@ -58,7 +57,7 @@ class RunFolder:
     @property
     def rejects(self) -> Path:
         """The file of rejects."""
-        return self.root / "rejects.jsonl"
+        return self.root / REJECTS
 
     @property
     def batches(self) -> Path:
@@ -82,7 +81,7 @@ class RunFolder:
 
     def kept_card(self) -> str:
         """Read the copy; empty where there is none."""
-        path = self.root / CARD
+        path = self.root / KEPT_CARD
         return _read_card(path) if path.is_file() else ""
 
     def publish(self) -> None:
@@ -93,7 +92,7 @@ class RunFolder:
             elif self.out.exists():
                 self.out.rmdir()
             self.staging.rename(self.out)
-            (self.root / CARD).unlink(missing_ok=True)
+            (self.root / KEPT_CARD).unlink(missing_ok=True)
         except OSError as error:
             raise FolderError(f"cannot move the release to {self.out}: {explain(error)}") from error
 
@@ -159,7 +158,7 @@ def locked(root: Path) -> Iterator[None]:
 
 
 def _keep_card(out: Path, root: Path) -> None:
-    card = out / "README.md"
+    card = out / CARD
     if not card.is_file():
         return
     text = _read_card(card)
@@ -167,7 +166,7 @@ def _keep_card(out: Path, root: Path) -> None:
         check_notes(text)
     except ReleaseError as error:
         raise ReleaseError(f"{card}: {error}") from error
-    write_text(root / CARD, text)
+    write_text(root / KEPT_CARD, text)
 
 
 def _read_card(path: Path) -> str:
@@ -233,7 +232,7 @@ def _set_aside(out: Path, root: Path) -> None:
             aside = _free(root)
             aside.mkdir()
             for entry in root.iterdir():
-                if entry.name not in (LOCK, CARD):
+                if entry.name not in (LOCK, KEPT_CARD):
                     entry.rename(aside / entry.name)
         if is_release(out):
             out.rename(_free(out))

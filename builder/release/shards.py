@@ -4,13 +4,14 @@ import hashlib
 import io
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from personagen.builder.core.errors import FolderError
-from personagen.builder.core.files import explain
+from personagen.builder.core.files import explain, write_atomically
 from personagen.builder.core.records import as_mapping, shard_path
 from personagen.builder.release.columns import Columns, arrow_schema
 
@@ -29,7 +30,7 @@ Key = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class ShardFile:
     """A finished shard: path within the release, rows, bytes on disk, and SHA-256 of the file."""
 
     path: str
@@ -58,7 +59,7 @@ class Shards:
         self._shard_rows = shard_rows
         self._columns_of = columns_of
         self._open: dict[Key, _Shard] = {}
-        self._written: dict[Key, list[Written]] = {key: [] for key in sizes}
+        self._written: dict[Key, list[ShardFile]] = {key: [] for key in sizes}
 
     def __enter__(self) -> Self:
         """Start."""
@@ -90,14 +91,18 @@ class Shards:
             self._written[key].append(shard.finish())
             del self._open[key]
 
-    def written(self) -> list[Written]:
+    def written(self) -> list[ShardFile]:
         """List the finished shards, in the order of the plan."""
         assert not self._open, "every row was added"
         return [shard for shards in self._written.values() for shard in shards]
 
 
+class _AbandonedError(Exception):
+    """Ends the writing of a shard that will not be finished."""
+
+
 class _Shard:
-    """One file: under a temporary name until it is whole.
+    """One parquet file in the making; it takes its name when it is finished.
 
     Its bytes depend on the rows, the schema and the version of pyarrow alone.
     """
@@ -105,11 +110,11 @@ class _Shard:
     def __init__(self, folder: Path, path: str, rows: int, columns: Columns) -> None:
         self._path = path
         self._target = folder / path
-        self._part = self._target.with_name(self._target.name + ".part")
         self._schema = arrow_schema(columns)
         self._rows = rows
         self._count = 0
         self._group: list[Mapping[str, Any]] = []
+        self._files = ExitStack()
         self._writer: pq.ParquetWriter | None = None
 
     @property
@@ -128,29 +133,25 @@ class _Shard:
         try:
             if self._writer is None:
                 self._target.parent.mkdir(parents=True, exist_ok=True)
-                self._writer = pq.ParquetWriter(self._part, self._schema, **LAYOUT)
+                part = self._files.enter_context(write_atomically(self._target))
+                self._writer = self._files.enter_context(pq.ParquetWriter(part, self._schema, **LAYOUT))
             self._writer.write_table(_table(self._group, self._schema))
         except OSError as error:
             raise self._failure(error) from error
         self._group = []
 
-    def finish(self) -> Written:
-        """Give the file its name."""
+    def finish(self) -> ShardFile:
+        """Close the file and rename it to its final name."""
         try:
-            assert self._writer is not None, "a shard has a row at least"
-            self._writer.close()
-            self._part.replace(self._target)
-            return Written(self._path, self._count, self._target.stat().st_size, file_digest(self._target))
+            self._files.close()
+            return ShardFile(self._path, self._count, self._target.stat().st_size, file_digest(self._target))
         except OSError as error:
             raise self._failure(error) from error
 
     def abandon(self) -> None:
-        """Close a file that will not be finished; what is wrong with it does not matter any more."""
-        try:
-            if self._writer is not None:
-                self._writer.close()
-        except OSError:
-            pass
+        """Close and delete the unfinished file; errors are ignored, since the run has failed already."""
+        with suppress(_AbandonedError, OSError), self._files:
+            raise _AbandonedError
 
     def _failure(self, error: OSError) -> FolderError:
         return FolderError(f"cannot write {self._target}: {explain(error)}")

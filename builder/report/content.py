@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from personagen.builder.core.errors import PersonaGenError, ReleaseError
+from personagen.builder.core.file_names import AUDIT, REJECTS, RESULTS, arm_texts_path
 from personagen.builder.core.records import LAYERS
 from personagen.builder.evaluation.claims import FULL, counts
 from personagen.builder.evaluation.comparison_tables import classifier_line, costs
-from personagen.builder.release.folder import AUDIT, check_release, is_release
+from personagen.builder.release.folder import check_release, is_release
 from personagen.builder.release.manifest import total_rejects
+from personagen.builder.release.measuring import predictions, require_reference
 from personagen.builder.release.run_folder import run_folder_of
-from personagen.builder.release.texts import Texts, predictions, read_texts, reference_of
+from personagen.builder.release.texts import Texts, read_texts
 
 SYNTHETIC, REAL = "synthetic", "real"
 """Kinds of texts in a release's report; those of a comparison are its arms, of which one has the same name."""
@@ -108,7 +110,7 @@ def read_material(
     """
     if is_release(folder):
         return _of_release(folder, reference, embeddings, seed, tell)
-    if (folder / "results.json").is_file():
+    if (folder / RESULTS).is_file():
         try:
             return _of_comparison(folder, seed)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -120,7 +122,7 @@ def _of_release(
     folder: Path, reference: str, embeddings: str | None, seed: int, tell: Callable[[str], None]
 ) -> Material:
     manifest = check_release(folder)
-    whole, real = read_texts(folder, manifest), reference_of(reference)
+    whole, real = read_texts(folder, manifest), require_reference(reference)
     rows = sample(len(whole.texts), MOST // 2, seed)
     written = whole.take(rows)
     notes = []
@@ -153,7 +155,7 @@ def _of_release(
         texts=texts,
         personas=list({row["persona_id"]: layers_of_row(row) for row in whole.rows if row["persona_id"]}.values()),
         rejects={SYNTHETIC: total_rejects(manifest)},
-        refused=_examples(_lines(run_folder_of(folder) / "rejects.jsonl"), seed),
+        refused=_examples(_lines(run_folder_of(folder) / REJECTS), seed),
         embeddings=embeddings,
         tables={
             "scores": manifest.get("scores"),
@@ -191,9 +193,9 @@ def _facts(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _of_comparison(folder: Path, seed: int) -> Material:
-    results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    results = json.loads((folder / RESULTS).read_text(encoding="utf-8"))
     arms = list(results["arms"])
-    written = {arm: list(_lines(folder / "texts" / f"{arm.replace(':', '-')}.jsonl")) for arm in arms}
+    written = {arm: list(_lines(folder / arm_texts_path(arm))) for arm in arms}
     texts = [
         Shown(
             arm,
@@ -228,7 +230,7 @@ def _of_comparison(folder: Path, seed: int) -> Material:
         texts=texts,
         personas=list(personas.values()),
         rejects={arm: facts["rejects"] for arm, facts in results["arms"].items()},
-        refused=_examples(_lines(folder / "rejects.jsonl"), seed),
+        refused=_examples(_lines(folder / REJECTS), seed),
         embeddings=results["embeddings"],
         tables={"results": results, "costs": list(costs(results["arms"]))},
         notes=[],

@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from personagen.builder.core.errors import BackendError
 from personagen.builder.core.files import write_text
-from personagen.builder.release.texts import see_packages
+from personagen.builder.release.measuring import require_metrics_extra
 from personagen.builder.report.charts import Figure, arms_figure, audit_figure, counterfactuals_figure, rejects_figure
 from personagen.builder.report.content import Material, read_material
 from personagen.builder.report.persona_charts import pairs_figure, values_figure
@@ -68,7 +68,7 @@ def write_report(folder: Path, options: Options, out: Path, tell: Callable[[str]
         FolderError: the page cannot be written.
 
     """
-    see_packages("plotly")
+    require_metrics_extra("plotly")
     material = read_material(folder, options.reference, options.embeddings, options.seed, tell)
     tell(f"map of {len(material.texts)} texts")
     sections = [section for section in _sections(material, _points(material, options.seed)) if section.figure]

@@ -150,7 +150,7 @@ def test_without_the_embedded_model_its_ratings_are_left_out(
 def test_without_its_packages_nothing_is_begun(
     run: Run, copy: Path, reference: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("personagen.builder.release.texts.find_spec", lambda name: None)
+    monkeypatch.setattr("personagen.builder.release.measuring.find_spec", lambda name: None)
     done = run("evaluate", copy, "--reference", reference)
     wanted = "cannot measure without numpy, scipy, sklearn, rapidfuzz, sentence_transformers"
     assert done.code == 1 and done.err == f"personagen: {wanted}; run: pip install 'personagen[metrics]'\n"

@@ -14,7 +14,7 @@ from personagen.builder.generate import generate
 from personagen.builder.planning.recipe import parse_recipe
 from personagen.builder.release.card import render_card
 from personagen.builder.release.folder import configurations, sealed
-from personagen.builder.release.shards import Written, file_digest
+from personagen.builder.release.shards import ShardFile, file_digest
 from tests.helpers.command import python
 
 ROOT = Path(__file__).parents[2]
@@ -73,7 +73,7 @@ def rewrite(
             pq.write_table(change(pq.read_table(path)), path, row_group_size=row_group)
             shard |= {"rows": pq.read_metadata(path).num_rows, "bytes": path.stat().st_size}
             shard["sha256"] = file_digest(path)
-    manifest |= {"configs": configurations(Written(**shard) for shard in manifest["shards"]), **keys}
+    manifest |= {"configs": configurations(ShardFile(**shard) for shard in manifest["shards"]), **keys}
     write_manifest(out, manifest)
     (out / "README.md").write_text(render_card(manifest), encoding="utf-8")
     return out

@@ -202,7 +202,7 @@ def test_without_plotly_nothing_is_begun(run: Run, hostile: Path, monkeypatch: p
     from importlib.util import find_spec
 
     monkeypatch.setattr(
-        "personagen.builder.release.texts.find_spec", lambda name: None if name == "plotly" else find_spec(name)
+        "personagen.builder.release.measuring.find_spec", lambda name: None if name == "plotly" else find_spec(name)
     )
     done = run("report", hostile)
     assert done.code == 1
