@@ -99,6 +99,8 @@ def test_tests_use_the_words_of_the_field(path: Path) -> None:
 @pytest.mark.parametrize("path", PAGES, ids=name_of)
 def test_pages_use_the_words_of_the_field(path: Path) -> None:
     lines = path.read_text(encoding="utf-8").splitlines()
+    if path.name == "CONTRIBUTING.md":  # its glossary names the words
+        lines = [line for line in lines if not line.startswith("| ")]
     assert [f"{number} {problem}" for number, line in enumerate(lines, 1) for problem in violations(line)] == []
 
 
