@@ -18,7 +18,6 @@ BANNED = {
     "telling": "report or log",
     "told": "reported",
     "whoever": "name the actor",
-    "whatever": "name the thing",
     "nobody": "name the actor",
     "somebody": "name the actor",
     "checker": "emotion classifier",
