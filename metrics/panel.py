@@ -145,7 +145,7 @@ def _level(name: str, whole: Figures, halves: Sequence[Figures]) -> None:
 def _figures(block: Block, side: Side, held: Side, real: Real, rows: Rows) -> Figures:
     corpus, masked = side.corpus, block.masked.take(rows)
     found: Figures = dict(against(side, held, real.width, block.seed))
-    found |= _diversity(corpus, side.words, real.centres)
+    found |= _diversity(side, real.centres)
     copied = [normalise(text) in real.known for text in corpus.texts]
     found["copied_share"] = float(np.mean(copied))
     found |= _labels(corpus, masked, real.classifier)
@@ -154,17 +154,18 @@ def _figures(block: Block, side: Side, held: Side, real: Real, rows: Rows) -> Fi
     return {name: found.get(name) for names in MEASURES.values() for name in names}
 
 
-def _diversity(corpus: Corpus, words: Sequence[Sequence[str]], centres: Vectors | None) -> Figures:
+def _diversity(side: Side, centres: Vectors | None) -> Figures:
+    corpus, tokens = side.corpus, side.tokens
     groups = np.unique(corpus.labels or [], return_inverse=True)[1]
     repeats = len(corpus) - len({normalise(text) for text in corpus.texts})
     return {
-        **lexical(words, corpus.texts),
+        **lexical(tokens, corpus.texts),
         **semantic(corpus.vectors),
-        "homogenization_rouge_l": homogenization_rouge_l(words),
+        "homogenization_rouge_l": homogenization_rouge_l(tokens),
         "cluster_entropy": None if centres is None else clusters.cluster_entropy(corpus.vectors, centres),
         "between_label_variance": clusters.between_group_variance(corpus.vectors, groups),
         "duplicate_share": repeats / len(corpus),
-        "mean_words": float(np.mean([len(each) for each in words])),
+        "mean_words": float(np.mean(side.lengths)),
     }
 
 

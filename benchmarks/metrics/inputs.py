@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from personagen.metrics.texts.reference import load_reference
-from personagen.metrics.texts.words import normalise, words_of
+from personagen.metrics.texts.words import tokenise
 
 WIDTH = 384
 
@@ -57,7 +57,7 @@ def prepare(folder: Path, count: int) -> Path:
         return place
     place.mkdir(parents=True, exist_ok=True)
     texts = texts_of(2 * count, 0) if 2 * count <= 50_000 else texts_of(count, 0)
-    corpus = [words_of(normalise(text)) or ["nothing"] for text in texts]
+    corpus = [tokenise(text) or ["nothing"] for text in texts]
     vectors = vectors_of(corpus, 2)
     (place / "texts.json").write_text(json.dumps(texts[:count]), encoding="utf-8")
     (place / "words.json").write_text(json.dumps(corpus[:count]), encoding="utf-8")

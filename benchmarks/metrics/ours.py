@@ -18,8 +18,9 @@ from personagen.metrics.realism.frontier import mauve, principal, smoothed
 from personagen.metrics.realism.measure import compare, side_of
 from personagen.metrics.realism.mmd import MOST_EXACT, bandwidth, energy_distance, mmd2
 from personagen.metrics.realism.neighbours import neighbourhood
-from personagen.metrics.realism.profiles import jensen_shannon, lengths, punctuation, word_kinds, words_by_text
+from personagen.metrics.realism.profiles import jensen_shannon, lengths, punctuation, tokens_by_text, word_kinds
 from personagen.metrics.texts.corpus import Corpus
+from personagen.metrics.texts.words import count_words
 
 
 def bleu(case: Case) -> Any:
@@ -63,11 +64,15 @@ def diversity_core(case: Case) -> Any:
 
 def realism_core(case: Case) -> Any:
     """Neighbours, authenticity, MMD, Frechet, profiles and the classifier test."""
-    words = words_by_text(case.texts)
-    half = len(words) // 2
-    profiles = [jensen_shannon(measure(words[:half]), measure(words[half:])) for measure in (lengths, word_kinds)]
+    tokens = tokens_by_text(case.texts)
+    half = len(tokens) // 2
+    counts = [count_words(text) for text in case.texts]
+    profiles = [
+        jensen_shannon(lengths(counts[:half]), lengths(counts[half:])),
+        jensen_shannon(word_kinds(tokens[:half]), word_kinds(tokens[half:])),
+    ]
     profiles.append(jensen_shannon(punctuation(case.texts[:half]), punctuation(case.texts[half:])))
-    groups = groups_of([*words, *([str(row)] for row in range(len(words)))])
+    groups = groups_of([*tokens, *([str(row)] for row in range(len(tokens)))])
     near = neighbourhood(case.one, case.other)
     value = mmd2(case.one, case.other, bandwidth(case.other, 0))
     return (

@@ -20,7 +20,7 @@ from personagen.metrics.realism.neighbours import Neighbourhood, neighbourhood
 from personagen.metrics.texts.corpus import Corpus, read_corpus
 from personagen.metrics.texts.inputs import Vectors
 from personagen.metrics.texts.reference import load_reference
-from personagen.metrics.texts.words import normalise, words_of
+from personagen.metrics.texts.words import tokenise
 from personagen.metrics.utility.probe import read_vectors
 from personagen.metrics.utility.transfer import Setting, transfer
 from tests.helpers.real_texts import half_twice
@@ -59,9 +59,9 @@ def diversity_lines(texts: list[str], vectors: Vectors) -> list[Line]:
     centre = vectors.mean(axis=0) / np.linalg.norm(vectors.mean(axis=0))
     shrunk = unit(0.3 * vectors + 0.7 * centre)
     noisy = unit(vectors + generator.normal(scale=0.04, size=vectors.shape))
-    words = [words_of(normalise(text)) for text in texts]
+    words = [tokenise(text) for text in texts]
     twice = half_twice(texts)
-    clean, halved = lexical(words, texts), lexical([words_of(normalise(text)) for text in twice], twice)
+    clean, halved = lexical(words, texts), lexical([tokenise(text) for text in twice], twice)
     order = generator.permutation(len(texts))
     moved = lexical([words[row] for row in order], [texts[row] for row in order])
     groups = np.arange(len(vectors)) % 7

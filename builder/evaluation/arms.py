@@ -12,6 +12,7 @@ from personagen.builder.planning.plan import RowPlan
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.planning.sections import Depth
 from personagen.builder.writing.expression import BARE, Grounding
+from personagen.metrics.texts.words import count_words
 
 if TYPE_CHECKING:
     from personagen.metrics.texts.corpus import Corpus
@@ -104,7 +105,7 @@ def none_lengthmatched(setting: Setting) -> Task:
     bare, full = setting.earlier["none"], setting.earlier["situational"]
 
     def grounding(row: RowPlan) -> Grounding:
-        words = len(full[row.id].text.split()) if row.id in full else None
+        words = count_words(full[row.id].text) if row.id in full else None
         return Grounding(words=words, opening=bare[row.id].text if row.id in bare else None)
 
     return Task(_at(setting.recipe, "none"), grounding)
@@ -176,7 +177,7 @@ USES = {"none-lengthmatched": ("none", "situational")}
 
 def fewest(pool: "Corpus", emotion: str) -> int:
     """Count the rows of an emotion that every arm can be given: none twice, short ones, and neighbours to spare."""
-    short = [text for text in _texts_of(pool, emotion) if len(text.split()) <= LONGEST_EXAMPLE]
+    short = [text for text in _texts_of(pool, emotion) if count_words(text) <= LONGEST_EXAMPLE]
     return max(0, min(len(short), len(_rows_of(pool, emotion)) - 2))
 
 
@@ -187,7 +188,7 @@ def _at(recipe: Recipe, depth: Depth) -> Recipe:
 def _with_examples(setting: Setting) -> Callable[[RowPlan], Grounding]:
     def grounding(row: RowPlan) -> Grounding:
         rng = random.Random(f"examples:{setting.recipe.seed}:{row.id}")
-        short = [text for text in _texts_of(setting.pool, row.emotion) if len(text.split()) <= LONGEST_EXAMPLE]
+        short = [text for text in _texts_of(setting.pool, row.emotion) if count_words(text) <= LONGEST_EXAMPLE]
         return Grounding(examples=tuple(map(_line, rng.sample(short, min(EXAMPLES, len(short))))))
 
     return grounding
@@ -198,7 +199,7 @@ def _drawn(setting: Setting, purpose: str, longest: int | None = None) -> dict[s
     left: dict[str, list[int]] = {}
     for emotion in dict.fromkeys(row.emotion for row in setting.rows):
         own = _rows_of(setting.pool, emotion)
-        short = [row for row in own if longest is None or len(setting.pool.texts[row].split()) <= longest]
+        short = [row for row in own if longest is None or count_words(setting.pool.texts[row]) <= longest]
         left[emotion] = random.Random(f"{purpose}:{setting.recipe.seed}:{emotion}").sample(short, len(short))
     return {row.id: left[row.emotion].pop() for row in setting.rows}
 

@@ -168,7 +168,7 @@ def vocabulary_figure(material: Material) -> Figure | None:
 
 def growth_figure(material: Material) -> Figure:
     """Show how many different words there are in so many words of text."""
-    from personagen.metrics.texts.words import normalise, words_of
+    from personagen.metrics.texts.words import tokenise
 
     traces = []
     for source in material.counts:
@@ -176,7 +176,7 @@ def growth_figure(material: Material) -> Figure:
         curve: list[tuple[int, int]] = []
         read = 0
         for text in _of(material, source):
-            words = words_of(normalise(text.text))
+            words = tokenise(text.text)
             seen.update(words)
             read += len(words)
             curve.append((read, len(seen)))

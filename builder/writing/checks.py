@@ -14,12 +14,10 @@ from functools import cache, lru_cache
 
 from personagen.builder.core.package_data import read_yaml
 from personagen.metrics.texts.language import checkable_languages, is_in_other_language
+from personagen.metrics.texts.words import count_words, letter_runs
 
 REASONS = ("empty", "refusal", "meta", "garbled", "truncated", "length", "language", "echo", "leak")
 """Why a text is rejected, in the order in which it is asked: a text has the first reason that holds."""
-
-UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-"""Characters of scripts without spaces between words (Thai to Khmer, kana, Han): each letter counts as a word."""
 
 MAX_CHARACTERS = 20_000
 """What is beyond is cut off unread, as at the token limit."""
@@ -64,9 +62,6 @@ _JOINER = re.compile(f"(?<!{_JOINED})[\u200c\u200d]|[\u200c\u200d](?!{_JOINED})"
 _SURPLUS_MARKS = re.compile("([\u0300-\u036f]{3})[\u0300-\u036f]+|([\ufe0e\ufe0f])[\ufe0e\ufe0f]+")
 _LOST_SELECTOR = re.compile(f"(?<![{_EMOJI}0-9#*])[\ufe0e\ufe0f]")
 _FENCE = re.compile(r"\A```(?:[\w-]{0,20}\n)?(.*?)\n?```\Z", re.DOTALL)
-
-_TOKEN = re.compile(f"[{UNSPACED}]|[^\\W_{UNSPACED}]+")
-_SPACED = re.compile(f"[{UNSPACED}]|[^\\s{UNSPACED}]+")
 
 _EMOTICON = re.compile(
     r"(?:[:;=] ?[-'’^o]? ?[)(\]\[DPpOo3/\\|*]{1,9}|[)(] ?-?[:;=]|(?:\A|\s)[xX8][-']?[D)(]{1,9}|<3{1,9}"
@@ -171,11 +166,6 @@ def clean(text: str) -> str:
         if text == before:
             return text
     return ""
-
-
-def count_words(text: str) -> int:
-    """Count what stands between spaces and holds a letter or digit; in scripts without spaces, each letter."""
-    return sum(any(map(str.isalnum, word)) for word in _SPACED.findall(text))
 
 
 def finished_part(text: str, *, cut: bool) -> str:
@@ -313,7 +303,7 @@ def _misfit(text: str, prompt: str, rules: TextRules) -> str | None:
 
 
 def _tokens(text: str) -> list[str]:
-    return _TOKEN.findall(_plain(text).replace("'", "").casefold())
+    return letter_runs(_plain(text).replace("'", "").casefold())
 
 
 def _loops(words: list[str]) -> bool:

@@ -7,7 +7,6 @@ hashes are fixed functions of the words, so the answers are the same in every pr
 Texts and hashes lie in a database on disk that SQLite deletes by itself: memory stays the same however many there are.
 """
 
-import re
 import sqlite3
 import struct
 import unicodedata
@@ -18,7 +17,7 @@ from zlib import crc32
 from rensa import RMinHash
 
 from personagen.builder.core.errors import FolderError
-from personagen.builder.writing.checks import UNSPACED
+from personagen.metrics.texts.words import letter_runs
 
 SHINGLE_WORDS = 3
 """Words in a row that are compared; a text that is shorter is compared whole."""
@@ -38,8 +37,6 @@ PRAGMA journal_mode = OFF;
 CREATE TABLE texts (position INTEGER PRIMARY KEY, id TEXT NOT NULL, text BLOB NOT NULL);
 CREATE TABLE bands (hash INTEGER NOT NULL, position INTEGER NOT NULL, PRIMARY KEY (hash, position)) WITHOUT ROWID;
 """
-
-_WORD = re.compile(f"[{UNSPACED}]|[^\\W_{UNSPACED}]+")
 
 
 class DuplicateIndex:
@@ -82,7 +79,7 @@ class DuplicateIndex:
             FolderError: the disk is full.
 
         """
-        normal = normalise(text)
+        normal = match_form(text)
         own = _shingles(normal)
         hashes = _hashes(own, self._bands)
         try:
@@ -112,10 +109,10 @@ class DuplicateIndex:
         ).fetchall()
 
 
-def normalise(text: str) -> str:
+def match_form(text: str) -> str:
     """Reduce a text to its words: compatibility forms and case folded, marks dropped; without words, to its symbols."""
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-    words = _WORD.findall(folded.replace("'", "").replace("’", ""))
+    words = letter_runs(folded.replace("'", "").replace("’", ""))
     return " ".join(words) if words else "".join(folded.split())
 
 

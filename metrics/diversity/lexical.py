@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import SupportsIndex, TypedDict
 
 from personagen.metrics.texts.inputs import brief, validate_texts
-from personagen.metrics.texts.words import normalise, words_of
+from personagen.metrics.texts.words import count_words, normalise, tokenise
 
 MAX_VOCABULARY = 10**12
 """Far above any vocabulary, and small enough for a float to tell V from V - 1."""
@@ -49,13 +49,13 @@ def lexical_diversity(texts: Iterable[str], vocabulary: SupportsIndex | None = N
     """
     size = None if vocabulary is None else validate_vocabulary(vocabulary)
     normal = [normalise(text) for text in validate_texts(texts, "texts")]
-    corpus = [words_of(text) for text in normal]
+    corpus = [tokenise(text) for text in normal]
     different, total = ngrams(corpus, 1)
     if size is not None and size < different:
         raise ValueError(f"vocabulary is {size}, wanted {different} or more: so many different words are in the texts")
     return {
         "texts": len(normal),
-        "mean_words": total / len(normal),
+        "mean_words": sum(map(count_words, normal)) / len(normal),
         "duplicate_share": (len(normal) - len(set(normal))) / len(normal),
         "distinct_1": different / total if total else None,
         "distinct_2": _distinct(corpus, 2),

@@ -31,7 +31,7 @@ from personagen.metrics.diversity.spectrum import eigenvalues, hill_number, mean
 from personagen.metrics.statistics.intervals import Rows, interval, rarefied
 from personagen.metrics.texts.corpus import Corpus
 from personagen.metrics.texts.inputs import Vectors, rows_by_label
-from personagen.metrics.texts.words import normalise, words_of
+from personagen.metrics.texts.words import count_words, normalise, tokenise
 
 SAMPLE = 1000
 """Texts at which a corpus is measured, if it has so many: nearly every measure depends on their number."""
@@ -84,14 +84,14 @@ def diversity(
     count = min(SAMPLE, smallest) if sample_size is None else sample_size
     if count > smallest:
         raise ValueError(f"sample_size is {count}, wanted {smallest} or less: the smaller corpus has no more texts")
-    words = [words_of(normalise(text)) for text in corpus.texts]
+    words = [tokenise(text) for text in corpus.texts]
     centres = clusters.centres_of(reference.vectors, seed) if reference else None
     values, errors = rarefied(partial(_at, corpus, words, centres), [len(corpus)], count, seed)
     result: dict[str, Any] = {"n": len(corpus), "sample_size": count, **_whole(corpus, words, vocabulary)}
     result |= values
     result |= {f"{name}_ci": interval(values[name], error, BOUNDS.get(name, UNIT)) for name, error in errors.items()}
     if reference:
-        real_words = [words_of(normalise(text)) for text in reference.texts]
+        real_words = [tokenise(text) for text in reference.texts]
         real = rarefied(partial(_at, reference, real_words, centres), [len(reference)], count, seed)[0]
         result |= {f"{name}_reference": value for name, value in real.items()}
     result |= _by_label(corpus, words, centres, count, seed)
@@ -149,7 +149,7 @@ def _whole(corpus: Corpus, words: Sequence[Sequence[str]], vocabulary: SupportsI
         raise ValueError(f"vocabulary is {size}, wanted {len(kinds)} or more: so many different words are in the texts")
     repeats = len(corpus) - len({normalise(text) for text in corpus.texts})
     return {
-        "mean_words": total / len(corpus),
+        "mean_words": sum(map(count_words, corpus.texts)) / len(corpus),
         "duplicate_share": repeats / len(corpus),
         "ead_1": len(kinds) / expected_words(size, total) if size and total else None,
         "ead_vocabulary": size,

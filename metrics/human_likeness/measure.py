@@ -18,7 +18,7 @@ from personagen.metrics.human_likeness.dimensions import DIMENSIONS, PROMPT_VERS
 from personagen.metrics.human_likeness.judge import Judge, question, rate
 from personagen.metrics.statistics.intervals import interval
 from personagen.metrics.statistics.matching import same_lengths
-from personagen.metrics.texts.words import normalise, words_of
+from personagen.metrics.texts.words import count_words
 
 SAMPLE = 100
 """Texts of each side that are judged where nothing is said: each costs a call a dimension and judge."""
@@ -207,7 +207,7 @@ def _by_dimension(items: Sequence[Item], scores: Scores, asked: Sequence[Dimensi
 def _by_length(items: Sequence[Item], by_item: Scores, seed: int) -> dict[str, Any]:
     """Tell how ratings rise with length, and the gap between texts and real texts of the same lengths."""
     kinds = np.array([item.kind for item in items])
-    words = np.array([len(words_of(normalise(item.text))) for item in items])
+    words = np.array([count_words(item.text) for item in items])
     sides = [np.flatnonzero((kinds == kind) & ~np.isnan(by_item)) for kind in ("synthetic", "real")]
     both = np.concatenate(sides)
     slope = gap = None

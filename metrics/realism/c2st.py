@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from personagen.metrics.texts.words import normalise, words_of
+from personagen.metrics.texts.words import count_words, tokenise
 
 FOLDS = 5
 
@@ -65,22 +65,22 @@ def c2st_auc(one: Features, other: Features, groups: NDArray[np.intp], seed: int
 def style_of(texts: Sequence[str]) -> NDArray[np.float64]:
     """Describe how texts are written and not what they say, shape (n, 15).
 
-    Length in words and characters, length of words, and shares of characters: letters, capitals, digits, white space,
+    Length in words and characters, length of tokens, and shares of characters: letters, capitals, digits, white space,
     line breaks, stops, commas, exclamation marks, question marks, quotation marks, other signs, symbols with emoji.
     """
     return np.array([_style(text) for text in texts])
 
 
 def _style(text: str) -> list[float]:
-    words = words_of(normalise(text))
+    tokens = tokenise(text)
     size = max(len(text), 1)
     kinds = [unicodedata.category(char) for char in text]
     signs = [char for char, kind in zip(text, kinds, strict=True) if kind[0] == "P"]
     named = [sum(char in group for char in signs) for group in (".…", ",;:", "!", "?", "\"'“”‘’«»")]
     return [
-        float(np.log1p(len(words))),
+        float(np.log1p(count_words(text))),
         float(np.log1p(len(text))),
-        sum(map(len, words)) / max(len(words), 1),
+        sum(map(len, tokens)) / max(len(tokens), 1),
         sum(kind[0] == "L" for kind in kinds) / size,
         kinds.count("Lu") / size,
         kinds.count("Nd") / size,

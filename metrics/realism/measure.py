@@ -18,7 +18,7 @@ from personagen.metrics.realism.neighbours import neighbourhood
 from personagen.metrics.statistics.intervals import Rows, disjoint_pairs, interval, mean, rarefied, spread
 from personagen.metrics.statistics.matching import same_lengths
 from personagen.metrics.texts.corpus import Corpus
-from personagen.metrics.texts.words import normalise
+from personagen.metrics.texts.words import count_words, normalise
 
 SAMPLE = 1000
 """Texts a side at which two corpora are compared, if the reference has twice as many."""
@@ -98,29 +98,36 @@ class Side:
 
     Attributes:
         corpus: texts, labels, vectors.
-        words: of each text.
+        tokens: of each text.
+        lengths: of each text, in words.
         style: see `style_of`.
 
     """
 
     corpus: Corpus
-    words: Sequence[list[str]]
+    tokens: Sequence[list[str]]
+    lengths: Sequence[int]
     style: NDArray[np.float64]
 
     def take(self, rows: Rows) -> "Side":
         """Pick some rows, in the order given."""
-        return Side(self.corpus.take(rows), [self.words[row] for row in rows], self.style[rows])
+        return Side(
+            self.corpus.take(rows),
+            [self.tokens[row] for row in rows],
+            [self.lengths[row] for row in rows],
+            self.style[rows],
+        )
 
 
 def side_of(corpus: Corpus) -> Side:
     """Find out about a corpus what does not depend on the other."""
-    return Side(corpus, profiles.words_by_text(corpus.texts), style_of(corpus.texts))
+    lengths = [count_words(text) for text in corpus.texts]
+    return Side(corpus, profiles.tokens_by_text(corpus.texts), lengths, style_of(corpus.texts))
 
 
 def compare(one: Side, other: Side, width: float, seed: int) -> Figures:
     """Compare two corpora by every measure, all of both; see the card for each."""
     corpus, reference = one.corpus, other.corpus
-    words = one.words, other.words
     near = neighbourhood(corpus.vectors, reference.vectors)
     front = frontier(corpus.vectors, reference.vectors, seed)
     return {
@@ -131,9 +138,9 @@ def compare(one: Side, other: Side, width: float, seed: int) -> Figures:
         **(asdict(near) if near else NOTHING_NEAR),
         **_detection(one, other, seed),
         "js_label": _label_shares(corpus, reference),
-        "js_length": profiles.jensen_shannon(*map(profiles.lengths, words)),
+        "js_length": profiles.jensen_shannon(*(profiles.lengths(side.lengths) for side in (one, other))),
         "js_punctuation": profiles.jensen_shannon(*(profiles.punctuation(side.texts) for side in (corpus, reference))),
-        "js_words": profiles.jensen_shannon(*map(profiles.word_kinds, words)),
+        "js_words": profiles.jensen_shannon(*(profiles.word_kinds(side.tokens) for side in (one, other))),
         "label_consistency": labels.label_consistency(corpus, reference),
         "label_mmd2": labels.label_mmd2(corpus, reference, width),
     }
@@ -165,10 +172,9 @@ def _null(real: Side, width: float, count: int, seed: int) -> tuple[Figures, Fig
 
 def _detection(one: Side, other: Side, seed: int) -> Figures:
     """Try to tell the texts from real ones: by what they say, by that at equal lengths, and by how they are written."""
-    groups = groups_of([*one.words, *other.words])
-    sizes = [[len(each) for each in side.words] for side in (one, other)]
-    rows, others = same_lengths(sizes[0], sizes[1], seed)
-    matched = np.concatenate([rows, others + len(one.words)])
+    groups = groups_of([*one.tokens, *other.tokens])
+    rows, others = same_lengths(one.lengths, other.lengths, seed)
+    matched = np.concatenate([rows, others + len(one.lengths)])
     vectors = one.corpus.vectors, other.corpus.vectors
     return {
         "c2st_auc": c2st_auc(*vectors, groups, seed),

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from personagen.metrics.texts.words import normalise, words_of
+from personagen.metrics.texts.words import tokenise
 
 CLOSED_CLASSES: Mapping[str, str] = {
     "first person": "i me my mine myself we us our ours ourselves i'm i've i'll i'd we're we've we'll",
@@ -51,9 +51,9 @@ def jensen_shannon(one: Mapping[str, int], other: Mapping[str, int]) -> float | 
     return 0.0 if np.isnan(distance) else distance**2
 
 
-def lengths(words: Iterable[Sequence[str]]) -> Counter[str]:
-    """Count texts by their number of words."""
-    return Counter(str(min(len(each), LONGEST)) for each in words)
+def lengths(words: Iterable[int]) -> Counter[str]:
+    """Count texts by their length in words."""
+    return Counter(str(min(count, LONGEST)) for count in words)
 
 
 def punctuation(texts: Iterable[str]) -> Counter[str]:
@@ -78,9 +78,9 @@ def word_kinds(words: Iterable[Sequence[str]]) -> Counter[str]:
     return found
 
 
-def words_by_text(texts: Iterable[str]) -> list[list[str]]:
-    """Split texts into words."""
-    return [words_of(normalise(text)) for text in texts]
+def tokens_by_text(texts: Iterable[str]) -> list[list[str]]:
+    """Split texts into tokens."""
+    return [tokenise(text) for text in texts]
 
 
 _CLASS_OF = {word: kind for kind, members in reversed(list(CLOSED_CLASSES.items())) for word in members.split()}

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from personagen.metrics.statistics.intervals import Z95
-from personagen.metrics.texts.words import normalise, words_of
+from personagen.metrics.texts.words import count_words, tokenise
 
 SHUFFLES = 200
 """Shuffles from which mean and variance of chance are taken, where an outcome has many columns."""
@@ -200,7 +200,7 @@ def differences(table: Table, values: Codes, personas: Codes, labels: Codes) -> 
 
 def vocabulary(texts: Sequence[str]) -> tuple[list[str], Table]:
     """Tell which of the most frequent words are in which text: the words, and a table of 0 and 1."""
-    sets = [set(words_of(normalise(text))) for text in texts]
+    sets = [set(tokenise(text)) for text in texts]
     counts = Counter(word for words in sets for word in words)
     chosen = sorted(word for word, count in counts.most_common(WORDS) if FEWEST <= count < len(texts))
     place = {word: column for column, word in enumerate(chosen)}
@@ -254,7 +254,7 @@ def _log_odds(counts: NDArray[np.float64], prior: NDArray[np.float64]) -> NDArra
 
 def lengths(texts: Sequence[str]) -> Table:
     """Count the words of texts, shape (n, 1)."""
-    return np.array([[len(words_of(normalise(text)))] for text in texts], dtype=np.float32)
+    return np.array([[count_words(text)] for text in texts], dtype=np.float32)
 
 
 def sentiment(texts: Sequence[str]) -> Table:

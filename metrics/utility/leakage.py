@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from personagen.metrics.texts.corpus import Corpus
 from personagen.metrics.texts.inputs import brief
-from personagen.metrics.texts.words import normalise, words_of
+from personagen.metrics.texts.words import tokenise
 
 NEAR = 0.95
 """Cosine of vectors from which on two texts count as nearly the same."""
@@ -33,8 +33,8 @@ FORMS: Mapping[str, str] = {
 
 def leaked(train: Corpus, test: Corpus) -> NDArray[np.bool_]:
     """Mark the training texts that are in the test part, word by word or nearly (cosine 0.95 or more)."""
-    known = {" ".join(words_of(normalise(text))) for text in test.texts}
-    same = np.array([" ".join(words_of(normalise(text))) in known for text in train.texts])
+    known = {" ".join(tokenise(text)) for text in test.texts}
+    same = np.array([" ".join(tokenise(text)) in known for text in train.texts])
     near = np.zeros(len(train), dtype=bool)
     for start in range(0, len(train), BLOCK):
         near[start : start + BLOCK] = (train.vectors[start : start + BLOCK] @ test.vectors.T).max(

@@ -35,7 +35,7 @@ from personagen.metrics.diversity.richness import hdd, mattr, mtld
 from personagen.metrics.diversity.rouge import homogenization_rouge_l
 from personagen.metrics.diversity.spectrum import eigenvalues, hill_number, mean_cosine
 from personagen.metrics.texts.corpus import Corpus
-from personagen.metrics.texts.words import normalise, words_of
+from personagen.metrics.texts.words import tokenise
 from tests.helpers.real_texts import corpus_of, half_twice, real, shuffled_words, templates, unit
 
 ORDERS = (0.5, 1, 2, np.inf)
@@ -44,7 +44,7 @@ some_words = st.lists(st.lists(st.sampled_from("abcd"), max_size=7), min_size=2,
 
 
 def words(texts: Sequence[str]) -> list[list[str]]:
-    return [words_of(normalise(text)) for text in texts]
+    return [tokenise(text) for text in texts]
 
 
 def bleu_of_all(corpus: list[list[str]]) -> list[float]:

@@ -13,7 +13,7 @@ from personagen.metrics.diversity.measure import lexical, semantic
 from personagen.metrics.realism.measure import compare, side_of
 from personagen.metrics.realism.mmd import bandwidth
 from personagen.metrics.texts.corpus import read_corpus
-from personagen.metrics.texts.words import normalise, words_of
+from personagen.metrics.texts.words import tokenise
 from tests.helpers.real_texts import goemotions, half_twice, shuffled_words, templates
 
 pytestmark = pytest.mark.slow
@@ -35,7 +35,7 @@ def figures() -> dict[str, Figures]:
     width, other = bandwidth(others.vectors, 0), side_of(others)
     for name, each in sets.items():
         corpus = read_corpus(each)
-        words = [words_of(normalise(text)) for text in each]
+        words = [tokenise(text) for text in each]
         found[name] = {
             **lexical(words, each), **semantic(corpus.vectors), **compare(side_of(corpus), other, width, 0)
         }  # fmt: skip

@@ -16,11 +16,11 @@ from personagen.builder.writing.checks import (
     TextRules,
     check_text,
     clean,
-    count_words,
     finished_part,
     leak_pattern,
 )
 from personagen.metrics.texts.language import checkable_languages
+from personagen.metrics.texts.words import count_words
 
 PROMPT = """Write as this person: 34 years old, nurse, lives alone in a small town.
 What just happened to them: came home after a night shift and found the front door wide open.
@@ -312,15 +312,6 @@ def test_cut_text_is_reduced_where_enough_is_left() -> None:
     assert check_text(short, prompt="", finish="length", rules=rules()) == checks.Verdict(
         short, "truncated", leaked=False
     )
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [("", 0), ("I'm off - bye!", 3), ("well-known 3 😭 #ok", 3), ("今天早上", 4), ("मेरी बेटी", 2), ("สวัสดี", 4)],
-)
-def test_count_words(text: str, words: int) -> None:
-    """Between spaces, or by letter where there are none."""
-    assert count_words(text) == words
 
 
 @pytest.mark.parametrize("language", sorted(FOREIGN))

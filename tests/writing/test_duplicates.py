@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from personagen.builder.writing.duplicates import DuplicateIndex, normalise
+from personagen.builder.writing.duplicates import DuplicateIndex, match_form
 
 STORY = (
     "The landlord raised the rent again without a word, and I found out from a note that he had slid under my door "
@@ -142,10 +142,10 @@ def test_any_string_is_found_again(text: str, other: str) -> None:
     """No string raises, and what was added is found."""
     _, repeats, again = answers(other, text, text)
     assert again == (repeats or "b")
-    assert repeats == "a" or normalise(text) != normalise(other)
+    assert repeats == "a" or match_form(text) != match_form(other)
 
 
 @given(st.text(st.characters(codec=None), max_size=80))
 def test_normalising_twice_changes_nothing(text: str) -> None:
     """The normal form is one."""
-    assert normalise(normalise(text)) == normalise(text)
+    assert match_form(match_form(text)) == match_form(text)

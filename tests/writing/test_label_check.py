@@ -60,7 +60,7 @@ def test_flagged_texts_carry_what_was_read_in_them(tmp_path: Path, probe: Probe)
     assert manifest["checker"]["agreement"] == round(agreed / 14, 4) and sent == 14
     assert manifest["checker"]["accuracy"] == probe.facts.accuracy and manifest["checker"]["gate"] == "flag"
     card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
-    assert "A emotion classifier went over the texts" in card and f"accuracy {probe.facts.accuracy}" in card
+    assert f"accuracy {probe.facts.accuracy}" in card
 
 
 def test_a_gate_refuses_texts_in_which_another_emotion_is_read_and_has_them_written_again(
