@@ -1,1 +1,62 @@
-"""Labelled emotional text from staged virtual personas, published as a Hugging Face dataset."""
+"""PersonaGen: labelled emotional text from staged virtual personas, published as a Hugging Face dataset.
+
+    import personagen as pg
+
+    release = pg.generate(rows=70, out="out")
+    release.load()
+
+Names are imported on first use (PEP 562), so that `import personagen` loads nothing heavy. The names of `__all__` are
+the public Python API; everything below `personagen.builder` and `personagen.metrics` is private and may change.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from personagen.builder.version import __version__
+
+if TYPE_CHECKING:
+    from personagen.builder.api.generation import estimate, generate, preview
+    from personagen.builder.api.loading import load
+    from personagen.builder.api.release import Release
+    from personagen.builder.core import errors
+    from personagen.builder.core.errors import PersonaGenError
+    from personagen.builder.planning.recipe import Recipe
+
+__all__ = [
+    "PersonaGenError",
+    "Recipe",
+    "Release",
+    "__version__",
+    "errors",
+    "estimate",
+    "generate",
+    "load",
+    "preview",
+]
+
+_API = "personagen.builder.api"
+_MODULES = {
+    "PersonaGenError": "personagen.builder.core.errors",
+    "Recipe": "personagen.builder.planning.recipe",
+    "Release": f"{_API}.release",
+    "load": f"{_API}.loading",
+    **dict.fromkeys(("estimate", "generate", "preview"), f"{_API}.generation"),
+}
+"""Module of each lazy name, `errors` aside, which is a module itself."""
+
+if not TYPE_CHECKING:  # a type checker that sees it accepts every name
+
+    def __getattr__(name: str) -> object:
+        """Import a public name on first use."""
+        if name == "errors":
+            value = import_module("personagen.builder.core.errors")
+        elif name in _MODULES:
+            value = getattr(import_module(_MODULES[name]), name)
+        else:
+            raise AttributeError(f"module 'personagen' has no attribute {name!r}; it has {', '.join(__all__)}")
+        globals()[name] = value
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,180 @@
+"""Arguments of the public verbs: a recipe from keywords, a file or an object, and the names of its keys."""
+
+import inspect
+import json
+from collections.abc import Callable, Mapping, Sequence
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Any, TypedDict, TypeVar
+
+from personagen.builder.core.errors import RecipeError
+from personagen.builder.planning.recipe import Recipe, parse_recipe, read_recipe
+from personagen.builder.planning.sections import (
+    BackendChoice,
+    Budgets,
+    Checks,
+    CounterfactualPairs,
+    CustomTaxonomy,
+    Draw,
+    Elaborate,
+    ModelPrice,
+    Section,
+    Splits,
+    Text,
+)
+from personagen.builder.planning.suggestions import nearest
+
+PathOrName = str | PathLike[str]
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+DEFAULT_FOLDER = "personagen"
+"""Folder of the release where a verb is given none, as on the command line."""
+
+KINDS = ("openai", "transformers", "batch")
+"""Backends that `model="KIND:NAME"` chooses; "embedded" stands alone, for it has one model only."""
+
+SHORTHANDS: Mapping[str, str] = {
+    **{name: f"backend.{name}" for name in ("model", "base_url", "concurrency", "rpm", "tpm")},
+    **{name: f"budget.{name}" for name in ("max_cost", "max_tokens")},
+}
+"""Keys of a section that are keywords of their own, as they are options of the command line."""
+
+
+class RecipeKeys(TypedDict, total=False):
+    """Keywords of a recipe: its own keys, and the shorthands of `SHORTHANDS`. A section takes a mapping or a record."""
+
+    name: str
+    seed: int
+    rows: int
+    taxonomy: str | CustomTaxonomy | Mapping[str, Any]
+    emotions: Sequence[str] | None
+    quotas: Mapping[str, int] | None
+    intensities: Sequence[str]
+    depth: str
+    ablations: Sequence[str]
+    counterfactual: CounterfactualPairs | Mapping[str, Any] | None
+    situations_per_persona: int
+    splits: Splits | Mapping[str, Any]
+    shard_rows: int
+    elaborate: Elaborate | Mapping[str, Any]
+    text: Text | Mapping[str, Any]
+    checks: Checks | Mapping[str, Any]
+    backend: BackendChoice | Mapping[str, Any]
+    draw: Draw | Mapping[str, Any]
+    prices: Mapping[str, ModelPrice | Mapping[str, float]]
+    budget: Budgets | Mapping[str, Any]
+    license: str | None
+    license_name: str | None
+    license_link: str | None
+    model: str
+    base_url: str | None
+    concurrency: int | None
+    rpm: int | None
+    tpm: int | None
+    max_cost: float | None
+    max_tokens: int | None
+
+
+def as_recipe(source: Recipe | PathOrName | None, keys: Mapping[str, Any], verb: Callable[..., Any]) -> Recipe:
+    """Build the recipe that a caller describes.
+
+    Args:
+        source: a recipe, or the path of a recipe file; None: the default of every key.
+        keys: values that replace those of `source`, by key of the recipe or by shorthand.
+        verb: the function that was called, decorated by `with_recipe_keys`; its keywords are named in errors.
+
+    Raises:
+        RecipeError: the file cannot be read, a keyword is unknown, or a value is out of bounds; one line.
+
+    """
+    for key in keys:
+        if key not in RecipeKeys.__annotations__:
+            known = sorted(inspect.signature(verb).parameters)
+            raise RecipeError(
+                f"{verb.__name__}: unknown keyword {key!r}{nearest(key, known)}; known: {', '.join(known)}"
+            )
+    overrides = _overrides(keys)
+    if source is None:
+        _require_kind(keys, overrides, "embedded")
+        return _parse("", overrides)
+    if isinstance(source, Recipe):
+        _require_kind(keys, overrides, source.backend.kind)
+        text = json.dumps(source.model_dump(mode="json", exclude_unset=True))
+        return _parse(text, overrides) if overrides else source
+    try:
+        path = Path(fspath(source))
+    except TypeError:
+        kind = type(source).__name__
+        raise RecipeError(f"recipe: got {kind}, wanted a Recipe, the path of a YAML file, or keywords") from None
+    return read_recipe(path, overrides)
+
+
+def _require_kind(keys: Mapping[str, Any], overrides: Mapping[str, Any], kind: str) -> None:
+    """Raise RecipeError for a model name that no backend can load: none was named, and the embedded has its own."""
+    name = overrides.get("backend.model")
+    if "model" in keys and isinstance(name, str) and overrides.get("backend.kind", kind) == "embedded":
+        wanted = ", ".join(f'"{kind}:{name}"' for kind in KINDS)
+        raise RecipeError(f'model: got {name!r:.80}, wanted {wanted} or "embedded"')
+
+
+def _parse(text: str, overrides: Mapping[str, Any]) -> Recipe:
+    return parse_recipe(text, "recipe", overrides)
+
+
+def _overrides(keys: Mapping[str, Any]) -> dict[str, Any]:
+    """Return dotted keys and plain values: sections are merged key by key, everything else is replaced."""
+    overrides: dict[str, Any] = {}
+    for key, value in keys.items():
+        plain = _as_plain(value)
+        if key == "model":
+            overrides |= _backend_of(plain)
+        elif key in SHORTHANDS:
+            overrides[SHORTHANDS[key]] = plain
+        elif isinstance(plain, Mapping) and _is_section(key):
+            overrides |= {f"{key}.{inner}": part for inner, part in plain.items()}
+        else:
+            overrides[key] = plain
+    return overrides
+
+
+def _is_section(key: str) -> bool:
+    field = Recipe.model_fields.get(key)
+    return field is not None and isinstance(field.annotation, type) and issubclass(field.annotation, Section)
+
+
+def _as_plain(value: Any) -> Any:
+    """Return what YAML could have held: records become mappings of the keys that were set, sequences lists."""
+    if isinstance(value, Section):
+        return value.model_dump(mode="json", exclude_unset=True)
+    if isinstance(value, Mapping):
+        return {key: _as_plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_as_plain(part) for part in value]
+    return value
+
+
+def _backend_of(model: Any) -> dict[str, Any]:
+    """Return the keys that `model="KIND:NAME"` stands for; a name without a kind changes the model alone."""
+    if not isinstance(model, str):
+        return {"backend.model": model}
+    if model == "embedded":
+        return {"backend.kind": "embedded", "backend.model": None}
+    kind, colon, name = model.partition(":")
+    if not colon or kind not in KINDS:  # names of models have colons too: "llama3:8b"
+        return {"backend.model": model}
+    if not name:
+        raise RecipeError(f'model: got {model!r}, wanted "{kind}:NAME"')
+    return {"backend.kind": kind, "backend.model": name}
+
+
+def with_recipe_keys(function: Function) -> Function:
+    """Show the keys of a recipe in the signature of a function that takes them, for help and completion."""
+    signature = inspect.signature(function)
+    own = [part for part in signature.parameters.values() if part.kind is not inspect.Parameter.VAR_KEYWORD]
+    keys = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=..., annotation=kind)
+        for name, kind in RecipeKeys.__annotations__.items()
+        if name not in signature.parameters
+    ]
+    function.__signature__ = signature.replace(parameters=[*own, *keys])  # type: ignore[attr-defined]  # what inspect reads
+    return function

@@ -1,0 +1,104 @@
+"""`pg.generate`, `pg.preview` and `pg.estimate`: a recipe becomes a release, a few texts, or a cost estimate."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Unpack
+
+from personagen.builder.api.arguments import DEFAULT_FOLDER, PathOrName, RecipeKeys, as_recipe, with_recipe_keys
+from personagen.builder.api.preview_texts import Preview
+from personagen.builder.api.progress import shown_progress
+from personagen.builder.api.release import Release
+from personagen.builder.core.progress import Progress
+from personagen.builder.planning.recipe import Recipe
+
+if TYPE_CHECKING:
+    from personagen.builder.estimate import Estimate
+
+PREVIEW_TEXTS = 3
+
+
+@with_recipe_keys
+def generate(
+    recipe: Recipe | PathOrName | None = None,
+    *,
+    out: PathOrName = DEFAULT_FOLDER,
+    fresh: bool = False,
+    reuse: bool = False,
+    api_key: str | None = None,
+    progress: Progress | bool = True,
+    **keys: Unpack[RecipeKeys],
+) -> Release:
+    """Generate a release; the same call resumes one that was interrupted, and no reply is paid for twice.
+
+    Args:
+        recipe: a Recipe, or the path of a recipe file. None: the default of every key.
+        out: folder of the release; replies and refused texts are kept beside it in "OUT.run".
+        fresh: set aside an earlier run in this folder and start over.
+        reuse: continue the run of another recipe; replies that both need are not paid for again.
+        api_key: key of an endpoint. None: environment variable OPENAI_API_KEY.
+        progress: True: progress bars. False: nothing. Or a receiver of your own.
+        keys: keys of the recipe that replace those of `recipe`: `rows=700`, `emotions=["joy", "fear"]`,
+            `text={"max_words": 40}`. `model="openai:NAME"`, "transformers:NAME", "batch:NAME" or "embedded" chooses
+            backend and model; `base_url`, `concurrency`, `rpm`, `tpm`, `max_cost` and `max_tokens` are keywords too.
+
+    Returns:
+        The finished release.
+
+    Raises:
+        RecipeError: a key is unknown or a value is out of bounds.
+        FolderError: `out` holds something else or another recipe's release, is in use, or cannot be written.
+        BackendError: the model cannot be loaded or reached.
+        BudgetError: the next request might exceed the budget.
+        GenerationError: rows are missing when all attempts are spent.
+        AllRejectedError: no reply was accepted.
+
+    """
+    from personagen.builder.generate import generate as run
+
+    chosen = as_recipe(recipe, keys, generate)
+    with shown_progress(progress) as receiver:
+        result = run(chosen, Path(out), fresh=fresh, reuse=reuse, api_key=api_key, progress=receiver.update)
+    return Release(result.folder)
+
+
+@with_recipe_keys
+def preview(
+    recipe: Recipe | PathOrName | None = None,
+    *,
+    number: int = PREVIEW_TEXTS,
+    api_key: str | None = None,
+    **keys: Unpack[RecipeKeys],
+) -> Preview:
+    """Write a few texts of a recipe, to look at; nothing is kept.
+
+    Args:
+        recipe: see `generate`.
+        number: number of texts.
+        api_key: see `generate`.
+        keys: see `generate`.
+
+    Raises:
+        RecipeError: a key is unknown or a value is out of bounds.
+        BackendError: the model cannot be loaded or reached.
+        AllRejectedError: no reply was accepted.
+
+    """
+    from personagen.builder.preview import preview as run
+
+    return Preview(tuple(run(as_recipe(recipe, keys, preview), number, api_key=api_key)))
+
+
+@with_recipe_keys
+def estimate(recipe: Recipe | PathOrName | None = None, **keys: Unpack[RecipeKeys]) -> "Estimate":
+    """Estimate the requests, tokens, cost and time of a recipe; nothing is sent or written.
+
+    Args:
+        recipe: see `generate`.
+        keys: see `generate`.
+
+    Raises:
+        RecipeError: a key is unknown or a value is out of bounds.
+
+    """
+    from personagen.builder.estimate import estimate as run
+
+    return run(as_recipe(recipe, keys, estimate))

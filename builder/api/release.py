@@ -1,0 +1,196 @@
+"""A release in a folder, with the verbs that use it."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Unpack, overload
+
+from personagen.builder.api.arguments import DEFAULT_FOLDER, PathOrName
+from personagen.builder.api.loading import LoadOptions, read_release
+from personagen.builder.api.release_facts import (
+    EmotionCount,
+    RefusedCount,
+    emotion_counts,
+    emotion_names,
+    refused_counts,
+    release_html,
+    release_line,
+    shown_path,
+)
+from personagen.builder.core.errors import ReleaseError
+from personagen.builder.core.result_table import ResultTable
+from personagen.builder.release.folder import check_manifest, read_manifest
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from datasets import Dataset, DatasetDict
+
+    from personagen.builder.hub.push import Pushed
+    from personagen.builder.hub.verify import Verified
+
+SAMPLES_SHOWN = 3
+
+
+class Release:
+    """A finished release in a folder.
+
+    Attributes:
+        folder: its absolute path.
+
+    """
+
+    def __init__(self, folder: PathOrName = DEFAULT_FOLDER) -> None:
+        """Open a release: validate its manifest, and the presence and the size of its files.
+
+        `verify` checks every byte.
+
+        Raises:
+            ReleaseError: the folder is not a release, or a file is missing or was cut.
+
+        """
+        self.folder = Path(os.path.abspath(folder))  # noqa: PTH100 - unlike resolve, it leaves links alone
+        self._manifest: Mapping[str, Any] = read_manifest(self.folder)
+        check_manifest(self._manifest, str(self.folder))
+        for shard in self._manifest["shards"]:
+            path = self.folder / shard["path"]
+            size = path.stat().st_size if path.is_file() else None
+            if size != shard["bytes"]:
+                problem = "is missing" if size is None else f"has {size} bytes, wanted {shard['bytes']}"
+                raise ReleaseError(f"{path} {problem}; make or download the release again")
+
+    @property
+    def name(self) -> str:
+        """Name of the dataset."""
+        return str(self._manifest["name"])
+
+    @property
+    def model(self) -> str:
+        """Name of the model that wrote the texts."""
+        return str(self._manifest["model"]["name"])
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the recipe, 16 hex digits: the same recipe has the same fingerprint on every machine."""
+        return str(self._manifest["fingerprint"])
+
+    @property
+    def emotions(self) -> tuple[str, ...]:
+        """Names of the labels, in class id order."""
+        return emotion_names(self._manifest)
+
+    @property
+    def configs(self) -> tuple[str, ...]:
+        """Names of the configurations that `load` can read."""
+        return tuple(self._manifest["configs"])
+
+    @property
+    def counts(self) -> ResultTable[EmotionCount]:
+        """Texts per emotion and split, at the recipe's depth."""
+        return emotion_counts(self._manifest)
+
+    @property
+    def refused(self) -> ResultTable[RefusedCount]:
+        """Refused replies per stage and reason."""
+        return refused_counts(self._manifest)
+
+    @property
+    def cost(self) -> float | None:
+        """Cost of all requests, in the currency of the recipe's prices; None: the recipe has no price for the model."""
+        cost = self._manifest["usage"]["cost"]
+        return None if cost is None else float(cost)
+
+    def __len__(self) -> int:
+        """Return the number of texts at the recipe's depth."""
+        return sum(self._manifest["configs"]["all"]["rows"].values())
+
+    def __repr__(self) -> str:
+        return f"<Release {shown_path(self.folder)!r}: {release_line(self._manifest)}>"
+
+    def _repr_html_(self) -> str:
+        return release_html(shown_path(self.folder), self.folder, self._manifest, SAMPLES_SHOWN)
+
+    @overload
+    def load(self, config: str = "all", *, split: None = None, **options: Unpack[LoadOptions]) -> "DatasetDict": ...
+    @overload
+    def load(self, config: str = "all", *, split: str, **options: Unpack[LoadOptions]) -> "Dataset": ...
+    def load(  # noqa: PLR0913 - the arguments of `personagen.load`
+        self,
+        config: str = "all",
+        *,
+        split: str | None = None,
+        emotions: str | Sequence[str] | None = None,
+        depth: str | None = None,
+        min_confidence: float | None = None,
+        columns: Sequence[str] | None = None,
+        cache_dir: PathOrName | None = None,
+        token: str | None = None,
+    ) -> "DatasetDict | Dataset":
+        """Load the texts, or one of the layers, into `datasets`; see `personagen.load`."""
+        options = LoadOptions(
+            emotions=emotions,
+            depth=depth,
+            min_confidence=min_confidence,
+            columns=columns,
+            cache_dir=cache_dir,
+            token=token,
+        )
+        return read_release(self.folder, config, split, options)
+
+    def to_pandas(self) -> "pd.DataFrame":
+        """Return a data frame with one row per text at the recipe's depth.
+
+        Labels are names, `split` is a column, and the layers of the persona are columns such as "demographic.age".
+
+        Raises:
+            ReleaseError: a file cannot be read.
+
+        """
+        from personagen.builder.api.release_frame import texts_frame
+
+        return texts_frame(self.folder, self._manifest)
+
+    def verify(self) -> "Verified":
+        """Check every byte of the release against its manifest.
+
+        Returns:
+            What was checked; its `problems` are empty where everything is in order.
+
+        Raises:
+            ReleaseError: the manifest or a file was altered.
+
+        """
+        from personagen.builder.hub.verify import verify_folder
+
+        return verify_folder(self.folder)
+
+    def push_to_hub(  # noqa: PLR0913 - the arguments of `Dataset.push_to_hub`
+        self,
+        repo_id: str,
+        *,
+        commit_message: str | None = None,
+        private: bool | None = None,
+        token: str | None = None,
+        revision: str | None = None,
+        create_pr: bool = False,
+        tag: str | None = None,
+    ) -> "Pushed":
+        """Publish the release on the Hub in one commit; the same call resumes an interrupted push.
+
+        Args:
+            repo_id: "USER/NAME".
+            commit_message: title of the commit. None: the name of the dataset.
+            private: whether a new repository is private. None: the default of the account.
+            token: token of the Hub. None: the token of this machine.
+            revision: branch, created where it does not exist. None: "main".
+            create_pr: open a pull request instead of changing the branch.
+            tag: name of this version. None: no tag.
+
+        Raises:
+            ReleaseError: a file was altered.
+            HubError: the Hub refuses, or cannot be reached.
+
+        """
+        from personagen.builder.hub.push import Options, push
+
+        options = Options(revision or "main", tag, private, create_pr, commit_message)
+        return push(self.folder, repo_id, options, token=token)

@@ -1,0 +1,38 @@
+"""The texts of a release as a pandas data frame."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from personagen.builder.api.release_facts import emotion_names
+from personagen.builder.core.errors import ReleaseError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def texts_frame(folder: Path, manifest: Mapping[str, Any]) -> "pd.DataFrame":
+    """Read the texts at the recipe's depth, one row each, nested columns flattened to dotted names.
+
+    Raises:
+        ReleaseError: a file cannot be read.
+
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    emotions = emotion_names(manifest)
+    tables = []
+    for emotion in emotions:
+        for path in (shard["path"] for shard in manifest["shards"] if shard["path"].startswith(f"{emotion}/")):
+            try:
+                table = pq.read_table(folder / path)
+            except (OSError, pa.ArrowInvalid) as error:
+                raise ReleaseError(f"cannot read {folder / path}: {error}; make the release again") from error
+            split = path.split("/")[1].split("-")[0]
+            tables.append(table.add_column(3, "split", pa.array([split] * len(table))))
+    texts = pa.concat_tables(tables).flatten().flatten()  # layers, and the appraisal within a layer
+    names = pa.array([emotions[number] for number in texts["label"].to_pylist()])
+    position = texts.schema.get_field_index("label")
+    frame: pd.DataFrame = texts.set_column(position, "label", names).to_pandas()
+    return frame
