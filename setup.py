@@ -6,7 +6,12 @@ from setuptools import setup
 
 SRC = Path(__file__).parent / "src"
 
-for link in ("personagen/builder", "personagen/metrics", "personagen_dataset.py", "personagen/builder/templates/dataset_card.md"):
+for link in (
+    "personagen/builder",
+    "personagen/metrics",
+    "personagen_dataset.py",
+    "personagen/builder/templates/dataset_card.md",
+):
     path = SRC / link
     if not path.exists() or (path.is_file() and path.stat().st_size < 100):
         raise SystemExit(

@@ -1,4 +1,4 @@
-"""Which real human texts the checks would refuse, and why: all of them are mistakes.
+"""Real human texts that the checks reject, by reason: each is a false rejection.
 
     python benchmarks/checks.py CORPUS.tsv.gz ...
 
@@ -21,7 +21,7 @@ RULES = TextRules(min_words=8, max_words=250, language="en", leak_words=None, re
 
 
 def main() -> None:
-    """Print one table row a corpus: texts of 8 words or more, share refused, reasons, microseconds a text."""
+    """Print one table row per corpus: texts of 8 words or more, fraction rejected, reasons, microseconds per text."""
     print("| corpus | texts | refused | reasons | µs a text |\n| --- | --- | --- | --- | --- |")
     for path in map(Path, sys.argv[1:]):
         texts = [text for text in _texts(path) if count_words(text) >= RULES.min_words]
@@ -29,9 +29,9 @@ def main() -> None:
         verdicts = [check_text(text, prompt="", finish="stop", rules=RULES) for text in texts]
         took = (perf_counter() - start) / max(len(texts), 1)
         reasons = Counter(verdict.reason for verdict in verdicts if verdict.reason)
-        told = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common())
+        summary = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common())
         share = reasons.total() / max(len(texts), 1)
-        print(f"| {path.name} | {len(texts)} | {share:.2%} | {told} | {took * 1e6:.0f} |")
+        print(f"| {path.name} | {len(texts)} | {share:.2%} | {summary} | {took * 1e6:.0f} |")
 
 
 def _texts(path: Path) -> Iterator[str]:

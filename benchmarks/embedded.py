@@ -1,4 +1,4 @@
-"""What the embedded backend costs on top of the bare engine: `python benchmarks/embedded.py`, about two minutes.
+"""Overhead of the embedded backend over the bare engine: `python benchmarks/embedded.py`, about two minutes.
 
 Both answer the same requests with two engines of one thread: the backend as PersonaGen calls it, and xllamacpp called
 directly, without streaming, log-probabilities or cancellation. Rounds alternate, so that other load hits both alike.
@@ -26,12 +26,12 @@ FACTS = "- lives in a small town, works in shifts, cycles to work, keeps a noteb
 
 
 def prompt(number: int) -> str:
-    """Word one prompt; the number keeps prompts apart."""
+    """Return one prompt; the number makes it unique."""
     return f"Write as person {number}:\n{FACTS * 8}\nWrite what happened to them today, in the first person."
 
 
 def backend_round(requests: list[Request]) -> Callable[[], int]:
-    """Load the backend; calling the result answers all requests and returns the number of tokens written."""
+    """Load the backend and return a function that answers all requests and returns the number of generated tokens."""
     backend = load_embedded(engines=2)
 
     async def answer() -> int:
@@ -42,7 +42,7 @@ def backend_round(requests: list[Request]) -> Callable[[], int]:
 
 
 def bare_round(requests: list[Request]) -> Callable[[], int]:
-    """Do the same with nothing but the engine; every candidate has the full length, so tokens need no counting."""
+    """Return the same function for the bare engine; every candidate has the full length."""
 
     def start() -> xllamacpp.Server:
         params = xllamacpp.CommonParams()
@@ -74,7 +74,7 @@ def bare_round(requests: list[Request]) -> Callable[[], int]:
 
 
 def speed(work: Callable[[], int]) -> tuple[float, float]:
-    """Run one round: tokens a second of wall time, tokens a second of processor time."""
+    """Run one round and return tokens per second of wall time and of CPU time."""
     wall, cpu = time.perf_counter(), time.process_time()
     tokens = work()
     return tokens / (time.perf_counter() - wall), tokens / (time.process_time() - cpu)

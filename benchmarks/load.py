@@ -4,7 +4,7 @@ personagen generate && python -m benchmarks.load personagen
 
 The release is enlarged to a million rows (the same rows with their words shuffled, and confidences drawn at random).
 Every measurement is a process of its own with an empty cache of `datasets`; times do not include imports, and the files
-were read before. All ways take turns; the median of nine rounds counts: six minutes. Bytes read are told by Linux.
+were read before. All ways take turns; the median of nine rounds counts: six minutes. Bytes read are reported by Linux.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from personagen.builder.release.shards import LAYOUT, ROW_GROUP, ShardFile, file
 
 SHARD_ROWS = 10_000
 SURE = 0.9
-"""Confidence asked for: one row in ten has it."""
+"""Minimum confidence: one row in ten has it."""
 
 WAYS: Mapping[str, Mapping[str, str]] = {
     "first row of joy, streaming": {
@@ -51,7 +51,7 @@ WAYS: Mapping[str, Mapping[str, str]] = {
         "min_confidence=": f"hook(); load('personagen', min_confidence={SURE})",
     },
 }
-"""What is measured, and the ways to it; the first way of each is what the others are compared with."""
+"""Tasks and the ways to do them; the first way of each is the baseline."""
 
 CHILD = """
 import contextlib, json, os, sys, time
@@ -75,7 +75,7 @@ os._exit(0)  # an iterator that is left in mid-file makes the shutdown of Arrow'
 
 
 def enlarged(release: Path, rows: int, out: Path) -> Path:
-    """Write a release with the rows of a small one over and over, `rows` in all."""
+    """Write a release with `rows` rows by repeating those of a small one."""
     manifest = read_manifest(release)
     emotions = [emotion["name"] for emotion in manifest["taxonomy"]["emotions"]]
     written = []
@@ -114,7 +114,7 @@ def _shards(table: pa.Table, rows: int, key: tuple[str, str], out: Path) -> Iter
 
 
 def _checked(table: pa.Table, draw: random.Random) -> pa.Table:
-    """Fill in a confidence of the classifier."""
+    """Set a confidence of the classifier."""
     struct = table["provenance"].combine_chunks()
     sure = pa.array([draw.random() for _ in range(table.num_rows)], pa.float32())
     parts = [sure if field.name == "checker_confidence" else struct.field(field.name) for field in struct.type]
@@ -125,7 +125,7 @@ def _checked(table: pa.Table, draw: random.Random) -> pa.Table:
 
 
 def measure(code: str, release: Path) -> tuple[float, int]:
-    """Run code in a process of its own, with an empty cache; gives seconds and bytes read."""
+    """Run code in a separate process with an empty cache; return seconds and bytes read."""
     emotions = [emotion["name"] for emotion in read_manifest(release)["taxonomy"]["emotions"]]
     every = {s: [str(path) for e in emotions for path in sorted((release / e).glob(f"{s}-*"))] for s in SPLITS}
     joy = {split: [path for path in paths if "/joy/" in path] for split, paths in every.items()}
@@ -148,7 +148,7 @@ def measure(code: str, release: Path) -> tuple[float, int]:
 
 
 def rounds(release: Path, count: int) -> Iterator[list[str]]:
-    """Measure all ways in turn; gives a line of the table for each."""
+    """Measure all ways in turn and return one table row for each."""
     for what, ways in WAYS.items():
         found: dict[str, list[tuple[float, int]]] = {name: [] for name in ways}
         for _ in range(count):

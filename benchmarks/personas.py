@@ -1,4 +1,4 @@
-"""How well N personas cover pairs of attributes and keep to the tables: the design against independent draws.
+"""Coverage of attribute pairs and distance from the tables: designed against independent personas.
 
 python benchmarks/personas.py
 """
@@ -13,7 +13,7 @@ from personagen.builder.planning.personas import COVERED, design, draw_values, p
 
 SEEDS = range(5)
 REFERENCE = 100_000
-"""Independent personas that stand for the tables, and for which pairs can be met at all."""
+"""Independent personas that represent the tables and the attainable pairs."""
 
 
 def main() -> None:
@@ -48,7 +48,7 @@ def _pairs(people: Sequence[dict[str, Any]]) -> int:
 
 
 def _distance(people: Sequence[dict[str, Any]], reference: Sequence[dict[str, Any]]) -> float:
-    """Total variation between the shares of a sample and of the reference, averaged over the attributes."""
+    """Return the total variation between the shares of a sample and of the reference, averaged over attributes."""
     distances = []
     for name in COVERED:
         have, want = (Counter(values[name] for values in group) for group in (people, reference))

@@ -42,7 +42,7 @@ for name in get_dataset_config_names(sys.argv[1]):
 
 
 def beside_datasets(release: Path) -> Iterator[str]:
-    """Push the same configurations by both, twice; gives lines of a table."""
+    """Push the same configurations with both, twice; return table rows."""
     with tempfile.TemporaryDirectory() as home, Hub() as hub:
         env = os.environ | hub.env() | {"HF_HOME": home, "HF_TOKEN": "hf_any", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
         ours = [sys.executable, "-m", "personagen.builder", "push", str(release), "user/ours"]
@@ -60,7 +60,7 @@ def beside_datasets(release: Path) -> Iterator[str]:
 
 
 def enlarged(release: Path, gigabytes: float, out: Path) -> Path:
-    """Write a release with so many bytes of random text, in 50 files."""
+    """Write a release with the given amount of random text, in 50 files."""
     shutil.copytree(release, out)
     manifest = read_manifest(release)
     draw = random.Random(0)
@@ -86,7 +86,7 @@ def enlarged(release: Path, gigabytes: float, out: Path) -> Path:
 
 
 def memory(release: Path, gigabytes: float, *, xet: bool) -> str:
-    """Push a large release; gives a line with time and peak."""
+    """Push a large release; return a line with time and peak memory."""
     with tempfile.TemporaryDirectory() as home:
         big = enlarged(release, gigabytes, Path(home) / "big")
         size = sum(path.stat().st_size for path in big.rglob("*.parquet"))
@@ -117,7 +117,7 @@ def memory(release: Path, gigabytes: float, *, xet: bool) -> str:
 
 
 def main() -> None:
-    """Print the table, and the line."""
+    """Print the table and the line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("release", type=Path)
     parser.add_argument("--gigabytes", type=float, default=5.0)

@@ -1,4 +1,4 @@
-"""What the batches of the `transformers` backend cost, and what they do to its texts: minutes.
+"""Cost of batches in the `transformers` backend, and their effect on its texts; takes minutes.
 
     python benchmarks/transformers_batches.py          speed beside a bare `model.generate(do_sample=True)`
     python benchmarks/transformers_batches.py equal    how many texts are the same in batches of 1, 4 and 16
@@ -33,7 +33,7 @@ GOAL = 0.9
 
 Batch = dict[str, Any]
 Speed = tuple[float, float]
-"""Tokens a second of wall time, tokens a second of processor time."""
+"""Tokens per second of wall time, tokens per second of CPU time."""
 
 
 def load() -> tuple[Any, Any]:
@@ -46,7 +46,7 @@ def load() -> tuple[Any, Any]:
 
 
 def requests(count: int) -> list[Request]:
-    """Make prompts of several lengths, sampled as a recipe does for a real model."""
+    """Build prompts of several lengths with the sampling of a recipe."""
     jobs = ("nurse", "teacher", "welder", "farmer", "clerk", "driver")
     texts = [
         f"Write a short post by a {' and '.join(jobs[(i + k) % len(jobs)] for k in range(1 + i % 9))} about day {i}."
@@ -56,7 +56,7 @@ def requests(count: int) -> list[Request]:
 
 
 def backend_round(backend: TransformersBackend, batches: list[Batch]) -> int:
-    """Answer all requests through the backend, and keep the batches that it makes; gives the tokens."""
+    """Answer all requests through the backend and record its batches; return the number of tokens."""
     generate = backend._network.generate
     tokens = 0
 
@@ -77,7 +77,7 @@ def backend_round(backend: TransformersBackend, batches: list[Batch]) -> int:
 
 
 def bare_round(network: Any, batches: list[Batch]) -> int:
-    """Give the same batches to the bare model; gives the tokens."""
+    """Generate the same batches with the bare model; return the number of tokens."""
     tokens = 0
     for batch in batches:
         with torch.inference_mode():
@@ -94,7 +94,7 @@ def speed(work: Callable[[], int]) -> Speed:
 
 
 def measure_speed(network: Any, tokenizer: Any) -> None:
-    """Print tokens a second of both, and the ratio."""
+    """Print tokens per second of both, and the ratio."""
     backend = TransformersBackend(network, tokenizer, model=MODEL, revision=None, licence=None)
     while True:
         # Until the backend has found its batch size.
@@ -121,7 +121,7 @@ def measure_speed(network: Any, tokenizer: Any) -> None:
 
 
 def measure_equality(network: Any, tokenizer: Any) -> None:
-    """Print how many texts do not change with the size of the batch, at temperature 1 with nothing cut off."""
+    """Print how many texts are equal at every batch size, at temperature 1 without truncation."""
     sampling = Sampling(TOKENS, 1.0)
     backend = TransformersBackend(network, tokenizer, model=MODEL, revision=None, licence=None)
     prompts = [tokenizer(backend._prompt(request))["input_ids"] for request in requests(TEXTS)]

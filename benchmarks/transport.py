@@ -1,4 +1,4 @@
-"""What carries the calls of the `openai` backend: `python benchmarks/transport.py`, about a minute.
+"""HTTP client of the `openai` backend: `python benchmarks/transport.py`, about a minute.
 
 The same 500 chat completions, 50 in flight, from one server on loopback that answers after 100 ms: by the client of
 the `openai` package with either of its transports, by our backend, and by bare aiohttp. Rounds take turns.
@@ -29,7 +29,7 @@ One = Callable[[int], Awaitable[object]]
 
 
 async def spread(one: One) -> None:
-    """Make all calls, so many at a time."""
+    """Make all calls with a bounded number in flight."""
     left = iter(range(REQUESTS))
 
     async def work() -> None:
@@ -40,7 +40,7 @@ async def spread(one: One) -> None:
 
 
 async def by_package(url: str, http_client: Any) -> None:
-    """Use the client of the package."""
+    """Use the client of the `openai` package."""
     async with openai.AsyncOpenAI(api_key="none", base_url=url, http_client=http_client, max_retries=0) as client:
         await spread(
             lambda number: client.chat.completions.create(model="m", messages=MESSAGES, seed=number, max_tokens=100)  # type: ignore[arg-type]
@@ -48,7 +48,7 @@ async def by_package(url: str, http_client: Any) -> None:
 
 
 async def by_backend(url: str) -> None:
-    """Use the backend, which also reads and checks the reply."""
+    """Use the backend, which also parses and validates the reply."""
     backend = connect_openai(model="m", base_url=url, api_key=None, concurrency=IN_FLIGHT)
     messages = tuple(Message(each["role"], each["content"]) for each in MESSAGES)
     await spread(lambda number: backend.complete(Request(messages, Sampling(100), number)))
@@ -56,7 +56,7 @@ async def by_backend(url: str) -> None:
 
 
 async def by_aiohttp(url: str) -> None:
-    """Use nothing else."""
+    """Use aiohttp alone."""
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
 
         async def one(number: int) -> None:

@@ -65,7 +65,7 @@ def release(model: "FakeOpenAI", tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 @pytest.fixture
 def beside(release: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Work in the folder that holds the release, as whoever ran `personagen generate` does."""
+    """Work in the folder that holds the release, as a user of `personagen generate` does."""
     monkeypatch.chdir(release.parent)
     return release
 

@@ -1,4 +1,4 @@
-"""Our metrics against their peers, on the same input: `python -m benchmarks.metrics`, a quarter of an hour.
+"""Metrics and their peers on the same input: `python -m benchmarks.metrics`, 15 minutes.
 
 Every case is a process of its own with one thread, ours and the peer's in turn. Peers are installed on first use, into
 an environment below `~/.cache/personagen-bench` (1 GB). `--sizes 1000,5000` leaves the largest out, `--only prdc,mauve`
@@ -31,16 +31,16 @@ PEERS = {
     "vendi_primal": "vendi-score, primal", "mean_cosine": "scikit-learn", "silhouette": "scikit-learn", "prdc": "prdc",
     "frechet": "SciPy", "mmd2": "scikit-learn", "energy": "scikit-learn", "mauve": "mauve-text",
 }  # fmt: skip
-"""Cases and whom they are held against."""
+"""Cases and the peer of each."""
 
 MOST = {"vendi_primal": 5_000, "energy": 5_000}
-"""Largest size of a case: above, the peer would need hours, or we sample."""
+"""Largest size of a case: above it the peer needs hours, or this project samples."""
 
 HEAD = "| measure | peer | n | ours, CPU s | peer, CPU s | ratio | ours, MiB | peer, MiB | largest difference |"
 
 
 def peers_python(folder: Path) -> Path:
-    """Install the peers, once a requirements file; returns their interpreter."""
+    """Install the peers once per requirements file; return their interpreter."""
     python, stamp = folder / "bin" / "python", folder / "installed.txt"
     wanted = sys.version + (HERE / "requirements.txt").read_text(encoding="utf-8")
     if not stamp.exists() or stamp.read_text(encoding="utf-8") != wanted:
@@ -52,7 +52,7 @@ def peers_python(folder: Path) -> Path:
 
 
 def measured(words: Sequence[object]) -> dict[str, Any]:
-    """Run one case in a process; a failure is told in its place."""
+    """Run one case in a process; return its failure in place of a result."""
     threads = (
         "OMP_NUM_THREADS",
         "OPENBLAS_NUM_THREADS",
@@ -70,7 +70,7 @@ def measured(words: Sequence[object]) -> dict[str, Any]:
 
 
 def row(name: str, size: int, ours: dict[str, Any], peer: dict[str, Any] | None) -> str:
-    """Write a line of the table."""
+    """Format a table row."""
     label = name.replace("_nltk", "").replace("_primal", "")
     if "error" in ours:
         return f"| {label} | | {size:,} | failed: {ours['error']} | | | | | |"
@@ -88,7 +88,7 @@ def row(name: str, size: int, ours: dict[str, Any], peer: dict[str, Any] | None)
 
 
 def difference(name: str, ours: Any, peer: Any) -> str:
-    """Tell how far the values are apart at most, relative to those above 1, where both have looked at the same."""
+    """Return the largest difference of values, relative above 1, if both measured the same texts."""
     if ours is None or peer is None or name == "rouge_l":
         return ""
     mine, theirs = np.atleast_1d(ours), np.atleast_1d(peer)

@@ -1,4 +1,4 @@
-"""What both sides measure: texts, words and vectors, made once a size and kept below the folder of the peers."""
+"""Input of both sides: texts, words and vectors, made once per size and cached in the folder of the peers."""
 
 import json
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ LABELS = 20
 
 
 def texts_of(count: int, seed: int) -> list[str]:
-    """Take the comments of the slice of GoEmotions; more than it has are drawn from its pairs of words."""
+    """Return comments of the GoEmotions slice; beyond its size, texts are drawn from its word pairs."""
     reference = load_reference("goemotions")
     real = [*reference.texts, *reference.test_texts]
     generator = np.random.default_rng(seed)
@@ -37,7 +37,7 @@ def texts_of(count: int, seed: int) -> list[str]:
 
 
 def vectors_of(corpus: Sequence[Sequence[str]], seed: int) -> np.ndarray:
-    """Make vectors of length 1: fixed random directions of the words of a text, rare ones weighing more."""
+    """Compute unit vectors: fixed random directions of the words of a text, weighted by rarity."""
     kinds = {word: place for place, word in enumerate(sorted({word for words in corpus for word in words}))}
     counts = np.zeros(len(kinds))
     for words in corpus:
@@ -51,7 +51,7 @@ def vectors_of(corpus: Sequence[Sequence[str]], seed: int) -> np.ndarray:
 
 
 def prepare(folder: Path, count: int) -> Path:
-    """Make the input of one size; returns its folder, which has texts.json, words.json, one.npy and other.npy."""
+    """Make the input of one size; return its folder with texts.json, words.json, one.npy and other.npy."""
     place = folder / f"input-{count}"
     if (place / "other.npy").exists():
         return place

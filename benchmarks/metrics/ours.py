@@ -24,19 +24,19 @@ from personagen.metrics.texts.words import count_words
 
 
 def bleu(case: Case) -> Any:
-    """Self-BLEU, of every text."""
+    """Compute self-BLEU of every text."""
     numbered = number_words(case.words)
     return self_bleu(numbered, counts_by_order(numbered))
 
 
 def neighbours(case: Case) -> Any:
-    """Precision, recall, density, coverage."""
+    """Compute precision, recall, density and coverage."""
     found = neighbourhood(case.one, case.other)
     return found and (found.precision, found.recall, found.density, found.coverage)
 
 
 def clustered_mauve(case: Case) -> Any:
-    """MAUVE with as many clusters as its authors take."""
+    """Compute MAUVE with its authors' number of clusters."""
     from personagen.metrics.statistics.clustering import kmeans
 
     both = principal(np.concatenate([case.one, case.other]))
@@ -47,23 +47,23 @@ def clustered_mauve(case: Case) -> Any:
 
 
 def exact_mmd(case: Case) -> Any:
-    """MMD with a Gaussian kernel; exact as far as the module is."""
+    """Compute MMD with a Gaussian kernel; exact up to the limit of the module."""
     return mmd2(case.one, case.other, bandwidth(case.other, 0))
 
 
 def exact_energy(case: Case) -> Any:
-    """Energy distance; of at most 5,000 texts a side."""
+    """Compute the energy distance of at most 5,000 texts per side."""
     return energy_distance(case.one, case.other) if len(case.one) <= MOST_EXACT else None
 
 
 def diversity_core(case: Case) -> Any:
-    """All measures of words, bytes and vectors but those over pairs of texts."""
+    """Compute all measures of words, bytes and vectors except those over pairs of texts."""
     found = {**lexical(case.words, case.texts), **semantic(case.one)}
     return found["vendi_score"]
 
 
 def realism_core(case: Case) -> Any:
-    """Neighbours, authenticity, MMD, Frechet, profiles and the classifier test."""
+    """Compute neighbours, authenticity, MMD, Frechet distance, profiles and the classifier test."""
     tokens = tokens_by_text(case.texts)
     half = len(tokens) // 2
     counts = [count_words(text) for text in case.texts]
@@ -84,7 +84,7 @@ def realism_core(case: Case) -> Any:
 
 
 def realism_all(case: Case) -> Any:
-    """Every measure of realism, MAUVE* and FI* by five seeds among them."""
+    """Compute every measure of realism, with MAUVE* and FI* over five seeds."""
     sides = [side_of(Corpus(case.texts, None, vectors, "given")) for vectors in (case.one, case.other)]
     return compare(sides[0], sides[1], bandwidth(case.other, 0), 0)["mmd2"]
 

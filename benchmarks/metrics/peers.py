@@ -1,4 +1,4 @@
-"""The peers' side of each case, by the Python of their environment: `python benchmarks/metrics/peers.py CASE INPUT`.
+"""The peers' side of each case, in the Python of their environment: `python benchmarks/metrics/peers.py CASE INPUT`.
 
 Nothing of PersonaGen is imported. What would take hours is done for some texts, and the time multiplied: `share` is the
 part that was done.
@@ -54,21 +54,21 @@ def rouge(case: Case) -> Any:
 
 
 def vendi_dual(case: Case) -> Any:
-    """The dual form."""
+    """Compute the dual form."""
     from vendi_score import vendi
 
     return vendi.score_dual(case.one.astype(np.float64), normalize=True)
 
 
 def vendi_primal(case: Case) -> Any:
-    """The form of the n x n kernel, which is the default."""
+    """Compute the form of the n x n kernel, the default."""
     from vendi_score import vendi
 
     return vendi.score_X(case.one.astype(np.float64), normalize=True)
 
 
 def mean_cosine(case: Case) -> Any:
-    """The mean off the diagonal of the whole matrix."""
+    """Compute the mean off the diagonal of the whole matrix."""
     from sklearn.metrics.pairwise import cosine_similarity
 
     alike = cosine_similarity(case.one)
@@ -77,14 +77,14 @@ def mean_cosine(case: Case) -> Any:
 
 
 def silhouette(case: Case) -> Any:
-    """scikit-learn, by cosine."""
+    """Compute the cosine silhouette by scikit-learn."""
     from sklearn.metrics import silhouette_score
 
     return silhouette_score(case.one, np.arange(len(case.one)) % LABELS, metric="cosine")
 
 
 def prdc(case: Case) -> Any:
-    """The package of the authors of density and coverage."""
+    """Compute them by the package of the authors of density and coverage."""
     import contextlib
     import io
 
@@ -96,7 +96,7 @@ def prdc(case: Case) -> Any:
 
 
 def frechet(case: Case) -> Any:
-    """SciPy's root of a matrix."""
+    """Compute the distance with SciPy's matrix root."""
     from scipy.linalg import sqrtm
 
     one, other = (side.astype(np.float64) for side in (case.one, case.other))
@@ -107,7 +107,7 @@ def frechet(case: Case) -> Any:
 
 
 def mmd2(case: Case) -> Any:
-    """scikit-learn's kernels, whole matrices."""
+    """Compute MMD with scikit-learn's kernels, whole matrices."""
     from sklearn.metrics.pairwise import euclidean_distances, rbf_kernel
 
     rows = np.random.default_rng([0, 5]).choice(len(case.other), size=min(1000, len(case.other)), replace=False)
@@ -121,7 +121,7 @@ def mmd2(case: Case) -> Any:
 
 
 def energy(case: Case) -> Any:
-    """scikit-learn's distances, whole matrices."""
+    """Compute the energy distance with scikit-learn's distances, whole matrices."""
     from sklearn.metrics.pairwise import euclidean_distances
 
     one, other = (side.astype(np.float64) for side in (case.one, case.other))
@@ -133,7 +133,7 @@ def energy(case: Case) -> Any:
 
 
 def mauve(case: Case) -> Any:
-    """The package of its authors with its defaults: a tenth as many clusters as texts."""
+    """Compute MAUVE by the package of its authors with its defaults: a tenth as many clusters as texts."""
     import mauve as package
 
     return package.compute_mauve(p_features=case.one, q_features=case.other, verbose=False, seed=25).mauve

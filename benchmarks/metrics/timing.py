@@ -1,4 +1,4 @@
-"""One case in one process: reads the input, runs, and prints processor seconds, growth of memory and the value."""
+"""One case in one process: reads the input, runs, and prints CPU seconds, growth of memory and the value."""
 
 import json
 import resource
@@ -17,7 +17,7 @@ LABELS = 20
 
 @dataclass(frozen=True)
 class Case:
-    """The input: texts, their words, and two sets of vectors of length 1."""
+    """Input of a case: texts, their words, and two sets of unit vectors."""
 
     texts: list[str]
     words: list[list[str]]
@@ -27,7 +27,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Part:
-    """A value from a share of the work."""
+    """Value of a case and the fraction of the work that gave it."""
 
     value: Any
     share: float
@@ -40,7 +40,7 @@ def read(place: Path) -> Case:
 
 
 def run(cases: Mapping[str, Callable[[Case], Any]], side: str) -> None:
-    """Run the case that the command line names on the input that it names, and print one line of JSON.
+    """Run the case of the command line on its input and print one line of JSON.
 
     A small input goes first, so that imports are not counted.
     """
@@ -53,10 +53,16 @@ def run(cases: Mapping[str, Callable[[Case], Any]], side: str) -> None:
     seconds = time.process_time() - started
     part = found if isinstance(found, Part) else Part(found, 1.0)
     value = None if part.value is None else np.asarray(part.value, dtype=float).tolist()
-    told = {"side": side, "seconds": seconds / part.share, "share": part.share, "mib": peak() - before, "value": value}
-    print(json.dumps(told))
+    line = {
+        "side": side,
+        "seconds": seconds / part.share,
+        "share": part.share,
+        "mib": peak() - before,
+        "value": value,
+    }
+    print(json.dumps(summary))
 
 
 def peak() -> float:
-    """Tell the largest memory that this process had, in MiB."""
+    """Return the peak memory of this process in MiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

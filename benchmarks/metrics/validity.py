@@ -29,25 +29,25 @@ Line = tuple[str, str, str]
 
 
 def unit(rows: object) -> Vectors:
-    """Make rows of length 1."""
+    """Normalise rows to length 1."""
     read = np.asarray(rows, dtype=np.float64)
     return np.asarray(read / np.linalg.norm(read, axis=1, keepdims=True), dtype=np.float32)
 
 
 def vendi(vectors: Vectors, order: float = 1) -> float:
-    """Give the Vendi score."""
+    """Return the Vendi score."""
     return hill_number(eigenvalues(vectors), order)
 
 
 def near(one: Vectors, other: Vectors) -> Neighbourhood:
-    """Give what nearest neighbours say; there are enough."""
+    """Return the nearest-neighbour measures."""
     found = neighbourhood(one, other)
     assert found is not None
     return found
 
 
 def auc(one: Vectors, other: Vectors) -> float:
-    """Give the AUC of the classifier test of sets without copies."""
+    """Return the AUC of the classifier two-sample test, for sets without copies."""
     return c2st_auc(one, other, groups_of([[str(row)] for row in range(len(one) + len(other))]), 0) or 0.0
 
 
@@ -91,7 +91,7 @@ def diversity_lines(texts: list[str], vectors: Vectors) -> list[Line]:
 
 
 def realism_lines(train: Corpus) -> list[Line]:
-    """Measure R1 to R9; 1,000 texts a side."""
+    """Measure R1 to R9; 1,000 texts per side."""
     generator = np.random.default_rng(1)
     order = generator.permutation(len(train))
     one, other = train.take(order[:1000]), train.take(order[1000:2000])
@@ -145,7 +145,7 @@ def _measures(width: float) -> list[Callable[[Vectors, Vectors], float]]:
 
 
 def utility_line(train: Corpus, test: Corpus) -> Line:
-    """Measure U1: real texts in the place of synthetic ones, with half of the labels shuffled, with all."""
+    """Measure U1: real texts as synthetic ones, with half and with all labels shuffled."""
     even, odd = (train.take(np.arange(start, len(train), 2)) for start in (0, 1))
     classes = sorted(set(train.labels or []))
     generator = np.random.default_rng(0)
@@ -158,8 +158,8 @@ def utility_line(train: Corpus, test: Corpus) -> Line:
         setting = Setting(Corpus(even.texts, labels, even.vectors, even.model), odd, test, classes, 230, 0)
         result = transfer(setting, read_vectors)
         found.append((result["tstr_macro_f1"], result["trtr_macro_f1"]))
-    told = " / ".join(f"{one:.3f}" for one, _ in found)
-    return ("U1", "real (TRTR), 0, 50, 100 % of labels shuffled: macro-F1", f"{found[0][1]:.3f}; {told}")
+    summary = " / ".join(f"{one:.3f}" for one, _ in found)
+    return ("U1", "real (TRTR), 0, 50, 100 % of labels shuffled: macro-F1", f"{found[0][1]:.3f}; {summary}")
 
 
 def main() -> None:

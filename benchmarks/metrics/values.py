@@ -1,4 +1,4 @@
-"""Values that the cards quote, and four sets that measures have to tell apart: `python -m benchmarks.metrics.values`.
+"""Values that the cards quote, and four sets that measures have to separate: `python -m benchmarks.metrics.values`.
 
 Real vectors of the default model: three minutes the first time, for the texts are encoded then.
 """
@@ -31,7 +31,7 @@ SHOWN = {
 }  # fmt: skip
 
 COUNT = 1000
-"""Texts of each of the four sets."""
+"""Texts per set."""
 
 
 def parts() -> tuple[Corpus, Corpus]:
@@ -44,7 +44,7 @@ def parts() -> tuple[Corpus, Corpus]:
 
 
 def of_the_cards(train: Corpus, test: Corpus) -> None:
-    """Print what the cards quote."""
+    """Print the values of the cards."""
     even, odd = (train.take(np.arange(start, len(train), 2)) for start in (0, 1))
     results = {
         "diversity": diversity(test, train),
@@ -57,12 +57,12 @@ def of_the_cards(train: Corpus, test: Corpus) -> None:
             found = results[metric]
             interval = found.get(f"{key}_ci")
             beside = found.get(f"{key}_null", found.get(f"{key}_reference"))
-            told = " to ".join(f"{value:.4g}" for value in interval) if interval else ""
-            print(f"| {metric}: {key} | {found[key]:.4g} | {told} | {'' if beside is None else f'{beside:.4g}'} |")
+            spread = " to ".join(f"{value:.4g}" for value in interval) if interval else ""
+            print(f"| {metric}: {key} | {found[key]:.4g} | {spread} | {'' if beside is None else f'{beside:.4g}'} |")
 
 
 def four_sets(train: Corpus, width: int = COUNT) -> None:
-    """Print what each measure says of real texts, of half of them twice, with shuffled words, and of templates."""
+    """Print each measure for real texts, half of them twice, shuffled words, and templates."""
     order = np.random.default_rng(0).permutation(len(train))
     sample, others = train.take(order[:width]), train.take(order[width:])
     texts: Sequence[str] = sample.texts

@@ -1,4 +1,4 @@
-"""The whole pipeline against its peers: `python -m benchmarks.pipeline`, half an hour, `--quick` ten minutes.
+"""The whole pipeline beside its peers: `python -m benchmarks.pipeline`, 30 minutes, with `--quick` ten.
 
 All systems ask one server on loopback that answers after a fixed time, in turn and each in an environment of its own.
 It needs Linux for the memory of several processes, and `pip install -r benchmarks/pipeline/requirements/server.txt`
@@ -27,7 +27,7 @@ median span."""
 
 
 def table(scenario: Scenario, runs: Mapping[str, Run], skipped: Mapping[str, str]) -> list[str]:
-    """Write the lines of one scenario; a system that failed or is missing says why."""
+    """Format the rows of one scenario, with the reason of a system that failed or is missing."""
     lines = [f"### {scenario.title}", "", "| system | " + " | ".join(scenario.columns) + " |"]
     lines.append("| --- |" + " ---: |" * len(scenario.columns))
     for name in scenario.systems:
@@ -41,12 +41,12 @@ def table(scenario: Scenario, runs: Mapping[str, Run], skipped: Mapping[str, str
 
 
 def _left(run: Run) -> str:
-    """Say how far a failed run got."""
+    """Describe how far a failed run got."""
     return f" ({run.stats['replies']} replies, {run.status(429)} 429s, {run.status(400)} 400s)"
 
 
 def goals(scenario: Scenario, results: Results) -> list[str]:
-    """Write whether PersonaGen reached its goals; one that cannot be told, since a run is missing, is left out."""
+    """Format the reached and missed goals; goals with a missing run are left out."""
     lines = []
     for goal in scenario.goals:
         try:
@@ -58,7 +58,7 @@ def goals(scenario: Scenario, results: Results) -> list[str]:
 
 
 def heading(systems: Sequence[System], words: Sequence[str]) -> list[str]:
-    """Write what was measured, where and by which command."""
+    """Format the measurements with machine and command."""
     versions = ", ".join(f"{PACKAGES[system.name]} {system.version}" for system in systems)
     where = f"Python {platform.python_version()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the start"
     command = " ".join(["python -m benchmarks.pipeline", *words])
@@ -66,7 +66,7 @@ def heading(systems: Sequence[System], words: Sequence[str]) -> list[str]:
 
 
 def write(path: Path, text: str) -> None:
-    """Put the text between the markers of a file, or at its end where there are none."""
+    """Write the text between the markers of a file, or at its end without markers."""
     old = path.read_text(encoding="utf-8") if path.exists() else "# Benchmarks\n"
     if BEGIN not in old:
         old = f"{old.rstrip()}\n\n{BEGIN}\n{END}\n"

@@ -1,11 +1,11 @@
-"""What a perfect client needs: a list scheduler without any overhead."""
+"""Time of a perfect client: a list scheduler without overhead."""
 
 import heapq
 from collections.abc import Iterable
 
 
 def ideal_seconds(jobs: Iterable[float], limit: int) -> float:
-    """Simulate `limit` workers that take the next job the moment they are free; return when the last one is done.
+    """Simulate `limit` workers that take the next job as soon as they are free; return the end of the last job.
 
     Args:
         jobs: seconds that each job takes, in the order in which they are taken.

@@ -25,12 +25,12 @@ QUIET = {
     "DO_NOT_TRACK": "1",
     "LITELLM_LOCAL_MODEL_COST_MAP": "True",
 }
-"""No telemetry and no network but loopback; what only one system knows is set in its driver."""
+"""No telemetry and no network but loopback; settings of one system are in its driver."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a command did and took, with all the processes that it started.
+    """Result and resources of a command, with all its child processes.
 
     Attributes:
         wall: seconds from its start to its end.
@@ -38,7 +38,7 @@ class Outcome:
         largest_mb: peak of the resident set of its largest process, in MB of 10^6 bytes; the system counts it.
         peak_mb: peak memory of all processes together; shared pages count once. It is sampled, so a short peak may
             be missed, but it is never below `largest_mb`.
-        told: the line that the driver reported; None where it did not end well.
+        report: the line that the driver printed; None: it failed.
         error: why it did not, "" where it did.
 
     """
@@ -47,12 +47,12 @@ class Outcome:
     cpu: float
     largest_mb: float
     peak_mb: float
-    told: dict[str, Any] | None
+    report: dict[str, Any] | None
     error: str
 
 
 class Server:
-    """The chat server in a process of its own, while the `with` block lasts."""
+    """The chat server in a separate process during a `with` block."""
 
     def __enter__(self) -> Self:
         """Start it; returns when it accepts requests."""
@@ -72,7 +72,7 @@ class Server:
             pass
 
     def reset(self, **behaviour: Any) -> None:
-        """Count anew, under a behaviour that differs from the default as named."""
+        """Reset the counters and set the behaviour; defaults unless named."""
         self._call(json.dumps(behaviour).encode())
 
     def stats(self) -> dict[str, Any]:
@@ -81,8 +81,8 @@ class Server:
 
     def _call(self, body: bytes | None) -> dict[str, Any]:
         with urllib.request.urlopen(f"{self.url.removesuffix('/v1')}/stats", body, timeout=30) as reply:
-            told: dict[str, Any] = json.load(reply)
-        return told
+            stats: dict[str, Any] = json.load(reply)
+        return stats
 
 
 def run(words: Sequence[str], *, limit: float, kill_when: Callable[[], bool] | None = None) -> Outcome:
@@ -117,9 +117,9 @@ def run(words: Sequence[str], *, limit: float, kill_when: Callable[[], bool] | N
         out.seek(0)
         err.seek(0)
         error = killed or (last_line(err.read()) if process.returncode else "")
-        told = None if error else json.loads(out.read().splitlines()[-1])
+        report = None if error else json.loads(out.read().splitlines()[-1])
     largest = usage.ru_maxrss / (1e6 if sys.platform == "darwin" else 1e6 / 1024)
-    return Outcome(wall, usage.ru_utime + usage.ru_stime, largest, max(largest, peak), told, error)
+    return Outcome(wall, usage.ru_utime + usage.ru_stime, largest, max(largest, peak), report, error)
 
 
 def _kill(session: int) -> None:
@@ -128,7 +128,7 @@ def _kill(session: int) -> None:
 
 
 def _memory_of(session: int) -> float:
-    """Add up the proportional set sizes of a session's processes, in MB; 0 where the system does not tell."""
+    """Return the sum of proportional set sizes of a session's processes in MB; 0 if the system does not report them."""
     total = 0
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):

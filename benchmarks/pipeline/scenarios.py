@@ -1,4 +1,4 @@
-"""What is measured: the scenarios, each with its table and its goals."""
+"""Scenarios, each with its table and its goals."""
 
 import tempfile
 import time
@@ -62,7 +62,7 @@ class Run:
     Attributes:
         scenario: what was to be done.
         system: who did it.
-        outcome: what the command told and took; of two commands, the second one.
+        outcome: report and resources of the command; of two commands, the second one.
         stats: the server's counters; of two commands, over both.
         before: replies that had been sent when the first command was killed.
 
@@ -76,7 +76,7 @@ class Run:
 
     @property
     def span(self) -> float:
-        """Seconds from the first request to the last reply, by the server's clock."""
+        """Return seconds from the first request to the last reply, by the server's clock."""
         first, last = self.stats["first_request"], self.stats["last_reply"]
         return float(last - first) if first is not None and last is not None else float("nan")
 
@@ -103,9 +103,9 @@ class Run:
         """Count the answers with one status."""
         return int(self.stats["statuses"].get(str(code), 0))
 
-    def told(self, key: str) -> Any:
+    def reported(self, key: str) -> Any:
         """Return what the driver reported; None where it did not."""
-        return (self.outcome.told or {}).get(key)
+        return (self.outcome.report or {}).get(key)
 
 
 Results = Mapping[str, Mapping[str, Run]]
@@ -141,7 +141,7 @@ COLUMNS: dict[str, Callable[[Run], str]] = {
     "ideal s": lambda run: f"{run.ideal:.2f}",
     "span / ideal": lambda run: f"{run.ratio:.2f}",
     "rows/s": lambda run: f"{run.rate:.0f}",
-    "call s": lambda run: f"{run.told('seconds'):.1f}",
+    "call s": lambda run: f"{run.reported('seconds'):.1f}",
     "process s": lambda run: f"{run.outcome.wall:.1f}",
     "CPU s": lambda run: f"{run.outcome.cpu:.1f}",
     "peak MB": lambda run: f"{run.outcome.peak_mb:.0f}",
@@ -150,8 +150,8 @@ COLUMNS: dict[str, Callable[[Run], str]] = {
     "most in flight": lambda run: str(run.stats["most_in_flight"]),
     "wasted calls (429)": lambda run: str(run.status(429)),
     "400s": lambda run: str(run.status(400)),
-    "rows kept": lambda run: str(run.told("kept")),
-    "listed with a reason": lambda run: "-" if run.told("listed") is None else str(run.told("listed")),
+    "rows kept": lambda run: str(run.reported("kept")),
+    "listed with a reason": lambda run: "-" if run.reported("listed") is None else str(run.reported("listed")),
     "replies at the kill": lambda run: str(run.before),
     "replies paid twice": lambda run: str(run.stats["repeated"]),
 }
@@ -161,7 +161,7 @@ MEMORY = ("largest process MB", "rows/s", "process s", "CPU s", "rows kept")
 
 SCENARIOS: dict[str, Scenario] = {
     "short": Scenario(
-        "One call a row, 500 rows, 50 in flight",
+        "One call per row, 500 rows, 50 in flight",
         500,
         50,
         USUAL,
@@ -175,9 +175,9 @@ SCENARIOS: dict[str, Scenario] = {
             ),
         ),
     ),
-    "middle": Scenario("One call a row, 2,000 rows, 50 in flight", 2000, 50, USUAL, repeats=1),
+    "middle": Scenario("One call per row, 2,000 rows, 50 in flight", 2000, 50, USUAL, repeats=1),
     "long": Scenario(
-        "One call a row, 20,000 rows, 50 in flight",
+        "One call per row, 20,000 rows, 50 in flight",
         20_000,
         50,
         USUAL,
@@ -187,7 +187,7 @@ SCENARIOS: dict[str, Scenario] = {
         goals=(Goal("span / ideal at most 1.25", _own("long", lambda run: run.ratio), 1.25),),
     ),
     "wide": Scenario(
-        "One call a row, 5,000 rows, 200 in flight",
+        "One call per row, 5,000 rows, 200 in flight",
         5000,
         200,
         USUAL,
@@ -208,7 +208,7 @@ SCENARIOS: dict[str, Scenario] = {
         ),
     ),
     "chain": Scenario(
-        "A chain of three calls a row, 500 rows, 50 in flight",
+        "A chain of three calls per row, 500 rows, 50 in flight",
         500,
         50,
         ("span s", "ideal s", *USUAL[1:]),
@@ -247,10 +247,10 @@ SCENARIOS: dict[str, Scenario] = {
         bad=True,
         repeats=1,
         goals=(
-            Goal("all 500 rows kept", _own("refused", lambda run: run.told("kept")), 500, at_least=True),
+            Goal("all 500 rows kept", _own("refused", lambda run: run.reported("kept")), 500, at_least=True),
             Goal(
                 "no 400 that is not listed with a reason",
-                _own("refused", lambda run: run.status(400) - run.told("listed")),
+                _own("refused", lambda run: run.status(400) - run.reported("listed")),
                 0,
             ),
         ),

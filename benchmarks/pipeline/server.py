@@ -136,7 +136,7 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Drop the replies that nobody waits for any more."""
+        """Drop the replies that no client waits for any more."""
         self._state.in_flight -= len(self._timers)
         for timer in self._timers:
             timer.cancel()
@@ -168,11 +168,11 @@ class Connection(asyncio.Protocol):
             self._send(404, {"error": {"message": "no such path"}}, close)
 
     def _stats(self, reset: bool, body: bytes, close: bool) -> None:
-        """Tell the counters; POST resets them, under a behaviour that differs from the default as the body names."""
-        told = asdict(self._state.round.stats)
+        """Send the counters; POST resets them and sets the behaviour in its body."""
+        stats = asdict(self._state.round.stats)
         if reset:
             self._state.round = Round(Behaviour(**json.loads(body or b"{}")))
-        self._send(200, told, close)
+        self._send(200, stats, close)
 
     def _chat(self, body: bytes, close: bool) -> None:
         request = _flat(json.loads(body))

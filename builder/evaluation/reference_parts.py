@@ -61,7 +61,9 @@ def real_texts(source: str, embeddings: str | None, quota: Mapping[str, int]) ->
     try:
         reference = load_reference(source)
         if reference.labels is None:
-            raise RecipeError(f"reference {reference.name} has no labels, wanted one per text; name another --reference")
+            raise RecipeError(
+                f"reference {reference.name} has no labels, wanted one per text; name another --reference"
+            )
         tested = bool(reference.test_texts and reference.test_labels)
         whole = read_corpus(
             reference.texts + (reference.test_texts if tested else []),

@@ -80,10 +80,10 @@ def test_the_server_answers_late_and_counts(server: Server) -> None:
     assert replies[0][1]["choices"][0]["message"]["content"] != replies[1][1]["choices"][0]["message"]["content"]
     assert replies[2][1] == replies[3][1], "the reply depends on the request alone"
     assert replies[0][1]["usage"]["completion_tokens"] > 0
-    told = server.stats()
-    assert (told["requests"], told["replies"], told["repeated"], told["statuses"]) == (4, 4, 1, {"200": 4})
-    assert told["most_in_flight"] == 4
-    assert 0.2 <= told["last_reply"] - told["first_request"] < 5
+    stats = server.stats()
+    assert (stats["requests"], stats["replies"], stats["repeated"], stats["statuses"]) == (4, 4, 1, {"200": 4})
+    assert stats["most_in_flight"] == 4
+    assert 0.2 <= stats["last_reply"] - stats["first_request"] < 5
     server.reset()
     assert server.stats()["requests"] == 0
 
@@ -134,14 +134,14 @@ def test_personagen_makes_twenty_rows(server: Server, tmp_path: Path) -> None:
     server.reset(latency=0.01)
     done = run(PERSONAGEN.command(server.url, 20, 5, tmp_path / "out"), limit=120)
     assert done.error == ""
-    assert done.told is not None and done.told["kept"] == 20 and done.told["listed"] == 0
+    assert done.report is not None and done.report["kept"] == 20 and done.report["listed"] == 0
     assert done.wall > 0 and done.cpu > 0 and done.peak_mb >= done.largest_mb > 10
     assert server.stats()["replies"] == 20 and server.stats()["most_in_flight"] <= 5
 
 
 def test_a_command_that_fails_or_hangs_says_so() -> None:
     failed = run([sys.executable, "-c", "raise SystemExit('no such thing')"], limit=60)
-    assert (failed.told, failed.error) == (None, "no such thing")
+    assert (failed.report, failed.error) == (None, "no such thing")
     hangs = run([sys.executable, "-c", "import time; time.sleep(60)"], limit=0.5)
     assert hangs.error == "no end after 0.5 s" and hangs.wall < 30
     killed = run([sys.executable, "-c", "import time; time.sleep(60)"], limit=60, kill_when=lambda: True)
@@ -154,7 +154,7 @@ def test_a_table_has_a_line_for_each_system_and_says_why_one_is_missing() -> Non
     assert lines[5:] == ["| curator | skipped: not installed: no space left |"]
 
 
-def test_goals_are_told_with_their_figures() -> None:
+def test_goals_are_printed_with_their_figures() -> None:
     assert goals(SCENARIOS["long"], {"long": {"personagen": made_run()}})[1:] == [
         "Goal: span / ideal at most 1.25. Here 2: missed."
     ]

@@ -245,7 +245,9 @@ def test_an_arm_whose_texts_are_all_refused_stops_early_and_says_so(run: Run, re
 def test_texts_without_labels_are_no_reference(run: Run, server: FakeOpenAI, tmp_path: Path) -> None:
     (tmp_path / "r.csv").write_text("text\nhello there\n")
     found = compare(run, server, tmp_path / "r.csv", tmp_path / "c")
-    assert found.code == 1 and "reference r.csv has no labels, wanted one per text; name another --reference" in found.err
+    assert (
+        found.code == 1 and "reference r.csv has no labels, wanted one per text; name another --reference" in found.err
+    )
 
 
 def test_numbers_are_rounded_to_what_processors_agree_on() -> None:

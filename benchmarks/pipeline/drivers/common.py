@@ -1,4 +1,4 @@
-"""What all drivers share: their arguments, the prompts, and the line that tells how it went.
+"""Parts that all drivers share: arguments, prompts, and the line of JSON that reports the result.
 
 A driver runs in the environment of the system that it drives, so this file needs nothing but the standard library.
 """

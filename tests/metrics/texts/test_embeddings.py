@@ -132,9 +132,7 @@ def test_the_place_of_the_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
 
 
 @pytest.mark.parametrize("model", ["no/such-model", "not a name", "."])
-def test_a_model_that_cannot_be_loaded_is_one_line(
-    model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_model_that_cannot_be_loaded_is_one_line(model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "README.md").touch()
     monkeypatch.chdir(tmp_path)
     with pytest.raises(
