@@ -60,7 +60,7 @@ def run(cases: Mapping[str, Callable[[Case], Any]], side: str) -> None:
         "mib": peak() - before,
         "value": value,
     }
-    print(json.dumps(summary))
+    print(json.dumps(line))
 
 
 def peak() -> float:
