@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
 REDRAW_S = 0.2
-"""Seconds between two drawings of a bar where somebody watches: a terminal or a notebook."""
+"""Seconds between two drawings of a bar on a terminal or in a notebook."""
 
 LOG_S = 60.0
 """Seconds between two lines of a bar in a log file."""
