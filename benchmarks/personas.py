@@ -9,7 +9,13 @@ from statistics import mean
 from typing import Any
 
 from personagen.builder.planning.attribute_tables import coherence_rules, persona_tables
-from personagen.builder.planning.personas import COVERED, design, draw_values, possible_pairs, value_pairs
+from personagen.builder.planning.personas import (
+    COVERED_ATTRIBUTES,
+    draw_values,
+    make_design,
+    possible_pairs,
+    value_pairs,
+)
 
 SEEDS = range(5)
 REFERENCE = 100_000
@@ -33,7 +39,7 @@ def main() -> None:
     for count in (36, 100, 500, 2000):
         designed, independent = [], []
         for seed in SEEDS:
-            choices = design(tables, seed, count).choices
+            choices = make_design(tables, seed, count).choices
             designed.append([draw_values(tables, seed, number, draw) for number, draw in enumerate(choices)])
             independent.append([draw_values(tables, seed, number, 0) for number in range(count)])
         cells = [
@@ -50,7 +56,7 @@ def _pairs(people: Sequence[dict[str, Any]]) -> int:
 def _distance(people: Sequence[dict[str, Any]], reference: Sequence[dict[str, Any]]) -> float:
     """Return the total variation between the shares of a sample and of the reference, averaged over attributes."""
     distances = []
-    for name in COVERED:
+    for name in COVERED_ATTRIBUTES:
         have, want = (Counter(values[name] for values in group) for group in (people, reference))
         distances.append(sum(abs(have[value] / len(people) - want[value] / len(reference)) for value in want) / 2)
     return mean(distances)

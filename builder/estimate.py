@@ -18,7 +18,7 @@ from personagen.builder.llm.requests import Ask, Candidate, Reply, Request
 from personagen.builder.planning.counterfactuals import add_counterfactuals
 from personagen.builder.planning.plan import Plan, make_plan
 from personagen.builder.planning.recipe import Recipe
-from personagen.builder.planning.sections import CHANGEABLE
+from personagen.builder.planning.sections import CHANGEABLE_ATTRIBUTES
 from personagen.builder.writing.expression import writing_of
 from personagen.builder.writing.pipeline import Job, write_row
 
@@ -94,7 +94,7 @@ def _calls(plan: Plan) -> dict[str, int]:
         again = {
             (row.id if layer == "situational" else row.persona, row.counterfactual.attribute, row.counterfactual.value)
             for row in counterfactuals
-            if row.counterfactual and told.index(CHANGEABLE[row.counterfactual.attribute]) <= told.index(layer)
+            if row.counterfactual and told.index(CHANGEABLE_ATTRIBUTES[row.counterfactual.attribute]) <= told.index(layer)
         }
         counts[layer] = own + len(again)
     stages = {_text_stage(recipe, depth): recipe.rows for depth in (recipe.depth, *recipe.ablations)}

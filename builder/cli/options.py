@@ -71,7 +71,7 @@ def read_key(path: Path | None) -> str | None:
 
 def read_options(path: Path | None, options: dict[str, Any]) -> "Recipe":
     """Read the recipe with the options that were given in its place."""
-    from personagen.builder.planning.recipe import read_recipe
+    from personagen.builder.planning.parsing import read_recipe
 
     keys = {"backend": "backend.kind", "model": "backend.model", "base_url": "backend.base_url"}
     keys |= {name: f"backend.{name}" for name in ("concurrency", "rpm", "tpm")}

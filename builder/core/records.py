@@ -17,8 +17,14 @@ LAYERS = ("demographic", "sociocultural", "situational")
 DEPTHS = ("none", *LAYERS)
 """How many layers a text was conditioned on: a depth stands for its layer and all before it."""
 
-APART = ("depth_", "counterfactual_")
-"""What the names of configurations begin with whose texts repeat others, so that they are no part of "all"."""
+DEPTH_PREFIX = "depth_"
+"""Prefix of the names of configurations that repeat all rows at another depth."""
+
+COUNTERFACTUAL_PREFIX = "counterfactual_"
+"""Prefix of the names of configurations that repeat rows with one attribute of the persona changed."""
+
+REPEATING_PREFIXES = (DEPTH_PREFIX, COUNTERFACTUAL_PREFIX)
+"""Prefixes of the configurations that repeat rows of others, and are therefore not part of `all`."""
 
 SPLITS = ("train", "validation", "test")
 

@@ -42,7 +42,7 @@ from personagen.builder.llm import Backend, Engine, connect, start_engine
 from personagen.builder.planning.plan import make_plan, split_quota
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.planning.sections import Splits
-from personagen.builder.planning.suggestions import nearest
+from personagen.builder.planning.suggestions import did_you_mean
 from personagen.builder.release.measuring import require_metrics_extra
 from personagen.builder.release.run_folder import locked
 from personagen.builder.report.page import Options as ReportOptions
@@ -173,7 +173,7 @@ def chosen_arms(names: Sequence[str] | None) -> list[str]:
     for name in names or ARMS:
         plain = name.removesuffix(VERBALIZED)
         if plain not in ARMS:
-            raise RecipeError(f"unknown arm {name!r:.60}{nearest(plain, ARMS)}; known: {', '.join(ARMS)}")
+            raise RecipeError(f"unknown arm {name!r:.60}{did_you_mean(plain, ARMS)}; known: {', '.join(ARMS)}")
         if plain != name and plain in ("retrieval", "real"):
             raise RecipeError(f"arm {name!r} has nothing to sample: no model writes it; leave {VERBALIZED!r} out")
         wanted |= {name, *USES.get(plain, ())}

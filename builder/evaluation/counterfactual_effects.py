@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from personagen.builder.core.errors import BackendError, ReleaseError
+from personagen.builder.core.records import COUNTERFACTUAL_PREFIX
 from personagen.builder.evaluation.claims import LEVEL
 from personagen.builder.release.measuring import predictions
 from personagen.builder.release.texts import Texts, read_texts
@@ -17,8 +18,6 @@ from personagen.builder.release.texts import Texts, read_texts
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-PREFIX = "counterfactual_"
 
 EFFECTS: Mapping[str, str] = {
     "sentiment": "sentiment, from -1 to 1",
@@ -62,7 +61,7 @@ def counterfactuals(
     """
     from personagen.metrics.statistics.paired import holm
 
-    attributes = [name.removeprefix(PREFIX) for name in manifest["configs"] if name.startswith(PREFIX)]
+    attributes = [name.removeprefix(COUNTERFACTUAL_PREFIX) for name in manifest["configs"] if name.startswith(COUNTERFACTUAL_PREFIX)]
     found = {name: list(_of_attribute(name, folder, manifest, written, (reference, embeddings))) for name in attributes}
     tests = [effect for rows in found.values() for row in rows for effect in row["effects"].values()]
     for effect, corrected in zip(tests, holm([effect["p"] for effect in tests]), strict=True):
@@ -73,12 +72,12 @@ def counterfactuals(
 def _of_attribute(
     attribute: str, folder: Path, manifest: Mapping[str, Any], written: Texts, options: tuple[str, str | None]
 ) -> Iterator[dict[str, Any]]:
-    counterfactuals = read_texts(folder, manifest, [PREFIX + attribute])
+    counterfactuals = read_texts(folder, manifest, [COUNTERFACTUAL_PREFIX + attribute])
     place = {row["id"]: number for number, row in enumerate(written.rows)}
     of = [place.get("-".join(row["id"].split("-")[:2])) for row in counterfactuals.rows]
     if None in of:
         raise ReleaseError(
-            f"{folder}: a text of {PREFIX}{attribute} has no row that it is the counterfactual of; make it again"
+            f"{folder}: a text of {COUNTERFACTUAL_PREFIX}{attribute} has no row that it is the counterfactual of; make it again"
         )
     kept = sorted({number for number in of if number is not None})
     both = written.take(kept).joined(counterfactuals)

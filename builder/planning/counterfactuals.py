@@ -1,8 +1,8 @@
-"""Counterfactuals: rows that are asked for again with one attribute of the persona changed, and everything else as it was.
+"""Plan counterfactuals: rows that repeat an original row with one attribute of the persona changed.
 
-The counterfactual has the persona's other attributes, the situation and the seeds of the other row, so that what differs between
-the two texts goes back to the attribute. Only counterfactuals that make sense are planned: the tables could have drawn the
-changed persona, and it can meet the situation.
+A counterfactual has the situation, the seeds and the other attributes of its original, so that the two texts differ
+only because of the changed attribute. Only plausible counterfactuals are planned: those whose persona the tables could
+have drawn, and to whom the situation can happen.
 """
 
 import re
@@ -11,99 +11,110 @@ from dataclasses import replace
 from itertools import islice
 
 from personagen.builder.core.errors import RecipeError
-from personagen.builder.core.records import SPLITS, layers_of
+from personagen.builder.core.records import COUNTERFACTUAL_PREFIX, SPLITS, layers_of
 from personagen.builder.planning.attribute_tables import persona_tables
-from personagen.builder.planning.event_dealing import Dealt, event_of
-from personagen.builder.planning.personas import Persona, persona
+from personagen.builder.planning.event_dealing import DealtEvents, event_of
+from personagen.builder.planning.personas import Persona, make_persona
 from personagen.builder.planning.plan import Counterfactual, Plan, RowPlan
-from personagen.builder.planning.situations import fits, scene
+from personagen.builder.planning.situations import draw_scene, fits
 
 
 def add_counterfactuals(plan: Plan) -> Plan:
-    """Add the counterfactuals that the recipe asks for, by configuration and split; pure.
+    """Return the plan with the counterfactuals that its recipe requests, by configuration and split; pure.
 
     Raises:
-        RecipeError: fewer rows than it asks for have a counterfactual.
+        RecipeError: fewer rows are eligible for a counterfactual than the recipe requests.
 
     """
-    wanted = plan.recipe.counterfactual
-    if wanted is None:
+    requested = plan.recipe.counterfactual
+    if requested is None:
         return plan
-    found: dict[str, Mapping[str, tuple[RowPlan, ...]]] = {}
-    for attribute, values in wanted.attributes.items():
-        pairs = list(islice(_pairs(plan, attribute, values), wanted.pairs))
-        if len(pairs) < (wanted.pairs or 1):
+    by_config: dict[str, Mapping[str, tuple[RowPlan, ...]]] = {}
+    for attribute, values in requested.attributes.items():
+        groups = list(islice(_counterfactuals_per_row(plan, attribute, values), requested.pairs))
+        if len(groups) < (requested.pairs or 1):
             raise RecipeError(
-                f"counterfactual.attributes.{attribute}: {len(pairs)} of {plan.recipe.rows} rows have a persona with "
-                f"one of {', '.join(values)} to which another of them can be given, wanted {wanted.pairs or 1} or "
+                f"counterfactual.attributes.{attribute}: {len(groups)} of {plan.recipe.rows} rows have a persona with "
+                f"one of {', '.join(values)} that can be changed to another of them, wanted {requested.pairs or 1} or "
                 "more; raise rows, lower counterfactual.pairs, or name values that are more frequent"
             )
-        rows = [row for counterfactuals in pairs for row in counterfactuals]
+        rows = [row for group in groups for row in group]
         by_split = {split: tuple(row for row in rows if row.split == split) for split in SPLITS}
-        found[f"counterfactual_{attribute}"] = {split: own for split, own in by_split.items() if own}
-    return replace(plan, counterfactuals=found)
+        by_config[COUNTERFACTUAL_PREFIX + attribute] = {split: part for split, part in by_split.items() if part}
+    return replace(plan, counterfactuals=by_config)
 
 
-def _pairs(plan: Plan, attribute: str, values: tuple[str, ...]) -> Iterator[list[RowPlan]]:
-    """Go through the rows that have counterfactuals, emotions in turns, with all counterfactuals of each."""
+def _counterfactuals_per_row(plan: Plan, attribute: str, values: tuple[str, ...]) -> Iterator[list[RowPlan]]:
+    """Yield all counterfactuals of each eligible row, the emotions in turn."""
     taxonomy, depth = plan.recipe.chosen_taxonomy(), plan.recipe.depth
     counts = {emotion: sum(quota.values()) for emotion, quota in plan.quotas.items()}
-    dealt: Dealt = {}
+    dealt: DealtEvents = {}
     turns = ((name, turn) for turn in range(max(counts.values())) for name in counts if turn < counts[name])
     for name, turn in turns:
         row = plan.turn(name, turn)
-        own = persona(persona_tables(), plan.design, row.persona)
-        if own.values["age_band" if attribute == "age" else attribute] not in values:
+        original = make_persona(persona_tables(), plan.design, row.persona)
+        if original.values["age_band" if attribute == "age" else attribute] not in values:
             continue
-        counterfactuals = [Counterfactual(row.id, attribute, value) for value in values]
-        people = [
-            (counterfactual, other)
-            for counterfactual in counterfactuals
-            if (other := changed_or_none(own, counterfactual)) is not None
-        ]
+        personas = {value: with_attribute(original, attribute, value) for value in values}
+        possible = {value: persona for value, persona in personas.items() if persona is not None}
         if "situational" in layers_of(depth):
             event = event_of(plan, taxonomy[name], row, dealt)
-            what = scene(taxonomy[name], event, own, seed=plan.recipe.seed, turn=turn, number=row.situation)
-            people = [(counterfactual, other) for counterfactual, other in people if fits(event, what, other.values)]
-        found = [
-            replace(row, id=f"{row.id}-{attribute}-{_slug(counterfactual.value)}", counterfactual=counterfactual)
-            for counterfactual, _ in people
-        ]
-        if found:
-            yield found
+            scene = draw_scene(taxonomy[name], event, original, seed=plan.recipe.seed, turn=turn, number=row.situation)
+            possible = {value: persona for value, persona in possible.items() if fits(event, scene, persona.values)}
+        if possible:
+            yield [
+                replace(
+                    row,
+                    id=f"{row.id}-{attribute}-{_slug(value)}",
+                    counterfactual=Counterfactual(row.id, attribute, value),
+                )
+                for value in possible
+            ]
 
 
-def changed(own: Persona, counterfactual: Counterfactual) -> Persona:
-    """Give a persona the attribute of its counterfactual.
+def counterfactual_persona(original: Persona, counterfactual: Counterfactual) -> Persona:
+    """Return the persona of a counterfactual row.
 
     Raises:
-        ValueError: the tables could not have drawn it.
+        ValueError: the persona has the value already, or the tables could not have drawn the changed persona.
 
     """
-    found = changed_or_none(own, counterfactual)
-    if found is None:
-        raise ValueError(f"persona {own.id} cannot be of {counterfactual.attribute} {counterfactual.value!r}")
-    return found
+    changed = with_attribute(original, counterfactual.attribute, counterfactual.value)
+    if changed is None:
+        raise ValueError(f"persona {original.id} cannot be of {counterfactual.attribute} {counterfactual.value!r}")
+    return changed
 
 
-def changed_or_none(own: Persona, counterfactual: Counterfactual) -> Persona | None:
-    """Give a persona the attribute of its counterfactual; None where it has it, or where the tables could not have drawn it."""
-    values = {**own.values, counterfactual.attribute: counterfactual.value}
-    if counterfactual.attribute == "age":  # as far above the least of its band as it was, where the band is as wide
-        low, high = map(int, counterfactual.value.split("-"))
-        least = int(own.values["age_band"].partition("-")[0])
-        values |= {"age": min(low + own.values["age"] - least, high), "age_band": counterfactual.value}
-    if values == own.values:
+def with_attribute(original: Persona, attribute: str, value: str) -> Persona | None:
+    """Return the persona with another value of one attribute.
+
+    A new age lies as many years above the minimum of its band as the old one, or at the maximum of a narrower band.
+
+    Args:
+        original: persona to change; it is not modified.
+        attribute: one of CHANGEABLE_ATTRIBUTES.
+        value: new value; for "age" a band.
+
+    Returns:
+        None: the persona has the value already, or the tables could not have drawn the changed persona.
+
+    """
+    values = {**original.values, attribute: value}
+    if attribute == "age":
+        low, high = map(int, value.split("-"))
+        old_low = int(original.values["age_band"].partition("-")[0])
+        values |= {"age": min(low + original.values["age"] - old_low, high), "age_band": value}
+    if values == original.values:
         return None
     for table in persona_tables().tables:
-        value = values["age_band" if table.name == "age" else table.name]
-        if value not in table.distribution(values).shares:
+        drawn = values["age_band" if table.name == "age" else table.name]
+        if drawn not in table.distribution(values).probabilities:
             return None
-    name = f"{own.id}-{counterfactual.attribute}-{_slug(counterfactual.value)}"
-    fields = {counterfactual.attribute: values[counterfactual.attribute]}
-    if hasattr(own.demographic, counterfactual.attribute):
-        return replace(own, id=name, demographic=replace(own.demographic, **fields), values=values)
-    return replace(own, id=name, sociocultural=replace(own.sociocultural, **fields), values=values)
+    id_ = f"{original.id}-{attribute}-{_slug(value)}"
+    fields = {attribute: values[attribute]}
+    if hasattr(original.demographic, attribute):
+        return replace(original, id=id_, demographic=replace(original.demographic, **fields), values=values)
+    return replace(original, id=id_, sociocultural=replace(original.sociocultural, **fields), values=values)
 
 
 def _slug(value: str) -> str:

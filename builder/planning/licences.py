@@ -1,8 +1,8 @@
-"""Licences that a dataset can have on the Hub, by the ids that its cards use."""
+"""Licence identifiers that the Hugging Face Hub accepts in a dataset card."""
 
 import re
 
-from personagen.builder.planning.suggestions import nearest
+from personagen.builder.planning.suggestions import did_you_mean
 
 LICENCES = (
     "apache-2.0", "mit", "openrail", "bigscience-openrail-m", "creativeml-openrail-m", "bigscience-bloom-rail-1.0",
@@ -15,17 +15,17 @@ LICENCES = (
     "mpl-2.0", "odc-by", "odbl", "openrail++", "osl-3.0", "postgresql", "ofl-1.1", "ncsa", "unlicense", "zlib",
     "pddl", "lgpl-lr", "deepfloyd-if-license", "llama2", "gemma", "unknown", "other",
 )  # fmt: skip
-"""The ids of https://huggingface.co/docs/hub/repositories-licenses; any other is `other`, with a name of its own."""
+"""The identifiers of https://huggingface.co/docs/hub/repositories-licenses. For other licences: `other` and a name."""
 
-KEYS = ("license", "license_name", "license_link")
-"""Keys of a recipe and of a card, spelled as the Hub spells them."""
+LICENCE_KEYS = ("license", "license_name", "license_link")
+"""Keys of the licence in a recipe and in a dataset card, spelled as the Hub spells them."""
 
 
-def check_licence(licence: str | None, name: str | None, link: str | None) -> None:
-    """Refuse what the Hub would refuse in a card, with a ValueError."""
+def validate_licence(licence: str | None, name: str | None, link: str | None) -> None:
+    """Raise ValueError for a licence that the Hub would refuse in a dataset card."""
     if licence is not None and licence not in LICENCES:
         raise ValueError(
-            f"license: the Hub knows no {licence[:80]!r}{nearest(licence[:80], LICENCES)}; "
+            f"license: the Hub knows no {licence[:80]!r}{did_you_mean(licence[:80], LICENCES)}; "
             "name one of https://huggingface.co/docs/hub/repositories-licenses, or other with a license_name"
         )
     if licence == "other" and name is None:

@@ -1,9 +1,9 @@
 """Draw personas: the demographic and the sociocultural layer, from cited tables.
 
-Independent draws leave many pairs of attributes unmet for long (no rural doctorate, no retired ENTP) and stray from the
-tables while they are few. So each persona is the best of a few independent draws: the one that meets most pairs which
-no earlier persona met, less a penalty for values that already come more often than their table says. Small samples then
-cover more and keep closer to the tables than independent ones; `benchmarks/personas.py` shows both.
+Independent draws leave many pairs of attribute values uncovered (no rural doctorate, no retired ENTP), and small
+samples of them stray from the tables. Each persona is therefore the best of DRAWS_PER_PERSONA independent draws: the
+one with most pairs that no earlier persona has, minus a penalty for values that are already more frequent than in
+their tables. `benchmarks/personas.py` compares both.
 """
 
 import random
@@ -17,34 +17,34 @@ from typing import Any
 from personagen.builder.core.records import Demographic, Sociocultural
 from personagen.builder.planning.attribute_tables import PersonaTables, Values
 
-DRAWS = 4
-"""Independent draws of which one is taken."""
+DRAWS_PER_PERSONA = 4
+"""Independent draws from which a persona is chosen."""
 
-PENALTY = 0.5
-"""New pairs that one surplus person in an attribute's value outweighs."""
+SURPLUS_PENALTY = 0.5
+"""New pairs that outweigh one surplus person with the same attribute value."""
 
-DESIGNED = 4096
-"""Personas that are chosen in this way: past them hardly a pair is left, and plain draws follow the tables anyway.
-Pairs are not counted beyond them, so that a plan of millions of rows is made as fast."""
+MAX_DESIGNED = 4096
+"""Personas chosen among several draws; later ones are plain draws. By then hardly a pair is uncovered and plain draws
+follow the tables, so plans of millions of rows need no bookkeeping for the rest."""
 
-COVERED = (
+COVERED_ATTRIBUTES = (
     "age_band", "gender", "occupation_group", "mbti", "country", "settlement", "education", "religion", "household",
     "means", "value_primary", "register",
 )  # fmt: skip
-"""Attributes whose pairs are counted. Occupations count by major group, ages by band of the table."""
+"""Attributes whose pairs of values are counted: occupations by ISCO-08 major group, ages by band."""
 
-NORMAL = NormalDist()
+STANDARD_NORMAL = NormalDist()
 
 
 @dataclass(frozen=True, slots=True)
 class Persona:
-    """Who writes: the first two layers.
+    """The author of a text: its first two layers.
 
     Attributes:
         id: "p" and the number of the persona in its plan.
         demographic: first layer.
         sociocultural: second layer.
-        values: every attribute by name, for conditions of the situational bank.
+        values: every attribute by name, for the conditions of the situational bank.
 
     """
 
@@ -56,12 +56,12 @@ class Persona:
 
 @dataclass(frozen=True, slots=True)
 class Design:
-    """Which draw each persona is: with the seed, all that is needed to make any persona again.
+    """The chosen draw of each persona: together with the seed it reproduces every persona.
 
     Attributes:
         seed: seed of the recipe.
-        choices: one byte a persona, the number of its draw; personas beyond it are draw 0.
-        pairs: pairs of attribute values that the first DESIGNED personas meet; all of them may meet a few more.
+        choices: one byte per persona, the number of its draw; later personas are draw 0.
+        pairs: distinct pairs of attribute values that the first MAX_DESIGNED personas cover.
 
     """
 
@@ -70,8 +70,43 @@ class Design:
     pairs: int
 
 
+def make_design(tables: PersonaTables, seed: int, count: int) -> Design:
+    """Choose a draw for each of `count` personas: many pairs covered early, frequencies close to the tables.
+
+    The first k choices do not depend on `count`.
+    """
+    covered: set[tuple[str, str, str, str]] = set()
+    surplus: Counter[tuple[str, str]] = Counter()
+    choices = bytearray()
+    for number in range(min(count, MAX_DESIGNED)):
+        draws = [draw_values(tables, seed, number, draw) for draw in range(DRAWS_PER_PERSONA)]
+        new_pairs = [set(value_pairs(values)) - covered for values in draws]
+        scores = [
+            len(new) - SURPLUS_PENALTY * _overshoot(tables, values, surplus)
+            for values, new in zip(draws, new_pairs, strict=True)
+        ]
+        best = scores.index(max(scores))  # ties: the first
+        covered |= new_pairs[best]
+        for name, value, probability in _expected(tables, draws[best]):
+            surplus[name, value] += (value == draws[best][name]) - probability
+        choices.append(best)
+    return Design(seed, bytes(choices), len(covered))
+
+
+def make_persona(tables: PersonaTables, design: Design, number: int) -> Persona:
+    """Return persona `number` of a design; pure."""
+    draw = design.choices[number] if number < len(design.choices) else 0
+    values = draw_values(tables, design.seed, number, draw)
+    return Persona(
+        f"p{number:06d}",
+        Demographic(**{name: values[name] for name in Demographic.__dataclass_fields__ if name != "prose"}),
+        Sociocultural(**{name: values[name] for name in Sociocultural.__dataclass_fields__ if name != "prose"}),
+        values,
+    )
+
+
 def draw_values(tables: PersonaTables, seed: int, number: int, draw: int) -> Values:
-    """Draw the attributes of one persona; pure: the same arguments give the same values on every machine."""
+    """Draw the attributes of one persona; pure: equal arguments give equal values on every machine."""
     rng = random.Random(f"persona:{seed}:{number}:{draw}")
     values: Values = {}
     for table in tables.tables:
@@ -91,90 +126,56 @@ def draw_values(tables: PersonaTables, seed: int, number: int, draw: int) -> Val
 
 
 def _percentile(tables: PersonaTables, trait: str, mbti: str, rng: random.Random) -> int:
-    """Draw a trait given the MBTI type.
+    """Draw the percentile of a Big Five trait, 1 to 99, given the MBTI type.
 
-    The letter is read as a cut through a normal variable that correlates with the trait as published, so the trait
-    itself stays standard normal over the population.
+    The MBTI letter is modelled as a dichotomised standard normal variable. Its correlation with the trait is the
+    published one, so that over the population the trait is standard normal as well.
     """
     link = tables.big_five[trait]
     first, second = rng.random(), rng.random()
-    noise = NORMAL.inv_cdf(min(max(second, 1e-9), 1 - 1e-9))
+    noise = STANDARD_NORMAL.inv_cdf(min(max(second, 1e-9), 1 - 1e-9))
     if link is None:
         score = noise
     else:
         letter, correlation = link
-        share = tables.letter_shares[letter]
-        quantile = 1 - share + share * first if letter in mbti else (1 - share) * first
-        latent = NORMAL.inv_cdf(min(max(quantile, 1e-9), 1 - 1e-9))
+        probability = tables.letter_probabilities[letter]
+        quantile = 1 - probability + probability * first if letter in mbti else (1 - probability) * first
+        latent = STANDARD_NORMAL.inv_cdf(min(max(quantile, 1e-9), 1 - 1e-9))
         score = correlation * latent + (1 - correlation**2) ** 0.5 * noise
-    return min(max(round(100 * NORMAL.cdf(score)), 1), 99)
+    return min(max(round(100 * STANDARD_NORMAL.cdf(score)), 1), 99)
 
 
 def value_pairs(values: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
-    """List the pairs of attribute values that a persona meets: name, value, name, value."""
-    for one, other in combinations(COVERED, 2):
+    """Yield the pairs of covered attribute values of a persona: name, value, name, value."""
+    for one, other in combinations(COVERED_ATTRIBUTES, 2):
         yield one, values[one], other, values[other]
 
 
-def design(tables: PersonaTables, seed: int, count: int) -> Design:
-    """Choose a draw for each of `count` personas, so that pairs are met early and shares stay close to the tables.
-
-    The first k personas do not depend on how many follow.
-    """
-    met: set[tuple[str, str, str, str]] = set()
-    surplus: Counter[tuple[str, str]] = Counter()
-    choices = bytearray()
-    for number in range(min(count, DESIGNED)):
-        draws = [draw_values(tables, seed, number, draw) for draw in range(DRAWS)]
-        fresh = [set(value_pairs(values)) - met for values in draws]
-        scores = [
-            len(new) - PENALTY * _overshoot(tables, values, surplus) for values, new in zip(draws, fresh, strict=True)
-        ]
-        best = scores.index(max(scores))  # the first of equals
-        met |= fresh[best]
-        for name, value, share in _expected(tables, draws[best]):
-            surplus[name, value] += (value == draws[best][name]) - share
-        choices.append(best)
-    return Design(seed, bytes(choices), len(met))
-
-
-def _expected(tables: PersonaTables, values: Values) -> Iterator[tuple[str, str, float]]:
-    """List every value that each covered attribute could have had, given those drawn before it, with its share."""
-    for table in tables.tables:
-        name = "age_band" if table.name == "age" else table.name
-        if name in COVERED:
-            for value, share in table.distribution(values).shares.items():
-                yield name, value, share
-
-
-def _overshoot(tables: PersonaTables, values: Values, surplus: Counter[tuple[str, str]]) -> float:
-    """Sum, over the attributes, how many personas too many have this persona's value if it is taken."""
-    return sum(
-        max(0.0, surplus[name, value] + 1 - share)
-        for name, value, share in _expected(tables, values)
-        if value == values[name]
-    )
-
-
 def possible_pairs(tables: PersonaTables) -> int:
-    """Count all pairs of values of the covered attributes, those that coherence rules out included."""
+    """Return the number of pairs of values of the covered attributes, incoherent pairs included."""
     sizes = []
-    for name in COVERED:
+    for name in COVERED_ATTRIBUTES:
         table = next((table for table in tables.tables if table.name == name.removesuffix("_band")), None)
         if table is None:
             sizes.append(len({job["group"] for job in tables.occupations.values()} | {"not in work"}))
         else:
-            sizes.append(len({value for _, shares in table.rows for value in shares}))
+            sizes.append(len({value for _, percentages in table.rows for value in percentages}))
     return sum(one * other for one, other in combinations(sizes, 2))
 
 
-def persona(tables: PersonaTables, plan: Design, number: int) -> Persona:
-    """Make persona `number` of a design."""
-    draw = plan.choices[number] if number < len(plan.choices) else 0
-    values = draw_values(tables, plan.seed, number, draw)
-    return Persona(
-        f"p{number:06d}",
-        Demographic(**{name: values[name] for name in Demographic.__dataclass_fields__ if name != "prose"}),
-        Sociocultural(**{name: values[name] for name in Sociocultural.__dataclass_fields__ if name != "prose"}),
-        values,
+def _expected(tables: PersonaTables, values: Values) -> Iterator[tuple[str, str, float]]:
+    """Yield name, value and probability of every value that a covered attribute could have had, given earlier ones."""
+    for table in tables.tables:
+        name = "age_band" if table.name == "age" else table.name
+        if name in COVERED_ATTRIBUTES:
+            for value, probability in table.distribution(values).probabilities.items():
+                yield name, value, probability
+
+
+def _overshoot(tables: PersonaTables, values: Values, surplus: Counter[tuple[str, str]]) -> float:
+    """Return the surplus of personas with this persona's values if it is chosen, summed over the attributes."""
+    return sum(
+        max(0.0, surplus[name, value] + 1 - probability)
+        for name, value, probability in _expected(tables, values)
+        if value == values[name]
     )

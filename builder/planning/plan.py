@@ -1,45 +1,46 @@
-"""The plan: every row, persona, situation and shard of a release, before any call of a model. Pure and seeded."""
+"""Plan every row, persona, situation and shard of a release before any model call; pure and seeded."""
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from personagen.builder.core.records import DEPTHS, SPLITS, layers_of, shard_path
+from personagen.builder.core.records import DEPTH_PREFIX, DEPTHS, SPLITS, layers_of, shard_path
 from personagen.builder.planning.attribute_tables import persona_tables
-from personagen.builder.planning.personas import Design, design
+from personagen.builder.planning.personas import Design, make_design
 from personagen.builder.planning.recipe import Recipe
 
 
 @dataclass(frozen=True, slots=True)
 class Counterfactual:
-    """What makes a row the counterfactual of another: the same in all, seeds too, but for one attribute of the persona.
+    """Relation of a counterfactual row to its original: all is equal, seeds included, but one persona attribute.
 
     Attributes:
-        of: id of the other row.
-        attribute: what is changed.
-        value: what it is changed to; of "age" a band.
+        original_id: id of the original row.
+        attribute: name of the changed attribute.
+        value: new value of the attribute; for "age" a band.
 
     """
 
-    of: str
+    original_id: str
     attribute: str
     value: str
 
 
 @dataclass(frozen=True, slots=True)
 class RowPlan:
-    """What is settled about a row before its text is written.
+    """Properties of a row that are fixed before its text is written.
 
     Attributes:
-        id: stable name: emotion and number, with the depth added in an ablation.
+        id: stable id: emotion and number, followed by the depth in an ablation, or by attribute and value in a
+            counterfactual.
         emotion: label of the row.
-        intensity: "low", "medium" or "high"; None where the recipe leaves it open.
-        depth: how many layers the text is conditioned on.
-        split: "train", "validation" or "test": that of its persona.
+        intensity: "low", "medium" or "high"; None if the recipe names no intensities.
+        depth: layers that the text is conditioned on.
+        split: "train", "validation" or "test", the same for all rows of a persona.
         persona: number of the persona.
         situation: number of the situation within the persona.
         turn: number of the row within its emotion.
-        counterfactual: what is changed in a row that is asked for again; None in every other.
+        counterfactual: original row and changed attribute. None: the row is not a counterfactual.
 
     """
 
@@ -51,22 +52,22 @@ class RowPlan:
     persona: int
     situation: int
     turn: int
-    counterfactual: "Counterfactual | None" = None
+    counterfactual: Counterfactual | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """One parquet file of texts: the unit that a worker writes.
+    """One parquet file of texts: the unit of writing.
 
     Attributes:
-        config: configuration of the release, which is also the folder.
-        emotion: label of all its rows; None in an ablation and of counterfactuals, which mix emotions.
+        config: configuration of the release, and name of the folder.
+        emotion: label of all its rows; None in ablations and counterfactuals, which mix emotions.
         depth: depth of its rows.
         split: split of its rows.
-        index: number of the shard within config and split.
-        of: shards in config and split.
-        start: first row within config and split.
-        stop: end of its rows, not included.
+        index: number of the shard within configuration and split.
+        total: number of shards in configuration and split.
+        start: position of its first row within configuration and split.
+        stop: position after its last row.
 
     """
 
@@ -75,26 +76,26 @@ class Shard:
     depth: str
     split: str
     index: int
-    of: int
+    total: int
     start: int
     stop: int
 
     @property
     def path(self) -> str:
-        """Path within the release."""
-        return shard_path(self.config, self.split, self.index, self.of)
+        """Path of the file within the release."""
+        return shard_path(self.config, self.split, self.index, self.total)
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Quotas and personas of a recipe; rows are worked out when they are asked for, so a plan stays small.
+    """Quotas and personas of a recipe. Rows are computed on demand, so that a plan of millions of rows stays small.
 
     Attributes:
-        quotas: texts by emotion and split, at one depth.
-        personas: number of personas by split; numbers run through the splits in order. 0 where no row has any.
-        design: how the personas are drawn.
-        recipe: what was planned.
-        counterfactuals: rows that are asked for again, by configuration and split; see `counterfactuals.py`.
+        recipe: the planned recipe.
+        quotas: texts per emotion and split, at one depth.
+        personas: personas per split, numbered through the splits in order; 0 if no row has a persona.
+        design: chosen draw of each persona.
+        counterfactuals: counterfactual rows by configuration and split; see `counterfactuals.py`.
 
     """
 
@@ -105,7 +106,7 @@ class Plan:
     counterfactuals: Mapping[str, Mapping[str, Sequence[RowPlan]]] = field(default_factory=dict)
 
     def shards(self) -> tuple[Shard, ...]:
-        """List the shards of texts in the order in which rows settle: the recipe's depth, ablations, counterfactuals."""
+        """Return the shards of texts in writing order: the recipe's depth, ablations, counterfactuals."""
         size = self.recipe.shard_rows
         groups: list[tuple[str, str | None, str, str, int]] = [
             (name, name, self.recipe.depth, split, count)
@@ -114,7 +115,7 @@ class Plan:
         ]
         for depth in self.recipe.ablations:
             totals = [(split, sum(quota[split] for quota in self.quotas.values())) for split in SPLITS]
-            groups += [(f"depth_{depth}", None, depth, split, count) for split, count in totals]
+            groups += [(DEPTH_PREFIX + depth, None, depth, split, count) for split, count in totals]
         for config, splits in self.counterfactuals.items():
             groups += [(config, None, self.recipe.depth, split, len(rows)) for split, rows in splits.items()]
         return tuple(
@@ -125,11 +126,11 @@ class Plan:
 
     @property
     def deepest(self) -> str:
-        """The deepest depth of any row: that of the layers that a release tells of."""
+        """The greatest depth of any row; a release publishes the layers down to it."""
         return max((self.recipe.depth, *self.recipe.ablations), key=DEPTHS.index)
 
     def table_sizes(self) -> dict[tuple[str, str], int]:
-        """Count the rows of every table by configuration and split: texts in the order of the shards, then layers."""
+        """Return the rows per configuration and split: texts in the order of the shards, then layers."""
         sizes: dict[tuple[str, str], int] = {}
         for shard in self.shards():
             key = (shard.config, shard.split)
@@ -143,7 +144,7 @@ class Plan:
         return sizes
 
     def rows(self, shard: Shard) -> Iterator[RowPlan]:
-        """Work out the rows of a shard, in order."""
+        """Yield the rows of a shard, in order."""
         if shard.config in self.counterfactuals:
             yield from self.counterfactuals[shard.config][shard.split][shard.start : shard.stop]
             return
@@ -154,7 +155,7 @@ class Plan:
                 yield self._row(*self._emotion_at(shard.split, position), shard.depth)
 
     def turn(self, emotion: str, turn: int) -> RowPlan:
-        """Work out the row of an emotion by its number, at the recipe's depth."""
+        """Return row number `turn` of an emotion at the recipe's depth; IndexError if the emotion has fewer rows."""
         position = turn
         for split, count in self.quotas[emotion].items():
             if position < count:
@@ -163,7 +164,7 @@ class Plan:
         raise IndexError(turn)
 
     def _emotion_at(self, split: str, position: int) -> tuple[str, str, int]:
-        """Find the row at a position of a split's rows, emotion by emotion."""
+        """Return emotion, split and position within the emotion of a row of a split, emotions one after another."""
         for emotion, quota in self.quotas.items():
             if position < quota[split]:
                 return emotion, split, position
@@ -171,10 +172,10 @@ class Plan:
         raise IndexError(position)
 
     def _row(self, emotion: str, split: str, position: int, depth: str) -> RowPlan:
-        """Plan the row at `position` of an emotion in a split.
+        """Return the row at `position` of an emotion in a split.
 
-        The rows of a split are dealt to its personas in rounds, one row of each emotion a round, so that a persona
-        meets different emotions and every emotion meets different personas.
+        The rows of a split are dealt to its personas in rounds of one row per emotion. So a persona gets different
+        emotions, and an emotion gets different personas.
         """
         counts = {name: quota[split] for name, quota in self.quotas.items()}
         names = list(counts)
@@ -197,28 +198,38 @@ class Plan:
 
 
 def make_plan(recipe: Recipe) -> Plan:
-    """Plan a recipe: quotas by emotion and split, and the personas that share the rows of each split."""
-    shares = dict(zip(SPLITS, (recipe.splits.train, recipe.splits.validation, recipe.splits.test), strict=True))
-    quotas = {emotion: split_quota(count, shares, turn) for turn, (emotion, count) in enumerate(recipe.quota().items())}
+    """Plan a recipe: quotas per emotion and split, and personas for the rows of each split."""
+    fractions = dict(zip(SPLITS, (recipe.splits.train, recipe.splits.validation, recipe.splits.test), strict=True))
+    quotas = {
+        emotion: split_quota(count, fractions, turn) for turn, (emotion, count) in enumerate(recipe.quota().items())
+    }
     rows = {split: sum(quota[split] for quota in quotas.values()) for split in SPLITS}
-    written = recipe.depth != "none" or any(depth != "none" for depth in recipe.ablations)
-    personas = {split: -(-count // recipe.situations_per_persona) * written for split, count in rows.items()}
-    return Plan(recipe, quotas, personas, design(persona_tables(), recipe.seed, sum(personas.values())))
+    has_personas = recipe.depth != "none" or any(depth != "none" for depth in recipe.ablations)
+    personas = {split: -(-count // recipe.situations_per_persona) * has_personas for split, count in rows.items()}
+    return Plan(recipe, quotas, personas, make_design(persona_tables(), recipe.seed, sum(personas.values())))
 
 
-def split_quota(count: int, shares: Mapping[str, float], turn: int = 0) -> dict[str, int]:
-    """Divide a count by shares that sum to 1: largest remainders first, and equal ones by turns."""
-    exact = {name: count * share for name, share in shares.items()}
-    # A hair above the product keeps 0.1 * 30 at 3 where binary fractions fall just below.
-    quota = {name: int(value + 1e-9) for name, value in exact.items()}
+def split_quota(count: int, fractions: Mapping[str, float], turn: int = 0) -> dict[str, int]:
+    """Divide a count by fractions that sum to 1, with the largest-remainder method.
+
+    Args:
+        count: number to divide.
+        fractions: name to fraction.
+        turn: odd turns break ties from the last name on, even turns from the first, so that over many counts no name
+            is preferred.
+
+    """
+    exact = {name: count * fraction for name, fraction in fractions.items()}
+    quota = {name: int(value) for name, value in exact.items()}
     rest = count - sum(quota.values())
-    names = list(shares)[::-1] if turn % 2 else list(shares)
+    names = list(fractions)[::-1] if turn % 2 else list(fractions)
+    # Rounded: ties must not be decided by the last bits of a product, as 0.6 * 6 and 0.1 * 6 would be.
     for name in sorted(names, key=lambda name: round(quota[name] - exact[name], 9))[:rest]:
         quota[name] += 1
     return quota
 
 
 def request_seed(seed: int, *parts: str | int) -> int:
-    """Derive the seed of one request from the recipe's seed and what names the request; in [0, 2**31)."""
+    """Derive the seed of a request, in [0, 2**31), from the recipe's seed and the parts that identify the request."""
     text = ":".join(map(str, (seed, *parts)))
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=4).digest(), "big") >> 1

@@ -1,177 +1,179 @@
-"""The recipe: what to generate. Read from YAML, validated, frozen, fingerprinted."""
+"""The recipe: a frozen model of every setting of a release, with its fingerprint."""
 
 import hashlib
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Literal, Self
 
-import yaml
-from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from personagen.builder.core.errors import RecipeError
 from personagen.builder.core.files import redact_path
 from personagen.builder.core.prices import Price
-from personagen.builder.core.records import DEPTHS, SCHEMA_VERSION, layers_of
+from personagen.builder.core.records import COUNTERFACTUAL_PREFIX, DEPTH_PREFIX, DEPTHS, SCHEMA_VERSION, layers_of
 from personagen.builder.planning.attribute_tables import known_values
-from personagen.builder.planning.licences import KEYS, check_licence
+from personagen.builder.planning.licences import LICENCE_KEYS, validate_licence
 from personagen.builder.planning.sections import (
-    CHANGEABLE,
+    CHANGEABLE_ATTRIBUTES,
     BackendChoice,
     Budgets,
     Checks,
     CounterfactualPairs,
-    CustomEmotion,
     CustomTaxonomy,
     Depth,
-    Draw,
-    Elaborate,
+    Elaboration,
     Intensity,
     ModelPrice,
     Name,
-    Section,
+    RecipeSection,
+    Sampling,
     Splits,
-    Text,
+    TextRequirements,
 )
-from personagen.builder.planning.suggestions import nearest, unique
-from personagen.builder.planning.taxonomy import NAMED, Emotion, Taxonomy, bank_emotions, named_taxonomy
+from personagen.builder.planning.suggestions import did_you_mean, require_unique
+from personagen.builder.planning.taxonomy import NAMED_TAXONOMIES, Emotion, Taxonomy, bank_emotions, named_taxonomy
 
-RESERVED = (
+RESERVED_NAMES = (
     "all",
     "default",
     *DEPTHS[1:],
-    *(f"depth_{depth}" for depth in DEPTHS),
-    *(f"counterfactual_{attribute}" for attribute in CHANGEABLE),
+    *(DEPTH_PREFIX + depth for depth in DEPTHS),
+    *(COUNTERFACTUAL_PREFIX + attribute for attribute in CHANGEABLE_ATTRIBUTES),
 )
-"""Names that no emotion can have: other configurations, and the one that `datasets` takes for the default."""
+"""Names that no emotion can have: other configurations of a release, and the default configuration of `datasets`."""
+
+BATCH_PRICE_FACTOR = 0.5
+"""Price of a token in a batch as a fraction of its listed price (https://platform.openai.com/docs/guides/batch)."""
 
 
-class Recipe(Section):
-    """Everything that decides what a release holds, with a default for every part."""
+class Recipe(RecipeSection):
+    """Every setting of a release; all keys have defaults."""
 
-    name: Name = Field("personagen", description="Name of the dataset.")
-    seed: int = Field(0, ge=0, lt=2**63)
-    rows: int = Field(70, ge=1, le=100_000_000, description="Accepted texts over all emotions, at the recipe's depth.")
-    taxonomy: Literal["ekman", "plutchik", "goemotions"] | CustomTaxonomy = "ekman"
-    emotions: tuple[str, ...] | None = Field(None, description="Emotions to write, a subset of the taxonomy's.")
-    quotas: Mapping[str, int] | None = Field(None, description="Texts an emotion; they sum to rows. null is even.")
-    intensities: tuple[Intensity, ...] = Field((), description="Intensities to alternate; empty leaves them open.")
-    depth: Depth = "situational"
-    ablations: tuple[Depth, ...] = Field((), description="Further depths; each repeats every row, less its layers.")
-    counterfactual: CounterfactualPairs | None = Field(
-        None, description="Texts to ask for again, with another persona."
+    name: Name = Field(default="personagen", description="Name of the dataset.")
+    seed: int = Field(default=0, ge=0, lt=2**63)
+    rows: int = Field(
+        default=70, ge=1, le=100_000_000, description="Accepted texts at the recipe's depth, over all emotions."
     )
-    situations_per_persona: int = Field(2, ge=1, le=1000)
+    taxonomy: Literal["ekman", "plutchik", "goemotions"] | CustomTaxonomy = "ekman"
+    emotions: tuple[str, ...] | None = Field(
+        default=None, description="Emotions to write, from the taxonomy. null: all of them."
+    )
+    quotas: Mapping[str, int] | None = Field(
+        default=None, description="Texts per emotion; must sum to `rows`. null: split evenly."
+    )
+    intensities: tuple[Intensity, ...] = Field(
+        default=(), description="Intensities that alternate within each emotion. Empty: left to the model."
+    )
+    depth: Depth = "situational"
+    ablations: tuple[Depth, ...] = Field(
+        default=(), description="Further depths; each repeats every row with the layers of that depth only."
+    )
+    counterfactual: CounterfactualPairs | None = Field(
+        default=None, description="Rows to repeat with one attribute of the persona changed. null: none."
+    )
+    situations_per_persona: int = Field(default=2, ge=1, le=1000)
     splits: Splits = Splits()
-    shard_rows: int = Field(10_000, ge=1, description="Rows of a parquet file at most.")
-    elaborate: Elaborate = Elaborate()
-    text: Text = Text()
+    shard_rows: int = Field(default=10_000, ge=1, description="Maximum rows per parquet file.")
+    elaborate: Elaboration = Elaboration()
+    text: TextRequirements = TextRequirements()
     checks: Checks = Checks()
     backend: BackendChoice = BackendChoice()
-    draw: Draw = Draw()
-    prices: Mapping[str, ModelPrice] = Field({}, description="Prices by model name; cost is told where there is one.")
+    draw: Sampling = Sampling()
+    prices: Mapping[str, ModelPrice] = Field(
+        default={}, description="Prices by model name. The cost of a run is reported if its model has one."
+    )
     budget: Budgets = Budgets()
-    license: str | None = Field(None, description="Licence of the dataset, as the Hub calls it; null claims none.")
-    license_name: str | None = Field(None, description="Name of the licence, with license: other.")
-    license_link: str | None = Field(None, description="Where its text is, with license: other.")
+    license: str | None = Field(
+        default=None, description="Licence of the dataset, as a Hub identifier. null: the card claims none."
+    )
+    license_name: str | None = Field(default=None, description="Name of the licence, if `license` is other.")
+    license_link: str | None = Field(default=None, description="Link to the licence text, if `license` is other.")
 
     @field_validator("taxonomy", mode="before")
     @classmethod
     def _known_taxonomy(cls, value: Any) -> Any:
-        if isinstance(value, str) and value not in NAMED:
-            raise ValueError(f"got {value!r}, wanted {' or '.join(NAMED)} or a mapping{nearest(value, NAMED)}")
+        if isinstance(value, str) and value not in NAMED_TAXONOMIES:
+            raise ValueError(
+                f"got {value!r}, wanted {' or '.join(NAMED_TAXONOMIES)} or a mapping"
+                f"{did_you_mean(value, NAMED_TAXONOMIES)}"
+            )
         return value
 
     @model_validator(mode="after")
-    def _possible(self) -> Self:
-        names = _taxonomy(self).names
-        unique("emotions", self.emotions or names)
-        for name in names:
-            if name in RESERVED:
-                raise ValueError(f"emotion {name!r} is the name of another configuration; choose another name")
-        for name in (*(self.emotions or ()), *(self.quotas or {})):
-            if name not in names:
-                raise ValueError(f"unknown emotion {name!r}{nearest(name, names)}; known: {', '.join(names)}")
-        if self.emotions == ():
-            raise ValueError("emotions is empty; name at least one or leave it out")
-        unique("ablations", self.ablations)
-        unique("intensities", self.intensities)
+    def _consistent(self) -> Self:
+        _validate_emotions(self)
+        require_unique("ablations", self.ablations)
+        require_unique("intensities", self.intensities)
         if self.depth in self.ablations:
             raise ValueError(f"ablations repeat the depth {self.depth!r}; leave it out of one of them")
-        _check_quotas(self)
-        _check_counterfactual(self)
-        check_licence(self.license, self.license_name, self.license_link)
-        model = self.backend.model
-        if self.budget.max_cost is not None and model is None:
-            raise ValueError("budget.max_cost: the embedded model costs nothing; leave it out")
-        if self.budget.max_cost is not None and model not in self.prices:
-            raise ValueError(
-                f"budget.max_cost needs to know what {model} costs; give it as prices: {{{model}: {{input: 0.15, "
-                "output: 0.6}} for a million tokens, or limit budget.max_tokens"
-            )
+        _validate_quotas(self)
+        _validate_counterfactual(self)
+        validate_licence(self.license, self.license_name, self.license_link)
+        _validate_budget(self)
         return self
 
     def quota(self) -> dict[str, int]:
-        """Texts an emotion at the recipe's depth, in the taxonomy's order; they sum to `rows`."""
+        """Return the number of texts per emotion at the recipe's depth, in taxonomy order; they sum to `rows`."""
         chosen = [name for name in _taxonomy(self).names if name in (self.emotions or _taxonomy(self).names)]
         if self.quotas is not None:
             return {name: self.quotas[name] for name in chosen}
-        share, rest = divmod(self.rows, len(chosen))
-        return {name: share + (position < rest) for position, name in enumerate(chosen)}
+        even, remainder = divmod(self.rows, len(chosen))
+        return {name: even + (position < remainder) for position, name in enumerate(chosen)}
 
     def chosen_taxonomy(self) -> Taxonomy:
-        """The taxonomy, less the emotions that the recipe leaves out."""
-        whole = _taxonomy(self)
-        return Taxonomy(whole.name, tuple(emotion for emotion in whole.emotions if emotion.name in self.quota()))
+        """Return the taxonomy without the emotions that the recipe leaves out."""
+        taxonomy, quota = _taxonomy(self), self.quota()
+        return Taxonomy(taxonomy.name, tuple(emotion for emotion in taxonomy.emotions if emotion.name in quota))
 
     def elaborated(self) -> tuple[str, ...]:
-        """Layers whose prose the model writes, in order.
+        """Return the layers whose prose the model writes, in layer order.
 
-        Where the recipe leaves it open, background and situation are written by the model, the portrait is not; the
-        embedded model is too small for any of them.
+        By default the model writes the background and the situation, not the portrait. The embedded model is too
+        small to write any of them, so its default is none.
         """
-        by_default = ("sampled", "llm", "llm") if self.backend.kind != "embedded" else ("sampled",) * 3
-        asked = (self.elaborate.demographic, self.elaborate.sociocultural, self.elaborate.situational)
-        layers = ("demographic", "sociocultural", "situational")
+        defaults = {"sociocultural", "situational"} if self.backend.kind != "embedded" else set()
+        sources = {
+            "demographic": self.elaborate.demographic,
+            "sociocultural": self.elaborate.sociocultural,
+            "situational": self.elaborate.situational,
+        }
         return tuple(
-            layer for layer, own, default in zip(layers, asked, by_default, strict=True) if (own or default) == "llm"
+            layer for layer, source in sources.items() if source == "llm" or (source is None and layer in defaults)
         )
 
     def price(self) -> Price | None:
-        """The price of the recipe's model; None where the recipe has none. Batches cost half."""
+        """Return the price of the recipe's model, None if the recipe lists none; a batch costs half."""
         price = self.prices.get(self.backend.model or "")
         if price is None:
             return None
-        share = 0.5 if self.backend.kind == "batch" else 1.0
-        return Price(price.input * share, price.output * share)
+        factor = BATCH_PRICE_FACTOR if self.backend.kind == "batch" else 1.0
+        return Price(price.input * factor, price.output * factor)
 
     def identity(self) -> dict[str, Any]:
-        """Give the parts of the recipe that change rows, as plain data.
+        """Return the settings that determine the accepted rows, as plain data.
 
-        Where requests go, how many at once, how often they may be repeated, what they may cost and what licence the
-        dataset gets changes no row that is accepted.
+        Left out: the endpoint, rate limits, attempts, prices, budget and licence. They change no accepted row.
         """
         data = self.model_dump(mode="json")
         for runtime in ("base_url", "concurrency", "rpm", "tpm"):
             del data["backend"][runtime]
-        for other in ("prices", "budget", *KEYS):
+        for other in ("prices", "budget", *LICENCE_KEYS):
             del data[other]
         del data["checks"]["attempts"]
         if self.counterfactual is None:
             del data["counterfactual"]
-        if self.checks.label is None:  # nobody reads labels, whatever with
+        if self.checks.label is None:  # without a classifier its settings change nothing
             for key in ("label", "label_reference", "label_model"):
                 del data["checks"][key]
-        else:  # of a file, its name: where it lies is nobody's business
+        else:  # the manifest publishes this: no local folders
             data["checks"]["label_reference"] = redact_path(self.checks.label_reference)
         return data
 
     def licence(self) -> dict[str, str | None]:
-        """Give what the recipe says about the dataset's licence, by the keys of a card."""
-        return {key: getattr(self, key) for key in KEYS}
+        """Return the dataset's licence by the keys of a dataset card."""
+        return {key: getattr(self, key) for key in LICENCE_KEYS}
 
     def fingerprint(self) -> str:
-        """Hash the parts of the recipe that change rows: 16 hex digits, the same on every machine."""
+        """Return 16 hex digits of the SHA-256 of `identity()` and the schema version, equal on every machine."""
         text = json.dumps([SCHEMA_VERSION, self.identity()], sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -184,7 +186,7 @@ def _taxonomy(recipe: Recipe) -> Taxonomy:
     for custom in recipe.taxonomy.emotions:
         if custom.like is not None and custom.like not in banks:
             raise ValueError(
-                f"emotion {custom.name!r}: like {custom.like!r} has no events{nearest(custom.like, banks)}; "
+                f"emotion {custom.name!r}: like {custom.like!r} has no events{did_you_mean(custom.like, banks)}; "
                 f"known: {', '.join(banks)}"
             )
         if custom.like is None and not custom.events and "situational" in (recipe.depth, *recipe.ablations):
@@ -195,7 +197,20 @@ def _taxonomy(recipe: Recipe) -> Taxonomy:
     return Taxonomy(recipe.taxonomy.name, tuple(emotions))
 
 
-def _check_quotas(recipe: Recipe) -> None:
+def _validate_emotions(recipe: Recipe) -> None:
+    names = _taxonomy(recipe).names
+    require_unique("emotions", recipe.emotions or names)
+    for name in names:
+        if name in RESERVED_NAMES:
+            raise ValueError(f"emotion {name!r} is the name of another configuration; choose another name")
+    for name in (*(recipe.emotions or ()), *(recipe.quotas or {})):
+        if name not in names:
+            raise ValueError(f"unknown emotion {name!r}{did_you_mean(name, names)}; known: {', '.join(names)}")
+    if recipe.emotions == ():
+        raise ValueError("emotions is empty; name at least one or leave it out")
+
+
+def _validate_quotas(recipe: Recipe) -> None:
     quotas, chosen = recipe.quotas, recipe.emotions or _taxonomy(recipe).names
     if quotas is None:
         if recipe.rows < len(chosen):
@@ -208,115 +223,39 @@ def _check_quotas(recipe: Recipe) -> None:
         if count < 1:
             raise ValueError(f"quota of {name!r} is {count}, wanted 1 or more; leave the emotion out instead")
     if set(quotas) != set(chosen):
-        odd = sorted(set(quotas) ^ set(chosen))
-        raise ValueError(f"quotas and emotions differ in {', '.join(odd)}; give every written emotion one quota")
+        different = sorted(set(quotas) ^ set(chosen))
+        raise ValueError(f"quotas and emotions differ in {', '.join(different)}; give every written emotion one quota")
     if sum(quotas.values()) != recipe.rows:
         raise ValueError(f"quotas sum to {sum(quotas.values())}, wanted rows = {recipe.rows}; change one of them")
 
 
-def _check_counterfactual(recipe: Recipe) -> None:
+def _validate_counterfactual(recipe: Recipe) -> None:
     for name, values in recipe.counterfactual.attributes.items() if recipe.counterfactual else ():
         key = f"counterfactual.attributes.{name}"
-        if name not in CHANGEABLE:
+        if name not in CHANGEABLE_ATTRIBUTES:
             raise ValueError(
-                f"{key}: no attribute to change{nearest(name, CHANGEABLE)}; known: {', '.join(CHANGEABLE)}"
+                f"{key}: not an attribute that can be changed{did_you_mean(name, CHANGEABLE_ATTRIBUTES)}; "
+                f"known: {', '.join(CHANGEABLE_ATTRIBUTES)}"
             )
-        unique(key, values)
+        require_unique(key, values)
         known = sorted(known_values(name))
         for value in values:
             if value not in known:
-                raise ValueError(f"{key}: unknown value {value!r}{nearest(value, known)}; known: {', '.join(known)}")
+                raise ValueError(
+                    f"{key}: unknown value {value!r}{did_you_mean(value, known)}; known: {', '.join(known)}"
+                )
         if len(values) < 2:
-            raise ValueError(f"{key}: got {len(values)} value, wanted two or more to change between")
-        if CHANGEABLE[name] not in layers_of(recipe.depth):
-            raise ValueError(f"{key}: texts of depth {recipe.depth!r} do not know it; leave it out or raise depth")
+            raise ValueError(f"{key}: got {len(values)} value, wanted two or more to compare")
+        if CHANGEABLE_ATTRIBUTES[name] not in layers_of(recipe.depth):
+            raise ValueError(f"{key}: texts of depth {recipe.depth!r} do not show it; leave it out or raise depth")
 
 
-def parse_recipe(text: str, source: str, overrides: Mapping[str, Any] | None = None) -> Recipe:
-    """Parse and validate a recipe.
-
-    Args:
-        text: YAML; empty takes every default.
-        source: what to call it in errors: a path or "the command line".
-        overrides: values that replace the file's, by dotted key ("backend.model").
-
-    Raises:
-        RecipeError: no YAML mapping, an unknown key (the nearest known one is named), or a value out of bounds.
-
-    """
-    data = _load_yaml(text, source)
-    for key, value in (overrides or {}).items():
-        *parents, last = key.split(".")
-        section = data
-        for parent in parents:
-            section = section.setdefault(parent, {}) if isinstance(section, dict) else {}
-        section[last] = value
-    try:
-        # Through JSON, so that YAML lists become tuples while 70.0 or "70" stay no integer.
-        return Recipe.model_validate_json(json.dumps(data, default=str))
-    except ValidationError as error:
-        raise RecipeError(f"{source}: {_explain(error)}") from error
-    except (ValueError, RecursionError) as error:  # an alias that contains itself
-        raise RecipeError(f"{source}: not a plain mapping ({error}); see docs/recipe.md") from error
-
-
-def _load_yaml(text: str, source: str) -> dict[str, Any]:
-    try:
-        data = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        where = getattr(error, "problem_mark", None)
-        line = f", line {where.line + 1}" if where else ""
-        problem = " ".join(str(getattr(error, "problem", None) or error).split())
-        raise RecipeError(f"{source}{line}: not YAML ({problem}); see docs/recipe.md") from error
-    if data is None:
-        data = {}
-    if not isinstance(data, dict):
-        raise RecipeError(f"{source}: got a {type(data).__name__}, wanted a mapping of keys; see docs/recipe.md")
-    return data
-
-
-def read_recipe(path: Path | None, overrides: Mapping[str, Any] | None = None) -> Recipe:
-    """Read a recipe file; None takes every default.
-
-    Raises:
-        RecipeError: the file cannot be read, or `parse_recipe` refuses it.
-
-    """
-    if path is None:
-        return parse_recipe("", "command line", overrides)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"cannot read recipe {path}: {error}; give the path of a YAML file") from error
-    return parse_recipe(text, str(path), overrides)
-
-
-def _explain(error: ValidationError) -> str:
-    """Tell the first problem in one line: key, what was got, what was wanted."""
-    # Of the alternatives of a union the one that got furthest tells most.
-    problem = max(error.errors(include_url=False), key=lambda entry: len(entry["loc"]))
-    place = [str(part) for part in problem["loc"] if not str(part).startswith("literal[") and part != "CustomTaxonomy"]
-    key = ".".join(place)
-    if problem["type"] == "extra_forbidden":
-        known = _known_keys(place[:-1])
-        return f"unknown key {key!r}{nearest(place[-1], known)}; known: {', '.join(sorted(known))}"
-    if problem["type"] == "value_error":
-        message = str(problem["ctx"]["error"])
-        return f"{key}: {message}" if key else message
-    got = json.dumps(problem["input"], default=str, ensure_ascii=False)[:80]
-    wanted = problem["msg"].removeprefix("Input should be ").replace("a valid array", "a list, such as [joy, anger]")
-    return f"{key}: got {got}, wanted {wanted[0].lower()}{wanted[1:]}"
-
-
-def _known_keys(place: list[str]) -> tuple[str, ...]:
-    model: type[BaseModel] = Recipe
-    for part in place:
-        if part == "taxonomy":
-            model = CustomTaxonomy
-        elif part == "emotions":
-            model = CustomEmotion
-        elif not part.isdigit():
-            inner = model.model_fields[part].annotation
-            assert isinstance(inner, type) and issubclass(inner, BaseModel)
-            model = inner
-    return tuple(model.model_fields)
+def _validate_budget(recipe: Recipe) -> None:
+    model = recipe.backend.model
+    if recipe.budget.max_cost is not None and model is None:
+        raise ValueError("budget.max_cost: the embedded model costs nothing; leave it out")
+    if recipe.budget.max_cost is not None and model not in recipe.prices:
+        raise ValueError(
+            f"budget.max_cost needs the price of {model}; give it as prices: {{{model}: {{input: 0.15, "
+            "output: 0.6}} per million tokens, or limit budget.max_tokens"
+        )

@@ -1,85 +1,93 @@
-"""The sections of a recipe: each says what it holds, with a default for every part."""
+"""The sections of a recipe: pydantic models with a default for every key."""
 
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from personagen.metrics.texts.language import checkable_languages
+
 Depth = Literal["none", "demographic", "sociocultural", "situational"]
 Intensity = Literal["low", "medium", "high"]
-Elaboration = Literal["sampled", "llm"]
+ProseSource = Literal["sampled", "llm"]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
-"""Emotion names become folder names, so they keep to a safe alphabet."""
+"""Name of a dataset, taxonomy or emotion. Emotion names become folder names, hence the safe alphabet."""
 
 
-class Section(BaseModel):
-    """What every part of a recipe shares: unknown keys are refused, values cannot change."""
+class RecipeSection(BaseModel):
+    """Base of every section: unknown keys, NaN and infinity are refused; values are not coerced and cannot change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
-class CustomEmotion(Section):
-    """An emotion that the recipe defines itself."""
+class CustomEmotion(RecipeSection):
+    """An emotion defined by the recipe."""
 
     name: Name
-    definition: str = Field(min_length=1, description="What the emotion means; it goes into the prompts.")
-    like: str | None = Field(None, description="Emotion of the situational bank whose events can evoke this one.")
-    events: tuple[str, ...] = Field((), strict=False, description="Events of your own, as clauses without a subject.")
+    definition: str = Field(min_length=1, description="Meaning of the emotion, shown in the prompts.")
+    like: str | None = Field(
+        default=None, description="Emotion of the situational bank whose events can evoke this emotion."
+    )
+    events: tuple[str, ...] = Field(
+        default=(), strict=False, description="Events that evoke the emotion, as clauses without a subject."
+    )
 
 
-class CustomTaxonomy(Section):
-    """A taxonomy that the recipe defines itself."""
+class CustomTaxonomy(RecipeSection):
+    """A taxonomy defined by the recipe."""
 
     name: Name
     emotions: tuple[CustomEmotion, ...] = Field(min_length=1, strict=False)
 
 
-class Splits(Section):
-    """Shares of the rows; a persona is in one split only."""
+class Splits(RecipeSection):
+    """Fraction of the rows in each split; all rows of a persona are in the same split."""
 
-    train: float = Field(0.8, ge=0, le=1)
-    validation: float = Field(0.1, ge=0, le=1)
-    test: float = Field(0.1, ge=0, le=1)
+    train: float = Field(default=0.8, ge=0, le=1)
+    validation: float = Field(default=0.1, ge=0, le=1)
+    test: float = Field(default=0.1, ge=0, le=1)
 
     @model_validator(mode="after")
     def _sum_to_one(self) -> Self:
         total = self.train + self.validation + self.test
         if abs(total - 1) > 1e-9:
-            raise ValueError(f"shares sum to {total:g}, wanted 1")
+            raise ValueError(f"fractions sum to {total:g}, wanted 1; change one of them")
         return self
 
 
-class Elaborate(Section):
-    """Who writes the prose of each layer: nobody ("sampled") or the model ("llm"). None takes the backend's default."""
+class Elaboration(RecipeSection):
+    """Source of each layer's prose: "sampled" (attributes only) or "llm". null: the backend's default."""
 
-    demographic: Elaboration | None = None
-    sociocultural: Elaboration | None = None
-    situational: Elaboration | None = None
+    demographic: ProseSource | None = None
+    sociocultural: ProseSource | None = None
+    situational: ProseSource | None = None
 
 
-class Text(Section):
-    """What a text must be like."""
+class TextRequirements(RecipeSection):
+    """Length and language of every text."""
 
-    min_words: int = Field(8, ge=1)
-    max_words: int = Field(120, ge=1)
+    min_words: int = Field(default=8, ge=1)
+    max_words: int = Field(default=120, ge=1)
     language: Annotated[str, Field(pattern="^[a-z]{2}$")] | None = Field(
-        "en", description="ISO 639-1 code that a text is checked against; null checks nothing."
+        default="en", description="ISO 639-1 code of the language that every text must be in. null: no check."
     )
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if self.min_words > self.max_words:
-            raise ValueError(f"min_words {self.min_words} is above max_words {self.max_words}")
-        if self.language not in (None, "en"):
-            from personagen.metrics.texts.language import checkable_languages
+            raise ValueError(f"min_words {self.min_words} is above max_words {self.max_words}; change one of them")
+        return self
 
-            if self.language not in checkable_languages():
-                known = ", ".join(sorted(checkable_languages()))
-                raise ValueError(f"language {self.language!r} cannot be checked; use null or one of {known}")
+    @model_validator(mode="after")
+    def _detectable_language(self) -> Self:
+        # The identifier takes 0.6 s to load: do not load it for the default.
+        if self.language not in (None, "en") and self.language not in checkable_languages():
+            known = ", ".join(sorted(checkable_languages()))
+            raise ValueError(f"language {self.language!r} cannot be checked; use null or one of {known}")
         return self
 
 
-CHANGEABLE: Mapping[str, str] = {
+CHANGEABLE_ATTRIBUTES: Mapping[str, str] = {
     "age": "demographic",
     "gender": "demographic",
     "country": "sociocultural",
@@ -90,48 +98,58 @@ CHANGEABLE: Mapping[str, str] = {
     "means": "sociocultural",
     "register": "sociocultural",
 }
-"""Attributes that can be changed alone, and the layer that they are in. Work and occupation go together."""
+"""Attributes that a counterfactual can change, with their layer; work and occupation only change together."""
 
 
-class CounterfactualPairs(Section):
-    """Texts that are asked for again with one attribute of the persona changed and all else, seeds too, as it was."""
+class CounterfactualPairs(RecipeSection):
+    """Rows that repeat another row with one attribute of the persona changed; situation and seeds stay the same."""
 
     attributes: Mapping[str, tuple[str, ...]] = Field(
-        min_length=1, description="Attributes to change, each with two or more values, of age bands."
+        min_length=1,
+        description="Attributes to change, each with the two or more values to compare. Values of age are age bands.",
     )
     pairs: int | None = Field(
-        None, ge=1, description="Rows that are asked for again an attribute; null takes all that have such a value."
+        default=None, ge=1, description="Rows that get counterfactuals, per attribute. null: every eligible row."
     )
 
 
-class Checks(Section):
-    """What happens to a reply before it becomes a row."""
+class Checks(RecipeSection):
+    """Checks that a reply must pass to become a row."""
 
-    leak: Literal["flag", "reject"] = Field("flag", description="What to do with a text that names its emotion.")
+    leak: Literal["flag", "reject"] = Field(default="flag", description="Action on a text that names its emotion.")
     near_duplicate: float = Field(
-        0.7, gt=0, le=1, description="Jaccard similarity of word triples that counts as same."
+        default=0.7,
+        gt=0,
+        le=1,
+        description="Jaccard similarity of word triples from which a text counts as a duplicate.",
     )
     label: Literal["flag", "reject"] | None = Field(
-        None, description="What to do with a text in which a emotion classifier reads another emotion; null reads none."
+        default=None,
+        description="Action on a text whose emotion the emotion classifier predicts differently. null: no classifier.",
     )
-    label_reference: str = Field("goemotions", description="Real texts with labels that the classifier is trained on.")
+    label_reference: str = Field(
+        default="goemotions", description="Labelled human texts that the emotion classifier is trained on."
+    )
     label_model: str | None = Field(
-        None, description="Encoder that is fine-tuned to be the classifier; null is a linear one on embeddings."
+        default=None,
+        description="Encoder to fine-tune as emotion classifier. null: logistic regression on sentence embeddings.",
     )
-    attempts: int = Field(8, ge=1, le=1000, description="Requests for one text before the row is given up.")
+    attempts: int = Field(default=8, ge=1, le=1000, description="Requests per text before the run gives up the row.")
 
 
-class BackendChoice(Section):
-    """Where completions come from."""
+class BackendChoice(RecipeSection):
+    """The language model that writes the texts, and the limits on its use."""
 
     kind: Literal["embedded", "openai", "batch", "transformers"] = "embedded"
-    model: str | None = Field(None, description="Model name; the embedded backend has one model only.")
-    base_url: str | None = Field(None, description="OpenAI-compatible endpoint; null is OpenAI's own.")
+    model: str | None = Field(default=None, description="Model name. The embedded backend has its own model.")
+    base_url: str | None = Field(default=None, description="OpenAI-compatible endpoint. null: OpenAI's own.")
     concurrency: int | None = Field(
-        None, ge=1, le=4096, description="Requests in flight at most; null is the backend's default."
+        default=None, ge=1, le=4096, description="Maximum number of requests in flight. null: the backend's default."
     )
-    rpm: int | None = Field(None, ge=1, description="Requests a minute at most; null does not limit.")
-    tpm: int | None = Field(None, ge=1, description="Tokens a minute at most, prompt and reply; null does not limit.")
+    rpm: int | None = Field(default=None, ge=1, description="Maximum requests per minute. null: no limit.")
+    tpm: int | None = Field(
+        default=None, ge=1, description="Maximum tokens per minute, prompt and completion together. null: no limit."
+    )
 
     @model_validator(mode="after")
     def _model_where_needed(self) -> Self:
@@ -146,23 +164,25 @@ class BackendChoice(Section):
         return self
 
 
-class ModelPrice(Section):
-    """What a model costs, for a million tokens, in any one currency."""
+class ModelPrice(RecipeSection):
+    """Price of a model per million tokens; all prices of a recipe are in the same currency."""
 
-    input: float = Field(ge=0, description="Price of a million prompt tokens.")
-    output: float = Field(ge=0, description="Price of a million tokens that the model writes.")
-
-
-class Budgets(Section):
-    """What a run may take in all, earlier runs of the same folder included. null does not limit."""
-
-    max_cost: float | None = Field(None, gt=0, description="Cost at most, in the currency of the prices.")
-    max_tokens: int | None = Field(None, ge=1, description="Prompt tokens and written tokens at most.")
+    input: float = Field(ge=0, description="Price per million prompt tokens.")
+    output: float = Field(ge=0, description="Price per million completion tokens.")
 
 
-class Draw(Section):
-    """How the model draws a text. null takes the backend's default."""
+class Budgets(RecipeSection):
+    """Limits on the total use of all runs of a folder. null: no limit."""
 
-    temperature: float | None = Field(None, ge=0, le=2)
-    top_p: float | None = Field(None, gt=0, le=1)
-    candidates: int | None = Field(None, ge=1, le=64, description="Texts drawn a request, of which the best is kept.")
+    max_cost: float | None = Field(default=None, gt=0, description="Maximum cost, in the currency of the prices.")
+    max_tokens: int | None = Field(default=None, ge=1, description="Maximum of prompt and completion tokens together.")
+
+
+class Sampling(RecipeSection):
+    """How the model samples a text. null: the backend's default."""
+
+    temperature: float | None = Field(default=None, ge=0, le=2)
+    top_p: float | None = Field(default=None, gt=0, le=1)
+    candidates: int | None = Field(
+        default=None, ge=1, le=64, description="Texts sampled per request, of which the best is kept."
+    )

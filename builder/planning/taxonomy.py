@@ -1,10 +1,11 @@
-"""Emotion taxonomies: the named ones, and those that a recipe defines."""
+"""Emotion taxonomies: those that ship with the package, and the type of those defined in a recipe."""
 
 from dataclasses import dataclass
 
 from personagen.builder.core.package_data import read_yaml
 
-NAMED = ("ekman", "plutchik", "goemotions")
+NAMED_TAXONOMIES = ("ekman", "plutchik", "goemotions")
+"""Names of the taxonomies in builder/data/taxonomies.yaml."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,10 +14,10 @@ class Emotion:
 
     Attributes:
         name: the label.
-        definition: what it means, as the prompts put it.
-        bank: emotion of the situational bank whose events can evoke this one; None where the recipe gives events.
-        bank_label: keeps only the bank's events that carry this fine label; None keeps all.
-        events: events of the recipe's own, as clauses without a subject.
+        definition: meaning of the label, as shown in the prompts.
+        bank: emotion of the situational bank whose events can evoke this one. None: the recipe defines the events.
+        bank_label: GoEmotions label that an event of the bank must have. None: all events of the bank.
+        events: events defined by the recipe, as clauses without a subject.
 
     """
 
@@ -29,7 +30,7 @@ class Emotion:
 
 @dataclass(frozen=True, slots=True)
 class Taxonomy:
-    """An ordered set of emotions; the order is that of the label's class ids."""
+    """An ordered set of emotions; their positions are the class ids of the label."""
 
     name: str
     emotions: tuple[Emotion, ...]
@@ -40,7 +41,7 @@ class Taxonomy:
         return tuple(emotion.name for emotion in self.emotions)
 
     def __getitem__(self, name: str) -> Emotion:
-        """Find an emotion by name; KeyError where the taxonomy has none."""
+        """Return the emotion of this name; KeyError if the taxonomy has none."""
         for emotion in self.emotions:
             if emotion.name == name:
                 return emotion
@@ -48,12 +49,12 @@ class Taxonomy:
 
 
 def named_taxonomy(name: str) -> Taxonomy:
-    """Read one of the taxonomies that ship with the package; KeyError where there is none of this name."""
+    """Load a taxonomy that ships with the package; KeyError if the name is not one of NAMED_TAXONOMIES."""
     entries = read_yaml("taxonomies.yaml")[name]["emotions"]
     return Taxonomy(name, tuple(Emotion(emotion, **fields) for emotion, fields in entries.items()))
 
 
 def bank_emotions() -> tuple[str, ...]:
-    """List the emotions that the situational bank has events for."""
+    """Return the emotions for which the situational bank has events, sorted."""
     banks = {entry["bank"] for table in read_yaml("taxonomies.yaml").values() for entry in table["emotions"].values()}
     return tuple(sorted(banks))

@@ -8,9 +8,9 @@ import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from personagen.builder.core.package_data import read_yaml, sources
-from personagen.builder.core.records import INTENSITIES, LAYERS, SPLITS
+from personagen.builder.core.records import COUNTERFACTUAL_PREFIX, INTENSITIES, LAYERS, SPLITS
 from personagen.builder.core.terminal import printable
-from personagen.builder.planning.taxonomy import NAMED
+from personagen.builder.planning.taxonomy import NAMED_TAXONOMIES
 from personagen.builder.release.card_regions import begin_mark, end_mark
 from personagen.builder.release.manifest import total_rejects
 
@@ -67,7 +67,7 @@ def render_card(manifest: Mapping[str, Any]) -> str:
         scores=manifest.get("scores"),
         findings=manifest.get("findings"),
         counterfactuals=manifest.get("counterfactuals"),
-        counterfactual=[f"`{name}`" for name in configs if name.startswith("counterfactual_")],
+        counterfactual=[f"`{name}`" for name in configs if name.startswith(COUNTERFACTUAL_PREFIX)],
         classifier=_facts(manifest.get("checker")),
         language=manifest["recipe"]["text"]["language"],
         layers=[layer for layer in LAYERS if layer in configs],
@@ -136,7 +136,7 @@ def _config(name: str, entry: Mapping[str, Any], version: str) -> dict[str, Any]
 
 def _is_named(manifest: Mapping[str, Any]) -> bool:
     """Tell whether the taxonomy ships with the package; one of the recipe's own may have the same name."""
-    return isinstance(manifest["recipe"]["taxonomy"], str) and manifest["recipe"]["taxonomy"] in NAMED
+    return isinstance(manifest["recipe"]["taxonomy"], str) and manifest["recipe"]["taxonomy"] in NAMED_TAXONOMIES
 
 
 def _shown(name: str, values: Mapping[str, int]) -> dict[str, Any]:

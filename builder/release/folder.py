@@ -11,7 +11,7 @@ from typing import Any
 
 from personagen.builder.core.errors import ReleaseError
 from personagen.builder.core.file_names import AUDIT, CARD, MANIFEST, SCORES
-from personagen.builder.core.records import APART, LAYERS, SPLITS
+from personagen.builder.core.records import LAYERS, REPEATING_PREFIXES, SPLITS
 from personagen.builder.release.shards import ShardFile, file_digest
 
 FORMAT = "personagen-release/1"
@@ -42,7 +42,7 @@ def configurations(shards: Iterable[ShardFile]) -> dict[str, dict[str, Any]]:
     found: dict[str, list[ShardFile]] = {}
     for shard in shards:
         found.setdefault(shard.path.split("/")[0], []).append(shard)
-    emotions = [name for name in found if name not in LAYERS and not name.startswith(APART)]
+    emotions = [name for name in found if name not in LAYERS and not name.startswith(REPEATING_PREFIXES)]
     texts = {name: found.pop(name) for name in emotions}
     found = {**texts, "all": [shard for shards in texts.values() for shard in shards], **found}
     return {name: _configuration(parts) for name, parts in found.items()}
@@ -129,7 +129,7 @@ def check_manifest(manifest: Mapping[str, Any], where: str) -> None:
         raise ReleaseError(f"{where} lists a file or an emotion that is none ({error!r:.80}); make it again") from None
     if odd:
         raise ReleaseError(f"{where} lists {odd[0]!r:.80}, as no release does; make the release again")
-    if names != {name for name in made if name not in LAYERS and name != "all" and not name.startswith(APART)}:
+    if names != {name for name in made if name not in LAYERS and name != "all" and not name.startswith(REPEATING_PREFIXES)}:
         raise ReleaseError(f"{where} has other emotions than files; make the release again")
     if made != manifest["configs"]:
         raise ReleaseError(f"{where} has configurations that its files do not make up; make the release again")

@@ -55,7 +55,7 @@ def _shares(material: Material) -> tuple[dict[str, Counter[str]], dict[str, Coun
         for table in persona_tables().tables:
             if table.name in own:
                 sums = asked.setdefault(table.name, Counter())
-                for value, share in table.distribution(values).shares.items():
+                for value, share in table.distribution(values).probabilities.items():
                     sums[value] += share / len(material.personas)  # type: ignore[assignment]
     return found, asked
 

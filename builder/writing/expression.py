@@ -213,5 +213,5 @@ def beginnings(seed: int, row: RowPlan, emotion: Emotion, scene: Scene | None, o
     order = random.Random(f"opening:{seed}:{row.emotion}:{row.turn}").sample(clauses, len(clauses))
     if opening is not None:  # a text that had the first clause gets another one
         order = [clause for clause in order if not opening.startswith(clause)] or order
-    sentence = opening or (scene.telling if scene else None)
+    sentence = opening or (scene.narration if scene else None)
     return [f"{sentence} {clause}" if sentence else clause for clause in order]

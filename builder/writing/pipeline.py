@@ -15,11 +15,11 @@ from functools import partial
 from personagen.builder.core.records import Provenance, Reject, Row, layers_of
 from personagen.builder.llm.requests import Ask
 from personagen.builder.planning.attribute_tables import persona_tables
-from personagen.builder.planning.counterfactuals import changed
+from personagen.builder.planning.counterfactuals import counterfactual_persona
 from personagen.builder.planning.event_dealing import event_of
-from personagen.builder.planning.personas import Persona, persona
+from personagen.builder.planning.personas import Persona, make_persona
 from personagen.builder.planning.plan import Plan, RowPlan
-from personagen.builder.planning.situations import Event, Scene, scene
+from personagen.builder.planning.situations import Event, Scene, draw_scene
 from personagen.builder.planning.taxonomy import Taxonomy
 from personagen.builder.writing.attempts import Attempts, Draft, elaborate
 from personagen.builder.writing.checks import TextRules, leak_pattern
@@ -101,7 +101,7 @@ async def settle(job: Job) -> AsyncGenerator[Settled, None]:
 
     """
     of = {
-        row.counterfactual.of
+        row.counterfactual.original_id
         for splits in job.plan.counterfactuals.values()
         for rows in splits.values()
         for row in rows
@@ -211,7 +211,7 @@ async def _settle_counterfactual(job: Job, entry: _Open, attempts: Mapping[str, 
     written = await entry.task
     rejects = list(written.rejects)
     counterfactual = entry.planned.counterfactual
-    first = attempts.get(counterfactual.of, 0) if counterfactual else 0
+    first = attempts.get(counterfactual.original_id, 0) if counterfactual else 0
     if written.row is not None and written.row.provenance.attempts - 1 < first:
         written = await write_row(job, entry.turn, entry.planned, first)
         rejects.extend(written.rejects)
@@ -236,7 +236,7 @@ async def write_row(job: Job, turn: int, row: RowPlan, first_attempt: int) -> Wr
     )
     grounding = job.grounding(row)
     request = expression_request(job.writing, recipe, row, emotion, subject, grounding)
-    of = row.counterfactual.of if row.counterfactual else row.id
+    of = row.counterfactual.original_id if row.counterfactual else row.id
     tries = replace(_tries(job, row.id, "expression", rejects.append, of), first=first_attempt)
     begun = job.writing.template == "continuation" and not lists(row, grounding)
     starts = beginnings(recipe.seed, row, emotion, subject.scene, grounding.opening) if begun else ()
@@ -250,7 +250,7 @@ async def make_subject(job: Job, row: RowPlan, ask: Ask, reject: Callable[[Rejec
     layers = layers_of(row.depth)
     if not layers:
         return Subject(None, None)
-    own = persona(persona_tables(), job.plan.design, row.persona)
+    own = make_persona(persona_tables(), job.plan.design, row.persona)
     who = await make_persona(job, row, own, layers, ask, reject)
     if who is None or "situational" not in layers:
         return None if who is None else Subject(who, None)
@@ -265,7 +265,7 @@ async def make_persona(
 
     Of a counterfactual one attribute is another; the model's prose of it has the seeds of the other persona.
     """
-    who = own if row.counterfactual is None else changed(own, row.counterfactual)
+    who = own if row.counterfactual is None else counterfactual_persona(own, row.counterfactual)
     for layer in ("demographic", "sociocultural"):
         if layer not in layers or layer not in job.plan.recipe.elaborated():
             continue
@@ -291,7 +291,7 @@ async def make_scene(
     """
     emotion = job.taxonomy[row.emotion]
     event = event_of(job.plan, emotion, row, job.events)
-    what = scene(emotion, event, own, seed=job.plan.recipe.seed, turn=row.turn, number=row.situation)
+    what = draw_scene(emotion, event, own, seed=job.plan.recipe.seed, turn=row.turn, number=row.situation)
     if "situational" not in job.plan.recipe.elaborated():
         return what
     facts = {"demographic": who.demographic, "sociocultural": who.sociocultural, "scene": what}

@@ -227,7 +227,7 @@ def test_two_ways_to_begin_exclude_each_other(run: Run) -> None:
 BUDGETS = [
     (
         ("--max-cost", "1"),
-        "budget.max_cost needs to know what fake-1 costs; give it as prices: {fake-1: {input: 0.",
+        "budget.max_cost needs the price of fake-1; give it as prices: {fake-1: {input: 0.",
     ),
     (("--max-cost", "0"), "budget.max_cost: got 0.0, wanted greater than 0"),
     (("--max-tokens", "0"), "budget.max_tokens: got 0, wanted greater than or equal to 1"),

@@ -7,8 +7,8 @@ import pytest
 from personagen.builder.core.errors import RecipeError
 from personagen.builder.evaluation.arms import ARMS, LONGEST_EXAMPLE, USES, Setting, Task, Text, fewest
 from personagen.builder.evaluation.compare import chosen_arms
+from personagen.builder.planning.parsing import parse_recipe
 from personagen.builder.planning.plan import RowPlan, make_plan
-from personagen.builder.planning.recipe import parse_recipe
 from personagen.builder.planning.taxonomy import named_taxonomy
 from personagen.builder.writing.expression import BARE, Subject, beginnings, expression_request, lists, writing_of
 from tests.helpers.real_texts import corpus_of, goemotions, real

@@ -14,7 +14,7 @@ import yaml
 
 from personagen.builder.core.errors import AllRejectedError, BackendError, FolderError, GenerationError
 from personagen.builder.generate import HOPELESS
-from personagen.builder.planning.recipe import read_recipe
+from personagen.builder.planning.parsing import read_recipe
 from tests.helpers.flow import (
     CUT,
     LAYERED,

@@ -16,7 +16,7 @@ from personagen.builder.cli.progress import Status
 from personagen.builder.core.errors import BackendError
 from personagen.builder.generate import generate
 from personagen.builder.llm.requests import Message
-from personagen.builder.planning.recipe import read_recipe
+from personagen.builder.planning.parsing import read_recipe
 from personagen.builder.writing import expression
 from tests.helpers.flow import (
     LAYERED,

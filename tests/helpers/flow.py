@@ -16,8 +16,9 @@ import pyarrow.parquet as pq
 import yaml
 
 from personagen.builder.generate import Result, generate
+from personagen.builder.planning.parsing import parse_recipe
 from personagen.builder.planning.plan import request_seed
-from personagen.builder.planning.recipe import Recipe, parse_recipe
+from personagen.builder.planning.recipe import Recipe
 from tests.helpers.servers.fake_openai import Fault
 
 SAME = "The postman carried a green ladder to the harbour on Monday, and the clerk counted eleven boxes in the cellar."

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from personagen.builder.core.records import LAYERS
 from personagen.builder.generate import generate
-from personagen.builder.planning.recipe import parse_recipe
+from personagen.builder.planning.parsing import parse_recipe
 from personagen.builder.release.card import render_card
 from personagen.builder.release.folder import configurations, sealed
 from personagen.builder.release.shards import ShardFile, file_digest

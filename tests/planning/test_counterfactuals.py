@@ -23,11 +23,11 @@ from personagen.builder.estimate import REFUSED, estimate
 from personagen.builder.hub.verify import verify_folder
 from personagen.builder.llm.requests import Candidate, Reply, Request
 from personagen.builder.planning.attribute_tables import known_values, persona_tables
-from personagen.builder.planning.counterfactuals import add_counterfactuals, changed, changed_or_none
-from personagen.builder.planning.personas import persona
+from personagen.builder.planning.counterfactuals import add_counterfactuals, changed_or_none, counterfactual_persona
+from personagen.builder.planning.parsing import parse_recipe
+from personagen.builder.planning.personas import make_persona
 from personagen.builder.planning.plan import Counterfactual, Plan, RowPlan, make_plan, request_seed
-from personagen.builder.planning.recipe import parse_recipe
-from personagen.builder.planning.sections import CHANGEABLE
+from personagen.builder.planning.sections import CHANGEABLE_ATTRIBUTES
 from personagen.builder.writing.expression import writing_of
 from personagen.builder.writing.pipeline import Job, Settled, settle
 from tests.helpers.command import Run, run_here
@@ -80,10 +80,11 @@ def test_a_plan_has_its_pairs_and_stays_as_it_is() -> None:
     assert list(plan.counterfactuals) == ["counterfactual_gender", "counterfactual_religion", "counterfactual_age"]
     by_id = {row.id: row for row in own}
     for row in counterfactuals_of(plan):
-        assert row.counterfactual is not None and row.counterfactual.of == row_id(row.id)
-        assert replace(row, id=row.counterfactual.of, counterfactual=None) == by_id[row.counterfactual.of], (
-            "in all else the same"
-        )
+        assert row.counterfactual is not None and row.counterfactual.original_id == row_id(row.id)
+        assert (
+            replace(row, id=row.counterfactual.original_id, counterfactual=None)
+            == by_id[row.counterfactual.original_id]
+        ), "in all else the same"
     for config, splits in plan.counterfactuals.items():
         rows = [row for own in splits.values() for row in own]
         assert len({row_id(row.id) for row in rows}) == 6, config
@@ -94,9 +95,9 @@ def test_a_plan_has_its_pairs_and_stays_as_it_is() -> None:
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.integers(0, 400), st.sampled_from(sorted(CHANGEABLE)), st.data())
+@given(st.integers(0, 400), st.sampled_from(sorted(CHANGEABLE_ATTRIBUTES)), st.data())
 def test_one_attribute_is_changed_and_the_tables_bear_it(number: int, attribute: str, data: st.DataObject) -> None:
-    own = persona(persona_tables(), PEOPLE.design, number)
+    own = make_persona(persona_tables(), PEOPLE.design, number)
     value = data.draw(st.sampled_from(sorted(known_values(attribute))))
     other = changed_or_none(own, Counterfactual("row", attribute, value))
     if own.values["age_band" if attribute == "age" else attribute] == value or other is None:
@@ -111,9 +112,10 @@ def test_one_attribute_is_changed_and_the_tables_bear_it(number: int, attribute:
         assert after[attribute] == value
     for table in persona_tables().tables:
         assert (
-            other.values["age_band" if table.name == "age" else table.name] in table.distribution(other.values).shares
+            other.values["age_band" if table.name == "age" else table.name]
+            in table.distribution(other.values).probabilities
         )
-    assert other.id.startswith(f"{own.id}-{attribute}-") and other == changed(
+    assert other.id.startswith(f"{own.id}-{attribute}-") and other == counterfactual_persona(
         own, Counterfactual("row", attribute, value)
     )
 
@@ -125,10 +127,10 @@ def test_what_the_tables_would_never_draw_is_refused() -> None:
     retired = next(
         who
         for number in range(400)
-        if (who := persona(persona_tables(), PEOPLE.design, number)).demographic.work == "retired"
+        if (who := make_persona(persona_tables(), PEOPLE.design, number)).demographic.work == "retired"
     )
     with pytest.raises(ValueError, match=rf"^persona {retired.id} cannot be of age '16-19'$"):
-        changed(retired, Counterfactual("row", "age", "16-19"))
+        counterfactual_persona(retired, Counterfactual("row", "age", "16-19"))
 
 
 def test_counterfactuals_have_situation_and_seeds_of_their_rows(release: Path) -> None:
@@ -141,7 +143,7 @@ def test_counterfactuals_have_situation_and_seeds_of_their_rows(release: Path) -
             other = own[row_id(row["id"])]
             for layer in ("demographic", "sociocultural", "situational"):
                 differ = {name for name in row[layer] if row[layer][name] != other[layer][name]} - {"prose"}
-                assert differ == ({attribute} if CHANGEABLE[attribute] == layer else set())
+                assert differ == ({attribute} if CHANGEABLE_ATTRIBUTES[attribute] == layer else set())
             assert row["situation_id"] == other["situation_id"] and row["label"] == other["label"]
             assert row["provenance"]["seed"] == other["provenance"]["seed"]
             assert row["persona_id"].startswith(f"{other['persona_id']}-{attribute}-")
@@ -181,9 +183,9 @@ def test_a_counterfactual_may_repeat_its_row_and_begins_at_the_attempt_at_which_
     )
     plan = add_counterfactuals(make_plan(recipe))
     counterfactual = next(
-        row for row in counterfactuals_of(plan) if row.counterfactual and row.counterfactual.of != "joy-000000"
+        row for row in counterfactuals_of(plan) if row.counterfactual and row.counterfactual.original_id != "joy-000000"
     )
-    of = counterfactual.counterfactual.of if counterfactual.counterfactual else ""
+    of = counterfactual.counterfactual.original_id if counterfactual.counterfactual else ""
     repeated = request_seed(0, of, "expression", 0)
 
     async def ask(request: Request) -> Reply:

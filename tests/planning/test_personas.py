@@ -9,7 +9,7 @@ import pytest
 
 from personagen.builder.core.package_data import read_yaml
 from personagen.builder.planning.attribute_tables import coherence_rules, persona_tables
-from personagen.builder.planning.personas import design, draw_values, persona, possible_pairs, value_pairs
+from personagen.builder.planning.personas import draw_values, make_design, make_persona, possible_pairs, value_pairs
 
 SAMPLES = 100_000
 
@@ -51,7 +51,7 @@ def test_attributes_keep_the_shares_of_their_tables() -> None:
         for table in tables.tables:
             name = "age_band" if table.name == "age" else table.name
             observed[name, values[name]] += 1
-            for value, share in table.distribution(values).shares.items():
+            for value, share in table.distribution(values).probabilities.items():
                 expected[name, value] += share
                 variance[name, value] += share * (1 - share)
     off = {
@@ -110,7 +110,7 @@ def pairs_of_independent(count: int, seed: int) -> int:
 @pytest.mark.parametrize("count", [36, 500])
 def test_a_design_meets_more_pairs_than_independent_draws(count: int) -> None:
     tables = persona_tables()
-    designed = [design(tables, seed, count).pairs for seed in range(5)]
+    designed = [make_design(tables, seed, count).pairs for seed in range(5)]
     independent = [pairs_of_independent(count, seed) for seed in range(5)]
     assert min(designed) > max(independent)
     assert max(designed) <= possible_pairs(tables)
@@ -118,9 +118,9 @@ def test_a_design_meets_more_pairs_than_independent_draws(count: int) -> None:
 
 def test_a_persona_is_the_same_whenever_it_is_made() -> None:
     tables = persona_tables()
-    plan = design(tables, 3, 20)
+    plan = make_design(tables, 3, 20)
     order = random.Random(0).sample(range(20), 20)
-    made = {number: persona(tables, plan, number) for number in order}
-    assert [made[number] for number in range(20)] == [persona(tables, plan, number) for number in range(20)]
+    made = {number: make_persona(tables, plan, number) for number in order}
+    assert [made[number] for number in range(20)] == [make_persona(tables, plan, number) for number in range(20)]
     assert made[7].id == "p000007"
     assert made[7].demographic.age == made[7].values["age"]

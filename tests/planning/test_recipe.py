@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from personagen.builder.core.errors import RecipeError
-from personagen.builder.planning.recipe import Recipe, parse_recipe, read_recipe
+from personagen.builder.planning.parsing import parse_recipe, read_recipe
+from personagen.builder.planning.recipe import Recipe
 
 
 def test_an_empty_recipe_takes_every_default() -> None:
@@ -40,7 +41,7 @@ REFUSALS = [
     ("backend: {base_url: 'http://x'}", "backend embedded has no base_url; leave it out or use kind openai"),
     ("backend: {kind: openai, model: m, base_url: 'http://me:key@h'}", "base_url holds a user or password; leave them"),
     ("backend: {concurrency: 0}", "backend.concurrency: got 0, wanted greater than or equal to 1"),
-    ("splits: {train: 0.9}", "splits: shares sum to 1.1, wanted 1"),
+    ("splits: {train: 0.9}", "splits: fractions sum to 1.1, wanted 1"),
     ("splits: {train: -1}", "splits.train: got -1, wanted greater than or equal to 0"),
     ("depth: all", "depth: got \"all\", wanted 'none', 'demographic', 'sociocultural' or 'situational'"),
     ("ablations: [situational]", "ablations repeat the depth 'situational'"),

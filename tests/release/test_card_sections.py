@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from personagen.builder.core.package_data import sources
 from personagen.builder.generate import generate
-from personagen.builder.planning.recipe import parse_recipe
+from personagen.builder.planning.parsing import parse_recipe
 from personagen.builder.release.card import LONGEST_CELL, LONGEST_RECIPE, NO_LICENCE, render_card
 from personagen.builder.release.card_regions import regions
 from tests.helpers.releasing import make_release, manifest_of, records

@@ -9,7 +9,7 @@ from subprocess import PIPE
 import pytest
 
 from personagen.builder.core.errors import AllRejectedError, FolderError
-from personagen.builder.planning.recipe import read_recipe
+from personagen.builder.planning.parsing import read_recipe
 from tests.helpers.flow import bytes_of, command, make, recipe_for, texts_of, wait_until, write_recipe
 from tests.helpers.servers.fake_openai import FakeOpenAI, Fault
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from personagen.builder.core.package_data import read_yaml
-from personagen.builder.planning.taxonomy import NAMED, named_taxonomy
+from personagen.builder.planning.taxonomy import NAMED_TAXONOMIES, named_taxonomy
 from personagen.builder.writing import checks
 from personagen.builder.writing.checks import (
     REASONS,
@@ -377,7 +377,7 @@ def test_lexicon_finds_its_emotion_and_no_innocents(emotion: str) -> None:
 
 def test_lexicon_covers_the_taxonomies() -> None:
     """Every label but neutral, and nothing else."""
-    labels = {name for taxonomy in NAMED for name in named_taxonomy(taxonomy).names}
+    labels = {name for taxonomy in NAMED_TAXONOMIES for name in named_taxonomy(taxonomy).names}
     assert set(read_yaml("lexicon.yaml")) == labels - {"neutral"} == set(LEAKS) == set(INNOCENTS)
     assert leak_pattern("neutral") is None
 

@@ -20,10 +20,12 @@ import pytest
 
 from personagen.builder.core.records import DEPTHS, LAYERS, layers_of
 from personagen.builder.planning.attribute_tables import persona_tables
-from personagen.builder.planning.personas import Persona, design, persona
+from personagen.builder.planning.event_dealing import deal_events
+from personagen.builder.planning.parsing import parse_recipe, read_recipe
+from personagen.builder.planning.personas import Persona, make_design, make_persona
 from personagen.builder.planning.plan import make_plan
-from personagen.builder.planning.recipe import Recipe, parse_recipe, read_recipe
-from personagen.builder.planning.situations import Scene, deal_events, scene
+from personagen.builder.planning.recipe import Recipe
+from personagen.builder.planning.situations import Scene, draw_scene
 from personagen.builder.planning.taxonomy import named_taxonomy
 from personagen.builder.writing.expression import Subject, beginnings, expression_request, writing_of
 from personagen.builder.writing.prompts import NAMES, prompt_version, render, versions
@@ -48,8 +50,8 @@ HOSTILE = (
 
 def someone() -> tuple[Persona, Scene]:
     """Draw a persona and a situation of theirs."""
-    who = persona(persona_tables(), design(persona_tables(), 0, 1), 0)
-    return who, scene(EMOTION, deal_events(EMOTION, [who.values], 0, 0)[0], who, seed=0, turn=0, number=0)
+    who = make_persona(persona_tables(), make_design(persona_tables(), 0, 1), 0)
+    return who, draw_scene(EMOTION, deal_events(EMOTION, [who.values], 0, 0)[0], who, seed=0, turn=0, number=0)
 
 
 def values(depth: str, **changes: Any) -> dict[str, Any]:
@@ -124,7 +126,7 @@ def test_a_text_is_asked_for_with_its_own_layers_and_no_deeper_one(kind: str, de
     assert request.prefill == ""  # each attempt sets its own
     if kind == "embedded":
         assert len(set(starts)) == len(starts) >= 8
-        assert all(start.startswith(what.telling or "") for start in starts) == ("situational" in layers)
+        assert all(start.startswith(what.narration or "") for start in starts) == ("situational" in layers)
 
 
 def test_the_sociocultural_layer_is_kept_from_a_text_of_demographic_depth() -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from personagen.builder.core.errors import BackendError, FolderError, RecipeError, RequestError
 from personagen.builder.llm.requests import Message
-from personagen.builder.planning.recipe import read_recipe
+from personagen.builder.planning.parsing import read_recipe
 from personagen.builder.preview import preview
 from tests.helpers.batches import PACE, answers, ask, asks, backend_of, expected, refused, texts
 from tests.helpers.flow import (
