@@ -14,7 +14,7 @@ from personagen.builder.core.errors import RecipeError
 from personagen.builder.core.records import COUNTERFACTUAL_PREFIX, SPLITS, layers_of
 from personagen.builder.planning.attribute_tables import persona_tables
 from personagen.builder.planning.event_dealing import DealtEvents, event_of
-from personagen.builder.planning.personas import Persona, make_persona
+from personagen.builder.planning.personas import Persona, draw_persona
 from personagen.builder.planning.plan import Counterfactual, Plan, RowPlan
 from personagen.builder.planning.situations import draw_scene, fits
 
@@ -52,7 +52,7 @@ def _counterfactuals_per_row(plan: Plan, attribute: str, values: tuple[str, ...]
     turns = ((name, turn) for turn in range(max(counts.values())) for name in counts if turn < counts[name])
     for name, turn in turns:
         row = plan.turn(name, turn)
-        original = make_persona(persona_tables(), plan.design, row.persona)
+        original = draw_persona(persona_tables(), plan.design, row.persona)
         if original.values["age_band" if attribute == "age" else attribute] not in values:
             continue
         personas = {value: with_attribute(original, attribute, value) for value in values}

@@ -93,7 +93,7 @@ def make_design(tables: PersonaTables, seed: int, count: int) -> Design:
     return Design(seed, bytes(choices), len(covered))
 
 
-def make_persona(tables: PersonaTables, design: Design, number: int) -> Persona:
+def draw_persona(tables: PersonaTables, design: Design, number: int) -> Persona:
     """Return persona `number` of a design; pure."""
     draw = design.choices[number] if number < len(design.choices) else 0
     values = draw_values(tables, design.seed, number, draw)

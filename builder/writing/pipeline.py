@@ -17,7 +17,7 @@ from personagen.builder.llm.requests import Ask
 from personagen.builder.planning.attribute_tables import persona_tables
 from personagen.builder.planning.counterfactuals import counterfactual_persona
 from personagen.builder.planning.event_dealing import event_of
-from personagen.builder.planning.personas import Persona, make_persona
+from personagen.builder.planning.personas import Persona, draw_persona
 from personagen.builder.planning.plan import Plan, RowPlan
 from personagen.builder.planning.situations import Event, Scene, draw_scene
 from personagen.builder.planning.taxonomy import Taxonomy
@@ -250,7 +250,7 @@ async def make_subject(job: Job, row: RowPlan, ask: Ask, reject: Callable[[Rejec
     layers = layers_of(row.depth)
     if not layers:
         return Subject(None, None)
-    own = make_persona(persona_tables(), job.plan.design, row.persona)
+    own = draw_persona(persona_tables(), job.plan.design, row.persona)
     who = await make_persona(job, row, own, layers, ask, reject)
     if who is None or "situational" not in layers:
         return None if who is None else Subject(who, None)

@@ -23,9 +23,9 @@ from personagen.builder.estimate import REFUSED, estimate
 from personagen.builder.hub.verify import verify_folder
 from personagen.builder.llm.requests import Candidate, Reply, Request
 from personagen.builder.planning.attribute_tables import known_values, persona_tables
-from personagen.builder.planning.counterfactuals import add_counterfactuals, changed_or_none, counterfactual_persona
+from personagen.builder.planning.counterfactuals import add_counterfactuals, counterfactual_persona, with_attribute
 from personagen.builder.planning.parsing import parse_recipe
-from personagen.builder.planning.personas import make_persona
+from personagen.builder.planning.personas import draw_persona
 from personagen.builder.planning.plan import Counterfactual, Plan, RowPlan, make_plan, request_seed
 from personagen.builder.planning.sections import CHANGEABLE_ATTRIBUTES
 from personagen.builder.writing.expression import writing_of
@@ -96,28 +96,27 @@ def test_a_plan_has_its_pairs_and_stays_as_it_is() -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(st.integers(0, 400), st.sampled_from(sorted(CHANGEABLE_ATTRIBUTES)), st.data())
-def test_one_attribute_is_changed_and_the_tables_bear_it(number: int, attribute: str, data: st.DataObject) -> None:
-    own = make_persona(persona_tables(), PEOPLE.design, number)
+def test_one_attribute_is_changed_and_the_tables_could_have_drawn_the_result(
+    number: int, attribute: str, data: st.DataObject
+) -> None:
+    original = draw_persona(persona_tables(), PEOPLE.design, number)
     value = data.draw(st.sampled_from(sorted(known_values(attribute))))
-    other = changed_or_none(own, Counterfactual("row", attribute, value))
-    if own.values["age_band" if attribute == "age" else attribute] == value or other is None:
-        assert other is None
+    changed = with_attribute(original, attribute, value)
+    if original.values["age_band" if attribute == "age" else attribute] == value or changed is None:
+        assert changed is None
         return
-    before, after = (asdict(who.demographic) | asdict(who.sociocultural) for who in (own, other))
+    before, after = (asdict(one.demographic) | asdict(one.sociocultural) for one in (original, changed))
     assert {name for name in before if before[name] != after[name]} == {attribute}
     if attribute == "age":
         low, high = map(int, value.split("-"))
-        assert low <= other.demographic.age <= high
+        assert low <= changed.demographic.age <= high
     else:
         assert after[attribute] == value
     for table in persona_tables().tables:
-        assert (
-            other.values["age_band" if table.name == "age" else table.name]
-            in table.distribution(other.values).probabilities
-        )
-    assert other.id.startswith(f"{own.id}-{attribute}-") and other == counterfactual_persona(
-        own, Counterfactual("row", attribute, value)
-    )
+        drawn = changed.values["age_band" if table.name == "age" else table.name]
+        assert drawn in table.distribution(changed.values).probabilities
+    assert changed.id.startswith(f"{original.id}-{attribute}-")
+    assert changed == counterfactual_persona(original, Counterfactual("row", attribute, value))
 
 
 PEOPLE = make_plan(parse_recipe("rows: 900", "test"))
@@ -127,7 +126,7 @@ def test_what_the_tables_would_never_draw_is_refused() -> None:
     retired = next(
         who
         for number in range(400)
-        if (who := make_persona(persona_tables(), PEOPLE.design, number)).demographic.work == "retired"
+        if (who := draw_persona(persona_tables(), PEOPLE.design, number)).demographic.work == "retired"
     )
     with pytest.raises(ValueError, match=rf"^persona {retired.id} cannot be of age '16-19'$"):
         counterfactual_persona(retired, Counterfactual("row", "age", "16-19"))
@@ -156,10 +155,7 @@ def test_counterfactuals_have_situation_and_seeds_of_their_rows(release: Path) -
     assert sum(counts.values()) == 70, "counterfactuals are not counted among the texts"
     assert {row["persona_id"] for row in records(release, "demographic")} == {row["persona_id"] for row in own.values()}
     card = (release / "README.md").read_text(encoding="utf-8")
-    assert (
-        "A text of `counterfactual_gender`, `counterfactual_religion`, `counterfactual_age` is the counterfactual"
-        in card
-    )
+    assert all(f"`counterfactual_{attribute}`" in card for attribute in ("gender", "religion", "age"))
 
 
 def test_requests_are_those_of_the_estimate_and_none_is_made_twice(tmp_path: Path) -> None:
@@ -215,7 +211,7 @@ def test_a_counterfactual_may_repeat_its_row_and_begins_at_the_attempt_at_which_
         ("{attributes: {}}", "counterfactual.attributes: got {}, wanted "),
         (
             "{attributes: {gendre: [woman, man]}}",
-            "counterfactual.attributes.gendre: no attribute to change, did you mean 'gender'?; known: age",
+            "counterfactual.attributes.gendre: not an attribute that can be changed, did you mean 'gender'?; known: age",
         ),
         ("{attributes: {gender: [woman]}}", "counterfactual.attributes.gender: got 1 value, wanted two or more"),
         ("{attributes: {gender: [woman, women]}}", "unknown value 'women', did you mean 'woman'?; known: man"),
@@ -231,7 +227,7 @@ def test_what_is_no_counterfactual(text: str, why: str) -> None:
 
 
 def test_an_attribute_that_the_texts_do_not_know_and_names_that_are_taken() -> None:
-    with pytest.raises(RecipeError, match="texts of depth 'demographic' do not know it; leave it out or raise depth"):
+    with pytest.raises(RecipeError, match="texts of depth 'demographic' do not show it; leave it out or raise depth"):
         parse_recipe("depth: demographic\ncounterfactual: {attributes: {means: [struggling, well off]}}", "test")
     taken = "taxonomy: {name: t, emotions: [{name: counterfactual_age, definition: x, like: joy}]}"
     with pytest.raises(RecipeError, match="'counterfactual_age' is the name of another configuration"):
@@ -243,7 +239,7 @@ def test_more_pairs_than_there_are() -> None:
     with pytest.raises(RecipeError) as error:
         planned(text)
     assert str(error.value).startswith("counterfactual.attributes.religion: ")
-    assert "of 14 rows have a persona with one of Buddhist, Jewish to which another" in str(error.value)
+    assert "of 14 rows have a persona with one of Buddhist, Jewish that can be changed to another" in str(error.value)
     assert str(error.value).endswith("lower counterfactual.pairs, or name values that are more frequent")
 
 

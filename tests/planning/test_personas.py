@@ -9,7 +9,7 @@ import pytest
 
 from personagen.builder.core.package_data import read_yaml
 from personagen.builder.planning.attribute_tables import coherence_rules, persona_tables
-from personagen.builder.planning.personas import draw_values, make_design, make_persona, possible_pairs, value_pairs
+from personagen.builder.planning.personas import draw_persona, draw_values, make_design, possible_pairs, value_pairs
 
 SAMPLES = 100_000
 
@@ -120,7 +120,7 @@ def test_a_persona_is_the_same_whenever_it_is_made() -> None:
     tables = persona_tables()
     plan = make_design(tables, 3, 20)
     order = random.Random(0).sample(range(20), 20)
-    made = {number: make_persona(tables, plan, number) for number in order}
-    assert [made[number] for number in range(20)] == [make_persona(tables, plan, number) for number in range(20)]
+    made = {number: draw_persona(tables, plan, number) for number in order}
+    assert [made[number] for number in range(20)] == [draw_persona(tables, plan, number) for number in range(20)]
     assert made[7].id == "p000007"
     assert made[7].demographic.age == made[7].values["age"]

@@ -8,7 +8,7 @@ from personagen.builder.core.errors import RecipeError
 from personagen.builder.core.records import Situational
 from personagen.builder.planning.attribute_tables import persona_tables
 from personagen.builder.planning.event_dealing import deal_events
-from personagen.builder.planning.personas import Persona, make_design, make_persona
+from personagen.builder.planning.personas import Persona, draw_persona, make_design
 from personagen.builder.planning.situations import bank_events, draw_scene, events_of, setting_options
 from personagen.builder.planning.taxonomy import Emotion, bank_emotions, named_taxonomy
 from personagen.builder.writing.checks import leak_pattern
@@ -19,7 +19,7 @@ EKMAN = named_taxonomy("ekman").names
 def people(count: int) -> list[Persona]:
     tables = persona_tables()
     plan = make_design(tables, 0, count)
-    return [make_persona(tables, plan, number) for number in range(count)]
+    return [draw_persona(tables, plan, number) for number in range(count)]
 
 
 @pytest.mark.parametrize("emotion", EKMAN)

@@ -11,7 +11,7 @@ from personagen.builder.core.records import Reject
 from personagen.builder.llm.backends.openai_chat import connect_openai
 from personagen.builder.llm.requests import Ask, Candidate, Message, Reply, Request, Sampling
 from personagen.builder.planning.attribute_tables import persona_tables
-from personagen.builder.planning.personas import make_design, make_persona
+from personagen.builder.planning.personas import draw_persona, make_design
 from personagen.builder.planning.plan import request_seed
 from personagen.builder.planning.taxonomy import Emotion
 from personagen.builder.writing.attempts import PROSE_SCHEMA, Attempts, Draft, elaborate
@@ -23,7 +23,7 @@ PROSE = "She grew up above the bakery in a narrow street, and still counts her c
 RULES = TextRules(min_words=3, max_words=30, language=None, leak_words=None, reject_leaks=False)
 REQUEST = Request((Message("user", "Write a post."),), Sampling(max_tokens=50), seed=0)
 JOY = Emotion("joy", "being glad", bank="joy")
-WHO = make_persona(persona_tables(), make_design(persona_tables(), 0, 1), 0)
+WHO = draw_persona(persona_tables(), make_design(persona_tables(), 0, 1), 0)
 
 
 def tries(rejects: list[Reject], *, stage: str = "expression", first: int = 0, limit: int = 3) -> Attempts:

@@ -22,7 +22,7 @@ from personagen.builder.core.records import DEPTHS, LAYERS, layers_of
 from personagen.builder.planning.attribute_tables import persona_tables
 from personagen.builder.planning.event_dealing import deal_events
 from personagen.builder.planning.parsing import parse_recipe, read_recipe
-from personagen.builder.planning.personas import Persona, make_design, make_persona
+from personagen.builder.planning.personas import Persona, draw_persona, make_design
 from personagen.builder.planning.plan import make_plan
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.planning.situations import Scene, draw_scene
@@ -50,7 +50,7 @@ HOSTILE = (
 
 def someone() -> tuple[Persona, Scene]:
     """Draw a persona and a situation of theirs."""
-    who = make_persona(persona_tables(), make_design(persona_tables(), 0, 1), 0)
+    who = draw_persona(persona_tables(), make_design(persona_tables(), 0, 1), 0)
     return who, draw_scene(EMOTION, deal_events(EMOTION, [who.values], 0, 0)[0], who, seed=0, turn=0, number=0)
 
 
@@ -224,13 +224,11 @@ def version_of(copy: Path) -> str:
 def test_the_prompt_version_changes_with_a_prompt_and_with_nothing_else(
     file: str, changes: bool, tmp_path: Path
 ) -> None:
-    copy = tmp_path / "personagen" / "builder"
     package = Path(sys.modules["personagen.builder"].__file__ or "").parent
-    for module in ("", "version", "core/", "core/records", "llm/", "llm/requests", "writing/", "writing/prompts"):
-        name = f"{module}__init__.py" if module.endswith("/") or not module else f"{module}.py"
-        (copy / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(package / name, copy / name)
-    shutil.copytree(package / "templates", copy / "templates")
+    copy = tmp_path / "personagen" / "builder"
+    shutil.copytree(package, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    (copy.parent / "metrics").symlink_to(package.parent / "metrics")
+    (copy.parent / "__init__.py").touch()  # without it the installed package would be preferred to the copy
     assert version_of(tmp_path) == prompt_version()
     with (copy / "templates" / file).open("a", encoding="utf-8") as template:
         template.write("\nOne more line.\n")
