@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, TypedDict, TypeVar
 
 from personagen.builder.core.errors import RecipeError
-from personagen.builder.planning.recipe import Recipe, parse_recipe, read_recipe
+from personagen.builder.planning.parsing import parse_recipe, read_recipe
+from personagen.builder.planning.recipe import Recipe
 from personagen.builder.planning.sections import (
     BackendChoice,
     Budgets,
@@ -22,7 +23,7 @@ from personagen.builder.planning.sections import (
     Splits,
     Text,
 )
-from personagen.builder.planning.suggestions import nearest
+from personagen.builder.planning.suggestions import did_you_mean
 
 PathOrName = str | PathLike[str]
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -91,7 +92,7 @@ def as_recipe(source: Recipe | PathOrName | None, keys: Mapping[str, Any], verb:
         if key not in RecipeKeys.__annotations__:
             known = sorted(inspect.signature(verb).parameters)
             raise RecipeError(
-                f"{verb.__name__}: unknown keyword {key!r}{nearest(key, known)}; known: {', '.join(known)}"
+                f"{verb.__name__}: unknown keyword {key!r}{did_you_mean(key, known)}; known: {', '.join(known)}"
             )
     overrides = _overrides(keys)
     if source is None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import personagen as pg
 from personagen.builder.api.arguments import SHORTHANDS, RecipeKeys, as_recipe
-from personagen.builder.planning.recipe import parse_recipe
+from personagen.builder.planning.parsing import parse_recipe
 from personagen.builder.planning.sections import BackendChoice, ModelPrice, Text
 
 

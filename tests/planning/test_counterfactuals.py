@@ -211,7 +211,7 @@ def test_a_counterfactual_may_repeat_its_row_and_begins_at_the_attempt_at_which_
         ("{attributes: {}}", "counterfactual.attributes: got {}, wanted "),
         (
             "{attributes: {gendre: [woman, man]}}",
-            "counterfactual.attributes.gendre: not an attribute that can be changed, did you mean 'gender'?; known: age",
+            "counterfactual.attributes.gendre: not an attribute that can be changed, did you mean 'gender'?; known:",
         ),
         ("{attributes: {gender: [woman]}}", "counterfactual.attributes.gender: got 1 value, wanted two or more"),
         ("{attributes: {gender: [woman, women]}}", "unknown value 'women', did you mean 'woman'?; known: man"),
