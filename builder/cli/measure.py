@@ -7,12 +7,44 @@ from typing import Any
 
 import click
 
-from personagen.builder.cli.options import Command, key_option, read_key, read_options, recipe_options
+from personagen.builder.cli.options import (
+    Command,
+    key_option,
+    read_key,
+    read_options,
+    recipe_options,
+    recorded_command,
+)
+from personagen.builder.core.progress import RunStatus
 from personagen.builder.core.terminal import printable
 
 _embeddings_option: Callable[[Command], Command] = click.option(
     "--embeddings", metavar="MODEL", help="Model of sentence-transformers, instead of all-MiniLM-L6-v2."
 )
+
+
+class Lines:
+    """Progress on stderr: one line per step and warning; counts of a generation run go to `counts`."""
+
+    def __init__(self, counts: Callable[[RunStatus], None] | None = None) -> None:
+        """Display counts by a function; None: do not display them."""
+        self._counts = counts
+
+    def update(self, status: RunStatus) -> None:
+        """Display the counts of a generation run."""
+        if self._counts is not None:
+            self._counts(status)
+
+    def step(self, name: str) -> None:
+        """Write the name of a step."""
+        click.echo(printable(name), err=True)
+
+    def advance(self, done: int, total: int) -> None:
+        """Display nothing."""
+
+    def warn(self, message: str) -> None:
+        """Write a warning."""
+        click.echo(printable(f"  {message}"), err=True)
 
 
 def _measure_options(command: Command) -> Command:
@@ -31,10 +63,10 @@ def _measure_options(command: Command) -> Command:
             "judges",
             metavar="SPEC",
             multiple=True,
-            help="Model that judges human-likeness: embedded (if it is installed, where nothing is said), "
-            "openai:MODEL or transformers:MODEL; more than one may be given.",
+            help="Model that rates human-likeness: embedded, openai:MODEL or transformers:MODEL; may be repeated. "
+            "Without it human-likeness is not measured.",
         ),
-        click.option("--no-judge", is_flag=True, help="Leave human-likeness out."),
+        click.option("--no-judge", is_flag=True, help="Leave human-likeness out, which is the default."),
     ]
     for option in reversed(options):
         command = option(command)
@@ -56,14 +88,15 @@ def evaluate(release: Path, judges: tuple[str, ...], no_judge: bool, as_json: bo
     The figures go to scores.json in the release and into its card. Vectors and replies of the judge are kept, so that
     the same command asks for nothing twice.
     """
-    from personagen.builder.evaluation.evaluate import Options
+    from personagen.builder.evaluation.evaluate import EvaluationSettings
     from personagen.builder.evaluation.evaluate import evaluate as run
-    from personagen.builder.evaluation.scores import table
+    from personagen.builder.evaluation.scores import score_lines
+    from personagen.builder.release.folder import read_manifest
 
-    key = read_key(options.pop("api_key_file"))
-    chosen = Options(**options, judges=_judges(judges, no_judge=no_judge))
-    scores = run(release, chosen, lambda line: click.echo(printable(line), err=True), api_key=key)
-    click.echo(json.dumps(scores) if as_json else "\n".join(table(scores)))
+    key, judges = read_key(options.pop("api_key_file")), _judges(judges, no_judge=no_judge)
+    command = recorded_command(release=read_manifest(release)["name"])
+    scores = run(release, EvaluationSettings(**options, judges=judges, command=command), progress=Lines(), api_key=key)
+    click.echo(json.dumps(scores.content) if as_json else "\n".join(score_lines(scores)))
 
 
 @click.command()
@@ -131,10 +164,10 @@ def compare(recipe: Path | None, judges: tuple[str, ...], no_judge: bool, as_jso
         click.echo(out)
 
 
-def _judges(judges: tuple[str, ...], *, no_judge: bool) -> tuple[str, ...] | None:
+def _judges(judges: tuple[str, ...], *, no_judge: bool) -> tuple[str, ...]:
     if judges and no_judge:
         raise click.UsageError("--judge and --no-judge exclude each other")
-    return () if no_judge else judges or None
+    return judges
 
 
 @click.command()

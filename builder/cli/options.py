@@ -1,12 +1,15 @@
 """Options that several commands share, and how what they say is read."""
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from personagen.builder.core.errors import BackendError
+from personagen.builder.core.files import redact_path
 
 if TYPE_CHECKING:  # imported where it is used: `--help` has no need of it
     from personagen.builder.planning.recipe import Recipe
@@ -80,3 +83,32 @@ def read_options(path: Path | None, options: dict[str, Any]) -> "Recipe":
     if "emotions" in given:
         given["emotions"] = [name.strip() for name in given["emotions"].split(",")]
     return read_recipe(path, given)
+
+
+NOT_RECORDED = frozenset(
+    {"api_key_file", "as_json", "base_url", "judge_url", "max_cost", "max_tokens", "no_judge", "out", "token"}
+)
+"""Options that do not change a result, or that are private: they are left out of a recorded command."""
+
+
+def recorded_command(**arguments: str) -> str:
+    """Return the command line of the current call as results record it, without folders of this machine.
+
+    Options that the user left at a default which the help shows are written out, since a later version may change it.
+
+    Args:
+        arguments: values to record in place of those of the call, by parameter.
+
+    """
+    context = click.get_current_context()
+    words = ["personagen", context.info_name or ""]
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        value = arguments.get(name, context.params.get(name))
+        chosen = context.get_parameter_source(name) is not ParameterSource.DEFAULT
+        if name in NOT_RECORDED or value is None or not (chosen or getattr(parameter, "show_default", None)):
+            continue
+        values = value if isinstance(value, tuple) else (value,)
+        for part in (redact_path(str(part)) for part in values):
+            words += [part] if isinstance(parameter, click.Argument) else [parameter.opts[0], part]
+    return shlex.join(words)

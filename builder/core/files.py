@@ -1,10 +1,12 @@
 """Write files whole or not at all, and turn errors of the operating system into advice."""
 
 import errno
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from personagen.builder.core.errors import FolderError
 
@@ -52,6 +54,20 @@ def write_text(target: Path, text: str) -> None:
             part.write_text(text, encoding="utf-8", newline="\n")
     except OSError as error:
         raise FolderError(f"cannot write {target}: {explain(error)}") from error
+
+
+def write_json(target: Path, value: Any, *, ensure_ascii: bool = False) -> None:
+    """Write a JSON file, indented by one space, as `write_text` does."""
+    write_text(target, json.dumps(value, indent=1, ensure_ascii=ensure_ascii) + "\n")
+
+
+def rounded(value: Any, digits: int = 6) -> Any:
+    """Round every float of a JSON value to significant digits: beyond six, processors differ."""
+    if isinstance(value, float):
+        return float(f"{value:.{digits}g}")
+    if isinstance(value, Mapping):
+        return {key: rounded(part, digits) for key, part in value.items()}
+    return [rounded(part, digits) for part in value] if isinstance(value, list | tuple) else value
 
 
 def redact_path(source: str) -> str:

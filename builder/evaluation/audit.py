@@ -53,7 +53,7 @@ class Options:
     """How to audit.
 
     Attributes:
-        reference: real texts that a classifier is trained on, where the release has no predictions; see `evaluate.Options`.
+        reference: see `EvaluationSettings`; trains a classifier if the release has no predictions.
         embeddings: name of a sentence-transformers model; None for the default one.
         seed: of shuffles and halves.
 

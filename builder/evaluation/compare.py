@@ -11,7 +11,7 @@ import json
 import shlex
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,7 +33,6 @@ from personagen.builder.core.prices import Amount
 from personagen.builder.evaluation.arms import ARMS, USES, Setting
 from personagen.builder.evaluation.claims import judged
 from personagen.builder.evaluation.comparison_tables import results_lines
-from personagen.builder.evaluation.evaluate import usual_judges
 from personagen.builder.evaluation.judges import connect_judge
 from personagen.builder.evaluation.measure_arms import digest_of, measure_arms
 from personagen.builder.evaluation.reference_parts import RealTexts, real_texts
@@ -81,7 +80,7 @@ class Options:
     seeds: int = SEEDS
     arms: tuple[str, ...] | None = None
     embeddings: str | None = None
-    judges: tuple[str, ...] | None = None
+    judges: tuple[str, ...] = ()
     base_url: str | None = None
 
     def command(self) -> str:
@@ -90,7 +89,7 @@ class Options:
         words += ["--seeds", str(self.seeds)]
         words += ["--arms", ",".join(self.arms)] if self.arms else []
         words += ["--embeddings", self.embeddings] if self.embeddings else []
-        judges = [word for judge in self.judges or () for word in ("--judge", judge)]
+        judges = [word for judge in self.judges for word in ("--judge", judge)]
         return shlex.join([*words, *(judges or ["--no-judge"])])
 
 
@@ -121,10 +120,9 @@ def compare(
     """
     require_metrics_extra("plotly")
     arms = chosen_arms(options.arms)
-    options = replace(options, judges=usual_judges(tell)) if options.judges is None else options
     recipes = [part_recipe(recipe, options, number) for number in range(options.seeds)]
     most = {emotion: max(part.quota()[emotion] for part in recipes) for emotion in recipes[0].quota()}
-    judges = [connect_judge(spec, base_url=options.base_url, api_key=api_key) for spec in options.judges or ()]
+    judges = [connect_judge(spec, base_url=options.base_url, api_key=api_key) for spec in options.judges]
     _see_folder(out)
     with locked(out / RUN):
         real = real_texts(options.reference, options.embeddings, most)

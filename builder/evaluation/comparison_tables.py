@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from personagen.builder.evaluation.claims import counts
-from personagen.builder.evaluation.scores import number
+from personagen.builder.evaluation.scores import format_number
 
 MAIN: Mapping[str, str] = {
     "vendi_score": "Vendi score",
@@ -77,7 +77,7 @@ def claims_table(claims: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Write a row for every claim."""
     rows = []
     for claim in claims:
-        against = claim["against"] or number(claim["null"])
+        against = claim["against"] or format_number(claim["null"])
         low_high = "" if claim["low"] is None else f"{signed(claim['low'])} to {signed(claim['high'])}"
         chance = "" if claim["p_corrected"] is None else f"{claim['p_corrected']:.2g}"
         compared = f"{claim['measure']}: {claim['arm']} against {against}"
@@ -104,9 +104,9 @@ def costs(arms: Mapping[str, Any]) -> Iterator[dict[str, str]]:
             "arm": arm,
             "texts": str(facts["texts"]),
             "missing": str(facts["missing"] or ""),
-            "tokens a text": number(facts["tokens_per_text"]),
+            "tokens a text": format_number(facts["tokens_per_text"]),
             "cost a text": "" if facts["cost_per_text"] is None else f"{facts['cost_per_text']:.3g}",
-            "rejects a text": number(facts["rejects_per_text"]),
+            "rejects a text": format_number(facts["rejects_per_text"]),
             "reasons": ", ".join(f"{name} {count}" for name, count in facts["rejects"].items()),
         }
 
@@ -138,7 +138,7 @@ def _human_likeness(results: Mapping[str, Any]) -> Iterator[str]:
             rows.append([arm, facts["problem"], "", ""])
             continue
         keys = ("human_likeness", "human_likeness_gap", "human_likeness_auc")
-        rows.append([arm, *("" if facts.get(key) is None else number(facts[key]) for key in keys)])
+        rows.append([arm, *("" if facts.get(key) is None else format_number(facts[key]) for key in keys)])
     yield from _table(["arm", "rating", "above real", "AUC against real"], rows, "l")
 
 
@@ -146,13 +146,13 @@ def _cell(figure: Mapping[str, Any] | None) -> str:
     if figure is None:
         return ""
     if figure["low"] is None:
-        return number(figure["value"])
-    return f"{number(figure['value'])} ± {(figure['high'] - figure['low']) / 2:.2g}"
+        return format_number(figure["value"])
+    return f"{format_number(figure['value'])} ± {(figure['high'] - figure['low']) / 2:.2g}"
 
 
 def signed(value: float) -> str:
     """Write a difference with its sign."""
-    return f"{'+' if value > 0 else ''}{number(value)}"
+    return f"{'+' if value > 0 else ''}{format_number(value)}"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]], left: str) -> Iterator[str]:

@@ -1,10 +1,19 @@
-"""Which figures of `scores.json` are shown, and how: a table on the terminal, another in the card."""
+"""Scores of a release: a table of records over the content of `scores.json`, lines for the terminal and the card."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
-SHOWN: Mapping[str, tuple[tuple[str, str], ...]] = {
+from personagen.builder.core.result_table import ResultTable
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+METRICS = ("diversity", "realism", "human_likeness", "utility")
+"""The metric modules, in the order in which they are measured and displayed."""
+
+DISPLAYED: Mapping[str, tuple[tuple[str, str], ...]] = {
     "diversity": (
         ("duplicate_share", "lower"),
         ("distinct_2", "higher"),
@@ -52,100 +61,266 @@ SHOWN: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("tstr_trtr_ratio", "higher"),
     ),
 }
-"""Keys that are shown, and where a better corpus lies; all others are in `scores.json`."""
+"""Measures that the terminal and the card display, by metric, each with its `Score.better`.
 
-BESIDE = ("null", "reference", "real")
-"""Endings of the key that says what real text gets, in the order in which they are looked for."""
+All other measures are in `scores.json` and in `Scores.table`.
+"""
 
-REAL = {"tstr_macro_f1": "trtr_macro_f1"}
-"""The key itself, where it ends otherwise."""
+FLOOR_ENDINGS = ("null", "reference", "real")
+"""Endings of the key that holds the value of real text, in the order in which they are tried."""
+
+FLOOR_KEYS = {f"{prefix}tstr_macro_f1": f"{prefix}trtr_macro_f1" for prefix in ("", "masked_", "tfidf_", "finetuned_")}
+"""Keys of the value of real text that do not follow that pattern, by measure."""
+
+BY_LABEL = "_by_label"
+
+NO_MEASURES = frozenset(
+    {
+        "n", "n_reference", "n_train", "n_test", "sample_size", "sample_size_by_label", "seed", "bandwidth",
+        "labels_used", "labels_left_out", "labels_unknown", "ead_vocabulary",
+    }
+)  # fmt: skip
+"""Numbers of a metric's result that describe the measurement instead of the texts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """One figure.
+    """One measure of a release, over all texts or of one label.
 
     Attributes:
-        metric: the module.
-        key: name of the figure there.
-        value: the figure.
-        interval: 95 % interval; None where there is none.
-        real: what real text gets for the same figure, at the same size; None where it is not known.
-        better: where a better corpus lies: "higher", "lower", a number, or "real".
+        metric: metric module: "diversity", "realism", "human_likeness" or "utility".
+        measure: name of the measure, as in the metric's card.
+        label: emotion whose texts are measured; None: all texts.
+        value: the value; None: not measured, see `reason`.
+        low: lower end of the 95 % interval; None: the measure has none.
+        high: upper end.
+        floor: value of real text for the same measure at the same size; None: unknown.
+        n: texts per side that were measured; None: unknown.
+        reason: why there is no value, or why it must not be trusted; None: neither.
+        better: "higher", "lower", a number, or "real" (close to the value of real text); None: neither is better.
 
     """
 
     metric: str
-    key: str
-    value: float
-    interval: tuple[float, float] | None
-    real: float | None
-    better: str
+    measure: str
+    label: str | None
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    floor: float | None = None
+    n: int | None = None
+    reason: str | None = None
+    better: str | None = None
 
 
-def shown(scores: Mapping[str, Any]) -> Iterator[Score]:
-    """Pick the figures of `scores.json` that are shown; one that could not be measured is left out."""
-    for metric, keys in SHOWN.items():
-        found = scores["results"].get(metric) or {}
-        for key, better in keys:
-            if found.get(key) is None:
-                continue
-            low_high = found.get(f"{key}_ci")
-            names = [REAL.get(key, ""), *(f"{key}_{end}" for end in BESIDE)]
-            beside = (found[name] for name in names if name in found)
-            yield Score(metric, key, found[key], tuple(low_high) if low_high else None, next(beside, None), better)
+class MetricScores(Mapping[str, Score]):
+    """Scores of one metric over all texts, by measure: `scores.realism.c2st_auc` or `scores.realism["c2st_auc"]`."""
+
+    __slots__ = ("_metric", "_scores")
+
+    def __init__(self, metric: str, scores: Mapping[str, Score]) -> None:
+        """Wrap scores by measure."""
+        self._metric = metric
+        self._scores = scores
+
+    def __getitem__(self, measure: str) -> Score:
+        return self._scores[measure]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._scores)
+
+    def __len__(self) -> int:
+        return len(self._scores)
+
+    def __getattr__(self, measure: str) -> Score:
+        """Return the score of a measure.
+
+        Raises:
+            AttributeError: the metric has no such measure; the message names the nearest one.
+
+        """
+        if measure.startswith("_"):  # copy and pickle look for methods before the slots are filled
+            raise AttributeError(measure)
+        if measure in self._scores:
+            return self._scores[measure]
+        close = difflib.get_close_matches(measure, self._scores, n=1, cutoff=0.5)
+        hint = f", did you mean {close[0]!r}?" if close else ""
+        raise AttributeError(f"{self._metric} has no measure {measure!r:.60}{hint}")
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *self._scores]
+
+    def __repr__(self) -> str:
+        return f"<{self._metric}: {len(self)} measures>"
 
 
-def doubts(scores: Mapping[str, Any]) -> str | None:
-    """Tell why the ratings of judges are not to be believed; None where they may be, or where there are none."""
-    found = scores["results"].get("human_likeness") or {}
-    return None if found.get("judge_validated", True) else str(found["judge_validation"])
+@dataclass(frozen=True, slots=True, repr=False)
+class Scores:
+    """Scores of a release.
+
+    Attributes:
+        content: content of `scores.json`.
+        table: one record per measure, and per measure and label.
+
+    """
+
+    content: Mapping[str, Any]
+    table: ResultTable[Score] = field(repr=False)
+
+    @property
+    def diversity(self) -> MetricScores:
+        """Variety of the texts."""
+        return self._of("diversity")
+
+    @property
+    def realism(self) -> MetricScores:
+        """Distance of the texts from real ones."""
+        return self._of("realism")
+
+    @property
+    def human_likeness(self) -> MetricScores:
+        """Ratings by judges; empty: no judge was asked."""
+        return self._of("human_likeness")
+
+    @property
+    def utility(self) -> MetricScores:
+        """Use of the texts as training data."""
+        return self._of("utility")
+
+    def _of(self, metric: str) -> MetricScores:
+        return MetricScores(
+            metric, {score.measure: score for score in self.table if score.metric == metric and score.label is None}
+        )
+
+    def to_pandas(self) -> "pd.DataFrame":
+        """Return a data frame with one row per record of the table."""
+        return self.table.to_pandas()
+
+    def __repr__(self) -> str:
+        measured = ", ".join(name for name in METRICS if name in self.content["results"])
+        return f"<Scores against {self.content['reference']['name']}: {measured}>"
+
+    def _repr_html_(self) -> str:
+        """Render the displayed measures as an HTML table."""
+        return ResultTable(Score, tuple(displayed(self)))._repr_html_()
 
 
-def card_rows(scores: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Write the figures as the card shows them: metric, value, and the command that measured it."""
-    doubt = doubts(scores)
+def read_scores(content: Mapping[str, Any]) -> Scores:
+    """Build scores from the content of `scores.json`."""
+    records = [
+        score
+        for metric in METRICS
+        for score in _of_metric(metric, content["results"].get(metric), content["problems"].get(metric))
+    ]
+    return Scores(content, ResultTable(Score, tuple(records)))
+
+
+def _of_metric(metric: str, result: Mapping[str, Any] | None, problem: str | None) -> Iterator[Score]:
+    directions = dict(DISPLAYED[metric])
+    if result is None:
+        if problem is not None:
+            yield from (Score(metric, name, None, None, reason=problem, better=end) for name, end in DISPLAYED[metric])
+        return
+    doubt = _doubt(result)
+    size = next((result[key] for key in ("sample_size", "n_train", "n") if key in result), None)
+    for key, value in result.items():
+        better = directions.get(key.removesuffix(BY_LABEL))
+        if isinstance(value, Mapping) and key.endswith(BY_LABEL):
+            count = result.get("sample_size_by_label")
+            for label, part in value.items():
+                yield Score(metric, key.removesuffix(BY_LABEL), label, part, n=count, reason=doubt, better=better)
+        elif _is_measure(key, value, result):
+            low, high = result.get(f"{key}_ci") or (None, None)
+            yield Score(metric, key, None, value, low, high, _floor(key, result), size, doubt, better)
+
+
+def _is_measure(key: str, value: object, result: Mapping[str, Any]) -> bool:
+    """Return whether a key holds a measure: a number that is not the interval or the floor of another one."""
+    if key in NO_MEASURES or isinstance(value, bool) or not (value is None or isinstance(value, int | float)):
+        return False
+    base, _, ending = key.rpartition("_")
+    return base not in result or ending not in ("ci", *FLOOR_ENDINGS)
+
+
+def _floor(key: str, result: Mapping[str, Any]) -> float | None:
+    names = [FLOOR_KEYS.get(key, ""), *(f"{key}_{ending}" for ending in FLOOR_ENDINGS)]
+    floor: float | None = next((result[name] for name in names if name in result), None)
+    return floor
+
+
+def _doubt(result: Mapping[str, Any]) -> str | None:
+    return None if result.get("judge_validated", True) else str(result["judge_validation"])
+
+
+def displayed(scores: Scores) -> Iterator[Score]:
+    """Yield the measures that the terminal and the card display, in order; one without a value is left out."""
+    by_measure = {(score.metric, score.measure): score for score in scores.table if score.label is None}
+    for metric, measures in DISPLAYED.items():
+        for measure, _ in measures:
+            score = by_measure.get((metric, measure))
+            if score is not None and score.value is not None:
+                yield score
+
+
+def card_rows(scores: Scores) -> list[dict[str, Any]]:
+    """Return the rows of the card's table: metric and measure, value, and the command that measured it."""
     return [
         {
-            "metric": f"{score.metric}: {score.key}",
-            "value": told(score) + ("; not validated" if doubt and score.metric == "human_likeness" else ""),
-            "command": scores["command"],
+            "metric": f"{score.metric}: {score.measure}",
+            "value": score_text(score) + ("; not validated" if score.reason else ""),
+            "command": scores.content["command"] or "",
         }
-        for score in shown(scores)
+        for score in displayed(scores)
     ]
 
 
-def told(score: Score) -> str:
-    """Write a figure with its interval and what real text gets."""
-    more = [f"95 %: {number(score.interval[0])} to {number(score.interval[1])}"] if score.interval else []
-    more += [f"real: {number(score.real)}"] if score.real is not None else []
-    return number(score.value) + (f" ({'; '.join(more)})" if more else "")
+def score_text(score: Score) -> str:
+    """Format a score with its interval and the value of real text."""
+    more = [f"95 %: {format_number(score.low)} to {format_number(score.high)}"] if _has_interval(score) else []
+    more += [f"real: {format_number(score.floor)}"] if score.floor is not None else []
+    return format_number(score.value) + (f" ({'; '.join(more)})" if more else "")
 
 
-def number(value: float) -> str:
-    """Write a number with three digits that count."""
+def _has_interval(score: Score) -> bool:
+    return score.low is not None and score.high is not None
+
+
+def format_number(value: float | None) -> str:
+    """Format a number with three significant digits; None: empty."""
+    if value is None:
+        return ""
     return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
 
 
-def table(scores: Mapping[str, Any]) -> Iterator[str]:
-    """Lay the figures out in columns; what could not be measured is told below."""
-    rows = [("", "here", "95 %", "real text", "better"), *map(_cells, shown(scores))]
+def score_lines(scores: Scores) -> Iterator[str]:
+    """Yield the displayed measures as lines in columns, then the metrics that could not be measured."""
+    records = list(displayed(scores))
+    rows = [("", "here", "95 %", "real text", "better"), *map(_cells, records)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    yield _line(rows[0], widths)
     metric = None
-    for score, row in zip((None, *shown(scores)), rows, strict=True):
-        if score is not None and score.metric != metric:
+    for score, row in zip(records, rows[1:], strict=True):
+        if score.metric != metric:
             metric = score.metric
             yield f"\n{metric.replace('_', '-')}"
-            if metric == "human_likeness" and (doubt := doubts(scores)):
-                yield f"  not validated: {doubt}"
-        yield "  ".join(
-            [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
-        ).rstrip()
-    for metric, problem in scores["problems"].items():
-        yield f"\n{metric.replace('_', '-')}: not measured: {problem}"
+            if score.reason:
+                yield f"  not validated: {score.reason}"
+        yield _line(row, widths)
+    for name, problem in scores.content["problems"].items():
+        yield f"\n{name.replace('_', '-')}: not measured: {problem}"
+
+
+def _line(row: Sequence[str], widths: Sequence[int]) -> str:
+    numbers = [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
+    return "  ".join([row[0].ljust(widths[0]), *numbers]).rstrip()
 
 
 def _cells(score: Score) -> tuple[str, str, str, str, str]:
-    low_high = f"{number(score.interval[0])} to {number(score.interval[1])}" if score.interval else ""
-    real = "" if score.real is None else number(score.real)
-    return f"  {score.key}", number(score.value), low_high, real, score.better
+    interval = f"{format_number(score.low)} to {format_number(score.high)}" if _has_interval(score) else ""
+    return (
+        f"  {score.measure}",
+        format_number(score.value),
+        interval,
+        format_number(score.floor),
+        score.better or "",
+    )

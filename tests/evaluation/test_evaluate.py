@@ -78,11 +78,11 @@ def test_scores_go_into_the_release_its_card_and_its_manifest(run: Run, copy: Pa
     card = (copy / "README.md").read_text(encoding="utf-8")
     done = run("evaluate", copy, "--reference", labelled, "--no-judge")
     assert done.code == 0, done.err
-    assert done.err.splitlines()[:2] == ["70 texts against 150 of real.jsonl", "diversity"]
+    assert done.err.splitlines()[:2] == ["measuring 70 texts against 150 of real.jsonl", "computing diversity"]
     assert "vendi_score" in done.out and "c2st_auc" in done.out and "tstr_macro_f1" in done.out
     found = scores_of(copy)
     assert found["format"] == "personagen-scores/1" and found["problems"] == {}
-    assert found["command"] == "personagen evaluate personagen --reference real.jsonl --seed 0 --no-judge"
+    assert found["command"] == "personagen evaluate personagen --reference real.jsonl --seed 0"
     assert set(found["results"]) == {"diversity", "realism", "utility"} and found["reference"]["texts"] == 150
     assert found["texts"] == manifest_of(copy)["configs"]["all"]["digest"]
     assert found["results"]["diversity"]["embedding_model"] == DEFAULT_MODEL
@@ -102,7 +102,7 @@ def test_measured_twice_it_is_the_same_bytes_and_notes_stay(run: Run, copy: Path
 def test_json_is_what_the_file_holds(run: Run, copy: Path, reference: Path) -> None:
     done = run("evaluate", copy, "--reference", reference, *SMALL, "--json", "--seed", "3")
     found = json.loads(done.out)
-    assert found == scores_of(copy) and found["command"].endswith("--seed 3 --sample-size 12 --no-judge")
+    assert found == scores_of(copy) and found["command"].endswith("--seed 3 --sample-size 12")
     assert found["results"]["diversity"]["sample_size"] == 12
 
 
@@ -132,19 +132,9 @@ def test_a_judge_that_cannot_be_reached_leaves_all_else_measured(run: Run, copy:
     assert "401" in scores_of(copy)["problems"]["human_likeness"] and not verify_folder(copy).problems
 
 
-def test_without_the_embedded_model_its_ratings_are_left_out(
-    run: Run, copy: Path, reference: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from importlib.util import find_spec
-
-    monkeypatch.setattr(
-        "personagen.builder.evaluation.evaluate.find_spec",
-        lambda name: None if name == "xllamacpp" else find_spec(name),
-    )
+def test_no_judge_is_asked_unless_named(run: Run, copy: Path, reference: Path) -> None:
     done = run("evaluate", copy, "--reference", reference, *SMALL[1:])
-    assert done.code == 0 and "human_likeness" not in scores_of(copy)["results"]
-    told = "human-likeness is left out: the embedded judge needs xllamacpp; name another with --judge"
-    assert done.err.splitlines()[0] == told and scores_of(copy)["command"].endswith("--no-judge")
+    assert done.code == 0 and "human_likeness" not in scores_of(copy)["results"] | scores_of(copy)["problems"]
 
 
 def test_without_its_packages_nothing_is_begun(
