@@ -16,12 +16,12 @@ from personagen.builder.planning.sections import (
     Checks,
     CounterfactualPairs,
     CustomTaxonomy,
-    Draw,
-    Elaborate,
+    Elaboration,
     ModelPrice,
-    Section,
+    RecipeSection,
+    Sampling,
     Splits,
-    Text,
+    TextRequirements,
 )
 from personagen.builder.planning.suggestions import did_you_mean
 
@@ -57,11 +57,11 @@ class RecipeKeys(TypedDict, total=False):
     situations_per_persona: int
     splits: Splits | Mapping[str, Any]
     shard_rows: int
-    elaborate: Elaborate | Mapping[str, Any]
-    text: Text | Mapping[str, Any]
+    elaborate: Elaboration | Mapping[str, Any]
+    text: TextRequirements | Mapping[str, Any]
     checks: Checks | Mapping[str, Any]
     backend: BackendChoice | Mapping[str, Any]
-    draw: Draw | Mapping[str, Any]
+    draw: Sampling | Mapping[str, Any]
     prices: Mapping[str, ModelPrice | Mapping[str, float]]
     budget: Budgets | Mapping[str, Any]
     license: str | None
@@ -140,12 +140,12 @@ def _overrides(keys: Mapping[str, Any]) -> dict[str, Any]:
 
 def _is_section(key: str) -> bool:
     field = Recipe.model_fields.get(key)
-    return field is not None and isinstance(field.annotation, type) and issubclass(field.annotation, Section)
+    return field is not None and isinstance(field.annotation, type) and issubclass(field.annotation, RecipeSection)
 
 
 def _as_plain(value: Any) -> Any:
     """Return what YAML could have held: records become mappings of the keys that were set, sequences lists."""
-    if isinstance(value, Section):
+    if isinstance(value, RecipeSection):
         return value.model_dump(mode="json", exclude_unset=True)
     if isinstance(value, Mapping):
         return {key: _as_plain(part) for key, part in value.items()}

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import personagen as pg
 from personagen.builder.api.arguments import SHORTHANDS, RecipeKeys, as_recipe
 from personagen.builder.planning.parsing import parse_recipe
-from personagen.builder.planning.sections import BackendChoice, ModelPrice, Text
+from personagen.builder.planning.sections import BackendChoice, ModelPrice, TextRequirements
 
 
 def recipe(*source: Any, **keys: Any) -> pg.Recipe:
@@ -53,15 +53,15 @@ def test_keywords_replace_what_a_file_says(make_source: Callable[[Path], Any], t
 
 
 def test_keywords_replace_what_a_recipe_says() -> None:
-    source = pg.Recipe(rows=70, seed=3, text=Text(min_words=4))
+    source = pg.Recipe(rows=70, seed=3, text=TextRequirements(min_words=4))
     made = recipe(source, rows=14, text={"max_words": 60})
-    assert (made.rows, made.seed, made.text) == (14, 3, Text(min_words=4, max_words=60))
+    assert (made.rows, made.seed, made.text) == (14, 3, TextRequirements(min_words=4, max_words=60))
 
 
 def test_sections_may_be_records_and_sequences_tuples() -> None:
     made = recipe(
         emotions=("joy", "fear"),
-        text=Text(max_words=60),
+        text=TextRequirements(max_words=60),
         backend=BackendChoice(kind="openai", model="m"),
         prices={"m": ModelPrice(input=1, output=2)},
         max_cost=2.5,
