@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from personagen.metrics.diversity import clusters
-from personagen.metrics.diversity.measure import lexical, semantic
+from personagen.metrics.diversity.lexical import lexical
+from personagen.metrics.diversity.measure import semantic
 from personagen.metrics.diversity.rouge import homogenization_rouge_l
 from personagen.metrics.emotion_classifiers.linear import Probe
 from personagen.metrics.realism.measure import Side, side_of

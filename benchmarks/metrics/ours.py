@@ -8,8 +8,9 @@ import numpy as np
 
 from benchmarks.metrics.timing import LABELS, Case, run
 from personagen.metrics.diversity.clusters import silhouette
-from personagen.metrics.diversity.measure import lexical, semantic
-from personagen.metrics.diversity.ngrams import counts_by_order, number_words, self_bleu
+from personagen.metrics.diversity.lexical import lexical
+from personagen.metrics.diversity.measure import semantic
+from personagen.metrics.diversity.ngrams import counts_by_order, number_tokens, self_bleu
 from personagen.metrics.diversity.rouge import homogenization_rouge_l
 from personagen.metrics.diversity.spectrum import eigenvalues, hill_number, mean_cosine
 from personagen.metrics.realism.c2st import c2st_auc, groups_of
@@ -25,7 +26,7 @@ from personagen.metrics.texts.words import count_words
 
 def bleu(case: Case) -> Any:
     """Compute self-BLEU of every text."""
-    numbered = number_words(case.words)
+    numbered = number_tokens(case.words)
     return self_bleu(numbered, counts_by_order(numbered))
 
 

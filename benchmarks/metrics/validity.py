@@ -8,8 +8,8 @@ from collections.abc import Callable
 import numpy as np
 
 from personagen.metrics.diversity.clusters import silhouette
-from personagen.metrics.diversity.measure import lexical
-from personagen.metrics.diversity.ngrams import counts_by_order, number_words, self_bleu
+from personagen.metrics.diversity.lexical import lexical
+from personagen.metrics.diversity.ngrams import counts_by_order, number_tokens, self_bleu
 from personagen.metrics.diversity.redundancy import compression_ratio
 from personagen.metrics.diversity.spectrum import eigenvalues, hill_number, mean_cosine
 from personagen.metrics.realism.c2st import c2st_auc, groups_of
@@ -54,7 +54,7 @@ def auc(one: Vectors, other: Vectors) -> float:
 def diversity_lines(texts: list[str], vectors: Vectors) -> list[Line]:
     """Measure V1 to V11."""
     generator = np.random.default_rng(0)
-    copies = number_words([["the", "bus", "was", "late", "again"]] * 50)
+    copies = number_tokens([["the", "bus", "was", "late", "again"]] * 50)
     turned = unit(vectors @ np.linalg.qr(generator.normal(size=(vectors.shape[1],) * 2))[0])
     centre = vectors.mean(axis=0) / np.linalg.norm(vectors.mean(axis=0))
     shrunk = unit(0.3 * vectors + 0.7 * centre)

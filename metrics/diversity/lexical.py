@@ -1,76 +1,86 @@
-"""Lexical diversity of a corpus: repeated texts, distinct n-grams, distinct words against their expectation."""
+"""Lexical figures of a corpus: n-grams, richness, redundancy, repeated texts, and tokens against their expectation."""
 
 import math
-from collections.abc import Iterable, Sequence
-from typing import SupportsIndex, TypedDict
+from collections import Counter
+from collections.abc import Sequence
+from itertools import chain
+from typing import SupportsIndex
 
-from personagen.metrics.texts.inputs import brief, validate_texts
-from personagen.metrics.texts.words import count_words, normalise, tokenise
+from personagen.metrics.diversity.ngrams import counts_by_order, distinct, number_tokens, self_bleu, self_repetition
+from personagen.metrics.diversity.redundancy import compression_ratio
+from personagen.metrics.diversity.richness import hdd, mattr, mtld
+from personagen.metrics.texts.inputs import brief
+from personagen.metrics.texts.words import count_words, normalise
 
 MAX_VOCABULARY = 10**12
-"""Far above any vocabulary, and small enough for a float to tell V from V - 1."""
+"""Far above any vocabulary, and small enough for a float to represent 1 - 1 / V."""
 
 
-class LexicalDiversity(TypedDict):
-    """What is measured; None where there is no number to tell. Shares and distinct_n are in [0, 1]."""
-
-    texts: int
-    mean_words: float
-    duplicate_share: float
-    distinct_1: float | None
-    distinct_2: float | None
-    distinct_3: float | None
-    ead_1: float | None
-    ead_vocabulary: int | None
-
-
-def lexical_diversity(texts: Iterable[str], vocabulary: SupportsIndex | None = None) -> LexicalDiversity:
-    """Measure a corpus.
+def lexical(tokens: Sequence[Sequence[str]], texts: Sequence[str]) -> dict[str, float | None]:
+    """Compute the figures of tokens, n-grams and bytes that depend on the number of texts; see the card for each.
 
     Args:
-        texts: the texts, in any order.
-        vocabulary: number of words that the writer might have used, the same for all corpora that are compared; None
-            for no `ead_1`.
+        tokens: tokens of every text.
+        texts: texts.
+
+    """
+    numbered = number_tokens(tokens)
+    counts = counts_by_order(numbered)
+    joined = list(chain.from_iterable(tokens))
+    several = len(tokens) > 1
+    return {
+        **{f"distinct_{order}": distinct(table) for order, table in enumerate(counts, 1)},
+        "self_bleu": float(self_bleu(numbered, counts).mean()) if several else None,
+        "self_repetition": float(self_repetition(counts[-1], len(tokens)).mean()) if several else None,
+        "compression_ratio": compression_ratio(texts),
+        "hdd": hdd(joined),
+        "mattr": mattr(joined),
+        "mtld": mtld(joined),
+    }
+
+
+def duplicate_fraction(texts: Sequence[str]) -> float:
+    """Return the fraction of texts that repeat an earlier one, apart from case and white space."""
+    return (len(texts) - len({normalise(text) for text in texts})) / len(texts)
+
+
+def word_figures(
+    tokens: Sequence[Sequence[str]], texts: Sequence[str], vocabulary: SupportsIndex | None
+) -> dict[str, float | int | None]:
+    """Compute the mean number of words per text, and the distinct tokens over their expected number (EAD).
+
+    Args:
+        tokens: tokens of every text.
+        texts: texts.
+        vocabulary: number of tokens available to the writer, the same for all corpora compared; None: no EAD.
 
     Returns:
-        texts: how many there are.
-        mean_words: their mean length in words.
-        duplicate_share: share of texts that repeat an earlier one but for case and white space.
-        distinct_1, distinct_2, distinct_3: different n-grams over all n-grams of the corpus; none crosses the border
-            of a text. None if no text has n words.
-        ead_1: different words over the number of different words that as many draws at equal chances from the
-            vocabulary would give; above 0 and below e / (e - 1). None without a vocabulary or without words.
-        ead_vocabulary: the vocabulary, None if there was none.
+        `mean_words`; `ead_1`, above 0 and below e / (e - 1), None without a vocabulary or without tokens; and
+        `ead_vocabulary`.
 
     Raises:
-        TypeError: a text is no string, or the vocabulary no whole number.
-        ValueError: there are no texts, or the vocabulary is out of its range or smaller than that of the texts.
+        TypeError: the vocabulary is not a whole number.
+        ValueError: the vocabulary is out of range, or smaller than that of the texts.
 
     """
     size = None if vocabulary is None else validate_vocabulary(vocabulary)
-    normal = [normalise(text) for text in validate_texts(texts, "texts")]
-    corpus = [tokenise(text) for text in normal]
-    different, total = ngrams(corpus, 1)
-    if size is not None and size < different:
-        raise ValueError(f"vocabulary is {size}, wanted {different} or more: so many different words are in the texts")
+    counts = Counter(chain.from_iterable(tokens))
+    total = counts.total()
+    if size is not None and size < len(counts):
+        raise ValueError(f"vocabulary is {size}, wanted {len(counts)} or more: the texts have so many different tokens")
     return {
-        "texts": len(normal),
-        "mean_words": sum(map(count_words, normal)) / len(normal),
-        "duplicate_share": (len(normal) - len(set(normal))) / len(normal),
-        "distinct_1": different / total if total else None,
-        "distinct_2": _distinct(corpus, 2),
-        "distinct_3": _distinct(corpus, 3),
-        "ead_1": different / expected_words(size, total) if size and total else None,
+        "mean_words": sum(map(count_words, texts)) / len(texts),
+        "ead_1": len(counts) / expected_tokens(size, total) if size and total else None,
         "ead_vocabulary": size,
     }
 
 
 def validate_vocabulary(vocabulary: SupportsIndex) -> int:
-    """Read the size of a vocabulary.
+    """Return the size of a vocabulary as `int`.
 
     Raises:
-        TypeError: it is no whole number.
-        ValueError: it is out of its range.
+        TypeError: the size is not a whole number.
+        ValueError: the size is out of range.
 
     """
     wanted = f"wanted a whole number from 1 to {MAX_VOCABULARY:,}, or None"
@@ -82,26 +92,16 @@ def validate_vocabulary(vocabulary: SupportsIndex) -> int:
     return size
 
 
-def ngrams(corpus: Sequence[Sequence[str]], n: int) -> tuple[int, int]:
-    """Count the n-grams of texts given as words: how many are different, and how many there are."""
-    seen: set[tuple[str, ...]] = set()
-    total = 0
-    for words in corpus:
-        seen.update(zip(*(words[start:] for start in range(n)), strict=False))
-        total += max(0, len(words) - n + 1)
-    return len(seen), total
+def expected_tokens(vocabulary: int, draws: int) -> float:
+    """Return the expected number of distinct tokens in uniform draws: V (1 - (1 - 1/V)^draws).
 
+    The formula is that of Liu et al., arXiv 2202.13587, in logarithms, because 1 - 1/V is close to 1.
 
-def expected_words(vocabulary: int, draws: int) -> float:
-    """Return how many different words so many draws (at least one) at equal chances give: V (1 - (1 - 1/V)^draws).
+    Args:
+        vocabulary: size V of the vocabulary.
+        draws: number of draws, 1 or more.
 
-    The formula is that of Liu et al., arXiv 2202.13587; in logarithms, because 1 - 1/V is close to 1.
     """
     if vocabulary == 1:
         return 1.0
     return -vocabulary * math.expm1(draws * math.log1p(-1 / vocabulary))
-
-
-def _distinct(corpus: Sequence[Sequence[str]], n: int) -> float | None:
-    different, total = ngrams(corpus, n)
-    return different / total if total else None

@@ -1,22 +1,13 @@
-"""All measures of diversity together: of a corpus, beside a reference, and per label, at a stated number of texts."""
+"""All measures of diversity of a corpus at a stated number of texts: overall, per label, and beside a reference."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
-from itertools import chain
 from typing import Any, SupportsIndex
 
 import numpy as np
 
 from personagen.metrics.diversity import clusters
-from personagen.metrics.diversity.lexical import validate_vocabulary, expected_words
-from personagen.metrics.diversity.ngrams import (
-    counts_by_order,
-    distinct,
-    number_words,
-    self_bleu,
-    self_repetition,
-)
+from personagen.metrics.diversity.lexical import duplicate_fraction, lexical, word_figures
 from personagen.metrics.diversity.personas import (
     association_p,
     evenness,
@@ -24,23 +15,23 @@ from personagen.metrics.diversity.personas import (
     pair_coverage,
     persona_variance,
 )
-from personagen.metrics.diversity.redundancy import compression_ratio
-from personagen.metrics.diversity.richness import hdd, mattr, mtld
 from personagen.metrics.diversity.rouge import homogenization_rouge_l
 from personagen.metrics.diversity.spectrum import eigenvalues, hill_number, mean_cosine
 from personagen.metrics.statistics.intervals import Rows, interval, rarefied
 from personagen.metrics.texts.corpus import Corpus
 from personagen.metrics.texts.inputs import Vectors, rows_by_label
-from personagen.metrics.texts.words import count_words, normalise, tokenise
+from personagen.metrics.texts.words import tokenise
 
-SAMPLE = 1000
-"""Texts at which a corpus is measured, if it has so many: nearly every measure depends on their number."""
+SAMPLE_TEXTS = 1000
+"""Default number of texts at which a corpus is measured; nearly every measure depends on it."""
 
 LABEL_DRAWS = 5
-"""Parts that are drawn of each label; a second standard error a label would take more time than it tells."""
+"""Random parts per label; enough for a value without a standard error."""
 
-FEWEST = 10
-"""Texts that a label needs to be measured alone."""
+MIN_LABEL_TEXTS = 10
+"""Smallest number of texts of a label that is measured separately."""
+
+MAX_SILHOUETTE_TEXTS = 20_000
 
 UNIT = (0.0, 1.0)
 
@@ -49,7 +40,7 @@ BOUNDS = {
     **dict.fromkeys(("self_repetition", "compression_ratio"), (0.0, np.inf)),
     "mean_cosine": (-1.0, 1.0),
 }
-"""What a figure can be, where it is not a share."""
+"""Range of the figures that are not in [0, 1]."""
 
 Figures = dict[str, float | None]
 
@@ -63,121 +54,96 @@ def diversity(
     personas: Sequence[Mapping[str, str]] | None = None,
     vocabulary: SupportsIndex | None = None,
 ) -> dict[str, Any]:
-    """Measure how diverse a corpus is.
+    """Measure the diversity of a corpus.
 
     Args:
-        corpus: the texts; with labels they are measured per label too.
-        reference: real texts to set beside; measured at the same number of texts.
-        seed: of all draws.
-        sample_size: number of texts at which to measure; None for 1,000, or for as many as both corpora have.
-        personas: attributes of the persona behind each text, for the keys that begin with `persona_`.
-        vocabulary: number of words that the writer might have used, for `ead_1`.
+        corpus: texts; with labels, every label is measured too.
+        reference: real texts, measured at the same number of texts; None: no comparison.
+        seed: seed of all draws.
+        sample_size: number of texts at which to measure. None: 1,000, or the size of the smaller corpus.
+        personas: attributes of the persona of each text, for the keys `persona_*`.
+        vocabulary: number of words available to the writer, for `ead_1`.
 
     Returns:
-        A flat dictionary, described in the card of the metric; None stands where there is no number.
+        A flat dictionary, described in the card of the metric; None marks a value that is not defined.
 
     Raises:
         ValueError: `sample_size` is larger than a corpus, or the vocabulary is smaller than that of the texts.
 
     """
     smallest = min(len(corpus), len(reference) if reference else len(corpus))
-    count = min(SAMPLE, smallest) if sample_size is None else sample_size
+    count = min(SAMPLE_TEXTS, smallest) if sample_size is None else sample_size
     if count > smallest:
         raise ValueError(f"sample_size is {count}, wanted {smallest} or less: the smaller corpus has no more texts")
-    words = [tokenise(text) for text in corpus.texts]
+    tokens = [tokenise(text) for text in corpus.texts]
     centres = clusters.centres_of(reference.vectors, seed) if reference else None
-    values, errors = rarefied(partial(_at, corpus, words, centres), [len(corpus)], count, seed)
-    result: dict[str, Any] = {"n": len(corpus), "sample_size": count, **_whole(corpus, words, vocabulary)}
+    values, errors = rarefied(partial(_at, corpus, tokens, centres), [len(corpus)], count, seed)
+    result: dict[str, Any] = {"n": len(corpus), "sample_size": count, **_of_all_texts(corpus, tokens, vocabulary)}
     result |= values
     result |= {f"{name}_ci": interval(values[name], error, BOUNDS.get(name, UNIT)) for name, error in errors.items()}
     if reference:
-        real_words = [tokenise(text) for text in reference.texts]
-        real = rarefied(partial(_at, reference, real_words, centres), [len(reference)], count, seed)[0]
+        real_tokens = [tokenise(text) for text in reference.texts]
+        real = rarefied(partial(_at, reference, real_tokens, centres), [len(reference)], count, seed)[0]
         result |= {f"{name}_reference": value for name, value in real.items()}
-    result |= _by_label(corpus, words, centres, count, seed)
+    result |= _by_label(corpus, tokens, centres, count, seed)
     result |= _structure(corpus, seed)
     result |= _of_personas(corpus, personas, seed)
     return {**result, "seed": seed, "embedding_model": corpus.model}
 
 
-def lexical(words: Sequence[Sequence[str]], texts: Sequence[str]) -> Figures:
-    """Measure words, n-grams and bytes; see the card for each."""
-    numbered = number_words(words)
-    counts = counts_by_order(numbered)
-    joined = list(chain.from_iterable(words))
-    several = len(words) > 1
-    return {
-        **{f"distinct_{order}": distinct(table) for order, table in enumerate(counts, 1)},
-        "self_bleu": float(self_bleu(numbered, counts).mean()) if several else None,
-        "self_repetition": float(self_repetition(counts[-1], len(words)).mean()) if several else None,
-        "compression_ratio": compression_ratio(texts),
-        "hdd": hdd(joined),
-        "mattr": mattr(joined),
-        "mtld": mtld(joined),
-    }
-
-
 def semantic(vectors: Vectors) -> Figures:
-    """Measure the spread of vectors."""
-    shares = eigenvalues(vectors)
+    """Compute the spread of vectors: Vendi scores and mean cosine."""
+    fractions = eigenvalues(vectors)
     return {
-        "vendi_score": hill_number(shares, 1),
-        "vendi_score_0_5": hill_number(shares, 0.5),
-        "vendi_score_inf": hill_number(shares, np.inf),
-        "rke": hill_number(shares, 2),
+        "vendi_score": hill_number(fractions, 1),
+        "vendi_score_0_5": hill_number(fractions, 0.5),
+        "vendi_score_inf": hill_number(fractions, np.inf),
+        "rke": hill_number(fractions, 2),
         "mean_cosine": mean_cosine(vectors),
     }
 
 
-def _at(corpus: Corpus, words: Sequence[Sequence[str]], centres: Vectors | None, rows: Rows) -> Figures:
-    """Measure some rows by all that depends on their number."""
-    taken, chosen = corpus.take(rows), [words[row] for row in rows]
+def _at(corpus: Corpus, tokens: Sequence[Sequence[str]], centres: Vectors | None, rows: Rows) -> Figures:
+    """Compute all figures that depend on the number of texts, for some rows."""
+    part, part_tokens = corpus.take(rows), [tokens[row] for row in rows]
     return {
-        **lexical(chosen, taken.texts),
-        "homogenization_rouge_l": homogenization_rouge_l(chosen),
-        **semantic(taken.vectors),
-        "cluster_entropy": None if centres is None else clusters.cluster_entropy(taken.vectors, centres),
+        **lexical(part_tokens, part.texts),
+        "homogenization_rouge_l": homogenization_rouge_l(part_tokens),
+        **semantic(part.vectors),
+        "cluster_entropy": None if centres is None else clusters.cluster_entropy(part.vectors, centres),
     }
 
 
-def _whole(corpus: Corpus, words: Sequence[Sequence[str]], vocabulary: SupportsIndex | None) -> dict[str, Any]:
-    """Measure the whole corpus by what is told of all its texts."""
-    size = None if vocabulary is None else validate_vocabulary(vocabulary)
-    kinds = Counter(chain.from_iterable(words))
-    total = kinds.total()
-    if size is not None and size < len(kinds):
-        raise ValueError(f"vocabulary is {size}, wanted {len(kinds)} or more: so many different words are in the texts")
-    repeats = len(corpus) - len({normalise(text) for text in corpus.texts})
+def _of_all_texts(corpus: Corpus, tokens: Sequence[Sequence[str]], vocabulary: SupportsIndex | None) -> dict[str, Any]:
+    """Compute the figures that are taken of all texts of a corpus."""
     return {
-        "mean_words": sum(map(count_words, corpus.texts)) / len(corpus),
-        "duplicate_share": repeats / len(corpus),
-        "ead_1": len(kinds) / expected_words(size, total) if size and total else None,
-        "ead_vocabulary": size,
-        "silhouette": clusters.own_silhouette(corpus.vectors[:20_000], 0),
+        **word_figures(tokens, corpus.texts, vocabulary),
+        "duplicate_share": duplicate_fraction(corpus.texts),
+        "silhouette": clusters.own_silhouette(corpus.vectors[:MAX_SILHOUETTE_TEXTS], 0),
     }
 
 
 def _by_label(
-    corpus: Corpus, words: Sequence[Sequence[str]], centres: Vectors | None, count: int, seed: int
+    corpus: Corpus, tokens: Sequence[Sequence[str]], centres: Vectors | None, count: int, seed: int
 ) -> dict[str, Any]:
-    """Measure each label alone, all at the same number of texts; a label of too few texts is left out."""
+    """Measure every label at the same number of texts; labels with too few texts are left out."""
     if corpus.labels is None:
         return {}
-    rows = {label: found for label, found in rows_by_label(corpus.labels).items() if len(found) >= FEWEST}
+    rows = {label: rows for label, rows in rows_by_label(corpus.labels).items() if len(rows) >= MIN_LABEL_TEXTS}
     if not rows:
         return {}
     equal = min(count, *map(len, rows.values()))
-    found: dict[str, dict[str, float | None]] = {}
-    for label, places in rows.items():
-        part, chosen = corpus.take(places), [words[row] for row in places]
-        values = rarefied(partial(_at, part, chosen, centres), [len(part)], equal, seed, LABEL_DRAWS)[0]
+    figures: dict[str, dict[str, float | None]] = {}
+    for label, numbers in rows.items():
+        part, part_tokens = corpus.take(numbers), [tokens[row] for row in numbers]
+        values = rarefied(partial(_at, part, part_tokens, centres), [len(part)], equal, seed, LABEL_DRAWS)[0]
         for name, value in values.items():
-            found.setdefault(f"{name}_by_label", {})[label] = value
-    return {"sample_size_by_label": equal, **found}
+            figures.setdefault(f"{name}_by_label", {})[label] = value
+    return {"sample_size_by_label": equal, **figures}
 
 
 def _structure(corpus: Corpus, seed: int) -> dict[str, Any]:
-    """Measure how far labels lie apart."""
+    """Measure the separation of labels."""
     if corpus.labels is None:
         return {"between_label_variance": None, "knn_label_purity": None, "label_silhouette": None}
     groups = np.unique(corpus.labels, return_inverse=True)[1]
@@ -188,18 +154,18 @@ def _structure(corpus: Corpus, seed: int) -> dict[str, Any]:
     }
 
 
-def _of_personas(corpus: Corpus, given: Sequence[Mapping[str, str]] | None, seed: int) -> dict[str, Any]:
-    """Measure what personas cover, and what labels and texts have to do with them."""
-    if given is None or not given[0]:
+def _of_personas(corpus: Corpus, personas: Sequence[Mapping[str, str]] | None, seed: int) -> dict[str, Any]:
+    """Measure the coverage of personas and their association with labels and texts."""
+    if personas is None or not personas[0]:
         return {}
-    share, chance = persona_variance(corpus.vectors, given, seed)
-    found: dict[str, Any] = {
-        "persona_pair_coverage": pair_coverage(given),
-        "persona_evenness": evenness(given),
-        "persona_variance": share,
-        "persona_variance_p": chance,
+    fraction, p = persona_variance(corpus.vectors, personas, seed)
+    figures: dict[str, Any] = {
+        "persona_pair_coverage": pair_coverage(personas),
+        "persona_evenness": evenness(personas),
+        "persona_variance": fraction,
+        "persona_variance_p": p,
     }
     if corpus.labels is not None:
-        found["persona_label_association"] = label_association(given, corpus.labels)
-        found["persona_label_p"] = association_p(given, corpus.labels, seed)
-    return found
+        figures["persona_label_association"] = label_association(personas, corpus.labels)
+        figures["persona_label_p"] = association_p(personas, corpus.labels, seed)
+    return figures

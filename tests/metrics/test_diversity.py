@@ -21,7 +21,7 @@ from personagen.metrics.diversity.clusters import (
     own_silhouette,
     silhouette,
 )
-from personagen.metrics.diversity.ngrams import counts_by_order, distinct, number_words, self_bleu, self_repetition
+from personagen.metrics.diversity.ngrams import counts_by_order, distinct, number_tokens, self_bleu, self_repetition
 from personagen.metrics.diversity.personas import (
     association_p,
     cramers_v,
@@ -48,7 +48,7 @@ def words(texts: Sequence[str]) -> list[list[str]]:
 
 
 def bleu_of_all(corpus: list[list[str]]) -> list[float]:
-    numbered = number_words(corpus)
+    numbered = number_tokens(corpus)
     return self_bleu(numbered, counts_by_order(numbered)).tolist()
 
 
@@ -86,14 +86,14 @@ def test_self_repetition_is_that_of_the_definition(corpus: list[list[str]]) -> N
         math.log1p(sum(gram in other for row, other in enumerate(grams) if row != own for gram in grams[own]))
         for own in range(len(corpus))
     ]
-    assert self_repetition(counts_by_order(number_words(corpus))[3], len(corpus)) == pytest.approx(wanted, abs=1e-12)
+    assert self_repetition(counts_by_order(number_tokens(corpus))[3], len(corpus)) == pytest.approx(wanted, abs=1e-12)
 
 
 @given(some_words, st.integers(1, 4))
 def test_distinct_is_that_of_the_definition(corpus: list[list[str]], order: int) -> None:
     grams = [gram for text in corpus for gram in zip(*(text[start:] for start in range(order)), strict=False)]
     wanted = len(set(grams)) / len(grams) if grams else None
-    assert distinct(counts_by_order(number_words(corpus))[order - 1]) == wanted
+    assert distinct(counts_by_order(number_tokens(corpus))[order - 1]) == wanted
 
 
 def longest_common(one: Sequence[str], other: Sequence[str]) -> int:
@@ -171,9 +171,9 @@ def test_published_values_of_words() -> None:
         "play with my brother in which I take pictures of our houses.",
     ]
     split = [text.split() for text in texts]
-    grams = counts_by_order(number_words(split))[3]
+    grams = counts_by_order(number_tokens(split))[3]
     assert self_repetition(grams, 3).mean() == pytest.approx(2.0349, abs=5e-5)
-    joined = counts_by_order(number_words([[word for text in split for word in text]]))
+    joined = counts_by_order(number_tokens([[word for text in split for word in text]]))
     assert sum(distinct(table) or 0 for table in joined) == pytest.approx(3.315, abs=5e-4)
     letters = [re.findall("[a-z0-9]+", text.lower()) for text in texts]
     assert homogenization_rouge_l(letters) == pytest.approx(0.3182, abs=5e-5), "as computed; the README prints 0.222"
@@ -317,6 +317,7 @@ def test_clusters_come_from_the_reference() -> None:
     reference = np.eye(8, dtype=np.float32).repeat(30, axis=0)
     centres = centres_of(reference, 0)
     assert centres is not None and centres_of(reference[:39], 0) is None
+    assert centres_of(reference[:1].repeat(40, axis=0), 0) is None, "all texts are equal"
     assert cluster_entropy(reference[:30], centres) == 0.0
     whole = cluster_entropy(real().vectors, centres_of(real(1000, 600).vectors, 0))  # type: ignore[arg-type]
     half = cluster_entropy(real(40).vectors[:20], centres_of(real(1000, 600).vectors, 0))  # type: ignore[arg-type]
