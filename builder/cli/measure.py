@@ -188,11 +188,14 @@ def audit(release: Path, as_json: bool, **options: Any) -> None:
     Emotion, intensity, what a classifier reads, sentiment, length, words and content are held against gender, age,
     country, religion, means and the rest. What was found goes to audit.json in the release and into its card.
     """
-    from personagen.builder.evaluation.audit import Options, audit_lines
+    from personagen.builder.evaluation.audit import AuditSettings
     from personagen.builder.evaluation.audit import audit as run
+    from personagen.builder.evaluation.audit_results import audit_lines
+    from personagen.builder.release.folder import read_manifest
 
-    found = run(release, Options(**options), lambda line: click.echo(printable(line), err=True))
-    click.echo(json.dumps(found) if as_json else "\n".join(map(printable, audit_lines(found))))
+    command = recorded_command(release=read_manifest(release)["name"])
+    result = run(release, AuditSettings(**options, command=command), progress=Lines())
+    click.echo(json.dumps(result.to_json()) if as_json else "\n".join(map(printable, audit_lines(result))))
 
 
 @click.command()
@@ -210,8 +213,8 @@ def audit(release: Path, as_json: bool, **options: Any) -> None:
 def report(folder: Path, out: Path | None, **options: Any) -> None:
     """Show a release or a comparison on one page that needs no network.
 
-    Map, predictions, lengths, words, personas, arms, refused replies, and a table to search, with the persona behind each
-    text. The page goes to report.html in a comparison, and beside a release, to RELEASE.report.html.
+    Map, predictions, lengths, words, personas, arms, refused replies, and a table to search, with the persona behind
+    each text. The page goes to report.html in a comparison, and beside a release, to RELEASE.report.html.
     """
     from personagen.builder.core.file_names import REPORT
     from personagen.builder.release.folder import is_release

@@ -1,17 +1,16 @@
-"""The measured effect of a persona's attribute: texts of rows against those of their counterfactuals, which differ in it alone.
+"""Measure the effect of an attribute: texts of rows against their counterfactuals, whose personas differ in it alone.
 
-rows and counterfactuals of a release -> pairs by two values of an attribute -> paired differences -> lines of the card
+rows and counterfactuals -> pairs by two values of an attribute -> paired differences -> records of an audit
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from personagen.builder.core.errors import BackendError, ReleaseError
-from personagen.builder.core.records import COUNTERFACTUAL_PREFIX
-from personagen.builder.evaluation.claims import LEVEL
+from personagen.builder.evaluation.audit_results import CounterfactualEffect, CounterfactualPairs
 from personagen.builder.release.measuring import predictions
 from personagen.builder.release.texts import Texts, read_texts
 
@@ -19,160 +18,177 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-EFFECTS: Mapping[str, str] = {
-    "sentiment": "sentiment, from -1 to 1",
-    "length": "words of a text",
-    "agreement": "share of the texts in which the classifier reads their label",
-}
-"""What is compared in each pair."""
+PREFIX = "counterfactual_"
+"""Prefix of the names of the configurations of counterfactuals."""
+
+OUTCOMES = ("sentiment", "length", "agreement")
+"""Outcomes that are compared in pairs; "agreement" is 1 if the classifier predicts the label, else 0."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Pairs:
-    """Pairs of texts of two values of an attribute: numbers of the texts with the first one and with the second."""
+    """Pairs of texts of two values of an attribute.
 
+    Attributes:
+        values: the two values.
+        first: rows of the texts with the first value, shape (pairs,).
+        second: rows of the texts with the second value, shape (pairs,).
+        personas: number of each pair's persona, shape (pairs,).
+
+    """
+
+    values: tuple[str, str]
     first: "NDArray[np.intp]"
     second: "NDArray[np.intp]"
     personas: "NDArray[np.intp]"
 
 
-def counterfactuals(
-    folder: Path, manifest: Mapping[str, Any], written: Texts, reference: str, embeddings: str | None
-) -> dict[str, list[dict[str, Any]]]:
-    """Measure what changes with an attribute where nothing else does.
+@dataclass(frozen=True, slots=True, eq=False)
+class _Measures:
+    """Measures of all texts of an attribute's pairs.
+
+    Attributes:
+        outcomes: values by outcome, shape (texts,) each.
+        vectors: embeddings, shape (texts, width).
+        predicted: emotion that the classifier predicts for each text; None: no classifier.
+
+    """
+
+    outcomes: Mapping[str, "NDArray[np.float64]"]
+    vectors: "NDArray[np.float32]"
+    predicted: list[str] | None
+
+
+def counterfactual_effects(
+    folder: Path, manifest: Mapping[str, Any], texts: Texts, reference: str, embeddings: str | None
+) -> tuple[list[CounterfactualPairs], list[CounterfactualEffect]]:
+    """Measure the changes between rows and their counterfactuals.
 
     Args:
         folder: the release.
         manifest: its manifest.
-        written: all its texts.
-        reference: real texts that a classifier is trained on, where the release has no predictions.
-        embeddings: name of a sentence-transformers model; None for the default one.
+        texts: all its texts at the depth of the recipe.
+        reference: real texts that train a classifier if the release has no predictions.
+        embeddings: name of a sentence-transformers model; None: the default model.
 
     Returns:
-        By attribute, for every two of its values that have pairs: "values"; "pairs"; "identical", the share of pairs
-        that are the same word for word; "reread", the share in which the classifier reads another emotion; "distance",
-        1 less the cosine of their vectors, on average; and "effects", the mean difference of the second value's texts
-        to the first one's, with its 95 % interval, p, and p corrected for all of them (Holm).
+        One record per attribute and two of its values that have pairs, and the effects on each outcome, whose p is
+        corrected for all of them (Holm).
 
     Raises:
         ReleaseError: a file cannot be read, or a counterfactual has no row.
-        BackendError: the model of the embeddings cannot be loaded.
+        BackendError: the embedding model cannot be loaded.
 
     """
     from personagen.metrics.statistics.paired import holm
 
-    attributes = [name.removeprefix(COUNTERFACTUAL_PREFIX) for name in manifest["configs"] if name.startswith(COUNTERFACTUAL_PREFIX)]
-    found = {name: list(_of_attribute(name, folder, manifest, written, (reference, embeddings))) for name in attributes}
-    tests = [effect for rows in found.values() for row in rows for effect in row["effects"].values()]
-    for effect, corrected in zip(tests, holm([effect["p"] for effect in tests]), strict=True):
-        effect["p_corrected"] = corrected
-    return found
+    pairs: list[CounterfactualPairs] = []
+    effects: list[CounterfactualEffect] = []
+    for attribute in (name.removeprefix(PREFIX) for name in manifest["configs"] if name.startswith(PREFIX)):
+        both, partners = _matched(folder, manifest, texts, attribute)
+        measures = _measure(both, manifest, reference, embeddings)
+        for values in combinations(manifest["recipe"]["counterfactual"]["attributes"][attribute], 2):
+            matched = _pairs(both, attribute, values, partners)
+            if matched is not None:
+                pairs.append(_compare_pairs(attribute, both, matched, measures))
+                effects.extend(_effects(attribute, matched, measures))
+    corrected = holm([effect.p for effect in effects])
+    return pairs, [replace(effect, p_corrected=p) for effect, p in zip(effects, corrected, strict=True)]
 
 
-def _of_attribute(
-    attribute: str, folder: Path, manifest: Mapping[str, Any], written: Texts, options: tuple[str, str | None]
-) -> Iterator[dict[str, Any]]:
-    counterfactuals = read_texts(folder, manifest, [COUNTERFACTUAL_PREFIX + attribute])
-    place = {row["id"]: number for number, row in enumerate(written.rows)}
-    of = [place.get("-".join(row["id"].split("-")[:2])) for row in counterfactuals.rows]
-    if None in of:
+def _matched(
+    folder: Path, manifest: Mapping[str, Any], texts: Texts, attribute: str
+) -> tuple[Texts, list[tuple[int, int]]]:
+    """Read the counterfactuals of an attribute and find their rows.
+
+    Returns:
+        The rows that have a counterfactual, followed by the counterfactuals; and for each counterfactual the position
+        of its row and its own.
+
+    """
+    counterfactuals = read_texts(folder, manifest, [PREFIX + attribute])
+    numbers = {row["id"]: number for number, row in enumerate(texts.rows)}
+    matches = [numbers.get("-".join(row["id"].split("-")[:2])) for row in counterfactuals.rows]
+    if None in matches:
         raise ReleaseError(
-            f"{folder}: a text of {COUNTERFACTUAL_PREFIX}{attribute} has no row that it is the counterfactual of; make it again"
+            f"{folder}: a text of {PREFIX}{attribute} has no row that it is the counterfactual of; make it again"
         )
-    kept = sorted({number for number in of if number is not None})
-    both = written.take(kept).joined(counterfactuals)
-    new = {number: position for position, number in enumerate(kept)}
+    kept = sorted({number for number in matches if number is not None})
+    positions = {number: position for position, number in enumerate(kept)}
     partners = [
-        (new[number], len(kept) + counterfactual) for counterfactual, number in enumerate(of) if number is not None
+        (positions[number], len(kept) + position) for position, number in enumerate(matches) if number is not None
     ]
-    measures, vectors, read = _measured(both, manifest, *options)
-    for values in combinations(manifest["recipe"]["counterfactual"]["attributes"][attribute], 2):
-        pairs = _pairs(both, attribute, values, partners)
-        if pairs is not None:
-            yield {"values": list(values), **_compared(both, pairs, measures, vectors, read)}
+    return texts.take(kept).joined(counterfactuals), partners
 
 
-def _pairs(both: Texts, attribute: str, values: tuple[str, ...], partners: Sequence[tuple[int, int]]) -> _Pairs | None:
-    """Take the pairs of two values, the text of the first value first, whichever of them was written first."""
+def _pairs(both: Texts, attribute: str, values: tuple[str, str], partners: Sequence[tuple[int, int]]) -> _Pairs | None:
+    """Select the pairs of two values, the text of the first value first; None: there are none."""
     import numpy as np
 
     sides = []
-    for own, counterfactual in partners:
-        told = both.personas[own][attribute], both.personas[counterfactual][attribute]
-        if told in (values, values[::-1]):
-            sides.append((own, counterfactual) if told == values else (counterfactual, own))
+    for row, counterfactual in partners:
+        found = both.personas[row][attribute], both.personas[counterfactual][attribute]
+        if found in (values, values[::-1]):
+            sides.append((row, counterfactual) if found == values else (counterfactual, row))
     if not sides:
         return None
-    # A counterfactual's persona has the id of the other one and more.
+    # The id of a counterfactual's persona is that of the row's persona with a suffix.
     ids = [min(both.rows[first]["persona_id"], both.rows[second]["persona_id"], key=len) for first, second in sides]
     numbers = np.unique(ids, return_inverse=True)[1]
     first, second = (np.array([side[end] for side in sides], dtype=np.intp) for end in (0, 1))
-    return _Pairs(first, second, numbers)
+    return _Pairs(values, first, second, numbers)
 
 
-def _measured(
-    both: Texts, manifest: Mapping[str, Any], reference: str, embeddings: str | None
-) -> tuple[dict[str, "NDArray[np.float64]"], "NDArray[np.float32]", list[str] | None]:
-    """Measure every text: numbers by name, vectors, and what a classifier reads (None where none can)."""
+def _measure(both: Texts, manifest: Mapping[str, Any], reference: str, embeddings: str | None) -> _Measures:
     import numpy as np
 
     from personagen.metrics.statistics.association import lengths, sentiment
     from personagen.metrics.texts.embeddings import embed
 
-    measures = {"length": lengths(both.texts)[:, 0].astype(np.float64)}
+    outcomes = {"length": lengths(both.texts)[:, 0].astype(np.float64)}
     if manifest["recipe"]["text"]["language"] == "en":
-        measures["sentiment"] = sentiment(both.texts)[:, 0].astype(np.float64)
-    read = None
+        outcomes["sentiment"] = sentiment(both.texts)[:, 0].astype(np.float64)
+    predicted = None
     try:
-        read = [reading.label for reading in predictions(both, reference, embeddings)]
-        right = [own == label for own, label in zip(read, both.labels, strict=True)]
-        measures["agreement"] = np.array(right, dtype=np.float64)
+        predicted = [prediction.label for prediction in predictions(both, reference, embeddings)]
+        agreed = [emotion == label for emotion, label in zip(predicted, both.labels, strict=True)]
+        outcomes["agreement"] = np.array(agreed, dtype=np.float64)
     except ReleaseError:
-        pass  # the audit has told why
+        pass  # the audit lists the reason among its problems
     try:
-        return measures, embed(both.texts, embeddings).vectors, read
+        return _Measures(outcomes, embed(both.texts, embeddings).vectors, predicted)
     except (ValueError, ImportError) as error:
         raise BackendError(str(error)) from None
 
 
-def _compared(
-    both: Texts,
-    pairs: _Pairs,
-    measures: Mapping[str, "NDArray[np.float64]"],
-    vectors: "NDArray[np.float32]",
-    read: list[str] | None,
-) -> dict[str, Any]:
+def _compare_pairs(attribute: str, both: Texts, pairs: _Pairs, measures: _Measures) -> CounterfactualPairs:
     import numpy as np
 
+    sides = list(zip(pairs.first.tolist(), pairs.second.tolist(), strict=True))
+    cosine = np.sum(measures.vectors[pairs.first] * measures.vectors[pairs.second], axis=1)
+    predicted = measures.predicted
+    return CounterfactualPairs(
+        attribute,
+        *pairs.values,
+        pairs=len(sides),
+        identical=float(np.mean([both.texts[first] == both.texts[second] for first, second in sides])),
+        reclassified=None
+        if predicted is None
+        else float(np.mean([predicted[first] != predicted[second] for first, second in sides])),
+        distance=float(np.clip(1 - cosine, 0, 2).mean()),
+    )
+
+
+def _effects(attribute: str, pairs: _Pairs, measures: _Measures) -> Iterator[CounterfactualEffect]:
+    """Yield the effect on each outcome; p is not corrected yet."""
     from personagen.metrics.statistics.paired import clustered
 
-    sides = list(zip(pairs.first.tolist(), pairs.second.tolist(), strict=True))
-    cosine = np.sum(vectors[pairs.first] * vectors[pairs.second], axis=1)
-    return {
-        "pairs": len(sides),
-        "identical": float(np.mean([both.texts[first] == both.texts[second] for first, second in sides])),
-        "reread": None if read is None else float(np.mean([read[first] != read[second] for first, second in sides])),
-        "distance": float(np.clip(1 - cosine, 0, 2).mean()),
-        "effects": {
-            name: asdict(clustered(measures[name][pairs.second] - measures[name][pairs.first], pairs.personas))
-            for name in EFFECTS
-            if name in measures
-        },
-    }
-
-
-def counterfactual_lines(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> Iterator[str]:
-    """Tell in a line each what changes with an attribute where nothing else does."""
-    for attribute, rows in found.items():
-        for row in rows:
-            effects = ", ".join(
-                f"{name} {effect['value']:+.2g} [{effect['low']:+.2g}, {effect['high']:+.2g}]"
-                f"{'*' if effect['p_corrected'] < LEVEL else ''}"
-                for name, effect in row["effects"].items()
-            )
-            first, second = row["values"]
-            reread = "" if row["reread"] is None else f", {row['reread']:.0%} are read as another emotion"
-            yield (
-                f"{attribute} {second} in the place of {first}, all else alike: of {row['pairs']} pairs "
-                f"{row['identical']:.0%} are the same word for word{reread}; {effects}"
-            )
+    for outcome in OUTCOMES:
+        values = measures.outcomes.get(outcome)
+        if values is None:
+            continue
+        change = clustered(values[pairs.second] - values[pairs.first], pairs.personas)
+        assert change.low is not None and change.high is not None and change.p is not None  # true of `clustered`
+        yield CounterfactualEffect(
+            attribute, *pairs.values, outcome, change.value, change.low, change.high, change.p, 1.0, len(pairs.first)
+        )

@@ -9,7 +9,7 @@ import html
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from personagen.builder.evaluation.claims import LEVEL
+from personagen.builder.evaluation.audit_results import AttributeAssociation, Audit, effects_of
 from personagen.builder.evaluation.comparison_tables import MAIN
 from personagen.builder.report.content import Material
 
@@ -60,17 +60,18 @@ def rejects_figure(material: Material) -> Figure | None:
     return {"data": traces, "layout": layout}
 
 
-def audit_figure(found: Mapping[str, Any]) -> Figure:
-    """Show what goes with the attributes of the personas; a star where it is more than chance."""
-    names, attributes = list(found["outcomes"]), list(found["attributes"])
-    cells: list[list[Any]] = [[found["attributes"][one]["outcomes"].get(name) for name in names] for one in attributes]
-    widest = max([0.05, *(abs(cell["share"]) for row in cells for cell in row if cell)])
+def audit_figure(audit: Audit) -> Figure:
+    """Draw the associations of attributes with outcomes as a heat map; a star marks a corrected p below 0.05."""
+    cells = {(record.attribute, record.outcome): record for record in audit.associations}
+    outcomes, attributes = list(audit.outcomes), audit.attributes
+    rows = [[cells.get((attribute, outcome)) for outcome in outcomes] for attribute in attributes]
+    widest = max([0.05, *(abs(record.fraction) for record in audit.associations)])
     heat = {
         "type": "heatmap",
-        "x": names,
+        "x": outcomes,
         "y": attributes,
-        "z": [[cell and cell["share"] for cell in row] for row in cells],
-        "text": [[_star(cell) for cell in row] for row in cells],
+        "z": [[record and record.fraction for record in row] for row in rows],
+        "text": [[_star(record) for record in row] for row in rows],
         "texttemplate": "%{text}",
         "hovertemplate": "%{y} and %{x}: %{z:.2%} of the variance beyond plan and chance<extra></extra>",
         "colorscale": "RdBu",
@@ -82,19 +83,24 @@ def audit_figure(found: Mapping[str, Any]) -> Figure:
     return {"data": [heat], "layout": {"height": 160 + 30 * len(attributes), "yaxis": {"autorange": "reversed"}}}
 
 
-def counterfactuals_figure(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure | None:
-    """Show the effect of each change of an attribute with its 95 % interval; None where none was measured."""
+def counterfactuals_figure(audit: Audit) -> Figure | None:
+    """Draw the effect of each change of an attribute with its 95 % interval; None: none was measured."""
     rows = [
-        (f"{attribute}: {row['values'][0]} → {row['values'][1]} ({row['pairs']})", row["effects"])
-        for attribute, own in found.items()
-        for row in own
+        (f"{pairs.attribute}: {pairs.first} → {pairs.second} ({pairs.pairs})", effects_of(audit.effects, pairs))
+        for pairs in audit.pairs
     ]
-    names = list(dict.fromkeys(name for _, effects in rows for name in effects))
+    names = list(dict.fromkeys(effect.outcome for _, effects in rows for effect in effects))
     if not names:
         return None
-    traces = [
-        _intervals({label: effects[name] for label, effects in rows}) | {"visible": name == names[0]} for name in names
-    ]
+    traces = []
+    for name in names:
+        estimates = {
+            label: {"value": effect.difference, "low": effect.low, "high": effect.high}
+            for label, effects in rows
+            for effect in effects
+            if effect.outcome == name
+        }
+        traces.append(_intervals(estimates) | {"visible": name == names[0]})
     layout = {"height": 140 + 36 * len(rows), "yaxis": {"autorange": "reversed"}}
     return {"data": traces, "layout": layout | choice(names, names[0])}
 
@@ -119,8 +125,8 @@ def _intervals(estimates: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _star(cell: Mapping[str, Any] | None) -> str:
-    return "" if cell is None else f"{cell['share']:.1%}{'*' if cell['p_corrected'] < LEVEL else ''}"
+def _star(record: AttributeAssociation | None) -> str:
+    return "" if record is None else f"{record.fraction:.1%}{'*' if record.is_significant else ''}"
 
 
 def plain(text: str) -> str:

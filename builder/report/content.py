@@ -10,6 +10,7 @@ from typing import Any
 from personagen.builder.core.errors import PersonaGenError, ReleaseError
 from personagen.builder.core.file_names import AUDIT, REJECTS, RESULTS, arm_texts_path
 from personagen.builder.core.records import LAYERS
+from personagen.builder.evaluation.audit_results import read_audit
 from personagen.builder.evaluation.claims import FULL, counts
 from personagen.builder.evaluation.comparison_tables import classifier_line, costs
 from personagen.builder.release.folder import check_release, is_release
@@ -161,7 +162,9 @@ def _of_release(
             "scores": manifest.get("scores"),
             "findings": manifest.get("findings"),
             "counterfactuals": manifest.get("counterfactuals"),
-            "audit": json.loads((folder / AUDIT).read_text(encoding="utf-8")) if manifest.get("audit") else None,
+            "audit": read_audit(json.loads((folder / AUDIT).read_text(encoding="utf-8")))
+            if manifest.get("audit")
+            else None,
         },
         notes=notes,
     )

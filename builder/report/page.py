@@ -4,7 +4,7 @@ folder -> texts, personas, rejects, findings -> figures -> page
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from personagen.builder.core.errors import BackendError
 from personagen.builder.core.files import write_text
+from personagen.builder.evaluation.audit_results import Audit
 from personagen.builder.release.measuring import require_metrics_extra
 from personagen.builder.report.charts import Figure, arms_figure, audit_figure, counterfactuals_figure, rejects_figure
 from personagen.builder.report.content import Material, read_material
@@ -117,7 +118,7 @@ def _sections(material: Material, points: list[list[float]]) -> Iterator[Section
     yield Section("rejects", "Refused replies", "By reason; examples stand below.", rejects_figure(material))
 
 
-def _sections_of_personas(material: Material, audit: Mapping[str, Any] | None) -> Iterator[Section]:
+def _sections_of_personas(material: Material, audit: Audit | None) -> Iterator[Section]:
     yield Section(
         "values",
         "Personas",
@@ -139,7 +140,7 @@ def _sections_of_personas(material: Material, audit: Mapping[str, Any] | None) -
             "Counterfactual pairs",
             "What changes where one attribute of the persona does, and nothing else, with its 95 % interval; in "
             "brackets the number of pairs.",
-            counterfactuals_figure(audit["counterfactual"]),
+            counterfactuals_figure(audit),
         )
 
 

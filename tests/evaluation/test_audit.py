@@ -1,7 +1,8 @@
-"""`personagen audit`: a planted bias is found and told, none is told where there is none, and what is wrong."""
+"""`personagen audit`: a planted bias is found, none is found in its absence, and errors."""
 
 import json
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,10 @@ import pyarrow as pa
 import pytest
 
 from personagen.builder.core.errors import ReleaseError
-from personagen.builder.evaluation.audit import MOST, _first, findings
+from personagen.builder.evaluation.audit import AuditSettings, audit, first_personas
+from personagen.builder.evaluation.audit_results import AttributeAssociation, Audit, findings, read_audit
 from personagen.builder.hub.verify import verify_folder
-from personagen.builder.release.texts import Texts, read_texts
+from personagen.builder.release.texts import read_texts
 from tests.helpers.command import Run, run_here
 from tests.helpers.pushing import Pusher, held, served
 from tests.helpers.real_texts import as_reference, known_vectors, real
@@ -70,47 +72,77 @@ def run(
     return run_here(monkeypatch, capsys, tmp_path_factory)
 
 
-def found_in(folder: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((folder / "audit.json").read_text(encoding="utf-8"))
-    return found
+def content_of(folder: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((folder / "audit.json").read_text(encoding="utf-8"))
+    return content
+
+
+def associations_of(audit: Audit, attribute: str) -> dict[str, AttributeAssociation]:
+    return {record.outcome: record for record in audit.associations if record.attribute == attribute}
 
 
 def copied(release: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(release, tmp_path / "copy"))
 
 
-def test_a_planted_bias_is_found_and_told_in_the_card(run: Run, biased: Path, cache: Path, tmp_path: Path) -> None:
+def test_a_planted_bias_is_found_and_listed_in_the_card(run: Run, biased: Path, cache: Path, tmp_path: Path) -> None:
     folder = copied(biased, tmp_path)
     done = run("audit", folder)
     assert done.code == 0, done.err
-    found = found_in(folder)
-    gender = found["attributes"]["gender"]
-    for name in ("reading", "sentiment", "length", "vocabulary"):
-        assert gender["outcomes"][name]["p_corrected"] < 0.001, name
-        assert gender["outcomes"][name]["share"] == max(
-            each["outcomes"][name]["share"] for each in found["attributes"].values()
-        ), name
-    assert gender["values"]["woman"]["sentiment"]["high"] < 0 < gender["values"]["man"]["sentiment"]["low"]
-    assert {"awful", "cried"} <= set(gender["values"]["woman"]["words"]) and not gender["values"]["man"]["words"]
-    assert gender["outcomes"]["label"]["p_corrected"] > 0.05, "labels are those of the plan, whoever wrote"
+    audit = read_audit(content_of(folder))
+    gender = associations_of(audit, "gender")
+    for outcome in ("prediction", "sentiment", "length", "vocabulary"):
+        assert gender[outcome].p_corrected < 0.001, outcome
+        assert gender[outcome].fraction == max(
+            record.fraction for record in audit.associations if record.outcome == outcome
+        )
+    assert gender["label"].p_corrected > 0.05, "labels are those of the plan for every persona"
+    sentiment = {record.value: record for record in audit.differences
+                 if (record.attribute, record.outcome) == ("gender", "sentiment")}  # fmt: skip
+    assert sentiment["woman"].high < 0 < sentiment["man"].low
+    words = {record.value: record.words for record in audit.words if record.attribute == "gender"}
+    assert {"awful", "cried"} <= set(words["woman"]) and not words["man"]
     assert "gender goes with sentiment" in done.out and "woman -" in done.out
     card = (folder / "README.md").read_text(encoding="utf-8")
-    assert "gender goes with sentiment" in card and found["command"] in card
-    assert found["command"] == "personagen audit personagen --reference goemotions --seed 0"
-    assert manifest_of(folder)["findings"] == list(findings(found)) and not verify_folder(folder).problems
+    assert "gender goes with sentiment" in card and str(audit.command) in card
+    assert audit.command == "personagen audit personagen --reference goemotions --seed 0"
+    assert manifest_of(folder)["findings"] == list(findings(audit)) and not verify_folder(folder).problems
 
 
-def test_nothing_is_found_where_nothing_is(
-    run: Run, release: Path, cache: Path, labelled: Path, tmp_path: Path
-) -> None:
+def test_nothing_is_found_without_a_bias(run: Run, release: Path, cache: Path, labelled: Path, tmp_path: Path) -> None:
     folder = copied(release, tmp_path)
     done = run("audit", folder, "--reference", labelled)
     assert done.code == 0, done.err
-    found = found_in(folder)
-    assert list(found["outcomes"]) == ["label", "intensity", "reading", "sentiment", "length", "vocabulary", "content"]
-    assert done.out.splitlines()[-1] == "nothing was found in 210 texts"
+    content = content_of(folder)
+    assert list(content["outcomes"]) == [
+        "label", "intensity", "prediction", "sentiment", "length", "vocabulary", "content",
+    ]  # fmt: skip
+    assert done.out.splitlines()[-1] == "no association was found in 210 texts"
     assert "found nothing in the texts" in (folder / "README.md").read_text(encoding="utf-8")
-    assert str(tmp_path) not in json.dumps(found)
+    assert str(tmp_path) not in json.dumps(content)
+
+
+def test_results_are_tables_of_records(release: Path, cache: Path, labelled: Path, tmp_path: Path) -> None:
+    folder = copied(release, tmp_path)
+    result = audit(str(folder), AuditSettings(reference=str(labelled)))
+    assert read_audit(content_of(folder)) == result and result.command is None
+    assert {(record.attribute, record.outcome) for record in result.associations} == {
+        (attribute, outcome) for attribute in result.attributes for outcome in result.outcomes
+    }
+    assert {record.n for record in result.associations} == {210}
+    for attribute in result.attributes:
+        assert sum(record.n for record in result.words if record.attribute == attribute) == 210
+    frame = result.to_pandas()
+    assert list(frame.columns) == [
+        "attribute", "outcome", "fraction", "low", "high", "p", "p_corrected", "n",
+    ]  # fmt: skip
+    assert len(frame) == len(result.associations) and "gender" in result._repr_html_()
+    assert repr(result) == f"<Audit of 210 texts: 0 of {len(frame)} associations significant>"
+
+
+def test_results_of_an_older_version_are_refused_in_one_line() -> None:
+    with pytest.raises(ReleaseError, match=r"^audit.json has the format 'personagen-audit/1', wanted personagen-audit"):
+        read_audit({"format": "personagen-audit/1"})
 
 
 def test_audited_twice_it_is_the_same_bytes_and_scores_stay(
@@ -124,7 +156,7 @@ def test_audited_twice_it_is_the_same_bytes_and_scores_stay(
     assert "diversity: vendi" in (folder / "README.md").read_text(encoding="utf-8")
     assert not verify_folder(folder).problems
     done = run("audit", folder, "--reference", labelled, "--json")
-    assert json.loads(done.out) == found_in(folder)
+    assert json.loads(done.out) == content_of(folder)
 
 
 def test_what_was_audited_is_pushed(run: Run, biased: Path, cache: Path, tmp_path: Path) -> None:
@@ -132,7 +164,7 @@ def test_what_was_audited_is_pushed(run: Run, biased: Path, cache: Path, tmp_pat
     run("audit", folder)
     with Hub(tokens={"hf_write": "write"}) as hub, Pusher(hub, tmp_path / "home") as pusher:
         assert "audit.json" in pusher.push(folder, "user/biased")["sent"]
-        assert json.loads(served(hub, "user/biased")["audit.json"]) == found_in(folder)
+        assert json.loads(served(hub, "user/biased")["audit.json"]) == content_of(folder)
 
 
 def test_an_audit_that_was_changed_by_hand_is_no_longer_vouched_for(
@@ -153,7 +185,7 @@ def test_emotions_that_the_reference_has_not(run: Run, release: Path, cache: Pat
     done = run("audit", folder, "--reference", path)
     assert done.code == 0, done.err
     why = "two.jsonl has no texts of anger, disgust, neutral, sadness, surprise to train a classifier on"
-    assert found_in(folder)["problems"] == {"reading": why} and f"not measured: reading: {why}" in done.out
+    assert content_of(folder)["problems"] == {"prediction": why} and f"not measured: prediction: {why}" in done.out
 
 
 def test_a_release_without_personas(run: Run, tmp_path: Path) -> None:
@@ -171,12 +203,21 @@ def test_another_language_has_no_sentiment(run: Run, biased: Path, cache: Path, 
     folder = rewrite(biased, tmp_path / "other", "none/", lambda table: table, recipe=recipe)
     done = run("audit", folder)
     assert done.code == 0, done.err
-    found = found_in(folder)
+    found = content_of(folder)
     assert "sentiment" not in found["outcomes"] and "are for English" in found["problems"]["sentiment"]
     assert "not measured: sentiment: " in done.out
 
 
-def test_of_many_texts_those_of_the_first_personas_are_taken(release: Path) -> None:
+def test_the_first_personas_are_audited_each_with_all_its_texts(release: Path) -> None:
     whole = read_texts(release, manifest_of(release))
-    many = Texts(*([part[0]] * (MOST + 5) for part in (whole.texts, whole.labels, whole.personas, whole.rows)))
-    assert len(_first(many).texts) == MOST and _first(whole) is whole
+    per_persona = Counter(row["persona_id"] for row in whole.rows)
+    first, second, third = sorted(per_persona)[:3]
+    two = per_persona[first] + per_persona[second]
+    assert per_persona[third] > 1, "else nothing can be cut in two"
+    for most in (two, two + 1, two + per_persona[third] - 1):
+        taken = first_personas(whole, most)
+        assert Counter(row["persona_id"] for row in taken.rows) == {
+            first: per_persona[first], second: per_persona[second],
+        }, most  # fmt: skip
+    assert first_personas(whole, len(whole.texts)) is whole
+    assert {row["persona_id"] for row in first_personas(whole, 1).rows} == {first}

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 import personagen_dataset
 from personagen.builder.core.errors import RecipeError
 from personagen.builder.estimate import REFUSED, estimate
+from personagen.builder.evaluation.audit_results import read_audit
 from personagen.builder.hub.verify import verify_folder
 from personagen.builder.llm.requests import Candidate, Reply, Request
 from personagen.builder.planning.attribute_tables import known_values, persona_tables
@@ -297,21 +298,23 @@ def test_a_planted_effect_is_measured_pair_by_pair(run: Run, audited: tuple[Path
     folder = Path(shutil.copytree(source, tmp_path / "copy"))
     done = run("audit", folder, "--reference", reference)
     assert done.code == 0, done.err
-    found = json.loads((folder / "audit.json").read_text())["counterfactual"]
-    (gender,) = found["gender"]
-    assert gender["values"] == ["woman", "man"] and gender["pairs"] == 6 and gender["identical"] == 0
-    assert gender["distance"] > 0
-    length = gender["effects"]["length"]
-    assert length["value"] == length["low"] == length["high"] == -6 and length["p_corrected"] == 0
-    assert gender["effects"]["sentiment"]["low"] > 0, "men are less wretched"
-    assert -1 <= gender["effects"]["agreement"]["value"] <= 1
+    audit = read_audit(json.loads((folder / "audit.json").read_text()))
+    (gender,) = (pairs for pairs in audit.pairs if pairs.attribute == "gender")
+    assert (gender.first, gender.second) == ("woman", "man") and gender.pairs == 6 and gender.identical == 0
+    assert gender.distance > 0
+    effects = {effect.outcome: effect for effect in audit.effects if effect.attribute == "gender"}
+    length = effects["length"]
+    assert length.difference == length.low == length.high == -6 and length.p_corrected == 0
+    assert effects["sentiment"].low > 0, "men are less wretched"
+    assert -1 <= effects["agreement"].difference <= 1
     for attribute in ("religion", "age"):
-        assert found[attribute], "some pairs of values"
-        for row in found[attribute]:
-            assert row["identical"] == 1 and row["reread"] == 0 and row["distance"] == pytest.approx(0, abs=1e-6)
-            assert {effect["value"] for effect in row["effects"].values()} == {0}
-            assert {effect["p_corrected"] for effect in row["effects"].values()} == {1}
-    line = "gender man in the place of woman, all else alike: of 6 pairs 0% are the same word for word"
+        unchanged = [pairs for pairs in audit.pairs if pairs.attribute == attribute]
+        assert unchanged, "some pairs of values"
+        for pairs in unchanged:
+            assert pairs.identical == 1 and pairs.reclassified == 0 and pairs.distance == pytest.approx(0, abs=1e-6)
+        effects_of_none = [effect for effect in audit.effects if effect.attribute == attribute]
+        assert {(effect.difference, effect.p_corrected) for effect in effects_of_none} == {(0, 1)}
+    line = "gender man instead of woman, all else equal: of 6 pairs 0% are the same word for word"
     card = (folder / "README.md").read_text(encoding="utf-8").replace("\\", "")
     assert line in done.out and line in card and "length -6 [-6, -6]*" in card
     assert not verify_folder(folder).problems

@@ -1,0 +1,321 @@
+"""Results of an audit: tables of records, the content of `audit.json`, and lines for the terminal and the card."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from personagen.builder.core.errors import ReleaseError
+from personagen.builder.core.result_table import ResultTable
+from personagen.builder.evaluation.claims import LEVEL
+from personagen.builder.version import __version__
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FORMAT = "personagen-audit/2"
+"""Version of the layout of `audit.json`."""
+
+OUTCOMES: Mapping[str, str] = {
+    "label": "the requested emotion",
+    "intensity": "the requested intensity",
+    "prediction": "the emotion that the classifier predicts",
+    "sentiment": "sentiment, from -1 to 1",
+    "length": "words per text",
+    "vocabulary": "the words of the text",
+    "content": "the sentence embedding",
+}
+"""Outcomes that are measured of each text, with a description."""
+
+NUMERIC = ("sentiment", "length")
+"""Outcomes that are numbers."""
+
+MAX_VALUES_NAMED = 4
+"""Values of an attribute whose distinctive words one finding lists."""
+
+Record = TypeVar("Record")
+
+
+@dataclass(frozen=True, slots=True)
+class AttributeAssociation:
+    """Association of an attribute of the personas with an outcome of their texts.
+
+    Attributes:
+        attribute: attribute of the personas: "gender".
+        outcome: one of `OUTCOMES`.
+        fraction: fraction of the outcome's variance between the values of the attribute, beyond plan and chance;
+            0: chance, 1: all of it.
+        low: lower end of the 95 % interval.
+        high: upper end.
+        p: probability of a fraction as large under shuffled attributes.
+        p_corrected: `p` corrected for the number of all associations of the audit (Holm).
+        n: number of texts.
+
+    """
+
+    attribute: str
+    outcome: str
+    fraction: float
+    low: float
+    high: float
+    p: float
+    p_corrected: float
+    n: int
+
+    @property
+    def is_significant(self) -> bool:
+        """Whether the corrected p is below 0.05."""
+        return self.p_corrected < LEVEL
+
+
+@dataclass(frozen=True, slots=True)
+class ValueDifference:
+    """Mean of a numeric outcome over the texts of one value of an attribute, less the means of their emotions.
+
+    Attributes:
+        attribute: attribute of the personas.
+        value: one of its values.
+        outcome: one of `NUMERIC`.
+        difference: the mean difference, in the unit of the outcome.
+        low: lower end of the 95 % interval.
+        high: upper end.
+        n: number of texts of the value.
+
+    """
+
+    attribute: str
+    value: str
+    outcome: str
+    difference: float
+    low: float
+    high: float
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class DistinctiveWords:
+    """Words that the texts of one value of an attribute use significantly more often than the other texts.
+
+    Attributes:
+        attribute: attribute of the personas.
+        value: one of its values.
+        words: the words, the most distinctive first; may be empty.
+        n: number of texts of the value.
+
+    """
+
+    attribute: str
+    value: str
+    words: tuple[str, ...]
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class CounterfactualPairs:
+    """Pairs of a text and its counterfactual, whose personas differ in one attribute only.
+
+    Attributes:
+        attribute: the attribute.
+        first: its value in the first text of each pair.
+        second: its value in the second text.
+        pairs: number of pairs.
+        identical: fraction of pairs whose texts are equal.
+        reclassified: fraction of pairs for which the classifier predicts two emotions; None: no classifier.
+        distance: mean of 1 - cosine similarity of the embeddings.
+
+    """
+
+    attribute: str
+    first: str
+    second: str
+    pairs: int
+    identical: float
+    reclassified: float | None
+    distance: float
+
+
+@dataclass(frozen=True, slots=True)
+class CounterfactualEffect:
+    """Effect of a change of one attribute on an outcome: mean of the second texts of pairs less that of the first.
+
+    Attributes:
+        attribute: the attribute.
+        first: value that is changed.
+        second: value that it is changed to.
+        outcome: "sentiment" (-1 to 1), "length" (words) or "agreement" (fraction of texts predicted as labelled).
+        difference: the mean difference over pairs.
+        low: lower end of the 95 % interval; personas are the independent units.
+        high: upper end.
+        p: two-sided p of the t test that the difference is 0.
+        p_corrected: `p` corrected for the number of all effects of the audit (Holm).
+        pairs: number of pairs.
+
+    """
+
+    attribute: str
+    first: str
+    second: str
+    outcome: str
+    difference: float
+    low: float
+    high: float
+    p: float
+    p_corrected: float
+    pairs: int
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Audit:
+    """Results of the audit of a release.
+
+    Attributes:
+        command: how to repeat the audit; None: unknown.
+        release: digest of the texts of the release.
+        texts: number of audited texts.
+        digest: digest of the audited texts.
+        outcomes: outcomes that were measured, with a description.
+        associations: one record per attribute and outcome.
+        differences: one record per attribute, value and numeric outcome.
+        words: one record per attribute and value.
+        pairs: one record per attribute and pair of values that counterfactuals compare.
+        effects: one record per attribute, pair of values and outcome.
+        problems: outcomes that could not be measured, with the reason.
+
+    """
+
+    command: str | None
+    release: str
+    texts: int
+    digest: str
+    outcomes: Mapping[str, str]
+    associations: ResultTable[AttributeAssociation]
+    differences: ResultTable[ValueDifference]
+    words: ResultTable[DistinctiveWords]
+    pairs: ResultTable[CounterfactualPairs]
+    effects: ResultTable[CounterfactualEffect]
+    problems: Mapping[str, str]
+
+    @property
+    def attributes(self) -> list[str]:
+        """Audited attributes, in order."""
+        return list(dict.fromkeys(record.attribute for record in self.words))
+
+    def to_pandas(self) -> "pd.DataFrame":
+        """Return the associations as a data frame."""
+        return self.associations.to_pandas()
+
+    def __repr__(self) -> str:
+        significant = sum(record.is_significant for record in self.associations)
+        return f"<Audit of {self.texts} texts: {significant} of {len(self.associations)} associations significant>"
+
+    def _repr_html_(self) -> str:
+        """Render the associations as an HTML table."""
+        return self.associations._repr_html_()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the content of `audit.json`."""
+        return {
+            "format": FORMAT,
+            "personagen": __version__,
+            "command": self.command,
+            "release": self.release,
+            "texts": self.texts,
+            "digest": self.digest,
+            "outcomes": dict(self.outcomes),
+            **{name: getattr(self, name).to_dicts() for name in TABLES},
+            "problems": dict(self.problems),
+        }
+
+
+TABLES: Mapping[str, type] = {
+    "associations": AttributeAssociation,
+    "differences": ValueDifference,
+    "words": DistinctiveWords,
+    "pairs": CounterfactualPairs,
+    "effects": CounterfactualEffect,
+}
+"""Tables of an audit, by the name of the attribute and the JSON key."""
+
+
+def read_audit(content: Mapping[str, Any]) -> Audit:
+    """Build an audit from the content of `audit.json`.
+
+    Raises:
+        ReleaseError: another version of PersonaGen wrote it.
+
+    """
+    if content.get("format") != FORMAT:
+        raise ReleaseError(
+            f"audit.json has the format {content.get('format')!r:.60}, wanted {FORMAT}; audit the release again"
+        )
+    records = {name: [_record(kind, fields) for fields in content[name]] for name, kind in TABLES.items()}
+    tables = {name: ResultTable(kind, tuple(records[name])) for name, kind in TABLES.items()}
+    facts = {name: content[name] for name in ("command", "release", "texts", "digest", "outcomes", "problems")}
+    return Audit(**facts, **tables)
+
+
+def _record(kind: type[Record], fields: Mapping[str, Any]) -> Record:
+    return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()})
+
+
+def findings(audit: Audit) -> Iterator[str]:
+    """Yield one line per significant association, the largest fraction first."""
+    significant = [record for record in audit.associations if record.is_significant]
+    for record in sorted(significant, key=lambda record: (-record.fraction, record.attribute, record.outcome)):
+        yield (
+            f"{record.attribute} goes with {record.outcome} ({OUTCOMES[record.outcome]}): {record.fraction:.2%} of its "
+            f"variance [{record.low:.2%}, {record.high:.2%}], p {record.p_corrected:.2g}{_extremes(audit, record)}"
+        )
+
+
+def _extremes(audit: Audit, association: AttributeAssociation) -> str:
+    """Name the values with the highest and the lowest mean of a number, or the distinctive words of each value."""
+    attribute, outcome = association.attribute, association.outcome
+    if outcome in NUMERIC:
+        values = [record for record in audit.differences if (record.attribute, record.outcome) == (attribute, outcome)]
+        values.sort(key=lambda record: (record.difference, record.value))
+        low, high = values[0], values[-1]
+        return f"; {high.value} {high.difference:+.2g}, {low.value} {low.difference:+.2g}"
+    if outcome == "vocabulary":
+        words = [f"{record.value}: {', '.join(record.words)}" for record in audit.words
+                 if record.attribute == attribute and record.words]  # fmt: skip
+        return f"; {'; '.join(words[:MAX_VALUES_NAMED])}" if words else ""
+    return ""
+
+
+def counterfactual_lines(audit: Audit) -> Iterator[str]:
+    """Yield one line per attribute and pair of values that counterfactuals compare."""
+    for pairs in audit.pairs:
+        effects = ", ".join(
+            f"{effect.outcome} {effect.difference:+.2g} [{effect.low:+.2g}, {effect.high:+.2g}]"
+            f"{'*' if effect.p_corrected < LEVEL else ''}"
+            for effect in effects_of(audit.effects, pairs)
+        )
+        changed = "" if pairs.reclassified is None else f", {pairs.reclassified:.0%} are predicted as another emotion"
+        yield (
+            f"{pairs.attribute} {pairs.second} instead of {pairs.first}, all else equal: of {pairs.pairs} pairs "
+            f"{pairs.identical:.0%} are the same word for word{changed}; {effects}"
+        )
+
+
+def effects_of(effects: Sequence[CounterfactualEffect], pairs: CounterfactualPairs) -> list[CounterfactualEffect]:
+    """Return the effects that were measured on a set of pairs."""
+    key = (pairs.attribute, pairs.first, pairs.second)
+    return [effect for effect in effects if (effect.attribute, effect.first, effect.second) == key]
+
+
+def audit_lines(audit: Audit) -> Iterator[str]:
+    """Yield a table of fractions for the terminal, the outcomes that were not measured, and the findings."""
+    cells = {(record.attribute, record.outcome): record for record in audit.associations}
+    yield "fraction of variance beyond plan and chance, in per cent; * p < 0.05, corrected"
+    yield "attribute     " + "".join(f"{outcome:>12}" for outcome in audit.outcomes)
+    for attribute in audit.attributes:
+        row = (_cell(cells.get((attribute, outcome))) for outcome in audit.outcomes)
+        yield f"{attribute:<14}" + "".join(f"{cell:>12}" for cell in row)
+    yield from (f"not measured: {outcome}: {reason}" for outcome, reason in audit.problems.items())
+    yield from counterfactual_lines(audit)
+    lines = list(findings(audit))
+    yield from lines or [f"no association was found in {audit.texts} texts"]
+
+
+def _cell(record: AttributeAssociation | None) -> str:
+    return "" if record is None else f"{100 * record.fraction:.2f}{'*' if record.is_significant else ' '}"
