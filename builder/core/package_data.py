@@ -1,12 +1,15 @@
 """Read the tables that ship with the package."""
 
 import hashlib
+import json
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
 import yaml
+
+from personagen.metrics.texts.emotion_lexicon import LEXICON
 
 DATA = files("personagen.builder") / "data"
 
@@ -21,12 +24,15 @@ def read_yaml(name: str) -> Any:
 
 @cache
 def digests() -> dict[str, str]:
-    """SHA-256 of every table, by file name: part of a release's manifest."""
+    """Return the SHA-256 of every table, by file name, and of the emotion lexicon: part of a release's manifest."""
     names = sorted(
         [entry.name for entry in DATA.iterdir() if entry.name.endswith(".yaml")]
         + [f"situations/{entry.name}" for entry in (DATA / "situations").iterdir() if entry.name.endswith(".yaml")]
     )
-    return {name: hashlib.sha256((DATA / name).read_bytes()).hexdigest() for name in names}
+    lexicon = hashlib.sha256(json.dumps(LEXICON).encode()).hexdigest()
+    return {"emotion_lexicon": lexicon} | {
+        name: hashlib.sha256((DATA / name).read_bytes()).hexdigest() for name in names
+    }
 
 
 @cache

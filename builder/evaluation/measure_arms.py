@@ -94,15 +94,15 @@ def panel_of(real: "RealTexts") -> "Real":
     from personagen.metrics.panel import Real, f1_of, few_of
     from personagen.metrics.realism.measure import side_of
     from personagen.metrics.realism.mmd import bandwidth
+    from personagen.metrics.texts.emotion_words import mask_pattern
     from personagen.metrics.texts.words import normalise
-    from personagen.metrics.utility.leakage import words_to_mask
-    from personagen.metrics.utility.measure import hidden
+    from personagen.metrics.utility.measure import masked
     from personagen.metrics.utility.probe import read_vectors
 
     classes = sorted(set(real.held.labels or ()))
-    words = words_to_mask(True, classes)
+    pattern = mask_pattern(frozenset(classes))
     few = few_of(real.held)
-    masked_test, masked_few = hidden(real.test, words), hidden(few, words)
+    masked_test, masked_few = masked(real.test, pattern), masked(few, pattern)
     alone = {
         "": f1_of(read_vectors(few, real.test, classes), real.test, classes),
         "masked_": f1_of(read_vectors(masked_few, masked_test, classes), masked_test, classes),
@@ -127,11 +127,11 @@ def _blocks(
 ) -> Iterator[Named]:
     """Deal the texts of an arm in one seed to blocks, in turns, so that each has all emotions."""
     from personagen.metrics.panel import Block
-    from personagen.metrics.utility.leakage import masked, words_to_mask
+    from personagen.metrics.texts.emotion_words import mask_pattern, mask_words
 
     place = {id_: number for number, id_ in enumerate(ids)}
     count = -(-len(ids) // BLOCK)
-    words = words_to_mask(True, panel.classes)
+    pattern = mask_pattern(frozenset(panel.classes))
     model = panel.held.corpus.model
     for number in range(count):
         part = [text for text in written if place[text.id] % count == number]
@@ -145,7 +145,7 @@ def _blocks(
             key,
             Block(
                 _corpus([text.text for text in part], labels, model),
-                _corpus(masked([text.text for text in part], words), labels, model),
+                _corpus([mask_words(text.text, pattern) for text in part], labels, model),
                 personas,
                 [place[text.id] // count for text in part],
                 len(range(number, len(ids), count)),

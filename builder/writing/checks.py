@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 
 from personagen.builder.core.package_data import read_yaml
+from personagen.metrics.texts.emotion_words import straighten_apostrophes
 from personagen.metrics.texts.language import checkable_languages, is_in_other_language
 from personagen.metrics.texts.words import count_words, letter_runs
 
@@ -147,7 +148,7 @@ def check_text(text: str, *, prompt: str, finish: str, rules: TextRules) -> Verd
             cleaned, reason = whole, _misfit(whole, prompt, rules)
         else:
             reason = "truncated"
-    leaked = rules.leak_words is not None and rules.leak_words.search(_plain(cleaned)) is not None
+    leaked = rules.leak_words is not None and rules.leak_words.search(straighten_apostrophes(cleaned)) is not None
     if reason is None and leaked and rules.reject_leaks:
         reason = "leak"
     return Verdict(cleaned, reason, leaked)
@@ -193,20 +194,6 @@ def finished_part(text: str, *, cut: bool) -> str:
     return text[:end]
 
 
-@cache
-def leak_pattern(emotion: str) -> re.Pattern[str] | None:
-    """Compile what finds words that name an emotion: those of the lexicon, or the name itself where it has none.
-
-    None for neutral, which nothing names. Texts are searched with typographic apostrophes read as straight ones.
-    """
-    name = emotion.strip().lower()
-    if not name or name == "neutral":
-        return None
-    spelled = r"[\s_-]+".join(re.escape(part) for part in re.split(r"[\s_-]+", name))
-    words = read_yaml("lexicon.yaml").get(name, [spelled])
-    return re.compile(rf"(?<!\w)(?:{'|'.join(words)})(?!\w)", re.IGNORECASE)
-
-
 def _visible(text: str) -> str:
     """Take out what cannot be seen, and blank lines and surplus spaces."""
     text = unicodedata.normalize("NFC", _INVISIBLE.sub("", _ESCAPE.sub("", text)))
@@ -217,9 +204,9 @@ def _visible(text: str) -> str:
 
 def _unwrap(text: str) -> str:
     """Take off one layer of each kind of wrapping."""
-    while (match := _pattern("leading").match(_plain(text))) and match.end():
+    while (match := _pattern("leading").match(straighten_apostrophes(text))) and match.end():
         text = text[match.end() :].lstrip()
-    if match := _pattern("trailing").search(_plain(text)):
+    if match := _pattern("trailing").search(straighten_apostrophes(text)):
         text = text[: match.start()].rstrip()
     if match := _FENCE.match(text):
         text = match[1].strip()
@@ -244,10 +231,6 @@ def _unquote(text: str, opening: str, closing: str) -> str:
     if opening in '"“' and text.count('"') + text.count("“") + text.count("”") == 1:
         return text.strip('"“”').strip()
     return text
-
-
-def _plain(text: str) -> str:
-    return text.replace("’", "'").replace("ʼ", "'")
 
 
 @cache
@@ -285,7 +268,7 @@ def _no_text(text: str) -> str | None:
     """Say what the reply is instead of a text; None if it may be one."""
     if not any(character.isalnum() for character in text):
         return "empty"
-    plain = _plain(text)
+    plain = straighten_apostrophes(text)
     if _holds("refusal", plain):
         return "refusal"
     if _holds("meta", plain):
@@ -303,7 +286,7 @@ def _misfit(text: str, prompt: str, rules: TextRules) -> str | None:
 
 
 def _tokens(text: str) -> list[str]:
-    return letter_runs(_plain(text).replace("'", "").casefold())
+    return letter_runs(straighten_apostrophes(text).replace("'", "").casefold())
 
 
 def _loops(words: list[str]) -> bool:
@@ -324,7 +307,7 @@ def _echoes(text: str, prompt: str) -> bool:
 
 
 def _dangles(text: str) -> bool:
-    match = _LAST_WORD.search(_plain(text[-31:]))
+    match = _LAST_WORD.search(straighten_apostrophes(text[-31:]))
     return match is not None and match[0].lower() in _word_list("dangling")
 
 

@@ -15,8 +15,9 @@ from personagen.builder.planning.recipe import Recipe
 from personagen.builder.planning.situations import Scene
 from personagen.builder.planning.taxonomy import Emotion, named_taxonomy
 from personagen.builder.writing.attempts import Attempts, Draft, Recheck, attempt
-from personagen.builder.writing.checks import TextRules, Verdict, check_text, leak_pattern
+from personagen.builder.writing.checks import TextRules, Verdict, check_text
 from personagen.builder.writing.prompts import render
+from personagen.metrics.texts.emotion_words import emotion_pattern
 
 LIST_CANDIDATES = 4
 """Texts that a small model draws where it goes on with a list: they are longer than the end of a sentence."""
@@ -198,7 +199,7 @@ def _astray(bank: str | None) -> re.Pattern[str]:
     """Match what a small model's completion should not hold: its usual blunders, and words that name other emotions."""
     patterns = list(read_yaml("continuation.yaml")["refuse"])
     for name in named_taxonomy("ekman").names:
-        if name != bank and (other := leak_pattern(name)) is not None:
+        if name != bank and (other := emotion_pattern(name)) is not None:
             patterns.append(other.pattern)
     return re.compile("|".join(f"(?:{pattern})" for pattern in patterns), re.IGNORECASE)
 

@@ -22,7 +22,7 @@ from personagen.builder.planning.plan import Plan, RowPlan
 from personagen.builder.planning.situations import Event, Scene, draw_scene
 from personagen.builder.planning.taxonomy import Taxonomy
 from personagen.builder.writing.attempts import Attempts, Draft, elaborate
-from personagen.builder.writing.checks import TextRules, leak_pattern
+from personagen.builder.writing.checks import TextRules
 from personagen.builder.writing.duplicates import DuplicateIndex
 from personagen.builder.writing.expression import (
     BARE,
@@ -37,6 +37,7 @@ from personagen.builder.writing.expression import (
 )
 from personagen.builder.writing.label_check import LabelCheck
 from personagen.builder.writing.prompts import prompt_version
+from personagen.metrics.texts.emotion_words import emotion_pattern
 
 AHEAD = 2000
 """Rows that may be written but wait for an earlier one: how long a late reply holds nobody up, and what it may cost in
@@ -231,7 +232,7 @@ async def write_row(job: Job, turn: int, row: RowPlan, first_attempt: int) -> Wr
         min_words=recipe.text.min_words,
         max_words=recipe.text.max_words,
         language=recipe.text.language,
-        leak_words=leak_pattern(row.emotion),
+        leak_words=emotion_pattern(row.emotion),
         reject_leaks=recipe.checks.leak == "reject",
     )
     grounding = job.grounding(row)

@@ -1,27 +1,31 @@
-"""Render the prompt templates, and say which templates they were."""
+"""Render the prompt templates, and hash them into a version."""
 
 import hashlib
 import re
 from functools import cache
+from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from personagen.builder.llm.requests import Message
 
 NAMES = ("demographic", "sociocultural", "situational", "expression", "continuation", "list")
-"""One template a stage; `continuation` and `list` are the expression stage of a model too small for instructions."""
+"""One template per stage; `continuation` and `list` are the expression stage of a model too small for instructions."""
+
+TEMPLATES = Path(str(files("personagen.builder") / "templates"))
+"""Folder of the templates."""
 
 
 @cache
 def _environment() -> Environment:
-    loader = PackageLoader("personagen.builder", "templates")
     return Environment(
-        loader=loader,
+        loader=FileSystemLoader(TEMPLATES),
         undefined=StrictUndefined,
         autoescape=False,
         keep_trailing_newline=False,
-        auto_reload=False,  # else every rendering looks whether the files have changed
+        auto_reload=False,  # otherwise every rendering checks whether the files have changed
     )
 
 
@@ -31,10 +35,15 @@ def _template(name: str) -> Template:
 
 
 def render(name: str, **values: Any) -> tuple[Message, ...]:
-    """Fill a template and return its chat.
+    """Render a template and return its chat.
 
-    The system and the user turn are blocks of the template that are rendered apart, so that nothing in `values`, which
-    may hold text of a model, can open a turn of its own. A variable that is missing raises `jinja2.UndefinedError`.
+    The system turn and the user turn are blocks of the template, rendered separately: model text in `values` cannot
+    open another turn.
+
+    Raises:
+        jinja2.UndefinedError: a variable of the template is missing.
+        jinja2.TemplateNotFound: there is no such template.
+
     """
     template = _template(name)
     context = template.new_context(values | {"layer": _template("_layers").module})
@@ -43,21 +52,20 @@ def render(name: str, **values: Any) -> tuple[Message, ...]:
 
 
 @cache
-def versions() -> dict[str, dict[str, str]]:
-    """Version and SHA-256 of every template, by name; shared parts (a leading underscore) are listed too."""
-    environment = _environment()
+def versions(folder: Path = TEMPLATES) -> dict[str, dict[str, str]]:
+    """Return version and SHA-256 of every template by name; shared parts (a leading underscore) are listed too."""
     found = {}
-    for file in sorted(f"{name}.md" for name in ("_layers", *NAMES)):
-        source = environment.loader.get_source(environment, file)[0] if environment.loader else ""
-        version = re.match(r"\{#-? version: (\d+) -?#\}", source)
-        found[file.removesuffix(".md")] = {
-            "version": version.group(1) if version else "",
-            "sha256": hashlib.sha256(source.encode()).hexdigest(),
+    for name in sorted(("_layers", *NAMES)):
+        source = (folder / f"{name}.md").read_bytes()
+        version = re.match(rb"\{#-? version: (\d+) -?#\}", source)
+        found[name] = {
+            "version": version[1].decode() if version else "",
+            "sha256": hashlib.sha256(source).hexdigest(),
         }
     return found
 
 
 @cache
-def prompt_version() -> str:
-    """Hash all templates into 12 hex digits: what a row's provenance calls its prompt version."""
-    return hashlib.sha256("".join(entry["sha256"] for entry in versions().values()).encode()).hexdigest()[:12]
+def prompt_version(folder: Path = TEMPLATES) -> str:
+    """Return 12 hex digits of the hash of all templates: the prompt version in a row's provenance."""
+    return hashlib.sha256("".join(entry["sha256"] for entry in versions(folder).values()).encode()).hexdigest()[:12]

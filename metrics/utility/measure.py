@@ -1,5 +1,6 @@
 """All measures of utility together: what classifiers learn from synthetic texts for reading real ones."""
 
+import re
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,10 +10,11 @@ from numpy.typing import NDArray
 
 from personagen.metrics.texts.corpus import Corpus
 from personagen.metrics.texts.embeddings import GIVEN, embed
+from personagen.metrics.texts.emotion_words import mask_words
 from personagen.metrics.texts.inputs import rows_by_label
 from personagen.metrics.utility.augmentation import augmentation
 from personagen.metrics.utility.finetune import FineTuned
-from personagen.metrics.utility.leakage import leaked, masked
+from personagen.metrics.utility.leakage import overlaps_test
 from personagen.metrics.utility.probe import codes, read_vectors, read_words
 from personagen.metrics.utility.transfer import Setting, balanced, macro_f1, transfer
 
@@ -53,7 +55,7 @@ def utility(
     if any(side.labels is None for side in sides):
         raise ValueError("labels or reference_labels are missing, wanted one per text: utility is about labels")
     train, held = (reference, test) if test is not None else _split(reference, seed)
-    dropped = {"synthetic": leaked(corpus, held), "real": leaked(train, held)}
+    dropped = {"synthetic": overlaps_test(corpus, held), "real": overlaps_test(train, held)}
     _warn_of(dropped)
     made, real = corpus.take(np.flatnonzero(~dropped["synthetic"])), train.take(np.flatnonzero(~dropped["real"]))
     classes = _common(made, real, held)
@@ -74,16 +76,16 @@ def utility(
     return {**result, **_fine_tuned(setting, model), "seed": seed, "embedding_model": corpus.model}
 
 
-def hidden(corpus: Corpus, words: Sequence[str]) -> Corpus:
-    """Put [EMOTION] in the place of words in all texts, and encode those anew.
+def masked(corpus: Corpus, pattern: re.Pattern[str] | None) -> Corpus:
+    """Replace every match of a pattern by [EMOTION] in all texts, and encode them anew.
 
     Raises:
-        ValueError: the vectors were given, so that nobody can encode the texts.
+        ValueError: the vectors were given, so the masked texts cannot be encoded.
 
     """
     if corpus.model == GIVEN:
         raise ValueError("mask_words changes texts whose embeddings were given; give the name of a model instead")
-    texts = masked(corpus.texts, words)
+    texts = [mask_words(text, pattern) for text in corpus.texts]
     return Corpus(texts, corpus.labels, embed(texts, corpus.model).vectors, corpus.model)
 
 

@@ -9,8 +9,8 @@ import evaluate
 from personagen.metrics.shell import both_sides, own_arguments, unpadded
 from personagen.metrics.texts.corpus import read_corpora, read_corpus
 from personagen.metrics.texts.inputs import brief, validate_integer
-from personagen.metrics.utility.leakage import words_to_mask
-from personagen.metrics.utility.measure import hidden, utility
+from personagen.metrics.utility.leakage import requested_mask
+from personagen.metrics.utility.measure import masked, utility
 
 DESCRIPTION = """
 Utility of labelled texts: how well a classifier that is trained on them reads the labels of real texts, beside one that
@@ -28,7 +28,8 @@ Args:
         or vectors of shape (n, d) with rows of length 1; all-MiniLM-L6-v2 where nothing is given.
     sample_size (int, optional): training texts of each side; as many as both have of each label where nothing is said.
     model (str, optional): encoder that is fine-tuned besides, by its name on the Hub or its folder.
-    mask_words (bool or dict, optional): True hides the names of emotions in all texts; a dict, the words of each label.
+    mask_words (bool or dict, optional): True masks the words that name an emotion
+        in all texts; a dict, its own words of each label.
     seed (int, optional): of all draws, 0 where nothing is said.
 
 Returns:
@@ -107,8 +108,8 @@ class Utility(evaluate.Metric):
         sides = [corpus, reference, *([test] if test else [])]
         if given.get("mask_words", False) is not False:
             labels = sorted({label for side in sides for label in side.labels or []})
-            words = words_to_mask(given["mask_words"], labels)
-            sides = [hidden(side, words) for side in sides]
+            pattern = requested_mask(given["mask_words"], labels)
+            sides = [masked(side, pattern) for side in sides]
         return utility(
             *sides,
             seed=seed,

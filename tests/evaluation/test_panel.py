@@ -12,17 +12,26 @@ import pytest
 from personagen.builder.core.package_data import read_yaml
 from personagen.metrics.diversity.clusters import centres_of
 from personagen.metrics.emotion_classifiers.linear import train_probe
-from personagen.metrics.panel import MEASURES, Block, Figures, Real, f1_of, few_of, leaks, measure, persona_f
+from personagen.metrics.panel import MEASURES, Block, Figures, Real, f1_of, few_of, measure, persona_f
 from personagen.metrics.realism.measure import side_of
 from personagen.metrics.realism.mmd import bandwidth
 from personagen.metrics.texts.corpus import Corpus
+from personagen.metrics.texts.emotion_words import mask_pattern, mask_words
 from personagen.metrics.texts.words import normalise
-from personagen.metrics.utility.leakage import FORMS, masked, words_to_mask
 from personagen.metrics.utility.probe import read_vectors
 from tests.helpers.real_texts import corpus_of, real, vectors_of
 
 COUNT = 280
 ARMS = ("real", "duplicates", "domain", "shuffled", "leaked", "copied")
+GIVEAWAYS = {
+    "anger": ("infuriated", "outrageously", "enraging", "resentfully"),
+    "disgust": ("repulsed", "loathsome", "disgustedly", "nauseatingly"),
+    "fear": ("terrifyingly", "frightens", "scariest", "dreaded"),
+    "joy": ("rejoicing", "joyously", "happiest", "delightfully"),
+    "sadness": ("saddened", "miserably", "unhappiest", "gloomily"),
+    "surprise": ("astonishingly", "surprisingly", "astounds", "startled"),
+}
+"""Words that name an emotion to a reader of English; neutral texts get one of any emotion, which leaks nothing."""
 
 
 @cache
@@ -45,7 +54,9 @@ def sample() -> Corpus:
 
 
 def hide(corpus: Corpus) -> Corpus:
-    return corpus_of(masked(corpus.texts, words_to_mask(True, classes())), list(corpus.labels or []))
+    return corpus_of(
+        [mask_words(text, mask_pattern(frozenset(classes()))) for text in corpus.texts], list(corpus.labels or [])
+    )
 
 
 @cache
@@ -85,7 +96,7 @@ def arm(name: str) -> Corpus:
     elif name == "shuffled":
         rng.shuffle(labels)
     elif name == "leaked":
-        words = [rng.choice(FORMS[label].split()) for label in labels]
+        words = [rng.choice(GIVEAWAYS.get(label) or sum(GIVEAWAYS.values(), ())) for label in labels]
         texts = [f"{text} {word}" for text, word in zip(texts, words, strict=True)]
     elif name == "copied":
         rows = [row for label in sorted(set(labels))
@@ -153,7 +164,7 @@ def test_shuffled_labels_cost_no_diversity() -> None:
 
 
 def test_what_leaked_labels_gain_is_gone_where_their_words_are_hidden() -> None:
-    assert value("leaked", "leak_rate") == 1.0 and value("real", "leak_rate") < 0.1
+    assert value("leaked", "leak_rate") == pytest.approx(6 / 7) and value("real", "leak_rate") < 0.2
     assert value("leaked", "label_agreement") > value("leaked", "masked_label_agreement")
     for key in ("masked_label_agreement", "masked_tstr_macro_f1", "masked_tfidf_tstr_macro_f1"):
         assert value("leaked", key) == pytest.approx(value("real", key), abs=0.01)
@@ -183,21 +194,6 @@ def test_halves_of_what_counts_texts_are_brought_to_the_level_of_the_whole() -> 
     corpus = arm("real").take(range(0, COUNT, 4))
     whole, halves = measure(Block(corpus, corpus, [None] * 70, range(70), 70, seed=0), against(), 3)
     assert whole["vendi_score"] == pytest.approx(np.mean([half["vendi_score"] for half in halves]))
-
-
-@pytest.mark.parametrize(
-    ("text", "label", "found"),
-    [
-        ("I am so angry at them", "anger", True),
-        ("ANGER!", "anger", True),
-        ("A danger to all", "anger", False),
-        ("I was glad", "joy", False),
-        ("We enjoyed it", "joy", True),
-        ("such contempt", "contempt", True),
-    ],
-)
-def test_a_leak_is_a_word_that_names_the_label(text: str, label: str, found: bool) -> None:
-    assert leaks(text, label) is found
 
 
 def test_a_persona_leaves_a_trace_or_none() -> None:

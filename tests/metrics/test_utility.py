@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from personagen.metrics.texts.corpus import Corpus
+from personagen.metrics.texts.emotion_words import mask_words
 from personagen.metrics.utility import utility
 from personagen.metrics.utility.finetune import FineTuned
-from personagen.metrics.utility.leakage import leaked, masked, words_to_mask
-from personagen.metrics.utility.measure import hidden
+from personagen.metrics.utility.leakage import overlaps_test, requested_mask
+from personagen.metrics.utility.measure import masked
 from personagen.metrics.utility.probe import f1_by_class, mcnemar_p, read_vectors, read_words, resampled_macro_f1
 from personagen.metrics.utility.transfer import Setting, transfer
 from tests.helpers.real_texts import corpus_of, goemotions, real
@@ -88,7 +89,7 @@ def test_texts_of_the_test_part_are_left_out_of_training() -> None:
         np.concatenate([three(40, 0).vectors, test.vectors]),
         "tfidf",
     )
-    marked = leaked(leaky, test)
+    marked = overlaps_test(leaky, test)
     assert marked[120:].all() and marked[:120].mean() < 0.05
     with pytest.warns(UserWarning, match=r"^\d+ texts and \d+ real training texts are nearly in the test part: they"):
         found = utility(leaky, three(40, 150), test)
@@ -149,20 +150,16 @@ def test_mcnemar_of_known_tables() -> None:
     assert mcnemar_p(np.array([True, False]), np.array([False, True])) == pytest.approx(1)
 
 
-def test_masks_hide_the_names_of_emotions_and_no_parts_of_words() -> None:
-    words = words_to_mask(True, ["joy", "anger", "pride"])
-    assert masked(["Joyful, ANGRY me! enjoyment pride", "fearless"], words) == [
-        "[EMOTION], [EMOTION] me! enjoyment [EMOTION]",
-        "fearless",
-    ]
-    assert words_to_mask({"joy": ["yay", ""], "fear": ["eek"]}, []) == ["eek", "yay"]
-    assert masked(["as it is"], []) == ["as it is"]
+def test_masks_of_one_s_own_words() -> None:
+    pattern = requested_mask({"joy": ["so", "so glad", ""], "fear": ["eek"]}, [])
+    assert mask_words("So glad, eek! so also", pattern) == "[EMOTION], [EMOTION]! [EMOTION] also"
+    assert requested_mask({}, ["joy"]) is None
     for wrong in (5, "joy", {"joy": "yay"}, {"joy": [5]}):
         message = f"mask_words is {wrong!r}, wanted True or a mapping of labels to lists of words"
         with pytest.raises(TypeError, match=f"^{re.escape(message)}$"):
-            words_to_mask(wrong, [])
+            requested_mask(wrong, [])
     with pytest.raises(ValueError, match=r"^mask_words changes texts whose embeddings were given; give the name of a"):
-        hidden(Corpus(["a"], None, np.ones((1, 1), dtype=np.float32), "given"), ["joy"])
+        masked(Corpus(["a"], None, np.ones((1, 1), dtype=np.float32), "given"), requested_mask(True, ["joy"]))
 
 
 def test_readers_learn_what_is_there() -> None:

@@ -11,7 +11,7 @@ from personagen.builder.planning.event_dealing import deal_events
 from personagen.builder.planning.personas import Persona, draw_persona, make_design
 from personagen.builder.planning.situations import bank_events, draw_scene, events_of, setting_options
 from personagen.builder.planning.taxonomy import Emotion, bank_emotions, named_taxonomy
-from personagen.builder.writing.checks import leak_pattern
+from personagen.metrics.texts.emotion_words import emotion_pattern
 
 EKMAN = named_taxonomy("ekman").names
 
@@ -31,7 +31,7 @@ def test_an_emotion_has_forty_kinds_of_events(emotion: str) -> None:
 
 @pytest.mark.parametrize("emotion", bank_emotions())
 def test_no_text_of_an_event_names_its_emotion(emotion: str) -> None:
-    pattern = leak_pattern(emotion)
+    pattern = emotion_pattern(emotion)
     if pattern is None:
         assert emotion == "neutral"
         return

@@ -1,6 +1,5 @@
 """What the checks accept and reject, what cleaning leaves, and which words give an emotion away."""
 
-import re
 import unicodedata
 from time import perf_counter
 
@@ -8,8 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from personagen.builder.core.package_data import read_yaml
-from personagen.builder.planning.taxonomy import NAMED_TAXONOMIES, named_taxonomy
 from personagen.builder.writing import checks
 from personagen.builder.writing.checks import (
     REASONS,
@@ -17,8 +14,8 @@ from personagen.builder.writing.checks import (
     check_text,
     clean,
     finished_part,
-    leak_pattern,
 )
+from personagen.metrics.texts.emotion_words import emotion_pattern
 from personagen.metrics.texts.language import checkable_languages
 from personagen.metrics.texts.words import count_words
 
@@ -160,7 +157,7 @@ FOREIGN = {
 
 def rules(language: str | None = "en", *, emotion: str = "fear", reject: bool = True) -> TextRules:
     """Return the rules of a row of 8 to 60 words."""
-    return TextRules(8, 60, language, leak_pattern(emotion), reject)
+    return TextRules(8, 60, language, emotion_pattern(emotion), reject)
 
 
 @pytest.mark.parametrize(("reply", "reason"), REPLIES)
@@ -337,55 +334,3 @@ def test_language_that_cannot_be_told_apart_is_refused() -> None:
     assert {"en", "de", "zh"} <= checkable_languages()
     with pytest.raises(ValueError, match=r"language 'xx' cannot be checked; take one of af, .*zu, or none"):
         TextRules(8, 60, "xx", None, reject_leaks=False)
-
-
-LEAKS = {
-    "admiration": "I admire him", "amusement": "that was hilarious", "anger": "I'm so MAD at you",
-    "annoyance": "how annoying", "anticipation": "looking forward to it", "approval": "I approve of it",
-    "caring": "I care about you", "confusion": "utterly confused", "curiosity": "I wonder why",
-    "desire": "I crave it", "disappointment": "a letdown", "disapproval": "I disapprove", "disgust": "this is gross",
-    "embarrassment": "so embarrassing", "excitement": "I'm stoked", "fear": "too frightened to go",
-    "gratitude": "thank you all", "grief": "I'm grieving", "joy": "the happiest day", "love": "I loved her",
-    "nervousness": "I'm worried", "optimism": "I am hopeful", "pride": "so proud of you",
-    "realization": "then I realised", "relief": "what a relief", "remorse": "I regret it", "sadness": "it’s sad",
-    "surprise": "what a surprise", "trust": "I trust him",
-}  # fmt: skip
-INNOCENTS = {
-    "admiration": "due respectively", "amusement": "the amusement park was shut",
-    "anger": "I drove like mad, made it to the hangar", "annoyance": "I didn't bother to call",
-    "anticipation": "life expectation tables", "approval": "a greeting", "caring": "take care, the car",
-    "confusion": "a puzzle piece", "curiosity": "a wonder of the world", "desire": "along the way",
-    "disappointment": "an appointment", "disapproval": "the object on the table",
-    "disgust": "sick of waiting, gross income", "embarrassment": "a barrel", "excitement": "the exit",
-    "fear": "I'm afraid not, a terrific scarf", "gratitude": "thanks to the rain", "grief": "a brief",
-    "joy": "happy birthday, the joystick", "love": "my gloves", "nervousness": "the nervous system",
-    "optimism": "the hop", "pride": "the pride parade", "realization": "the real one",
-    "relief": "the relief pitcher", "remorse": "sorry to hear that, Morse", "sadness": "a saddle",
-    "surprise": "a surprise party, the enterprise", "trust": "the trust fund, rusty",
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("emotion", sorted(LEAKS))
-def test_lexicon_finds_its_emotion_and_no_innocents(emotion: str) -> None:
-    """One text that names it, some that only look so."""
-    pattern = leak_pattern(emotion)
-    assert pattern is not None
-    assert pattern.search(LEAKS[emotion].replace("’", "'"))
-    assert not pattern.search(INNOCENTS[emotion])
-    assert pattern.search(emotion.upper())
-
-
-def test_lexicon_covers_the_taxonomies() -> None:
-    """Every label but neutral, and nothing else."""
-    labels = {name for taxonomy in NAMED_TAXONOMIES for name in named_taxonomy(taxonomy).names}
-    assert set(read_yaml("lexicon.yaml")) == labels - {"neutral"} == set(LEAKS) == set(INNOCENTS)
-    assert leak_pattern("neutral") is None
-
-
-def test_own_emotion_is_found_by_its_name() -> None:
-    """However it is spaced; signs in it are no pattern."""
-    pattern = leak_pattern("quiet_pride")
-    assert pattern is not None
-    assert pattern.search("a Quiet pride")
-    assert not pattern.search("pride, quietly")
-    assert re.search(leak_pattern("a+") or "", "got A+ in maths")

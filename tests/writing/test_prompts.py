@@ -7,10 +7,7 @@ import hashlib
 import json
 import re
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +25,9 @@ from personagen.builder.planning.recipe import Recipe
 from personagen.builder.planning.situations import Scene, draw_scene
 from personagen.builder.planning.taxonomy import named_taxonomy
 from personagen.builder.writing.expression import Subject, beginnings, expression_request, writing_of
-from personagen.builder.writing.prompts import NAMES, prompt_version, render, versions
+from personagen.builder.writing.prompts import NAMES, TEMPLATES, prompt_version, render, versions
 from tests.helpers.releasing import ROOT
 
-TEMPLATES = Path(str(files("personagen.builder"))) / "templates"  # the installed ones: a checkout's or a wheel's
 SCHEMA = ROOT / "docs" / "recipe.schema.json"
 TEXTS = ("expression", "continuation")
 EMOTION = named_taxonomy("ekman")["fear"]
@@ -204,35 +200,19 @@ def test_every_prompt_has_a_version_and_the_card_is_none() -> None:
     assert set(versions()) == on_disk == {"_layers", *NAMES}
 
 
-def version_of(copy: Path) -> str:
-    """Compute the prompt version of a copy of the package in a process of its own."""
-    code = "from personagen.builder.writing.prompts import prompt_version; print(prompt_version())"
-    done = subprocess.run(
-        [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(copy)!r}); {code}"],
-        capture_output=True,
-        encoding="utf-8",
-        cwd=copy,
-        env={"PATH": ""},
-        check=True,
-    )
-    return done.stdout.strip()
-
-
 @pytest.mark.parametrize(
     ("file", "changes"), [("_layers.md", True), ("expression.md", True), ("dataset_card.md", False)]
 )
 def test_the_prompt_version_changes_with_a_prompt_and_with_nothing_else(
     file: str, changes: bool, tmp_path: Path
 ) -> None:
-    package = Path(sys.modules["personagen.builder"].__file__ or "").parent
-    copy = tmp_path / "personagen" / "builder"
-    shutil.copytree(package, copy, ignore=shutil.ignore_patterns("__pycache__"))
-    (copy.parent / "metrics").symlink_to(package.parent / "metrics")
-    (copy.parent / "__init__.py").touch()  # without it the installed package would be preferred to the copy
-    assert version_of(tmp_path) == prompt_version()
-    with (copy / "templates" / file).open("a", encoding="utf-8") as template:
+    same, other = tmp_path / "same", tmp_path / "other"
+    for copy in (same, other):
+        shutil.copytree(TEMPLATES, copy)
+    with (other / file).open("a", encoding="utf-8") as template:
         template.write("\nOne more line.\n")
-    assert (version_of(tmp_path) != prompt_version()) is changes
+    assert prompt_version(same) == prompt_version()
+    assert (prompt_version(other) != prompt_version()) is changes
 
 
 def test_the_prompt_version_is_twelve_hex_digits() -> None:
