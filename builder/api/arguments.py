@@ -2,7 +2,7 @@
 
 import inspect
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, TypedDict, TypeVar
@@ -82,7 +82,7 @@ def as_recipe(source: Recipe | PathOrName | None, keys: Mapping[str, Any], verb:
     Args:
         source: a recipe, or the path of a recipe file; None: the default of every key.
         keys: values that replace those of `source`, by key of the recipe or by shorthand.
-        verb: the function that was called, decorated by `with_recipe_keys`; its keywords are named in errors.
+        verb: the function that was called, decorated with `recipe_keywords`; its keywords are named in errors.
 
     Raises:
         RecipeError: the file cannot be read, a keyword is unknown, or a value is out of bounds; one line.
@@ -168,14 +168,35 @@ def _backend_of(model: Any) -> dict[str, Any]:
     return {"backend.kind": kind, "backend.model": name}
 
 
-def with_recipe_keys(function: Function) -> Function:
-    """Show the keys of a recipe in the signature of a function that takes them, for help and completion."""
-    signature = inspect.signature(function)
-    own = [part for part in signature.parameters.values() if part.kind is not inspect.Parameter.VAR_KEYWORD]
-    keys = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=..., annotation=kind)
-        for name, kind in RecipeKeys.__annotations__.items()
-        if name not in signature.parameters
+def recorded_call(verb: str, name: str, **options: Any) -> str:
+    """Return the call that repeats a measurement, for the card of a release; options that are None are left out."""
+    words = [repr(name), *(f"{key}={value!r}" for key, value in options.items() if value is not None)]
+    return f"personagen.{verb}({', '.join(words)})"
+
+
+def with_keywords(parameters: Iterable[inspect.Parameter]) -> Callable[[Function], Function]:
+    """Show these parameters in place of `**keywords` in the signature of a function, for help and completion."""
+
+    def decorate(function: Function) -> Function:
+        signature = inspect.signature(function)
+        fixed = [part for part in signature.parameters.values() if part.kind is not inspect.Parameter.VAR_KEYWORD]
+        more = [part for part in parameters if part.name not in signature.parameters]
+        function.__signature__ = signature.replace(parameters=[*fixed, *more])  # type: ignore[attr-defined]  # PEP 362
+        return function
+
+    return decorate
+
+
+def recipe_keywords() -> list[inspect.Parameter]:
+    """Return the keys of a recipe as parameters; their default, "...", leaves a key as it is."""
+    kind = inspect.Parameter.KEYWORD_ONLY
+    return [
+        inspect.Parameter(name, kind, default=..., annotation=annotation)
+        for name, annotation in RecipeKeys.__annotations__.items()
     ]
-    function.__signature__ = signature.replace(parameters=[*own, *keys])  # type: ignore[attr-defined]  # what inspect reads
-    return function
+
+
+def keywords_of(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    """Return the keyword-only parameters of a function."""
+    parameters = inspect.signature(function).parameters.values()
+    return [parameter for parameter in parameters if parameter.kind is inspect.Parameter.KEYWORD_ONLY]

@@ -3,7 +3,14 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
-from personagen.builder.api.arguments import DEFAULT_FOLDER, PathOrName, RecipeKeys, as_recipe, with_recipe_keys
+from personagen.builder.api.arguments import (
+    DEFAULT_FOLDER,
+    PathOrName,
+    RecipeKeys,
+    as_recipe,
+    recipe_keywords,
+    with_keywords,
+)
 from personagen.builder.api.preview_texts import Preview
 from personagen.builder.api.progress import shown_progress
 from personagen.builder.api.release import Release
@@ -16,7 +23,7 @@ if TYPE_CHECKING:
 PREVIEW_TEXTS = 3
 
 
-@with_recipe_keys
+@with_keywords(recipe_keywords())
 def generate(
     recipe: Recipe | PathOrName | None = None,
     *,
@@ -60,7 +67,7 @@ def generate(
     return Release(result.folder)
 
 
-@with_recipe_keys
+@with_keywords(recipe_keywords())
 def preview(
     recipe: Recipe | PathOrName | None = None,
     *,
@@ -87,7 +94,7 @@ def preview(
     return Preview(tuple(run(as_recipe(recipe, keys, preview), number, api_key=api_key)))
 
 
-@with_recipe_keys
+@with_keywords(recipe_keywords())
 def estimate(recipe: Recipe | PathOrName | None = None, **keys: Unpack[RecipeKeys]) -> "Estimate":
     """Estimate the requests, tokens, cost and time of a recipe; nothing is sent or written.
 

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 REDRAW_S = 0.2
 """Seconds between two drawings of a bar on a terminal or in a notebook."""
 
+TEXTS = "texts"
+"""Name of the bar of a generation run; it stays when the run ends."""
+
 LOG_S = 60.0
 """Seconds between two lines of a bar in a log file."""
 
@@ -26,27 +29,26 @@ class ProgressBars:
         """Draw nothing until the first report."""
         self._texts: tqdm[Any] | None = None
         self._step: tqdm[Any] | None = None
-        self._name = ""
 
     def update(self, status: RunStatus) -> None:
         """Draw the counts of a generation run."""
         if self._texts is None:
-            self._texts = _bar("texts", status.wanted)
+            self._texts = _bar(TEXTS, status.wanted)
         parts = [f"{status.refused} refused", f"{status.in_flight} in flight", f"{status.tokens:,} tokens"]
         parts += [] if status.cost is None else [f"cost {status.cost:.4f}"]
         self._texts.set_postfix_str(", ".join(parts), refresh=False)
         self._texts.update(status.accepted - self._texts.n)
 
     def step(self, name: str) -> None:
-        """Begin the bar of a step."""
+        """Draw the name of a step."""
         self._close_step()
-        self._name = printable(name)
+        self._step = _bar(printable(name), None)
 
     def advance(self, done: int, total: int) -> None:
         """Draw the progress of the step."""
         if self._step is None:
-            self._step = _bar(self._name, total)
-        self._step.total = total
+            self._step = _bar("", total)
+        self._step.total, self._step.bar_format = total, None
         self._step.update(done - self._step.n)
 
     def warn(self, message: str) -> None:
@@ -68,16 +70,17 @@ class ProgressBars:
             self._step = None
 
 
-def _bar(name: str, total: int) -> "tqdm[Any]":
+def _bar(name: str, total: int | None) -> "tqdm[Any]":
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # without ipywidgets `tqdm.auto` draws text, and says so each time
+        warnings.simplefilter("ignore")  # without ipywidgets `tqdm.auto` draws text, and warns of it
         from tqdm.auto import tqdm
 
     watched = sys.stderr.isatty() or "ipykernel" in sys.modules
     return tqdm(
         desc=name,
         total=total,
-        leave=name == "texts",
+        bar_format=None if total else "{desc} [{elapsed}]",
+        leave=name == TEXTS or not watched,
         file=sys.stderr,
         dynamic_ncols=watched,
         mininterval=REDRAW_S if watched else LOG_S,

@@ -1,12 +1,15 @@
 """A release in a folder, with the verbs that use it."""
 
-import os
+import json
 from collections.abc import Mapping, Sequence
+from os.path import abspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack, overload
 
-from personagen.builder.api.arguments import DEFAULT_FOLDER, PathOrName
+from personagen.builder.api.arguments import DEFAULT_FOLDER, PathOrName, keywords_of, with_keywords
+from personagen.builder.api.evaluation_keywords import EvaluationKeywords, evaluation_settings
 from personagen.builder.api.loading import LoadOptions, read_release
+from personagen.builder.api.progress import shown_progress
 from personagen.builder.api.release_facts import (
     EmotionCount,
     RefusedCount,
@@ -18,6 +21,8 @@ from personagen.builder.api.release_facts import (
     shown_path,
 )
 from personagen.builder.core.errors import ReleaseError
+from personagen.builder.core.file_names import SCORES
+from personagen.builder.core.progress import Progress
 from personagen.builder.core.result_table import ResultTable
 from personagen.builder.release.folder import check_manifest, read_manifest
 
@@ -25,6 +30,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from datasets import Dataset, DatasetDict
 
+    from personagen.builder.evaluation.scores import Scores
     from personagen.builder.hub.push import Pushed
     from personagen.builder.hub.verify import Verified
 
@@ -48,7 +54,7 @@ class Release:
             ReleaseError: the folder is not a release, or a file is missing or was cut.
 
         """
-        self.folder = Path(os.path.abspath(folder))  # noqa: PTH100 - unlike resolve, it leaves links alone
+        self.folder = Path(abspath(folder))  # noqa: PTH100 - unlike resolve, it leaves links alone
         self._manifest: Mapping[str, Any] = read_manifest(self.folder)
         check_manifest(self._manifest, str(self.folder))
         for shard in self._manifest["shards"]:
@@ -148,6 +154,43 @@ class Release:
         from personagen.builder.api.release_frame import texts_frame
 
         return texts_frame(self.folder, self._manifest)
+
+    @with_keywords(keywords_of(evaluation_settings))
+    def evaluate(
+        self, *, api_key: str | None = None, progress: Progress | bool = True, **settings: Unpack[EvaluationKeywords]
+    ) -> "Scores":
+        """Compare the texts with real ones: diversity, realism, human-likeness, utility.
+
+        The scores are added to the release: to `scores.json`, its card and its manifest.
+
+        Args:
+            api_key: key of the judges' endpoint. None: environment variable OPENAI_API_KEY.
+            progress: see `personagen.generate`.
+            settings: `reference`, `judges` and others; see `personagen.evaluate`.
+
+        Raises:
+            ReleaseError: a file was altered, or the reference cannot be read.
+            BackendError: a package of the extra `metrics` is missing, or a judge cannot be reached.
+            BudgetError: the next question to a judge might exceed `max_tokens`.
+            FolderError: the release cannot be written.
+
+        """
+        from personagen.builder.evaluation.evaluate import evaluate
+
+        chosen = evaluation_settings(self.name, **settings)
+        with shown_progress(progress) as receiver:
+            scores = evaluate(self.folder, chosen, progress=receiver, api_key=api_key)
+        self._manifest = read_manifest(self.folder)
+        return scores
+
+    @property
+    def scores(self) -> "Scores | None":
+        """Scores of the last evaluation; None: the release has not been evaluated."""
+        if not self._manifest.get("evaluation"):
+            return None
+        from personagen.builder.evaluation.scores import read_scores
+
+        return read_scores(json.loads((self.folder / SCORES).read_text(encoding="utf-8")))
 
     def verify(self) -> "Verified":
         """Check every byte of the release against its manifest.
