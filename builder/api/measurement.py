@@ -9,6 +9,7 @@ from personagen.builder.api.release import Release
 from personagen.builder.core.progress import Progress
 
 if TYPE_CHECKING:
+    from personagen.builder.evaluation.audit_results import Audit
     from personagen.builder.evaluation.scores import Scores
 
 
@@ -61,6 +62,18 @@ async def aevaluate(
     chosen = evaluation_settings(opened.name, **settings)
     with shown_progress(progress) as receiver:
         return await run(opened.folder, chosen, progress=receiver, api_key=api_key)
+
+
+def audit(
+    release: Release | PathOrName = DEFAULT_FOLDER,
+    *,
+    reference: PathOrName = "goemotions",
+    embeddings: str | None = None,
+    seed: int = 0,
+    progress: Progress | bool = True,
+) -> "Audit":
+    """Measure bias in a Release or its folder; see `Release.audit`."""
+    return as_release(release).audit(reference=reference, embeddings=embeddings, seed=seed, progress=progress)
 
 
 def as_release(release: Release | PathOrName) -> Release:

@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from os import fspath
 from os.path import abspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack, overload
 
-from personagen.builder.api.arguments import DEFAULT_FOLDER, PathOrName, keywords_of, with_keywords
+from personagen.builder.api.arguments import DEFAULT_FOLDER, PathOrName, keywords_of, recorded_call, with_keywords
 from personagen.builder.api.evaluation_keywords import EvaluationKeywords, evaluation_settings
 from personagen.builder.api.loading import LoadOptions, read_release
 from personagen.builder.api.progress import shown_progress
@@ -22,6 +23,7 @@ from personagen.builder.api.release_facts import (
 )
 from personagen.builder.core.errors import ReleaseError
 from personagen.builder.core.file_names import SCORES
+from personagen.builder.core.files import redact_path
 from personagen.builder.core.progress import Progress
 from personagen.builder.core.result_table import ResultTable
 from personagen.builder.release.folder import check_manifest, read_manifest
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from datasets import Dataset, DatasetDict
 
+    from personagen.builder.evaluation.audit_results import Audit
     from personagen.builder.evaluation.scores import Scores
     from personagen.builder.hub.push import Pushed
     from personagen.builder.hub.verify import Verified
@@ -182,6 +185,40 @@ class Release:
             scores = evaluate(self.folder, chosen, progress=receiver, api_key=api_key)
         self._manifest = read_manifest(self.folder)
         return scores
+
+    def audit(
+        self,
+        *,
+        reference: PathOrName = "goemotions",
+        embeddings: str | None = None,
+        seed: int = 0,
+        progress: Progress | bool = True,
+    ) -> "Audit":
+        """Measure bias: associations of the texts with persona attributes that the recipe did not plan.
+
+        The results are added to the release: to `audit.json`, its card and its manifest.
+
+        Args:
+            reference: real texts that train an emotion classifier, if the release has no predictions of one.
+            embeddings: name of a sentence-transformers model. None: all-MiniLM-L6-v2.
+            seed: seed of every draw.
+            progress: see `personagen.generate`.
+
+        Raises:
+            ReleaseError: a file was altered, the texts have no personas, or the reference cannot be read.
+            BackendError: a package of the extra `metrics` is missing.
+            FolderError: the release cannot be written.
+
+        """
+        from personagen.builder.evaluation.audit import AuditSettings, audit
+
+        source = fspath(reference)
+        call = recorded_call("audit", self.name, reference=redact_path(source), embeddings=embeddings, seed=seed)
+        settings = AuditSettings(source, embeddings, seed, call)
+        with shown_progress(progress) as receiver:
+            results = audit(self.folder, settings, progress=receiver)
+        self._manifest = read_manifest(self.folder)
+        return results
 
     @property
     def scores(self) -> "Scores | None":

@@ -17,6 +17,7 @@ from personagen.builder.version import __version__
 if TYPE_CHECKING:
     from personagen.builder.api.generation import estimate, generate, preview
     from personagen.builder.api.loading import load
+    from personagen.builder.api.measurement import aevaluate, audit, evaluate
     from personagen.builder.api.release import Release
     from personagen.builder.core import errors
     from personagen.builder.core.errors import PersonaGenError
@@ -27,8 +28,11 @@ __all__ = [
     "Recipe",
     "Release",
     "__version__",
+    "aevaluate",
+    "audit",
     "errors",
     "estimate",
+    "evaluate",
     "generate",
     "load",
     "preview",
@@ -41,6 +45,7 @@ _MODULES = {
     "Release": f"{_API}.release",
     "load": f"{_API}.loading",
     **dict.fromkeys(("estimate", "generate", "preview"), f"{_API}.generation"),
+    **dict.fromkeys(("aevaluate", "audit", "evaluate"), f"{_API}.measurement"),
 }
 """Module of each lazy name, `errors` aside, which is a module itself."""
 
