@@ -1,5 +1,8 @@
 """A user's script that a type checker must accept without an error; the gate runs pyright on it."""
 
+from pathlib import Path
+
+import personagen as pg
 from personagen.builder.planning import Plan, Recipe, make_plan, parse_recipe
 from personagen.builder.planning.sections import BackendChoice, Budgets, Checks, ModelPrice, Splits, TextRequirements
 
@@ -23,3 +26,23 @@ plan: Plan = make_plan(costly)
 counts: dict[str, int] = costly.quota()
 fingerprint: str = parsed.fingerprint()
 ids: list[str] = [row.id for shard in plan.shards() for row in plan.rows(shard)]
+
+
+def notebook() -> None:
+    """Use every public verb as a notebook does."""
+    expected = pg.estimate(rows=700, model="openai:m", emotions=["joy", "fear"], text={"max_words": 40})
+    seconds: float | None = expected.seconds
+    texts: list[str] = [row.text for row in pg.preview(small, number=3)]
+    release = pg.generate("recipe.yaml", rows=14, out=Path("out"), progress=False)
+    joy: int = next(count.texts for count in release.counts if count.emotion == "joy")
+    ages = release.to_pandas()["demographic.age"]
+    splits = release.load(emotions=["joy"], min_confidence=0.8)
+    rows: int = splits["train"].num_rows + pg.load("USER/NAME@v1", split="test").num_rows
+    auc: float | None = release.evaluate(reference="goemotions", judges="openai:m").realism.c2st_auc.value
+    size = pg.audit(release).associations.to_pandas()
+    try:
+        release.push_to_hub("USER/NAME", tag="v1.0.0", private=True)
+    except pg.errors.HubError as error:
+        print(seconds, texts, joy, ages, rows, auc, size, error)  # noqa: T201
+    except pg.PersonaGenError:
+        raise
