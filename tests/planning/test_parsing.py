@@ -1,0 +1,156 @@
+"""Parsing of recipes: every refusal and its message, overrides, files, arbitrary text."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from personagen.builder.core.errors import RecipeError
+from personagen.builder.planning.parsing import MAX_INPUT_CHARS, parse_recipe, read_recipe
+from personagen.builder.planning.recipe import Recipe
+
+
+def test_an_empty_recipe_has_every_default() -> None:
+    assert parse_recipe("", "recipe.yaml") == read_recipe(None) == Recipe()
+
+
+REFUSALS = [
+    ("foo: 1", "unknown key 'foo'; known: ablations, backend"),
+    ("checks: {leek: flag}", "unknown key 'checks.leek', did you mean 'leak'?"),
+    ("rows: 0", "rows: got 0, wanted greater than or equal to 1"),
+    ("rows: -3", "rows: got -3, wanted greater than or equal to 1"),
+    ("rows: ten", 'rows: got "ten", wanted a valid integer'),
+    ("rows: 70.5", "rows: got 70.5, wanted a valid integer"),
+    ("rows: 3", "rows is 3 for 7 emotions, wanted at least one each; raise rows or name fewer emotions"),
+    ("taxonomy: ekmann", "taxonomy: got 'ekmann', wanted ekman or plutchik or goemotions or a mapping, did you mean"),
+    ("emotions: [joi]", "unknown emotion 'joi', did you mean 'joy'?; known: anger, disgust"),
+    ("emotions: joy", 'emotions: got "joy", wanted a list, such as [joy, anger]'),
+    ("emotions: []", "emotions is empty; name at least one or leave it out"),
+    ("emotions: [joy, joy]", "emotions names 'joy' twice; name it once"),
+    ("quotas: {joy: 70}", "quotas and emotions differ in anger, disgust, fear, neutral, sadness, surprise"),
+    ("emotions: [joy, fear]\nquotas: {joy: 70, fear: 0}", "quota of 'fear' is 0, wanted 1 or more"),
+    ("emotions: [joy, fear]\nquotas: {joy: 7, fear: 3}", "quotas sum to 10, wanted rows = 70; change one of them"),
+    ("emotions: [joy]\nquotas: {joi: 70}", "unknown emotion 'joi', did you mean 'joy'?"),
+    ("backend: {kind: openai}", "backend openai needs a model; name one with --model or backend.model"),
+    ("backend: {kind: foo}", "backend.kind: got \"foo\", wanted 'embedded', 'openai', 'batch' or 'transformers'"),
+    ("backend: {model: x}", "backend embedded has its own model, got 'x'"),
+    ("backend: {base_url: 'http://x'}", "backend embedded has no base_url; leave it out or use kind openai"),
+    ("backend: {kind: openai, model: m, base_url: 'http://me:key@h'}", "base_url holds a user or password; leave them"),
+    ("backend: {concurrency: 0}", "backend.concurrency: got 0, wanted greater than or equal to 1"),
+    ("splits: {train: 0.9}", "splits: fractions sum to 1.1, wanted 1"),
+    ("splits: {train: -1}", "splits.train: got -1, wanted greater than or equal to 0"),
+    ("depth: all", "depth: got \"all\", wanted 'none', 'demographic', 'sociocultural' or 'situational'"),
+    ("ablations: [situational]", "ablations repeat the depth 'situational'"),
+    ("text: {min_words: 9, max_words: 8}", "text: min_words 9 is above max_words 8"),
+    ("text: {language: xx}", "text: language 'xx' cannot be checked; use null or one of af, "),
+    ("license: cc-by-4", "license: the Hub knows no 'cc-by-4', did you mean 'cc-by-4.0'?; name one of https://hugging"),
+    ("license: [mit]", 'license: got ["mit"], wanted a valid string'),
+    ("license: other", "license: other needs a license_name, such as my-license-1.0"),
+    ("license: mit\nlicense_name: x", "license_name and license_link go with license: other; leave them out or set it"),
+    ("license_link: LICENSE", "license_name and license_link go with license: other; leave them out or set it"),
+    ("license: other\nlicense_name: 'a b'", "license_name: got 'a b', wanted letters, digits, '.', '-', '_' and '+'"),
+    (
+        "license: other\nlicense_name: x\nlicense_link: 'javascript:1'",
+        "license_link: got 'javascript:1', wanted LICENSE, LICENSE.md, an address or a #section",
+    ),
+    ("name: '../x'", "name: got \"../x\", wanted text that matches '^[a-z][a-z0-9_]{0,63}$'"),
+    ("seed: [", "line 1: not YAML"),
+    ("\x1f", "not YAML (unacceptable character"),
+    ("a: &a [*a]", "recipe.yaml: not a plain mapping (Circular reference detected); see docs/recipe.md"),
+    ("seed: 2026-99-99", "not YAML"),
+    ("- 1", "got a list, wanted a mapping of keys"),
+    ("taxonomy: {name: x, emotions: [{name: calm, definition: b}]}", "emotion 'calm' has no situations; add `like:`"),
+    ("taxonomy: {name: x, emotions: [{name: calm, definition: b, lik: joy}]}", "unknown key 'taxonomy.emotions.0.lik'"),
+    ("taxonomy: {name: x, emotions: [{name: calm, definition: b, like: joi}]}", "did you mean 'joy'?"),
+    ("taxonomy: {name: x, emotions: [{name: all, definition: b, like: joy}]}", "'all' is the name of another config"),
+    ("taxonomy: {name: x, emotions: [{name: ../up, definition: b, like: joy}]}", "taxonomy.emotions.0.name: got"),
+    ("rows: 70.0", "rows: got 70.0, wanted a valid integer"),
+    ("rows: '70'", 'rows: got "70", wanted a valid integer'),
+    ("intensities: [low, low]", "intensities names 'low' twice; name it once"),
+    ("ablations: [none, none]", "ablations names 'none' twice; name it once"),
+    ("budget: {max_cost: 1}", "budget.max_cost: the embedded model costs nothing; leave it out"),
+    (
+        "backend: {kind: openai, model: m}\nbudget: {max_cost: 1}",
+        "budget.max_cost needs the price of m; give it as prices: {m: {input: 0.15, output: 0.6}} per million tokens",
+    ),
+    ("prices: {m: {input: .inf, output: 1}}", "prices.m.input: got Infinity, wanted a finite number"),
+    ("prices: {m: {inpt: 1, output: 1}}", "unknown key 'prices.m.inpt', did you mean 'input'?; known: input, output"),
+    ("prices: {input: {input: 1, output: 1, x: 1}}", "unknown key 'prices.input.x'; known: input, output"),
+    ("prices: {m: {input: 1}}", "prices.m.output: missing; add it, see docs/recipe.md"),
+    ("counterfactual: {attributes: {gender: [woman, man]}, pear: 1}", "'counterfactual.pear', did you mean 'pairs'?"),
+    ("text: {language: english}", "text.language: got \"english\", wanted text that matches '^[a-z]{2}$'"),
+    ("2020-01-01: 3", "not a plain mapping (keys must be str, "),
+    ("taxonomy: {name: x, emotions: []}", "taxonomy.emotions: got [], wanted "),
+    ("taxonomy: {name: x, emotions: [joy]}", 'taxonomy.emotions.0: got "joy", wanted an object'),
+]
+
+
+@pytest.mark.parametrize(("text", "message"), REFUSALS, ids=[text for text, _ in REFUSALS])
+def test_a_bad_recipe_is_refused_in_one_line(text: str, message: str) -> None:
+    with pytest.raises(RecipeError) as caught:
+        parse_recipe(text, "recipe.yaml")
+    assert str(caught.value).startswith("recipe.yaml")
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_message_quotes_the_beginning_of_a_long_value() -> None:
+    with pytest.raises(RecipeError) as caught:
+        parse_recipe(f"rows: {'x' * 1000}", "r")
+    assert str(caught.value) == f'r: rows: got "{"x" * (MAX_INPUT_CHARS - 1)}, wanted a valid integer'
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"cannot read recipe .*none\.yaml: .*No such file"):
+        read_recipe(tmp_path / "none.yaml")
+
+
+def test_a_file_that_is_not_utf_8_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "latin.yaml"
+    path.write_bytes(b"name: caf\xe9")
+    with pytest.raises(RecipeError, match=r"cannot read recipe .*latin\.yaml: .*; give the path of a YAML file"):
+        read_recipe(path)
+
+
+def test_overrides_replace_single_keys_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text("rows: 14\nbackend: {kind: openai, model: small}\n")
+    recipe = read_recipe(path, {"rows": 21, "backend.model": "large"})
+    assert (recipe.rows, recipe.backend.kind, recipe.backend.model) == (21, "openai", "large")
+
+
+def test_overrides_fill_a_section_that_is_left_empty() -> None:
+    recipe = parse_recipe("backend:\n", "r", {"backend.kind": "openai", "backend.model": "m"})
+    assert (recipe.backend.kind, recipe.backend.model) == ("openai", "m")
+
+
+def test_a_section_that_is_not_a_mapping_is_refused_with_overrides_too() -> None:
+    with pytest.raises(RecipeError, match=r'^r: backend: got "openai", wanted an object$'):
+        parse_recipe("backend: openai", "r", {"backend.model": "m"})
+
+
+@given(st.text(max_size=200))
+def test_any_text_is_a_recipe_or_a_recipe_error(text: str) -> None:
+    try:
+        recipe = parse_recipe(text, "r")
+    except RecipeError as error:
+        assert "\n" not in str(error)
+    else:
+        assert recipe == Recipe.model_validate_json(recipe.model_dump_json())
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.dates(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5) | st.dates(), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(st.dictionaries(st.sampled_from(sorted(Recipe.model_fields)), VALUES, max_size=4))
+def test_any_values_of_the_keys_are_a_recipe_or_a_recipe_error(values: dict[str, object]) -> None:
+    try:
+        parse_recipe(yaml.safe_dump(values), "r")
+    except RecipeError as error:
+        assert "\n" not in str(error)
