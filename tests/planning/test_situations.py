@@ -1,25 +1,34 @@
-"""The situational bank: big enough, fit for everybody, never naming its emotion; scenes that fit their persona."""
+"""The situational bank: large enough, never naming its emotion; scenes that fit their persona and are reproducible."""
 
+import random
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
-from personagen.builder.core.errors import RecipeError
-from personagen.builder.core.records import Situational
-from personagen.builder.planning.attribute_tables import persona_tables
+from personagen.builder.planning.attribute_tables import Condition, persona_tables
 from personagen.builder.planning.event_dealing import deal_events
 from personagen.builder.planning.personas import Persona, draw_persona, make_design
-from personagen.builder.planning.situations import bank_events, draw_scene, events_of, setting_options
+from personagen.builder.planning.situations import (
+    Event,
+    bank_events,
+    draw_option,
+    draw_scene,
+    events_of,
+    fits,
+    setting_options,
+)
 from personagen.builder.planning.taxonomy import Emotion, bank_emotions, named_taxonomy
 from personagen.metrics.texts.emotion_words import emotion_pattern
 
 EKMAN = named_taxonomy("ekman").names
+FEAR = named_taxonomy("ekman")["fear"]
 
 
 def people(count: int) -> list[Persona]:
     tables = persona_tables()
-    plan = make_design(tables, 0, count)
-    return [draw_persona(tables, plan, number) for number in range(count)]
+    design = make_design(tables, 0, count)
+    return [draw_persona(tables, design, number) for number in range(count)]
 
 
 @pytest.mark.parametrize("emotion", EKMAN)
@@ -53,62 +62,83 @@ def test_every_label_of_every_taxonomy_has_events() -> None:
             assert len(events_of(emotion)) >= 3, (name, emotion.name)
 
 
-def meet(emotion: Emotion, everybody: list[Persona]) -> list[tuple[Persona, Situational]]:
-    """Let everybody meet the emotion, in rounds."""
-    size = len(events_of(emotion))
-    met = []
-    for start in range(0, len(everybody), size):
-        group = everybody[start : start + size]
-        dealt = deal_events(emotion, [who.values for who in group], 0, start // size)
-        for turn, (who, event) in enumerate(zip(group, dealt, strict=True), start):
-            met.append((who, draw_scene(emotion, event, who, seed=0, turn=turn, number=0).situational))
-    return met
+def test_a_label_of_goemotions_has_only_the_events_of_its_bank_with_this_label() -> None:
+    relief = named_taxonomy("goemotions")["relief"]
+    assert {event.label for event in events_of(relief)} == {"relief"}
+    assert set(events_of(relief)) < set(bank_events(str(relief.bank)))
 
 
-def test_any_persona_can_meet_any_emotion_in_a_setting_that_fits() -> None:
-    everybody = people(400)
-    for name in ("ekman", "plutchik", "goemotions"):
-        for emotion in named_taxonomy(name).emotions:
-            for who, met in meet(emotion, everybody):
-                event = next(event for event in events_of(emotion) if event.kind == met.event_kind)
-                assert event.fit.holds(who.values)
-                assert setting_options("places")[met.place].fit.holds(who.values)
-                assert setting_options("companions")[met.companions].fit.holds(who.values)
-                assert met.companions in (*event.companions, "alone")
-                assert met.place in event.places
-                assert met.time in (event.times or tuple(setting_options("times")))
+def test_events_of_the_recipe_replace_those_of_the_bank_and_are_used_verbatim() -> None:
+    envy = Emotion("envy", "wanting what others have", bank="anger", events=("seeing a friend's new house",))
+    persona = people(1)[0]
+    (event,) = deal_events(envy, [persona.values], 0, 0)
+    scene = draw_scene(envy, event, persona, seed=0, turn=0, number=0)
+    assert [event.clause for event in events_of(envy)] == ["seeing a friend's new house"]
+    assert scene.situational.event == "seeing a friend's new house"
+    assert (scene.situational.event_kind, scene.situational.appraisal, scene.narration) == ("custom", None, None)
 
 
-def test_no_event_comes_twice_before_most_have_come_once() -> None:
-    for emotion in named_taxonomy("ekman").emotions:
-        kinds = [met.event_kind for _, met in meet(emotion, people(20))]
-        assert len(set(kinds)) == 20, emotion.name
+def test_a_scene_is_reproducible() -> None:
+    persona = people(1)[0]
+    (event,) = deal_events(FEAR, [persona.values], 4, 0)
+    scene = draw_scene(FEAR, event, persona, seed=4, turn=9, number=1)
+    assert scene == draw_scene(FEAR, event, persona, seed=4, turn=9, number=1)
+    assert scene.id == "p000000-s1"
+    turns = [draw_scene(FEAR, event, persona, seed=4, turn=turn, number=1) for turn in range(20)]
+    assert len(set(turns)) > 10
 
 
-def test_kinds_of_events_come_about_equally_often() -> None:
-    emotion = named_taxonomy("ekman")["joy"]
-    kinds = Counter(met.event_kind for _, met in meet(emotion, people(480)))
-    assert len(kinds) >= 46
-    assert kinds.most_common(1)[0][1] <= 2 * 480 / len(bank_events("joy"))
+def test_a_draw_without_a_fitting_option_does_not_shift_later_draws() -> None:
+    persona = people(1)[0]
+    stranded = {**persona.values, "age": 0, "household": "alone"}
+    ids = [id_ for id_, option in setting_options("companions").items() if not option.fit.holds(stranded)]
+    assert ids, "this person cannot have every companion"
+    rngs = random.Random(1), random.Random(1)
+    assert draw_option("companions", ids, stranded, rngs[0]) is None
+    assert draw_option("companions", ["alone"], persona.values, rngs[1]) is not None
+    assert rngs[0].random() == rngs[1].random()
 
 
-def test_a_scene_is_pure() -> None:
-    who, emotion = people(1)[0], named_taxonomy("ekman")["fear"]
-    (event,) = deal_events(emotion, [who.values], 4, 0)
-    once = draw_scene(emotion, event, who, seed=4, turn=9, number=1)
-    assert once == draw_scene(emotion, event, who, seed=4, turn=9, number=1)
-    assert once.id == "p000000-s1"
+def test_companions_that_do_not_fit_leave_time_and_channel_as_they_are() -> None:
+    """The promise of a counterfactual: an attribute that rules out all companions changes nothing else."""
+    event = replace(events_of(FEAR)[0], fit=Condition(), places=("home",), companions=("partner",), times=())
+    assert not setting_options("places")["home"].fit.attributes()
+    persona = people(1)[0]
+    single, couple = (replace(persona, values={**persona.values, "household": h}) for h in ("alone", "couple"))
+    for turn in range(20):
+        alone, together = (draw_scene(FEAR, event, who, seed=0, turn=turn, number=0) for who in (single, couple))
+        assert (alone.situational.companions, together.situational.companions) == ("alone", "partner")
+        assert replace(alone.situational, companions="partner") == together.situational
+        assert alone.narration == together.narration
 
 
-def test_events_of_a_recipe_are_taken_as_they_are() -> None:
-    envy = Emotion("envy", "wanting what others have", events=("seeing a friend's new house",))
-    who = people(1)[0]
-    met = draw_scene(envy, deal_events(envy, [who.values], 0, 0)[0], who, seed=0, turn=0, number=0)
-    assert met.situational.event == "seeing a friend's new house"
-    assert met.situational.appraisal is None
-    assert met.narration is None
+def test_options_are_drawn_by_weight() -> None:
+    values, rng = people(1)[0].values, random.Random(0)
+    options = [option for option in setting_options("channels").values() if option.fit.holds(values)]
+    assert len({option.weight for option in options}) > 1
+    draws, total = 4_000, sum(option.weight for option in options)
+    counts = Counter(draw_option("channels", list(setting_options("channels")), values, rng) for _ in range(draws))
+    for option in options:
+        expected = draws * option.weight / total
+        assert abs(counts[option] - expected) < 5 * expected**0.5, option.id
 
 
-def test_an_emotion_without_events_says_so() -> None:
-    with pytest.raises(RecipeError, match=r"no event of 'calm' fits a persona \(age \d+, .*\); add events"):
-        deal_events(Emotion("calm", "at rest"), [people(1)[0].values], 0, 0)
+def test_a_place_without_a_wording_is_the_workplace_of_the_persona() -> None:
+    (at_work,) = [id_ for id_, option in setting_options("places").items() if option.phrase is None]
+    employed = next(one for one in people(50) if one.values["workplace"])
+    event = Event("k", "fear", "c", (), None, None, Condition(), (at_work,), ("alone",), ())
+    assert draw_scene(FEAR, event, employed, seed=0, turn=0, number=0).place == employed.values["workplace"]
+    nameless = replace(employed, values={**employed.values, "workplace": None})
+    assert draw_scene(FEAR, event, nameless, seed=0, turn=0, number=0).place == "at work"
+
+
+def test_a_scene_fits_another_persona_if_the_event_and_every_setting_do() -> None:
+    persona = people(1)[0]
+    (event,) = deal_events(FEAR, [persona.values], 0, 0)
+    scene = draw_scene(FEAR, event, persona, seed=0, turn=0, number=0)
+    assert fits(event, scene, persona.values)
+    assert not fits(replace(event, fit=Condition(age=(200, 200))), scene, persona.values)
+    for kind, field in (("places", "place"), ("companions", "companions"), ("channels", "channel")):
+        for id_, option in setting_options(kind).items():
+            moved = replace(scene, situational=replace(scene.situational, **{field: id_}))
+            assert fits(event, moved, persona.values) == option.fit.holds(persona.values), id_
