@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from tests.helpers.command import Run
     from tests.helpers.servers.fake_openai import FakeOpenAI
 
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -61,6 +62,16 @@ def release(model: "FakeOpenAI", tmp_path_factory: pytest.TempPathFactory) -> Pa
     from tests.helpers.releasing import RECIPE, make_release
 
     return make_release(tmp_path_factory.mktemp("load") / "personagen", model.url, RECIPE)
+
+
+@pytest.fixture
+def run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path_factory: pytest.TempPathFactory
+) -> "Run":
+    """Run `personagen ...` in this process, in an empty working directory."""
+    from tests.helpers.command import run_here
+
+    return run_here(monkeypatch, capsys, tmp_path_factory)
 
 
 @pytest.fixture

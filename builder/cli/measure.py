@@ -144,6 +144,7 @@ def compare(recipe: Path | None, judges: tuple[str, ...], no_judge: bool, as_jso
     from personagen.builder.evaluation.compare import Options
     from personagen.builder.evaluation.compare import compare as run
     from personagen.builder.evaluation.comparison_tables import verdict_lines
+    from personagen.builder.report import write_report
 
     own = {name: options.pop(name) for name in ("reference", "embeddings", "rows", "seeds")}
     key, out, url, arms = (options.pop(name) for name in ("api_key_file", "out", "judge_url", "arms"))
@@ -159,6 +160,7 @@ def compare(recipe: Path | None, judges: tuple[str, ...], no_judge: bool, as_jso
             tell=lambda line: click.echo(printable(line), err=True),
             api_key=secret,
         )
+    write_report(out, progress=Lines())
     click.echo(json.dumps(results) if as_json else "\n".join(map(printable, verdict_lines(results))))
     if not as_json:
         click.echo(out)
@@ -213,14 +215,9 @@ def audit(release: Path, as_json: bool, **options: Any) -> None:
 def report(folder: Path, out: Path | None, **options: Any) -> None:
     """Show a release or a comparison on one page that needs no network.
 
-    Map, predictions, lengths, words, personas, arms, refused replies, and a table to search, with the persona behind
-    each text. The page goes to report.html in a comparison, and beside a release, to RELEASE.report.html.
+    Map, predictions, lengths, words, personas, arms, refused replies, and a table to search, with the persona of each
+    text. The page goes to report.html in a comparison, and beside a release, to RELEASE.report.html.
     """
-    from personagen.builder.core.file_names import REPORT
-    from personagen.builder.release.folder import is_release
-    from personagen.builder.report.page import Options, write_report
+    from personagen.builder.report import write_report
 
-    beside = folder.with_name(f"{folder.name}.{REPORT}")
-    target = out or (beside if is_release(folder) else folder / REPORT)
-    write_report(folder, Options(**options), target, lambda line: click.echo(printable(line), err=True))
-    click.echo(target)
+    click.echo(write_report(folder, out=out, progress=Lines(), **options))

@@ -2,7 +2,7 @@
 
     recipe + reference -> arms x seeds -> texts -> measures -> paired differences -> verdicts -> a folder
 
-The folder holds what was found (results.json), the same as tables (results.md) and as a page (report.html), the texts
+The folder holds what was found (results.json), the same as tables (results.md), the texts
 of every arm, what was refused, and, in `run`, what must not be lost: the journal and the figures of every block.
 """
 
@@ -23,7 +23,6 @@ from personagen.builder.core.file_names import (
     JOURNAL,
     LOCK,
     REJECTS,
-    REPORT,
     RESULTS,
     TABLES,
     arm_texts_path,
@@ -44,8 +43,6 @@ from personagen.builder.planning.sections import Splits
 from personagen.builder.planning.suggestions import did_you_mean
 from personagen.builder.release.measuring import require_metrics_extra
 from personagen.builder.release.run_folder import locked
-from personagen.builder.report.page import Options as ReportOptions
-from personagen.builder.report.page import write_report
 from personagen.builder.version import __version__
 from personagen.builder.writing.label_check import LabelCheck
 from personagen.builder.writing.prompts import prompt_version
@@ -139,7 +136,6 @@ def compare(
             "human_likeness": _human_likeness(written, real, judges, recipe.seed, tell),
         }
         _write(out, results := rounded(results), written, classifier)
-        write_report(out, ReportOptions(), out / REPORT, tell)
         return results
 
 
@@ -335,8 +331,8 @@ def _write(
         texts = [(seed, text) for seed, part in enumerate(written) for text in part[arm].texts]
         read = classifier.read([text.text for _, text in texts])
         lines = [
-            {"seed": seed, **asdict(text), "reading": reading.label, "confidence": round(reading.confidence, 4)}
-            for (seed, text), reading in zip(texts, read, strict=True)
+            {"seed": seed, **asdict(text), "prediction": made.label, "confidence": round(made.confidence, 4)}
+            for (seed, text), made in zip(texts, read, strict=True)
         ]
         told = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
         write_text(out / arm_texts_path(arm), told)

@@ -1,1 +1,11 @@
-"""Render a release or a comparison as one self-contained HTML page."""
+"""Report on a release or a comparison as one self-contained HTML page.
+
+`write_report` reads the folder into a `ReleaseReport` or a `ComparisonReport`. Their `sections()` hold tables, lines
+and charts; `page` renders them. Chart functions take plain values only.
+
+May import evaluation, release, planning, core and metrics; imported by api and cli.
+"""
+
+from personagen.builder.report.page import write_report
+
+__all__ = ["write_report"]

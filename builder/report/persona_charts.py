@@ -1,94 +1,80 @@
-"""The figures of a report that are made of personas: how well they cover what there is."""
+"""Charts of personas: how often attributes have their values, and how many pairs of values occur."""
 
-from collections import Counter
-from itertools import combinations
+from collections.abc import Mapping, Sequence
 
-from personagen.builder.planning.attribute_tables import persona_tables
-from personagen.builder.release.composition import attributes_of
-from personagen.builder.report.charts import COLOURS, REAL_COLOUR, Figure, choice, plain
-from personagen.builder.report.content import Material
+from personagen.builder.report.charts import Chart, escape_markup, selection_menu
+from personagen.builder.report.text_groups import COLOURS, REAL_COLOUR
+
+ORDERED_ATTRIBUTES = ("age",)
+"""Attributes whose values have an order of their own; the values of others are sorted by their frequency."""
 
 
-def values_figure(material: Material) -> Figure | None:
-    """Show how often personas have each value of an attribute, beside what the tables ask for."""
-    found, asked = _shares(material)
-    if not found:
+def values_chart(
+    observed: Mapping[str, Mapping[str, float]], expected: Mapping[str, Mapping[str, float]]
+) -> Chart | None:
+    """Draw how often personas have each value of an attribute, with the expected fractions as marks.
+
+    Args:
+        observed: fraction of the personas by attribute and value.
+        expected: fraction that the attribute tables give, by attribute and value; attributes may be missing.
+
+    """
+    attributes = list(observed)
+    if not attributes:
         return None
     traces = []
-    for name in found:
-        values = sorted({*found[name], *asked.get(name, {})})
-        if name != "age":
-            values.sort(key=found[name].__getitem__, reverse=True)
-        total = sum(found[name].values())
+    for attribute in attributes:
+        fractions, expectation = observed[attribute], expected.get(attribute, {})
+        values = sorted({*fractions, *expectation})
+        if attribute not in ORDERED_ATTRIBUTES:
+            values.sort(key=lambda value, fractions=fractions: fractions.get(value, 0.0), reverse=True)  # type: ignore[misc]
+        marked = values if expectation else []
         traces += [
             {
                 "type": "bar",
                 "name": "personas",
-                "x": [plain(value) for value in values],
-                "y": [found[name][value] / total for value in values],
+                "x": list(map(escape_markup, values)),
+                "y": [fractions.get(value, 0.0) for value in values],
                 "marker": {"color": COLOURS[0]},
-                "visible": name == next(iter(found)),
+                "visible": attribute == attributes[0],
             },
             {
                 "type": "scatter",
                 "mode": "markers",
-                "name": "tables",
-                "x": [plain(value) for value in values] if name in asked else [],
-                "y": [asked[name].get(value, 0.0) for value in values] if name in asked else [],
+                "name": "expected",
+                "x": list(map(escape_markup, marked)),
+                "y": [expectation.get(value, 0.0) for value in marked],
                 "marker": {"color": REAL_COLOUR, "symbol": "line-ew-open", "size": 16, "line": {"width": 2}},
-                "visible": name == next(iter(found)),
+                "visible": attribute == attributes[0],
             },
         ]
-    layout = {"height": 420, "yaxis": {"tickformat": ".0%", "title": {"text": "share of personas"}}}
-    return {"data": traces, "layout": layout | choice(list(found), next(iter(found)), each=2)}
+    layout = {"height": 420, "yaxis": {"tickformat": ".0%", "title": {"text": "fraction of personas"}}}
+    return {"data": traces, "layout": layout | selection_menu(attributes, attributes[0], traces_per_name=2)}
 
 
-def _shares(material: Material) -> tuple[dict[str, Counter[str]], dict[str, Counter[str]]]:
-    """Count the values of each attribute, and sum up what the tables expect, given what was drawn before each."""
-    found: dict[str, Counter[str]] = {}
-    asked: dict[str, Counter[str]] = {}
-    for layers in material.personas:
-        values = {**layers.get("demographic", {}), **layers.get("sociocultural", {})}
-        own = attributes_of(layers)
-        for name, value in own.items():
-            found.setdefault(name, Counter())[value] += 1
-        for table in persona_tables().tables:
-            if table.name in own:
-                sums = asked.setdefault(table.name, Counter())
-                for value, share in table.distribution(values).probabilities.items():
-                    sums[value] += share / len(material.personas)  # type: ignore[assignment]
-    return found, asked
+def pairs_chart(attributes: Sequence[str], coverage: Mapping[tuple[str, str], tuple[int, int]]) -> Chart | None:
+    """Draw the fraction of the pairs of values of two attributes that at least one persona has.
 
+    Args:
+        attributes: names in order.
+        coverage: numbers of occurring and of possible pairs, for every two attributes in their order.
 
-def pairs_figure(material: Material) -> Figure | None:
-    """Show of how many pairs of values of two attributes there is a persona, among those that both attributes have."""
-    people = [attributes_of(layers) for layers in material.personas]
-    if not people or len(people[0]) < 2:
+    """
+    if not coverage:
         return None
-    names = list(people[0])
-    values = {name: {person[name] for person in people} for name in names}
-    for table in persona_tables().tables:
-        if table.name in values:
-            values[table.name] |= {value for _, shares in table.rows for value, share in shares.items() if share > 0}
-    met: dict[tuple[str, str], float] = {}
-    told: dict[tuple[str, str], str] = {}
-    for one, other in combinations(names, 2):
-        pairs, possible = (
-            len({(person[one], person[other]) for person in people}),
-            len(values[one]) * len(values[other]),
-        )
-        met[one, other] = met[other, one] = pairs / possible
-        told[one, other] = told[other, one] = f"{pairs} of {possible}"
-    heat = {
+    both = {**coverage, **{(second, first): counts for (first, second), counts in coverage.items()}}
+    cells = [[both.get((row, column)) for column in attributes] for row in attributes]
+    labels = list(map(escape_markup, attributes))
+    heatmap = {
         "type": "heatmap",
-        "x": names,
-        "y": names,
-        "z": [[met.get((one, other)) for other in names] for one in names],
-        "text": [[told.get((one, other), "") for other in names] for one in names],
+        "x": labels,
+        "y": labels,
+        "z": [[cell and cell[0] / cell[1] for cell in row] for row in cells],
+        "text": [[f"{cell[0]} of {cell[1]}" if cell else "" for cell in row] for row in cells],
         "hovertemplate": "%{y} and %{x}: %{text} pairs of values<extra></extra>",
         "colorscale": "Blues",
         "zmin": 0,
         "zmax": 1,
         "colorbar": {"tickformat": ".0%"},
     }
-    return {"data": [heat], "layout": {"height": 480, "yaxis": {"autorange": "reversed"}}}
+    return {"data": [heatmap], "layout": {"height": 480, "yaxis": {"autorange": "reversed"}}}

@@ -1,201 +1,240 @@
-"""The figures of a report that are made of texts: map, confusion, lengths, words."""
+"""Charts of texts: map, confusion of emotions, lengths, words."""
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any
 
-from personagen.builder.report.charts import COLOURS, Figure, button, choice, colour_of, compared, menu, opened, plain
-from personagen.builder.report.content import Material, Shown
+from personagen.builder.report.charts import Chart, escape_markup, menu, restyle_button, selection_menu
+from personagen.builder.report.text_groups import COLOURS, Point, ReportText, TextGroup
 
-WORDS = 15
-"""Words of each end that a profile shows."""
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
-WIDTH = 90
-"""Characters of a line of a text that is pointed at, and LINES of them at most."""
-LINES = 4
+MAX_WORDS_PER_SIDE = 15
+"""Words that the chart of distinctive words shows on either side."""
+
+HOVER_LINE_CHARACTERS = 90
+"""Characters per line of the text that a point of the map shows."""
+
+MAX_HOVER_LINES = 4
+"""Lines of the text that a point of the map shows."""
+
+MAX_CURVE_POINTS = 100
+"""Points of a curve, about: more cannot be seen."""
 
 
-def map_figure(material: Material, points: Sequence[Sequence[float]]) -> Figure:
-    """Put texts on their places: by emotion (the main kind and the real one), or by kind."""
+def map_chart(groups: Sequence[TextGroup], points: Sequence[Point], emotions: Sequence[str], main: str) -> Chart:
+    """Draw the texts at their positions, coloured by emotion (the main group and the real one) or by group.
+
+    Args:
+        groups: groups of texts.
+        points: position of every text, group by group.
+        emotions: emotions in order.
+        main: name of the group that the page is about.
+
+    """
+    indexed: dict[str, list[tuple[int, ReportText]]] = {group.name: [] for group in groups}
+    for index, (name, text) in enumerate((group.name, text) for group in groups for text in group.texts):
+        indexed[name].append((index, text))
+
+    def dots(group: TextGroup, name: str, colour: str, label: str | None) -> dict[str, Any]:
+        shown = [(index, text) for index, text in indexed[group.name] if label is None or text.label == label]
+        return {
+            "type": "scatter",
+            "mode": "markers",
+            "name": escape_markup(name),
+            "x": [points[index][0] for index, _ in shown],
+            "y": [points[index][1] for index, _ in shown],
+            "customdata": [index for index, _ in shown],
+            "text": [_hover_text(text) for _, text in shown],
+            "hoverinfo": "text",
+            "marker": {
+                "color": colour,
+                "size": 6,
+                "symbol": "diamond-open" if group.real else "circle",
+                "opacity": 0.8,
+            },
+        }
+
+    compared = [group for group in groups if group.real or group.name == main]
     by_emotion = [
-        _dots(material, points, label, source, COLOURS[place % len(COLOURS)], source == material.real)
-        for place, label in enumerate(material.emotions)
-        for source in compared(material)
+        dots(group, f"{emotion} ({group.name})", COLOURS[number % len(COLOURS)], emotion)
+        for number, emotion in enumerate(emotions)
+        for group in compared
     ]
-    by_kind = [
-        _dots(material, points, None, source, colour_of(material, source), source == material.real)
-        | {"visible": False, "name": source}
-        for source in material.counts
+    by_group = [dots(group, group.name, group.colour, None) | {"visible": False} for group in groups]
+    buttons = [
+        restyle_button("by emotion", {"visible": [True] * len(by_emotion) + [False] * len(by_group)}),
+        restyle_button("by group", {"visible": [False] * len(by_emotion) + [_visibility(group) for group in groups]}),
     ]
-    shown = [True] * len(by_emotion) + [False] * len(by_kind)
-    some = [False] * len(by_emotion) + [opened(material, source) for source in material.counts]
-    buttons = [button("by emotion", {"visible": shown}), button("by kind of text", {"visible": some})]
     axis = {"showticklabels": False, "zeroline": False, "title": ""}
-    return {
-        "data": by_emotion + by_kind,
-        "layout": {"height": 620, "xaxis": axis, "yaxis": axis, "updatemenus": [menu(buttons, "buttons")]},
-    }
+    layout = {"height": 620, "xaxis": axis, "yaxis": axis, "updatemenus": [menu(buttons, "buttons")]}
+    return {"data": by_emotion + by_group, "layout": layout}
 
 
-def _dots(
-    material: Material, points: Sequence[Sequence[float]], label: str | None, source: str, colour: str, real: bool
-) -> dict[str, Any]:
-    rows = [
-        row
-        for row, text in enumerate(material.texts)
-        if text.source == source and (label is None or text.label == label)
-    ]
-    return {
-        "type": "scatter",
-        "mode": "markers",
-        "name": f"{label} ({source})",
-        "x": [points[row][0] for row in rows],
-        "y": [points[row][1] for row in rows],
-        "customdata": rows,
-        "text": [_pointed(material.texts[row]) for row in rows],
-        "hoverinfo": "text",
-        "marker": {"color": colour, "size": 6, "symbol": "diamond-open" if real else "circle", "opacity": 0.8},
-    }
+def _hover_text(text: ReportText) -> str:
+    flat = " ".join(text.text.split())
+    lines = [flat[start : start + HOVER_LINE_CHARACTERS] for start in range(0, len(flat), HOVER_LINE_CHARACTERS)]
+    head = f"<b>{escape_markup(text.source)}, {escape_markup(text.label or 'no label')}</b>"
+    ellipsis = "…" if len(lines) > MAX_HOVER_LINES else ""
+    return "<br>".join([head, *map(escape_markup, lines[:MAX_HOVER_LINES])]) + ellipsis
 
 
-def _pointed(text: Shown) -> str:
-    words = " ".join(text.text.split())
-    lines = [words[start : start + WIDTH] for start in range(0, len(words), WIDTH)]
-    more = "…" if len(lines) > LINES else ""
-    return "<br>".join([f"<b>{plain(text.source)}, {plain(text.label or '')}</b>", *map(plain, lines[:LINES])]) + more
-
-
-def confusion_figure(material: Material) -> Figure | None:
-    """Count what the classifier reads in the texts of each emotion; None where nothing was read."""
-    kinds = [source for source in material.counts if any(text.reading for text in _of(material, source))]
-    if not kinds:
+def confusion_chart(groups: Sequence[TextGroup], emotions: Sequence[str], main: str) -> Chart | None:
+    """Draw the fraction of the texts of each emotion that the classifier assigns to each emotion, per group."""
+    classified = [group for group in groups if any(text.prediction for text in group.texts)]
+    if not classified:
         return None
-    chosen = material.main if material.main in kinds else kinds[0]
-    labels = list(material.emotions)
+    names = [group.name for group in classified]
+    selected = main if main in names else names[0]
+    labels = list(map(escape_markup, emotions))
     traces = []
-    for source in kinds:
-        counts = Counter((text.label, text.reading) for text in _of(material, source))
-        totals = Counter(text.label for text in _of(material, source))
-        shares = [[counts[own, read] / max(totals[own], 1) for read in labels] for own in labels]
+    for group in classified:
+        counts = Counter((text.label, text.prediction) for text in group.texts)
+        totals = Counter(text.label for text in group.texts)
+        fractions = [[counts[row, column] / max(totals[row], 1) for column in emotions] for row in emotions]
         traces.append(
             {
                 "type": "heatmap",
                 "x": labels,
                 "y": labels,
-                "z": shares,
-                "text": [[f"{share:.0%}" if share >= 0.005 else "" for share in row] for row in shares],
+                "z": fractions,
+                "text": [[f"{value:.0%}" if value >= 0.005 else "" for value in row] for row in fractions],
                 "texttemplate": "%{text}",
-                "hovertemplate": "asked for %{y}, read as %{x}: %{z:.1%}<extra></extra>",
+                "hovertemplate": "intended %{y}, predicted %{x}: %{z:.1%}<extra></extra>",
                 "colorscale": "Blues",
                 "zmin": 0,
                 "zmax": 1,
-                "visible": source == chosen,
+                "visible": group.name == selected,
                 "showscale": False,
             }
         )
     layout = {
-        "xaxis": {"title": {"text": "read by the classifier"}},
-        "yaxis": {"title": {"text": "asked for"}, "autorange": "reversed"},
+        "xaxis": {"title": {"text": "predicted emotion"}},
+        "yaxis": {"title": {"text": "intended emotion"}, "autorange": "reversed"},
         "height": 140 + 44 * len(labels),
     }
-    return {"data": traces, "layout": layout | choice(kinds, chosen)}
+    return {"data": traces, "layout": layout | selection_menu(names, selected)}
 
 
-def length_figure(material: Material) -> Figure:
-    """Show how many words texts have, by emotion and kind."""
-    from personagen.metrics.statistics.association import lengths
+def length_chart(groups: Sequence[TextGroup], emotions: Sequence[str]) -> Chart:
+    """Draw the distribution of the number of words per text, by emotion and group."""
+    from personagen.metrics.texts.words import count_words
 
-    traces = []
-    for source in material.counts:
-        texts = _of(material, source)
-        traces.append(
-            {
-                "type": "box",
-                "name": source,
-                "x": [text.label or "no label" for text in texts],
-                "y": lengths([text.text for text in texts])[:, 0].astype(int).tolist(),
-                "marker": {"color": colour_of(material, source), "size": 3},
-                "line": {"width": 1},
-                "visible": opened(material, source),
-            }
-        )
-    order = {"categoryorder": "array", "categoryarray": list(material.emotions)}
-    return {
-        "data": traces,
-        "layout": {"boxmode": "group", "height": 420, "xaxis": order, "yaxis": {"title": {"text": "words of a text"}}},
+    traces = [
+        {
+            "type": "box",
+            "name": escape_markup(group.name),
+            "x": [escape_markup(text.label or "no label") for text in group.texts],
+            "y": [count_words(text.text) for text in group.texts],
+            "marker": {"color": group.colour, "size": 3},
+            "line": {"width": 1},
+            "visible": _visibility(group),
+        }
+        for group in groups
+    ]
+    order = {"categoryorder": "array", "categoryarray": list(map(escape_markup, emotions))}
+    axes = {"xaxis": order, "yaxis": {"title": {"text": "words per text"}}}
+    return {"data": traces, "layout": {"boxmode": "group", "height": 420, **axes}}
+
+
+def vocabulary_chart(groups: Sequence[TextGroup], main: str) -> Chart | None:
+    """Draw the words that each group uses most distinctly more, and less, often than the real texts (log odds)."""
+    from personagen.metrics.statistics.association import vocabulary
+
+    real = next((group for group in groups if group.real), None)
+    others = [group for group in groups if not group.real]
+    words, table = vocabulary([text.text for group in groups for text in group.texts])
+    if real is None or not others or len(words) < 2:  # log odds compare one word with the others
+        return None
+    ends = accumulate(len(group.texts) for group in groups)
+    rows = {
+        group.name: table[end - len(group.texts) : end].astype(float) for group, end in zip(groups, ends, strict=True)
     }
-
-
-def vocabulary_figure(material: Material) -> Figure | None:
-    """Show the words that each kind of texts has most surely more and less often than real ones have."""
-    import numpy as np
-
-    from personagen.metrics.statistics.association import log_odds, vocabulary
-
-    if material.real is None:
-        return None
-    words, table = vocabulary([text.text for text in material.texts])
-    sources = np.array([text.source for text in material.texts])
-    kinds = [source for source in material.counts if source != material.real]
-    if len(words) < 2:  # log odds are of one word against others
-        return None
-    traces = []
-    for source in kinds:
-        sides = [table[sources == side].astype(float) for side in (source, material.real)]
-        z = log_odds(np.array([side.sum(axis=0) for side in sides]))[0]
-        order = np.argsort(z, kind="stable")
-        ends = order if len(order) <= 2 * WORDS else np.concatenate([order[:WORDS], order[-WORDS:]])
-        shares = [side.mean(axis=0) if len(side) else side.sum(axis=0) for side in sides]
-        traces.append(
-            {
-                "type": "bar",
-                "orientation": "h",
-                "x": [round(float(z[column]), 2) for column in ends],
-                "y": [plain(words[column]) for column in ends],
-                "customdata": [[f"{share[column]:.1%}" for share in shares] for column in ends],
-                "hovertemplate": "%{y}: in %{customdata[0]} of these, in %{customdata[1]} of real texts<extra></extra>",
-                "marker": {"color": [colour_of(material, source if z[each] > 0 else material.real) for each in ends]},
-                "visible": source == material.main,
-            }
-        )
+    names = [group.name for group in others]
+    selected = main if main in names else names[0]
+    traces = [
+        _word_bars(words, rows[group.name], rows[real.name], (group.colour, real.colour))
+        | {"visible": group.name == selected}
+        for group in others
+    ]
     layout = {
         "height": 640,
         "yaxis": {"dtick": 1},
-        "xaxis": {"title": {"text": "← more often in real texts      z      more often here →"}},
+        "xaxis": {"title": {"text": "← more often in real texts      z      more often in these texts →"}},
     }
-    return {"data": traces, "layout": layout | choice(kinds, material.main)}
+    return {"data": traces, "layout": layout | selection_menu(names, selected)}
 
 
-def growth_figure(material: Material) -> Figure:
-    """Show how many different words there are in so many words of text."""
-    from personagen.metrics.texts.words import tokenise
+def _word_bars(
+    words: Sequence[str], rows: "NDArray[np.float64]", real_rows: "NDArray[np.float64]", colours: tuple[str, str]
+) -> dict[str, Any]:
+    """Return the bars of the words with the highest and the lowest z.
 
+    Args:
+        words: the vocabulary.
+        rows: which word is in which text of the group, shape (texts, words).
+        real_rows: the same of the real texts.
+        colours: colour of words that the group uses more often, and of those that real texts use more often.
+
+    """
+    import numpy as np
+
+    from personagen.metrics.statistics.association import log_odds
+
+    z = log_odds(np.array([rows.sum(axis=0), real_rows.sum(axis=0)]))[0]
+    order = np.argsort(z, kind="stable")
+    if len(order) > 2 * MAX_WORDS_PER_SIDE:
+        order = np.concatenate([order[:MAX_WORDS_PER_SIDE], order[-MAX_WORDS_PER_SIDE:]])
+    fractions = [side.mean(axis=0) if len(side) else side.sum(axis=0) for side in (rows, real_rows)]
+    return {
+        "type": "bar",
+        "orientation": "h",
+        "x": [round(float(z[column]), 2) for column in order],
+        "y": [escape_markup(words[column]) for column in order],
+        "customdata": [[f"{side[column]:.1%}" for side in fractions] for column in order],
+        "hovertemplate": "%{y}: in %{customdata[0]} of these, in %{customdata[1]} of real texts<extra></extra>",
+        "marker": {"color": [colours[0] if z[column] > 0 else colours[1] for column in order]},
+    }
+
+
+def growth_chart(groups: Sequence[TextGroup]) -> Chart:
+    """Draw the number of different tokens over the number of tokens read, one curve per group."""
     traces = []
-    for source in material.counts:
-        seen: set[str] = set()
-        curve: list[tuple[int, int]] = []
-        read = 0
-        for text in _of(material, source):
-            words = tokenise(text.text)
-            seen.update(words)
-            read += len(words)
-            curve.append((read, len(seen)))
-        kept = curve[:: max(len(curve) // 100, 1)]
-        colour = {"color": colour_of(material, source), "dash": "dash" if source == material.real else "solid"}
+    for group in groups:
+        curve = _vocabulary_curve(group)
+        points = curve[:: max(len(curve) // MAX_CURVE_POINTS, 1)]
         traces.append(
             {
                 "type": "scatter",
                 "mode": "lines",
-                "name": source,
-                "x": [point[0] for point in kept],
-                "y": [point[1] for point in kept],
-                "line": colour,
-                "visible": opened(material, source),
+                "name": escape_markup(group.name),
+                "x": [read for read, _ in points],
+                "y": [different for _, different in points],
+                "line": {"color": group.colour, "dash": "dash" if group.real else "solid"},
+                "visible": _visibility(group),
             }
         )
-    axes = {"xaxis": {"title": {"text": "words read"}}, "yaxis": {"title": {"text": "different words"}}}
+    axes = {"xaxis": {"title": {"text": "tokens read"}}, "yaxis": {"title": {"text": "different tokens"}}}
     return {"data": traces, "layout": {"height": 380, **axes}}
 
 
-def _of(material: Material, source: str) -> list[Shown]:
-    return [text for text in material.texts if text.source == source]
+def _vocabulary_curve(group: TextGroup) -> list[tuple[int, int]]:
+    """Return the numbers of tokens and of different tokens after each text."""
+    from personagen.metrics.texts.words import tokenise
+
+    seen: set[str] = set()
+    count = 0
+    curve = []
+    for text in group.texts:
+        tokens = tokenise(text.text)
+        seen.update(tokens)
+        count += len(tokens)
+        curve.append((count, len(seen)))
+    return curve
+
+
+def _visibility(group: TextGroup) -> bool | str:
+    return group.visible or "legendonly"

@@ -1,16 +1,16 @@
 "use strict";
 
-// What models wrote is set by textContent alone, so that it stays text.
+// Text of models and people enters the page through textContent only, which interprets no markup.
 
 const data = JSON.parse(document.getElementById("data").textContent);
-const PAGE = 50;
-let limit = PAGE;
+const PAGE_SIZE = 50;
+let limit = PAGE_SIZE;
 
 function element(name, text, className) {
-  const made = document.createElement(name);
-  if (text !== undefined) made.textContent = text;
-  if (className) made.className = className;
-  return made;
+  const created = document.createElement(name);
+  if (text !== undefined) created.textContent = text;
+  if (className) created.className = className;
+  return created;
 }
 
 function* leaves(value) {
@@ -21,36 +21,40 @@ function* leaves(value) {
   }
 }
 
-const haystacks = data.texts.map((text) => [...leaves(text)].join("\n").toLowerCase());
+const searchTexts = data.texts.map((text) => [...leaves(text)].join("\n").toLowerCase());
 
-function facts(value) {
+function definitionList(value) {
   const list = element("dl");
   for (const [name, part] of Object.entries(value)) {
     if (part === null) continue;
     list.append(element("dt", name.replaceAll("_", " ")));
-    const said = element("dd");
-    if (typeof part === "object") said.append(facts(part));
-    else said.textContent = String(part);
-    list.append(said);
+    const description = element("dd");
+    if (typeof part === "object") description.append(definitionList(part));
+    else description.textContent = String(part);
+    list.append(description);
   }
   return list;
 }
 
-function row(text) {
-  const line = element("tr");
+function tableRow(text) {
+  const row = element("tr");
   const body = element("td");
   const details = element("details");
   details.append(element("summary", text.text));
   details.addEventListener(
     "toggle",
-    () => details.append(facts({ ...(text.id && { row: text.id }), ...text.persona, provenance: text.facts ?? null })),
+    () =>
+      details.append(
+        definitionList({ ...(text.id && { row: text.id }), ...text.persona, provenance: text.facts ?? null }),
+      ),
     { once: true },
   );
   body.append(details);
-  const read = text.reading === undefined ? "" : `${text.reading} ${Math.round(100 * text.confidence)} %`;
-  line.append(element("td", text.source), element("td", text.label ?? ""));
-  line.append(element("td", read, text.reading && text.reading !== text.label ? "differs" : ""), body);
-  return line;
+  const predicted =
+    text.prediction === undefined ? "" : `${text.prediction} ${Math.round(100 * text.confidence)} %`;
+  row.append(element("td", text.source), element("td", text.label ?? ""));
+  row.append(element("td", predicted, text.prediction && text.prediction !== text.label ? "differs" : ""), body);
+  return row;
 }
 
 const search = document.getElementById("search");
@@ -58,45 +62,45 @@ const source = document.getElementById("source");
 const label = document.getElementById("label");
 const differs = document.getElementById("differs");
 
-function fill() {
+function fillTable() {
   const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
-  const found = data.texts.filter(
-    (text, place) =>
+  const matches = data.texts.filter(
+    (text, index) =>
       (!source.value || text.source === source.value) &&
       (!label.value || text.label === label.value) &&
-      (!differs.checked || (text.reading !== undefined && text.reading !== text.label)) &&
-      words.every((word) => haystacks[place].includes(word)),
+      (!differs.checked || (text.prediction !== undefined && text.prediction !== text.label)) &&
+      words.every((word) => searchTexts[index].includes(word)),
   );
-  document.getElementById("rows").replaceChildren(...found.slice(0, limit).map(row));
-  document.getElementById("found").textContent = `${found.length} of ${data.texts.length} texts`;
-  document.getElementById("more").hidden = found.length <= limit;
+  document.getElementById("rows").replaceChildren(...matches.slice(0, limit).map(tableRow));
+  document.getElementById("count").textContent = `${matches.length} of ${data.texts.length} texts`;
+  document.getElementById("more").hidden = matches.length <= limit;
 }
 
-function refill() {
-  limit = PAGE;
-  fill();
+function filterTable() {
+  limit = PAGE_SIZE;
+  fillTable();
 }
 
-for (const choice of [search, source, label, differs]) choice.addEventListener("input", refill);
+for (const control of [search, source, label, differs]) control.addEventListener("input", filterTable);
 document.getElementById("more").addEventListener("click", () => {
-  limit += PAGE;
-  fill();
+  limit += PAGE_SIZE;
+  fillTable();
 });
 
-function find(text) {
+function showInTable(text) {
   search.value = `${text.id} ${text.text}`;
   source.value = text.source;
   label.value = "";
   differs.checked = false;
-  refill();
+  filterTable();
   document.getElementById("table").scrollIntoView();
 }
 
-for (const figure of data.figures) {
-  const place = document.getElementById(figure.id);
-  Plotly.newPlot(place, figure.data, figure.layout, { displaylogo: false, responsive: true });
-  if (figure.id === "map") place.on("plotly_click", (event) => find(data.texts[event.points[0].customdata]));
+for (const chart of data.charts) {
+  const container = document.getElementById(chart.id);
+  Plotly.newPlot(container, chart.data, chart.layout, { displaylogo: false, responsive: true });
+  if (chart.id === "map") container.on("plotly_click", (event) => showInTable(data.texts[event.points[0].customdata]));
 }
 
-fill();
+fillTable();
 document.body.dataset.ready = "yes";

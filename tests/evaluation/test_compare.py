@@ -14,12 +14,13 @@ from typing import Any
 
 import pytest
 
+from personagen.builder.core.progress import SILENT
 from personagen.builder.evaluation.arms import ARMS
 from personagen.builder.evaluation.claims import CLAIMS
 from personagen.builder.evaluation.compare import FORMAT, Options, rounded
-from personagen.builder.report.charts import arms_figure
+from personagen.builder.report.comparison_report import read_comparison_report
 from personagen.metrics.panel import MEASURES
-from tests.helpers.browser import opened
+from tests.helpers.browser import open_page
 from tests.helpers.command import OPENAI, Outcome, Run, run_here
 from tests.helpers.flow import bytes_of, wait_until
 from tests.helpers.real_texts import goemotions
@@ -119,27 +120,28 @@ def test_it_has_a_page_that_asks_for_nothing(run: Run, done: tuple[Path, dict[st
     again = run("report", comparison)
     assert again.code == 0 and again.out == f"{comparison / 'report.html'}\n"
     assert (comparison / "report.html").read_bytes() == first, "the same folder, the same page"
-    found = arms_figure(results)["data"][0]
+    report = read_comparison_report(comparison, 0, SILENT)
+    (found,) = [section.chart["data"][0] for section in report.sections() if section.id == "arms" and section.chart]
     figure = results["arms"]["situational"]["figures"]["vendi_score"]
     number = found["y"].index("situational")
     assert found["x"][number] == figure["value"]
     assert found["x"][number] + found["error_x"]["array"][number] == pytest.approx(figure["high"])
-    with opened(comparison / "report.html") as seen:
-        page = seen.page
+    with open_page(comparison / "report.html") as opened:
+        page = opened.page
         assert page.locator("#arms .main-svg").count() > 0
-        told = page.locator("#verdicts + p + table tbody tr")
+        told = page.locator("#verdicts-section tbody tr")
         assert told.count() == len(results["claims"]) > 0
         assert results["claims"][0]["says"] in told.first.inner_text()
-        assert page.locator("#costs + table tbody tr").count() == len(ARMS)
+        assert page.locator("#costs-section tbody tr").count() == len(ARMS)
         page.locator("#source").select_option("situational")
-        assert page.locator("#found").inner_text() == f"16 of {16 * len(ARMS)} texts"
+        assert page.locator("#count").inner_text() == f"16 of {16 * len(ARMS)} texts"
         page.locator("#rows summary").first.click()
         told = page.locator("#rows details dl").first.inner_text()
         assert "occupation" in told and "household" in told and "event" in told, "the whole persona"
         page.locator("#arms .updatemenu-header").click()
         page.locator("#arms .updatemenu-dropdown-button").nth(1).click()
         assert page.evaluate("document.getElementById('arms').data.filter(trace => trace.visible).length") == 1
-    assert seen.errors == [] and seen.requests == []
+    assert opened.errors == [] and opened.requests == []
 
 
 def test_claims_are_judged_and_told(done: tuple[Path, dict[str, Any]]) -> None:

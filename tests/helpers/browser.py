@@ -1,4 +1,4 @@
-"""A real headless Chromium that notes what goes wrong in a page, and what it asks the network for."""
+"""Pages in a real headless Chromium, with their script errors and their network requests."""
 
 import os
 import shutil
@@ -11,18 +11,20 @@ from typing import Any
 import pytest
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
+"""Executables of a browser, in the order in which they are looked for."""
 
 ARGUMENTS = ("--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-component-update")
+"""Arguments of the browser: it starts no connection of its own."""
 
 
 @dataclass(frozen=True)
-class Seen:
-    """A page that is open.
+class OpenPage:
+    """An open page.
 
     Attributes:
-        page: it, as Playwright has it.
-        errors: of scripts, and what the console was told.
-        requests: addresses that were asked for, the page's own left out.
+        page: the page of Playwright.
+        errors: errors of scripts and messages of the console.
+        requests: requested addresses, except the page's own.
 
     """
 
@@ -30,26 +32,34 @@ class Seen:
     errors: list[str] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
 
+    def visit(self, path: Path) -> None:
+        """Open another page in the same browser, and wait until its charts are drawn."""
+        self.page.goto(path.as_uri())
+        self.page.wait_for_selector("body[data-ready]")
+        self.requests.remove(path.as_uri())
+
 
 @contextmanager
-def opened(path: Path) -> Iterator[Seen]:
-    """Open a page from its file. Skips the test where there is no browser; the gate has one."""
+def open_page(path: Path) -> Iterator[OpenPage]:
+    """Open a page from its file and wait until its charts are drawn; skip the test if there is no browser.
+
+    The test fails instead if the environment variable CI is set.
+    """
     from playwright.sync_api import sync_playwright
 
     program = next(filter(None, map(shutil.which, PROGRAMS)), None)
     if program is None:
-        assert not os.environ.get("CI"), f"no browser; install one of {', '.join(PROGRAMS)}"
-        pytest.skip(f"no browser; install one of {', '.join(PROGRAMS)}")
+        message = f"no browser; install one of {', '.join(PROGRAMS)}"
+        assert not os.environ.get("CI"), message
+        pytest.skip(message)
     with sync_playwright() as playwright:
-        sandbox = () if os.geteuid() else ("--no-sandbox",)  # Chromium refuses root its sandbox
+        sandbox = () if os.geteuid() else ("--no-sandbox",)  # Chromium refuses to sandbox itself for root
         browser = playwright.chromium.launch(executable_path=program, args=[*ARGUMENTS, *sandbox])
         page = browser.new_page(viewport={"width": 1150, "height": 1500})
-        seen = Seen(page)
-        page.on("pageerror", lambda error: seen.errors.append(str(error)))
-        page.on("console", lambda message: seen.errors.append(message.text))
-        page.on("request", lambda request: seen.requests.append(request.url))
-        page.goto(path.as_uri())
-        page.wait_for_selector("body[data-ready]")
-        assert seen.requests.pop(0) == path.as_uri()
-        yield seen
+        opened = OpenPage(page)
+        page.on("pageerror", lambda error: opened.errors.append(str(error)))
+        page.on("console", lambda message: opened.errors.append(message.text))
+        page.on("request", lambda request: opened.requests.append(request.url))
+        opened.visit(path)
+        yield opened
         browser.close()

@@ -1,14 +1,13 @@
 """`personagen report` on releases and references that lack a part that the page shows."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.helpers.browser import opened
-from tests.helpers.command import Run, run_here
+from personagen.builder.report import write_report
+from tests.helpers.browser import open_page
 from tests.helpers.real_texts import known_vectors, real
 from tests.helpers.releasing import make_release, manifest_of, records
 from tests.helpers.servers.fake_openai import FakeOpenAI
@@ -55,38 +54,34 @@ CASES = {
         f"{OWN_TAXONOMY}depth: none", {"confusion", "vocabulary"} | PERSONA_CHARTS, "Real texts: reference.jsonl has no"
     ),
     "taxonomy of the user's own, unlabelled reference": Case(
-        OWN_TAXONOMY, {"confusion"}, "a classifier reads: reference.jsonl has no texts of calm, glad", labels="none"
+        OWN_TAXONOMY, {"confusion"}, "Predicted emotions: reference.jsonl has no texts of calm, glad", labels="none"
     ),
     "seven texts": Case("rows: 7", set()),
     "one text of one emotion": Case("{rows: 1, emotions: [joy]}", set()),
     "one text without a persona": Case("{rows: 1, emotions: [joy], depth: none}", PERSONA_CHARTS),
     "two personas of one layer": Case("{rows: 2, emotions: [joy, fear], depth: demographic}", set()),
     "reference of one label": Case(
-        "{rows: 2, emotions: [joy]}", {"confusion", "vocabulary"}, "a classifier reads: labels", labels="joy", count=3
+        "{rows: 2, emotions: [joy]}", {"confusion", "vocabulary"}, "Predicted emotions: labels", labels="joy", count=3
     ),
     "reference of one text": Case(
-        "{rows: 1, emotions: [joy]}", {"confusion", "vocabulary"}, "a classifier reads: ", labels="none", count=1
+        "{rows: 1, emotions: [joy]}", {"confusion", "vocabulary"}, "Predicted emotions: ", labels="none", count=1
     ),
 }
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[FakeOpenAI]:
-    with FakeOpenAI() as running:
-        yield running
+@dataclass(frozen=True)
+class View:
+    """A page as the browser shows it: ids of the charts, text, and errors of scripts."""
 
-
-@pytest.fixture
-def run(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path_factory: pytest.TempPathFactory
-) -> Run:
-    return run_here(monkeypatch, capsys, tmp_path_factory)
+    charts: set[str]
+    text: str
+    errors: list[str]
 
 
 def write_reference(path: Path, case: Case) -> list[str]:
     """Write the reference of a case as JSON lines, and return its texts."""
-    pairs = [(text, label) for text, label in zip(REAL.texts, REAL.labels or [], strict=True)]
-    chosen = [pair for pair in pairs if case.labels in ("all", "none", pair[1])][: case.count]
+    pairs = list(zip(REAL.texts, REAL.labels or [], strict=True))
+    chosen = [(text, label) for text, label in pairs if case.labels in ("all", "none", label)][: case.count]
     lines = [{"text": text} | ({} if case.labels == "none" else {"label": label}) for text, label in chosen]
     path.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
     return [text for text, _ in chosen]
@@ -98,15 +93,34 @@ def texts_of(release: Path) -> list[str]:
     return [row["text"] for name in names for row in records(release, name)]
 
 
-@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_page_omits_the_charts_that_cannot_be_drawn(case: Case, run: Run, server: FakeOpenAI, tmp_path: Path) -> None:
-    release = make_release(tmp_path / "release", server.url, case.recipe)
-    texts = [*texts_of(release), *write_reference(tmp_path / "reference.jsonl", case)]
-    with known_vectors(tmp_path / "cache", list(dict.fromkeys(texts))):
-        done = run("report", release, "--reference", tmp_path / "reference.jsonl")
-    assert done.code == 0, done.err
-    with opened(Path(done.out.strip())) as seen:
-        drawn = {name for name in CHARTS if seen.page.locator(f"#{name} .main-svg").count()}
-        text = seen.page.locator("body").inner_text()
-    assert seen.errors == [] and CHARTS - drawn == case.missing
-    assert (case.note or "") in text and ("Not shown:" in text) == (case.note is not None)
+def write_page(case: Case, folder: Path, url: str) -> Path:
+    """Generate the release of a case and write its page."""
+    folder.mkdir()
+    release, reference = make_release(folder / "release", url, case.recipe), folder / "reference.jsonl"
+    texts = [*write_reference(reference, case), *texts_of(release)]
+    with known_vectors(folder / "cache", list(dict.fromkeys(texts))):
+        return write_report(release, reference=str(reference))
+
+
+@pytest.fixture(scope="module")
+def views(model: FakeOpenAI, tmp_path_factory: pytest.TempPathFactory) -> dict[str, View]:
+    """The pages of all cases, opened one after the other in one browser."""
+    folder = tmp_path_factory.mktemp("odd")
+    pages = {
+        name: write_page(case, folder / str(number), model.url) for number, (name, case) in enumerate(CASES.items())
+    }
+    views = {}
+    with open_page(next(iter(pages.values()))) as opened:
+        for name, page in pages.items():
+            opened.errors.clear()
+            opened.visit(page)
+            charts = {chart for chart in CHARTS if opened.page.locator(f"#{chart} .main-svg").count()}
+            views[name] = View(charts, opened.page.locator("body").inner_text(), list(opened.errors))
+    return views
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_page_omits_the_charts_that_cannot_be_drawn(name: str, views: dict[str, View]) -> None:
+    case, view = CASES[name], views[name]
+    assert view.errors == [] and CHARTS - view.charts == case.missing
+    assert (case.note or "") in view.text and ("Not shown:" in view.text) == (case.note is not None)

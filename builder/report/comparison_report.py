@@ -1,0 +1,201 @@
+"""Report on a comparison: verdicts on the claims, costs and figures of the arms, and the texts of all arms."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from personagen.builder.core.errors import ReleaseError
+from personagen.builder.core.file_names import REJECTS, RESULTS, arm_texts_path
+from personagen.builder.core.progress import Progress
+from personagen.builder.evaluation.claims import FULL, REFUTED, SUPPORTED, counts
+from personagen.builder.evaluation.comparison_tables import MAIN, classifier_line, costs
+from personagen.builder.report.charts import ValueWithInterval, interval_chart
+from personagen.builder.report.persona_coverage import Layers
+from personagen.builder.report.refused_replies import RefusedReply, read_examples, read_json_lines
+from personagen.builder.report.sections import (
+    Cell,
+    Section,
+    SectionTable,
+    persona_sections,
+    rejects_section,
+    text_sections,
+)
+from personagen.builder.report.text_groups import (
+    COLOURS,
+    MAX_TEXTS,
+    REAL_COLOUR,
+    Point,
+    ReportText,
+    TextGroup,
+    project_texts,
+    sample,
+)
+
+REAL_ARM = "real"
+"""Arm whose texts people wrote."""
+
+BARE_ARM = "none"
+"""Arm without a persona, which charts show from the start as the baseline."""
+
+VERDICT_STYLES = {SUPPORTED: "supported", REFUTED: "refuted"}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ComparisonReport:
+    """Content of the page of a comparison.
+
+    Attributes:
+        title: heading of the page.
+        facts: facts at its top, by name.
+        notes: reasons why a part is not shown; none.
+        emotions: labels in order.
+        groups: a sample of the texts of each arm.
+        points: position of every text on the map, group by group.
+        main: the arm of the full method, or else the first one that a model wrote.
+        personas: layers of every persona of that arm.
+        examples: refused replies by reason.
+        results: content of `results.json`.
+
+    """
+
+    title: str
+    facts: Mapping[str, str]
+    notes: Sequence[str]
+    emotions: Sequence[str]
+    groups: Sequence[TextGroup]
+    points: Sequence[Point]
+    main: str
+    personas: Sequence[Layers]
+    examples: Mapping[str, Sequence[RefusedReply]]
+    results: Mapping[str, Any]
+
+    def sections(self) -> Iterator[Section]:
+        """Yield the sections of the page in order."""
+        arms = self.results["arms"]
+        yield _verdicts_section(self.results["claims"])
+        yield _costs_section(arms)
+        yield _arms_section(arms)
+        yield from text_sections(self.groups, self.points, self.emotions, self.main)
+        yield from persona_sections(self.personas)
+        colours = {group.name: group.colour for group in self.groups}
+        yield rejects_section({arm: facts["rejects"] for arm, facts in arms.items()}, colours, self.examples)
+
+
+def read_comparison_report(folder: Path, seed: int, progress: Progress) -> ComparisonReport:
+    """Read the report of a comparison.
+
+    Args:
+        folder: the comparison.
+        seed: seed of the sample and the map.
+        progress: receiver of the steps.
+
+    Raises:
+        ReleaseError: a file is missing or damaged.
+        BackendError: the embedding model cannot be loaded.
+
+    """
+    try:
+        report = _read(folder, seed)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ReleaseError(f"cannot read the comparison {folder}: {error!r:.200}; run `compare` again") from None
+    progress.step(f"computing the map of {sum(len(group.texts) for group in report.groups)} texts")
+    return replace(report, points=project_texts(report.groups, report.results["embeddings"], seed))
+
+
+def _read(folder: Path, seed: int) -> ComparisonReport:
+    """Read the report without the positions of its texts."""
+    results = json.loads((folder / RESULTS).read_text(encoding="utf-8"))
+    arms = list(results["arms"])
+    lines = {arm: list(read_json_lines(folder / arm_texts_path(arm))) for arm in arms}
+    main = FULL if FULL in arms else next((arm for arm in arms if arm != REAL_ARM), arms[0])
+    personas = {(line["seed"], line["persona_id"]): line["persona"] for line in lines[main] if line["persona"]}
+    return ComparisonReport(
+        title="Does conditioning on personas help?",
+        facts=_facts_of_comparison(results),
+        notes=[],
+        emotions=results["emotions"],
+        groups=[
+            TextGroup(
+                arm,
+                [_arm_text(arm, lines[arm][row]) for row in sample(len(lines[arm]), MAX_TEXTS // len(arms), seed)],
+                len(lines[arm]),
+                REAL_COLOUR if arm == REAL_ARM else COLOURS[number % len(COLOURS)],
+                real=arm == REAL_ARM,
+                visible=arm in (main, REAL_ARM, BARE_ARM),
+            )
+            for number, arm in enumerate(arms)
+        ],
+        points=[],
+        main=main,
+        personas=list(personas.values()),
+        examples=read_examples(folder / REJECTS, seed),
+        results=results,
+    )
+
+
+def _arm_text(arm: str, line: Mapping[str, Any]) -> ReportText:
+    ids = {name: line[name] for name in ("seed", "persona_id") if line[name] is not None}
+    return ReportText(
+        arm, line["id"], line["text"], line["label"], line["prediction"], line["confidence"], line["persona"], ids
+    )
+
+
+def _facts_of_comparison(results: Mapping[str, Any]) -> dict[str, str]:
+    model = results["model"]
+    return {
+        "verdicts": ", ".join(f"{count} {verdict}" for verdict, count in counts(results["claims"]).items()),
+        "texts per arm": f"{results['rows']:,} in {results['seeds']} seeds",
+        "model": f"{model['name']} ({model['backend']})",
+        "real texts": results["reference"]["name"],
+        "command": results["command"],
+        "emotion classifier": classifier_line(results["classifier"]),
+    }
+
+
+def _verdicts_section(claims: Sequence[Mapping[str, Any]]) -> Section:
+    rows = [
+        [
+            Cell(claim["says"]),
+            Cell(claim["verdict"], VERDICT_STYLES.get(claim["verdict"], "")),
+            Cell(f"{claim['measure']}: {claim['arm']}" + (f" against {claim['against']}" if claim["against"] else "")),
+            Cell(f"{claim['difference']:+.3g}", "number"),
+            Cell("" if claim["low"] is None else f"{claim['low']:+.3g} to {claim['high']:+.3g}", "number"),
+            Cell("" if claim["p_corrected"] is None else f"{claim['p_corrected']:.2g}", "number"),
+        ]
+        for claim in claims
+    ]
+    return Section(
+        "verdicts",
+        "Verdicts",
+        "p is corrected for the number of claims (Holm). An undecided claim is neither supported nor refuted by this "
+        "number of texts.",
+        table=SectionTable(["claim", "verdict", "comparison", "difference", "95 % interval", "p"], rows),
+    )
+
+
+def _costs_section(arms: Mapping[str, Any]) -> Section:
+    rows = list(costs(arms))
+    columns = list(rows[0])
+    styles = {name: "" if name in (columns[0], columns[-1]) else "number" for name in columns}
+    cells = [[Cell(row[name], styles[name]) for name in columns] for row in rows]
+    return Section("costs", "Cost", table=SectionTable(columns, cells))
+
+
+def _arms_section(arms: Mapping[str, Any]) -> Section:
+    names = list(dict.fromkeys([*MAIN, *(name for facts in arms.values() for name in facts["figures"])]))
+    estimates = {
+        name: {
+            arm: ValueWithInterval(figure["value"], figure["low"], figure["high"])
+            for arm, facts in arms.items()
+            if (figure := facts["figures"].get(name)) is not None
+        }
+        for name in names
+    }
+    return Section(
+        "arms",
+        "Arms",
+        "Value over all seeds with its 95 % interval. The menu selects the figure.",
+        chart=interval_chart({name: by_arm for name, by_arm in estimates.items() if by_arm}),
+    )

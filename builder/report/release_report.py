@@ -1,0 +1,238 @@
+"""Report on a release: its texts beside real ones, its personas, and the results of `evaluate` and `audit`."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from personagen.builder.core.errors import PersonaGenError, ReleaseError
+from personagen.builder.core.file_names import AUDIT, REJECTS
+from personagen.builder.core.progress import Progress
+from personagen.builder.core.records import LAYERS
+from personagen.builder.evaluation.audit_results import Audit, read_audit
+from personagen.builder.release.folder import check_release
+from personagen.builder.release.manifest import total_rejects
+from personagen.builder.release.measuring import predictions, require_reference
+from personagen.builder.release.run_folder import run_folder_of
+from personagen.builder.release.texts import Texts, read_texts
+from personagen.builder.report.charts import (
+    AssociationCell,
+    ValueWithInterval,
+    association_chart,
+    interval_chart,
+)
+from personagen.builder.report.persona_coverage import Layers
+from personagen.builder.report.refused_replies import RefusedReply, read_examples
+from personagen.builder.report.sections import (
+    Cell,
+    Section,
+    SectionTable,
+    persona_sections,
+    rejects_section,
+    text_sections,
+)
+from personagen.builder.report.text_groups import (
+    COLOURS,
+    MAX_TEXTS,
+    REAL_COLOUR,
+    Point,
+    ReportText,
+    TextGroup,
+    project_texts,
+    sample,
+)
+
+if TYPE_CHECKING:
+    from personagen.metrics.texts.reference import Reference
+
+SYNTHETIC = "synthetic"
+REAL = "real"
+"""Names of the two groups of texts."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReleaseReport:
+    """Content of the page of a release.
+
+    Attributes:
+        title: heading of the page.
+        facts: facts at its top, by name.
+        notes: reasons why a part is not shown.
+        emotions: labels in order.
+        groups: samples of the synthetic and of the real texts; the real ones are missing if none has a known label.
+        points: position of every text on the map, group by group.
+        personas: layers of every persona.
+        rejects: number of refused replies by reason.
+        examples: refused replies by reason.
+        manifest: manifest of the release, with the results of `evaluate` and `audit` if they were run.
+        audit: results of `audit`; None: not audited.
+
+    """
+
+    title: str
+    facts: Mapping[str, str]
+    notes: Sequence[str]
+    emotions: Sequence[str]
+    groups: Sequence[TextGroup]
+    points: Sequence[Point]
+    personas: Sequence[Layers]
+    rejects: Mapping[str, int]
+    examples: Mapping[str, Sequence[RefusedReply]]
+    manifest: Mapping[str, Any]
+    audit: Audit | None
+
+    def sections(self) -> Iterator[Section]:
+        """Yield the sections of the page in order."""
+        if self.manifest.get("scores"):
+            yield _scores_section(self.manifest["scores"])
+        yield from text_sections(self.groups, self.points, self.emotions, SYNTHETIC)
+        yield from persona_sections(self.personas)
+        if self.audit is not None:
+            yield _audit_section(self.audit, self.manifest["findings"])
+            yield _counterfactuals_section(self.audit, self.manifest["counterfactuals"])
+        yield rejects_section({SYNTHETIC: self.rejects}, {SYNTHETIC: COLOURS[0]}, self.examples)
+
+
+def read_release_report(
+    folder: Path, reference: str, embeddings: str | None, seed: int, progress: Progress
+) -> ReleaseReport:
+    """Read the report of a release.
+
+    Args:
+        folder: the release.
+        reference: source of the real texts that it is compared with.
+        embeddings: name of a sentence-transformers model; None: the default model.
+        seed: seed of the sample and the map.
+        progress: receiver of the steps.
+
+    Raises:
+        ReleaseError: the release was altered, or the reference cannot be loaded.
+        BackendError: the embedding model cannot be loaded.
+
+    """
+    manifest = check_release(folder)
+    texts, real_texts = read_texts(folder, manifest), require_reference(reference)
+    emotions = [emotion["name"] for emotion in manifest["taxonomy"]["emotions"]]
+    progress.step("predicting emotions")
+    synthetic, prediction_problem = _synthetic_group(texts, reference, embeddings, seed)
+    real, reference_problem = _real_group(real_texts, emotions, seed)
+    audit, audit_problem = _read_audit(folder, manifest)
+    groups = [synthetic, *([real] if real else [])]
+    progress.step(f"computing the map of {sum(len(group.texts) for group in groups)} texts")
+    return ReleaseReport(
+        title=f"{manifest['name']} {manifest['version']}",
+        facts=_facts_of_release(manifest, texts, real_texts.name),
+        notes=[note for note in (prediction_problem, reference_problem, audit_problem) if note],
+        emotions=emotions,
+        groups=groups,
+        points=project_texts(groups, embeddings, seed),
+        personas=list({row["persona_id"]: _layers_of(row) for row in texts.rows if row["persona_id"]}.values()),
+        rejects=total_rejects(manifest),
+        examples=read_examples(run_folder_of(folder) / REJECTS, seed),
+        manifest=manifest,
+        audit=audit,
+    )
+
+
+def _synthetic_group(texts: Texts, reference: str, embeddings: str | None, seed: int) -> tuple[TextGroup, str | None]:
+    """Return a sample of the release's texts, and the reason why they have no predictions; None: they have them."""
+    drawn = texts.take(sample(len(texts.texts), MAX_TEXTS // 2, seed))
+    predicted: list[tuple[str | None, float | None]] = [(None, None)] * len(drawn.texts)
+    problem = None
+    try:
+        found = predictions(drawn, reference, embeddings)
+    except PersonaGenError as error:  # a reference that trains no classifier leaves the rest of the page as it is
+        problem = f"Predicted emotions: {error}"
+    else:
+        predicted = [(prediction.label, prediction.confidence) for prediction in found]
+    shown = [
+        ReportText(SYNTHETIC, row["id"], row["text"], label, *prediction, _layers_of(row), _facts_of_row(row))
+        for row, label, prediction in zip(drawn.rows, drawn.labels, predicted, strict=True)
+    ]
+    return TextGroup(SYNTHETIC, shown, len(texts.texts), COLOURS[0]), problem
+
+
+def _real_group(reference: "Reference", emotions: Sequence[str], seed: int) -> tuple[TextGroup | None, str | None]:
+    """Return a sample of the real texts of the release's emotions, or the reason why there are none."""
+    labels: Sequence[str | None] = reference.labels or [None for _ in reference.texts]
+    known = [row for row, label in enumerate(labels) if label is None or label in emotions]
+    if not known:
+        return None, (
+            f"Real texts: {reference.name} has no texts of {', '.join(emotions)[:200]}; name texts with these labels, "
+            "or without labels, with --reference"
+        )
+    rows = [known[index] for index in sample(len(known), MAX_TEXTS // 2, seed)]
+    shown = [ReportText(REAL, "", reference.texts[row], labels[row]) for row in rows]
+    return TextGroup(REAL, shown, len(known), REAL_COLOUR, real=True), None
+
+
+def _read_audit(folder: Path, manifest: Mapping[str, Any]) -> tuple[Audit | None, str | None]:
+    """Return the audit of a release, if there is one, or the reason why it cannot be shown."""
+    if not manifest.get("audit"):
+        return None, None
+    try:
+        return read_audit(json.loads((folder / AUDIT).read_text(encoding="utf-8"))), None
+    except ReleaseError as error:
+        return None, f"Bias audit: {error}"
+
+
+def _facts_of_release(manifest: Mapping[str, Any], texts: Texts, reference: str) -> dict[str, str]:
+    usage, model = manifest["usage"], manifest["model"]
+    facts = {
+        "texts": f"{len(texts.texts):,}",
+        "personas": f"{len({row['persona_id'] for row in texts.rows} - {None}):,}",
+        "model": f"{model['name']} ({model['backend']})",
+        "requests": f"{usage['requests']:,}",
+        "tokens": f"{usage['prompt_tokens'] + usage['completion_tokens']:,}",
+        "texts that name their emotion": f"{manifest['leaked']:,}",
+        "real texts": reference,
+        "recipe": manifest["fingerprint"],
+    }
+    return facts | ({"cost": str(usage["cost"])} if usage.get("cost") is not None else {})
+
+
+def _layers_of(row: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    return {layer: row[layer] for layer in LAYERS if row[layer] is not None}
+
+
+def _facts_of_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    ids = {name: row[name] for name in ("intensity", "persona_id", "situation_id") if row[name] is not None}
+    return ids | {name: value for name, value in row["provenance"].items() if value is not None}
+
+
+def _scores_section(scores: Sequence[Mapping[str, Any]]) -> Section:
+    rows = [[Cell(score["metric"]), Cell(score["value"])] for score in scores]
+    return Section("scores", "Scores", table=SectionTable(["metric", "value"], rows))
+
+
+def _audit_section(audit: Audit, findings: Sequence[str]) -> Section:
+    cells = {
+        (record.attribute, record.outcome): AssociationCell(record.fraction, record.is_significant)
+        for record in audit.associations
+    }
+    outcomes, attributes = list(audit.outcomes), audit.attributes
+    rows = [[cells.get((attribute, outcome)) for outcome in outcomes] for attribute in attributes]
+    return Section(
+        "audit",
+        "Bias audit",
+        "Fraction of the variance of each outcome that is associated with an attribute of the persona, beyond plan and "
+        "chance. * p < 0.05 (Holm-corrected).",
+        chart=association_chart(attributes, outcomes, rows),
+        lines=findings or ["No association is significant. In a small release that is weak evidence."],
+    )
+
+
+def _counterfactuals_section(audit: Audit, lines: Sequence[str]) -> Section:
+    estimates: dict[str, dict[str, ValueWithInterval]] = {}
+    for effect in audit.effects:
+        change = f"{effect.attribute}: {effect.first} → {effect.second} ({effect.pairs})"
+        estimates.setdefault(effect.outcome, {})[change] = ValueWithInterval(effect.difference, effect.low, effect.high)
+    return Section(
+        "counterfactuals",
+        "Counterfactual pairs",
+        "Effect of a change of one attribute of the persona and nothing else, with its 95 % interval. The number of "
+        "pairs is given in brackets.",
+        chart=interval_chart(estimates),
+        lines=lines,
+    )

@@ -1,0 +1,145 @@
+"""Sections of a report's page, and those that releases and comparisons share."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from personagen.builder.report.charts import Chart, rejects_chart
+from personagen.builder.report.persona_charts import pairs_chart, values_chart
+from personagen.builder.report.persona_coverage import Layers, expected_fractions, observed_fractions, pair_coverage
+from personagen.builder.report.refused_replies import RefusedReply
+from personagen.builder.report.text_charts import (
+    confusion_chart,
+    growth_chart,
+    length_chart,
+    map_chart,
+    vocabulary_chart,
+)
+from personagen.builder.report.text_groups import Point, TextGroup
+
+
+class Cell(NamedTuple):
+    """Cell of a table: its text, and its style ("number", "supported", "refuted", or "" for plain text)."""
+
+    text: str
+    style: str = ""
+
+
+class SectionTable(NamedTuple):
+    """Table of a section."""
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One section of the page; parts that are empty are left out.
+
+    Attributes:
+        id: identifier of the section in the page.
+        heading: its heading.
+        explanation: a sentence or two on how to read it.
+        table: a table.
+        chart: a chart.
+        lines: a list of lines.
+        examples: refused replies by reason.
+
+    """
+
+    id: str
+    heading: str
+    explanation: str = ""
+    table: SectionTable | None = None
+    chart: Chart | None = None
+    lines: Sequence[str] = ()
+    examples: Mapping[str, Sequence[RefusedReply]] = field(default_factory=dict)
+
+    @property
+    def has_content(self) -> bool:
+        """Whether there is a table, a chart, a line or an example to show."""
+        return bool((self.table and self.table.rows) or self.chart or self.lines or self.examples)
+
+
+def text_sections(
+    groups: Sequence[TextGroup], points: Sequence[Point], emotions: Sequence[str], main: str
+) -> Iterator[Section]:
+    """Yield the sections on the texts: map, predicted emotions, lengths, words.
+
+    Args:
+        groups: groups of texts.
+        points: position of every text on the map, group by group.
+        emotions: emotions in order.
+        main: name of the group that the page is about.
+
+    """
+    yield Section(
+        "map",
+        "Map of the texts",
+        "Texts with similar meaning lie close together (t-SNE of sentence embeddings). The size of a cluster and the "
+        "distance between clusters have no meaning. Hover over a point to read its text; click on it to find the text "
+        "in the table below.",
+        chart=map_chart(groups, points, emotions, main),
+    )
+    yield Section(
+        "confusion",
+        "Intended and predicted emotion",
+        "Fraction of the texts of each intended emotion to which a classifier of real texts assigns each emotion.",
+        chart=confusion_chart(groups, emotions, main),
+    )
+    yield Section(
+        "lengths", "Text length", "Words per text, by emotion and group of texts.", chart=length_chart(groups, emotions)
+    )
+    yield Section(
+        "vocabulary",
+        "Distinctive words",
+        "Words that occur in more, or in fewer, of these texts than of the real texts: z-score of the log odds with an "
+        "informative prior (Monroe et al., 2008).",
+        chart=vocabulary_chart(groups, main),
+    )
+    yield Section(
+        "growth",
+        "Vocabulary growth",
+        "Number of different tokens over the number of tokens read.",
+        chart=growth_chart(groups),
+    )
+
+
+def persona_sections(personas: Sequence[Layers]) -> Iterator[Section]:
+    """Yield the sections on the personas of the main group: their attributes, and the pairs of values that occur."""
+    observed = observed_fractions(personas)
+    yield Section(
+        "values",
+        "Persona attributes",
+        "Fraction of the personas that have each value. The marks show the fraction that the attribute tables give.",
+        chart=values_chart(observed, expected_fractions(personas)),
+    )
+    yield Section(
+        "pairs",
+        "Coverage of attribute pairs",
+        "Fraction of the pairs of values of two attributes that at least one persona has. Implausible pairs are never "
+        "drawn, so some cells cannot reach 100 %.",
+        chart=pairs_chart(list(observed), pair_coverage(personas)),
+    )
+
+
+def rejects_section(
+    counts: Mapping[str, Mapping[str, int]],
+    colours: Mapping[str, str],
+    examples: Mapping[str, Sequence[RefusedReply]],
+) -> Section:
+    """Return the section on refused replies.
+
+    Args:
+        counts: replies by group and reason.
+        colours: colour of each group.
+        examples: some replies by reason.
+
+    """
+    return Section(
+        "rejects",
+        "Refused replies",
+        "Replies that a check refused, by reason. Examples are listed below.",
+        chart=rejects_chart(counts, colours),
+        examples=examples,
+    )
