@@ -1,40 +1,20 @@
-"""The Space of the measurement. Not by `launch_gradio_widget`: that of evaluate 0.4.6 needs a gradio before 4."""
+"""The Space of the measurement: a form for texts, served by gradio."""
 
 from pathlib import Path
-from typing import Any
 
-import evaluate
-import gradio as gr
-from evaluate.utils.gradio import parse_readme
+from personagen.metrics.space import FormField, serve, text_lines
 
-HERE = Path(__file__).parent
+INPUTS = (
+    FormField("Texts, one per line", lambda text: {"data": text_lines(text) or []}),
+    FormField(
+        "Real texts for comparison, one per line (optional)",
+        lambda text: {"reference_data": text_lines(text)},
+        lines=4,
+    ),
+    FormField("Vocabulary, for ead_1 (optional)", lambda number: {"vocabulary": number}, kind="number"),
+)
 
-
-def main() -> None:
-    """Serve a form: texts and real texts, one per line, and what is measured of them."""
-    diversity = evaluate.load(str(HERE / "diversity.py"))
-
-    def measure(lines: str, real: str, vocabulary: int | None) -> Any:
-        texts, others = ([line for line in part.splitlines() if line.strip()] for part in (lines, real))
-        try:
-            return diversity.compute(data=texts, reference_data=others or None, vocabulary=vocabulary)
-        except (TypeError, ValueError) as error:
-            raise gr.Error(str(error)) from error
-
-    gr.Interface(
-        fn=measure,
-        inputs=[
-            gr.Textbox(label="Texts, one per line", lines=8),
-            gr.Textbox(label="Real texts to set beside, one per line (may stay empty)", lines=4),
-            gr.Number(label="Vocabulary, for ead_1 (may stay empty)", value=None, precision=0),
-        ],
-        outputs=gr.JSON(label="Diversity"),
-        title="Diversity",
-        description=diversity.description,
-        article=parse_readme(HERE / "README.md"),
-        flagging_mode="never",
-    ).launch()
-
+EXAMPLES = (("So happy today\nso  happy today\nThe bus was late", "", None),)
 
 if __name__ == "__main__":
-    main()
+    serve(Path(__file__).with_name("diversity.py"), INPUTS, EXAMPLES)

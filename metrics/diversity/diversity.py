@@ -1,4 +1,4 @@
-"""The `evaluate` measurement of diversity; what it computes is in `measure.py`."""
+"""The `evaluate` measurement of diversity; its functions are in `measure.py`."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -8,30 +8,31 @@ import evaluate
 
 from personagen.metrics.diversity.measure import diversity
 from personagen.metrics.diversity.personas import validate_personas
-from personagen.metrics.shell import own_arguments
+from personagen.metrics.space import sample_size_of, seed_of, select_arguments
 from personagen.metrics.texts.corpus import read_corpora, read_corpus
-from personagen.metrics.texts.inputs import validate_integer, validate_texts
+from personagen.metrics.texts.inputs import validate_texts
 
 DESCRIPTION = """
-Diversity of a corpus of texts, without references: repeated texts and phrases, richness of words, and the effective
-number of different texts, each at a stated number of texts and with an interval; beside real texts, if given.
+Diversity of a corpus of texts, without references: repeated texts and phrases, richness of the vocabulary, and the
+effective number of different texts, each at a stated number of texts and with an interval; for comparison, the same of
+real texts.
 """
 
 INPUTS = """
 Args:
-    data (list of str): the texts, one or more, in any order.
-    reference_data (list of str, optional): real texts to set beside, measured at the same number of texts.
+    data (list of str): texts, one or more.
+    reference_data (list of str, optional): real texts, measured at the same number of texts.
     labels (list of str or int, optional): one per text, for values per label.
-    personas (list of dict, optional): attributes of the persona behind each text, names and values strings.
+    personas (list of dict, optional): attributes of the persona of each text; names and values are strings.
     embeddings, reference_embeddings (str or array, optional): name of a sentence-transformers model, or vectors of
-        shape (n, d) with rows of length 1; all-MiniLM-L6-v2 where nothing is given.
-    sample_size (int, optional): number of texts at which to measure; 1,000 where there are so many.
-    vocabulary (int, optional): number of words that the writer might have used; wanted for `ead_1`.
-    seed (int, optional): of all draws, 0 where nothing is said.
+        shape (n, d) with rows of length 1. Defaults to all-MiniLM-L6-v2.
+    sample_size (int, optional): number of texts at which to measure. Defaults to 1,000, or fewer for smaller corpora.
+    vocabulary (int, optional): number of tokens available to the writer; required for `ead_1`.
+    seed (int, optional): seed of all draws. Defaults to 0.
 
 Returns:
-    A flat dictionary; the card lists its keys. `x_ci` is the 95 % interval of `x`, `x_reference` what the real texts
-    get, `x_by_label` the value of each label alone.
+    A flat dictionary; the card lists its keys. `x_ci` is the 95 % interval of `x`, `x_reference` the value of the real
+    texts, `x_by_label` the value per label.
 
 Example:
     >>> import numpy as np
@@ -64,14 +65,14 @@ CITATION = """
 }
 """
 
-OWN = (
+ACCEPTED = (
     "data", "reference_data", "labels", "personas", "embeddings", "reference_embeddings", "sample_size", "vocabulary",
     "seed",
 )  # fmt: skip
 
 
 class Diversity(evaluate.Measurement):
-    """Measures a corpus: `compute(data=texts)`."""
+    """Measurement of a corpus: `compute(data=texts)`."""
 
     def _info(self) -> evaluate.MeasurementInfo:
         return evaluate.MeasurementInfo(
@@ -83,22 +84,18 @@ class Diversity(evaluate.Measurement):
         )
 
     def add(self, *, data: Any, **more: Any) -> None:
-        """Add one text; `evaluate` would turn what is no string into one."""
+        """Add one text; without validation `evaluate` would convert other values to strings."""
         super().add(data=validate_texts([data])[0], **more)
 
     def add_batch(self, *, data: Iterable[Any], **more: Any) -> None:
-        """Add texts; `evaluate` would turn what is no string into one, and one string into its letters."""
+        """Add texts; without validation `evaluate` would split a string into its characters."""
         super().add_batch(data=validate_texts(data), **more)
 
     def compute(self, **arguments: Any) -> Any:
-        """Measure the texts of `data`, or those added before; None in all processes but the first."""
-        given = own_arguments(arguments, OWN)
-        texts = given.pop("data", None)
-        return super().compute(data=None if texts is None else validate_texts(texts), **given)
+        """Measure `data`, or the texts added before; return None in all processes but the first."""
+        return super().compute(**select_arguments(arguments, ACCEPTED))
 
     def _compute(self, data: Iterable[str], **given: Any) -> dict[str, Any]:
-        seed = validate_integer(given.get("seed", 0), "seed", 0)
-        sample_size = given.get("sample_size")
         reference = None
         if "reference_data" in given:
             corpus, reference = read_corpora(list(data), given["reference_data"], given)
@@ -108,8 +105,8 @@ class Diversity(evaluate.Measurement):
         return diversity(
             corpus,
             reference,
-            seed=seed,
-            sample_size=None if sample_size is None else validate_integer(sample_size, "sample_size", 1),
+            seed=seed_of(given),
+            sample_size=sample_size_of(given, 1),
             personas=None if personas is None else validate_personas(personas, len(corpus)),
             vocabulary=given.get("vocabulary"),
         )

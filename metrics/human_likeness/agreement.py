@@ -1,4 +1,4 @@
-"""How far judges agree: weighted kappa, Krippendorff's alpha for ordinal ratings, and Gwet's AC2."""
+"""Agreement of judges: weighted kappa, Krippendorff's alpha for ordinal ratings, and Gwet's AC2."""
 
 from collections.abc import Callable
 
@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 from personagen.metrics.human_likeness.dimensions import SCALE
 
 RESAMPLES = 500
+"""Bootstrap samples of an interval."""
 
 Ratings = NDArray[np.float64]
-"""Shape (items, judges): whole ratings from 1 to 5, NaN where there is none."""
+"""Shape (items, judges): whole ratings from 1 to 5, NaN: none."""
 
 
 def weighted_kappa(ratings: Ratings) -> float | None:
@@ -29,36 +30,36 @@ def weighted_kappa(ratings: Ratings) -> float | None:
 
 
 def krippendorff_alpha(ratings: Ratings) -> float | None:
-    """Return Krippendorff's alpha for ordinal ratings, missing ones allowed (Krippendorff 2004).
+    """Compute Krippendorff's alpha for ordinal ratings; ratings may be missing (Krippendorff 2004).
 
-    1 for perfect agreement, 0 for chance. None where no item has two ratings, or all ratings are the same.
+    1: perfect agreement. 0: chance. None: no item with two ratings, or all ratings equal.
     """
     size = len(SCALE)
-    met = np.zeros((size, size))
+    coincidences = np.zeros((size, size))
     for row in ratings:
         given = row[~np.isnan(row)].astype(int) - 1
         if len(given) < 2:
             continue
         counts = np.bincount(given, minlength=size).astype(float)
-        met += (np.outer(counts, counts) - np.diag(counts)) / (len(given) - 1)
-    totals = met.sum(axis=1)
+        coincidences += (np.outer(counts, counts) - np.diag(counts)) / (len(given) - 1)
+    totals = coincidences.sum(axis=1)
     count = float(totals.sum())
-    below = np.cumsum(totals) - totals / 2  # the middle of each rating's place in the order of all
-    apart = np.square(np.subtract.outer(below, below))
-    expected = float((apart * np.outer(totals, totals)).sum())
+    ranks = np.cumsum(totals) - totals / 2  # mean rank of each rating
+    distances = np.square(np.subtract.outer(ranks, ranks))
+    expected = float((distances * np.outer(totals, totals)).sum())
     if count < 2 or not expected:
         return None
-    return 1 - (count - 1) * float((apart * met).sum()) / expected
+    return 1 - (count - 1) * float((distances * coincidences).sum()) / expected
 
 
 def gwet_ac2(ratings: Ratings) -> float | None:
-    """Return Gwet's AC2 with quadratic weights (Gwet 2014), which skewed ratings do not pull to 0 as they do kappa.
+    """Compute Gwet's AC2 with quadratic weights (Gwet 2014), which skewed ratings do not lower as they do kappa.
 
-    None where no item has two ratings.
+    None: no item with two ratings.
     """
     size = len(SCALE)
-    places = np.arange(size)
-    weights = 1 - np.square(np.subtract.outer(places, places)) / (size - 1) ** 2
+    categories = np.arange(size)
+    weights = 1 - np.square(np.subtract.outer(categories, categories)) / (size - 1) ** 2
     counts = np.array(
         [np.bincount(row[~np.isnan(row)].astype(int) - 1, minlength=size) for row in ratings], dtype=float
     )
@@ -66,24 +67,24 @@ def gwet_ac2(ratings: Ratings) -> float | None:
     several = given > 1
     if not several.any():
         return None
-    mine, number = counts[several], given[several]
-    pairs = (mine * (mine @ weights - 1)).sum(axis=1) / (number * (number - 1))
-    shares = (counts[given > 0] / given[given > 0, None]).mean(axis=0)
-    chance = float(weights.sum()) / (size * (size - 1)) * float((shares * (1 - shares)).sum())
+    rated, number = counts[several], given[several]
+    pairs = (rated * (rated @ weights - 1)).sum(axis=1) / (number * (number - 1))
+    fractions = (counts[given > 0] / given[given > 0, None]).mean(axis=0)
+    chance = float(weights.sum()) / (size * (size - 1)) * float((fractions * (1 - fractions)).sum())
     return (float(pairs.mean()) - chance) / (1 - chance)
 
 
 def resampled(
     measure: Callable[[Ratings], float | None], ratings: NDArray[np.float64], seed: int
 ) -> list[float] | None:
-    """Return the 95 % interval of a measure of agreement; None where too little is left.
+    """Return the 95 % interval of a measure of agreement; None: defined for less than half of the samples.
 
-    By a bootstrap over texts, each with all of its ratings: those of one text hang together.
+    The bootstrap draws texts with all their ratings, because the ratings of one text depend on each other.
 
     Args:
-        measure: of ratings, shape (items, judges).
-        ratings: shape (texts, dimensions, judges), NaN where there is none.
-        seed: of the draws.
+        measure: function of ratings, shape (items, judges).
+        ratings: shape (texts, dimensions, judges); NaN: none.
+        seed: seed of the draws.
 
     """
     generator = np.random.default_rng([seed, 15])

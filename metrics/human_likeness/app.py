@@ -1,40 +1,21 @@
-"""The Space of the measurement. Not by `launch_gradio_widget`: that of evaluate 0.4.6 needs a gradio before 4."""
+"""The Space of the measurement: a form for texts, real texts and judges; the endpoint is that of the Space."""
 
 from pathlib import Path
-from typing import Any
 
-import evaluate
-import gradio as gr
-from evaluate.utils.gradio import parse_readme
+from personagen.metrics.space import FormField, serve, text_lines
 
-HERE = Path(__file__).parent
+INPUTS = (
+    FormField("Texts, one per line", lambda text: {"data": text_lines(text) or []}),
+    FormField("Real texts, one per line", lambda text: {"reference_data": text_lines(text) or []}),
+    FormField(
+        "Judges, such as openai:MODEL, separated by spaces",
+        lambda text: {"judge": text.split()},
+        lines=1,
+        value="openai:MODEL",
+    ),
+)
 
-
-def main() -> None:
-    """Serve a form: texts and real texts, one per line, and how a judge rates them; the endpoint is that of the Space."""
-    human_likeness = evaluate.load(str(HERE / "human_likeness.py"))
-
-    def measure(lines: str, real: str, judge: str) -> Any:
-        texts, others = ([line for line in part.splitlines() if line.strip()] for part in (lines, real))
-        try:
-            return human_likeness.compute(data=texts, reference_data=others, judge=judge.split())
-        except (ImportError, RuntimeError, TypeError, ValueError) as error:
-            raise gr.Error(str(error)) from error
-
-    gr.Interface(
-        fn=measure,
-        inputs=[
-            gr.Textbox(label="Texts, one per line", lines=8),
-            gr.Textbox(label="Real texts, one per line", lines=8),
-            gr.Textbox(label="Judges, such as openai:MODEL, with spaces between", value="openai:MODEL"),
-        ],
-        outputs=gr.JSON(label="Human-likeness"),
-        title="Human-likeness",
-        description=human_likeness.description,
-        article=parse_readme(HERE / "README.md"),
-        flagging_mode="never",
-    ).launch()
-
+EXAMPLES = (("So happy today\nThe bus was late", "What a day\nMissed my train again", "embedded"),)
 
 if __name__ == "__main__":
-    main()
+    serve(Path(__file__).with_name("human_likeness.py"), INPUTS, EXAMPLES)

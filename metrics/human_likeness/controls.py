@@ -1,4 +1,4 @@
-"""Texts that a judge must not take for human ones, made from real texts: it is told of none of them."""
+"""Controls: texts made from real ones that a judge must rate lower, hidden among the others."""
 
 import random
 from collections.abc import Mapping, Sequence
@@ -11,20 +11,20 @@ TEMPLATES = (
     "In conclusion, {word} has taught me a valuable lesson.",
 )
 
-LEFT = 0.4
-"""Share of a truncated text that is left."""
+KEPT_FRACTION = 0.4
+"""Fraction of a truncated text that is kept."""
 
 
 def controls(real: Sequence[str], count: int, seed: int) -> Mapping[str, list[str]]:
     """Make controls of three kinds.
 
     Args:
-        real: real texts, one or more; those of four words or more are used, if there are any.
-        count: how many of each kind.
-        seed: of the draws.
+        real: real texts, one or more; texts of four words or more are preferred.
+        count: number of controls per kind.
+        seed: seed of the draws.
 
     Returns:
-        `shuffled`: the words of a text in another order. `template`: a fixed sentence with one word of a text.
+        `shuffled`: the words of a text in random order. `template`: a fixed sentence with one word of a text.
         `truncated`: the beginning of a text, cut within a word.
 
     """
@@ -37,7 +37,7 @@ def controls(real: Sequence[str], count: int, seed: int) -> Mapping[str, list[st
             TEMPLATES[number % len(TEMPLATES)].format(word=max(text.split() or ["it"], key=len))
             for number, text in enumerate(drawn)
         ],
-        "truncated": [text[: max(1, int(len(text) * LEFT))].rstrip() for text in drawn],
+        "truncated": [text[: max(1, int(len(text) * KEPT_FRACTION))].rstrip() for text in drawn],
     }
 
 

@@ -1,9 +1,10 @@
-"""What a judge is asked about a text: separate questions, each with words for its scale."""
+"""The questions to judges about a text, each with a verbal scale. Their wording is part of the measure."""
 
 import hashlib
 from dataclasses import dataclass
 
 SCALE = (1, 2, 3, 4, 5)
+"""The ratings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,8 +14,8 @@ class Dimension:
     Attributes:
         name: key of the result.
         asked: the question.
-        scale: what the ratings mean.
-        needs_persona: whether it is about the persona behind the text.
+        scale: meaning of the ratings.
+        needs_persona: True: the question is about the persona of the text.
 
     """
 
@@ -58,4 +59,4 @@ DIMENSIONS = (
 )
 
 PROMPT_VERSION = hashlib.sha256(repr(DIMENSIONS).encode()).hexdigest()[:12]
-"""Ratings under other questions do not compare."""
+"""Hash of the questions: ratings under different questions are not comparable."""

@@ -1,4 +1,4 @@
-"""Human-likeness by judges, always beside real texts and controls that were judged blind in the same batch."""
+"""Human-likeness by judges, with real texts and controls rated blind in the same batch."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,12 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from personagen.metrics.human_likeness.agreement import (
-    gwet_ac2,
-    krippendorff_alpha,
-    resampled,
-    weighted_kappa,
-)
+from personagen.metrics.human_likeness.agreement import gwet_ac2, krippendorff_alpha, resampled, weighted_kappa
 from personagen.metrics.human_likeness.controls import controls
 from personagen.metrics.human_likeness.dimensions import DIMENSIONS, PROMPT_VERSION, Dimension
 from personagen.metrics.human_likeness.judge import Judge, question, rate
@@ -20,28 +15,30 @@ from personagen.metrics.statistics.intervals import interval
 from personagen.metrics.statistics.matching import same_lengths
 from personagen.metrics.texts.words import count_words
 
-SAMPLE = 100
-"""Texts of each side that are judged where nothing is said: each costs a call a dimension and judge."""
+SAMPLE_TEXTS = 100
+"""Default number of texts rated per side; each costs one call per dimension and judge."""
 
-SMALL_SAMPLE = 10
-"""The same where the embedded model alone judges, which takes a second or two an answer."""
+EMBEDDED_SAMPLE_TEXTS = 10
+"""The same if the embedded model is the only judge: it takes a second or two per answer."""
 
-AGREED = 0.4
-"""Krippendorff's alpha below which ratings are not taken for measurements."""
+MIN_ALPHA = 0.4
+"""Krippendorff's alpha below which ratings are not valid."""
 
-TOLD_APART = 0.7
-"""Chance that a real text is rated above a control, below which a judge is not believed."""
+MIN_CONTROL_AUC = 0.7
+"""Fraction of pairs in which a real text is rated above a control, below which ratings are not valid."""
 
-MASS = 0.5
-"""Share of a judge's probability that has to fall to ratings."""
+MIN_MASS = 0.5
+"""Fraction of a judge's probability on ratings, below which ratings are not valid."""
+
+RESAMPLES = 500
 
 Scores = NDArray[np.float64]
-"""Ratings, NaN where there is none."""
+"""Ratings; NaN: none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A text to be judged: of which kind, the text, and the persona behind it as a line of text."""
+    """A text to be rated: its kind, the text, and its persona as one line."""
 
     kind: str
     text: str
@@ -57,19 +54,19 @@ def human_likeness(
     seed: int = 0,
     sample_size: int | None = None,
 ) -> dict[str, Any]:
-    """Have texts judged, with real texts and controls among them that the judge is not told of.
+    """Measure how human texts appear to judges, who do not know which texts are real or controls.
 
     Args:
-        texts: the texts.
+        texts: texts.
         real: real texts.
-        judges: one or more; with one, nobody knows whether another would agree.
-        personas: attributes of the persona behind each text, for the dimension `persona_fit`; None leaves it out.
-        seed: of draws and questions.
-        sample_size: texts of each side that are judged; None for 100, or 10 where the embedded model judges alone, or
-            as many as there are.
+        judges: one or more; agreement needs two.
+        personas: attributes of the persona of each text, for the dimension `persona_fit`; None: not rated.
+        seed: seed of draws and questions.
+        sample_size: texts rated per side. None: 100, or 10 if the embedded model is the only judge, or fewer for
+            smaller sides.
 
     Returns:
-        A flat dictionary, described in the card of the metric; None stands where there is no number.
+        A flat dictionary, described in the card of the metric; None marks a value that is not defined.
 
     Raises:
         ValueError: there is no judge, or `sample_size` is larger than a side.
@@ -77,15 +74,15 @@ def human_likeness(
     """
     if not judges:
         raise ValueError("judge is empty, wanted one judge or more")
-    count = _size(min(len(texts), len(real)), judges, sample_size)
+    count = _sample_size(min(len(texts), len(real)), judges, sample_size)
     items = _items(texts, real, personas, count, seed)
-    asked = [dimension for dimension in DIMENSIONS if personas is not None or not dimension.needs_persona]
-    ratings, masses = zip(*(_judged(judge, items, asked, seed) for judge in judges), strict=True)
+    dimensions = [dimension for dimension in DIMENSIONS if personas is not None or not dimension.needs_persona]
+    ratings, masses = zip(*(_ratings(judge, items, dimensions, seed) for judge in judges), strict=True)
     scores, mass = np.stack(ratings), np.stack(masses)  # (judges, items, dimensions)
-    common = [place for place, dimension in enumerate(asked) if not dimension.needs_persona]
-    by_item = _mean(_mean(scores[:, :, common], 2), 0)
+    common = [column for column, dimension in enumerate(dimensions) if not dimension.needs_persona]
+    by_item = _nan_mean(_nan_mean(scores[:, :, common], 2), 0)
     result: dict[str, Any] = {"n": len(texts), "sample_size": count, **_likeness(items, by_item, seed)}
-    result |= _by_dimension(items, scores, asked)
+    result |= _by_dimension(items, scores, dimensions)
     result |= _by_length(items, by_item, seed)
     result |= _agreement(scores[:, :, common], seed)
     result |= {
@@ -98,9 +95,10 @@ def human_likeness(
     return result | _validation(result, len(judges))
 
 
-def _size(smallest: int, judges: Sequence[Judge], wanted: int | None) -> int:
+def _sample_size(smallest: int, judges: Sequence[Judge], wanted: int | None) -> int:
     if wanted is None:
-        return min(smallest, SMALL_SAMPLE if all(judge.name == "embedded" for judge in judges) else SAMPLE)
+        embedded = all(judge.name == "embedded" for judge in judges)
+        return min(smallest, EMBEDDED_SAMPLE_TEXTS if embedded else SAMPLE_TEXTS)
     if wanted > smallest:
         raise ValueError(f"sample_size is {wanted}, wanted {smallest} or less: the smaller side has no more texts")
     return wanted
@@ -109,103 +107,106 @@ def _size(smallest: int, judges: Sequence[Judge], wanted: int | None) -> int:
 def _items(
     texts: Sequence[str], real: Sequence[str], personas: Sequence[Mapping[str, str]] | None, count: int, seed: int
 ) -> list[Item]:
-    """Draw texts and real texts, make controls, and mix all: a judge must not tell them by their place."""
+    """Draw texts and real texts, build controls, and shuffle all, so that their order reveals nothing."""
     generator = np.random.default_rng([seed, 16])
     rows = np.sort(generator.choice(len(texts), size=count, replace=False))
-    told = [
+    lines = [
         ", ".join(f"{name}: {value}" for name, value in personas[row].items()) if personas else None for row in rows
     ]
     chosen = [real[row] for row in np.sort(generator.choice(len(real), size=count, replace=False))]
-    items = [Item("synthetic", texts[row], persona) for row, persona in zip(rows, told, strict=True)]
+    items = [Item("synthetic", texts[row], persona) for row, persona in zip(rows, lines, strict=True)]
     items += [Item("real", text, None) for text in chosen]
-    for kind, made in controls(chosen, max(count // 3, min(count, 5)), seed).items():
-        items += [Item(kind, text, None) for text in made]
-    return [items[place] for place in generator.permutation(len(items))]
+    for kind, control_texts in controls(chosen, max(count // 3, min(count, 5)), seed).items():
+        items += [Item(kind, text, None) for text in control_texts]
+    return [items[index] for index in generator.permutation(len(items))]
 
 
-def _judged(judge: Judge, items: Sequence[Item], asked: Sequence[Dimension], seed: int) -> tuple[Scores, Scores]:
-    """Ask a judge everything: ratings and captured mass, shape (items, dimensions)."""
-    places = [
+def _ratings(judge: Judge, items: Sequence[Item], dimensions: Sequence[Dimension], seed: int) -> tuple[Scores, Scores]:
+    """Ask a judge all questions; return ratings and captured mass, shape (items, dimensions)."""
+    cells = [
         (row, column)
         for row, item in enumerate(items)
-        for column, dimension in enumerate(asked)
+        for column, dimension in enumerate(dimensions)
         if item.persona is not None or not dimension.needs_persona
     ]
     questions = [
-        question(items[row].text, asked[column], seed, items[row].persona if asked[column].needs_persona else None)
-        for row, column in places
+        question(
+            items[row].text,
+            dimensions[column],
+            seed,
+            items[row].persona if dimensions[column].needs_persona else None,
+        )
+        for row, column in cells
     ]
     answers = judge(questions)
     if len(answers) != len(questions):
         raise ValueError(
             f"judge {judge.name} gave {len(answers)} answers to {len(questions)} questions, wanted as many"
         )
-    scores, mass = np.full((len(items), len(asked)), np.nan), np.zeros((len(items), len(asked)))
-    for place, answer in zip(places, answers, strict=True):
+    scores, mass = np.full((len(items), len(dimensions)), np.nan), np.full((len(items), len(dimensions)), np.nan)
+    for cell, answer in zip(cells, answers, strict=True):
         rating = rate(answer)
-        scores[place] = np.nan if rating.score is None else rating.score
-        mass[place] = rating.mass
-    reached = np.zeros_like(mass, dtype=bool)
-    reached[tuple(np.array(places).T)] = True
-    return scores, np.where(reached, mass, np.nan)
+        scores[cell] = np.nan if rating.score is None else rating.score
+        mass[cell] = rating.mass
+    return scores, mass
 
 
 def _likeness(items: Sequence[Item], by_item: Scores, seed: int) -> dict[str, Any]:
-    """Set the texts beside real ones, and the real ones beside the controls."""
+    """Compare the texts with real ones, and the real ones with the controls."""
     kinds = np.array([item.kind for item in items])
     groups = {kind: by_item[(kinds == kind) & ~np.isnan(by_item)] for kind in sorted(set(kinds))}
-    made, real = groups["synthetic"], groups["real"]
-    (value, error), (usual, usual_error) = _level(made), _level(real)
-    gap = None if value is None or usual is None else value - usual
-    auc, low_high = _auc(made, real, seed)
-    found: dict[str, Any] = {
+    synthetic, real = groups["synthetic"], groups["real"]
+    (value, error), (real_value, real_error) = _mean_and_error(synthetic), _mean_and_error(real)
+    gap = None if value is None or real_value is None else value - real_value
+    auc, auc_interval = _auc(synthetic, real, seed)
+    figures: dict[str, Any] = {
         "human_likeness": value,
         "human_likeness_ci": interval(value, error),
-        "human_likeness_real": usual,
+        "human_likeness_real": real_value,
         "human_likeness_gap": gap,
-        "human_likeness_gap_ci": interval(gap, None if gap is None else float(np.hypot(error or 0, usual_error or 0))),
+        "human_likeness_gap_ci": interval(gap, None if gap is None else float(np.hypot(error or 0, real_error or 0))),
         "human_likeness_auc": auc,
-        "human_likeness_auc_ci": low_high,
+        "human_likeness_auc_ci": auc_interval,
     }
     for kind in ("shuffled", "template", "truncated"):
-        found[f"control_{kind}"] = _level(groups[kind])[0]
-        found[f"control_{kind}_auc"] = _auc(real, groups[kind], seed)[0]
-    return found
+        figures[f"control_{kind}"] = _mean_and_error(groups[kind])[0]
+        figures[f"control_{kind}_auc"] = _auc(real, groups[kind], seed)[0]
+    return figures
 
 
-def _level(scores: Scores) -> tuple[float | None, float | None]:
-    """Give the mean and its standard error."""
+def _mean_and_error(scores: Scores) -> tuple[float | None, float | None]:
+    """Return the mean and its standard error."""
     if len(scores) < 2:
         return (float(scores[0]) if len(scores) else None), None
     return float(scores.mean()), float(scores.std(ddof=1) / len(scores) ** 0.5)
 
 
 def _auc(one: Scores, other: Scores, seed: int) -> tuple[float | None, list[float] | None]:
-    """Give the chance that one of the first is rated above one of the second, ties being half, with its interval."""
+    """Return the fraction of pairs in which `one` is rated above `other`, a tie as half, and its 95 % interval."""
     if not len(one) or not len(other):
         return None, None
     above = (np.sign(np.subtract.outer(one, other)) + 1) / 2
     generator = np.random.default_rng([seed, 17])
     draws = [
         above[generator.integers(len(one), size=len(one))][:, generator.integers(len(other), size=len(other))].mean()
-        for _ in range(500)
+        for _ in range(RESAMPLES)
     ]
     return float(above.mean()), [float(value) for value in np.percentile(draws, [2.5, 97.5])]
 
 
-def _by_dimension(items: Sequence[Item], scores: Scores, asked: Sequence[Dimension]) -> dict[str, Any]:
+def _by_dimension(items: Sequence[Item], scores: Scores, dimensions: Sequence[Dimension]) -> dict[str, Any]:
     kinds = np.array([item.kind for item in items])
-    found: dict[str, Any] = {}
-    for column, dimension in enumerate(asked):
-        by_item = _mean(scores[:, :, column], 0)
+    figures: dict[str, Any] = {}
+    for column, dimension in enumerate(dimensions):
+        by_item = _nan_mean(scores[:, :, column], 0)
         for kind, ending in (("synthetic", ""), ("real", "_real")):
-            taken = by_item[(kinds == kind) & ~np.isnan(by_item)]
-            found[f"{dimension.name}{ending}"] = _level(taken)[0]
-    return found
+            rated = by_item[(kinds == kind) & ~np.isnan(by_item)]
+            figures[f"{dimension.name}{ending}"] = _mean_and_error(rated)[0]
+    return figures
 
 
 def _by_length(items: Sequence[Item], by_item: Scores, seed: int) -> dict[str, Any]:
-    """Tell how ratings rise with length, and the gap between texts and real texts of the same lengths."""
+    """Compute the slope of ratings over log2 length, and the gap between texts and real texts of equal lengths."""
     kinds = np.array([item.kind for item in items])
     words = np.array([count_words(item.text) for item in items])
     sides = [np.flatnonzero((kinds == kind) & ~np.isnan(by_item)) for kind in ("synthetic", "real")]
@@ -226,7 +227,7 @@ def _by_length(items: Sequence[Item], by_item: Scores, seed: int) -> dict[str, A
 
 
 def _agreement(scores: Scores, seed: int) -> dict[str, Any]:
-    """Compare judges, item by item and dimension by dimension; all None for a single one."""
+    """Compute the agreement of judges over items and dimensions; all None for one judge."""
     by_text = np.round(scores).transpose(1, 2, 0)
     ratings = by_text.reshape(-1, len(scores))
     several = len(scores) > 1
@@ -239,24 +240,24 @@ def _agreement(scores: Scores, seed: int) -> dict[str, Any]:
 
 
 def _validation(result: Mapping[str, Any], judges: int) -> dict[str, Any]:
-    """Tell whether the ratings can be taken for measurements, and what speaks against it."""
-    doubts = []
+    """Report whether the ratings are valid, and the reasons if not."""
+    reasons = []
     if judges < 2:
-        doubts.append("one judge alone")
-    elif result["judge_alpha"] is None or result["judge_alpha"] < AGREED:
-        doubts.append("judges do not agree")
+        reasons.append("one judge alone")
+    elif result["judge_alpha"] is None or result["judge_alpha"] < MIN_ALPHA:
+        reasons.append("judges do not agree")
     for kind in ("shuffled", "template", "truncated"):
         auc = result[f"control_{kind}_auc"]
-        if auc is None or auc < TOLD_APART:
-            doubts.append(f"{kind} controls are not rated below real texts")
-    if result["judge_captured_mass"] < MASS:
-        doubts.append("most of what judges say is no rating")
-    return {"judge_validated": not doubts, "judge_validation": "; ".join(doubts) or None}
+        if auc is None or auc < MIN_CONTROL_AUC:
+            reasons.append(f"{kind} controls are not rated below real texts")
+    if result["judge_captured_mass"] < MIN_MASS:
+        reasons.append("most of what judges say is no rating")
+    return {"judge_validated": not reasons, "judge_validation": "; ".join(reasons) or None}
 
 
-def _mean(scores: Scores, axis: int) -> Scores:
-    """Give the mean of what is there, NaN where nothing is."""
-    there = ~np.isnan(scores)
-    count = there.sum(axis=axis)
-    total = np.where(there, scores, 0).sum(axis=axis)
+def _nan_mean(scores: Scores, axis: int) -> Scores:
+    """Return the mean without NaN; NaN if nothing else is there."""
+    rated = ~np.isnan(scores)
+    count = rated.sum(axis=axis)
+    total = np.where(rated, scores, 0).sum(axis=axis)
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)

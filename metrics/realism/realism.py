@@ -1,4 +1,4 @@
-"""The `evaluate` metric of realism; what it computes is in `measure.py`."""
+"""The `evaluate` metric of realism; its functions are in `measure.py`."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -7,29 +7,28 @@ import datasets
 import evaluate
 
 from personagen.metrics.realism.measure import realism
-from personagen.metrics.shell import both_sides, own_arguments, unpadded
+from personagen.metrics.space import padded_sides, sample_size_of, seed_of, select_sides, unpadded
 from personagen.metrics.texts.corpus import read_corpora
-from personagen.metrics.texts.inputs import validate_integer
 
 DESCRIPTION = """
-Realism of texts against real ones, which may be more or fewer: distances of their vectors, whether a classifier can
-tell them apart, whether they are copies, and whether labels mean the same. Every value stands beside what real texts
-get against other real texts at the same number of texts.
+Realism of texts compared with real ones, whose number may differ: distances of their vectors, a classifier that
+separates them, copies, and whether labels mean the same. Every value is reported with its null: the value of real texts
+compared with other real texts at the same number of texts.
 """
 
 INPUTS = """
 Args:
-    predictions (list of str): the texts.
-    references (list of str): real texts; twice as many as the texts, or more, for a null of the same size.
-    labels, reference_labels (lists of str or int, optional): one per text, for the keys in which labels count.
+    predictions (list of str): texts.
+    references (list of str): real texts; at least twice as many as the texts, for a null of the same size.
+    labels, reference_labels (lists of str or int, optional): one per text, for the keys about labels.
     embeddings, reference_embeddings (str or array, optional): name of a sentence-transformers model, or vectors of
-        shape (n, d) with rows of length 1; all-MiniLM-L6-v2 where nothing is given.
-    sample_size (int, optional): texts a side at which to measure; 1,000 where there are so many.
-    seed (int, optional): of all draws, 0 where nothing is said.
+        shape (n, d) with rows of length 1. Defaults to all-MiniLM-L6-v2.
+    sample_size (int, optional): texts per side at which to measure. Defaults to 1,000, or fewer for smaller corpora.
+    seed (int, optional): seed of all draws. Defaults to 0.
 
 Returns:
-    A flat dictionary; the card lists its keys. `x_ci` is the 95 % interval of `x`, `x_null` what real texts get against
-    real ones, `x_null_ci` where 95 % of such values lie.
+    A flat dictionary; the card lists its keys. `x_ci` is the 95 % interval of `x`, `x_null` the value of real texts
+    compared with real ones, `x_null_ci` the interval of 95 % of such values.
 
 Example:
     >>> import numpy as np
@@ -67,13 +66,13 @@ CITATION = """
 }
 """
 
-OWN = (
+ACCEPTED = (
     "data", "reference_data", "labels", "reference_labels", "embeddings", "reference_embeddings", "sample_size", "seed",
 )  # fmt: skip
 
 
 class Realism(evaluate.Metric):
-    """Measures texts against real ones: `compute(predictions=texts, references=real_texts)`."""
+    """Metric of texts and real texts: `compute(predictions=texts, references=real_texts)`."""
 
     def _info(self) -> evaluate.MetricInfo:
         text = datasets.Value("string")
@@ -86,27 +85,15 @@ class Realism(evaluate.Metric):
         )
 
     def add_batch(self, *, predictions: Iterable[Any], references: Iterable[Any], **more: Any) -> None:
-        """Add texts and real texts, which may be more or fewer; either may be empty."""
-        columns = both_sides(predictions, references)
-        super().add_batch(predictions=columns[0], references=columns[1], **more)
+        """Add texts and real texts, whose numbers may differ."""
+        super().add_batch(**padded_sides(predictions, references), **more)
 
     def compute(self, **arguments: Any) -> Any:
-        """Measure `predictions` against `references`, or what was added before; None in all processes but the first."""
-        given = own_arguments(arguments, OWN)
-        texts, real = given.pop("data", None), given.pop("reference_data", None)
-        if texts is not None or real is not None:
-            self.add_batch(predictions=texts, references=real)
-        return super().compute(**given)
+        """Compare `predictions` with `references`, or the texts added before; None in all processes but the first."""
+        return super().compute(**select_sides(arguments, ACCEPTED))
 
     def _compute(
         self, predictions: Iterable[str | None], references: Iterable[str | None], **given: Any
     ) -> dict[str, Any]:
-        seed = validate_integer(given.get("seed", 0), "seed", 0)
-        sample_size = given.get("sample_size")
         corpus, reference = read_corpora(unpadded(predictions), unpadded(references), given)
-        return realism(
-            corpus,
-            reference,
-            seed=seed,
-            sample_size=None if sample_size is None else validate_integer(sample_size, "sample_size", 2),
-        )
+        return realism(corpus, reference, seed=seed_of(given), sample_size=sample_size_of(given, 2))

@@ -1,36 +1,38 @@
-"""The `evaluate` metric of utility; what it computes is in `measure.py`."""
+"""The `evaluate` metric of utility; its functions are in `measure.py`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import datasets
 import evaluate
 
-from personagen.metrics.shell import both_sides, own_arguments, unpadded
-from personagen.metrics.texts.corpus import read_corpora, read_corpus
-from personagen.metrics.texts.inputs import brief, validate_integer
+from personagen.metrics.space import padded_sides, sample_size_of, seed_of, select_sides, unpadded
+from personagen.metrics.texts.corpus import Corpus, read_corpora, read_corpus
+from personagen.metrics.texts.inputs import brief
 from personagen.metrics.utility.leakage import requested_mask
 from personagen.metrics.utility.measure import masked, utility
 
 DESCRIPTION = """
-Utility of labelled texts: how well a classifier that is trained on them reads the labels of real texts, beside one that
-is trained on as many real texts; what they add to few real ones; floors and ceiling; intervals paired by test text.
+Utility of labelled texts for training: how well a classifier trained on them predicts the labels of real texts,
+compared with one trained on as many real texts; the gain they add to few real ones; floors and ceiling; intervals
+paired by test text.
 """
 
 INPUTS = """
 Args:
-    predictions (list of str): the texts.
-    references (list of str): real texts to train on.
+    predictions (list of str): texts.
+    references (list of str): real texts for training.
     labels, reference_labels (lists of str or int): one per text.
-    test_data, test_labels (lists, optional): real texts to test on, with their labels; 30 % of the references where
-        nothing is given.
+    test_data, test_labels (lists, optional): real texts for testing, with their labels. Defaults to 30 % of the
+        references.
     embeddings, reference_embeddings, test_embeddings (str or array, optional): name of a sentence-transformers model,
-        or vectors of shape (n, d) with rows of length 1; all-MiniLM-L6-v2 where nothing is given.
-    sample_size (int, optional): training texts of each side; as many as both have of each label where nothing is said.
-    model (str, optional): encoder that is fine-tuned besides, by its name on the Hub or its folder.
-    mask_words (bool or dict, optional): True masks the words that name an emotion
-        in all texts; a dict, its own words of each label.
-    seed (int, optional): of all draws, 0 where nothing is said.
+        or vectors of shape (n, d) with rows of length 1. Defaults to all-MiniLM-L6-v2.
+    sample_size (int, optional): training texts per side. Defaults to the largest number that both sides have of every
+        label.
+    model (str, optional): encoder to fine-tune in addition: its name on the Hub or its folder.
+    mask_words (bool or dict, optional): True masks the words that name an emotion in all texts; a dict gives the words
+        of each label.
+    seed (int, optional): seed of all draws. Defaults to 0.
 
 Returns:
     A flat dictionary; the card lists its keys.
@@ -58,14 +60,14 @@ CITATION = """
 }
 """
 
-OWN = (
+ACCEPTED = (
     "data", "reference_data", "labels", "reference_labels", "embeddings", "reference_embeddings", "test_data",
     "test_labels", "test_embeddings", "sample_size", "model", "mask_words", "seed",
 )  # fmt: skip
 
 
 class Utility(evaluate.Metric):
-    """Measures labelled texts by what is learnt from them: `compute(predictions=texts, labels=..., references=...)`."""
+    """Metric of labelled texts as training data: `compute(predictions=texts, labels=..., references=...)`."""
 
     def _info(self) -> evaluate.MetricInfo:
         text = datasets.Value("string")
@@ -78,41 +80,31 @@ class Utility(evaluate.Metric):
         )
 
     def add_batch(self, *, predictions: Iterable[Any], references: Iterable[Any], **more: Any) -> None:
-        """Add texts and real texts, which may be more or fewer; their labels go to `compute`."""
-        columns = both_sides(predictions, references)
-        super().add_batch(predictions=columns[0], references=columns[1], **more)
+        """Add texts and real texts, whose numbers may differ; their labels are arguments of `compute`."""
+        super().add_batch(**padded_sides(predictions, references), **more)
 
     def compute(self, **arguments: Any) -> Any:
-        """Measure `predictions` with `references`, or what was added before; None in all processes but the first."""
-        given = own_arguments(arguments, OWN)
-        texts, real = given.pop("data", None), given.pop("reference_data", None)
-        if texts is not None or real is not None:
-            self.add_batch(predictions=texts, references=real)
-        return super().compute(**given)
+        """Measure `predictions` with `references`, or the texts added before; None in all processes but the first."""
+        return super().compute(**select_sides(arguments, ACCEPTED))
 
     def _compute(
         self, predictions: Iterable[str | None], references: Iterable[str | None], **given: Any
     ) -> dict[str, Any]:
-        seed = validate_integer(given.get("seed", 0), "seed", 0)
-        sample_size, model = given.get("sample_size"), given.get("model")
+        seed, sample_size, model = seed_of(given), sample_size_of(given, 1), given.get("model")
         if model is not None and not isinstance(model, str):
             raise TypeError(f"model is {brief(model)}, wanted the name of an encoder")
-        corpus, reference = read_corpora(unpadded(predictions), unpadded(references), given)
-        test = None
-        if "test_data" in given:
-            embeddings = given.get("embeddings")
-            shared = embeddings if isinstance(embeddings, str) else None
-            test = read_corpus(
-                given["test_data"], given.get("test_labels"), given.get("test_embeddings", shared), "test_"
-            )
-        sides = [corpus, reference, *([test] if test else [])]
+        parts = [*read_corpora(unpadded(predictions), unpadded(references), given), *_test_part(given)]
         if given.get("mask_words", False) is not False:
-            labels = sorted({label for side in sides for label in side.labels or []})
+            labels = sorted({label for part in parts for label in part.labels or []})
             pattern = requested_mask(given["mask_words"], labels)
-            sides = [masked(side, pattern) for side in sides]
-        return utility(
-            *sides,
-            seed=seed,
-            sample_size=None if sample_size is None else validate_integer(sample_size, "sample_size", 1),
-            model=model,
-        )
+            parts = [masked(part, pattern) for part in parts]
+        return utility(*parts, seed=seed, sample_size=sample_size, model=model)
+
+
+def _test_part(given: Mapping[str, Any]) -> list[Corpus]:
+    """Return the test part, if it is given."""
+    if "test_data" not in given:
+        return []
+    embeddings = given.get("embeddings")
+    shared = embeddings if isinstance(embeddings, str) else None
+    return [read_corpus(given["test_data"], given.get("test_labels"), given.get("test_embeddings", shared), "test_")]

@@ -2,7 +2,9 @@
 
 import json
 import math
+import tomllib
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,8 +16,9 @@ from personagen.metrics.human_likeness import Answer, Question, human_likeness
 from personagen.metrics.human_likeness.agreement import gwet_ac2, krippendorff_alpha, resampled, weighted_kappa
 from personagen.metrics.human_likeness.controls import TEMPLATES, controls
 from personagen.metrics.human_likeness.dimensions import DIMENSIONS
-from personagen.metrics.human_likeness.judge import LONGEST, question, rate
+from personagen.metrics.human_likeness.judge import ENTRY_POINTS, MAX_CHARACTERS, question, rate, to_judges
 from tests.helpers.real_texts import goemotions
+from tests.helpers.releasing import ROOT
 from tests.helpers.servers.fake_judge import text_of
 
 NAN = float("nan")
@@ -85,7 +88,7 @@ def test_a_question_quotes_the_text_as_data() -> None:
     asked = question(hostile, DIMENSIONS[0], 3, "age: 40")
     assert json.dumps(hostile, ensure_ascii=False) in asked.user and asked.user.count("\nAnswer 5.") == 0
     assert DIMENSIONS[0].asked in asked.user and '"age: 40"' in asked.user and asked.seed == 3
-    assert len(question("x" * 10**6, DIMENSIONS[0], 0).user) < LONGEST + 1000
+    assert len(question("x" * 10**6, DIMENSIONS[0], 0).user) < MAX_CHARACTERS + 1000
 
 
 def test_controls_are_made_of_real_texts() -> None:
@@ -161,6 +164,33 @@ def test_a_judge_has_to_answer_every_question() -> None:
 
     with pytest.raises(ValueError, match=r"^judge rule gave 0 answers to \d+ questions, wanted as many$"):
         human_likeness(MADE, REAL, [Lazy(connoisseur)], sample_size=2)
+
+
+def test_names_of_models_are_resolved_by_the_entry_points_of_the_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A package is installed with the entry points of pyproject.toml, as pip would."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    lines = [f"{kind} = {target}" for kind, target in project["entry-points"][ENTRY_POINTS].items()]
+    (tmp_path / "some-1.dist-info").mkdir()
+    (tmp_path / "some-1.dist-info" / "METADATA").write_text("Name: some\nVersion: 1\n")
+    (tmp_path / "some-1.dist-info" / "entry_points.txt").write_text("\n".join([f"[{ENTRY_POINTS}]", *lines]))
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PERSONAGEN_CACHE", str(tmp_path))
+    rule = RuleJudge(connoisseur)
+    names = ["openai:some/model", "embedded", "transformers:m"]
+    assert [judge.name for judge in to_judges([*names, rule])] == [*names, rule.name]
+    assert to_judges(rule) == [rule] and to_judges("openai:m")[0].name == "openai:m"
+    with pytest.raises(
+        ValueError, match=r"^judge is 'oracle:m', wanted a name that starts with embedded, openai, transformers$"
+    ):
+        to_judges("oracle:m")
+
+
+def test_names_of_models_need_a_package_that_reaches_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("personagen.metrics.human_likeness.judge.ENTRY_POINTS", "personagen.no-judges")
+    with pytest.raises(ValueError, match=r"^judge 'openai:m' needs PersonaGen itself; install it, or give a judge$"):
+        to_judges("openai:m")
 
 
 def test_the_embedded_model_alone_is_asked_less() -> None:

@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from personagen.metrics import NAMES, path
-from personagen.metrics.shell import ARGUMENTS
+from personagen.metrics.space import ARGUMENTS
 from tests.helpers.real_texts import real
 from tests.helpers.releasing import ROOT
 
@@ -79,7 +79,7 @@ def results(modules: dict[str, Any], arguments: dict[str, Any]) -> dict[str, dic
     found = {}
     warnings.simplefilter("ignore", UserWarning)  # some of the texts are nearly in the test part
     for name, module in modules.items():
-        own = runpy.run_path(str(FOLDER / name / f"{name}.py"))["OWN"]
+        own = runpy.run_path(str(FOLDER / name / f"{name}.py"))["ACCEPTED"]
         given = {key: value for key, value in arguments.items() if key in own}
         names = ("data", "reference_data") if KINDS[name] == "measurement" else ("predictions", "references")
         found[name] = module.compute(**dict(zip(names, (real(60).texts, real(140, 500).texts), strict=True)), **given)
@@ -219,7 +219,7 @@ def test_the_space_has_what_it_starts(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_module_takes_the_arguments_of_all_and_no_others(name: str, modules: dict[str, Any]) -> None:
-    own = runpy.run_path(str(FOLDER / name / f"{name}.py"))["OWN"]
+    own = runpy.run_path(str(FOLDER / name / f"{name}.py"))["ACCEPTED"]
     assert set(own) <= ARGUMENTS
     with pytest.raises(TypeError, match=r"^compute got refrences, wanted no more than data, embeddings,|judge"):
         modules[name].compute(predictions=["a"], refrences=["b"])
