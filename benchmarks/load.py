@@ -58,7 +58,7 @@ import contextlib, json, os, sys, time
 import datasets
 import personagen_dataset
 from datasets import load_dataset as load
-hook = personagen_dataset.resolve_bare_name
+hook = personagen_dataset.resolve_names
 datasets.load.dataset_module_factory = datasets.load.dataset_module_factory.__wrapped__
 datasets.disable_progress_bars()
 with contextlib.suppress(ImportError):
@@ -84,7 +84,7 @@ def enlarged(release: Path, rows: int, out: Path) -> Path:
             table = pa.concat_tables(pq.read_table(path) for path in sorted((release / emotion).glob(f"{split}-*")))
             share = rows // len(emotions) * manifest["configs"]["all"]["rows"][split]
             written += _shards(table, share // sum(manifest["configs"]["all"]["rows"].values()), (emotion, split), out)
-    manifest |= {"configs": configurations(written), "checker": {"name": "drawn at random"}}
+    manifest |= {"configs": configurations(written), "classifier": {"name": "drawn at random"}}
     manifest["shards"] = [
         {"path": each.path, "rows": each.rows, "bytes": each.bytes, "sha256": each.sha256} for each in written
     ]

@@ -20,11 +20,11 @@ from personagen.builder.planning.counterfactuals import add_counterfactuals
 from personagen.builder.planning.plan import Plan, make_plan
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.release import shards
-from personagen.builder.release.card import render_card
-from personagen.builder.release.card_regions import merge_notes
+from personagen.builder.release.card import read_template, render_card
+from personagen.builder.release.card_regions import merge_regions
 from personagen.builder.release.columns import columns_of, layer_record, text_record
 from personagen.builder.release.composition import Composition
-from personagen.builder.release.manifest import Outcome, make_manifest, same_release
+from personagen.builder.release.manifest import RunCounts, make_manifest, same_release
 from personagen.builder.release.run_folder import RunFolder, open_run
 from personagen.builder.release.shards import Shards
 from personagen.builder.writing.expression import writing_of
@@ -113,6 +113,7 @@ def generate(
 
 def _prepare(recipe: Recipe) -> None:
     """Load what is heavy before replies wait for it, the largest first: loading it takes more than keeping it."""
+    read_template()  # a broken installation fails before anything is paid for
     if recipe.text.language is not None:
         load_identifier()
     shards.prepare()
@@ -135,10 +136,10 @@ async def generate_with(
                 raise _shortfall(recipe, tally, run)
             written = files.written()
         facts = None if check is None else {**check.facts(), "agreement": round(tally.agreed / tally.accepted, 4)}
-        outcome = Outcome(tally.rejects, tally.leaked, tally.composition.counts(), facts)
-        manifest = make_manifest(backend, plan, written, outcome, engine.usage())
+        counts = RunCounts(tally.rejects, tally.leaked, tally.composition.counts(), facts)
+        manifest = make_manifest(backend, plan, written, counts, engine.usage())
         run.keep_card()  # again: somebody may have written in it while the run went on
-        write_text(run.staging / CARD, merge_notes(render_card(manifest), run.kept_card()))
+        write_text(run.staging / CARD, merge_regions(render_card(manifest), run.kept_card()))
         write_text(run.staging / MANIFEST, json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
     run.publish()
     return Result(run.out, manifest, made=True)
@@ -219,7 +220,8 @@ class _Tables:
         row, planned = settled.row, settled.planned
         if row is None:
             return
-        self._files.add(settled.config, planned.split, text_record(row, self._ids))
+        of = None if planned.counterfactual is None else planned.counterfactual.original_id
+        self._files.add(settled.config, planned.split, text_record(row, self._ids, of))
         if not self._layers or planned.depth != self._depth or planned.counterfactual is not None:
             return
         for layer in self._layers:

@@ -1,4 +1,4 @@
-"""Read the tables that ship with the package."""
+"""Read the tables of the package."""
 
 import hashlib
 import json
@@ -16,8 +16,8 @@ DATA = files("personagen.builder") / "data"
 
 @cache
 def read_yaml(name: str) -> Any:
-    """Parse `builder/data/<name>`; the result is shared, so callers must not change it."""
-    # The C loader is 10 times faster on the situational bank and as safe.
+    """Parse `builder/data/<name>`. The result is cached: callers must not change it."""
+    # The C loader is 10 times faster on the situational bank, and equally safe.
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     return yaml.load((DATA / name).read_text(encoding="utf-8"), Loader=loader)  # noqa: S506 - both loaders are safe
 
@@ -37,7 +37,7 @@ def digests() -> dict[str, str]:
 
 @cache
 def sources() -> tuple[Mapping[str, str], ...]:
-    """Read the table of `builder/data/SOURCES.md`: table, source, licence and date of each, as it words them."""
+    """Return the rows of `builder/data/SOURCES.md`: table, source, licence and date of each table of the package."""
     lines = (DATA / "SOURCES.md").read_text(encoding="utf-8").splitlines()
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| ")]
     names = [name.lower() for name in rows[0]]

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-SCHEMA_VERSION = "1.0.0"
-"""Version of the columns of a release; it changes when a column does."""
+SCHEMA_VERSION = "1.1.0"
+"""Version of the columns of a release: 1.1.0 added `counterfactual_of` to the tables of counterfactuals."""
 
 LAYERS = ("demographic", "sociocultural", "situational")
 """The persona layers, in the order in which they are built."""

@@ -108,7 +108,7 @@ def _matched(
     """
     counterfactuals = read_texts(folder, manifest, [PREFIX + attribute])
     numbers = {row["id"]: number for number, row in enumerate(texts.rows)}
-    matches = [numbers.get("-".join(row["id"].split("-")[:2])) for row in counterfactuals.rows]
+    matches = [numbers.get(row["counterfactual_of"]) for row in counterfactuals.rows]
     if None in matches:
         raise ReleaseError(
             f"{folder}: a text of {PREFIX}{attribute} has no row that it is the counterfactual of; make it again"

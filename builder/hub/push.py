@@ -17,7 +17,7 @@ from personagen.builder.hub.client import Caller, connect
 from personagen.builder.hub.commits import commit, head_of, is_tagged, open_pull_request, set_tag, tags
 from personagen.builder.hub.repo_files import Change, File, Files, Place, compare, remote_files, remote_text, small_file
 from personagen.builder.release.card import card_problems, split_card
-from personagen.builder.release.card_regions import merge_notes
+from personagen.builder.release.card_regions import merge_regions
 from personagen.builder.release.folder import (
     ADDED,
     CARD,
@@ -220,7 +220,7 @@ def _card(caller: Caller, folder: Path, place: Place, state: State, manifest: Ma
         return card
     older = remote_text(caller, place, state.head, CARD)
     # A repository that was made on the site has a card of YAML alone: nobody wrote anything in it.
-    return merge_notes(card, older) if split_card(older)[1].strip() else card
+    return merge_regions(card, older) if split_card(older)[1].strip() else card
 
 
 def _older(caller: Caller, place: Place, state: State) -> list[str]:

@@ -154,7 +154,7 @@ def _tables(manifest: Mapping[str, Any], opened: Open) -> Iterator[str]:
             except pa.ArrowInvalid:
                 yield f"{shard['path']} is no parquet"
                 continue
-            wanted = arrow_schema(columns_of(shard["path"].split("/")[0], emotions))
+            wanted = arrow_schema(columns_of(shard["path"].split("/")[0], emotions, manifest["version"]))
             if found.metadata.num_rows != shard["rows"]:
                 yield f"{shard['path']} has {found.metadata.num_rows} rows, its manifest says {shard['rows']}"
             if not found.schema_arrow.equals(wanted, check_metadata=True):

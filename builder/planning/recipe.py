@@ -9,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from personagen.builder.core.files import redact_path
 from personagen.builder.core.prices import Price
-from personagen.builder.core.records import COUNTERFACTUAL_PREFIX, DEPTH_PREFIX, DEPTHS, SCHEMA_VERSION, layers_of
+from personagen.builder.core.records import COUNTERFACTUAL_PREFIX, DEPTH_PREFIX, DEPTHS, layers_of
 from personagen.builder.planning.attribute_tables import known_values
 from personagen.builder.planning.licences import LICENCE_KEYS, validate_licence
 from personagen.builder.planning.sections import (
@@ -31,6 +31,9 @@ from personagen.builder.planning.sections import (
 )
 from personagen.builder.planning.suggestions import did_you_mean, require_unique
 from personagen.builder.planning.taxonomy import NAMED_TAXONOMIES, Emotion, Taxonomy, bank_emotions, named_taxonomy
+
+IDENTITY_VERSION = "1.0.0"
+"""First part of every fingerprint. Another value would change them all, so that no unfinished run could continue."""
 
 RESERVED_NAMES = (
     "all",
@@ -173,8 +176,8 @@ class Recipe(RecipeSection):
         return {key: getattr(self, key) for key in LICENCE_KEYS}
 
     def fingerprint(self) -> str:
-        """Return 16 hex digits of the SHA-256 of `identity()` and the schema version, equal on every machine."""
-        text = json.dumps([SCHEMA_VERSION, self.identity()], sort_keys=True, ensure_ascii=False)
+        """Return 16 hex digits of the SHA-256 of `identity()`, equal on every machine."""
+        text = json.dumps([IDENTITY_VERSION, self.identity()], sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

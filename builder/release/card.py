@@ -1,50 +1,60 @@
-"""Render the card of a release from its manifest: every number in it comes from there."""
+"""Render the dataset card of a release; every number in it is a number of the manifest."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, StrictUndefined
 
+from personagen.builder.core.errors import ReleaseError
 from personagen.builder.core.package_data import read_yaml, sources
 from personagen.builder.core.records import COUNTERFACTUAL_PREFIX, INTENSITIES, LAYERS, SPLITS
 from personagen.builder.core.terminal import printable
 from personagen.builder.planning.taxonomy import NAMED_TAXONOMIES
 from personagen.builder.release.card_regions import begin_mark, end_mark
-from personagen.builder.release.manifest import total_rejects
+from personagen.builder.release.manifest import classifier_facts, model_license, total_rejects
 
 if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+
     from huggingface_hub import DatasetCardData
+
+TEMPLATE = files("personagen.builder") / "templates" / "dataset_card.md"
 
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10**7, "1M<n<10M"),
     (10**8, "10M<n<100M"), (10**9, "100M<n<1B"))  # fmt: skip
+"""Upper bound of the rows, and the size category of the Hub."""
 
 NO_LICENCE = {"license": "other", "license_name": "terms-of-the-model", "license_link": "#licence"}
-"""What the card says where nobody chose a licence: the link is to its own section."""
+"""Metadata of a release without a chosen licence; the link leads to the section of the card."""
 
-LONGEST_CELL = 500
-LONGEST_RECIPE = 20_000
-"""Characters of a cell and of the recipe in a card; more is cut. All of it is in the manifest."""
+MAX_CELL_CHARS = 500
+"""Characters of a table cell; the rest is cut off. The manifest has all of it."""
 
-SHOWN = 10
-"""Values of an attribute that are shown; those beyond them are added up."""
+MAX_RECIPE_CHARS = 20_000
+"""Characters of the recipe in a card; the rest is cut off. The manifest has all of it."""
+
+MAX_VALUES = 10
+"""Values listed per attribute; the others are summed."""
+
+HINT = "emotions=, depth= and min_confidence= need `import personagen_dataset`"
+"""End of the description of each configuration: `datasets` prints it when it refuses one of these arguments."""
 
 
 def render_card(manifest: Mapping[str, Any]) -> str:
-    """Fill `dataset_card.md`; the YAML on top is what `load_dataset` reads the configurations from.
+    """Render the card. `load_dataset` reads the configurations from the YAML on top.
 
-    Keys of the manifest that a card can do without, and that later steps add: `scores`, a list of metric, value and
-    command; `findings` and `counterfactuals`, lines of an audit, and its command `audited_by`; `classifier`, facts on the label
-    classifier by name; `composition`; `license`.
+    Optional keys of the manifest: `license`, `composition`, `classifier`, and those that `evaluate` and `audit` add:
+    `scores` (a list of metric, value and command), `findings` and `counterfactuals` (lines) and `audited_by`
+    (a command).
     """
-    environment = Environment(
-        loader=PackageLoader("personagen.builder", "templates"), undefined=StrictUndefined, keep_trailing_newline=True
-    )
-    environment.filters |= {"cell": _cell, "share": _share}
+    environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True)
+    environment.filters |= {"cell": _cell, "fraction": _fraction}
     configs, taxonomy = manifest["configs"], manifest["taxonomy"]
     composition = manifest.get("composition") or {"attributes": {}, "events": 0}
-    return environment.get_template("dataset_card.md").render(
+    return environment.from_string(read_template()).render(
         card_data=_metadata(manifest).to_yaml(),
         manifest={
             **manifest,
@@ -62,13 +72,14 @@ def render_card(manifest: Mapping[str, Any]) -> str:
             for emotion in taxonomy["emotions"]
             if emotion["name"] in configs
         },
-        attributes={name: _shown(name, values) for name, values in composition["attributes"].items()},
-        recipe=_fenced(_recipe(manifest["recipe"]), "yaml"),
+        attributes={name: _ranked(name, values) for name, values in composition["attributes"].items()},
+        recipe=_fenced(_recipe_yaml(manifest["recipe"]), "yaml"),
         scores=manifest.get("scores"),
         findings=manifest.get("findings"),
         counterfactuals=manifest.get("counterfactuals"),
         counterfactual=[f"`{name}`" for name in configs if name.startswith(COUNTERFACTUAL_PREFIX)],
-        classifier=_facts(manifest.get("checker")),
+        classifier=_as_line(classifier_facts(manifest)),
+        model_license=model_license(manifest),
         language=manifest["recipe"]["text"]["language"],
         layers=[layer for layer in LAYERS if layer in configs],
         sources=sources(),
@@ -77,12 +88,31 @@ def render_card(manifest: Mapping[str, Any]) -> str:
     )
 
 
+def read_template(path: "Traversable" = TEMPLATE) -> str:
+    """Read the template of the card.
+
+    The template in the package is a link to `dataset_card.md` at the top of the project. A checkout without support
+    for links has a file with the target's path in its place.
+
+    Raises:
+        ReleaseError: the file is not a template.
+
+    """
+    text = path.read_text(encoding="utf-8")
+    if "{{ card_data }}" not in text:
+        raise ReleaseError(
+            f"{path} is not a template of a dataset card ({len(text)} characters, probably a link that was checked "
+            "out as a file); install the wheel, or clone again with git config core.symlinks true"
+        )
+    return text
+
+
 def _metadata(manifest: Mapping[str, Any]) -> "DatasetCardData":
     from huggingface_hub import DatasetCardData  # at the end of a run, when other memory is free
 
     rows = sum(manifest["configs"]["all"]["rows"].values())
     language = manifest["recipe"]["text"]["language"]
-    chosen = manifest.get("license") or {}
+    licence = manifest.get("license") or {}
     return DatasetCardData(
         pretty_name=manifest["name"],
         language=[language] if language else None,
@@ -94,30 +124,30 @@ def _metadata(manifest: Mapping[str, Any]) -> "DatasetCardData":
         size_categories=[next((name for limit, name in SIZES if rows < limit), "n>1T")],
         tags=["synthetic", "emotion", "persona", "personagen"],
         configs=configs_of(manifest),
-        **(chosen if chosen.get("license") else NO_LICENCE),
+        **(licence if licence.get("license") else NO_LICENCE),
     )
 
 
 def configs_of(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Write the configurations of a manifest as they stand in the YAML of the card."""
+    """Return the configurations of a manifest in the form of the card's YAML."""
     return [_config(name, entry, manifest["version"]) for name, entry in manifest["configs"].items()]
 
 
 def split_card(card: str) -> tuple[str, str]:
-    """Split a card into the YAML on top, empty where there is none, and what follows."""
+    """Split a card into the YAML on top ("": none) and the rest."""
     head = re.match(r"---\n(.*?)\n---\n", card, flags=re.DOTALL)
     return (head[1], card[head.end() :]) if head else ("", card)
 
 
 def card_problems(card: str, manifest: Mapping[str, Any]) -> Iterator[str]:
-    """Tell what in the YAML of a card would have `datasets` read something else than its manifest says."""
+    """Yield the reasons why `datasets` would read something else by this card than its manifest lists."""
     try:
-        told = yaml.safe_load(split_card(card)[0])
+        metadata = yaml.safe_load(split_card(card)[0])
     except (yaml.YAMLError, ValueError, TypeError, RecursionError):
-        told = None
-    if not isinstance(told, dict):
+        metadata = None
+    if not isinstance(metadata, dict):
         yield "README.md has no YAML on top, so that nothing can be loaded"
-    elif told.get("configs") != configs_of(manifest) or "dataset_info" in told:
+    elif _without_hints(metadata.get("configs")) != _without_hints(configs_of(manifest)) or "dataset_info" in metadata:
         yield "README.md has other configurations than the manifest"
 
 
@@ -125,7 +155,7 @@ def _config(name: str, entry: Mapping[str, Any], version: str) -> dict[str, Any]
     config = {
         "config_name": name,
         "version": version,
-        "description": f"content {entry['digest']}",
+        "description": f"content {entry['digest']}; {HINT}",
         "data_files": [
             {"split": split, "path": paths if len(paths) > 1 else paths[0]}
             for split, paths in entry["data_files"].items()
@@ -134,58 +164,63 @@ def _config(name: str, entry: Mapping[str, Any], version: str) -> dict[str, Any]
     return config | {"default": True} if name == "all" else config
 
 
+def _without_hints(configs: Any) -> Any:
+    """Cut the hint off the descriptions: cards of version 0.1 have none."""
+    if not isinstance(configs, list) or not all(isinstance(config, dict) for config in configs):
+        return configs
+    return [{**config, "description": str(config.get("description")).partition(";")[0]} for config in configs]
+
+
 def _is_named(manifest: Mapping[str, Any]) -> bool:
-    """Tell whether the taxonomy ships with the package; one of the recipe's own may have the same name."""
+    """Return whether the taxonomy is one of the package; a taxonomy of the recipe may have the same name."""
     return isinstance(manifest["recipe"]["taxonomy"], str) and manifest["recipe"]["taxonomy"] in NAMED_TAXONOMIES
 
 
-def _shown(name: str, values: Mapping[str, int]) -> dict[str, Any]:
-    """Order the values of an attribute: what has an order of its own by that, the others by number."""
-    order = {value: place for place, value in enumerate(INTENSITIES)}
+def _ranked(name: str, values: Mapping[str, int]) -> dict[str, Any]:
+    """Return the values of an attribute in their own order if they have one, else by frequency."""
+    order = {value: position for position, value in enumerate(INTENSITIES)}
     if name == "age":
         return {"shown": list(values.items()), "others": 0, "rest": 0}
     ranked = sorted(values.items(), key=lambda item: (order.get(item[0], -1), -item[1], item[0]))
-    rest = ranked[SHOWN:]
-    return {"shown": ranked[:SHOWN], "others": len(rest), "rest": sum(count for _, count in rest)}
+    rest = ranked[MAX_VALUES:]
+    return {"shown": ranked[:MAX_VALUES], "others": len(rest), "rest": sum(count for _, count in rest)}
 
 
-def _recipe(recipe: Mapping[str, Any]) -> str:
-    """Write the recipe as YAML, without characters that are no text; a long one is cut."""
+def _recipe_yaml(recipe: Mapping[str, Any]) -> str:
+    """Return the recipe as YAML of printable characters, cut off after `MAX_RECIPE_CHARS`."""
     text: str = yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True, width=100)
     if not text.replace("\n", "").isprintable():
         text = yaml.safe_dump(recipe, sort_keys=False, width=100)
-    if len(text) <= LONGEST_RECIPE:
+    if len(text) <= MAX_RECIPE_CHARS:
         return text
-    return f"{text[:LONGEST_RECIPE]}\n# cut here; the whole recipe is in manifest.json\n"
+    return f"{text[:MAX_RECIPE_CHARS]}\n# cut here; the whole recipe is in manifest.json\n"
 
 
 def _fenced(text: str, language: str) -> str:
-    """Set text as code: the fence is longer than any run of backticks in it, so that nothing in it can end it."""
+    """Return text as a code block whose fence is longer than any run of backticks in it, so that it cannot end it."""
     longest = max((len(run) for run in re.findall("`+", text)), default=0)
     fence = "`" * max(longest + 1, 3)
     return f"{fence}{language}\n{text}{fence}"
 
 
 def _by_licence(tables: Iterable[Mapping[str, str]]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for entry in tables:
-        found.setdefault(entry["licence"], []).append(entry["table"])
-    return found
+    by_licence: dict[str, list[str]] = {}
+    for table in tables:
+        by_licence.setdefault(table["licence"], []).append(table["table"])
+    return by_licence
 
 
-def _facts(classifier: Any) -> str:
-    """Tell what is known of a classifier in one line; empty where none ran."""
-    if isinstance(classifier, Mapping):
-        return ", ".join(f"{name} {value}" for name, value in classifier.items())
-    return str(classifier or "")
+def _as_line(facts: Mapping[str, Any] | None) -> str:
+    """Join facts into one line; "": there are none."""
+    return ", ".join(f"{name} {value}" for name, value in (facts or {}).items())
 
 
-def _share(count: int, rows: int) -> str:
+def _fraction(count: int, rows: int) -> str:
     return f"{count / rows:.1%}"
 
 
 def _cell(value: object) -> str:
-    """Make text safe in a cell of a Markdown table: no line breaks, no markup of its own, no more than fits."""
+    """Return text for a cell of a Markdown table: one line, no markup, at most `MAX_CELL_CHARS`."""
     flat = re.sub(r"\s+", " ", str(value))
-    flat = printable(flat if len(flat) <= LONGEST_CELL else f"{flat[:LONGEST_CELL]} ... (cut)")
+    flat = printable(flat if len(flat) <= MAX_CELL_CHARS else f"{flat[:MAX_CELL_CHARS]} ... (cut)")
     return re.sub(r"([\\`*_{}\[\]<>|#~!])", r"\\\1", flat)

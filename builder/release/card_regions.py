@@ -1,7 +1,6 @@
-"""Hand-made parts of a card: what stands between marks is taken over from the card of an earlier release.
+"""Regions of a card for hand-written text, which later releases keep.
 
-A mark is a line of its own, from the first column; anything else is text. The regions are named, so that each keeps its
-place.
+A region lies between two marks, each on a line of its own from the first column. It is identified by its name.
 """
 
 import re
@@ -12,53 +11,53 @@ from personagen.builder.core.errors import ReleaseError
 MARK = re.compile(r"<!-- personagen: (?:yours \((\w+)\), kept by later releases|end of yours \((\w+)\)) -->[ \t\r]*")
 
 REGIONS = ("introduction", "notes")
-"""Regions of a card, in their order."""
+"""Names of the regions, in the order of the card."""
 
 
 def begin_mark(name: str) -> str:
-    """Write the line above a region."""
+    """Return the line above a region."""
     return f"<!-- personagen: yours ({name}), kept by later releases -->"
 
 
 def end_mark(name: str) -> str:
-    """Write the line below a region."""
+    """Return the line below a region."""
     return f"<!-- personagen: end of yours ({name}) -->"
 
 
 def regions(card: str) -> dict[str, str]:
-    """Read what stands between the marks of a card, by the name of the region.
+    """Return the text of each region of a card by name.
 
     Raises:
-        ReleaseError: marks are missing at one end, doubled, reversed or nested.
+        ReleaseError: a mark is missing, doubled, reversed or nested.
 
     """
     lines = card.split("\n")
-    return {name: "\n".join(lines[start + 1 : stop]) for name, (start, stop) in _places(lines).items()}
+    return {name: "\n".join(lines[start + 1 : stop]) for name, (start, stop) in _bounds(lines).items()}
 
 
-def merge_notes(card: str, older: str) -> str:
-    """Take the regions of an older card over into a new one, where the new one's are empty.
+def merge_regions(card: str, older: str) -> str:
+    """Return a new card with the regions of an older card where its own are empty.
 
-    Text of the older card outside the marks is dropped. An empty older card has nothing to take over.
+    Text of the older card outside the regions is dropped. A blank older card has no regions.
 
     Raises:
-        ReleaseError: the marks of the older card are not in order, or it has a region less or more than the new one,
-            so that something that was written by hand might be lost.
+        ReleaseError: the marks of the older card are not in order, or its regions are not those of the new card, so
+            that hand-written text might be lost.
 
     """
     if not older.strip():
         return card
     lines = card.split("\n")
-    places, kept = _places(lines), regions(older)
-    _compare(kept, places)
-    for name, (start, stop) in reversed(places.items()):
+    bounds, kept = _bounds(lines), regions(older)
+    _compare(kept, bounds)
+    for name, (start, stop) in reversed(bounds.items()):
         if kept[name].strip() and not "\n".join(lines[start + 1 : stop]).strip():
             lines[start + 1 : stop] = kept[name].split("\n")
     return "\n".join(lines)
 
 
-def check_notes(older: str) -> None:
-    """Raise the ReleaseError that `merge_notes` would raise over this older card."""
+def validate_regions(older: str) -> None:
+    """Raise the ReleaseError that `merge_regions` would raise for this older card."""
     if older.strip():
         _compare(regions(older), REGIONS)
 
@@ -72,9 +71,9 @@ def _compare(kept: Mapping[str, str], names: Collection[str]) -> None:
             raise _problem(f"has a region {name!r} that this version does not know")
 
 
-def _places(lines: list[str]) -> dict[str, tuple[int, int]]:
-    """Find the lines of both marks of each region, in the order of the card."""
-    found: dict[str, tuple[int, int]] = {}
+def _bounds(lines: list[str]) -> dict[str, tuple[int, int]]:
+    """Return the line numbers of both marks of each region, in the order of the card."""
+    bounds: dict[str, tuple[int, int]] = {}
     begun: tuple[str, int] | None = None
     for number, line in enumerate(lines):
         mark = MARK.fullmatch(line)
@@ -83,20 +82,20 @@ def _places(lines: list[str]) -> dict[str, tuple[int, int]]:
         begins, ends = mark.groups()
         if begins and begun:
             raise _problem(f"begins the region {begins!r} (line {number + 1}) within {begun[0]!r}")
-        if begins in found:
+        if begins in bounds:
             raise _problem(f"has the region {begins!r} twice (line {number + 1})")
         if ends and (begun is None or begun[0] != ends):
             raise _problem(f"ends the region {ends!r} (line {number + 1}) that was not begun")
         if begun:
-            found[begun[0]] = (begun[1], number)
+            bounds[begun[0]] = (begun[1], number)
         begun = (begins, number) if begins else None
     if begun:
         raise _problem(f"does not end the region {begun[0]!r} (line {begun[1] + 1})")
-    return found
+    return bounds
 
 
 def _problem(what: str) -> ReleaseError:
     return ReleaseError(
-        f"the earlier card {what}; put the lines <!-- personagen: ... --> back around what is yours, as in "
+        f"the earlier card {what}; put the lines <!-- personagen: ... --> back around your text, as in "
         "dataset_card.md, or rename its README.md to go on without it"
     )

@@ -1,6 +1,6 @@
-"""What a release is made of: how often each attribute has each value among the texts, counted as they settle.
+"""Count the values of each attribute among the texts of a release, row by row.
 
-Counts take the memory of the values that there are, not of the rows.
+Memory grows with the number of values, not of rows.
 """
 
 from bisect import bisect_right
@@ -13,22 +13,26 @@ from personagen.builder.core.records import Demographic, Row, Sociocultural
 from personagen.builder.planning.attribute_tables import persona_tables
 
 DEMOGRAPHIC = ("gender", "work")
+"""Demographic attributes that are counted, besides bands of ages."""
+
 SOCIOCULTURAL = ("country", "settlement", "education", "religion", "household", "means", "register")
+"""Sociocultural attributes that are counted."""
+
 CUSTOM = "custom"
-"""Kind of all events of a recipe's own: they are told apart by what they say."""
+"""Event kind of every event of the recipe; such events differ in their text."""
 
 
 class Composition:
     """Counts over the texts of one depth."""
 
     def __init__(self, depth: str) -> None:
-        """Count texts of this depth only."""
+        """Start at zero; only texts of `depth` are counted."""
         self._depth = depth
         self._counts: dict[str, Counter[str]] = {}
         self._events: set[str] = set()
 
     def add(self, row: Row) -> None:
-        """Count an accepted text, if it is of the depth."""
+        """Count an accepted text; texts of other depths are ignored."""
         if row.depth != self._depth:
             return
         for attribute, value in self._values(row):
@@ -45,28 +49,25 @@ class Composition:
             yield "intensity", row.intensity
 
     def counts(self) -> Mapping[str, Any]:
-        """Give the counts: texts by attribute and value, values in alphabetical order, and how many events there are.
-
-        The texts of each emotion and split are the rows of the configurations.
-        """
+        """Return the texts by attribute and value (in alphabetical order), and the number of distinct events."""
         attributes = {name: dict(sorted(values.items())) for name, values in self._counts.items()}
         return {"attributes": attributes, "events": len(self._events)}
 
 
 def persona_attributes(demographic: Demographic | None, sociocultural: Sociocultural | None) -> dict[str, str]:
-    """Give the attributes of a persona by which texts are counted; a layer that is None has none."""
-    found: dict[str, str] = {}
+    """Return the counted attributes of a persona by name; none for a layer that is None."""
+    attributes: dict[str, str] = {}
     if demographic is not None:
         bands = _age_bands()
-        found["age"] = bands[max(bisect_right(bands, demographic.age, key=_least) - 1, 0)]
-        found |= {name: getattr(demographic, name) for name in DEMOGRAPHIC}
+        attributes["age"] = bands[max(bisect_right(bands, demographic.age, key=_lower_bound) - 1, 0)]
+        attributes |= {name: getattr(demographic, name) for name in DEMOGRAPHIC}
     if sociocultural is not None:
-        found |= {name: getattr(sociocultural, name) for name in SOCIOCULTURAL}
-    return found
+        attributes |= {name: getattr(sociocultural, name) for name in SOCIOCULTURAL}
+    return attributes
 
 
 def attributes_of(layers: Mapping[str, Any]) -> dict[str, str]:
-    """Give the same of layers as they are in a file, by name; of a row of a release too."""
+    """Return the counted attributes of layers in the form of a data file: a mapping by layer, such as a row."""
     demographic, sociocultural = layers.get("demographic"), layers.get("sociocultural")
     return persona_attributes(
         Demographic(**demographic) if demographic else None, Sociocultural(**sociocultural) if sociocultural else None
@@ -75,10 +76,10 @@ def attributes_of(layers: Mapping[str, Any]) -> dict[str, str]:
 
 @cache
 def _age_bands() -> tuple[str, ...]:
-    """List the bands of the table of ages, which are what personas are drawn from."""
+    """Return the bands of the table of ages, youngest first."""
     table = next(table for table in persona_tables().tables if table.name == "age")
-    return tuple(sorted(table.distribution({}).values, key=_least))
+    return tuple(sorted(table.distribution({}).values, key=_lower_bound))
 
 
-def _least(band: str) -> int:
+def _lower_bound(band: str) -> int:
     return int(band.partition("-")[0])

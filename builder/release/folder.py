@@ -1,4 +1,4 @@
-"""What a release folder holds: its configurations, and the manifest that describes them."""
+"""Read and validate a release folder: its manifest, its configurations and the files that the manifest lists."""
 
 import hashlib
 import json
@@ -16,36 +16,36 @@ from personagen.builder.release.shards import ShardFile, file_digest
 
 FORMAT = "personagen-release/1"
 ADDED = {"evaluation": SCORES, "audit": AUDIT}
-"""Files that are added to a finished release, by the key of the manifest that vouches for them."""
+"""Files that are added to a finished release, by the key of the manifest that lists them."""
 
 OVERRIDE = ".huggingface.yaml"
-"""What `datasets` reads before the card."""
+"""File that `datasets` reads in preference to the card."""
 
 SHARD = re.compile(r"[a-z][a-z0-9_]*/(train|validation|test)-\d{5}-of-\d{5}\.parquet")
-"""Paths that files of a release can have."""
+"""Paths of data files."""
 
 MANIFEST_KEYS: Mapping[str, type] = {
     "name": str, "version": str, "fingerprint": str, "recipe": dict, "taxonomy": dict, "model": dict, "prompts": dict,
     "tables": dict, "personas": dict, "configs": dict, "rejects": dict, "leaked": int, "usage": dict, "shards": list,
 }  # fmt: skip
-"""What every manifest holds, and as what."""
+"""Keys that every manifest has, with their types."""
 
 
 def configurations(shards: Iterable[ShardFile]) -> dict[str, dict[str, Any]]:
-    """Describe the configurations that shards make up: rows, file patterns and digest of each.
+    """Return rows, file patterns, bytes and digest of each configuration that the data files make up.
 
     "all" comes after the emotions: to load any configuration, `datasets` looks up the files of the first one.
 
-    The digest goes into the card: `datasets` caches a local folder by its YAML, and would serve the old rows of a
+    The card has the digests: `datasets` caches a local folder by its YAML, and would otherwise serve the old rows of a
     release that was made again with the same file names.
     """
-    found: dict[str, list[ShardFile]] = {}
+    by_config: dict[str, list[ShardFile]] = {}
     for shard in shards:
-        found.setdefault(shard.path.split("/")[0], []).append(shard)
-    emotions = [name for name in found if name not in LAYERS and not name.startswith(REPEATING_PREFIXES)]
-    texts = {name: found.pop(name) for name in emotions}
-    found = {**texts, "all": [shard for shards in texts.values() for shard in shards], **found}
-    return {name: _configuration(parts) for name, parts in found.items()}
+        by_config.setdefault(shard.path.split("/")[0], []).append(shard)
+    emotions = [name for name in by_config if name not in LAYERS and not name.startswith(REPEATING_PREFIXES)]
+    texts = {name: by_config.pop(name) for name in emotions}
+    by_config = {**texts, "all": [shard for parts in texts.values() for shard in parts], **by_config}
+    return {name: _configuration(parts) for name, parts in by_config.items()}
 
 
 def _configuration(parts: list[ShardFile]) -> dict[str, Any]:
@@ -63,56 +63,60 @@ def _configuration(parts: list[ShardFile]) -> dict[str, Any]:
 
 
 def sealed(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """Add the digest of everything else in a manifest, so that a change by hand shows."""
+    """Return the manifest with the digest of all its other keys, which reveals changes by hand."""
     body = {key: value for key, value in manifest.items() if key != "digest"}
     return {**body, "digest": hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()}
 
 
 def check_release(folder: Path, *, scores: bool = True) -> dict[str, Any]:
-    """Read a release whole: every byte of its files against its manifest, and the manifest against itself.
+    """Validate every byte of a release and return its manifest.
 
     Args:
         folder: the release.
-        scores: whether what was added has to be that of the manifest too; False for whoever is about to write it.
+        scores: whether to validate the added files too. False: for a caller that is about to replace them.
 
     Raises:
-        ReleaseError: the folder is no release; its manifest was changed; a file is missing or was altered.
+        ReleaseError: the folder is no release; its manifest was changed; a file is missing or was changed.
 
     """
     manifest = read_manifest(folder)
     check_manifest(manifest, str(folder / MANIFEST))
     for file in files_of(manifest) if scores else manifest["shards"]:
         path = folder / file["path"]
-        again = {SCORES: "measure it", AUDIT: "audit it"}.get(file["path"], "make the release")
+        advice = {SCORES: "measure it again", AUDIT: "audit it again"}.get(file["path"], "make the release again")
         if path.is_symlink() or not path.is_file():
-            raise ReleaseError(f"{path} is missing; {again} again")
+            raise ReleaseError(f"{path} is missing; {advice}")
         if path.stat().st_size != file["bytes"] or file_digest(path) != file["sha256"]:
-            raise ReleaseError(f"{path} was altered: its SHA-256 is not that of the manifest; {again} again")
+            raise ReleaseError(f"{path} was changed: its SHA-256 is not that of the manifest; {advice}")
     read_card(folder)
     return manifest
 
 
 def files_of(manifest: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """List the files that a manifest vouches for, each with path, bytes and sha256: the shards, and what was added."""
+    """Return the files that a manifest lists, with path, bytes and sha256: data files, then added files."""
     return [*manifest["shards"], *(manifest[key] for key in ADDED if manifest.get(key))]
 
 
 def read_card(folder: Path) -> str:
-    """Read the card of a release. Raises ReleaseError where it is missing or no text."""
+    """Read the card of a release. Raises ReleaseError if it is missing or not UTF-8."""
     path = folder / CARD
     if path.is_symlink() or not path.is_file():
         raise ReleaseError(f"{path} is missing; make the release again")
     try:
         return path.read_text(encoding="utf-8")
     except ValueError as error:
-        raise ReleaseError(f"{path} is no text in UTF-8 ({error}); make the release again") from None
+        raise ReleaseError(f"{path} is not UTF-8 ({error}); make the release again") from None
 
 
 def check_manifest(manifest: Mapping[str, Any], where: str) -> None:
-    """See that a manifest is as it was written, and that its configurations are what its files make up.
+    """Validate the digest of a manifest, and its configurations against its files.
+
+    Args:
+        manifest: the manifest.
+        where: its location, for the message.
 
     Raises:
-        ReleaseError: it is not.
+        ReleaseError: the manifest is not as it was written.
 
     """
     if manifest.get("digest") != sealed(manifest)["digest"]:
@@ -123,32 +127,34 @@ def check_manifest(manifest: Mapping[str, Any], where: str) -> None:
         paths = [shard["path"] for shard in manifest["shards"]]
         odd = [path for path, count in Counter(paths).items() if count > 1 or not SHARD.fullmatch(path)]
         odd += [file["path"] for key, path in ADDED.items() if (file := manifest.get(key)) and file["path"] != path]
-        made = {} if odd else configurations(ShardFile(**shard) for shard in manifest["shards"])
+        configs = {} if odd else configurations(ShardFile(**shard) for shard in manifest["shards"])
         names = {emotion["name"].strip() for emotion in manifest["taxonomy"]["emotions"]}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ReleaseError(f"{where} lists a file or an emotion that is none ({error!r:.80}); make it again") from None
+        raise ReleaseError(f"{where} has a malformed file or emotion ({error!r:.80}); make it again") from None
     if odd:
-        raise ReleaseError(f"{where} lists {odd[0]!r:.80}, as no release does; make the release again")
-    if names != {name for name in made if name not in LAYERS and name != "all" and not name.startswith(REPEATING_PREFIXES)}:
+        raise ReleaseError(f"{where} lists {odd[0]!r:.80}, which no release does; make the release again")
+    if names != {
+        name for name in configs if name not in LAYERS and name != "all" and not name.startswith(REPEATING_PREFIXES)
+    }:
         raise ReleaseError(f"{where} has other emotions than files; make the release again")
-    if made != manifest["configs"]:
-        raise ReleaseError(f"{where} has configurations that its files do not make up; make the release again")
+    if configs != manifest["configs"]:
+        raise ReleaseError(f"{where} has other configurations than files; make the release again")
 
 
 def foreign_files(paths: Iterable[str], manifest: Mapping[str, Any]) -> list[str]:
-    """List the files that are not of a release, and that whoever loads it would read as a part or instead of it."""
-    own = {shard["path"] for shard in manifest["shards"]}
-    files = [each for config in manifest["configs"].values() for each in config["data_files"].values()]
-    patterns = {pattern for each in files for pattern in each}
+    """Return the paths outside the manifest that `load_dataset` would pick up."""
+    listed = {shard["path"] for shard in manifest["shards"]}
+    splits = [patterns for config in manifest["configs"].values() for patterns in config["data_files"].values()]
+    patterns = {pattern for split in splits for pattern in split}
     return [
         path
         for path in sorted(paths)
-        if path == OVERRIDE or (path not in own and any(fnmatchcase(path, pattern) for pattern in patterns))
+        if path == OVERRIDE or (path not in listed and any(fnmatchcase(path, pattern) for pattern in patterns))
     ]
 
 
 def is_release(folder: Path) -> bool:
-    """Tell whether a folder is a release of any version, whole or not; other programs have a manifest.json too."""
+    """Return whether a folder has the manifest of a release of any version; other programs have manifests too."""
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -174,17 +180,17 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def parse_manifest(text: str, path: str) -> dict[str, Any]:
-    """Parse a manifest that lies at `path`. Raises ReleaseError where it is none, or one of another version."""
+    """Parse the manifest at `path`. Raises ReleaseError if it is malformed or of another format version."""
     try:
         manifest = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise ReleaseError(f"cannot read {path}: {error}; make the release again") from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        got = manifest.get("format") if isinstance(manifest, dict) else type(manifest).__name__
+        format_ = manifest.get("format") if isinstance(manifest, dict) else type(manifest).__name__
         raise ReleaseError(
-            f"{path} has format {got!r:.80}, wanted {FORMAT!r}; use the version of personagen that wrote it"
+            f"{path} has format {format_!r:.80}, wanted {FORMAT!r}; use the version of personagen that wrote it"
         )
-    wrong = [key for key, kind in MANIFEST_KEYS.items() if not isinstance(manifest.get(key), kind)]
-    if wrong:
-        raise ReleaseError(f"{path} lacks {', '.join(wrong)}; make the release again")
+    missing = [key for key, type_ in MANIFEST_KEYS.items() if not isinstance(manifest.get(key), type_)]
+    if missing:
+        raise ReleaseError(f"{path} lacks {', '.join(missing)}; make the release again")
     return manifest

@@ -1,4 +1,4 @@
-"""The manifest: what a release is made of, as far as it can be known and is the same each time it is made."""
+"""The manifest of a release: everything about it that is the same each time it is made."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -16,6 +16,7 @@ from personagen.builder.planning.attribute_tables import persona_tables
 from personagen.builder.planning.personas import possible_pairs
 from personagen.builder.planning.plan import Plan
 from personagen.builder.planning.recipe import Recipe
+from personagen.builder.release.columns import columns_of
 from personagen.builder.release.folder import FORMAT, configurations, read_manifest, sealed
 from personagen.builder.release.shards import ShardFile
 from personagen.builder.version import __version__
@@ -23,14 +24,14 @@ from personagen.builder.writing.prompts import prompt_version, versions
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of the replies of a run.
+class RunCounts:
+    """Counts over the replies and the texts of a run.
 
     Attributes:
-        rejects: refused replies by stage and reason.
+        rejects: rejected replies by stage and reason.
         leaked: texts that name their emotion.
-        composition: texts by attribute and value, at the recipe's depth; see `Composition`.
-        classifier: what is known of the emotion classifier, and how often it agrees; None where none ran.
+        composition: texts by attribute and value at the depth of the recipe; see `Composition`.
+        classifier: facts on the emotion classifier and its agreement with the labels. None: no classifier ran.
 
     """
 
@@ -41,16 +42,16 @@ class Outcome:
 
 
 def make_manifest(
-    backend: Backend, plan: Plan, shards: Sequence[ShardFile], outcome: Outcome, usage: Usage
+    backend: Backend, plan: Plan, shards: Sequence[ShardFile], counts: RunCounts, usage: Usage
 ) -> dict[str, Any]:
-    """Describe a release. It holds no time, path, address or key, so equal runs give equal manifests.
+    """Build the manifest. It has no time, path, address or key, so equal runs have equal manifests.
 
     Args:
-        backend: what wrote the texts.
-        plan: what was planned.
-        shards: every file of the release that holds rows.
-        outcome: what became of the replies.
-        usage: requests and tokens that the release took; what they cost is told where the recipe has the price.
+        backend: the backend that wrote the texts.
+        plan: the plan of the release.
+        shards: every data file of the release.
+        counts: counts over replies and texts.
+        usage: requests and tokens of the release; their cost is added if the recipe has the price of the model.
 
     """
     recipe = plan.recipe
@@ -73,10 +74,10 @@ def make_manifest(
         },
         "license": recipe.licence(),
         "configs": configurations(shards),
-        "composition": dict(outcome.composition),
-        "rejects": _by_stage(outcome.rejects),
-        "leaked": outcome.leaked,
-        "checker": outcome.classifier,
+        "composition": dict(counts.composition),
+        "rejects": _by_stage(counts.rejects),
+        "leaked": counts.leaked,
+        "classifier": counts.classifier,
         "usage": {**asdict(usage), "cost": _cost(recipe, usage)},
         "shards": [asdict(shard) for shard in shards],
     }
@@ -88,7 +89,7 @@ def _model(backend: Backend) -> dict[str, str | None]:
         "backend": backend.name,
         "name": backend.model,
         "revision": backend.revision,
-        "licence": backend.licence,
+        "license": backend.licence,
     }
 
 
@@ -98,9 +99,9 @@ def _cost(recipe: Recipe, usage: Usage) -> float | None:
 
 
 def _taxonomy(recipe: Recipe) -> dict[str, Any]:
-    chosen = recipe.chosen_taxonomy()
-    emotions = [{"name": emotion.name, "definition": emotion.definition} for emotion in chosen.emotions]
-    return {"name": chosen.name, "emotions": emotions}
+    taxonomy = recipe.chosen_taxonomy()
+    emotions = [{"name": emotion.name, "definition": emotion.definition} for emotion in taxonomy.emotions]
+    return {"name": taxonomy.name, "emotions": emotions}
 
 
 def _by_stage(rejects: Mapping[tuple[str, str], int]) -> dict[str, dict[str, int]]:
@@ -111,10 +112,10 @@ def _by_stage(rejects: Mapping[tuple[str, str], int]) -> dict[str, dict[str, int
 
 
 def same_release(folder: Path, recipe: Recipe) -> dict[str, Any] | None:
-    """Read the manifest of a release that this code would make in the same way; None where there is none.
+    """Return the manifest of a complete release that this version would make alike; None: there is no such release.
 
-    A release of other prompts or tables, or under another licence, does not count: it is made again, and the journal
-    answers what has not changed.
+    A release of other prompts, tables, columns or another licence does not count: it is made again, and the journal
+    answers every request that has not changed.
     """
     try:
         manifest = read_manifest(folder)
@@ -125,14 +126,27 @@ def same_release(folder: Path, recipe: Recipe) -> dict[str, Any] | None:
         and manifest["prompts"]["version"] == prompt_version()
         and manifest["tables"] == digests()
         and manifest.get("license") == recipe.licence()
+        and all(columns_of(config, ()) == columns_of(config, (), manifest["version"]) for config in manifest["configs"])
     )
-    whole = all((folder / shard["path"]).is_file() for shard in manifest["shards"])
-    return manifest if same and whole else None
+    complete = all((folder / shard["path"]).is_file() for shard in manifest["shards"])
+    return manifest if same and complete else None
 
 
 def total_rejects(manifest: Mapping[str, Any]) -> Counter[str]:
-    """Add up the refused replies of a release by reason."""
+    """Return the rejected replies of a release by reason, over all stages."""
     counts: Counter[str] = Counter()
     for reasons in manifest["rejects"].values():
         counts.update(reasons)
     return counts
+
+
+def model_license(manifest: Mapping[str, Any]) -> str | None:
+    """Return the licence of the model's weights; None: unknown. Version 0.1 spelled the key `licence`."""
+    model: Mapping[str, str | None] = manifest["model"]
+    return model.get("license", model.get("licence"))
+
+
+def classifier_facts(manifest: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the facts on the emotion classifier; None: no classifier ran. Version 0.1 named the key `checker`."""
+    facts: Mapping[str, Any] | None = manifest.get("classifier", manifest.get("checker"))
+    return facts

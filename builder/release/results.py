@@ -9,7 +9,7 @@ from typing import Any
 from personagen.builder.core.file_names import CARD, MANIFEST
 from personagen.builder.core.files import write_text
 from personagen.builder.release.card import render_card
-from personagen.builder.release.card_regions import merge_notes
+from personagen.builder.release.card_regions import merge_regions
 from personagen.builder.release.folder import ADDED, read_card, sealed
 
 
@@ -36,7 +36,7 @@ def add_results(
     text = json.dumps(content, indent=1, ensure_ascii=True) + "\n"
     entry = {"path": ADDED[key], "bytes": len(text), "sha256": hashlib.sha256(text.encode()).hexdigest()}
     extended = sealed({**manifest, **facts, key: entry})
-    card = merge_notes(render_card(extended), read_card(folder))
+    card = merge_regions(render_card(extended), read_card(folder))
     write_text(folder / ADDED[key], text)
     write_text(folder / CARD, card)
     write_text(folder / MANIFEST, json.dumps(extended, indent=2, ensure_ascii=False) + "\n")

@@ -1,14 +1,16 @@
-"""Where a run keeps what it must not lose: a folder beside the release, held by one process at a time.
+"""The folder of a run, beside the release: everything that an interrupted run must not lose.
 
-personagen/            the release: moved here whole, when it is done
+personagen/            the release, moved here when it is complete
 personagen.run/
-lock                 held by the process at work
-run.json             the fingerprint of the recipe that the folder belongs to
+lock                 lock file of the process at work
+run.json             fingerprint of the recipe
 journal.sqlite       every reply of the model
-rejects.jsonl        replies that were refused, with reasons
-batches/             batches under way, of the batch backend (batch_folder.py)
-card.md              card of the release that makes room, until its notes are in the new one
-release/             the release in the making
+rejects.jsonl        rejected replies with their reasons
+batches/             open batches of the batch backend (llm/backends/batch_files.py)
+card.md              card of the previous release, until its regions are in the new card
+release/             the release that is being written
+
+One process at a time may use a run folder.
 """
 
 import json
@@ -25,7 +27,7 @@ from personagen.builder.core.errors import FolderError, ReleaseError
 from personagen.builder.core.file_names import CARD, JOURNAL, LOCK, REJECTS
 from personagen.builder.core.files import explain, write_text
 from personagen.builder.llm.journal import is_empty
-from personagen.builder.release.card_regions import check_notes
+from personagen.builder.release.card_regions import validate_regions
 from personagen.builder.release.folder import is_release, read_manifest
 
 FORMAT = "personagen-run/1"
@@ -33,7 +35,7 @@ STATE = "run.json"
 BATCHES = "batches"
 KEPT_CARD = "card.md"
 OURS = frozenset({LOCK, f"{STATE}.part", KEPT_CARD, f"{KEPT_CARD}.part"})
-"""What may be in a folder that no run has claimed yet."""
+"""Files that may be in a run folder without `run.json`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +43,8 @@ class RunFolder:
     """Paths of a run.
 
     Attributes:
-        out: where the release goes.
-        root: the run's own folder.
+        out: folder of the release.
+        root: folder of the run.
 
     """
 
@@ -51,44 +53,44 @@ class RunFolder:
 
     @property
     def journal(self) -> Path:
-        """The journal's file."""
+        """File of the journal."""
         return self.root / JOURNAL
 
     @property
     def rejects(self) -> Path:
-        """The file of rejects."""
+        """File of rejected replies."""
         return self.root / REJECTS
 
     @property
     def batches(self) -> Path:
-        """The folder of batches."""
+        """Folder of open batches."""
         return self.root / BATCHES
 
     @property
     def staging(self) -> Path:
-        """The release in the making."""
+        """Folder of the release that is being written."""
         return self.root / "release"
 
     def keep_card(self) -> None:
-        """Copy the card of a release that is in place: it will make room, and what is hand-made in it must not be lost.
+        """Copy the card of the existing release, whose hand-written regions the new card will keep.
 
         Raises:
-            ReleaseError: the marks around what is hand-made are not in order.
+            ReleaseError: the marks of the regions are not in order.
             FolderError: the copy cannot be written.
 
         """
         _keep_card(self.out, self.root)
 
     def kept_card(self) -> str:
-        """Read the copy; empty where there is none."""
+        """Read the copy; "": there is none."""
         path = self.root / KEPT_CARD
         return _read_card(path) if path.is_file() else ""
 
     def publish(self) -> None:
-        """Move the finished release into place; an older one makes room and keeps a numbered name, with all in it."""
+        """Move the complete release to `out`; an existing one is renamed with a number."""
         try:
             if self.out.exists() and any(self.out.iterdir()):
-                self.out.rename(_free(self.out))
+                self.out.rename(_numbered(self.out))
             elif self.out.exists():
                 self.out.rmdir()
             self.staging.rename(self.out)
@@ -98,31 +100,31 @@ class RunFolder:
 
 
 def run_folder_of(out: Path) -> Path:
-    """Name the folder of the run that makes a release."""
+    """Return the run folder of a release."""
     return out.with_name(out.name + ".run")
 
 
 @contextmanager
 def open_run(out: Path, fingerprint: str, *, fresh: bool = False, reuse: bool = False) -> Iterator[RunFolder]:
-    """Take the folder of a run, and give it back at the end.
+    """Lock the folder of a run until the end of the block.
 
     Args:
-        out: where the release goes; its run folder is the same path with ".run" added.
-        fingerprint: that of the recipe.
-        fresh: set an earlier run and its release aside (renamed, never deleted) and begin anew.
-        reuse: take an earlier run over whatever its recipe; a release of another recipe is set aside.
+        out: folder of the release; its run folder is the same path with ".run" added.
+        fingerprint: fingerprint of the recipe.
+        fresh: rename an earlier run and its release (nothing is deleted) and start anew.
+        reuse: continue an earlier run of any recipe; a release of another recipe is renamed.
 
     Raises:
-        FolderError: `out` holds something else or another recipe's release, another process is at work on it, or it
-            cannot be written.
+        FolderError: `out` is the release of another recipe or no release, another process uses it, or it cannot be
+            written.
 
     """
-    out = Path(os.path.abspath(out))  # noqa: PTH100 - unlike resolve, it takes ".." away and leaves links alone
+    out = Path(os.path.abspath(out))  # noqa: PTH100 - unlike resolve, it removes ".." and keeps links
     if not out.name or out == Path.cwd():
         raise FolderError(f"{out} cannot be a release folder; name a new folder with --out")
     root = run_folder_of(out)
     if not (fresh or reuse):
-        _check_release(out, fingerprint)  # before anything is made; again below, when the lock is held
+        _check_release(out, fingerprint)  # before any folder is made; again below, under the lock
     with locked(root):
         if fresh:
             _set_aside(out, root)
@@ -135,10 +137,10 @@ def open_run(out: Path, fingerprint: str, *, fresh: bool = False, reuse: bool = 
 
 @contextmanager
 def locked(root: Path) -> Iterator[None]:
-    """Make the folder where needed, and hold its lock.
+    """Create the folder if it is missing, and lock it until the end of the block.
 
     Raises:
-        FolderError: another process holds it, or the folder cannot be written.
+        FolderError: another process has the lock, or the folder cannot be written.
 
     """
     try:
@@ -163,7 +165,7 @@ def _keep_card(out: Path, root: Path) -> None:
         return
     text = _read_card(card)
     try:
-        check_notes(text)
+        validate_regions(text)
     except ReleaseError as error:
         raise ReleaseError(f"{card}: {error}") from error
     write_text(root / KEPT_CARD, text)
@@ -185,12 +187,12 @@ def _check_release(out: Path, fingerprint: str) -> None:
     except OSError as error:
         raise FolderError(f"cannot read {out}: {explain(error)}") from error
     try:
-        found = read_manifest(out)["fingerprint"]
+        other = read_manifest(out)["fingerprint"]
     except (ReleaseError, KeyError) as error:
-        raise FolderError(f"{out} holds something else than a release; choose another folder with --out") from error
-    if found != fingerprint:
+        raise FolderError(f"{out} is not a release; choose another folder with --out") from error
+    if other != fingerprint:
         raise FolderError(
-            f"{out} holds the release of recipe {found}, this recipe is {fingerprint}; "
+            f"{out} has the release of recipe {other}, this recipe is {fingerprint}; "
             "choose another folder with --out, set the old one aside with --fresh, or take over its replies by --reuse"
         )
 
@@ -200,21 +202,19 @@ def _check_run(root: Path, fingerprint: str) -> None:
     if not state.is_file():
         foreign = [entry.name for entry in root.iterdir() if entry.name not in OURS]
         if foreign:
-            raise FolderError(
-                f"{root} holds something else than a run ({foreign[0]}); choose another folder with --out"
-            )
+            raise FolderError(f"{root} is not a run folder ({foreign[0]}); choose another folder with --out")
         _claim(state, fingerprint)
         return
     try:
         data = json.loads(state.read_text(encoding="utf-8"))
-        found, format_ = data["fingerprint"], data["format"]
+        other, format_ = data["fingerprint"], data["format"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise FolderError(f"cannot read {state}: {error}; set the run aside with --fresh") from error
     if format_ == FORMAT and is_empty(root / JOURNAL) and not any((root / BATCHES).glob("*.json")):
-        _claim(state, fingerprint)  # a run that got no reply, and has no batch under way, belongs to nobody
-    elif format_ != FORMAT or found != fingerprint:
+        _claim(state, fingerprint)  # a run without a reply or an open batch has nothing to lose
+    elif format_ != FORMAT or other != fingerprint:
         raise FolderError(
-            f"{root} holds a run of recipe {found}, this recipe is {fingerprint}; "
+            f"{root} has a run of recipe {other}, this recipe is {fingerprint}; "
             "choose another folder with --out, set the old run aside with --fresh, or take over its replies by --reuse"
         )
 
@@ -224,39 +224,39 @@ def _claim(state: Path, fingerprint: str) -> None:
 
 
 def _set_aside(out: Path, root: Path) -> None:
-    """Move a run and its release to the first free numbered names; what is no release stays, and is refused later."""
+    """Rename a run and its release with a number; a folder that is no release stays, and is refused later."""
     if is_release(out):
         _keep_card(out, root)
     try:
         if (root / STATE).exists():
-            aside = _free(root)
+            aside = _numbered(root)
             aside.mkdir()
             for entry in root.iterdir():
                 if entry.name not in (LOCK, KEPT_CARD):
                     entry.rename(aside / entry.name)
         if is_release(out):
-            out.rename(_free(out))
+            out.rename(_numbered(out))
     except OSError as error:
         raise FolderError(f"cannot set {root} aside: {explain(error)}") from error
 
 
 def _take_over(out: Path, root: Path, fingerprint: str) -> None:
-    """Make a run this recipe's own, its journal included; the release of another recipe is moved to a numbered name."""
+    """Assign a run, its journal included, to this recipe; rename the release of another recipe with a number."""
     try:
-        leaves = is_release(out) and read_manifest(out)["fingerprint"] != fingerprint
+        replaces = is_release(out) and read_manifest(out)["fingerprint"] != fingerprint
     except ReleaseError:
-        leaves = False  # told by the check that follows
-    if leaves:
+        replaces = False  # the next check raises the error
+    if replaces:
         _keep_card(out, root)
     try:
         if (root / STATE).is_file():
             _claim(root / STATE, fingerprint)
-        if leaves:
-            out.rename(_free(out))
+        if replaces:
+            out.rename(_numbered(out))
     except OSError as error:
         raise FolderError(f"cannot set {out} aside: {explain(error)}") from error
 
 
-def _free(path: Path) -> Path:
-    """Find the first numbered name that is free: personagen.1, personagen.2, ..."""
+def _numbered(path: Path) -> Path:
+    """Return the first path that does not exist: personagen.1, personagen.2, ..."""
     return next(name for n in count(1) if not (name := path.with_name(f"{path.name}.{n}")).exists())

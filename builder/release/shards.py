@@ -1,4 +1,4 @@
-"""Write the parquet files of a release, row by row: a file takes the memory of one row group, whatever its size."""
+"""Write the parquet files of a release row by row; an open file takes the memory of one row group."""
 
 import hashlib
 import io
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
 ROW_GROUP = 500
-"""Rows of a row group, which a reader can skip or take alone, and what a file that is being written has in memory."""
+"""Rows of a row group: the unit that a reader can skip, and that an open file has in memory."""
 
 LAYOUT = {"use_content_defined_chunking": True, "write_page_index": True}
-"""As `datasets` writes parquet: an unchanged stretch of rows is the same bytes, and readers can skip pages."""
+"""Options of the parquet writer, as in `datasets`: unchanged rows are unchanged bytes, and readers can skip pages."""
 
 Key = tuple[str, str]
 """A configuration and one of its splits."""
@@ -31,7 +31,7 @@ Key = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class ShardFile:
-    """A finished shard: path within the release, rows, bytes on disk, and SHA-256 of the file."""
+    """A finished data file: path within the release, rows, bytes and SHA-256."""
 
     path: str
     rows: int
@@ -40,7 +40,7 @@ class ShardFile:
 
 
 class Shards:
-    """The files of a release in the making; a context manager that leaves no file open."""
+    """Files of a release that is being written; a context manager that leaves no file open."""
 
     def __init__(
         self, folder: Path, sizes: Mapping[Key, int], shard_rows: int, columns_of: Callable[[str], Columns]
@@ -48,10 +48,10 @@ class Shards:
         """Plan the files.
 
         Args:
-            folder: where they go.
-            sizes: rows of every configuration and split, in the order in which the manifest names them.
-            shard_rows: rows of a file at most.
-            columns_of: columns of a configuration.
+            folder: folder of the release.
+            sizes: rows of every configuration and split, in the order of the manifest.
+            shard_rows: maximum rows per file.
+            columns_of: returns the columns of a configuration.
 
         """
         self._folder = folder
@@ -62,18 +62,18 @@ class Shards:
         self._written: dict[Key, list[ShardFile]] = {key: [] for key in sizes}
 
     def __enter__(self) -> Self:
-        """Start."""
+        """Return the files."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close what a run that broke off has left open."""
+        """Delete the files that are not finished."""
         for shard in self._open.values():
             shard.abandon()
 
     def add(self, config: str, split: str, record: Mapping[str, Any]) -> None:
-        """Write the next row of a configuration and split; a shard that is full is finished.
+        """Write the next row of a configuration and split, and finish its file if that fills it.
 
         Raises:
             FolderError: the disk is full or the folder cannot be written.
@@ -92,7 +92,7 @@ class Shards:
             del self._open[key]
 
     def written(self) -> list[ShardFile]:
-        """List the finished shards, in the order of the plan."""
+        """Return the finished files, in the order of the plan."""
         assert not self._open, "every row was added"
         return [shard for shards in self._written.values() for shard in shards]
 
@@ -158,13 +158,13 @@ class _Shard:
 
 
 def prepare() -> None:
-    """Import what writing takes, so that the first row need not wait."""
+    """Import the parquet writer, so that the first row need not wait for it."""
     import pyarrow.json
     import pyarrow.parquet  # noqa: F401
 
 
 def _table(records: Sequence[Mapping[str, Any]], schema: "pa.Schema") -> "pa.Table":
-    """Turn records into a table, by way of JSON: converting Python objects would import pandas and take its memory."""
+    """Convert records to a table by way of JSON: the conversion of Python objects imports pandas, with its memory."""
     import pyarrow.json as pj
 
     lines = "\n".join(json.dumps(record, ensure_ascii=False, default=as_mapping) for record in records).encode()
@@ -174,6 +174,6 @@ def _table(records: Sequence[Mapping[str, Any]], schema: "pa.Schema") -> "pa.Tab
 
 
 def file_digest(path: Path) -> str:
-    """SHA-256 of a file, in hex."""
+    """Return the SHA-256 of a file, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from personagen.builder.core.errors import ReleaseError
+from personagen.builder.core.records import COUNTERFACTUAL_PREFIX
 from personagen.builder.release.composition import attributes_of
 
 
@@ -17,7 +18,7 @@ class Texts:
         texts: the texts.
         labels: name of the emotion that the model was asked for.
         personas: persona attributes that compositions count; empty if the text has no persona.
-        rows: the whole row of the file, with the label as a name.
+        rows: the whole row of the file, with the label as a name; a counterfactual always has `counterfactual_of`.
 
     """
 
@@ -69,7 +70,15 @@ def read_texts(folder: Path, manifest: Mapping[str, Any], configs: Sequence[str]
                 texts.texts.append(row["text"])
                 texts.labels.append(names[row["label"]])
                 texts.personas.append(attributes_of(row))
-                texts.rows.append({**row, "label": texts.labels[-1]})
-    except (pa.ArrowInvalid, KeyError, IndexError, TypeError) as error:
+                texts.rows.append({**_with_original(path, row), "label": texts.labels[-1]})
+    except (pa.ArrowInvalid, KeyError, IndexError, TypeError, ValueError) as error:
         raise ReleaseError(f"cannot read {folder / path}: {error!r:.200}; make the release again") from None
     return texts
+
+
+def _with_original(path: str, row: dict[str, Any]) -> dict[str, Any]:
+    """Add `counterfactual_of` to a counterfactual of a version 1.0.0 release, whose id begins with that id."""
+    if not path.startswith(COUNTERFACTUAL_PREFIX) or "counterfactual_of" in row:
+        return row
+    emotion, number, *_ = row["id"].split("-")
+    return {**row, "counterfactual_of": f"{emotion}-{number}"}

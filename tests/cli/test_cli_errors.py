@@ -96,7 +96,7 @@ def test_a_folder_that_holds_something_else_is_refused_and_left_alone(run: Run) 
     Path("thesis/chapter.tex").write_text("words")
     done = run("generate", *OPENAI, NOWHERE, "--out", "thesis")
     assert (done.code, done.out) == (1, "")
-    assert "thesis holds something else than a release; choose another folder with --out" in done.err
+    assert "thesis is not a release; choose another folder with --out" in done.err
     assert done.err.count("\n") == 1
     assert [str(path) for path in sorted(Path().rglob("*"))] == ["thesis", "thesis/chapter.tex"]
 
@@ -105,7 +105,7 @@ def test_a_file_in_place_of_the_folder_is_refused(run: Run) -> None:
     Path("notes").write_text("words")
     done = run("generate", *OPENAI, NOWHERE, "--out", "notes")
     assert (done.code, done.out) == (1, "")
-    assert "notes holds something else than a release" in done.err
+    assert "notes is not a release" in done.err
     assert Path("notes").read_text() == "words"
 
 

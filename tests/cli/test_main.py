@@ -126,7 +126,7 @@ def test_another_recipe_in_the_same_folder_is_refused_with_both_fingerprints(
 ) -> None:
     done = run("generate", *OPENAI, server.url, "--rows", "8", "--out", release)
     assert (done.code, done.out) == (1, "")
-    assert f"holds the release of recipe {manifest_of(release)['fingerprint']}, this recipe is " in done.err
+    assert f"has the release of recipe {manifest_of(release)['fingerprint']}, this recipe is " in done.err
     assert "set the old one aside with --fresh" in done.err and done.err.count("\n") == 1
 
 

@@ -159,7 +159,7 @@ def spoiled(path: Path) -> None:
 SHARD = "joy/train-00000-of-00002.parquet"
 BROKEN: list[tuple[Change, str]] = [
     (lambda folder: (folder / SHARD).unlink(), rf"{SHARD} is missing; make the release again$"),
-    (lambda folder: spoiled(folder / SHARD), rf"{SHARD} was altered: its SHA-256 is not that of the manifest; make"),
+    (lambda folder: spoiled(folder / SHARD), rf"{SHARD} was changed: its SHA-256 is not that of the manifest; make"),
     (lambda folder: (folder / "README.md").unlink(), r"README\.md is missing; make the release again$"),
     (
         lambda folder: (folder / "manifest.json").unlink(),
@@ -167,22 +167,22 @@ BROKEN: list[tuple[Change, str]] = [
     ),
     (edited("leaked", 7), r"manifest\.json was changed by hand: its digest is not that of its content; make the"),
     (edited("model", {"name": "gpt"}), r"manifest\.json was changed by hand: its digest"),
-    (resealed(lambda manifest: manifest["configs"].pop("joy")), r"configurations that its files do not make up; make"),
-    (resealed(lambda manifest: manifest["shards"][0].update(rows=99)), r"configurations that its files do not make up"),
-    (resealed(lambda manifest: manifest["shards"].append({"path": "x"})), r"lists 'x', as no release does; make the"),
+    (resealed(lambda manifest: manifest["configs"].pop("joy")), r"has other configurations than files; make"),
+    (resealed(lambda manifest: manifest["shards"][0].update(rows=99)), r"has other configurations than files"),
+    (resealed(lambda manifest: manifest["shards"].append({"path": "x"})), r"lists 'x', which no release does; make the"),
     (
         resealed(lambda manifest: manifest["shards"].append({"path": 7})),
-        r"lists a file or an emotion that is none \(TypeErr",
+        r"has a malformed file or emotion \(TypeErr",
     ),
     (
         resealed(lambda manifest: manifest["shards"].append(manifest["shards"][0])),
-        r"lists '.*', as no release does; make",
+        r"lists '.*', which no release does; make",
     ),
-    (resealed(lambda manifest: manifest.update(taxonomy={})), r"lists a file or an emotion that is none \(KeyError"),
+    (resealed(lambda manifest: manifest.update(taxonomy={})), r"has a malformed file or emotion \(KeyError"),
     (resealed(lambda manifest: manifest["taxonomy"]["emotions"].pop()), r"has other emotions than files; make the rel"),
     (
         resealed(lambda manifest: manifest["shards"][0].update(path="../../etc/passwd")),
-        r"lists '\.\./\.\./etc/passwd', as no release does; make",
+        r"lists '\.\./\.\./etc/passwd', which no release does; make",
     ),
 ]
 
@@ -204,7 +204,7 @@ def test_a_card_that_would_be_read_otherwise(yaml: str, hub: Hub, copy: Path) ->
     refused(hub, r"README\.md has (other configurations than the manifest|no YAML on top)", "verify", copy)
     refused(hub, r"README\.md has (other configurations than the manifest|no YAML on top)", "push", copy, "user/broken")
     (copy / "README.md").write_bytes(b"\xff\xfe")
-    refused(hub, r"README\.md is no text in UTF-8 \(", "push", copy, "user/broken")
+    refused(hub, r"README\.md is not UTF-8 \(", "push", copy, "user/broken")
 
 
 def test_a_link_is_no_file_of_a_release(hub: Hub, copy: Path) -> None:

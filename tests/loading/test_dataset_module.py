@@ -14,7 +14,7 @@ from datasets import load_dataset, load_dataset_builder
 
 import personagen_dataset
 from personagen.builder.core.records import LAYERS, SPLITS
-from personagen_dataset import PersonaGen, features
+from personagen_dataset import VERSION, PersonaGen, features
 from tests.helpers.releasing import CONFIGS, EMOTIONS, ROOT, make_release, manifest_of, records, rewrite, run_python
 from tests.helpers.servers.fake_openai import FakeOpenAI
 
@@ -23,7 +23,7 @@ IS_SCRIPT_AGE = int(datasets.__version__.split(".")[0]) < 4
 
 def built(release: Path, config: str | None, cache: Path, **options: Any) -> PersonaGen:
     """Read a release with the builder."""
-    builder = PersonaGen(cache_dir=str(cache), config_name=config, source=str(release), **options)
+    builder = PersonaGen(cache_dir=str(cache), config_name=config, data_dir=str(release), **options)
     builder.download_and_prepare()
     return builder
 
@@ -52,19 +52,19 @@ def test_the_builder_reads_everything_unless_told_otherwise(release: Path, tmp_p
 
 
 def test_the_builder_knows_rows_and_columns_before_it_reads(release: Path, tmp_path: Path) -> None:
-    info = PersonaGen(cache_dir=str(tmp_path), config_name="joy", source=str(release)).info
+    info = PersonaGen(cache_dir=str(tmp_path), config_name="joy", data_dir=str(release)).info
     assert {name: split.num_examples for name, split in info.splits.items()} == {"train": 8, "validation": 1, "test": 1}
     assert info.features == features("joy", EMOTIONS)
-    assert str(info.version) == "1.0.0"
+    assert str(info.version) == VERSION == "1.1.0"
 
 
 def test_the_builder_streams(release: Path, tmp_path: Path) -> None:
-    builder = PersonaGen(cache_dir=str(tmp_path), config_name="joy", source=str(release))
+    builder = PersonaGen(cache_dir=str(tmp_path), config_name="joy", data_dir=str(release))
     assert list(builder.as_streaming_dataset(split="validation")) == records(release, "joy", "validation")
 
 
 def test_the_builder_writes_parquet(release: Path, tmp_path: Path) -> None:
-    builder = PersonaGen(cache_dir=str(tmp_path), config_name="joy", source=str(release))
+    builder = PersonaGen(cache_dir=str(tmp_path), config_name="joy", data_dir=str(release))
     builder.download_and_prepare(str(tmp_path / "out"), file_format="parquet")
     (path,) = (tmp_path / "out").glob("*train*.parquet")
     assert pq.read_table(path).to_pylist() == records(release, "joy", "train")
@@ -159,16 +159,34 @@ def test_data_files_are_still_those_of_the_folder(beside: Path) -> None:
 
 def test_the_builder_has_no_files_but_those_of_the_release(release: Path) -> None:
     with pytest.raises(ValueError, match=r"^data_files: the files of a release are those of its manifest; choose by"):
-        PersonaGen(source=str(release), data_files={"train": "x.parquet"})
+        PersonaGen(data_dir=str(release), data_files={"train": "x.parquet"})
 
 
-def test_other_names_go_their_own_way(release: Path) -> None:
-    assert load_dataset(str(release), "joy", split="test").to_list() == records(release, "joy", "test")
+@pytest.mark.parametrize("path", ["personagen", "./personagen", "{release}"])
+def test_the_path_of_a_release_takes_the_arguments_of_the_builder(path: str, beside: Path) -> None:
+    loaded = load_dataset(path.format(release=beside), emotions=["joy"], depth="none", split="train")
+    assert loaded.to_list() == [row for row in records(beside, "depth_none", "train") if row["label"] == 3]
+    assert datasets.get_dataset_config_names(path.format(release=beside)) == list(CONFIGS)
+
+
+def test_other_folders_go_their_own_way(release: Path, away: Path) -> None:
+    (away / "texts").mkdir()
+    (away / "texts" / "train.jsonl").write_text('{"text": "x"}\n')
+    assert load_dataset("texts", split="train").to_list() == [{"text": "x"}]
+    joy = load_dataset(str(release), data_dir="joy", split="test")  # a folder of the release, with no configurations
+    assert joy.to_list() == records(release, "joy", "test")
+
+
+def test_a_star_import_brings_the_public_names_only() -> None:
+    names: dict[str, Any] = {}
+    exec("from personagen_dataset import *", names)
+    assert sorted(set(names) - {"__builtins__"}) == ["PersonaGen", "features", "open_release", "resolve_names"]
+    assert names["PersonaGen"] is PersonaGen
 
 
 def test_the_name_is_wrapped_once() -> None:
     once = datasets.load.dataset_module_factory
-    personagen_dataset.resolve_bare_name()
+    personagen_dataset.resolve_names()
     assert datasets.load.dataset_module_factory is once
 
 

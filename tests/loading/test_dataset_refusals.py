@@ -70,7 +70,7 @@ def load_dataset_streaming(*args: Any, **options: Any) -> Any:
         (
             None,
             {"min_confidence": 0.5},
-            r"^min_confidence: no emotion classifier went over .*/personagen; leave it out$",
+            r"^min_confidence: .*/personagen has no predictions of an emotion classifier; leave it out$",
         ),
         (None, {"min_confidence": 80}, r"^min_confidence is 80, wanted a number from 0 to 1$"),
         (None, {"min_confidence": "high"}, r"^min_confidence is 'high', wanted a number from 0 to 1$"),
@@ -95,10 +95,33 @@ def test_what_a_release_does_not_have(config: str | None, options: dict[str, Any
     refused(ValueError, message, config, **options)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"emotion": ["joy"]}, r"^no argument 'emotion'; did you mean 'emotions'\? There is emotions, depth, min_conf"),
+        ({"min_confidnece": 0.5}, r"^no argument 'min_confidnece'; did you mean 'min_confidence'\? There is emotions,"),
+        ({"column": ["text"]}, r"^no argument 'column'; did you mean 'columns'\? There is emotions, depth, min_confi"),
+        ({"source": "personagen"}, r"^no argument 'source'; did you mean 'data_dir'\? There is emotions, depth, min_c"),
+        ({"qqq": 1}, r"^no argument 'qqq'; There is emotions, depth, min_confidence, data_dir, columns, filters$"),
+    ],
+)
+def test_arguments_that_do_not_exist(arguments: dict[str, Any], message: str, beside: Path) -> None:
+    refused(ValueError, message, **arguments)
+    with pytest.raises(ValueError, match=message):
+        PersonaGen(data_dir=str(beside), **arguments)
+
+
+@pytest.mark.parametrize("name", ["batch_size", "cache_dir", "features", "writer_batch_size", "storage_options"])
+def test_arguments_of_datasets_are_no_mistakes(name: str, beside: Path) -> None:
+    """With their default values, they change nothing."""
+    value = {"batch_size": 2, "writer_batch_size": 5}.get(name)
+    assert load_dataset("personagen", "joy", split="train", **{name: value}).num_rows == 8
+
+
 def test_the_builder_says_the_same(release: Path, tmp_path: Path) -> None:
     message = f"^no configuration of {re.escape(str(release))}: 'joi'; did you mean 'joy'\\? There is anger"
     with pytest.raises(ValueError, match=message):
-        PersonaGen(cache_dir=str(tmp_path), config_name="joi", source=str(release))
+        PersonaGen(cache_dir=str(tmp_path), config_name="joi", data_dir=str(release))
 
 
 OTHERS = r"run `personagen generate`, or name one by data_dir='FOLDER' or data_dir='hf://datasets/USER/NAME'$"
@@ -121,13 +144,15 @@ def test_a_named_folder_that_is_not_there(away: Path) -> None:
 @pytest.mark.parametrize("named", ["/nowhere/at/all", "./nowhere", "hf://datasets/user", "s3://bucket/x"])
 def test_an_environment_that_points_nowhere(named: str, away: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PERSONAGEN_RELEASE", named)
-    message = rf"^PERSONAGEN_RELEASE is '{re.escape(named)}': no folder, no hf://datasets/USER/NAME; correct it$"
+    message = rf"^PERSONAGEN_RELEASE='{re.escape(named)}': no folder, no hf://datasets/USER/NAME; correct it$"
     refused(FileNotFoundError, message)
 
 
 def test_the_hub_without_a_network(away: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PERSONAGEN_RELEASE", "user/personagen")
-    refused(ConnectionError, r"^no folder 'user/personagen', and nothing from the Hub \(.*\); check name and network$")
+    refused(
+        ConnectionError, r"^no folder 'user/personagen', and no answer from the Hub \(.*\); check name and network$"
+    )
 
 
 def test_a_missing_file(copy: Path) -> None:
@@ -180,36 +205,39 @@ def test_bytes_that_are_no_parquet(copy: Path) -> None:
         (lambda manifest: manifest.pop("format"), r"has format None, wanted 'personagen-release/1'"),
         (
             lambda manifest: manifest.update(version="2.1.0", personagen="9.0"),
-            r"^the manifest of personagen has columns of version '2\.1\.0', this code reads 1\.0\.0; "
-            r"use the personagen that made it \('9\.0'\)$",
+            r"^the manifest of personagen has columns of version '2\.1\.0', this module reads 1\.1\.0; "
+            r"use the version of personagen that made it \('9\.0'\)$",
         ),
         (
             lambda manifest: manifest.pop("shards"),
-            r"^the manifest of personagen is not whole \(KeyError\('shards'\)\); ",
+            r"^the manifest of personagen is not complete \(KeyError\('shards'\)\); ",
         ),
-        (lambda manifest: manifest.update(taxonomy=None), r"is not whole \(TypeError"),
-        (lambda manifest: manifest.update(configs=[]), r"is not whole \(AttributeError"),
-        (lambda manifest: manifest["shards"][0].update(rows="many"), r"lists \{.*\}, as no release does; make"),
-        (lambda manifest: manifest["shards"][0].update(rows=-1), r"lists \{.*\}, as no release does; make"),
-        (lambda manifest: manifest["shards"][0].update(sha256="../x"), r"lists \{.*\}, as no release does; make"),
-        (lambda manifest: manifest["shards"][0].pop("bytes"), r"is not whole \(KeyError\('bytes'\)\); make"),
+        (lambda manifest: manifest.update(taxonomy=None), r"is not complete \(TypeError"),
+        (lambda manifest: manifest.update(configs=[]), r"is not complete \(AttributeError"),
+        (lambda manifest: manifest["shards"][0].update(rows="many"), r"lists \{.*\}, which no release does; make"),
+        (lambda manifest: manifest["shards"][0].update(rows=-1), r"lists \{.*\}, which no release does; make"),
+        (lambda manifest: manifest["shards"][0].update(sha256="../x"), r"lists \{.*\}, which no release does; make"),
+        (lambda manifest: manifest["shards"][0].pop("bytes"), r"is not complete \(KeyError\('bytes'\)\); make"),
         (
             lambda manifest: manifest["shards"].append(manifest["shards"][0]),
-            r"has a depth that is none, or a file twice",
+            r"has an unknown depth, or lists a file twice",
         ),
-        (lambda manifest: manifest.update(version=1), r"has columns of version '1', this code reads 1\.0\.0; use"),
+        (lambda manifest: manifest.update(version=1), r"has columns of version '1', this module reads 1\.1\.0; use"),
         (
             lambda manifest: manifest.update(version="1.0.0/../../x"),
             r"has columns of version '1\.0\.0/\.\./\.\./x', this",
         ),
-        (lambda manifest: manifest.update(fingerprint="../../x"), r"names '\.\./\.\./x', as no release does; make"),
+        (
+            lambda manifest: manifest.update(fingerprint="../../x"),
+            r"has the name '\.\./\.\./x', which no release has; make",
+        ),
         (
             lambda manifest: manifest.update(fingerprint="/tmp/x"),
-            r"names '/tmp/x', as no release does; make or download",
+            r"has the name '/tmp/x', which no release has; make or download",
         ),
         (
             lambda manifest: manifest["recipe"].update(depth=7),
-            r"^the manifest of personagen has a depth that is none",
+            r"^the manifest of personagen has an unknown depth",
         ),
         (
             lambda manifest: manifest["shards"][0].update(rows=99),
@@ -246,7 +274,7 @@ def test_a_path_that_leads_out_of_the_release(path: str, copy: Path) -> None:
     write_manifest(copy, manifest)
     refused(
         ValueError,
-        rf"^the manifest of personagen lists \{{'path': '{re.escape(path)}', .*, as no release does; make or",
+        rf"^the manifest of personagen lists \{{'path': '{re.escape(path)}', .*, which no release does; make or",
     )
 
 
@@ -256,12 +284,14 @@ def test_a_configuration_that_leads_out_of_the_cache(name: str, copy: Path) -> N
     manifest["configs"][name] = manifest["configs"]["joy"]
     write_manifest(copy, manifest)
     refused(
-        ValueError, rf"^the manifest of personagen names {re.escape(repr(name))}, as no release does; make or download"
+        ValueError,
+        rf"^the manifest of personagen has the name {re.escape(repr(name))}, which no release has; make or download",
     )
 
 
+@pytest.mark.usefixtures("plain_datasets")
 def test_hostile_yaml_gets_nowhere_with_plain_datasets(copy: Path, tmp_path: Path) -> None:
-    """By its path, the folder is read by its YAML: a name that would lead out of the cache is refused by `datasets`."""
+    """`datasets` refuses a name in the YAML that would lead out of the cache."""
     card = (copy / "README.md").read_text(encoding="utf-8")
     (copy / "README.md").write_text(card.replace("config_name: joy", "config_name: ../../../joy"), encoding="utf-8")
     with pytest.raises(datasets.builder.InvalidConfigName, match=r"Bad characters"):
@@ -278,7 +308,7 @@ def test_no_manifest_deletes_a_folder_of_its_choice(copy: Path, tmp_path: Path) 
             manifest = manifest_of(copy)
             manifest[key] = value
             write_manifest(copy, manifest)
-            refused(ValueError, r"^the manifest of personagen (names|has columns of version) ", "joy")
+            refused(ValueError, r"^the manifest of personagen has (the name|columns of version) ", "joy")
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "ten years"
 
 

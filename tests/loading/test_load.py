@@ -17,12 +17,7 @@ from tests.helpers.releasing import CONFIGS, EMOTIONS, make_release, manifest_of
 from tests.helpers.servers.fake_openai import FakeOpenAI
 
 
-@pytest.fixture(autouse=True)
-def without_our_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take back what importing `personagen_dataset` does to `load_dataset`, where another test did."""
-    found = datasets.load.dataset_module_factory
-    monkeypatch.setattr(datasets.load, "dataset_module_factory", getattr(found, "__wrapped__", found))
-    monkeypatch.setattr(datasets.inspect, "dataset_module_factory", getattr(found, "__wrapped__", found))
+pytestmark = pytest.mark.usefixtures("plain_datasets")
 
 
 def plain(config: str, **options: Any) -> DatasetDict:
@@ -80,6 +75,14 @@ def test_the_configurations_and_splits_are_those_of_the_manifest(beside: Path) -
     assert tuple(datasets.get_dataset_config_names("personagen")) == CONFIGS == tuple(manifest_of(beside)["configs"])
     for config in CONFIGS:
         assert tuple(datasets.get_dataset_split_names("personagen", config)) == SPLITS
+
+
+@pytest.mark.parametrize("argument", [{"emotions": ["joy"]}, {"depth": "none"}, {"min_confidence": 0.5}])
+def test_the_error_about_an_argument_of_our_module_names_the_module(argument: dict[str, Any], beside: Path) -> None:
+    """`datasets` prints the description of the configuration, which is in the YAML of the card."""
+    with pytest.raises(ValueError, match=r"need `import personagen_dataset`.* doesn't have a '\w+' key") as caught:
+        load_dataset("personagen", "joy" if "depth" in argument else None, **argument)
+    assert "\n" not in str(caught.value)
 
 
 def test_an_unknown_configuration_is_refused_by_name(beside: Path) -> None:

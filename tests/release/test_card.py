@@ -10,7 +10,7 @@ import pytest
 import yaml
 from huggingface_hub import DatasetCard
 
-from personagen.builder.release.card import render_card
+from personagen.builder.release.card import HINT, render_card
 from tests.helpers.releasing import GOLDEN, make_release, manifest_of, records, strings
 from tests.helpers.servers.fake_openai import FakeOpenAI, Fault
 
@@ -154,8 +154,8 @@ def test_every_configuration_is_listed_with_version_and_digest(manifest: dict[st
     for name, entry in configs.items():
         known = manifest["configs"][name]
         assert entry["version"] == manifest["version"]
-        assert re.fullmatch(r"content [0-9a-f]{16}", entry["description"])
-        assert entry["description"] == f"content {known['digest']}"
+        assert re.fullmatch(r"[0-9a-f]{16}", known["digest"])
+        assert entry["description"] == f"content {known['digest']}; {HINT}"
         assert {part["split"]: patterns(part) for part in entry["data_files"]} == known["data_files"]
         assert entry.get("default", False) is (name == "all")
 
@@ -186,16 +186,19 @@ def test_the_numbers_are_those_of_the_manifest(manifest: dict[str, Any]) -> None
     assert facts["seed"] == ["7"]
     assert facts["recipe"] == [f"{manifest['fingerprint']} (in `manifest.json`)"]
     assert facts["prompts"][0].split()[0] == manifest["prompts"]["version"]
-    assert all(f" {name} 1" in facts["prompts"][0] for name in ("continuation", "expression", "situational"))
+    templates = manifest["prompts"]["templates"]
+    assert {"continuation", "expression", "situational"} <= set(templates)
+    cell = facts["prompts"][0].replace("\\", "")
+    assert all(f"{name} {template['version']}" in cell for name, template in templates.items())
     assert facts["requests, prompt tokens, completion tokens"] == [
         f"{usage['requests']}, {usage['prompt_tokens']}, {usage['completion_tokens']}"
     ]
     assert manifest["rejects"] == {"expression": {"refusal": 1}, "sociocultural": {"schema": 1}}
-    assert facts["replies refused"] == ["2 (refusal 1, schema 1)"]
-    assert facts["texts that name their emotion"] == [str(manifest["leaked"])]
+    assert facts["rejected replies"] == ["2 (refusal 1, schema 1)"]
+    assert facts["texts with a word for their emotion"] == [str(manifest["leaked"])]
     assert facts["model"] == ["fake-1 (openai backend)"]
     assert facts["code"] == [f"personagen {manifest['personagen']}"]
-    assert ": 30 texts, each labelled with one of 3 emotions (ekman taxonomy)." in card
+    assert "\n30 emotional texts by virtual personas, each labelled with one of 3 emotions (ekman taxonomy).\n" in card
     assert table(card, "| label |") == {
         emotion["name"]: [emotion["definition"]] for emotion in manifest["taxonomy"]["emotions"]
     }
@@ -206,7 +209,7 @@ def test_the_card_shows_how_to_load_the_release(manifest: dict[str, Any]) -> Non
 
 
 def test_a_card_of_the_small_model_says_what_its_texts_are_not(manifest: dict[str, Any]) -> None:
-    warning = "they are no evidence for or against the method"
+    warning = "They are no evidence for or against the method"
     assert warning not in " ".join(render_card(manifest).split())
     manifest["model"]["backend"] = "embedded"
     assert warning in " ".join(render_card(manifest).split())

@@ -7,7 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from personagen.builder.core.errors import ReleaseError
-from personagen.builder.release.card_regions import REGIONS, begin_mark, check_notes, end_mark, merge_notes, regions
+from personagen.builder.release.card_regions import (
+    REGIONS,
+    begin_mark,
+    validate_regions,
+    end_mark,
+    merge_regions,
+    regions,
+)
 from tests.helpers.flow import bytes_of, make, recipe_for
 from tests.helpers.servers.fake_openai import FakeOpenAI
 from tests.release.test_card import CARD
@@ -31,25 +38,25 @@ def test_the_card_has_a_region_after_what_it_is_and_one_at_the_end() -> None:
 
 def test_notes_are_taken_over_and_nothing_else() -> None:
     older = with_notes(NEW, introduction="Mine.\n\n## Also mine", notes="- thanks").replace("# small", "# renamed")
-    merged = merge_notes(NEW, older)
+    merged = merge_regions(NEW, older)
     assert merged == with_notes(NEW, introduction="Mine.\n\n## Also mine", notes="- thanks")
-    assert merge_notes(NEW, "") == merge_notes(NEW, NEW) == NEW
-    assert merge_notes(NEW, older.replace("\n", "\r\n")).replace("\r", "") == merged
+    assert merge_regions(NEW, "") == merge_regions(NEW, NEW) == NEW
+    assert merge_regions(NEW, older.replace("\n", "\r\n")).replace("\r", "") == merged
 
 
 def test_a_region_that_is_not_empty_stays() -> None:
     newer = with_notes(NEW, introduction="new")
-    assert merge_notes(newer, with_notes(NEW, introduction="old", notes="kept")) == with_notes(newer, notes="kept")
+    assert merge_regions(newer, with_notes(NEW, introduction="old", notes="kept")) == with_notes(newer, notes="kept")
 
 
 @given(st.text(), st.text())
 def test_any_text_comes_back_as_it_was(first: str, last: str) -> None:
     """Text that holds no mark; blank text counts as none."""
     older = with_notes("old\n" + NEW, introduction=first, notes=last)
-    merged = merge_notes(NEW, older)
+    merged = merge_regions(NEW, older)
     for name, text in ((FIRST, first), (LAST, last)):
         assert regions(merged)[name] == (f"{text}\n".removesuffix("\n") if text.strip() else "")
-    assert merge_notes(merged, older) == merge_notes(merged, merged) == merge_notes(NEW, merged) == merged
+    assert merge_regions(merged, older) == merge_regions(merged, merged) == merge_regions(NEW, merged) == merged
 
 
 PARTS = [begin_mark(FIRST), end_mark(FIRST), begin_mark(LAST), end_mark(LAST), "text"]
@@ -60,13 +67,13 @@ def test_marks_in_any_order_are_kept_or_refused(lines: list[str]) -> None:
     """A card is taken only if each region is there once and whole; and then all text in it comes along."""
     older = "\n".join(["# title", *lines])
     try:
-        merged = merge_notes(NEW, older)
+        merged = merge_regions(NEW, older)
     except ReleaseError as error:
         assert "\n" not in str(error)
         with pytest.raises(ReleaseError):
-            check_notes(older)
+            validate_regions(older)
     else:
-        check_notes(older)
+        validate_regions(older)
         assert sorted(line for line in lines if line != "text") == sorted(PARTS[:4])
         assert [regions(merged)[name] for name in REGIONS] == [regions(older)[name] for name in REGIONS]
 
@@ -85,13 +92,13 @@ BROKEN = {
 @pytest.mark.parametrize(("older", "message"), BROKEN.values(), ids=BROKEN)
 def test_marks_that_are_not_in_order_are_refused_in_one_line(older: str, message: str) -> None:
     with pytest.raises(ReleaseError) as caught:
-        merge_notes(NEW, older)
+        merge_regions(NEW, older)
     assert message in str(caught.value) and "\n" not in str(caught.value)
-    assert "put the lines <!-- personagen: ... --> back around what is yours" in str(caught.value)
+    assert "put the lines <!-- personagen: ... --> back around your text" in str(caught.value)
 
 
 def test_an_empty_region_that_is_not_known_is_no_loss() -> None:
-    assert merge_notes(NEW, f"{NEW}{begin_mark('more')}\n{end_mark('more')}\n") == NEW
+    assert merge_regions(NEW, f"{NEW}{begin_mark('more')}\n{end_mark('more')}\n") == NEW
 
 
 def edit(out: Path) -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from personagen.builder.core.package_data import sources
 from personagen.builder.generate import generate
 from personagen.builder.planning.parsing import parse_recipe
-from personagen.builder.release.card import LONGEST_CELL, LONGEST_RECIPE, NO_LICENCE, render_card
+from personagen.builder.release.card import MAX_CELL_CHARS, MAX_RECIPE_CHARS, NO_LICENCE, render_card
 from personagen.builder.release.card_regions import regions
 from tests.helpers.releasing import make_release, manifest_of, records
 from tests.helpers.servers.fake_openai import FakeOpenAI
@@ -114,7 +114,11 @@ def test_a_depth_has_the_composition_of_its_layers(depth: str, told: list[str], 
     assert list(manifest_of(out)["composition"]["attributes"]) == told
     assert (list(table(card, "| attribute |")) if told else []) == told
     assert ("| attribute |" in card) == bool(told) and "different events" not in card
-    for words in ("Sources of the tables", "expect stereotypes", "Every persona writes the same language (en)"):
+    for words in (
+        "Sources of the attribute tables",
+        "expect stereotypes",
+        "Every persona writes the same language (en)",
+    ):
         assert (words in card) == (depth != "none")
 
 
@@ -127,16 +131,14 @@ def test_the_recipe_in_the_card_makes_the_same_release(made: Path) -> None:
 
 def test_what_was_measured_stands_with_its_command(manifest: dict[str, Any]) -> None:
     quality = section(render_card(manifest), "Quality")
-    assert (
-        "Nothing was measured on these texts yet" in quality and "No emotion classifier went over the texts" in quality
-    )
+    assert "These texts have not been measured" in quality and "No emotion classifier was run" in quality
     manifest["scores"] = [{"metric": "a|b", "value": 0.5, "command": "run `x`\n## y"}]
-    manifest["checker"] = {"model": "<b>c</b>", "agreement": 0.75}
+    manifest["classifier"] = {"model": "<b>c</b>", "agreement": 0.75}
     card = render_card(manifest)
     assert table(card, "| metric |") == {r"a\|b": ["0.5", r"run \`x\` \#\# y"]}
     quality = section(card, "Quality")
-    assert "Nothing was measured" not in quality and "No emotion classifier" not in quality
-    assert r"went over the texts: model \<b\>c\</b\>, agreement 0.75." in quality
+    assert "have not been measured" not in quality and "No emotion classifier" not in quality
+    assert r"predicted the emotion of each text: model \<b\>c\</b\>, agreement 0.75." in quality
 
 
 def test_a_manifest_of_earlier_code_has_a_card(manifest: dict[str, Any]) -> None:
@@ -149,27 +151,29 @@ def test_no_licence_is_claimed_that_nobody_chose(made: Path) -> None:
     metadata = DatasetCard.load(made / "README.md").data.to_dict()
     assert {key: metadata[key] for key in NO_LICENCE} == NO_LICENCE
     licence = section((made / "README.md").read_text(encoding="utf-8"), "Licence")
-    assert "Nobody chose a licence" in licence and "are not known to this release" in licence
+    assert "No licence was chosen for this release" in licence and "are unknown to this release" in licence
 
 
 @pytest.mark.parametrize(
     ("keys", "told"),
     [
-        ({"license": "cc-by-4.0"}, "says: cc-by-4.0. "),
-        ({"license": "other", "license_name": "mine-1"}, "says: mine-1. "),
+        ({"license": "cc-by-4.0"}, "Licence of this release: cc-by-4.0. "),
+        ({"license": "other", "license_name": "mine-1"}, "Licence of this release: mine-1. "),
         (
             {"license": "other", "license_name": "mine-1", "license_link": "https://e.org/a_b"},
-            r"says: mine-1 (https://e.org/a\_b). ",
+            r"Licence of this release: mine-1 (https://e.org/a\_b). ",
         ),
     ],
 )
 def test_a_chosen_licence_is_told(keys: dict[str, str], told: str, manifest: dict[str, Any]) -> None:
     manifest["license"] = parse_recipe(json.dumps(keys), "r").licence()
-    manifest["model"]["licence"] = "llama *3*"
+    manifest["model"]["license"] = "llama *3*"
     card = render_card(manifest)
     assert {key: value for key, value in front_matter(card).items() if key.startswith("license")} == keys
     licence = section(card, "Licence")
-    assert told in licence and r"Its weights come under llama \*3\*." in licence and "Nobody" not in licence
+    assert (
+        told in licence and r"Its weights are under llama \*3\*." in licence and "No licence was chosen" not in licence
+    )
 
 
 def test_another_licence_makes_the_release_again_from_its_journal(tmp_path: Path) -> None:
@@ -209,7 +213,7 @@ def test_no_recipe_breaks_out_of_its_block(definition: str, model: str) -> None:
     plain = front_matter(render_card(manifest))
     manifest["taxonomy"]["emotions"][0]["definition"] = manifest["model"]["name"] = definition
     manifest["recipe"]["taxonomy"] = {"name": "x", "emotions": [{"name": "fear", "definition": definition}]}
-    manifest["recipe"]["backend"]["model"] = manifest["model"]["licence"] = manifest["model"]["revision"] = model
+    manifest["recipe"]["backend"]["model"] = manifest["model"]["license"] = manifest["model"]["revision"] = model
     card = render_card(manifest)
     assert front_matter(card) == plain
     assert [line for line in outside_code(card) if line.startswith("#")] == [
@@ -220,7 +224,7 @@ def test_no_recipe_breaks_out_of_its_block(definition: str, model: str) -> None:
         "<!-- personagen: yours (introduction), kept by later releases -->",
         "<!-- personagen: end of yours (introduction) -->",
         "<details>",
-        "<summary>The recipe, as far as it decides what the texts are</summary>",
+        "<summary>The recipe, without settings that do not change the texts</summary>",
         "</details>",
         "<!-- personagen: yours (notes), kept by later releases -->",
         "<!-- personagen: end of yours (notes) -->",
@@ -247,6 +251,6 @@ def test_long_words_are_cut_and_say_so(word: str, manifest: dict[str, Any]) -> N
     manifest["taxonomy"]["emotions"][0]["definition"] = manifest["model"]["name"] = words
     manifest["recipe"]["taxonomy"] = {"name": "x", "emotions": [{"name": "fear", "definition": words}]}
     card = render_card(manifest)
-    assert len(card) < usual + 3 * LONGEST_RECIPE + 40 * LONGEST_CELL
+    assert len(card) < usual + 3 * MAX_RECIPE_CHARS + 40 * MAX_CELL_CHARS
     assert "# cut here; the whole recipe is in manifest.json" in recipe_block(card).splitlines()
     assert table(card, "| label |")["fear"][0].endswith(" ... (cut)")

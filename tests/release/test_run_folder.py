@@ -22,7 +22,7 @@ def test_release_of_another_recipe_is_left_alone(tmp_path: Path) -> None:
         before = bytes_of(tmp_path)
         shutil.rmtree(tmp_path / "out.run")
         message = (
-            rf"^\S+/out holds the release of recipe {one.fingerprint()}, this recipe is {other.fingerprint()}; choose "
+            rf"^\S+/out has the release of recipe {one.fingerprint()}, this recipe is {other.fingerprint()}; choose "
             r"another folder with --out, set the old one aside with --fresh, or take over its replies by --reuse$"
         )
         with pytest.raises(FolderError, match=message):
@@ -42,7 +42,7 @@ def test_run_of_another_recipe_is_left_alone(tmp_path: Path) -> None:
             make(one, tmp_path / "out")
         before = bytes_of(tmp_path)
         message = (
-            rf"^\S+/out\.run holds a run of recipe {one.fingerprint()}, this recipe is {other.fingerprint()}; choose "
+            rf"^\S+/out\.run has a run of recipe {one.fingerprint()}, this recipe is {other.fingerprint()}; choose "
             r"another folder with --out, set the old run aside with --fresh, or take over its replies by --reuse$"
         )
         with pytest.raises(FolderError, match=message):
@@ -54,12 +54,12 @@ def test_run_of_another_recipe_is_left_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "content", "message"),
     [
-        ("out/thesis.txt", "years of work", r"/out holds something else than a release; choose another folder"),
-        ("out", "years of work", r"/out holds something else than a release; choose another folder"),
-        ("out/manifest.json", '{"version": 3}', r"/out holds something else than a release; choose another folder"),
-        ("out/manifest.json", "[]", r"/out holds something else than a release; choose another folder"),
-        ("out/manifest.json", "{", r"/out holds something else than a release; choose another folder"),
-        ("out.run/thesis.txt", "years", r"/out\.run holds something else than a run \(thesis\.txt\); choose another"),
+        ("out/thesis.txt", "years of work", r"/out is not a release; choose another folder"),
+        ("out", "years of work", r"/out is not a release; choose another folder"),
+        ("out/manifest.json", '{"version": 3}', r"/out is not a release; choose another folder"),
+        ("out/manifest.json", "[]", r"/out is not a release; choose another folder"),
+        ("out/manifest.json", "{", r"/out is not a release; choose another folder"),
+        ("out.run/thesis.txt", "years", r"/out\.run is not a run folder \(thesis\.txt\); choose another"),
         ("out.run", "years", r"^cannot write /\S+/out\.run: file exists; choose another folder with --out$"),
     ],
     ids=["folder", "file", "other manifest", "list", "no JSON", "run folder", "run file"],
@@ -79,7 +79,7 @@ def test_damaged_manifest_is_told(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "manifest.json").write_text('{"format": "personagen-release/1"}', encoding="utf-8")
     with FakeOpenAI() as server:
-        with pytest.raises(FolderError, match=r"/out holds something else than a release; choose another folder"):
+        with pytest.raises(FolderError, match=r"/out is not a release; choose another folder"):
             make(recipe_for(server.url), tmp_path / "out")
         assert make(recipe_for(server.url), tmp_path / "out", fresh=True).made
     assert (tmp_path / "out.1" / "manifest.json").read_text(encoding="utf-8") == '{"format": "personagen-release/1"}'
@@ -179,7 +179,7 @@ def test_reuse_pays_only_for_what_changed(tmp_path: Path) -> None:
     ]
     with FakeOpenAI() as server:
         make(recipe_for(server.url, both[0]), tmp_path / "out")
-        with pytest.raises(FolderError, match="holds the release of recipe"):
+        with pytest.raises(FolderError, match="has the release of recipe"):
             make(recipe_for(server.url, both[1]), tmp_path / "out")
         assert make(recipe_for(server.url, both[1]), tmp_path / "out", reuse=True).made
         assert len(server.requests) == 14 + 7
@@ -202,6 +202,6 @@ def test_reuse_takes_nothing_foreign(tmp_path: Path) -> None:
     """A folder that is no release stays."""
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.txt").write_text("years", encoding="utf-8")
-    with pytest.raises(FolderError, match="holds something else than a release"):
+    with pytest.raises(FolderError, match="is not a release"):
         make(recipe_for("http://127.0.0.1:1/v1"), tmp_path / "out", reuse=True)
     assert (tmp_path / "out" / "thesis.txt").read_text(encoding="utf-8") == "years"

@@ -57,8 +57,8 @@ def test_flagged_texts_carry_what_was_read_in_them(tmp_path: Path, probe: Probe)
         assert row["provenance"]["checker_confidence"] == pytest.approx(reading.confidence, abs=1e-6)
     labels = {"anger": "anger", "joy": "joy"}
     agreed = sum(row["provenance"]["checker_label"] == labels[row["id"].split("-")[0]] for row in rows)
-    assert manifest["checker"]["agreement"] == round(agreed / 14, 4) and sent == 14
-    assert manifest["checker"]["accuracy"] == probe.facts.accuracy and manifest["checker"]["gate"] == "flag"
+    assert manifest["classifier"]["agreement"] == round(agreed / 14, 4) and sent == 14
+    assert manifest["classifier"]["accuracy"] == probe.facts.accuracy and manifest["classifier"]["gate"] == "flag"
     card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
     assert f"accuracy {probe.facts.accuracy}" in card
 
@@ -80,7 +80,7 @@ def test_a_gate_refuses_texts_in_which_another_emotion_is_read_and_has_them_writ
     for reject in refused:
         assert reject["detail"] != reject["id"].split("-")[0]
         assert probe.read([reject["text"]])[0].label == reject["detail"]
-    assert manifest["checker"]["agreement"] == 1.0
+    assert manifest["classifier"]["agreement"] == 1.0
     assert manifest["rejects"] == {"expression": {"label": len(refused)}}
     assert again == manifest, "the same predictions, whatever came first"
 
@@ -144,5 +144,5 @@ def test_the_command_reads_labels_with_the_embedded_model_and_the_slice_of_goemo
     done = python(code, tmp_path)
     assert done.code == 0, done.err
     manifest = json.loads((tmp_path / "personagen" / "manifest.json").read_text(encoding="utf-8"))
-    assert manifest["checker"]["agreement"] == 1.0 and manifest["checker"]["trained_on"] == 3360
-    assert manifest["checker"]["accuracy"] > 0.45
+    assert manifest["classifier"]["agreement"] == 1.0 and manifest["classifier"]["trained_on"] == 3360
+    assert manifest["classifier"]["accuracy"] > 0.45

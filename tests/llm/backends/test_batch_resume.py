@@ -306,7 +306,7 @@ def test_batch_under_way_holds_its_folder(tmp_path: Path) -> None:
     with FakeBatches(trouble=trouble) as server:
         with pytest.raises(BackendError, match=r"refused the key \(401\)"):
             make(recipe_for(server.url, BATCH), tmp_path / "out")
-        with pytest.raises(FolderError, match="holds a run of recipe"):
+        with pytest.raises(FolderError, match="has a run of recipe"):
             make(recipe_for(server.url, BATCH, {"seed": 1}), tmp_path / "out")
         server.quiet()
         make(recipe_for(server.url, BATCH), tmp_path / "out")
