@@ -82,7 +82,7 @@ def read_release(release: PathOrName, config: str, split: str | None, options: L
 
     given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
     try:
-        builder = PersonaGen(config_name=config, source=os.fspath(release), **given)
+        builder = PersonaGen(config_name=config, data_dir=os.fspath(release), **given)
         builder.download_and_prepare()
         loaded: DatasetDict | Dataset = builder.as_dataset(split=split)
     except ConnectionError as error:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from personagen.builder.core.errors import BackendError, ReleaseError
+from personagen.builder.core.records import COUNTERFACTUAL_PREFIX
 from personagen.builder.evaluation.audit_results import CounterfactualEffect, CounterfactualPairs
 from personagen.builder.release.measuring import predictions
 from personagen.builder.release.texts import Texts, read_texts
@@ -17,9 +18,6 @@ from personagen.builder.release.texts import Texts, read_texts
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-PREFIX = "counterfactual_"
-"""Prefix of the names of the configurations of counterfactuals."""
 
 OUTCOMES = ("sentiment", "length", "agreement")
 """Outcomes that are compared in pairs; "agreement" is 1 if the classifier predicts the label, else 0."""
@@ -84,7 +82,11 @@ def counterfactual_effects(
 
     pairs: list[CounterfactualPairs] = []
     effects: list[CounterfactualEffect] = []
-    for attribute in (name.removeprefix(PREFIX) for name in manifest["configs"] if name.startswith(PREFIX)):
+    for attribute in (
+        name.removeprefix(COUNTERFACTUAL_PREFIX)
+        for name in manifest["configs"]
+        if name.startswith(COUNTERFACTUAL_PREFIX)
+    ):
         both, partners = _matched(folder, manifest, texts, attribute)
         measures = _measure(both, manifest, reference, embeddings)
         for values in combinations(manifest["recipe"]["counterfactual"]["attributes"][attribute], 2):
@@ -106,12 +108,13 @@ def _matched(
         of its row and its own.
 
     """
-    counterfactuals = read_texts(folder, manifest, [PREFIX + attribute])
+    counterfactuals = read_texts(folder, manifest, [COUNTERFACTUAL_PREFIX + attribute])
     numbers = {row["id"]: number for number, row in enumerate(texts.rows)}
     matches = [numbers.get(row["counterfactual_of"]) for row in counterfactuals.rows]
     if None in matches:
         raise ReleaseError(
-            f"{folder}: a text of {PREFIX}{attribute} has no row that it is the counterfactual of; make it again"
+            f"{folder}: a text of {COUNTERFACTUAL_PREFIX}{attribute} has no row that it is the counterfactual of; "
+            "make it again"
         )
     kept = sorted({number for number in matches if number is not None})
     positions = {number: position for position, number in enumerate(kept)}
@@ -125,16 +128,15 @@ def _pairs(both: Texts, attribute: str, values: tuple[str, str], partners: Seque
     """Select the pairs of two values, the text of the first value first; None: there are none."""
     import numpy as np
 
-    sides = []
+    sides, personas = [], []
     for row, counterfactual in partners:
         found = both.personas[row][attribute], both.personas[counterfactual][attribute]
         if found in (values, values[::-1]):
             sides.append((row, counterfactual) if found == values else (counterfactual, row))
+            personas.append(both.rows[row]["persona_id"])
     if not sides:
         return None
-    # The id of a counterfactual's persona is that of the row's persona with a suffix.
-    ids = [min(both.rows[first]["persona_id"], both.rows[second]["persona_id"], key=len) for first, second in sides]
-    numbers = np.unique(ids, return_inverse=True)[1]
+    numbers = np.unique(personas, return_inverse=True)[1]
     first, second = (np.array([side[end] for side in sides], dtype=np.intp) for end in (0, 1))
     return _Pairs(values, first, second, numbers)
 

@@ -87,7 +87,7 @@ def check_release(folder: Path, *, scores: bool = True) -> dict[str, Any]:
         if path.is_symlink() or not path.is_file():
             raise ReleaseError(f"{path} is missing; {advice}")
         if path.stat().st_size != file["bytes"] or file_digest(path) != file["sha256"]:
-            raise ReleaseError(f"{path} was changed: its SHA-256 is not that of the manifest; {advice}")
+            raise ReleaseError(f"{path} was altered: its SHA-256 is not that of the manifest; {advice}")
     read_card(folder)
     return manifest
 

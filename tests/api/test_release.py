@@ -172,5 +172,5 @@ def test_a_wrong_option_of_load_is_a_release_error_that_helps(
 def test_a_release_that_is_nowhere_is_one_line() -> None:
     with pytest.raises(pg.errors.ReleaseError, match="no release in nowhere"):
         pg.load("nowhere")
-    with pytest.raises(pg.errors.HubError, match="nothing from the Hub"):
+    with pytest.raises(pg.errors.HubError, match="no answer from the Hub"):
         pg.load("USER/nowhere@v1")

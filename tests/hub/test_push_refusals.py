@@ -159,7 +159,7 @@ def spoiled(path: Path) -> None:
 SHARD = "joy/train-00000-of-00002.parquet"
 BROKEN: list[tuple[Change, str]] = [
     (lambda folder: (folder / SHARD).unlink(), rf"{SHARD} is missing; make the release again$"),
-    (lambda folder: spoiled(folder / SHARD), rf"{SHARD} was changed: its SHA-256 is not that of the manifest; make"),
+    (lambda folder: spoiled(folder / SHARD), rf"{SHARD} was altered: its SHA-256 is not that of the manifest; make"),
     (lambda folder: (folder / "README.md").unlink(), r"README\.md is missing; make the release again$"),
     (
         lambda folder: (folder / "manifest.json").unlink(),

@@ -16,7 +16,6 @@ from personagen.builder.core.records import LAYERS, SPLITS
 from tests.helpers.releasing import CONFIGS, EMOTIONS, make_release, manifest_of, records, run_python
 from tests.helpers.servers.fake_openai import FakeOpenAI
 
-
 pytestmark = pytest.mark.usefixtures("plain_datasets")
 
 

@@ -10,10 +10,10 @@ from personagen.builder.core.errors import ReleaseError
 from personagen.builder.release.card_regions import (
     REGIONS,
     begin_mark,
-    validate_regions,
     end_mark,
     merge_regions,
     regions,
+    validate_regions,
 )
 from tests.helpers.flow import bytes_of, make, recipe_for
 from tests.helpers.servers.fake_openai import FakeOpenAI
