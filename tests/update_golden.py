@@ -7,8 +7,8 @@ from tempfile import TemporaryDirectory
 from personagen.builder.release.card import render_card
 from tests.cli.test_main import help_text
 from tests.helpers.releasing import GOLDEN, manifest_of
+from tests.planning.test_recipe_page import SCHEMA, schema_text
 from tests.release.test_card import CARD, MANIFEST, make_golden_release
-from tests.writing.test_prompts import SCHEMA, schema_text
 
 
 def main() -> None:

@@ -50,7 +50,9 @@ def test_a_rule_removes_values_and_the_others_keep_their_proportions() -> None:
 
 def test_rules_that_forbid_every_value_are_an_error() -> None:
     only_dogs = Table("pet", ((Condition(), {"dog": 100}),), PETS.rules, ("home",))
-    with pytest.raises(RecipeError, match=r"^no value of 'pet' is left for \{'home': 'flat'\}; a coherence rule is too"):
+    with pytest.raises(
+        RecipeError, match=r"^no value of 'pet' is left for \{'home': 'flat'\}; a coherence rule is too"
+    ):
         only_dogs.distribution({"home": "flat"})
 
 

@@ -110,9 +110,7 @@ def total_variation(personas: Sequence[dict[str, Any]], reference: Sequence[dict
     distances = []
     for name in COVERED_ATTRIBUTES:
         one, other = (Counter(values[name] for values in group) for group in (personas, reference))
-        distances.append(
-            sum(abs(one[key] / len(personas) - other[key] / len(reference)) for key in one | other) / 2
-        )
+        distances.append(sum(abs(one[key] / len(personas) - other[key] / len(reference)) for key in one | other) / 2)
     return mean(distances)
 
 

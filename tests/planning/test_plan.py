@@ -25,7 +25,9 @@ def rows_of(plan: Plan) -> list[RowPlan]:
     shard_rows=st.integers(1, 60),
     train=st.sampled_from((0.8, 0.5, 1.0, 0.0)),
 )
-def test_every_row_is_planned_once_with_its_quota_split_persona_and_shard(rows: int, per_persona: int, shard_rows: int, train: float) -> None:
+def test_every_row_is_planned_once_with_its_quota_split_persona_and_shard(
+    rows: int, per_persona: int, shard_rows: int, train: float
+) -> None:
     splits = Splits(train=train, validation=(1 - train) / 2, test=(1 - train) / 2)
     recipe = Recipe(rows=rows, situations_per_persona=per_persona, shard_rows=shard_rows, splits=splits)
     plan = make_plan(recipe)
