@@ -5,8 +5,9 @@ import json
 from collections.abc import Mapping
 from typing import Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ModelWrapValidatorHandler, ValidationError, field_validator, model_validator
 
+from personagen.builder.core.errors import RecipeError
 from personagen.builder.core.files import redact_path
 from personagen.builder.core.prices import Price
 from personagen.builder.core.records import COUNTERFACTUAL_PREFIX, DEPTH_PREFIX, DEPTHS, layers_of
@@ -29,7 +30,7 @@ from personagen.builder.planning.sections import (
     Splits,
     TextRequirements,
 )
-from personagen.builder.planning.suggestions import did_you_mean, require_unique
+from personagen.builder.planning.suggestions import did_you_mean, explain_refusal, require_unique
 from personagen.builder.planning.taxonomy import NAMED_TAXONOMIES, Emotion, Taxonomy, bank_emotions, named_taxonomy
 
 IDENTITY_VERSION = "1.0.0"
@@ -49,7 +50,12 @@ BATCH_PRICE_FACTOR = 0.5
 
 
 class Recipe(RecipeSection):
-    """Every setting of a release; all keys have defaults."""
+    """Every setting of a release; all keys have defaults.
+
+    Raises:
+        RecipeError: a key is unknown, or a value is out of bounds; one line.
+
+    """
 
     name: Name = Field(default="personagen", description="Name of the dataset.")
     seed: int = Field(default=0, ge=0, lt=2**63)
@@ -58,17 +64,21 @@ class Recipe(RecipeSection):
     )
     taxonomy: Literal["ekman", "plutchik", "goemotions"] | CustomTaxonomy = "ekman"
     emotions: tuple[str, ...] | None = Field(
-        default=None, description="Emotions to write, from the taxonomy. null: all of them."
+        default=None, strict=False, description="Emotions to write, from the taxonomy. null: all of them."
     )
     quotas: Mapping[str, int] | None = Field(
         default=None, description="Texts per emotion; must sum to `rows`. null: split evenly."
     )
     intensities: tuple[Intensity, ...] = Field(
-        default=(), description="Intensities that alternate within each emotion. Empty: left to the model."
+        default=(),
+        strict=False,
+        description="Intensities that alternate within each emotion. Empty: left to the model.",
     )
     depth: Depth = "situational"
     ablations: tuple[Depth, ...] = Field(
-        default=(), description="Further depths; each repeats every row with the layers of that depth only."
+        default=(),
+        strict=False,
+        description="Further depths; each repeats every row with the layers of that depth only.",
     )
     counterfactual: CounterfactualPairs | None = Field(
         default=None, description="Rows to repeat with one attribute of the persona changed. null: none."
@@ -113,6 +123,14 @@ class Recipe(RecipeSection):
         validate_licence(self.license, self.license_name, self.license_link)
         _validate_budget(self)
         return self
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _refused_in_one_line(cls, data: Any, validate: ModelWrapValidatorHandler[Self]) -> Self:
+        try:
+            return validate(data)
+        except ValidationError as error:
+            raise RecipeError(explain_refusal(error, cls)) from error
 
     def quota(self) -> dict[str, int]:
         """Return the number of texts per emotion at the recipe's depth, in taxonomy order; they sum to `rows`."""

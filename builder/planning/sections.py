@@ -104,7 +104,7 @@ CHANGEABLE_ATTRIBUTES: Mapping[str, str] = {
 class CounterfactualPairs(RecipeSection):
     """Rows that repeat another row with one attribute of the persona changed; situation and seeds stay the same."""
 
-    attributes: Mapping[str, tuple[str, ...]] = Field(
+    attributes: Mapping[str, Annotated[tuple[str, ...], Field(strict=False)]] = Field(
         min_length=1,
         description="Attributes to change, each with the two or more values to compare. Values of age are age bands.",
     )

@@ -1,10 +1,25 @@
-"""Check names in recipes: suggest a known name for a misspelt one, and refuse repeated names."""
+"""Explain in one line why a recipe is refused: key, value, wanted value, and the nearest known name."""
 
 import difflib
-from collections.abc import Iterable
+import json
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
 
 MIN_SIMILARITY = 0.5
 """Least similarity ratio (`difflib`) of a suggested name, in [0, 1]."""
+
+MAX_INPUT_CHARS = 80
+"""Characters of a refused value that a message quotes."""
+
+PLAIN_WORDS = {
+    "a valid tuple": "a list, such as [joy, anger]",
+    r"a valid dictionary or instance of \w+": "an object",
+    "String should match pattern": "text that matches",
+}
+"""Patterns in messages of pydantic, and what a message says instead."""
 
 
 def require_unique(key: str, values: Iterable[str]) -> None:
@@ -20,3 +35,43 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return a suggestion to append to a message: the known name most similar to `word`; empty if none is similar."""
     similar = difflib.get_close_matches(word, list(known), n=1, cutoff=MIN_SIMILARITY)
     return f", did you mean {similar[0]!r}?" if similar else ""
+
+
+def explain_refusal(error: ValidationError, model: type[BaseModel]) -> str:
+    """Return the most specific problem as one line: key, value, wanted value."""
+    # The deepest location is the union member that fits best; an unknown key explains a missing one beside it.
+    problem = max(
+        error.errors(include_url=False), key=lambda entry: (len(entry["loc"]), entry["type"] == "extra_forbidden")
+    )
+    path = [str(part) for part in problem["loc"] if not str(part).startswith("literal[") and part != "CustomTaxonomy"]
+    key = ".".join(path)
+    if problem["type"] == "extra_forbidden":
+        known = _known_keys(path[:-1], model)
+        return f"unknown key {key!r}{did_you_mean(path[-1], known)}; known: {', '.join(sorted(known))}"
+    if problem["type"] == "missing":
+        return f"{key}: missing; add it, see docs/recipe.md"
+    if problem["type"] == "value_error":
+        message = str(problem["ctx"]["error"])
+        return f"{key}: {message}" if key else message
+    value = json.dumps(problem["input"], default=str, ensure_ascii=False)[:MAX_INPUT_CHARS]
+    wanted = problem["msg"].removeprefix("Input should be ")
+    for pattern, words in PLAIN_WORDS.items():
+        wanted = re.sub(pattern, words, wanted)
+    return f"{key}: got {value}, wanted {wanted[0].lower()}{wanted[1:]}"
+
+
+def _known_keys(path: list[str], model: type[BaseModel]) -> tuple[str, ...]:
+    """Return the keys of the section at a path. Positions in lists and keys of free mappings are passed over."""
+    section = model
+    for part in path:
+        field = section.model_fields.get(part)
+        section = next(_sections_in(field.annotation), section) if field else section
+    return tuple(section.model_fields)
+
+
+def _sections_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    """Yield the sections in a type: those of unions, tuples and mappings too."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _sections_in(argument)

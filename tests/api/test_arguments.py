@@ -134,3 +134,19 @@ def test_a_source_that_is_no_recipe_is_refused() -> None:
 def test_keywords_and_yaml_have_one_fingerprint(rows: int, seed: int, depth: str) -> None:
     yaml = f"rows: {rows}\nseed: {seed}\ndepth: {depth}\n"
     assert recipe(rows=rows, seed=seed, depth=depth).fingerprint() == parse_recipe(yaml, "test").fingerprint()
+
+
+def test_a_recipe_accepts_lists_and_mappings() -> None:
+    pairs = {"attributes": {"gender": ["man", "woman"]}}
+    made = pg.Recipe(emotions=["joy", "fear"], ablations=["none"], intensities=["low"], counterfactual=pairs)
+    text = "{emotions: [joy, fear], ablations: [none], intensities: [low], counterfactual: {attributes: {gender: "
+    assert made == parse_recipe(text + "[man, woman]}}}", "test")
+
+
+@pytest.mark.parametrize("keys", [{"row": 3}, {"text": {"max_word": 3}}, {"rows": "7"}, {"emotions": ["jog"]}])
+def test_a_recipe_is_refused_in_the_words_of_a_recipe_file(keys: dict[str, Any]) -> None:
+    with pytest.raises(pg.errors.RecipeError) as direct:
+        pg.Recipe(**keys)
+    with pytest.raises(pg.errors.RecipeError) as parsed:
+        parse_recipe("", "file", dict(keys.items()))
+    assert str(parsed.value) == f"file: {direct.value}"

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from personagen.builder.core.errors import RecipeError
-from personagen.builder.planning.parsing import MAX_INPUT_CHARS, parse_recipe, read_recipe
+from personagen.builder.planning.parsing import parse_recipe, read_recipe
 from personagen.builder.planning.recipe import Recipe
+from personagen.builder.planning.suggestions import MAX_INPUT_CHARS
 
 
 def test_an_empty_recipe_has_every_default() -> None:
