@@ -16,6 +16,7 @@ from personagen.builder.core.file_names import CARD, MANIFEST
 from personagen.builder.core.files import explain, write_text
 from personagen.builder.core.records import Reject, layers_of
 from personagen.builder.llm import Backend, Engine, connect, start_engine
+from personagen.builder.llm.dispatcher import RetryTiming
 from personagen.builder.planning.counterfactuals import add_counterfactuals
 from personagen.builder.planning.plan import Plan, make_plan
 from personagen.builder.planning.recipe import Recipe
@@ -120,12 +121,17 @@ def _prepare(recipe: Recipe) -> None:
 
 
 async def generate_with(
-    backend: Backend, plan: Plan, run: RunFolder, progress: Progress, check: LabelCheck | None = None
+    backend: Backend,
+    plan: Plan,
+    run: RunFolder,
+    progress: Progress,
+    check: LabelCheck | None = None,
+    timing: RetryTiming | None = None,
 ) -> Result:
-    """Make a release with a backend that is at hand; see `generate`. Closes the backend."""
+    """Make a release with a connected backend, which is closed at the end; see `generate` and `start_engine`."""
     recipe = plan.recipe
     async with start_engine(
-        backend, run.journal, settings=recipe.backend, limits=recipe.budget, price=recipe.price()
+        backend, run.journal, settings=recipe.backend, limits=recipe.budget, price=recipe.price(), timing=timing
     ) as engine:
         shutil.rmtree(run.staging, ignore_errors=True)
         sizes = plan.table_sizes()

@@ -5,7 +5,7 @@ A flow that computes for minutes and calls a model in between is one synchronous
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from threading import Thread
 from typing import Any, Protocol, TypeVar
 
@@ -110,3 +110,13 @@ async def _finish_tasks() -> None:
     current = asyncio.current_task()
     others = [task for task in asyncio.all_tasks() if task is not current]
     await asyncio.gather(*others, return_exceptions=True)
+
+
+async def gather_or_cancel(tasks: Sequence[asyncio.Task[Result]]) -> list[Result]:
+    """Wait for all tasks and return their results; the first failure cancels the others and is raised."""
+    try:
+        return list(await asyncio.gather(*tasks))
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from personagen.builder.core.errors import FolderError, RecipeError, RequestError
-from personagen.builder.core.event_loop import Runner, run_blocking
+from personagen.builder.core.event_loop import Runner, gather_or_cancel, run_blocking
 from personagen.builder.core.files import explain
 from personagen.builder.core.progress import SILENT, Progress
 from personagen.builder.llm import Engine, connect, start_engine
-from personagen.builder.llm.dispatcher import all_of
 from personagen.builder.llm.requests import Ask, Message, Request, Sampling
 from personagen.builder.planning.sections import BackendChoice, Budgets
 from personagen.metrics.human_likeness.judge import SAMPLES, Answer, Question
@@ -137,7 +136,7 @@ async def _ask_all(engine: Engine, questions: Sequence[Question], progress: Prog
         return answer
 
     work = [_answer(engine.ask(priority), question, samples=samples) for priority, question in enumerate(questions)]
-    return await all_of([asyncio.create_task(counted(part)) for part in work])
+    return await gather_or_cancel([asyncio.create_task(counted(part)) for part in work])
 
 
 async def _answer(ask: Ask, question: Question, *, samples: int) -> Answer:

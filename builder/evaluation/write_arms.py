@@ -10,11 +10,11 @@ from contextlib import aclosing
 from dataclasses import asdict, dataclass, field, replace
 
 from personagen.builder.cli.progress import Status
+from personagen.builder.core.event_loop import gather_or_cancel
 from personagen.builder.core.records import LAYERS, Reject, Row
 from personagen.builder.evaluation.arms import ARMS, Setting, Task, Text
 from personagen.builder.generate import HOPELESS, make_job
 from personagen.builder.llm import Engine
-from personagen.builder.llm.dispatcher import all_of
 from personagen.builder.llm.requests import Ask, Reply, Request, request_key
 from personagen.builder.llm.verbalized_sampling import verbalized
 from personagen.builder.planning.plan import make_plan
@@ -76,7 +76,7 @@ async def write_arms(
     """
     wanted = sum(len(setting.rows) for setting in settings) * len(arms)
     state = _State(engine, wanted, progress, check)
-    return await all_of([asyncio.create_task(_write_seed(setting, arms, state)) for setting in settings])
+    return await gather_or_cancel([asyncio.create_task(_write_seed(setting, arms, state)) for setting in settings])
 
 
 @dataclass(slots=True)

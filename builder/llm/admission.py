@@ -1,6 +1,6 @@
-"""The gate that every request passes: how many are in flight, how many a minute, and what they may cost.
+"""Admission control: bound the requests in flight, the requests and tokens per minute, and the budget.
 
-Those who wait enter in the order of their turns, so that an early row that was refused does not queue behind late ones.
+Waiting requests are admitted by priority, so that a retried early row does not queue behind late ones.
 """
 
 import asyncio
@@ -12,130 +12,138 @@ from dataclasses import dataclass, field
 from personagen.builder.core.errors import BudgetError, TransientError
 from personagen.builder.core.prices import NOTHING, Amount
 from personagen.builder.llm.budget import Budget
-from personagen.builder.llm.concurrency import Pace
+from personagen.builder.llm.concurrency import AdaptiveConcurrency
 from personagen.builder.llm.requests import Reply
 
-START = 16
-"""Requests in flight to begin with where the number is to be found: most servers take that many."""
+START_CONCURRENCY = 16
+"""Requests in flight at the start of an adaptive run; most servers can answer that many."""
 
 
-class Rate:
-    """So much a minute, spread evenly: a token bucket that holds a second's worth (both units are the caller's)."""
+class RateLimiter:
+    """Token-bucket rate limiter: refills at `per_minute / 60` per second and holds at most one second's refill."""
 
     def __init__(self, per_minute: float) -> None:
-        """Start full."""
-        self._speed = per_minute / 60
-        self._level = self._speed
-        self._at: float | None = None
+        """Start with a full bucket; the unit (requests or tokens) is the caller's."""
+        self._per_second = per_minute / 60
+        self._level = self._per_second
+        self._refilled_at: float | None = None
 
-    def wait(self, amount: float, now: float) -> float:
-        """Tell how many seconds until `amount` may be taken; what is more than a second's worth runs into debt."""
-        passed = 0.0 if self._at is None else now - self._at
-        self._level, self._at = min(self._speed, self._level + passed * self._speed), now
-        lacking = min(amount, self._speed) - self._level
-        return lacking / self._speed if lacking > 1e-6 else 0.0  # rounding would make a last wait of no length
+    def delay(self, amount: float, now: float) -> float:
+        """Return the seconds until `amount` may be taken; more than one second's refill takes the bucket below zero."""
+        elapsed = 0.0 if self._refilled_at is None else now - self._refilled_at
+        self._level = min(self._per_second, self._level + elapsed * self._per_second)
+        self._refilled_at = now
+        lacking = min(amount, self._per_second) - self._level
+        return lacking / self._per_second if lacking > 1e-6 else 0.0  # rounding would add a last delay of no length
 
     def take(self, amount: float) -> None:
-        """Take it."""
+        """Remove `amount` from the bucket."""
         self._level -= amount
 
 
 @dataclass(frozen=True, slots=True)
-class Ticket:
-    """A request in flight: when it was sent, and what it may cost at most."""
+class Slot:
+    """The admission of one request in flight.
+
+    Attributes:
+        sent: time of admission, in seconds of the admission control's clock.
+        reserved: upper bound on its tokens, reserved in the budget.
+
+    """
 
     sent: float
-    most: Amount
+    reserved: Amount
 
 
 @dataclass(order=True, slots=True)
 class _Waiter:
-    turn: int
+    priority: int
     order: int
-    most: Amount = field(compare=False)
-    future: "asyncio.Future[Ticket]" = field(compare=False)
+    upper_bound: Amount = field(compare=False)
+    future: "asyncio.Future[Slot]" = field(compare=False)
 
 
-class Gate:
-    """Lets requests pass; use it from one event loop.
+class AdmissionControl:
+    """Admits requests within all limits; for use from one event loop.
 
     Attributes:
-        in_flight: requests that have entered and not left.
-        answered_at: when the last reply came, by the gate's clock; None before the first.
-        closed_until: until when the server asked to be left alone.
+        clock: monotonic clock, in seconds.
+        in_flight: requests admitted and not finished.
+        last_reply_at: time of the last reply; None: no reply yet.
+        paused_until: time until which the server asked for no requests.
 
     """
 
     def __init__(
         self,
-        pace: Pace,
+        concurrency: AdaptiveConcurrency,
         budget: Budget,
         *,
-        requests: Rate | None = None,
-        tokens: Rate | None = None,
+        requests: RateLimiter | None = None,
+        tokens: RateLimiter | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Take what limits requests; None does not."""
-        self._pace = pace
+        """Combine the limits; None: no limit on that rate."""
+        self._concurrency = concurrency
         self._budget = budget
         self._requests = requests
         self._tokens = tokens
         self.clock = clock
         self.in_flight = 0
-        self.answered_at: float | None = None
-        self.closed_until = float("-inf")
+        self.last_reply_at: float | None = None
+        self.paused_until = float("-inf")
         self._waiting: list[_Waiter] = []
-        self._entered = 0
+        self._acquired = 0
         self._closed = False
         self._timer: asyncio.TimerHandle | None = None
 
-    async def enter(self, turn: int, most: Amount) -> Ticket:
-        """Wait for leave to send a request.
+    async def acquire(self, priority: int, upper_bound: Amount) -> Slot:
+        """Wait until a request may be sent.
 
         Args:
-            turn: who goes first: the lowest number.
-            most: tokens that the request may take at most.
+            priority: the lowest number is admitted first.
+            upper_bound: upper bound on the tokens of the request.
 
         Raises:
-            BudgetError: nothing is in flight, and the request might exceed the budget.
-            CancelledError: the gate was closed.
+            BudgetError: no request is in flight, and this one might exceed the budget.
+            CancelledError: the admission control was closed.
 
         """
         if self._closed:
             raise asyncio.CancelledError
-        waiter = _Waiter(turn, self._entered, most, asyncio.get_running_loop().create_future())
-        self._entered += 1
+        waiter = _Waiter(priority, self._acquired, upper_bound, asyncio.get_running_loop().create_future())
+        self._acquired += 1
         heapq.heappush(self._waiting, waiter)
         self._admit()
         try:
             return await waiter.future
         except asyncio.CancelledError:
             if waiter.future.done() and not waiter.future.cancelled() and waiter.future.exception() is None:
-                self.dropped(waiter.future.result())  # admitted, but no longer wanted
+                self.record_abort(waiter.future.result())  # admitted, then cancelled before it was sent
             raise
 
-    def succeeded(self, ticket: Ticket, reply: Reply) -> None:
-        """Let the next ones pass: a reply came."""
+    def record_reply(self, slot: Slot, reply: Reply) -> None:
+        """Free the slot of an answered request and charge its tokens."""
         now = self.clock()
-        self.answered_at = now
-        self._pace.succeeded(ticket.sent, now, full=self.in_flight >= self._pace.limit)
-        self._leave(ticket, Amount(reply.prompt_tokens, reply.completion_tokens))
+        self.last_reply_at = now
+        self._concurrency.record_reply(slot.sent, now, full=self.in_flight >= self._concurrency.limit)
+        self._release(slot, Amount(reply.prompt_tokens, reply.completion_tokens))
 
-    def failed(self, ticket: Ticket, error: TransientError) -> None:
-        """Let the next ones pass, fewer where the server had too much to do, and later where it asked for a pause."""
+    def record_failure(self, slot: Slot, error: TransientError) -> None:
+        """Free the slot of a failed request; lower the limit after an overload, pause if the server asked for it."""
         now = self.clock()
         if error.overload:
-            self._pace.refused(ticket.sent, now)
+            self._concurrency.record_overload(slot.sent, now)
         if error.wait:
-            self.closed_until = max(self.closed_until, now + error.wait)
-        self._leave(ticket, NOTHING)
+            self.paused_until = max(self.paused_until, now + error.wait)
+        self._release(slot, NOTHING)
 
-    def dropped(self, ticket: Ticket) -> None:
-        """Let the next ones pass: the request ended in a way that tells nothing of the server."""
-        self._leave(ticket, NOTHING)
+    def record_abort(self, slot: Slot) -> None:
+        """Free the slot of a request whose end is no evidence on the server's load."""
+        self._release(slot, NOTHING)
 
     def close(self) -> None:
-        """Let nobody pass any more; those who wait are cancelled."""
+        """Admit no further request and cancel the waiting ones."""
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()
@@ -143,70 +151,71 @@ class Gate:
             waiter.future.cancel()
         self._waiting.clear()
 
-    def _leave(self, ticket: Ticket, spent: Amount) -> None:
+    def _release(self, slot: Slot, used: Amount) -> None:
         self.in_flight -= 1
-        self._budget.charge(ticket.most, spent)
+        self._budget.charge(slot.reserved, used)
         self._admit()
 
     def _admit(self) -> None:
-        """Let pass who may, in order."""
-        while self._waiting and self.in_flight < self._pace.limit and not self._closed:
+        """Admit waiting requests in order until a limit is reached."""
+        while self._waiting and self.in_flight < self._concurrency.limit and not self._closed:
             first = self._waiting[0]
-            if first.future.done():  # given up meanwhile
+            if first.future.done():  # cancelled while waiting
                 heapq.heappop(self._waiting)
                 continue
             now = self.clock()
-            if (delay := self._delay(first.most, now)) > 0:
-                self._wake(delay)
+            if (delay := self._delay(first.upper_bound, now)) > 0:
+                self._admit_after(delay)
                 return
-            if not self._budget.has_room(first.most):
-                if self.in_flight == 0:  # else what is in flight may turn out to cost less than it might
-                    self._refuse(self._budget.exhausted_error())
+            if not self._budget.has_room(first.upper_bound):
+                if self.in_flight == 0:  # else a request in flight may use less than its reservation
+                    self._refuse_all(self._budget.exhausted_error())
                 return
             heapq.heappop(self._waiting)
-            self._take(first.most)
-            first.future.set_result(Ticket(now, first.most))
+            self._occupy(first.upper_bound)
+            first.future.set_result(Slot(now, first.upper_bound))
 
-    def _take(self, most: Amount) -> None:
+    def _occupy(self, upper_bound: Amount) -> None:
         self.in_flight += 1
-        self._budget.reserve(most)
+        self._budget.reserve(upper_bound)
         if self._requests is not None:
             self._requests.take(1)
         if self._tokens is not None:
-            self._tokens.take(most.tokens)
+            self._tokens.take(upper_bound.tokens)
 
-    def _delay(self, most: Amount, now: float) -> float:
-        delays = [self.closed_until - now]
+    def _delay(self, upper_bound: Amount, now: float) -> float:
+        delays = [self.paused_until - now]
         if self._requests is not None:
-            delays.append(self._requests.wait(1, now))
+            delays.append(self._requests.delay(1, now))
         if self._tokens is not None:
-            delays.append(self._tokens.wait(most.tokens, now))
+            delays.append(self._tokens.delay(upper_bound.tokens, now))
         return max(delays)
 
-    def _wake(self, delay: float) -> None:
+    def _admit_after(self, delay: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = asyncio.get_running_loop().call_later(delay, self._admit)
 
-    def _refuse(self, error: BudgetError) -> None:
+    def _refuse_all(self, error: BudgetError) -> None:
         waiting, self._waiting = self._waiting, []
         for waiter in waiting:
             if not waiter.future.done():
                 waiter.future.set_exception(error)
 
 
-def open_gate(
+def make_admission_control(
     budget: Budget, *, concurrency: int, adaptive: bool, rates: Sequence[float | None] = (None, None)
-) -> Gate:
-    """Make the gate of a run.
+) -> AdmissionControl:
+    """Build the admission control of a run.
 
     Args:
-        budget: what may be spent.
-        concurrency: requests in flight at most.
-        adaptive: whether the number that the server bears is to be found.
-        rates: requests and tokens a minute at most; None does not limit.
+        budget: bounds on tokens and cost.
+        concurrency: upper bound on requests in flight.
+        adaptive: whether to find the best number of requests in flight below `concurrency`.
+        rates: upper bounds on requests and on tokens per minute; None: no limit.
 
     """
-    start = min(START, concurrency) if adaptive else concurrency
-    requests, tokens = (Rate(each) if each else None for each in rates)
-    return Gate(Pace(start=start, most=concurrency, by_latency=adaptive), budget, requests=requests, tokens=tokens)
+    start = min(START_CONCURRENCY, concurrency) if adaptive else concurrency
+    requests, tokens = (RateLimiter(rate) if rate else None for rate in rates)
+    limit = AdaptiveConcurrency(start=start, maximum=concurrency, by_latency=adaptive)
+    return AdmissionControl(limit, budget, requests=requests, tokens=tokens)

@@ -1,159 +1,157 @@
-"""How a request becomes a durable reply: from the journal, else from the backend and into the journal.
+"""Answer requests from the journal, or call the backend (with retries) and journal the reply before returning it.
 
-A request passes the gate, is sent again where that may help, and its reply is kept before anybody uses it. The stages
-know an `Ask` and nothing of this.
+The stages know an `Ask` and none of this.
 """
 
 import asyncio
 import random
 from collections.abc import Sequence
-from typing import TypeVar
+from dataclasses import dataclass
 
 from personagen.builder.core.errors import BackendError, RequestError, TransientError
-from personagen.builder.llm.admission import Gate
+from personagen.builder.llm.admission import AdmissionControl
 from personagen.builder.llm.budget import token_upper_bound
 from personagen.builder.llm.journal import Journal
 from personagen.builder.llm.requests import Ask, Backend, Reply, Request, request_key
 
-GRACE = 5.0
-"""Seconds that a run which stops waits for replies under way."""
-
-RETRIES = 6
-"""Failures after which a request is given up while others are answered: then it is the request that is at fault."""
-
-TURNED_AWAY = 300.0
-"""Seconds for which a server may turn a request away as one too many before that counts as its fault."""
-
-OUTAGE = 120.0
-"""Seconds without any reply after which the run stops: then it is the server."""
-
-LONGEST_WAIT = 900.0
-"""Seconds that a server may ask to wait; a run that would wait longer stops instead."""
-
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
-"""Seconds before a request is sent again: doubled each time, and drawn from the upper half."""
+MAX_FAILURES = 6
+"""Failures after which a request is given up, if the server answers others meanwhile."""
 
 
-_Result = TypeVar("_Result")
+@dataclass(frozen=True, slots=True)
+class RetryTiming:
+    """Times of retries, in seconds.
 
+    Attributes:
+        first_pause_s: pause before the first retry; it doubles per retry and is drawn from its upper half.
+        max_pause_s: upper bound on that pause.
+        refusal_s: time for which a server may refuse a request as one too many; afterwards it counts as failed.
+        outage_s: time without any reply after which the run stops.
+        max_server_wait_s: longest wait that a server may ask for; the run stops if it asks for more.
+        grace_s: time that requests in flight have to be answered when the run stops.
 
-async def all_of(tasks: "Sequence[asyncio.Task[_Result]]") -> list[_Result]:
-    """Wait for all tasks; the first failure ends the others."""
-    try:
-        return list(await asyncio.gather(*tasks))
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    """
+
+    first_pause_s: float = 0.5
+    max_pause_s: float = 30.0
+    refusal_s: float = 300.0
+    outage_s: float = 120.0
+    max_server_wait_s: float = 900.0
+    grace_s: float = 1.5
 
 
 class Dispatcher:
-    """Answers the requests of a run; use it from one event loop."""
+    """Answers the requests of a run; for use from one event loop."""
 
-    def __init__(self, backend: Backend, journal: Journal, gate: Gate) -> None:
-        """Take what answers, what keeps, and what limits."""
+    def __init__(
+        self, backend: Backend, journal: Journal, admission: AdmissionControl, timing: RetryTiming | None = None
+    ) -> None:
+        """Combine a backend, its journal and its limits; `timing` None: the default times."""
         self._backend = backend
         self._journal = journal
-        self._gate = gate
-        self._asked: dict[str, asyncio.Task[Reply]] = {}
+        self._admission = admission
+        self._timing = timing or RetryTiming()
+        self._under_way: dict[str, asyncio.Task[Reply]] = {}
         self._refused: dict[str, RequestError] = {}
         self._in_flight: set[asyncio.Task[Reply]] = set()
 
-    def ask(self, turn: int) -> Ask:
-        """Make the `Ask` of a row; of requests that wait, those of the lowest turn are sent first.
+    def ask(self, priority: int) -> Ask:
+        """Return the `Ask` of a row; among waiting requests, those of the lowest priority number are sent first.
 
-        Equal requests under way are sent once: rows of one persona share its background. A request that was refused is
-        not sent again in this run, else the rows of one persona might differ in its background.
+        Equal requests under way are sent once, since the rows of a persona share its background. A refused request is
+        not sent again in this run: otherwise the rows of a persona could have different backgrounds.
         """
 
         async def ask(request: Request) -> Reply:
             key = request_key(self._backend, request)
-            known = self._journal.get(key)
-            if known is not None:
-                return known
+            journaled = self._journal.get(key)
+            if journaled is not None:
+                return journaled
             if key in self._refused:
                 raise self._refused[key]
-            task = self._asked.get(key)
+            task = self._under_way.get(key)
             if task is None:
-                task = self._asked[key] = asyncio.create_task(self._fetch(turn, key, request))
+                task = self._under_way[key] = asyncio.create_task(self._fetch(priority, key, request))
                 task.add_done_callback(lambda done: self._finish(key, done))
-            # Shielded: a row that is given up must not cut off the others that wait for the same reply.
+            # Shielded: a cancelled row must not cancel the other rows that await the same reply.
             return await asyncio.shield(task)
 
         return ask
 
     async def drain(self) -> None:
-        """Send nothing more; let requests in flight arrive, for they are paid for, but not for ever."""
-        self._gate.close()
+        """Send no further request, and give those in flight `grace_s` to be answered, since they are paid for."""
+        self._admission.close()
         if self._in_flight:
-            await asyncio.wait(self._in_flight, timeout=GRACE)
-        left = list(self._asked.values())
-        for task in left:
+            await asyncio.wait(self._in_flight, timeout=self._timing.grace_s)
+        remaining = list(self._under_way.values())
+        for task in remaining:
             task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
+        await asyncio.gather(*remaining, return_exceptions=True)
 
-    async def _fetch(self, turn: int, key: str, request: Request) -> Reply:
-        """Send a request until it is answered, and keep the reply."""
+    async def _fetch(self, priority: int, key: str, request: Request) -> Reply:
+        """Send a request until it is answered, and journal the reply."""
         task = asyncio.current_task()
         assert task is not None
-        most = token_upper_bound(request)
-        failed: list[float] = []
+        upper_bound = token_upper_bound(request)
+        failed_at: list[float] = []
         while True:
-            ticket = await self._gate.enter(turn, most)
-            if self._journal.problem is not None:  # what cannot be kept should not be paid for
-                self._gate.dropped(ticket)
+            slot = await self._admission.acquire(priority, upper_bound)
+            if self._journal.problem is not None:  # a reply that cannot be journaled should not be paid for
+                self._admission.record_abort(slot)
                 raise self._journal.problem
             self._in_flight.add(task)
             try:
                 reply = await self._backend.complete(request)
             except TransientError as error:
-                self._gate.failed(ticket, error)
-                failed.append(self._gate.clock())
-                pause = self._pause(error, failed)
+                self._admission.record_failure(slot, error)
+                failed_at.append(self._admission.clock())
+                pause = self._pause_before_retry(error, failed_at)
             except BaseException:
-                self._gate.dropped(ticket)
+                self._admission.record_abort(slot)
                 raise
             else:
-                self._gate.succeeded(ticket, reply)
+                self._admission.record_reply(slot, reply)
                 await self._journal.put(key, reply)
                 return reply
             finally:
                 self._in_flight.discard(task)
             await asyncio.sleep(pause)
 
-    def _pause(self, error: TransientError, failed: Sequence[float]) -> float:
-        """Say how long to wait before the next try, or raise what ends the tries.
+    def _pause_before_retry(self, error: TransientError, failed_at: Sequence[float]) -> float:
+        """Return the seconds to wait before the next try.
 
         Args:
             error: the last failure.
-            failed: when the request failed, by the gate's clock, this time included.
+            failed_at: times of all failures of the request by the admission control's clock, the last one included.
 
         Raises:
-            BackendError: the server cannot be reached at all, has been silent for long, or asks for a long wait.
-            RequestError: others are answered, and this request never is.
+            BackendError: the server was never reached, has not answered for `outage_s`, or asks for too long a wait.
+            RequestError: the server answers other requests, and this one has failed `MAX_FAILURES` times.
 
         """
-        answered = self._gate.answered_at
-        if error.unreachable and answered is None:
+        timing, last_reply_at = self._timing, self._admission.last_reply_at
+        first, last = failed_at[0], failed_at[-1]
+        if error.unreachable and last_reply_at is None:
             raise BackendError(str(error)) from error
-        if error.wait is not None and error.wait > LONGEST_WAIT:
+        if error.wait is not None and error.wait > timing.max_server_wait_s:
             raise BackendError(
                 f"{error}; it asks to wait {error.wait:.0f} s: run the same command then to go on"
             ) from error
-        silent_since = max(failed[0], self._gate.closed_until, failed[0] if answered is None else answered)
-        if failed[-1] - silent_since > OUTAGE:
+        silent_since = max(first, self._admission.paused_until, first if last_reply_at is None else last_reply_at)
+        if last - silent_since > timing.outage_s:
             raise BackendError(
-                f"{error}; nothing was answered for {OUTAGE:.0f} s: run the same command to go on"
+                f"{error}; nothing was answered for {timing.outage_s:.0f} s: run the same command to go on"
             ) from error
-        tried = not error.overload or failed[-1] - failed[0] >= TURNED_AWAY
-        if tried and len(failed) >= RETRIES and answered is not None and answered > failed[0]:
-            raise RequestError(f"{error}, {len(failed)} times in a row") from error
-        own = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (len(failed) - 1)) * random.uniform(0.5, 1.0)
-        # Never less than our own: a server that asks for no wait at all would be asked without end.
-        return float(max(own, (error.wait or 0.0) * random.uniform(1.0, 1.1)))
+        at_fault = not error.overload or last - first >= timing.refusal_s
+        others_answered = last_reply_at is not None and last_reply_at > first
+        if at_fault and others_answered and len(failed_at) >= MAX_FAILURES:
+            raise RequestError(f"{error}, {len(failed_at)} times in a row") from error
+        backoff = min(timing.max_pause_s, timing.first_pause_s * 2 ** (len(failed_at) - 1)) * random.uniform(0.5, 1.0)
+        # At least the backoff: a server that asks for no wait would get retries without end.
+        return float(max(backoff, (error.wait or 0.0) * random.uniform(1.0, 1.1)))
 
     def _finish(self, key: str, task: "asyncio.Task[Reply]") -> None:
-        del self._asked[key]
-        # Looked at in any case, so that nobody is told of an error that no row waits for any more.
+        del self._under_way[key]
+        # Retrieved in any case: asyncio logs an exception that no row awaits any more.
         if not task.cancelled() and isinstance(error := task.exception(), RequestError):
             self._refused[key] = error

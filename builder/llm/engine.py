@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Protocol
 
 from personagen.builder.core.prices import Amount, Price
-from personagen.builder.llm.admission import Gate, open_gate
+from personagen.builder.llm.admission import AdmissionControl, make_admission_control
 from personagen.builder.llm.budget import Budget
 from personagen.builder.llm.connect import BackendSettings
-from personagen.builder.llm.dispatcher import Dispatcher
+from personagen.builder.llm.dispatcher import Dispatcher, RetryTiming
 from personagen.builder.llm.journal import Journal, Usage
 from personagen.builder.llm.requests import Ask, Backend
 
@@ -41,7 +41,7 @@ class Engine:
     backend: Backend
     budget: Budget
     concurrency: int
-    _admission: Gate
+    _admission: AdmissionControl
     _journal: Journal
     _dispatcher: Dispatcher
 
@@ -67,6 +67,7 @@ async def start_engine(
     settings: BackendSettings,
     limits: BudgetLimits,
     price: Price | None = None,
+    timing: RetryTiming | None = None,
 ) -> AsyncIterator[Engine]:
     """Open a journal and put it, the budget and the rate limits in front of a backend.
 
@@ -79,6 +80,7 @@ async def start_engine(
         settings: concurrency and rate limits.
         limits: bounds on tokens and cost; replies already in the journal count as spent.
         price: price of the model; None: cost is unknown and unbounded.
+        timing: times of retries; None: the defaults.
 
     Raises:
         FolderError: the journal cannot be opened or read.
@@ -96,9 +98,9 @@ async def start_engine(
             spent=Amount(*replies.total()),
         )
         concurrency = settings.concurrency or backend.concurrency
-        admission = open_gate(
+        admission = make_admission_control(
             budget, concurrency=concurrency, adaptive=backend.adaptive, rates=(settings.rpm, settings.tpm)
         )
-        dispatcher = Dispatcher(backend, replies, admission)
+        dispatcher = Dispatcher(backend, replies, admission, timing)
         stack.push_async_callback(dispatcher.drain)
         yield Engine(backend, budget, concurrency, admission, replies, dispatcher)

@@ -1,10 +1,10 @@
-"""The journal: every reply of a model, durable before it is used, found again by the hash of its request."""
+"""The journal: every reply of a model, by the hash of its request, on disk before it is used."""
 
 import asyncio
 import json
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,25 +12,22 @@ from personagen.builder.core.errors import FolderError
 from personagen.builder.core.records import as_mapping
 from personagen.builder.llm.requests import Candidate, Reply
 
-GATHER = 0.01
-"""Seconds that a commit waits for further replies: each costs a flush and a change of threads."""
-
 CACHE_KIB = 1024
-"""Memory for each connection; a reply is looked up once, so that more is no gain."""
+"""Page cache per connection, in KiB; a reply is read once, so a larger cache gains nothing."""
 
-REPLIES = """
+CREATE_REPLIES = """
 CREATE TABLE IF NOT EXISTS replies (
     key TEXT PRIMARY KEY, prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL, reply TEXT NOT NULL
 ) WITHOUT ROWID
 """
 
-USED = "CREATE TEMP TABLE used (key TEXT PRIMARY KEY) WITHOUT ROWID"
-"""Names the replies that this process has asked for: what a release took, whoever paid for it and when."""
+CREATE_USED = "CREATE TEMP TABLE used (key TEXT PRIMARY KEY) WITHOUT ROWID"
+"""Keys of the replies that this process has used, whichever run paid for them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a release took: each distinct request counted once, whether it was paid now or found in the journal."""
+    """Requests and tokens of a release; each distinct request counts once, journaled replies included."""
 
     requests: int
     prompt_tokens: int
@@ -38,67 +35,62 @@ class Usage:
 
 
 class Journal:
-    """Replies on disk, by request key. One process at a time; use it from one event loop.
+    """Replies on disk, by request key; for one process at a time and one event loop.
 
-    Replies that arrive together are committed together: one commit for each would cost a disk flush a reply.
+    Replies that arrive together are committed together, since each commit costs a disk flush.
     """
 
-    def __init__(self, path: Path | None) -> None:
-        """Open or make the journal; None keeps it in memory, for previews.
+    def __init__(self, path: Path | None, *, commit_delay_s: float = 0.01) -> None:
+        """Open or create the journal.
+
+        Args:
+            path: file of the journal; None: in memory, for previews.
+            commit_delay_s: seconds that a commit waits for further replies; each commit costs a flush and a change of
+                threads.
 
         Raises:
             FolderError: the file cannot be opened, or is no journal.
 
         """
         self._path = path
+        self._commit_delay_s = commit_delay_s
         self._problem: FolderError | None = None
         self._waiting: list[tuple[str, Reply, asyncio.Future[None]]] = []
         self._writer: asyncio.Task[None] | None = None
-        # One thread, for every other one would keep memory of its own.
+        # One thread for all commits: each further thread would add memory of its own.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="personagen-journal")
-        try:
-            self._database = sqlite3.connect(path or ":memory:", check_same_thread=False, isolation_level=None)
-            self._database.execute("PRAGMA journal_mode = WAL")
-            self._database.execute("PRAGMA synchronous = FULL")  # a reply survives a power cut, not only a kill
-            self._database.execute(REPLIES)
-            # A second connection, so that a look-up does not wait for a commit that another thread is flushing.
-            self._reader = self._database if path is None else sqlite3.connect(path, isolation_level=None)
-            for each in (self._database, self._reader):
-                each.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
-            self._reader.execute(USED)
-        except sqlite3.Error as error:
-            raise FolderError(f"cannot open the journal {path}: {error}; check the folder, or use --fresh") from error
+        self._database, self._reader = _open(path)
 
     def get(self, key: str) -> Reply | None:
-        """Find the reply to a request; None where there is none."""
+        """Return the reply to a request; None: not in the journal."""
         try:
-            found = self._reader.execute("SELECT reply FROM replies WHERE key = ?", (key,)).fetchone()
-            if found is None:
+            row = self._reader.execute("SELECT reply FROM replies WHERE key = ?", (key,)).fetchone()
+            if row is None:
                 return None
-            self._use([key])
-            return _decode(found[0])
+            self._mark_used([key])
+            return _decode(row[0])
         except (sqlite3.Error, ValueError, TypeError, KeyError) as error:
             raise self._unreadable(error) from error
 
-    def _use(self, keys: list[str]) -> None:
+    def _mark_used(self, keys: list[str]) -> None:
         self._reader.executemany("INSERT OR IGNORE INTO used VALUES (?)", [(key,) for key in keys])
 
     def usage(self) -> Usage:
-        """Count the replies that this process has used."""
-        count = (
+        """Count the replies that this process has used, and their tokens."""
+        query = (
             "SELECT count(*), coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0) "
             "FROM replies JOIN used USING (key)"
         )
         try:
-            return Usage(*self._reader.execute(count).fetchone())
+            return Usage(*self._reader.execute(query).fetchone())
         except sqlite3.Error as error:
             raise self._unreadable(error) from error
 
     def total(self) -> tuple[int, int]:
-        """Sum up the prompt and completion tokens of all replies, whoever asked for them."""
+        """Sum the prompt and completion tokens of all replies, those of earlier runs included."""
         try:
-            sums = "SELECT coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0) FROM replies"
-            prompt, completion = self._reader.execute(sums).fetchone()
+            query = "SELECT coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0) FROM replies"
+            prompt, completion = self._reader.execute(query).fetchone()
         except sqlite3.Error as error:
             raise self._unreadable(error) from error
         return prompt, completion
@@ -107,10 +99,10 @@ class Journal:
         return FolderError(f"cannot read the journal {self._path}: {error}; check the folder, or use --fresh")
 
     async def put(self, key: str, reply: Reply) -> None:
-        """Keep a reply; returns once it is durable.
+        """Store a reply; return once it is durable.
 
         Raises:
-            FolderError: it cannot be written (a full disk, say); what was kept before is safe.
+            FolderError: it cannot be written (e.g. a full disk); replies stored before are safe.
 
         """
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -121,7 +113,7 @@ class Journal:
 
     async def _write(self) -> None:
         while self._waiting:
-            await asyncio.sleep(GATHER)
+            await asyncio.sleep(self._commit_delay_s)
             batch, self._waiting = self._waiting, []
             try:
                 rows = [(key, reply) for key, reply, _ in batch]
@@ -129,11 +121,11 @@ class Journal:
                 problem = None
             except (sqlite3.Error, OverflowError) as error:
                 problem = FolderError(f"cannot write the journal: {error}; free some space and run the command again")
-                self._problem = problem  # what cannot be kept should not be paid for
+                self._problem = problem
             if problem is None:
-                self._use([key for key, *_ in batch])
+                self._mark_used([key for key, *_ in batch])
             for *_, done in batch:
-                if not done.done():  # its row may have been cancelled meanwhile
+                if not done.done():  # the row that awaits it may have been cancelled
                     done.set_exception(problem) if problem else done.set_result(None)
 
     def _commit(self, batch: list[tuple[str, Reply]]) -> None:
@@ -149,23 +141,23 @@ class Journal:
 
     @property
     def problem(self) -> FolderError | None:
-        """What kept the last replies from being kept; None where all is well."""
+        """Error of the last commit that failed; None: every reply was stored."""
         return self._problem
 
     async def flush(self) -> None:
-        """Wait for what is being written."""
+        """Wait until all replies are written."""
         if self._writer is not None:
             await self._writer
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file; a second call does nothing."""
         self._thread.shutdown()
         self._reader.close()
         self._database.close()
 
 
 def is_empty(path: Path) -> bool:
-    """Tell whether a journal holds no reply, or is not there; one that cannot be read is not empty."""
+    """Return whether a journal is missing or has no reply; an unreadable journal is not empty."""
     if not path.exists():
         return True
     try:
@@ -173,6 +165,27 @@ def is_empty(path: Path) -> bool:
             return database.execute("SELECT key FROM replies LIMIT 1").fetchone() is None
     except sqlite3.Error:
         return False
+
+
+def _open(path: Path | None) -> tuple[sqlite3.Connection, sqlite3.Connection]:
+    """Open a connection for commits and one for look-ups; both are closed if either cannot be used."""
+    with ExitStack() as opened:
+        try:
+            database = sqlite3.connect(path or ":memory:", check_same_thread=False, isolation_level=None)
+            opened.callback(database.close)
+            database.execute("PRAGMA journal_mode = WAL")
+            database.execute("PRAGMA synchronous = FULL")  # a reply survives a power cut, not only a kill
+            database.execute(CREATE_REPLIES)
+            # A second connection: look-ups do not wait for a commit that the other thread is flushing.
+            reader = database if path is None else sqlite3.connect(path, isolation_level=None)
+            opened.callback(reader.close)
+            for connection in (database, reader):
+                connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+            reader.execute(CREATE_USED)
+        except sqlite3.Error as error:
+            raise FolderError(f"cannot open the journal {path}: {error}; check the folder, or use --fresh") from error
+        opened.pop_all()
+    return database, reader
 
 
 def _encode(reply: Reply) -> str:

@@ -1,4 +1,4 @@
-"""The seam to the language model: what is asked, what comes back, and who can answer."""
+"""Requests to a language model, its replies, and the `Backend` protocol between them."""
 
 import hashlib
 import json
@@ -19,11 +19,11 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How tokens are drawn. None leaves the choice to the backend's own default.
+    """Decoding parameters; None: the backend's own default.
 
     Attributes:
         max_tokens: upper bound on the length of one candidate, in tokens.
-        temperature: 0 means greedy.
+        temperature: 0: greedy decoding.
         top_p: nucleus mass in (0, 1].
         min_p: least probability relative to the best token, in [0, 1). Not part of the OpenAI API: sent only if set.
         repetition_penalty: above 1 makes repeats less likely. Not part of the OpenAI API: sent only if set.
@@ -39,18 +39,18 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One call of the model, complete: equal requests to one model may share one reply.
+    """One complete call of the model; equal requests to one model may share one reply.
 
     Attributes:
         messages: the chat so far.
         sampling: decoding parameters.
         seed: seed of the draw, 0 <= seed < 2**31.
-        prefill: text with which the assistant's turn begins; the model continues it and replies without it.
-        stop: strings that end a candidate; they are not part of it.
-        candidates: how many independent continuations to return.
-        schema: JSON schema that the reply must satisfy; None asks for plain text.
-        top_logprobs: how many tokens that might have come first are to be told with their log probabilities; a backend
-            that cannot tell gives none.
+        prefill: beginning of the assistant's turn; the model continues it, and the reply omits it.
+        stop: strings that end a candidate; the reply omits them.
+        candidates: number of independent continuations.
+        schema: JSON schema that the reply must satisfy; None: plain text.
+        top_logprobs: number of alternatives to the first token to return with their log probabilities; backends
+            without log probabilities ignore it.
 
     """
 
@@ -69,11 +69,11 @@ class Candidate:
     """One continuation.
 
     Attributes:
-        text: what the model wrote, without prefill and stop string.
-        finish: "stop" (the model or a stop string ended it) or "length" (cut at max_tokens).
-        mean_logprob: mean natural-log probability of its tokens; None where the backend does not tell.
-        first_logprobs: natural-log probabilities of tokens that might have come first, as many as were asked for; None
-            where none were, or the backend does not tell.
+        text: the generated text, without prefill and stop string.
+        finish: "stop" (ended by the model or a stop string) or "length" (cut at max_tokens).
+        mean_logprob: mean natural-log probability of its tokens; None: unknown to the backend.
+        first_logprobs: natural-log probabilities of up to `Request.top_logprobs` first tokens; None: not requested, or
+            unknown to the backend.
 
     """
 
@@ -85,13 +85,13 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What came back for one request; tokens are counted over all candidates.
+    """Reply to one request; tokens are counted over all candidates.
 
     Attributes:
-        candidates: what the model wrote; empty where nothing of it can be used.
-        prompt_tokens: tokens that were read.
-        completion_tokens: tokens that were written.
-        problem: why nothing can be used although it was paid for (a content filter, say); else None.
+        candidates: the continuations; empty if `problem` is set.
+        prompt_tokens: tokens that the model read.
+        completion_tokens: tokens that the model wrote.
+        problem: why a reply that was paid for is unusable (e.g. a content filter); None: it is usable.
 
     """
 
@@ -102,20 +102,20 @@ class Reply:
 
 
 Ask = Callable[[Request], Awaitable[Reply]]
-"""How the stages reach the model: they know of no journal, no limits and no schedule."""
+"""Answers one request; callers need not know of journal, limits and retries."""
 
 
 class Backend(Protocol):
-    """Anything that answers requests.
+    """A language model that answers requests.
 
     Attributes:
         name: "embedded", "openai", "batch" or "transformers".
         model: the model as its publisher names it.
-        revision: commit, digest or file hash that pins the weights; None where it cannot be known.
-        licence: SPDX id or name of the licence of the weights; None where it cannot be known.
-        concurrency: requests in flight at most.
-        adaptive: True where the number that suits is to be found below that, as for a server that others use too;
-            False where `concurrency` holds as it is.
+        revision: commit, digest or file hash that pins the weights; None: unknown.
+        licence: SPDX id or name of the licence of the weights; None: unknown.
+        concurrency: upper bound on requests in flight.
+        adaptive: True: find the best number of requests in flight below `concurrency`, as for a shared server;
+            False: use `concurrency` as it is.
 
     """
 
@@ -138,33 +138,33 @@ class Backend(Protocol):
         ...
 
     async def close(self) -> None:
-        """Free the model or the connections; the backend is not used again."""
+        """Free the model or close the connections; the backend is not used afterwards."""
         ...
 
 
 def request_key(backend: Backend, request: Request) -> str:
-    """Hash everything that the reply depends on: backend, model, revision and the whole request (64 hex digits)."""
-    asked = dict(as_mapping(request))
+    """Compute the journal key: a hash of backend, model, revision and the whole request (64 hex digits)."""
+    fields = dict(as_mapping(request))
     if not request.top_logprobs:
-        del asked["top_logprobs"]  # journals are older than this field
-    identity = [backend.name, backend.model, backend.revision, asked]
+        del fields["top_logprobs"]  # keeps the keys of journals that are older than this field
+    identity = [backend.name, backend.model, backend.revision, fields]
     text = json.dumps(identity, sort_keys=True, ensure_ascii=False, default=as_mapping)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def with_schema(messages: tuple[Message, ...], schema: Mapping[str, Any]) -> tuple[Message, ...]:
-    """Ask for JSON in the system turn, which is made if there is none: for models that no grammar can bind."""
-    wish = f"Answer with JSON that satisfies this JSON schema, and with nothing else:\n{json.dumps(schema)}"
+    """Add the JSON schema to the system turn, for models without constrained decoding; the turn is added if missing."""
+    instruction = f"Answer with JSON that satisfies this JSON schema, and with nothing else:\n{json.dumps(schema)}"
     if messages and messages[0].role == "system":
-        return (Message("system", f"{messages[0].content}\n\n{wish}"), *messages[1:])
-    return (Message("system", wish), *messages)
+        return (Message("system", f"{messages[0].content}\n\n{instruction}"), *messages[1:])
+    return (Message("system", instruction), *messages)
 
 
 def parse_json(text: str) -> Any:
-    """Parse the JSON object in a reply; some models wrap it in a code fence or in talk.
+    """Parse the JSON object in a reply, without the code fence or prose that some models put around it.
 
     Raises:
-        ValueError: there is none.
+        ValueError: the reply contains no JSON object.
 
     """
     start, end = text.find("{"), text.rfind("}")

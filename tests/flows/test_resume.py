@@ -1,5 +1,6 @@
 """The same bytes each time, also of runs that were killed or interrupted: nothing is lost or paid twice."""
 
+import asyncio
 import random
 import re
 import shutil
@@ -14,9 +15,14 @@ import pytest
 
 from personagen.builder.cli.progress import Status
 from personagen.builder.core.errors import BackendError
-from personagen.builder.generate import generate
+from personagen.builder.generate import generate_with
+from personagen.builder.llm import connect
+from personagen.builder.llm.dispatcher import RetryTiming
 from personagen.builder.llm.requests import Message
 from personagen.builder.planning.parsing import read_recipe
+from personagen.builder.planning.plan import make_plan
+from personagen.builder.planning.recipe import Recipe
+from personagen.builder.release.run_folder import open_run
 from personagen.builder.writing import expression
 from tests.helpers.flow import (
     LAYERED,
@@ -270,9 +276,8 @@ def test_interrupted_run_says_how_to_go_on(tmp_path: Path) -> None:
     assert bytes_of(out) == bytes_of(tmp_path / "calm")
 
 
-def test_run_whose_server_dies_is_told_and_finished_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is waited for in vain; one line names the server; later, elsewhere, only what is missing is asked for."""
-    monkeypatch.setattr("personagen.builder.llm.dispatcher.OUTAGE", 2.0)
+def test_run_whose_server_dies_is_finished_later(tmp_path: Path) -> None:
+    """One line names the server after the outage; later, at another server, only missing replies are requested."""
     changes = {"rows": 30, "backend.concurrency": 2}
     with FakeOpenAI(latency=0.02) as server:
 
@@ -280,10 +285,16 @@ def test_run_whose_server_dies_is_told_and_finished_later(tmp_path: Path, monkey
             if status.accepted == 5:
                 server.__exit__(None, None, None)
 
+        def run_to_the_outage(recipe: Recipe) -> None:
+            with open_run(tmp_path / "out", recipe.fingerprint(), fresh=False, reuse=False) as run:
+                plan, backend = make_plan(recipe), connect(recipe.backend, None)
+                timing = RetryTiming(outage_s=2.0)
+                asyncio.run(generate_with(backend, plan, run, stop_early, timing=timing))
+
         with pytest.raises(
             BackendError, match=rf"^cannot reach {server.url}: .*; nothing was answered for 2 s: run the same command"
         ) as info:
-            generate(recipe_for(server.url, changes), tmp_path / "out", fresh=False, progress=stop_early)
+            run_to_the_outage(recipe_for(server.url, changes))
         assert "\n" not in str(info.value)
         paid = len(server.requests)
     assert 5 <= paid < 30 and not (tmp_path / "out").exists()

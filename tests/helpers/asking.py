@@ -1,10 +1,10 @@
-"""Ask the openai backend single requests."""
+"""Send single requests through the openai backend."""
 
 import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from personagen.builder.llm.backends.openai_chat import connect_openai
+from personagen.builder.llm.backends.openai_chat import ChatTimeouts, connect_openai
 from personagen.builder.llm.requests import Message, Reply, Request, Sampling
 
 KEY = "sk-test-0123456789abcdef"
@@ -16,11 +16,20 @@ def ask(text: str = "Say something.", **changes: Any) -> Request:
     return Request(messages=(Message("system", "You write."), Message("user", text)), **options)
 
 
-def answers(url: str, requests: Sequence[Request], *, api_key: str | None = KEY, concurrency: int = 4) -> list[Reply]:
-    """Send all requests at once through one fresh backend; the first error is raised."""
+def answers(
+    url: str,
+    requests: Sequence[Request],
+    *,
+    api_key: str | None = KEY,
+    concurrency: int = 4,
+    timeouts: ChatTimeouts | None = None,
+) -> list[Reply]:
+    """Send all requests together through one fresh backend; the first error is raised."""
 
     async def run() -> list[Reply]:
-        backend = connect_openai(model="fake-1", base_url=url, api_key=api_key, concurrency=concurrency)
+        backend = connect_openai(
+            model="fake-1", base_url=url, api_key=api_key, concurrency=concurrency, timeouts=timeouts
+        )
         limit = asyncio.Semaphore(concurrency)
 
         async def complete(request: Request) -> Reply:
@@ -35,12 +44,12 @@ def answers(url: str, requests: Sequence[Request], *, api_key: str | None = KEY,
     return asyncio.run(run())
 
 
-def answer(url: str, request: Request, *, api_key: str | None = KEY) -> Reply:
+def answer(url: str, request: Request, *, api_key: str | None = KEY, timeouts: ChatTimeouts | None = None) -> Reply:
     """Send one request through a fresh backend."""
-    return answers(url, [request], api_key=api_key)[0]
+    return answers(url, [request], api_key=api_key, timeouts=timeouts)[0]
 
 
 def reply_of(content: str) -> dict[str, Any]:
-    """Build a completion with this content, for two tokens in and three out."""
+    """Build a completion with this content, of two prompt and three completion tokens."""
     choice = {"index": 0, "message": {"role": "assistant", "content": content}, "finish_reason": "stop"}
     return {"choices": [choice], "usage": {"prompt_tokens": 2, "completion_tokens": 3}}

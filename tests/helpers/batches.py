@@ -1,4 +1,4 @@
-"""What tests of the batch backend share; `python -m tests.helpers.batches URL FOLDER COUNT` is a process to kill."""
+"""Helpers for tests of the batch backend; `python -m tests.helpers.batches URL FOLDER COUNT` is a process to kill."""
 
 import asyncio
 import sys
@@ -8,30 +8,24 @@ from typing import Any
 
 import pytest
 
-from personagen.builder.llm.backends.openai_batch import BatchBackend, connect_batch
+from personagen.builder.llm.backends.batch_api import BatchTiming
+from personagen.builder.llm.backends.openai_batch import BatchBackend, BatchLimits, connect_batch
 from personagen.builder.llm.requests import Message, Reply, Request, Sampling
 from tests.helpers.servers.fake_openai import contents
 
 KEY = "sk-test-0123456789abcdef"
-PACE = {
-    "llm.backends.openai_batch.QUIET": 0.05,
-    "llm.backends.openai_batch.QUEUE_FIRST": 0.01,
-    "llm.backends.openai_batch.QUEUE_LONGEST": 0.05,
-    "llm.backends.batch_api.POLL_FIRST": 0.005,
-    "llm.backends.batch_api.POLL_LONGEST": 0.02,
-    "llm.backends.batch_api.FIRST_PAUSE": 0.005,
-    "llm.backends.batch_api.LONGEST_PAUSE": 0.02,
-    "llm.backends.batch_api.REACH": 0.1,
-    "llm.backends.batch_api.SETTLE": 0.005,
-}
-"""Constants of the backend for tests: a fake has no need of pauses."""
-
-
-def hurry() -> None:
-    """Set the constants for good, in a process of its own."""
-    for name, value in PACE.items():
-        module, constant = name.rsplit(".", 1)
-        setattr(sys.modules[f"personagen.builder.{module}"], constant, value)
+FAST = BatchTiming(
+    quiet_s=0.05,
+    queue_first_s=0.01,
+    queue_max_s=0.05,
+    poll_first_s=0.005,
+    poll_max_s=0.02,
+    retry_first_s=0.005,
+    retry_max_s=0.02,
+    listing_s=0.005,
+    unreachable_s=0.1,
+)
+"""Pauses of milliseconds: the fake server needs no longer ones."""
 
 
 def ask(number: int, **changes: Any) -> Request:
@@ -45,16 +39,32 @@ def asks(count: int, **changes: Any) -> list[Request]:
     return [ask(number, **changes) for number in range(1, count + 1)]
 
 
-def backend_of(url: str, folder: Path, *, api_key: str | None = KEY) -> BatchBackend:
-    """Make the backend of one process."""
-    return connect_batch(model="fake-1", base_url=url, api_key=api_key, folder=folder / "batches")
+def backend_of(
+    url: str,
+    folder: Path,
+    *,
+    api_key: str | None = KEY,
+    timing: BatchTiming = FAST,
+    limits: BatchLimits | None = None,
+) -> BatchBackend:
+    """Build the backend of one process, whose batches are in `folder/batches`."""
+    return connect_batch(
+        model="fake-1", base_url=url, api_key=api_key, folder=folder / "batches", timing=timing, limits=limits
+    )
 
 
-def outcomes(url: str, folder: Path, requests: Sequence[Request]) -> list[Reply | BaseException]:
-    """Ask all at once, as a process of its own would, and collect replies and errors."""
+def outcomes(
+    url: str,
+    folder: Path,
+    requests: Sequence[Request],
+    *,
+    timing: BatchTiming = FAST,
+    limits: BatchLimits | None = None,
+) -> list[Reply | BaseException]:
+    """Send all requests together, as a separate process would, and return replies and errors."""
 
     async def run() -> list[Reply | BaseException]:
-        backend = backend_of(url, folder)
+        backend = backend_of(url, folder, timing=timing, limits=limits)
         try:
             return await asyncio.gather(*map(backend.complete, requests), return_exceptions=True)
         finally:
@@ -63,34 +73,41 @@ def outcomes(url: str, folder: Path, requests: Sequence[Request]) -> list[Reply 
     return asyncio.run(run())
 
 
-def answers(url: str, folder: Path, requests: Sequence[Request]) -> list[Reply]:
-    """Ask all at once; the first error is raised."""
-    found = outcomes(url, folder, requests)
-    for each in found:
-        if isinstance(each, BaseException):
-            raise each
-    return [each for each in found if isinstance(each, Reply)]
+def answers(url: str, folder: Path, requests: Sequence[Request], *, limits: BatchLimits | None = None) -> list[Reply]:
+    """Send all requests together; the first error is raised."""
+    results = outcomes(url, folder, requests, limits=limits)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return [result for result in results if isinstance(result, Reply)]
 
 
 def texts(replies: Sequence[Reply]) -> list[str]:
-    """Take the first text of each."""
+    """Return the first text of each reply."""
     return [reply.candidates[0].text for reply in replies]
 
 
 def expected(requests: Sequence[Request]) -> list[str]:
-    """Tell what the fake writes to requests without a schema."""
+    """Return the texts that the fake server writes for requests without a schema."""
     bodies = [
-        {"messages": [{"role": m.role, "content": m.content} for m in each.messages], "seed": each.seed}
-        for each in requests
+        {"messages": [{"role": m.role, "content": m.content} for m in request.messages], "seed": request.seed}
+        for request in requests
     ]
     return [contents(body)[0] for body in bodies]
 
 
-def refused(url: str, folder: Path, requests: Sequence[Request], kind: type[Exception], message: str) -> None:
-    """See that every request meets the same error, in one line and without the key."""
-    for each in outcomes(url, folder, requests):
+def refused(
+    url: str,
+    folder: Path,
+    requests: Sequence[Request],
+    kind: type[Exception],
+    message: str,
+    timing: BatchTiming = FAST,
+) -> None:
+    """Assert that every request gets the same error, in one line and without the key."""
+    for result in outcomes(url, folder, requests, timing=timing):
         with pytest.raises(kind, match=message) as caught:
-            raise each if isinstance(each, BaseException) else AssertionError(each)
+            raise result if isinstance(result, BaseException) else AssertionError(result)
         assert "\n" not in str(caught.value)
         assert KEY[:12] not in str(caught.value)
         chain: BaseException | None = caught.value
@@ -99,26 +116,25 @@ def refused(url: str, folder: Path, requests: Sequence[Request], kind: type[Exce
             chain = chain.__cause__ or chain.__context__
 
 
-def said(message: str, **more: Any) -> dict[str, Any]:
+def error_body(message: str, **more: Any) -> dict[str, Any]:
     """Build the body of an OpenAI error."""
     return {"error": {"message": message, **more}}
 
 
 FATAL = [
-    (401, said(f"Incorrect API key: {KEY}"), r"v1 refused the key \(401\); check .* OPENAI_API_KEY$"),
-    (403, said(f"not for {KEY}"), r"v1 denied access \(403\): 'not for \*\*\*'; check what the key"),
-    (404, said("no such model"), r"v1 has no model 'fake-1' \(404\): 'no such model'; check --model and"),
+    (401, error_body(f"Incorrect API key: {KEY}"), r"v1 refused the key \(401\); check .* OPENAI_API_KEY$"),
+    (403, error_body(f"not for {KEY}"), r"v1 denied access \(403\): 'not for \*\*\*'; check what the key"),
+    (404, error_body("no such model"), r"v1 has no model 'fake-1' \(404\): 'no such model'; check --model and"),
     (
         429,
-        said("none left", code="insufficient_quota"),
+        error_body("none left", code="insufficient_quota"),
         r"v1 has no credit left for this key \(402\): 'none left'; top",
     ),
 ]
 
 
 def main() -> None:
-    """Ask so many requests, and end without a word."""
-    hurry()
+    """Send COUNT requests through a backend whose batches are in FOLDER."""
     url, folder, count = sys.argv[1:]
     outcomes(url, Path(folder), asks(int(count)))
 

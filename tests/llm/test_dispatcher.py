@@ -1,4 +1,4 @@
-"""From a request to a durable reply: never paid twice, no more at once than allowed, sent again where it may help."""
+"""From a request to a durable reply: never paid for twice, and never more in flight than allowed."""
 
 import asyncio
 from dataclasses import replace
@@ -11,17 +11,17 @@ from personagen.builder.core.prices import Amount
 from personagen.builder.llm.backends.openai_chat import OpenAIBackend, connect_openai
 from personagen.builder.llm.budget import Budget
 from personagen.builder.llm.journal import Journal, Usage
-from personagen.builder.llm.requests import Message, Reply, Sampling, request_key
-from tests.helpers.dispatching import ask_for, asker, dispatcher, with_model
+from personagen.builder.llm.requests import Message, Reply, Request, Sampling, request_key
+from tests.helpers.dispatching import FAST, ask_for, asker, dispatcher, until, with_model
 from tests.helpers.servers.fake_openai import FakeOpenAI, Fault, completion, contents
 
 
-def test_requests_that_differ_in_anything_have_keys_of_their_own() -> None:
-    """Model, seed, prompt, sampling, schema: whatever the reply depends on."""
-    request = ask_for("Tell me.")
+def test_requests_that_differ_have_different_keys() -> None:
+    """A key depends on everything that the reply depends on, and on nothing else."""
+    request = ask_for("Go on.")
     others = [
         replace(request, seed=2),
-        replace(request, messages=(Message("system", "Tell me."),)),
+        replace(request, messages=(Message("system", "Go on."),)),
         replace(request, sampling=Sampling(max_tokens=51)),
         replace(request, sampling=Sampling(max_tokens=50, temperature=0.0)),
         replace(request, prefill="So"),
@@ -32,9 +32,22 @@ def test_requests_that_differ_in_anything_have_keys_of_their_own() -> None:
     one = connect_openai(model="one", base_url="http://127.0.0.1:1/v1", api_key=None, concurrency=1)
     two = connect_openai(model="two", base_url="http://127.0.0.1:1/v1", api_key=None, concurrency=1)
     moved = connect_openai(model="one", base_url="http://127.0.0.1:2/v1", api_key="k", concurrency=9)
-    keys = {request_key(one, each) for each in (request, *others)} | {request_key(two, request)}
+    keys = {request_key(one, other) for other in (request, *others)} | {request_key(two, request)}
     assert len(keys) == len(others) + 2
     assert request_key(moved, request) == request_key(one, request)
+
+
+def test_keys_of_requests_are_those_of_existing_journals() -> None:
+    """A journal of an earlier version answers the same requests, so its replies are not paid for again."""
+    backend = connect_openai(model="fake-1", base_url="http://127.0.0.1:1/v1", api_key=None, concurrency=1)
+    sampling = Sampling(max_tokens=90, temperature=0.9, top_p=0.95, min_p=0.05, repetition_penalty=1.1)
+    messages = (Message("system", "You write."), Message("user", "caf\u00e9 \U0001f600"))
+    full = Request(messages, sampling, 7, "So", ("\n", "END"), 3, {"type": "object", "required": ["a"]})
+    assert [request_key(backend, request) for request in (ask_for("Go on."), full, replace(full, top_logprobs=5))] == [
+        "a0f00d854798d2ec47c0a7ab2db05b791938f594483bbb8893c6f77470903f37",
+        "2e58b1e87544a59023871020e46cff94814029596237087a103d4f05d3c253aa",
+        "310d4d0e0101c4f3b587aeeb1e99f6d8eda67b135d3d65b0595979ee31e74956",
+    ]
 
 
 def test_equal_requests_under_way_are_sent_once(tmp_path: Path) -> None:
@@ -42,7 +55,7 @@ def test_equal_requests_under_way_are_sent_once(tmp_path: Path) -> None:
 
     async def use(backend: OpenAIBackend, journal: Journal) -> None:
         ask = asker(backend, journal)
-        replies = await asyncio.gather(*[ask(ask_for("Tell me.")) for _ in range(20)])
+        replies = await asyncio.gather(*[ask(ask_for("Go on.")) for _ in range(20)])
         assert len(set(replies)) == 1
 
     with FakeOpenAI(latency=0.05) as server:
@@ -50,14 +63,14 @@ def test_equal_requests_under_way_are_sent_once(tmp_path: Path) -> None:
         assert len(server.requests) == 1
 
 
-def test_known_reply_is_never_asked_for_again(tmp_path: Path) -> None:
+def test_journaled_reply_is_never_requested_again(tmp_path: Path) -> None:
     """Neither in the same run nor in a later one."""
     replies: list[Reply] = []
 
     async def use(backend: OpenAIBackend, journal: Journal) -> None:
         ask = asker(backend, journal)
-        replies.append(await ask(ask_for("Tell me.")))
-        replies.append(await ask(ask_for("Tell me.")))
+        replies.append(await ask(ask_for("Go on.")))
+        replies.append(await ask(ask_for("Go on.")))
 
     with FakeOpenAI() as server:
         with_model(server.url, tmp_path / "journal", use)
@@ -66,11 +79,11 @@ def test_known_reply_is_never_asked_for_again(tmp_path: Path) -> None:
         assert {reply.candidates[0].text for reply in replies} == {contents(server.requests[0])[0]}
 
 
-def test_known_reply_needs_no_server(tmp_path: Path) -> None:
-    """A journal that is complete answers offline."""
+def test_journaled_reply_needs_no_server(tmp_path: Path) -> None:
+    """A complete journal answers offline."""
 
     async def use(backend: OpenAIBackend, journal: Journal) -> None:
-        assert (await asker(backend, journal)(ask_for("Tell me."))).candidates
+        assert (await asker(backend, journal)(ask_for("Go on."))).candidates
 
     with FakeOpenAI() as server:
         with_model(server.url, tmp_path / "journal", use)
@@ -83,26 +96,26 @@ def test_no_more_requests_are_in_flight_than_allowed(tmp_path: Path, limit: int)
 
     async def use(backend: OpenAIBackend, journal: Journal) -> None:
         ask = asker(backend, journal)
-        await asyncio.gather(*[ask(ask_for(f"Tell me {number}.")) for number in range(12)])
+        await asyncio.gather(*[ask(ask_for(f"Go on {number}.")) for number in range(12)])
 
     with FakeOpenAI(latency=0.03) as server:
         with_model(server.url, tmp_path / "journal", use, concurrency=limit)
         assert (server.most_in_flight, len(server.requests)) == (limit, 12)
 
 
-def test_error_reaches_all_who_wait_and_is_not_kept(tmp_path: Path) -> None:
-    """A later run asks again and gets the reply."""
+def test_error_reaches_all_waiting_rows_and_is_not_journaled(tmp_path: Path) -> None:
+    """A later run sends the request again and gets the reply."""
     fault = Fault("status", times=1, status=400, body={"error": {"message": "no such thing"}})
 
     async def refused(backend: OpenAIBackend, journal: Journal) -> None:
         ask = asker(backend, journal)
-        errors = await asyncio.gather(*[ask(ask_for("Tell me.")) for _ in range(5)], return_exceptions=True)
+        errors = await asyncio.gather(*[ask(ask_for("Go on.")) for _ in range(5)], return_exceptions=True)
         assert [type(error) for error in errors] == [RequestError] * 5
-        assert journal.get(request_key(backend, ask_for("Tell me."))) is None
+        assert journal.get(request_key(backend, ask_for("Go on."))) is None
         assert journal.usage() == Usage(0, 0, 0)
 
     async def answered(backend: OpenAIBackend, journal: Journal) -> None:
-        assert (await asker(backend, journal)(ask_for("Tell me."))).candidates
+        assert (await asker(backend, journal)(ask_for("Go on."))).candidates
 
     with FakeOpenAI(faults=[fault], latency=0.03) as server:
         with_model(server.url, tmp_path / "journal", refused)
@@ -111,15 +124,15 @@ def test_error_reaches_all_who_wait_and_is_not_kept(tmp_path: Path) -> None:
         assert len(server.requests) == 2
 
 
-def test_what_was_paid_for_and_is_of_no_use_is_kept_and_counted(tmp_path: Path) -> None:
-    """It is never asked for again, nor in a later run."""
+def test_unusable_reply_is_journaled_and_charged(tmp_path: Path) -> None:
+    """It was paid for, so it is never requested again, nor in a later run."""
     budgets: list[Budget] = []
 
     async def use(backend: OpenAIBackend, journal: Journal) -> None:
         budgets.append(Budget(spent=Amount(*journal.total())))
         ask = dispatcher(backend, journal, budgets[-1]).ask(0)
         for _ in range(2):
-            reply = await ask(ask_for("Tell me."))
+            reply = await ask(ask_for("Go on."))
             assert reply.candidates == () and "the content filter stopped the reply" in (reply.problem or "")
         assert journal.usage().requests == 1
 
@@ -131,60 +144,69 @@ def test_what_was_paid_for_and_is_of_no_use_is_kept_and_counted(tmp_path: Path) 
     assert budgets[0].spent.prompt == 2 and budgets[0].spent.completion > 10
 
 
-def test_error_of_the_backend_reaches_all_who_wait(tmp_path: Path) -> None:
-    """One 401 stops everybody, and nobody is told of an error that was never looked at."""
+def test_error_of_the_backend_reaches_all_waiting_rows(tmp_path: Path) -> None:
+    """One 401 stops every row, and asyncio logs no exception that was never retrieved."""
 
     async def use(backend: OpenAIBackend, journal: Journal) -> None:
         ask = asker(backend, journal)
-        errors = await asyncio.gather(*[ask(ask_for("Tell me.")) for _ in range(5)], return_exceptions=True)
+        errors = await asyncio.gather(*[ask(ask_for("Go on.")) for _ in range(5)], return_exceptions=True)
         assert [type(error) for error in errors] == [BackendError] * 5
 
     with FakeOpenAI(faults=[Fault("status", status=401)]) as server:
         with_model(server.url, tmp_path / "journal", use)
 
 
-def test_giving_up_cuts_off_nobody_else(tmp_path: Path) -> None:
-    """The reply reaches the others, and is kept even if all have left."""
+def test_cancelled_row_leaves_the_others_alone(tmp_path: Path) -> None:
+    """The reply reaches the others, and is journaled even if every row that waited is cancelled."""
 
     async def use(backend: OpenAIBackend, journal: Journal) -> None:
         ask = asker(backend, journal)
         first, second, alone = [asyncio.ensure_future(ask(ask_for(text))) for text in ("shared", "shared", "alone")]
-        await asyncio.sleep(0.05)
+        await until(lambda: len(server.requests) == 2)
         first.cancel()
         alone.cancel()
         assert (await second).candidates
-        for _ in range(100):
-            if journal.get(request_key(backend, ask_for("alone"))) is not None:
-                return
-            await asyncio.sleep(0.02)
-        raise AssertionError("what was paid for was not kept")
+        await until(lambda: journal.get(request_key(backend, ask_for("alone"))) is not None)
 
     with FakeOpenAI(latency=0.1) as server:
         with_model(server.url, tmp_path / "journal", use)
         assert len(server.requests) == 2
 
 
-def test_stopped_run_takes_what_is_under_way_and_asks_for_no_more(tmp_path: Path) -> None:
-    """A reply that was paid for is kept; those who waited are cancelled."""
+def test_stopped_run_takes_replies_under_way_and_sends_no_more(tmp_path: Path) -> None:
+    """A reply that was paid for is journaled; requests that were not sent are cancelled."""
 
     async def use(backend: OpenAIBackend, journal: Journal) -> None:
         run = dispatcher(backend, journal)
-        asked = [asyncio.ensure_future(run.ask(turn)(ask_for(f"Nr {turn}."))) for turn in range(6)]
-        await asyncio.sleep(0.1)
+        asked = [asyncio.ensure_future(run.ask(priority)(ask_for(f"Nr {priority}."))) for priority in range(6)]
+        await until(lambda: len(server.requests) == 2)
         await run.drain()
-        done = await asyncio.gather(*asked, return_exceptions=True)
-        assert [isinstance(each, Reply) for each in done] == [True, True, False, False, False, False]
-        assert [journal.get(request_key(backend, ask_for(f"Nr {turn}."))) is not None for turn in range(3)] == [
-            True, True, False
-        ]  # fmt: skip
+        results = await asyncio.gather(*asked, return_exceptions=True)
+        assert [isinstance(result, Reply) for result in results] == [True, True, False, False, False, False]
+        journaled = [journal.get(request_key(backend, ask_for(f"Nr {priority}."))) for priority in range(3)]
+        assert [reply is not None for reply in journaled] == [True, True, False]
 
     with FakeOpenAI(latency=0.4) as server:
         with_model(server.url, tmp_path / "journal", use, concurrency=2)
         assert len(server.requests) == 2
 
 
+def test_stopped_run_waits_no_longer_than_the_grace_period(tmp_path: Path) -> None:
+    """A server that does not answer cannot keep a run from ending."""
+
+    async def use(backend: OpenAIBackend, journal: Journal) -> None:
+        run = dispatcher(backend, journal, timing=replace(FAST, grace_s=0.01))
+        waiting = asyncio.ensure_future(run.ask(0)(ask_for("Go on.")))
+        await until(lambda: server.requests)
+        await run.drain()
+        assert waiting.cancelled()
+
+    with FakeOpenAI(faults=[Fault("hang")]) as server:
+        with_model(server.url, tmp_path / "journal", use)
+
+
 def test_usage_counts_each_distinct_request_once(tmp_path: Path) -> None:
-    """Whoever paid for it and when, but only what this process asked for."""
+    """It counts the requests of this process, whichever run paid for their replies."""
 
     async def first(backend: OpenAIBackend, journal: Journal) -> None:
         ask = asker(backend, journal)
@@ -205,7 +227,7 @@ def test_usage_counts_each_distinct_request_once(tmp_path: Path) -> None:
             completion({**body, "messages": [{"role": "user", "content": text}]})["usage"]
             for body, text in zip(bodies, texts, strict=True)
         ]
-        counts = [sum(each[name] for each in written) for name in ("prompt_tokens", "completion_tokens")]
+        counts = [sum(entry[name] for entry in written) for name in ("prompt_tokens", "completion_tokens")]
         return Usage(len(texts), *counts)
 
     with FakeOpenAI() as server:
@@ -216,7 +238,7 @@ def test_usage_counts_each_distinct_request_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize("tokens", [2**63, 10**30, -(10**30)], ids=["just above", "far above", "far below"])
 @pytest.mark.timeout(20)
 def test_absurd_token_count_does_not_hang(tmp_path: Path, tokens: int) -> None:
-    """Counts come from the server, so they may be anything; at worst the run ends with an error of ours."""
+    """The server may send any number; at worst the run ends with a PersonaGenError."""
     usage = {"prompt_tokens": tokens, "completion_tokens": 1}
     choice = {"index": 0, "message": {"role": "assistant", "content": "Text."}, "finish_reason": "stop"}
     fault = Fault("status", status=200, body={"choices": [choice], "usage": usage})
@@ -224,7 +246,7 @@ def test_absurd_token_count_does_not_hang(tmp_path: Path, tokens: int) -> None:
 
     async def use(backend: OpenAIBackend, journal: Journal) -> None:
         try:
-            reply = await asyncio.wait_for(asker(backend, journal)(ask_for("Tell me.")), 5)
+            reply = await asyncio.wait_for(asker(backend, journal)(ask_for("Go on.")), 5)
             outcomes.append(reply.candidates[0].text)
         except (RequestError, FolderError):
             outcomes.append("error")
@@ -235,13 +257,13 @@ def test_absurd_token_count_does_not_hang(tmp_path: Path, tokens: int) -> None:
 
 
 def test_sum_of_huge_token_counts_is_no_error(tmp_path: Path) -> None:
-    """A sum beyond 64 bits is no reason to fail when all rows are there."""
+    """A sum beyond 64 bits does not fail a run whose rows are complete."""
     choice = {"index": 0, "message": {"role": "assistant", "content": "Text."}, "finish_reason": "stop"}
     fault = Fault("status", status=200, body={"choices": [choice], "usage": {"prompt_tokens": 2**62}})
 
     async def use(backend: OpenAIBackend, journal: Journal) -> None:
         ask = asker(backend, journal)
-        await asyncio.gather(*[ask(ask_for("Tell me.", seed=seed)) for seed in range(4)])
+        await asyncio.gather(*[ask(ask_for("Go on.", seed=seed)) for seed in range(4)])
         assert journal.usage().requests == 4
 
     with FakeOpenAI(faults=[fault]) as server:

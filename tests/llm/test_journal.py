@@ -1,4 +1,4 @@
-"""The journal: durable before it is used, and plain words when the disk fails."""
+"""The journal: replies are durable before they are used, and errors of the disk are one clear line."""
 
 import asyncio
 import signal
@@ -47,12 +47,12 @@ from personagen.builder.core.errors import FolderError
 from personagen.builder.llm.journal import Journal
 from personagen.builder.llm.requests import Candidate, Reply
 
-def room(size):
+def limit(size):
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
 async def run():
     journal = Journal(Path(sys.argv[1]))
-    room(200_000)
+    limit(200_000)
     kept = 0
     try:
         while True:
@@ -61,7 +61,7 @@ async def run():
     except FolderError as error:
         print(kept, error, sep="\\n")
     assert all(journal.get(f"key {number}") is not None for number in range(kept))
-    room(resource.RLIM_INFINITY)
+    limit(resource.RLIM_INFINITY)
     await journal.put("later", Reply((Candidate("later", "stop"),), 1, 2))
     journal.close()
 
@@ -70,22 +70,22 @@ asyncio.run(run())
 
 
 def commits(path: Path) -> int:
-    """Count the commits in a write-ahead log: the frames that carry the size of the database after them."""
+    """Count the commits in a write-ahead log: only their frames state the size of the database after them."""
     log = path.with_name(path.name + "-wal").read_bytes()
     page = struct.unpack(">I", log[8:12])[0]
     return sum(struct.unpack(">I", log[at + 4 : at + 8])[0] > 0 for at in range(32, len(log), 24 + page))
 
 
 def run_script(script: str, path: Path) -> subprocess.CompletedProcess[str]:
-    """Run a script in a process of its own, with a path as its argument."""
+    """Run a script in a separate process, with a path as its argument."""
     command = [sys.executable, "-c", script, str(path)]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
 @settings(deadline=None, max_examples=25)
 @given(st.dictionaries(st.text(max_size=20), REPLIES, min_size=1, max_size=6))
-def test_any_reply_comes_back_as_it_was(replies: dict[str, Reply]) -> None:
-    """Half characters, control characters, infinities and NaN included; also from the file."""
+def test_any_reply_is_read_as_it_was_written(replies: dict[str, Reply]) -> None:
+    """Lone surrogates, control characters, infinities and NaN included; also from the file."""
 
     async def keep(journal: Journal) -> None:
         await asyncio.gather(*[journal.put(key, reply) for key, reply in replies.items()])
@@ -95,12 +95,12 @@ def test_any_reply_comes_back_as_it_was(replies: dict[str, Reply]) -> None:
             journal = Journal(Path(folder) / "journal")
             if first:
                 asyncio.run(keep(journal))
-            found = {key: journal.get(key) for key in replies}
+            read = {key: journal.get(key) for key in replies}
             journal.close()
-            assert repr(found) == repr(replies)
+            assert repr(read) == repr(replies)
 
 
-def test_journal_in_memory_keeps_replies() -> None:
+def test_journal_in_memory_stores_replies() -> None:
     """Previews write nothing to disk."""
     journal = Journal(None)
     asyncio.run(journal.put("key", REPLY))
@@ -109,7 +109,7 @@ def test_journal_in_memory_keeps_replies() -> None:
 
 
 def test_reply_is_on_disk_when_put_returns(tmp_path: Path) -> None:
-    """A second connection sees it at once."""
+    """A second connection reads it at once."""
     path = tmp_path / "journal"
 
     async def run() -> None:
@@ -124,17 +124,17 @@ def test_reply_is_on_disk_when_put_returns(tmp_path: Path) -> None:
 
 
 def test_reply_survives_a_kill_right_after_put(tmp_path: Path) -> None:
-    """Nothing that `put` has acknowledged is lost."""
+    """No reply whose `put` has returned is lost."""
     done = run_script(PUT_AND_DIE, tmp_path / "journal")
     assert done.returncode == -signal.SIGKILL, done.stderr
     journal = Journal(tmp_path / "journal")
-    found = [journal.get(f"key {number}") for number in range(5)]
+    replies = [journal.get(f"key {number}") for number in range(5)]
     journal.close()
-    assert found == [Reply((Candidate(f"text {number}", "stop"),), 1, 2) for number in range(5)]
+    assert replies == [Reply((Candidate(f"text {number}", "stop"),), 1, 2) for number in range(5)]
 
 
 def test_replies_that_arrive_together_share_a_commit(tmp_path: Path) -> None:
-    """One flush to disk a reply is a known trap."""
+    """A disk flush per reply would limit the rate of a run."""
     path = tmp_path / "journal"
 
     async def run() -> tuple[int, int]:
@@ -150,8 +150,8 @@ def test_replies_that_arrive_together_share_a_commit(tmp_path: Path) -> None:
     assert 1 <= after - before <= 5
 
 
-def test_same_reply_kept_twice_is_one(tmp_path: Path) -> None:
-    """Keeping is idempotent."""
+def test_reply_stored_twice_counts_once(tmp_path: Path) -> None:
+    """`put` is idempotent."""
     journal = Journal(tmp_path / "journal")
     asyncio.run(journal.put("key", REPLY))
     asyncio.run(journal.put("key", REPLY))
@@ -159,8 +159,8 @@ def test_same_reply_kept_twice_is_one(tmp_path: Path) -> None:
     journal.close()
 
 
-def test_reply_that_cannot_be_kept_leaves_the_journal_in_order(tmp_path: Path) -> None:
-    """Its batch fails as a whole, and the next one is kept."""
+def test_reply_that_cannot_be_stored_leaves_the_journal_intact(tmp_path: Path) -> None:
+    """Its commit fails as a whole, and the next one succeeds."""
     journal = Journal(tmp_path / "journal")
 
     async def run() -> None:
@@ -178,7 +178,7 @@ def test_reply_that_cannot_be_kept_leaves_the_journal_in_order(tmp_path: Path) -
 
 
 def test_file_that_is_no_journal_is_refused(tmp_path: Path) -> None:
-    """The message names the file, the trouble and the way out."""
+    """The message names the file, the cause and a way out."""
     path = tmp_path / "journal"
     path.write_bytes(b"this is not a database, whatever its name says\n" * 100)
     with pytest.raises(
@@ -188,13 +188,13 @@ def test_file_that_is_no_journal_is_refused(tmp_path: Path) -> None:
 
 
 def test_folder_in_place_of_the_journal_is_refused(tmp_path: Path) -> None:
-    """What cannot be opened is told in the same words."""
+    """With the same message as a file that is no journal."""
     with pytest.raises(FolderError, match=r"^cannot open the journal .*: unable to open database file; "):
         Journal(tmp_path)
 
 
-def test_damaged_journal_is_told_in_plain_words(tmp_path: Path) -> None:
-    """Garbage behind a sound header shows only when it is read: in opening or in asking."""
+def test_damaged_journal_is_one_clear_error(tmp_path: Path) -> None:
+    """Garbage behind an intact header is found only when it is read: on opening or on a look-up."""
     path = tmp_path / "journal"
 
     async def fill() -> None:
@@ -219,8 +219,8 @@ def test_damaged_journal_is_told_in_plain_words(tmp_path: Path) -> None:
         read_all()
 
 
-def test_database_with_other_columns_is_told_in_plain_words(tmp_path: Path) -> None:
-    """A journal of another version is refused, not met with a traceback."""
+def test_database_with_other_columns_is_refused(tmp_path: Path) -> None:
+    """With one clear line and without a traceback."""
     path = tmp_path / "journal"
     database = sqlite3.connect(path)
     database.execute("CREATE TABLE replies (id INTEGER, body BLOB)")
@@ -239,7 +239,7 @@ def test_database_with_other_columns_is_told_in_plain_words(tmp_path: Path) -> N
 
 
 def test_full_disk_is_one_error_and_loses_nothing(tmp_path: Path) -> None:
-    """What was kept before is read in the same process and in the next, and with room again keeping goes on."""
+    """Stored replies are read in the same process and in the next; with space again, storing continues."""
     path = tmp_path / "journal"
     done = run_script(FILL_THE_DISK, path)
     assert (done.returncode, done.stderr) == (0, "")
@@ -248,7 +248,7 @@ def test_full_disk_is_one_error_and_loses_nothing(tmp_path: Path) -> None:
     assert message.endswith("; free some space and run the command again")
     assert int(kept) > 10
     journal = Journal(path)
-    found = [journal.get(f"key {number}") for number in range(int(kept))]
-    assert all(reply and reply.candidates[0].text.startswith(f"text {n} ") for n, reply in enumerate(found))
+    replies = [journal.get(f"key {number}") for number in range(int(kept))]
+    assert all(reply and reply.candidates[0].text.startswith(f"text {n} ") for n, reply in enumerate(replies))
     assert journal.get("later") is not None
     journal.close()

@@ -1,4 +1,4 @@
-"""What is sent again, how often, and when it is the request's fault or the server's."""
+"""Retries: which failures are retried, how often, and whether the request or the server is at fault."""
 
 import asyncio
 import re
@@ -8,19 +8,14 @@ from pathlib import Path
 import pytest
 
 from personagen.builder.core.errors import BackendError, RequestError
-from personagen.builder.llm.backends.openai_chat import OpenAIBackend
+from personagen.builder.llm.admission import make_admission_control
+from personagen.builder.llm.backends.openai_chat import ChatTimeouts, OpenAIBackend
+from personagen.builder.llm.budget import Budget
+from personagen.builder.llm.dispatcher import Dispatcher
 from personagen.builder.llm.journal import Journal
 from personagen.builder.llm.requests import Reply
-from tests.helpers.dispatching import ask_for, dispatcher, outcomes, with_model
+from tests.helpers.dispatching import FAST, ask_for, outcomes, until, with_model
 from tests.helpers.servers.fake_openai import FakeOpenAI, Fault
-
-
-@pytest.fixture
-def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait for milliseconds where a run waits for seconds."""
-    for name, value in (("FIRST_PAUSE", 0.01), ("LONGEST_PAUSE", 0.02), ("OUTAGE", 0.4)):
-        monkeypatch.setattr(f"personagen.builder.llm.dispatcher.{name}", value)
-
 
 TRANSIENT = [
     Fault("status", status=408, times=2),
@@ -34,41 +29,37 @@ TRANSIENT = [
 ]
 
 
-@pytest.mark.usefixtures("hasty")
 @pytest.mark.parametrize("fault", TRANSIENT, ids=lambda fault: f"{fault.kind} {fault.status} {fault.headers}")
-def test_what_may_pass_is_sent_again(tmp_path: Path, fault: Fault) -> None:
+def test_failure_that_may_pass_is_retried(tmp_path: Path, fault: Fault) -> None:
     """It costs time and no row."""
     with FakeOpenAI(faults=[fault]) as server:
-        (reply,) = outcomes(server.url, tmp_path / "journal", [ask_for("Tell me.")])
+        (reply,) = outcomes(server.url, tmp_path / "journal", [ask_for("Go on.")])
         assert isinstance(reply, Reply)
         assert len(server.requests) == 3
 
 
-@pytest.mark.usefixtures("hasty")
-def test_late_reply_is_asked_for_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A call that takes too long is given up and made again."""
-    monkeypatch.setattr("personagen.builder.llm.backends.openai_chat.PATIENCE", 0.2)
-    with FakeOpenAI(faults=[Fault("delay", nth=1, seconds=5)]) as server:
-        (reply,) = outcomes(server.url, tmp_path / "journal", [ask_for("Tell me.")])
+def test_call_without_a_reply_in_time_is_retried(tmp_path: Path) -> None:
+    """The timeout ends the call, and the next one is answered."""
+    with FakeOpenAI(faults=[Fault("hang", nth=1)]) as server:
+        timeouts = ChatTimeouts(total_s=0.5)
+        (reply,) = outcomes(server.url, tmp_path / "journal", [ask_for("Go on.")], timeouts=timeouts)
         assert isinstance(reply, Reply)
-        assert len(server.requests) == 2
+        assert len(server.requests) >= 2
 
 
-@pytest.mark.usefixtures("hasty")
 @pytest.mark.parametrize("status", [400, 404, 413, 422])
-def test_what_will_not_pass_is_sent_once(tmp_path: Path, status: int) -> None:
-    """A plain refusal is no reason to try again, in this run; what it says is told to all."""
+def test_final_failure_is_not_retried(tmp_path: Path, status: int) -> None:
+    """A refused request is sent once per run, and every row that asks for it gets its error."""
     fault = Fault("status", status=status, contains="Bad.", body={"error": {"message": "no"}})
     with FakeOpenAI(faults=[fault]) as server:
-        found = outcomes(server.url, tmp_path / "journal", [ask_for("Bad."), ask_for("Good."), ask_for("Bad.")])
+        results = outcomes(server.url, tmp_path / "journal", [ask_for("Bad."), ask_for("Good."), ask_for("Bad.")])
         assert len(server.requests) == 2
     wanted = BackendError if status == 404 else RequestError
-    assert [type(each) for each in found] == [wanted, Reply, wanted]
+    assert [type(result) for result in results] == [wanted, Reply, wanted]
 
 
-@pytest.mark.usefixtures("hasty")
 def test_request_that_always_fails_is_given_up_while_others_succeed(tmp_path: Path) -> None:
-    """It is the request's fault, so it costs its row an attempt; the others go on."""
+    """The request is at fault, so it costs its row an attempt; the others go on."""
     fault = Fault("status", contains="Poison.", status=500, body={"error": {"message": "boom"}})
     with FakeOpenAI(faults=[fault], latency=0.01) as server:
         requests = [ask_for("Poison."), *[ask_for(f"Nr {number}.") for number in range(60)]]
@@ -78,62 +69,60 @@ def test_request_that_always_fails_is_given_up_while_others_succeed(tmp_path: Pa
         assert all(isinstance(reply, Reply) for reply in replies)
 
 
-@pytest.mark.slow
-@pytest.mark.usefixtures("hasty")
-def test_request_that_is_turned_away_as_one_too_many_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A rate limit is nobody's fault: no row pays for it, until it has lasted for long."""
+def test_request_refused_as_one_too_many_waits(tmp_path: Path) -> None:
+    """A rate limit is not the request's fault, until it has lasted for `refusal_s`."""
     fault = Fault("status", contains="Unlucky.", status=429, times=12, headers={"Retry-After": "0"})
-    requests = [ask_for("Unlucky."), *[ask_for(f"Nr {number}.") for number in range(60)]]
+    requests = [ask_for("Unlucky."), *[ask_for(f"Nr {number}.") for number in range(20)]]
     with FakeOpenAI(faults=[fault], latency=0.01) as server:
         assert isinstance(outcomes(server.url, tmp_path / "one", requests, concurrency=2)[0], Reply)
-        asked = [body for body in server.requests if "Unlucky" in body["messages"][0]["content"]]
-        assert len(asked) == 13
-    monkeypatch.setattr("personagen.builder.llm.dispatcher.TURNED_AWAY", 0.0)
+        sent = [body for body in server.requests if "Unlucky" in body["messages"][0]["content"]]
+        assert len(sent) == 13
+    impatient = replace(FAST, refusal_s=0.0)
     with FakeOpenAI(faults=[replace(fault, times=None)], latency=0.01) as server:
-        assert isinstance(outcomes(server.url, tmp_path / "two", requests, concurrency=2)[0], RequestError)
+        results = outcomes(server.url, tmp_path / "two", requests, concurrency=2, timing=impatient)
+        assert isinstance(results[0], RequestError)
 
 
-@pytest.mark.usefixtures("hasty")
 def test_server_that_fails_for_long_stops_the_run(tmp_path: Path) -> None:
-    """It is the server's fault: no row pays for it."""
+    """The server is at fault, so no row loses an attempt."""
     with FakeOpenAI(faults=[Fault("status", status=500, body={"error": {"message": "boom"}})]) as server:
-        found = outcomes(server.url, tmp_path / "journal", [ask_for("One."), ask_for("Two.")])
-    assert [type(each) for each in found] == [BackendError, BackendError]
+        timing = replace(FAST, outage_s=0.4)
+        results = outcomes(server.url, tmp_path / "journal", [ask_for("One."), ask_for("Two.")], timing=timing)
+    assert [type(result) for result in results] == [BackendError, BackendError]
     message = r"http\S+/v1 failed \(server error 500\): 'boom'; nothing was answered for 0 s: run the same .*"
-    assert re.fullmatch(message, str(found[0]))
+    assert re.fullmatch(message, str(results[0]))
 
 
-@pytest.mark.usefixtures("hasty")
 def test_server_that_asks_for_hours_stops_the_run(tmp_path: Path) -> None:
-    """Nobody waits that long for a line that says so."""
+    """The run ends with a line that names the wait."""
     fault = Fault("status", status=429, headers={"Retry-After": "7200"}, body={"error": {"message": "quota"}})
     with FakeOpenAI(faults=[fault]) as server:
-        (found,) = outcomes(server.url, tmp_path / "journal", [ask_for("One.")])
+        (error,) = outcomes(server.url, tmp_path / "journal", [ask_for("One.")])
         assert len(server.requests) == 1
-    assert isinstance(found, BackendError)
-    assert str(found).endswith("'quota'; it asks to wait 7200 s: run the same command then to go on")
+    assert isinstance(error, BackendError)
+    assert str(error).endswith("'quota'; it asks to wait 7200 s: run the same command then to go on")
 
 
 def test_server_that_is_not_there_stops_the_run_at_once(tmp_path: Path) -> None:
-    """Before the first reply nobody waits for it."""
-    (found,) = outcomes("http://127.0.0.1:9/v1", tmp_path / "journal", [ask_for("One.")])
-    assert isinstance(found, BackendError)
+    """Before the first reply, an unreachable server is a wrong setting and not an outage."""
+    (error,) = outcomes("http://127.0.0.1:9/v1", tmp_path / "journal", [ask_for("One.")])
+    assert isinstance(error, BackendError)
     assert re.match(
-        r"cannot reach http://127\.0\.0\.1:9/v1: .*; check --base-url and that the server runs$", str(found)
+        r"cannot reach http://127\.0\.0\.1:9/v1: .*; check --base-url and that the server runs$", str(error)
     )
 
 
-@pytest.mark.usefixtures("hasty")
-def test_server_that_goes_away_in_the_middle_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where it comes back nothing is lost; each request is answered once."""
-    monkeypatch.setattr("personagen.builder.llm.dispatcher.OUTAGE", 20.0)
+def test_server_that_goes_away_in_the_middle_is_awaited(tmp_path: Path) -> None:
+    """If it comes back nothing is lost, and each request is answered once."""
 
     async def use(backend: OpenAIBackend, journal: Journal) -> None:
-        run = dispatcher(backend, journal)
+        admission = make_admission_control(Budget(), concurrency=1, adaptive=False)
+        run = Dispatcher(backend, journal, admission, FAST)
         assert (await run.ask(0)(ask_for("One."))).candidates
         first.__exit__(None, None, None)
         waiting = asyncio.ensure_future(run.ask(1)(ask_for("Two.")))
-        await asyncio.sleep(0.1)
+        await until(lambda: admission.in_flight == 1)
+        await until(lambda: admission.in_flight == 0)  # the first try has failed
         assert not waiting.done()
         with FakeOpenAI(port=port):
             assert (await waiting).candidates

@@ -1,4 +1,4 @@
-"""Verbalized sampling: one request for several texts, drawn by the probabilities that the model gives them."""
+"""Verbalized sampling: one request for several texts, ordered at random by their stated probabilities."""
 
 import asyncio
 import json
@@ -7,15 +7,15 @@ from collections import Counter
 import pytest
 
 from personagen.builder.llm.requests import Ask, Candidate, Message, Reply, Request, Sampling
-from personagen.builder.llm.verbalized_sampling import SCHEMA, WAYS, verbalized
+from personagen.builder.llm.verbalized_sampling import RESPONSES, SCHEMA, verbalized
 
 REQUEST = Request((Message("user", "Write a post."),), Sampling(max_tokens=50), seed=7)
 
 
-def answering(content: str, asked: list[Request] | None = None, problem: str | None = None) -> Ask:
+def answering(content: str, requests: list[Request] | None = None, problem: str | None = None) -> Ask:
     async def ask(request: Request) -> Reply:
-        if asked is not None:
-            asked.append(request)
+        if requests is not None:
+            requests.append(request)
         return Reply((Candidate(content, "stop"),) if problem is None else (), 10, 20, problem)
 
     return ask
@@ -23,7 +23,7 @@ def answering(content: str, asked: list[Request] | None = None, problem: str | N
 
 def texts(content: str, request: Request = REQUEST) -> list[str]:
     reply = asyncio.run(verbalized(answering(content))(request))
-    assert (reply.prompt_tokens, reply.completion_tokens) == (10, 20), "what was paid stays what it is"
+    assert (reply.prompt_tokens, reply.completion_tokens) == (10, 20), "tokens are those of the one reply"
     return [candidate.text for candidate in reply.candidates]
 
 
@@ -31,13 +31,13 @@ def listed(*pairs: tuple[str, float]) -> str:
     return json.dumps({"responses": [{"text": text, "probability": share} for text, share in pairs]})
 
 
-def test_several_texts_are_asked_for_in_json_with_room_for_all() -> None:
-    asked: list[Request] = []
-    asyncio.run(verbalized(answering(listed(("a", 0.5)), asked))(REQUEST))
-    (request,) = asked
+def test_several_texts_are_requested_as_json_with_room_for_all() -> None:
+    requests: list[Request] = []
+    asyncio.run(verbalized(answering(listed(("a", 0.5)), requests))(REQUEST))
+    (request,) = requests
     assert request.schema == SCHEMA and request.candidates == 1 and request.stop == ()
-    assert request.messages[0] == REQUEST.messages[0] and f"{WAYS} times" in request.messages[1].content
-    assert request.sampling.max_tokens >= WAYS * 50 and request.seed == 7
+    assert request.messages[0] == REQUEST.messages[0] and f"{RESPONSES} times" in request.messages[1].content
+    assert request.sampling.max_tokens >= RESPONSES * 50 and request.seed == 7
 
 
 def test_all_texts_become_candidates_likely_ones_first_more_often() -> None:
@@ -56,27 +56,27 @@ def test_all_texts_become_candidates_likely_ones_first_more_often() -> None:
      '{"responses": [{"text": "a"}]}', '{"responses": [{"text": "a", "probability": -1}]}',
      '{"responses": [{"text": "a", "probability": "high"}]}', '{"responses": [["a", 0.1]]}'],
 )  # fmt: skip
-def test_a_reply_that_is_none_has_no_candidate(content: str) -> None:
+def test_malformed_reply_has_no_candidates(content: str) -> None:
     assert texts(content) == []
 
 
-def test_no_probability_is_no_certainty() -> None:
+def test_text_of_probability_zero_is_kept() -> None:
     assert sorted(texts(listed(("a", 0.0), ("b", 0)))) == ["a", "b"]
 
 
-def test_a_beginning_is_told_and_taken_off_again() -> None:
-    asked: list[Request] = []
+def test_prefill_is_part_of_the_prompt_and_cut_from_the_texts() -> None:
+    requests: list[Request] = []
     request = Request((), REQUEST.sampling, seed=1, prefill="I am", stop=(".",), candidates=8)
     content = listed(("I am glad", 0.5), ("You are", 0.5))
-    reply = asyncio.run(verbalized(answering(content, asked))(request))
+    reply = asyncio.run(verbalized(answering(content, requests))(request))
     assert sorted(candidate.text for candidate in reply.candidates) == [" glad", "You are"]
-    assert "I am" in asked[0].messages[-1].content and asked[0].prefill == ""
+    assert "I am" in requests[0].messages[-1].content and requests[0].prefill == ""
 
 
-def test_what_wants_json_or_failed_goes_through_as_it_is() -> None:
-    asked: list[Request] = []
+def test_request_for_json_and_unusable_reply_pass_unchanged() -> None:
+    requests: list[Request] = []
     request = Request(REQUEST.messages, REQUEST.sampling, seed=1, schema={"type": "object"})
-    asyncio.run(verbalized(answering("{}", asked))(request))
-    assert asked == [request]
+    asyncio.run(verbalized(answering("{}", requests))(request))
+    assert requests == [request]
     reply = asyncio.run(verbalized(answering("", problem="filtered"))(REQUEST))
     assert reply.problem == "filtered"

@@ -1,9 +1,10 @@
-"""Calls of OpenAI's Batch API: patient with what fails for a while, and told in our own errors."""
+"""Client of OpenAI's Batch API: retries failures that may pass, and raises PersonaGen's errors."""
 
 import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,44 +14,68 @@ from openai.types import Batch, FileObject
 
 from personagen.builder.core.errors import BackendError, TransientError
 from personagen.builder.core.retry_after import retry_after
-from personagen.builder.llm.backends.openai_protocol import Server, error_object, message_of, status_error
+from personagen.builder.llm.backends.openai_protocol import Endpoint, error_message, parse_error, status_error
 
-FIRST_PAUSE, LONGEST_PAUSE, LONGEST_WISH = 0.5, 60.0, 900.0
-"""Seconds before a call is repeated: the first time, after many, and at most where the server asks for more."""
+FINAL_STATUSES = ("completed", "failed", "expired", "cancelled")
 
-SETTLE = 5.0
-"""Seconds after which a batch whose creation was not confirmed is in the account's list, if it was created."""
-
-REACH = 3.0
-"""Seconds in which a server that was never reached is tried again."""
-
-OUTAGE = 6 * 3600.0
-"""Seconds for which a server that was reached before may fail: the batch goes on meanwhile, or so one hopes."""
-
-CONNECT_PATIENCE, PATIENCE, TRANSFER_PATIENCE = 4.0, 60.0, 600.0
-"""Seconds for a connection, for an answer, and for an answer to or with a large file."""
-
-POLL_FIRST, POLL_LONGEST, POLL_GROWTH = 1.0, 60.0, 1.5
-"""Seconds between two looks at a batch: the first time, at most, and by what they grow."""
-
-OVER = ("completed", "failed", "expired", "cancelled")
 QUEUE_FULL = "token_limit_exceeded"
-"""How OpenAI says that an account has too many tokens waiting in batches: at once, or as the error of a batch."""
+"""OpenAI's error code of an account with too many tokens in batches: of the creation, or of a batch that failed."""
 
-MARK = "personagen"
-"""Key of the metadata by which a batch is found again."""
+TOKEN_KEY = "personagen"  # noqa: S105
+"""Metadata key of the token by which a batch is found again."""
 
 T = TypeVar("T")
 
 
-class BatchCalls:
-    """A client and its server. A call that may succeed later is repeated; pauses grow and differ."""
+@dataclass(frozen=True, slots=True)
+class BatchTiming:
+    """Times of the batch backend, in seconds.
 
-    def __init__(self, client: openai.AsyncOpenAI, server: Server) -> None:
-        """Take a client that repeats nothing by itself: a batch created again after a lost answer is paid twice."""
-        self._server = server
-        self._quick = client.with_options(timeout=openai.Timeout(PATIENCE, connect=CONNECT_PATIENCE))
-        self._long = client.with_options(timeout=openai.Timeout(TRANSFER_PATIENCE, connect=CONNECT_PATIENCE))
+    Attributes:
+        quiet_s: time without a new request after which the gathered requests are sent as a batch.
+        queue_first_s: pause before a batch that the account's queue had no room for is created again; it doubles.
+        queue_max_s: upper bound on that pause.
+        poll_first_s: pause after the first look at a batch.
+        poll_growth: factor by which that pause grows per look.
+        poll_max_s: upper bound on that pause.
+        retry_first_s: pause before a failed call is retried; it doubles and is drawn from its upper half.
+        retry_max_s: upper bound on that pause.
+        max_server_wait_s: upper bound on the wait that a server may ask for.
+        listing_s: time after which a created batch appears in the account's list.
+        unreachable_s: time after which the run stops if the server was never reached.
+        outage_s: time after which the run stops if a server that was reached before fails; its batches go on meanwhile.
+        connect_s: timeout of a connection.
+        answer_s: timeout of a call.
+        transfer_s: timeout of a call that sends or receives a large file.
+
+    """
+
+    quiet_s: float = 1.0
+    queue_first_s: float = 60.0
+    queue_max_s: float = 900.0
+    poll_first_s: float = 1.0
+    poll_growth: float = 1.5
+    poll_max_s: float = 60.0
+    retry_first_s: float = 0.5
+    retry_max_s: float = 60.0
+    max_server_wait_s: float = 900.0
+    listing_s: float = 5.0
+    unreachable_s: float = 3.0
+    outage_s: float = 6 * 3600.0
+    connect_s: float = 4.0
+    answer_s: float = 60.0
+    transfer_s: float = 600.0
+
+
+class BatchApi:
+    """The Batch API of one server; calls that may succeed later are retried with growing random pauses."""
+
+    def __init__(self, client: openai.AsyncOpenAI, endpoint: Endpoint, timing: BatchTiming) -> None:
+        """Wrap a client that never retries: a batch created again after a lost answer would be paid for twice."""
+        self._endpoint = endpoint
+        self._timing = timing
+        self._quick = client.with_options(timeout=openai.Timeout(timing.answer_s, connect=timing.connect_s))
+        self._long = client.with_options(timeout=openai.Timeout(timing.transfer_s, connect=timing.connect_s))
         self._client = client
         self._reached = False
 
@@ -59,7 +84,7 @@ class BatchCalls:
         await self._client.close()
 
     async def upload(self, path: Path) -> str:
-        """Upload an input and tell the file's id; done again it costs nothing.
+        """Upload an input file and return its id; a second upload costs nothing.
 
         Raises:
             BackendError: the server cannot be reached, has no Batch API, or refuses the key or the file.
@@ -68,59 +93,59 @@ class BatchCalls:
 
         async def attempt() -> str:
             with path.open("rb") as file:
-                made = await self._long.files.create(file=(path.name, file, "application/jsonl"), purpose="batch")
-            return self._expected(made, FileObject, id=str).id
+                uploaded = await self._long.files.create(file=(path.name, file, "application/jsonl"), purpose="batch")
+            return self._require(uploaded, FileObject, id=str).id
 
-        return await self._patiently(attempt)
+        return await self._retry(attempt)
 
     async def create(self, token: str, file: str) -> str | None:
-        """Create a batch and tell its id; None where the account's queue is full.
+        """Create a batch and return its id; None: the account's queue is full.
 
-        An attempt whose answer got lost may have made the batch, so each further one looks for it first.
+        An attempt whose answer was lost may have created the batch, so each retry looks for it first.
 
         Raises:
             BackendError: as for `upload`.
 
         """
-        doubtful = False
+        maybe_created = False
 
         async def attempt() -> str | None:
-            nonlocal doubtful
-            if doubtful:
-                await asyncio.sleep(SETTLE)
-                if (found := await self._look(token)) is not None:
-                    return found
-            doubtful = True
+            nonlocal maybe_created
+            if maybe_created:
+                await asyncio.sleep(self._timing.listing_s)
+                if (batch_id := await self._find_listed(token)) is not None:
+                    return batch_id
+            maybe_created = True
             try:
-                made = await self._quick.batches.create(
+                created = await self._quick.batches.create(
                     input_file_id=file,
                     endpoint="/v1/chat/completions",
                     completion_window="24h",
-                    metadata={MARK: token},
+                    metadata={TOKEN_KEY: token},
                 )
             except openai.APIStatusError as error:
-                if error_object(error.response.text).get("code") == QUEUE_FULL:
+                if parse_error(error.response.text).get("code") == QUEUE_FULL:
                     return None
                 raise
-            return self._expected(made, Batch, id=str).id
+            return self._require(created, Batch, id=str).id
 
-        return await self._patiently(attempt)
+        return await self._retry(attempt)
 
     async def find(self, token: str) -> str | None:
-        """Find a batch that was created under a token, and tell its id; one that failed is none.
+        """Return the id of the batch that was created under a token; None: no such batch, or it failed.
 
         Raises:
             BackendError: as for `upload`.
 
         """
-        await asyncio.sleep(SETTLE)  # whoever created it may have died a moment ago
-        return await self._patiently(lambda: self._look(token))
+        await asyncio.sleep(self._timing.listing_s)  # a process that died just now may have created it
+        return await self._retry(lambda: self._find_listed(token))
 
-    async def _look(self, token: str) -> str | None:
+    async def _find_listed(self, token: str) -> str | None:
         page = await self._page(self._quick.batches.list(limit=100))
         while True:
             for batch in page.data:
-                if (batch.metadata or {}).get(MARK) == token and batch.status != "failed":
+                if (batch.metadata or {}).get(TOKEN_KEY) == token and batch.status != "failed":
                     return batch.id
             if not page.has_next_page():
                 return None
@@ -128,104 +153,110 @@ class BatchCalls:
 
     async def _page(self, call: Awaitable[AsyncCursorPage[Batch]]) -> AsyncCursorPage[Batch]:
         try:
-            return self._expected(await call, AsyncCursorPage[Batch], data=list)
-        except AttributeError as error:  # the client stumbles over a page that is no JSON
-            return self._expected(str(error), AsyncCursorPage[Batch])
+            return self._require(await call, AsyncCursorPage[Batch], data=list)
+        except AttributeError as error:  # raised by the client for a page that is no JSON
+            return self._require(str(error), AsyncCursorPage[Batch])
 
-    async def outcome(self, token: str, batch: str) -> Batch:
-        """Wait until the batch of a token is over: looked at after a second first, and once a minute in the end.
+    async def wait_until_over(self, token: str, batch_id: str) -> Batch:
+        """Poll the batch of a token until its status is final; the pauses grow.
 
         Raises:
             BackendError: the server fails for too long, refuses the key, or does not know the batch.
 
         """
-        pause = POLL_FIRST
+        pause_s = self._timing.poll_first_s
         while True:
-            found = await self._patiently(lambda: self._quick.batches.retrieve(batch), (f"batch {batch}", token))
-            if self._expected(found, Batch, status=str).status in OVER:
-                return found
-            await asyncio.sleep(pause)
-            pause = min(pause * POLL_GROWTH, POLL_LONGEST)
+            batch = await self._retry(lambda: self._quick.batches.retrieve(batch_id), (f"batch {batch_id}", token))
+            if self._require(batch, Batch, status=str).status in FINAL_STATUSES:
+                return batch
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * self._timing.poll_growth, self._timing.poll_max_s)
 
-    async def content(self, token: str, file: str) -> bytes:
+    async def download(self, token: str, file: str) -> bytes:
         """Download a file of the batch of a token.
 
         Raises:
-            BackendError: the server fails for too long, refuses the key, or does not have the file any more.
+            BackendError: the server fails for too long, refuses the key, or no longer has the file.
 
         """
 
         async def attempt() -> bytes:
             return (await self._long.files.content(file)).content
 
-        return await self._patiently(attempt, (f"file {file}", token))
+        return await self._retry(attempt, (f"file {file}", token))
 
-    async def _patiently(self, call: Callable[[], Awaitable[T]], missing: tuple[str, str] | None = None) -> T:
-        """Repeat a call until it succeeds or its failure is final.
+    async def _retry(self, call: Callable[[], Awaitable[T]], missing: tuple[str, str] | None = None) -> T:
+        """Retry a call until it succeeds or its failure is final.
 
         Args:
-            call: what to do.
-            missing: what a 404 means: a thing, and the token of its batch. None means that there is no such API.
+            call: makes the call.
+            missing: meaning of a 404: the missing thing, and the token of its batch; None: the server has no such API.
 
         """
-        began, pause = time.monotonic(), FIRST_PAUSE
+        timing = self._timing
+        began, pause_s = time.monotonic(), timing.retry_first_s
         while True:
             try:
                 result = await call()
             except openai.OpenAIError as error:
-                problem = self._translated(error, missing)
+                problem = self._to_problem(error, missing)
             else:
                 self._reached = True
                 return result
-            # Raised out here, so that the original, which holds the headers, is not part of it.
+            # Raised outside of the handler, so that the original, whose headers show the key, is not its context.
             if not isinstance(problem, TransientError):
                 raise problem
             self._reached = self._reached or not problem.unreachable
-            patience = OUTAGE if self._reached else REACH
-            if time.monotonic() - began >= patience:
-                more = f"; gave up after {patience / 3600:g} h: run the same command to go on" if self._reached else ""
-                raise BackendError(f"{problem}{more}")
-            await asyncio.sleep(max(pause * random.uniform(0.5, 1.0), min(problem.wait or 0.0, LONGEST_WISH)))
-            pause = min(pause * 2, LONGEST_PAUSE)
+            patience_s = timing.outage_s if self._reached else timing.unreachable_s
+            if time.monotonic() - began >= patience_s:
+                hint = f"; gave up after {patience_s / 3600:g} h: run the same command to go on"
+                raise BackendError(f"{problem}{hint if self._reached else ''}")
+            server_wait_s = min(problem.wait or 0.0, timing.max_server_wait_s)
+            await asyncio.sleep(max(pause_s * random.uniform(0.5, 1.0), server_wait_s))
+            pause_s = min(pause_s * 2, timing.retry_max_s)
 
-    def _translated(self, error: openai.OpenAIError, missing: tuple[str, str] | None) -> BackendError | TransientError:
-        address = self._server.address
+    def _to_problem(self, error: openai.OpenAIError, missing: tuple[str, str] | None) -> BackendError | TransientError:
+        address = self._endpoint.address
         if isinstance(error, openai.APIStatusError):
-            return self._refusal(error, missing)
+            return self._to_refusal(error, missing)
         if not isinstance(error, openai.APIConnectionError):
             return BackendError(
-                f"{address} answered with something unusable: {self._server.quote(str(error), limit=160)}"
+                f"{address} answered with something unusable: {self._endpoint.quote(str(error), limit=160)}"
             )
         cause = error.__cause__ or error
-        reason = self._server.quote(f"{type(cause).__name__}: {cause}", limit=160)
+        reason = self._endpoint.quote(f"{type(cause).__name__}: {cause}", limit=160)
         if type(cause).__name__.startswith("Connect"):
             return TransientError(
                 f"cannot reach {address}: {reason}; check --base-url and that the server runs", unreachable=True
             )
         return TransientError(f"{address}: the connection broke: {reason}")
 
-    def _refusal(self, error: openai.APIStatusError, missing: tuple[str, str] | None) -> BackendError | TransientError:
-        address, status, answer = self._server.address, error.status_code, error.response.text
-        said = self._server.quote(message_of(answer), limit=160)
+    def _to_refusal(
+        self, error: openai.APIStatusError, missing: tuple[str, str] | None
+    ) -> BackendError | TransientError:
+        address, status, answer = self._endpoint.address, error.status_code, error.response.text
+        quoted = self._endpoint.quote(error_message(answer), limit=160)
         if status in (404, 405) and missing is None:
             return BackendError(
-                f"{address} has no Batch API ({status}): {said}; use --backend openai, or check --base-url"
+                f"{address} has no Batch API ({status}): {quoted}; use --backend openai, or check --base-url"
             )
         if status == 404 and missing is not None:
             thing, token = missing
             return BackendError(
-                f"{address} does not know {thing} (404): {said}; go on with the server and the key that made it, or "
+                f"{address} does not know {thing} (404): {quoted}; go on with the server and the key that made it, or "
                 f"delete batches/{token}.jsonl in the run's folder to pay for its requests again"
             )
-        problem = status_error(status, answer, self._server, wait=retry_after(error.response.headers))
-        # Refused is not a text here, but all of them.
+        problem = status_error(status, answer, self._endpoint, wait=retry_after(error.response.headers))
+        # A refused call concerns all requests of the batch, not one.
         return problem if isinstance(problem, TransientError) else BackendError(str(problem))
 
-    def _expected(self, answer: object, kind: type[T], **parts: type) -> T:
-        """Hold an answer to what it should be: the client hands on whatever a web server says with status 200."""
-        if not isinstance(answer, kind) or not all(isinstance(getattr(answer, name), of) for name, of in parts.items()):
+    def _require(self, answer: object, kind: type[T], **attributes: type) -> T:
+        """Return an answer of the expected type; the client passes on any answer with status 200."""
+        if not isinstance(answer, kind) or not all(
+            isinstance(getattr(answer, name), expected) for name, expected in attributes.items()
+        ):
             raise BackendError(
-                f"{self._server.address} answered with something else than the Batch API does: got "
-                f"{self._server.quote(str(answer))}; check --base-url (it usually ends in /v1)"
+                f"{self._endpoint.address} answered with something else than the Batch API does: got "
+                f"{self._endpoint.quote(str(answer))}; check --base-url (it usually ends in /v1)"
             )
         return answer

@@ -1,7 +1,7 @@
-"""What goes over the wire to an OpenAI-compatible server, and what comes back: bodies, replies, refusals.
+"""The chat completions protocol of OpenAI-compatible servers: request bodies, replies and errors.
 
-Servers differ in what they take. A `Dialect` is what is known of one of them; what it refuses in clear words is learnt
-once and not sent again.
+Servers accept different parameters. A `Dialect` states what is known about one server; a parameter that it refuses in
+clear words is not sent again.
 """
 
 import json
@@ -14,24 +14,24 @@ from personagen.builder.core.errors import BackendError, RequestError, Transient
 from personagen.builder.llm.requests import Candidate, Message, Reply, Request, parse_json, with_schema
 
 FORMATS = ("json_schema", "json_object", "prompt")
-"""How to ask for JSON, from the strictest way to the one that every server takes."""
+"""Ways to request JSON, from the strictest one to the one that every server accepts."""
 
-OVERLOADED = (429, 503, 529)
-"""Statuses by which a server says that it has too much to do."""
+OVERLOAD_STATUSES = (429, 503, 529)
+"""Statuses of an overloaded server."""
 
-TRANSIENT = (408, 409, 425, *OVERLOADED)
-"""Statuses that may be gone a moment later, besides all of 500 and more."""
+TRANSIENT_STATUSES = (408, 409, 425, *OVERLOAD_STATUSES)
+"""Statuses below 500 after which the same request may succeed, and those of an overload."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """What a server takes.
+    """Parameters that a server accepts.
 
     Attributes:
         format: one of FORMATS.
-        limit_name: what it calls the bound on tokens.
-        takes_n: whether it draws several candidates a call.
-        takes_logprobs: whether it tells log probabilities.
+        limit_name: its name of the limit on completion tokens.
+        takes_n: whether it draws several candidates per call.
+        takes_logprobs: whether it returns log probabilities.
 
     """
 
@@ -42,13 +42,13 @@ class Dialect:
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
-    """How to speak of a server in messages.
+class Endpoint:
+    """A server and its model, as messages name them.
 
     Attributes:
-        address: its base URL, without user and password.
-        model: the model that is asked.
-        secret: the key, to be cut out of what the server says; None where there is none.
+        address: base URL, without user and password.
+        model: model name.
+        secret: API key, removed from quoted answers; None: no key.
 
     """
 
@@ -59,27 +59,47 @@ class Server:
     def quote(self, text: str, *, limit: int = 80) -> str:
         """Quote foreign text on one line, at most `limit` characters, control characters escaped, without the key."""
         if self.secret:
-            # Before the cut, which might leave a part of the key.
+            # Before the cut, which could leave a part of the key.
             text = text.replace(self.secret, "***")
         return repr(text[:limit] + ("..." if len(text) > limit else ""))
 
 
-def request_body(request: Request, model: str, dialect: Dialect, *, seed: int, count: int) -> dict[str, Any]:
-    """Make the JSON body of one call for `count` candidates; sampling parameters that are None are left out."""
+def require_no_prefill(request: Request, backend: str) -> None:
+    """Raise RequestError if a request has a prefill: chat completions cannot portably continue an assistant's turn."""
+    if request.prefill:
+        raise RequestError(
+            f"backend {backend}: a prefill was requested, but chat completions cannot continue an assistant's turn; "
+            "put the text into the prompt or use another backend"
+        )
+
+
+def missing_candidates(request: Request, reply: Reply) -> list[Request]:
+    """Return a request for each candidate that a reply lacks; candidate i is drawn with seed + i.
+
+    Empty for a reply with a problem: a content filter or a refusal would meet the other candidates too.
+    """
+    if reply.problem is not None:
+        return []
+    numbers = range(len(reply.candidates), request.candidates)
+    return [replace(request, candidates=1, seed=(request.seed + number) % 2**31) for number in numbers]
+
+
+def request_body(request: Request, model: str, dialect: Dialect) -> dict[str, Any]:
+    """Build the JSON body of one call; parameters that are None are left out."""
     sampling = request.sampling
     in_prompt = request.schema is not None and dialect.format != "json_schema"
     messages = with_schema(request.messages, request.schema or {}) if in_prompt else request.messages
     body: dict[str, Any] = {
         "model": model,
         "messages": [{"role": message.role, "content": message.content} for message in messages],
-        "seed": seed,
+        "seed": request.seed,
         dialect.limit_name: sampling.max_tokens,
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,
         "min_p": sampling.min_p,
         "repetition_penalty": sampling.repetition_penalty,
         "stop": list(request.stop) or None,
-        "n": count if count > 1 and dialect.takes_n else None,
+        "n": request.candidates if request.candidates > 1 and dialect.takes_n else None,
         "response_format": _response_format(request.schema, dialect),
         "logprobs": True if request.top_logprobs and dialect.takes_logprobs else None,
         "top_logprobs": request.top_logprobs if request.top_logprobs and dialect.takes_logprobs else None,
@@ -95,22 +115,23 @@ def _response_format(schema: Mapping[str, Any] | None, dialect: Dialect) -> dict
     return {"type": "json_schema", "json_schema": {"name": "reply", "strict": True, "schema": schema}}
 
 
-def learn(dialect: Dialect, body: Mapping[str, Any], answer: str) -> Dialect | None:
-    """Read from a 400 or 422 what the server does not take; None if it says nothing of the kind.
+def adapt_dialect(dialect: Dialect, body: Mapping[str, Any], answer: str) -> Dialect | None:
+    """Return the dialect after a 400 or 422; None: the answer names no parameter that could be left out.
+
+    Each change leaves fewer parameters to refuse, so resending after it ends.
 
     Args:
-        dialect: what is known by now: calls in flight at the same time get the same refusal, and only the first one
-            may move on to the next format.
-        body: what was sent.
-        answer: the body of the refusal.
+        dialect: the dialect so far. Calls in flight together get the same refusal, and only the first one may switch
+            to the next format.
+        body: the refused body.
+        answer: body of the refusal.
 
-    Each lesson leaves fewer things to refuse, so asking again after it ends.
     """
-    error = error_object(answer)
-    text = f"{error.get('param')} {message_of(answer)}".lower()
-    sent = body.get("response_format")
-    if sent and re.search(r"response_format|json_schema|json_object", text):
-        if sent["type"] == dialect.format:
+    error = parse_error(answer)
+    text = f"{error.get('param')} {error_message(answer)}".lower()
+    response_format = body.get("response_format")
+    if response_format and re.search(r"response_format|json_schema|json_object", text):
+        if response_format["type"] == dialect.format:
             return replace(dialect, format=FORMATS[FORMATS.index(dialect.format) + 1])
         return dialect
     if "max_tokens" in body and "max_completion_tokens" in text:
@@ -122,8 +143,8 @@ def learn(dialect: Dialect, body: Mapping[str, Any], answer: str) -> Dialect | N
     return None
 
 
-def violation(text: str, schema: Mapping[str, Any]) -> str | None:
-    """Say in one line how a reply violates a schema; None where it does not."""
+def schema_violation(text: str, schema: Mapping[str, Any]) -> str | None:
+    """Describe on one line how a reply violates a JSON schema; None: it is valid."""
     import jsonschema
 
     try:
@@ -136,58 +157,60 @@ def violation(text: str, schema: Mapping[str, Any]) -> str | None:
     return f"at {problem.json_path}: {problem.message[:300]}"
 
 
-def repair_request(request: Request, text: str, problem: str) -> Request:
-    """Ask for a correction: the chat so far, the reply, and what is wrong with it."""
-    wish = f"That does not satisfy the JSON schema: {problem}. Answer again, with the corrected JSON and nothing else."
-    turns = (Message("assistant", text), Message("user", wish))
-    return replace(request, messages=(*request.messages, *turns))
+def repair_request(request: Request, text: str, violation: str) -> Request:
+    """Build the request for a correction: the chat so far, the invalid reply, and its violation of the schema."""
+    instruction = (
+        f"That does not satisfy the JSON schema: {violation}. Answer again, with the corrected JSON and nothing else."
+    )
+    turns = (Message("assistant", text), Message("user", instruction))
+    return replace(request, messages=(*request.messages, *turns), candidates=1)
 
 
-def read_reply(text: str, request: Request, server: Server) -> Reply:
-    """Read the body of a chat completion; one that was paid for and cannot be used is a reply with a problem.
+def parse_reply(text: str, request: Request, endpoint: Endpoint) -> Reply:
+    """Parse the body of a chat completion; one that was paid for and is unusable becomes a reply with a problem.
 
     Raises:
-        RequestError: it is no chat completion.
-        BackendError: it is a web page, so this is no such server.
+        RequestError: the body is no chat completion.
+        BackendError: the body is a web page, so the URL is not that of such a server.
 
     """
     if text.lstrip()[:1] == "<":
         raise BackendError(
-            f"{server.address} answered with a web page, not with JSON: got {server.quote(text)}; "
+            f"{endpoint.address} answered with a web page, not with JSON: got {endpoint.quote(text)}; "
             "check --base-url (it usually ends in /v1)"
         )
     try:
-        reply = json.loads(text)
+        data = json.loads(text)
     except (ValueError, RecursionError):
-        raise _unusable(server, "is no JSON", text) from None
-    choices = reply.get("choices") if isinstance(reply, dict) else None
+        raise _unusable(endpoint, "is no JSON", text) from None
+    choices = data.get("choices") if isinstance(data, dict) else None
     if not isinstance(choices, list):
-        raise _unusable(server, "has no list of choices", text)
+        raise _unusable(endpoint, "has no list of choices", text)
     if not choices:
-        raise _unusable(server, "has empty choices", text)
-    usage = reply.get("usage")
+        raise _unusable(endpoint, "has empty choices", text)
+    usage = data.get("usage")
     counts = usage if isinstance(usage, dict) else {}
-    tokens = _count(counts.get("prompt_tokens")), _count(counts.get("completion_tokens"))
-    read = [_candidate(choice, request, server) for choice in choices]
-    problem = next((each for each in read if isinstance(each, str)), None)
-    candidates = tuple(each for each in read if isinstance(each, Candidate))
+    tokens = _token_count(counts.get("prompt_tokens")), _token_count(counts.get("completion_tokens"))
+    parsed = [_parse_choice(choice, request, endpoint) for choice in choices]
+    problem = next((choice for choice in parsed if isinstance(choice, str)), None)
+    candidates = tuple(choice for choice in parsed if isinstance(choice, Candidate))
     return Reply(candidates if problem is None else (), *tokens, problem)
 
 
-def _candidate(choice: Any, request: Request, server: Server) -> Candidate | str:
-    """Read one choice, or say why it cannot be used."""
+def _parse_choice(choice: Any, request: Request, endpoint: Endpoint) -> Candidate | str:
+    """Parse one choice; a string is the reason why it is unusable."""
     message = choice.get("message") if isinstance(choice, dict) else None
     if not isinstance(message, dict):
-        raise _unusable(server, "has a choice without a message", json.dumps(choice))
+        raise _unusable(endpoint, "has a choice without a message", json.dumps(choice))
     finish, content = choice.get("finish_reason"), message.get("content")
     if finish == "content_filter":
-        return f"{server.address}: the content filter stopped the reply (finish_reason content_filter)"
+        return f"{endpoint.address}: the content filter stopped the reply (finish_reason content_filter)"
     if message.get("refusal"):
-        return f"{server.address}: the model refused: {server.quote(str(message['refusal']))}"
+        return f"{endpoint.address}: the model refused: {endpoint.quote(str(message['refusal']))}"
     if not isinstance(content, str) or not content:
         hint = f"; max_tokens {request.sampling.max_tokens} may be too small" if finish == "length" else ""
-        return f"{server.address}: the reply has no content (finish_reason {finish}){hint}"
-    # Names for a natural end differ between servers ("stop", "eos", none at all); only a cut matters.
+        return f"{endpoint.address}: the reply has no content (finish_reason {finish}){hint}"
+    # Names of a natural end differ between servers ("stop", "eos", none at all); only a cut matters.
     return Candidate(
         text=content,
         finish="length" if finish == "length" else "stop",
@@ -195,32 +218,34 @@ def _candidate(choice: Any, request: Request, server: Server) -> Candidate | str
     )
 
 
-def _first_logprobs(told: Any) -> dict[str, float] | None:
-    """Read the tokens that might have come first; None where the server tells none, or something else."""
-    content = told.get("content") if isinstance(told, dict) else None
+def _first_logprobs(logprobs: Any) -> dict[str, float] | None:
+    """Parse the log probabilities of the first token's alternatives; None: absent or malformed."""
+    content = logprobs.get("content") if isinstance(logprobs, dict) else None
     first = content[0] if isinstance(content, list) and content else None
     top = first.get("top_logprobs") if isinstance(first, dict) else None
-    found = {
-        each["token"]: float(each["logprob"])
-        for each in (top if isinstance(top, list) else [])
-        if isinstance(each, dict) and isinstance(each.get("token"), str) and type(each.get("logprob")) in (int, float)
+    alternatives = {
+        entry["token"]: float(entry["logprob"])
+        for entry in (top if isinstance(top, list) else [])
+        if isinstance(entry, dict)
+        and isinstance(entry.get("token"), str)
+        and type(entry.get("logprob")) in (int, float)
     }
-    return found or None
+    return alternatives or None
 
 
-def _unusable(server: Server, what: str, text: str) -> RequestError:
+def _unusable(endpoint: Endpoint, defect: str, text: str) -> RequestError:
     return RequestError(
-        f"{server.address}: the reply {what}: got {server.quote(text)}, expected a chat completion; "
+        f"{endpoint.address}: the reply {defect}: got {endpoint.quote(text)}, expected a chat completion; "
         "check that --base-url points to an OpenAI-compatible server"
     )
 
 
-def joined(replies: list[Reply], most: int) -> Reply:
-    """Put the candidates of several calls together, at most `most` of them; tokens are summed.
+def merge_replies(replies: list[Reply], max_candidates: int) -> Reply:
+    """Merge the candidates of several calls, at most `max_candidates`, and sum their tokens.
 
-    A problem of one is a problem of all only where nothing else came back.
+    The merged reply has a problem only if no call returned a candidate.
     """
-    candidates = tuple(each for reply in replies for each in reply.candidates)[:most]
+    candidates = tuple(candidate for reply in replies for candidate in reply.candidates)[:max_candidates]
     return Reply(
         candidates=candidates,
         prompt_tokens=sum(reply.prompt_tokens for reply in replies),
@@ -230,40 +255,40 @@ def joined(replies: list[Reply], most: int) -> Reply:
 
 
 def status_error(
-    status: int, answer: str, server: Server, *, wait: float | None = None
+    status: int, answer: str, endpoint: Endpoint, *, wait: float | None = None
 ) -> BackendError | RequestError | TransientError:
-    """Say what a status other than 200 means, without the key.
+    """Build the error of a status other than 200, without the key.
 
     Args:
-        status: HTTP status, of a call or of a line of a batch.
+        status: HTTP status of a call or of a line of a batch.
         answer: body of the answer.
-        server: who answered.
-        wait: seconds to wait by its Retry-After; None where it does not say.
+        endpoint: the server that answered.
+        wait: seconds to wait by its Retry-After; None: not given.
 
     """
-    said = server.quote(message_of(answer), limit=160)
-    if error_object(answer).get("code") == "insufficient_quota":
-        status = 402  # sent as a 429 that no waiting cures
-    for_all = {
-        # What the server says to a 401 is left out: it usually repeats a part of the key.
+    quoted = endpoint.quote(error_message(answer), limit=160)
+    if parse_error(answer).get("code") == "insufficient_quota":
+        status = 402  # sent as a 429, but no wait helps
+    fatal = {
+        # The answer to a 401 is left out: it usually repeats a part of the key.
         401: "refused the key (401); check the environment variable OPENAI_API_KEY",
-        402: f"has no credit left for this key (402): {said}; top up the account or use another key",
-        403: f"denied access (403): {said}; check what the key in OPENAI_API_KEY may do",
-        404: f"has no model {server.model!r} (404): {said}; check --model and --base-url",
+        402: f"has no credit left for this key (402): {quoted}; top up the account or use another key",
+        403: f"denied access (403): {quoted}; check what the key in OPENAI_API_KEY may do",
+        404: f"has no model {endpoint.model!r} (404): {quoted}; check --model and --base-url",
     }
-    if status in for_all:
-        return BackendError(f"{server.address} {for_all[status]}")
+    if status in fatal:
+        return BackendError(f"{endpoint.address} {fatal[status]}")
     if status == 429:
-        return TransientError(f"{server.address} limits the rate (429): {said}", overload=True, wait=wait)
-    if status in TRANSIENT or status >= 500:
-        what = "server error" if status >= 500 else "status"
-        overload = status in OVERLOADED
-        return TransientError(f"{server.address} failed ({what} {status}): {said}", overload=overload, wait=wait)
-    return RequestError(f"{server.address} refused the request ({status}): {said}")
+        return TransientError(f"{endpoint.address} limits the rate (429): {quoted}", overload=True, wait=wait)
+    if status in TRANSIENT_STATUSES or status >= 500:
+        kind = "server error" if status >= 500 else "status"
+        overload = status in OVERLOAD_STATUSES
+        return TransientError(f"{endpoint.address} failed ({kind} {status}): {quoted}", overload=overload, wait=wait)
+    return RequestError(f"{endpoint.address} refused the request ({status}): {quoted}")
 
 
-def error_object(answer: str) -> dict[str, Any]:
-    """Find the error in the body of an answer, the way OpenAI words it; empty where it is worded otherwise."""
+def parse_error(answer: str) -> dict[str, Any]:
+    """Parse the error object of an answer in OpenAI's format; empty: another format."""
     try:
         body = json.loads(answer)
     except (ValueError, RecursionError):
@@ -272,12 +297,12 @@ def error_object(answer: str) -> dict[str, Any]:
     return error if isinstance(error, dict) else {}
 
 
-def message_of(answer: str) -> str:
-    """Find what the server said: the usual message field, else the whole body."""
-    message = error_object(answer).get("message")
+def error_message(answer: str) -> str:
+    """Return the message of an error answer: the usual field, else the whole body."""
+    message = parse_error(answer).get("message")
     return message if isinstance(message, str) else answer
 
 
-def _count(value: Any) -> int:
-    """Take a token count as it is, and anything that cannot be one for 0."""
+def _token_count(value: Any) -> int:
+    """Return a token count unchanged, and 0 for any value that cannot be one."""
     return value if type(value) is int and 0 <= value < 2**31 else 0

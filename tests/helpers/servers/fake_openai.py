@@ -30,6 +30,7 @@ from tests.helpers.servers.loopback import Loopback
 KINDS = (
     "status",  # answer `status` with `body` and `headers`
     "delay",  # wait `seconds`, then go on
+    "hang",  # do not answer before the client closes the connection
     "cut",  # break the connection in mid-reply
     "html",  # a web page instead of JSON, with status 200
     "empty_choices",  # "choices": []
@@ -313,7 +314,11 @@ class FakeOpenAI:
         self._in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self._in_flight)
         try:
-            return await self._answer(body, list(self._met(body, len(self.requests))))
+            faults = list(self._met(body, len(self.requests)))
+            if any(fault.kind == "hang" for fault in faults):
+                while not await request.is_disconnected():
+                    await asyncio.sleep(0.01)
+            return await self._answer(body, faults)
         finally:
             self._in_flight -= 1
 

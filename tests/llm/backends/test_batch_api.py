@@ -1,6 +1,7 @@
-"""The batch backend when networks and servers fail: nothing is paid twice, and each end is one line."""
+"""The batch backend when networks and servers fail: nothing is paid for twice, and each error is one line."""
 
 import socket
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,19 +9,13 @@ import pytest
 
 from personagen.builder.core.errors import BackendError
 from personagen.builder.llm.backends.openai_batch import connect_batch
-from tests.helpers.batches import FATAL, KEY, PACE, answers, ask, asks, expected, refused, said, texts
+from tests.helpers.batches import FAST, FATAL, KEY, answers, ask, asks, error_body, expected, refused, texts
 from tests.helpers.servers.fake_batches import FakeBatches, Trouble
 
 
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in PACE.items():
-        monkeypatch.setattr(f"personagen.builder.{name}", value)
-
-
 @pytest.mark.parametrize("endpoint", ["upload", "create", "retrieve", "content"])
-def test_failed_call_is_repeated(tmp_path: Path, endpoint: str) -> None:
-    """And a batch that was created though its answer was lost is found, not created again."""
+def test_failed_call_is_retried(tmp_path: Path, endpoint: str) -> None:
+    """A batch that was created although the answer was lost is found, and not created again."""
     headers = {"retry-after-ms": "1"}
     trouble = [
         Trouble(endpoint, "status", nth=number, status=status, headers=headers)
@@ -33,7 +28,7 @@ def test_failed_call_is_repeated(tmp_path: Path, endpoint: str) -> None:
 
 
 def test_list_is_read_to_its_end(tmp_path: Path) -> None:
-    """The batch that was created may be on a later page, and one that failed is none."""
+    """The created batch may be on a later page, and failed batches are ignored."""
     cut = [Trouble("create", "cut", nth=3), Trouble("list", "status", nth=1, status=500)]
     with FakeBatches(polls=0, page=1, trouble=cut) as server:
         for number in (1, 2):
@@ -44,7 +39,7 @@ def test_list_is_read_to_its_end(tmp_path: Path) -> None:
 
 
 def test_unreachable_server_ends_the_run(tmp_path: Path) -> None:
-    """Nobody listens: the message names the URL, without the password in it."""
+    """The message names the URL, without the password in it."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     message = rf"^cannot reach http://127\.0\.0\.1:{port}/v1: 'ConnectError: .*'; check --base-url and that the server"
@@ -61,14 +56,11 @@ def test_unreachable_server_ends_the_run(tmp_path: Path) -> None:
         ("cut", r"the connection broke: 'RemoteProtocolError: .*'; gave up after .* h: run the same command to go on$"),
     ],
 )
-def test_long_outage_stops_the_run_that_goes_on_later(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, message: str
-) -> None:
+def test_long_outage_stops_the_run_until_later(tmp_path: Path, kind: str, message: str) -> None:
     """The batch goes on at the server, and the next run waits for it."""
-    monkeypatch.setattr("personagen.builder.llm.backends.batch_api.OUTAGE", 0.1)
     trouble = [Trouble("retrieve", kind)]
     with FakeBatches(trouble=trouble) as server:
-        refused(server.url, tmp_path, asks(3), BackendError, message)
+        refused(server.url, tmp_path, asks(3), BackendError, message, replace(FAST, outage_s=0.1))
         server.quiet()
         assert texts(answers(server.url, tmp_path, asks(3))) == expected(asks(3))
     assert len(server.batches) == 1
@@ -77,13 +69,13 @@ def test_long_outage_stops_the_run_that_goes_on_later(
 CALLS = [
     *[("upload", *case) for case in FATAL if case[0] != 404],
     *[(endpoint, *FATAL[0]) for endpoint in ("create", "retrieve", "content")],
-    ("upload", 404, said("Not Found"), r"v1 has no Batch API \(404\): 'Not Found'; use --backend openai, or check"),
+    ("upload", 404, error_body("Not Found"), r"v1 has no Batch API \(404\): 'Not Found'; use --backend openai, or"),
     ("upload", 405, "", r"v1 has no Batch API \(405\): ''; use --backend openai, or check --base-url$"),
-    ("upload", 400, said("bad file"), r"v1 refused the request \(400\): 'bad file'$"),
-    ("create", 404, said("nothing here"), r"v1 has no Batch API \(404\): 'nothing here'"),
-    ("create", 400, said("bad window"), r"v1 refused the request \(400\): 'bad window'$"),
-    ("retrieve", 404, said("No batch"), r"v1 does not know batch batch_1 \(404\): 'No batch'; go on with the se"),
-    ("content", 404, said("No file"), r"does not know file file-out1 \(404\): 'No file'; go on with t"),
+    ("upload", 400, error_body("bad file"), r"v1 refused the request \(400\): 'bad file'$"),
+    ("create", 404, error_body("nothing here"), r"v1 has no Batch API \(404\): 'nothing here'"),
+    ("create", 400, error_body("bad window"), r"v1 refused the request \(400\): 'bad window'$"),
+    ("retrieve", 404, error_body("No batch"), r"v1 does not know batch batch_1 \(404\): 'No batch'; go on with the se"),
+    ("content", 404, error_body("No file"), r"does not know file file-out1 \(404\): 'No file'; go on with t"),
     ("upload", 200, "<!DOCTYPE html>", r"with something else than the Batch API does: got '<!DOCTYPE html>'; check"),
     ("create", 200, {"object": "batch"}, r"something else than the Batch API does: got .*; check --base-url"),
     ("create", 200, {"id": 3}, r"v1 answered with something else than the Batch API does: got "),
@@ -97,7 +89,7 @@ CALLS = [
 def test_refused_call_ends_the_run_in_one_line(
     tmp_path: Path, endpoint: str, status: int, body: dict[str, Any] | str, message: str
 ) -> None:
-    """A batch that was created is found again when the cause is gone."""
+    """A batch that was created is found again once the cause is gone."""
     trouble = [Trouble(endpoint, "status", nth=1, status=status, body=body)]
     with FakeBatches(trouble=trouble) as server:
         refused(server.url, tmp_path, asks(2), BackendError, message)
@@ -108,12 +100,12 @@ def test_refused_call_ends_the_run_in_one_line(
 
 
 @pytest.mark.parametrize("endpoint", ["retrieve", "content"])
-def test_what_the_server_forgot_may_be_asked_again(tmp_path: Path, endpoint: str) -> None:
-    """The message names the file to delete, and that is enough."""
+def test_requests_of_a_batch_that_the_server_forgot_may_be_sent_again(tmp_path: Path, endpoint: str) -> None:
+    """The message names the file to delete, after which the next run pays for them again."""
     message = (
         r"404\): 'gone'; go on with the server and the key that made it, or delete batches/\S+ in the run's folder to"
     )
-    with FakeBatches(trouble=[Trouble(endpoint, "status", status=404, body=said("gone"))]) as server:
+    with FakeBatches(trouble=[Trouble(endpoint, "status", status=404, body=error_body("gone"))]) as server:
         refused(server.url, tmp_path, asks(2), BackendError, message)
         (path,) = tmp_path.joinpath("batches").glob("*.jsonl")
         refused(server.url, tmp_path, asks(2), BackendError, f"delete batches/{path.name} in")
@@ -124,8 +116,8 @@ def test_what_the_server_forgot_may_be_asked_again(tmp_path: Path, endpoint: str
 
 
 @pytest.mark.parametrize("body", ["fine", {"object": "list"}])
-def test_list_that_is_none_ends_the_run(tmp_path: Path, body: dict[str, Any] | str) -> None:
-    """It is needed after a lost answer only."""
+def test_malformed_list_ends_the_run(tmp_path: Path, body: dict[str, Any] | str) -> None:
+    """The list is read only after a lost answer."""
     trouble = [Trouble("create", "cut", nth=1), Trouble("list", "status", status=200, body=body)]
     with FakeBatches(trouble=trouble) as server:
         refused(
@@ -137,13 +129,13 @@ def test_list_that_is_none_ends_the_run(tmp_path: Path, body: dict[str, Any] | s
     ("base_url", "api_key", "message"),
     [
         (None, None, "no API key; set the environment variable OPENAI_API_KEY, or name a server of your own with"),
-        (None, "sk-\u2013", "OPENAI_API_KEY holds characters that no key can have; set it again$"),
+        (None, "sk-\u2013", "OPENAI_API_KEY has characters that no key can have; set it again$"),
         ("localhost:8000", None, "--base-url 'localhost:8000' is no URL; expected something like http://127"),
     ],
 )
 def test_wrong_settings_are_refused_before_any_call(
     tmp_path: Path, base_url: str | None, api_key: str | None, message: str
 ) -> None:
-    """What cannot work is said when the backend is made."""
+    """Wrong settings are errors of the constructor."""
     with pytest.raises(BackendError, match=f"^backend batch: {message}"):
         connect_batch(model="m", base_url=base_url, api_key=api_key, folder=tmp_path)

@@ -1,4 +1,4 @@
-"""Batches on disk: whoever comes after a crash goes on with them, and nothing is submitted twice."""
+"""Batches on disk: a process that follows a crash continues with them, and no request is submitted twice."""
 
 import asyncio
 import random
@@ -17,12 +17,12 @@ from personagen.builder.core.errors import BackendError, FolderError, RecipeErro
 from personagen.builder.llm.requests import Message
 from personagen.builder.planning.parsing import read_recipe
 from personagen.builder.preview import preview
-from tests.helpers.batches import PACE, answers, ask, asks, backend_of, expected, refused, texts
+from tests.helpers.batch_runs import make_by_batches
+from tests.helpers.batches import answers, ask, asks, backend_of, expected, refused, texts
 from tests.helpers.flow import (
     LAYERED,
     bytes_of,
     command,
-    make,
     recipe_for,
     refusals,
     said_last,
@@ -33,18 +33,11 @@ from tests.helpers.releasing import ROOT, manifest_of
 from tests.helpers.servers.fake_batches import FULL, FakeBatches, Trouble
 from tests.helpers.servers.fake_openai import FakeOpenAI, Fault
 
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in PACE.items():
-        monkeypatch.setattr(f"personagen.builder.{name}", value)
-
-
 # Files
 
 
-def test_later_process_reads_what_came_back(tmp_path: Path) -> None:
-    """Without a server, in part, and again; what is new makes a batch of its own."""
+def test_later_process_reads_the_results(tmp_path: Path) -> None:
+    """Without a server, in part, and again; new requests make a batch of their own."""
     with FakeBatches() as server:
         first = answers(server.url, tmp_path, asks(6))
     calls = list(server.calls)
@@ -55,8 +48,8 @@ def test_later_process_reads_what_came_back(tmp_path: Path) -> None:
         assert [len(batch.lines) for batch in server.batches] == [2]
 
 
-def test_same_process_reads_what_came_back(tmp_path: Path) -> None:
-    """A request asked again is not submitted again."""
+def test_same_process_reads_the_results(tmp_path: Path) -> None:
+    """An equal request is not submitted again."""
 
     async def run(url: str) -> None:
         backend = backend_of(url, tmp_path)
@@ -69,8 +62,8 @@ def test_same_process_reads_what_came_back(tmp_path: Path) -> None:
     assert len(server.batches) == 1
 
 
-def test_lines_that_nobody_can_read_are_asked_again(tmp_path: Path) -> None:
-    """A damaged file of results costs its damaged lines."""
+def test_requests_of_damaged_lines_are_sent_again(tmp_path: Path) -> None:
+    """The intact lines of a damaged file of results are used."""
     with FakeBatches() as server:
         first = answers(server.url, tmp_path, asks(3))
         (path,) = tmp_path.joinpath("batches").glob("*.output.jsonl")
@@ -82,8 +75,8 @@ def test_lines_that_nobody_can_read_are_asked_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("record", ['{"bat', "[]", '{"batch": 7}'])
-def test_damaged_record_is_made_good(tmp_path: Path, record: str) -> None:
-    """The server knows the batch by the name of its file."""
+def test_damaged_record_is_restored(tmp_path: Path, record: str) -> None:
+    """The batch is found at the server by its token."""
     with FakeBatches() as server:
         first = answers(server.url, tmp_path, asks(2))
         (path,) = tmp_path.joinpath("batches").glob("*.json")
@@ -94,8 +87,8 @@ def test_damaged_record_is_made_good(tmp_path: Path, record: str) -> None:
     assert path.read_text(encoding="utf-8") == '{"batch": "batch_1"}\n'
 
 
-def test_half_written_files_are_nothing(tmp_path: Path) -> None:
-    """A process that died while it wrote leaves a temporary name; other files are none of ours."""
+def test_half_written_files_are_ignored(tmp_path: Path) -> None:
+    """They have a temporary name; files of other names are left alone."""
     folder = tmp_path / "batches"
     folder.mkdir()
     (folder / "000001-0123456789abcdef.jsonl.part").write_bytes(b'{"custom_id": "ab')
@@ -105,8 +98,8 @@ def test_half_written_files_are_nothing(tmp_path: Path) -> None:
     assert not list(folder.glob("*.part"))
 
 
-def test_damaged_input_is_told(tmp_path: Path) -> None:
-    """Which requests were paid cannot be known then."""
+def test_damaged_requests_are_refused(tmp_path: Path) -> None:
+    """It is unknown which requests were paid for."""
     folder = tmp_path / "batches"
     folder.mkdir()
     (folder / "000001-0123456789abcdef.jsonl").write_bytes(b"?\n")
@@ -117,8 +110,8 @@ def test_damaged_input_is_told(tmp_path: Path) -> None:
     assert server.calls == []
 
 
-def test_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
-    """Nothing is sent that could not be found again."""
+def test_folder_that_cannot_be_created_is_refused(tmp_path: Path) -> None:
+    """Nothing is sent that a later process could not find."""
     (tmp_path / "batches").touch()
     with FakeBatches() as server:
         message = (
@@ -128,8 +121,8 @@ def test_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     assert server.calls == []
 
 
-def test_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
-    """Before anything of it is uploaded."""
+def test_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    """Before the batch is uploaded."""
 
     async def run(url: str) -> None:
         backend = backend_of(url, tmp_path)
@@ -147,7 +140,7 @@ def test_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
 
 
 def test_text_of_any_script_is_sent_and_read(tmp_path: Path) -> None:
-    """What separates lines elsewhere does not here."""
+    """Unicode line separators separate no lines."""
     request = replace(ask(1), messages=(Message("user", "caf\u00e9 \u2028 \u0085 \U0001f600"),))
     with FakeBatches() as server:
         assert texts(answers(server.url, tmp_path, [request])) == expected([request])
@@ -157,12 +150,12 @@ def test_text_of_any_script_is_sent_and_read(tmp_path: Path) -> None:
 
 
 def process(words: Sequence[str]) -> "subprocess.Popen[str]":
-    """Start a process that finds these tests."""
+    """Start a process in the root of the project."""
     return subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def kill(words: Sequence[str], due: Callable[[], bool], later: float = 0.0) -> None:
-    """Run a process, and kill it at a moment, or so many seconds later."""
+    """Run a process, and kill it `later` seconds after a condition holds."""
     with process(words) as running:
         wait_until(lambda: due() or running.poll() is not None)
         time.sleep(later)
@@ -187,8 +180,8 @@ MOMENTS: dict[str, tuple[list[Trouble], int, Callable[[FakeBatches, Path], bool]
 
 @pytest.mark.slow
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_killed_process_is_gone_on_with(tmp_path: Path, moment: str) -> None:
-    """`kill -9` wherever it hurts: the same replies, from one batch."""
+def test_killed_process_is_continued(tmp_path: Path, moment: str) -> None:
+    """`kill -9` at any step: the same replies, from one batch."""
     trouble, polls, due = MOMENTS[moment]
     faults = [Fault("status", seed=7, status=400)]
     with FakeBatches(polls=polls, trouble=trouble, faults=faults) as server:
@@ -202,8 +195,8 @@ def test_killed_process_is_gone_on_with(tmp_path: Path, moment: str) -> None:
     assert len(server.uploads) <= 2
 
 
-def test_batch_that_failed_unseen_is_made_anew(tmp_path: Path) -> None:
-    """The queue was full when nobody looked, and a second batch was created before the process died."""
+def test_batch_that_failed_unseen_is_created_again(tmp_path: Path) -> None:
+    """The queue was full while no process ran, and a second batch was created before the process died."""
     with FakeBatches(fates={1: FULL}, trouble=[Trouble("create", "hold_after", nth=2)]) as server:
         words = [sys.executable, "-m", "tests.helpers.batches", server.url, str(tmp_path), "1"]
         kill(words, lambda: len(server.batches) == 2)
@@ -216,77 +209,74 @@ def test_batch_that_failed_unseen_is_made_anew(tmp_path: Path) -> None:
 BATCH = LAYERED | {"backend.kind": "batch"}
 
 
-def run_batch(url: str, out: Path, recipe: Path) -> list[str]:
-    """Spell the command that makes a release, with a backend that hurries."""
-    words = command(url, out, recipe)
-    place = words.index("-c") + 1
-    words[place] = f"from tests.helpers.batches import hurry; hurry()\n{words[place]}"
-    return words
+def run_to_kill(url: str, out: Path, recipe: Path) -> list[str]:
+    """Return the command of a process that makes a release by batches, with short pauses."""
+    return [sys.executable, "-m", "tests.helpers.batch_runs", str(out), str(recipe), url]
 
 
-def test_release_takes_a_batch_a_stage(tmp_path: Path) -> None:
-    """Backgrounds, situations, texts: three batches, whose texts are as good as those of single calls."""
+def test_release_takes_one_batch_per_stage(tmp_path: Path) -> None:
+    """Backgrounds, situations, texts: three batches; a second release takes its replies from the journal."""
     with FakeBatches(polls=2) as server:
         recipe = recipe_for(server.url, BATCH)
-        result = make(recipe, tmp_path / "out")
+        result = make_by_batches(recipe, tmp_path / "out")
         assert result.made and not manifest_of(tmp_path / "out")["rejects"]
         assert [len(batch.lines) for batch in server.batches] == [7, 14, 14]
         assert server.repeated() == {}
         shutil.rmtree(tmp_path / "out")
-        assert make(recipe, tmp_path / "out").made
+        assert make_by_batches(recipe, tmp_path / "out").made
         assert len(server.batches) == 3
     assert manifest_of(tmp_path / "out")["model"]["backend"] == "batch"
 
 
-def test_refused_replies_are_asked_for_in_further_batches(tmp_path: Path) -> None:
+def test_rejected_texts_are_written_again_in_further_batches(tmp_path: Path) -> None:
     """The rows that need another attempt share a batch."""
     with FakeBatches(faults=refusals()) as server:
-        make(recipe_for(server.url, BATCH), tmp_path / "out")
+        make_by_batches(recipe_for(server.url, BATCH), tmp_path / "out")
     assert server.repeated() == {}
     assert manifest_of(tmp_path / "out")["rejects"]
     assert 3 < len(server.batches) < 12
 
 
 @pytest.mark.slow
-def test_killed_release_is_gone_on_with_to_the_same_bytes(tmp_path: Path) -> None:
-    """Killed in its second stage and in its third; each request is in one batch."""
+def test_killed_release_is_continued_to_the_same_bytes(tmp_path: Path) -> None:
+    """Killed in its second and in its third stage; each request is in one batch."""
     path, out, calm = write_recipe(tmp_path, BATCH), tmp_path / "out", tmp_path / "calm"
     with FakeBatches(faults=refusals()) as server:
-        make(read_recipe(path, {"backend.base_url": server.url}), calm)
+        make_by_batches(read_recipe(path, {"backend.base_url": server.url}), calm)
     trouble = [Trouble("create", "hold_after", nth=2), Trouble("content", "hold", nth=3)]
     with FakeBatches(faults=refusals(), trouble=trouble) as server:
-        words = run_batch(server.url, out, path)
+        words = run_to_kill(server.url, out, path)
         kill(words, lambda: len(server.batches) == 2)
         kill(words, lambda: server.calls.count("content") == 3)
         assert not out.exists()
-        make(read_recipe(path, {"backend.base_url": server.url}), out)
+        make_by_batches(read_recipe(path, {"backend.base_url": server.url}), out)
     assert server.repeated() == {}
     assert bytes_of(out) == bytes_of(calm)
 
 
 @pytest.mark.slow
-def test_release_killed_very_often_is_gone_on_with_to_the_same_bytes(tmp_path: Path) -> None:
-    """After any number of calls, and a random moment more."""
+def test_release_killed_very_often_is_continued_to_the_same_bytes(tmp_path: Path) -> None:
+    """After random numbers of calls and random pauses."""
     path, out, calm = write_recipe(tmp_path, BATCH, {"rows": 24}), tmp_path / "out", tmp_path / "calm"
     rng = random.Random(4)
     with FakeBatches(faults=refusals()) as server:
-        make(read_recipe(path, {"backend.base_url": server.url}), calm)
+        make_by_batches(read_recipe(path, {"backend.base_url": server.url}), calm)
     with FakeBatches(faults=refusals()) as server:
-        words = run_batch(server.url, out, path)
+        words = run_to_kill(server.url, out, path)
         for _ in range(25):
             target = len(server.calls) + rng.randrange(1, 12)
             kill(words, lambda target=target: len(server.calls) >= target, rng.uniform(0, 0.05))  # type: ignore[misc]
-        make(read_recipe(path, {"backend.base_url": server.url}), out)
+        make_by_batches(read_recipe(path, {"backend.base_url": server.url}), out)
     assert server.repeated() == {}
     assert bytes_of(out) == bytes_of(calm)
 
 
 @pytest.mark.slow
 def test_interrupted_release_leaves_its_batches_alone(tmp_path: Path) -> None:
-    """Ctrl-C ends with 130 and one line; the batch goes on, and the same command finishes with it."""
+    """Ctrl-C ends with status 130 and one line; the batch goes on, and the next run uses it."""
     path, out = write_recipe(tmp_path, BATCH), tmp_path / "out"
     with FakeBatches(polls=LATER) as server:
-        words = run_batch(server.url, out, path)
+        words = command(server.url, out, path)
         with process(words) as running:
             wait_until(lambda: bool(server.waiting()) and server.batches[0].polls > 1)
             running.send_signal(signal.SIGINT)
@@ -296,32 +286,32 @@ def test_interrupted_release_leaves_its_batches_alone(tmp_path: Path) -> None:
         assert said_last(done) == "personagen: stopped; what was paid for is kept: run the same command to go on"
         assert len(server.waiting()) == 1
         server.polls = 0
-        make(read_recipe(path, {"backend.base_url": server.url}), out)
+        make_by_batches(read_recipe(path, {"backend.base_url": server.url}), out)
     assert len(server.batches) == 3 and server.repeated() == {}
 
 
-def test_batch_under_way_holds_its_folder(tmp_path: Path) -> None:
-    """It is paid for, though there is no reply yet, so another recipe must not take the folder over."""
+def test_batch_under_way_keeps_its_folder_from_other_recipes(tmp_path: Path) -> None:
+    """It is paid for, although there is no reply yet."""
     trouble = [Trouble("retrieve", "status", status=401)]
     with FakeBatches(trouble=trouble) as server:
         with pytest.raises(BackendError, match=r"refused the key \(401\)"):
-            make(recipe_for(server.url, BATCH), tmp_path / "out")
+            make_by_batches(recipe_for(server.url, BATCH), tmp_path / "out")
         with pytest.raises(FolderError, match="has a run of recipe"):
-            make(recipe_for(server.url, BATCH, {"seed": 1}), tmp_path / "out")
+            make_by_batches(recipe_for(server.url, BATCH, {"seed": 1}), tmp_path / "out")
         server.quiet()
-        make(recipe_for(server.url, BATCH), tmp_path / "out")
+        make_by_batches(recipe_for(server.url, BATCH), tmp_path / "out")
     assert len(server.batches) == 3
 
 
 def test_preview_does_not_wait_for_batches() -> None:
-    """It asks the same model by single calls, and writes nothing."""
+    """It sends plain calls to the same model, and writes no file."""
     with FakeOpenAI() as server:
         rows = preview(recipe_for(server.url, BATCH), 1)
     assert len(rows) == 1 and len(server.requests) == 3
 
 
 def test_recipe_of_kind_batch() -> None:
-    """It needs a model, may have an address, and has the model write what other models write."""
+    """It needs a model and may have a base URL; its model writes the same layers as other models."""
     recipe = recipe_for("http://127.0.0.1:9/v1", {"backend.kind": "batch"})
     assert recipe.elaborated() == ("sociocultural", "situational")
     with pytest.raises(RecipeError, match=r"backend batch needs a model; name one with --model or backend\.model"):

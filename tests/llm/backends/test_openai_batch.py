@@ -1,4 +1,4 @@
-"""The batch backend against a Batch API on loopback: what goes into a batch, and what comes back of it."""
+"""The batch backend against a Batch API on loopback: how requests become batches, and results become replies."""
 
 import asyncio
 import json
@@ -10,19 +10,21 @@ from typing import Any
 import pytest
 
 from personagen.builder.core.errors import BackendError, RequestError
+from personagen.builder.llm.backends.batch_states import QUIET_TURNS
+from personagen.builder.llm.backends.openai_batch import BatchLimits
 from personagen.builder.llm.requests import Reply, request_key
 from tests.helpers.batches import (
+    FAST,
     FATAL,
     KEY,
-    PACE,
     answers,
     ask,
     asks,
     backend_of,
+    error_body,
     expected,
     outcomes,
     refused,
-    said,
     texts,
 )
 from tests.helpers.servers.fake_batches import FULL, FakeBatches, Fate, Trouble
@@ -31,17 +33,11 @@ from tests.helpers.servers.fake_openai import Fault
 SCHEMA: dict[str, Any] = {"type": "object", "properties": {"age": {"type": "integer", "minimum": 18, "maximum": 20}}}
 
 
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in PACE.items():
-        monkeypatch.setattr(f"personagen.builder.{name}", value)
-
-
 # Gathered into batches
 
 
-def test_requests_asked_together_are_one_batch(tmp_path: Path) -> None:
-    """A line is the body of a chat completion under the key of its request, and the replies find their requests."""
+def test_requests_sent_together_are_one_batch(tmp_path: Path) -> None:
+    """A line is the body of a chat completion under the key of its request, by which its result is assigned."""
     with FakeBatches(polls=3) as server:
         replies = answers(server.url, tmp_path, asks(20))
     assert texts(replies) == expected(asks(20))
@@ -73,8 +69,8 @@ def test_identity(tmp_path: Path) -> None:
     assert KEY not in repr(vars(backend))
 
 
-def test_what_is_asked_after_a_batch_is_the_next_one(tmp_path: Path) -> None:
-    """Stages of rows that run side by side make a batch each, without knowing of it."""
+def test_requests_that_follow_a_batch_are_the_next_one(tmp_path: Path) -> None:
+    """Each stage of rows that run side by side becomes one batch."""
 
     async def run(url: str) -> None:
         backend = backend_of(url, tmp_path)
@@ -92,8 +88,8 @@ def test_what_is_asked_after_a_batch_is_the_next_one(tmp_path: Path) -> None:
     assert server.repeated() == {}
 
 
-def test_several_batches_may_be_out_at_once(tmp_path: Path) -> None:
-    """What is asked while a batch is under way does not wait for it."""
+def test_several_batches_may_be_under_way(tmp_path: Path) -> None:
+    """A request that follows does not wait for the batch before it."""
 
     async def run(server: FakeBatches) -> list[Reply]:
         backend = backend_of(server.url, tmp_path)
@@ -113,18 +109,17 @@ def test_several_batches_may_be_out_at_once(tmp_path: Path) -> None:
 
 
 def test_busy_loop_does_not_cut_a_stage_in_two(tmp_path: Path) -> None:
-    """Who had no turn to ask could not ask: only a quiet loop counts as quiet."""
+    """Callers had no turn in which to send a request, so time in which the event loop was busy is not quiet."""
 
     async def run(url: str) -> None:
         backend = backend_of(url, tmp_path)
-
-        asked = []
+        tasks = []
         for number in range(4):
-            asked.append(asyncio.create_task(backend.complete(ask(number))))
-            for _ in range(4):  # together longer than QUIET
+            tasks.append(asyncio.create_task(backend.complete(ask(number))))
+            for _ in range(QUIET_TURNS // 2):
                 await asyncio.sleep(0)
-                time.sleep(0.03)
-        await asyncio.gather(*asked)
+                time.sleep(2 * FAST.quiet_s / QUIET_TURNS)  # blocks the loop, twice as long as the turn of a quiet one
+        await asyncio.gather(*tasks)
         await backend.close()
 
     with FakeBatches() as server:
@@ -133,21 +128,24 @@ def test_busy_loop_does_not_cut_a_stage_in_two(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("bound", "value", "sizes"), [("LINES", 4, [4, 4, 2]), ("BYTES", 1200, [4, 4, 2]), ("BYTES", 10, [1] * 10)]
+    ("limits", "sizes"),
+    [
+        (BatchLimits(max_requests=4), [4, 4, 2]),
+        (BatchLimits(max_bytes=1200), [4, 4, 2]),
+        (BatchLimits(max_bytes=10), [1] * 10),
+    ],
+    ids=str,
 )
-def test_batches_keep_to_the_bounds(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bound: str, value: int, sizes: list[int]
-) -> None:
-    """Too many lines or bytes become several batches."""
-    monkeypatch.setattr(f"personagen.builder.llm.backends.openai_batch.{bound}", value)
+def test_batches_keep_to_the_bounds(tmp_path: Path, limits: BatchLimits, sizes: list[int]) -> None:
+    """Too many requests or bytes become several batches."""
     with FakeBatches() as server:
-        assert texts(answers(server.url, tmp_path, asks(10))) == expected(asks(10))
+        assert texts(answers(server.url, tmp_path, asks(10), limits=limits)) == expected(asks(10))
     assert sorted((len(batch.lines) for batch in server.batches), reverse=True) == sizes
     assert server.repeated() == {}
 
 
 def test_equal_requests_share_a_line(tmp_path: Path) -> None:
-    """One that gives up does not cut off the other."""
+    """A cancelled caller does not cancel the other."""
 
     async def run(url: str) -> Reply:
         backend = backend_of(url, tmp_path)
@@ -168,21 +166,21 @@ def test_prefill_is_refused(tmp_path: Path) -> None:
     """Chat completions cannot continue an assistant's turn, so nothing is sent."""
     with FakeBatches() as server:
         refused(
-            server.url, tmp_path, [ask(1, prefill="Dear")], RequestError, "^backend batch: a prefill was asked for, but"
+            server.url, tmp_path, [ask(1, prefill="Dear")], RequestError, "^backend batch: a prefill was requested, but"
         )
     assert server.calls == []
 
 
-def test_closing_stops_the_waiting_and_nothing_else(tmp_path: Path) -> None:
-    """Batches go on at the server; there is no call that would cancel one."""
+def test_closing_cancels_no_batch(tmp_path: Path) -> None:
+    """Batches go on at the server, and the next run gets their results."""
 
     async def run(server: FakeBatches) -> None:
         backend = backend_of(server.url, tmp_path)
-        asked = asyncio.create_task(backend.complete(ask(1)))
+        waiting = asyncio.create_task(backend.complete(ask(1)))
         while not server.waiting():
             await asyncio.sleep(0.01)
-        asked.cancel()
-        await asyncio.gather(asked, return_exceptions=True)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
         await backend.close()
 
     with FakeBatches(polls=10**9) as server:
@@ -193,12 +191,14 @@ def test_closing_stops_the_waiting_and_nothing_else(tmp_path: Path) -> None:
     assert server.repeated() == {}
 
 
-# What a server takes
+# Parameters that a server refuses
 
 
-@pytest.mark.parametrize("fault", [Fault("ignore_n"), Fault("status", times=1, status=400, body=said("no", param="n"))])
-def test_candidates_beyond_those_given_are_drawn_with_further_seeds(tmp_path: Path, fault: Fault) -> None:
-    """They are requests of their own, so each is one line of the next batch, and is paid once."""
+@pytest.mark.parametrize(
+    "fault", [Fault("ignore_n"), Fault("status", times=1, status=400, body=error_body("no", param="n"))]
+)
+def test_missing_candidates_are_drawn_with_further_seeds(tmp_path: Path, fault: Fault) -> None:
+    """Each is a request in the next batch, and is paid for once."""
     with FakeBatches(faults=[fault]) as server:
         (reply,) = answers(server.url, tmp_path, [ask(2**31 - 1, candidates=3)])
         again = answers(server.url, tmp_path, [ask(2**31 - 1, candidates=3)])
@@ -209,7 +209,7 @@ def test_candidates_beyond_those_given_are_drawn_with_further_seeds(tmp_path: Pa
 
 
 def test_candidates_come_from_one_line(tmp_path: Path) -> None:
-    """A server that knows n is asked once."""
+    """A server that accepts `n` gets one line."""
     with FakeBatches() as server:
         (reply,) = answers(server.url, tmp_path, [ask(1, candidates=3)])
     assert len({candidate.text for candidate in reply.candidates}) == 3
@@ -226,7 +226,7 @@ def test_candidates_come_from_one_line(tmp_path: Path) -> None:
 def test_refused_schema_moves_into_the_prompt(
     tmp_path: Path, formats: tuple[str, ...], kinds: list[str | None]
 ) -> None:
-    """All refused lines go into the next batch; what was learnt is not asked again, nor lost by a new process."""
+    """All refused lines go into the next batch; a later process reads the same replies."""
     with FakeBatches(faults=[Fault("refuse_format", formats=formats)]) as server:
         first = answers(server.url, tmp_path, asks(3, schema=SCHEMA))
         batches = len(server.batches)
@@ -241,9 +241,11 @@ def test_refused_schema_moves_into_the_prompt(
 
 
 def test_max_completion_tokens_only_on_demand(tmp_path: Path) -> None:
-    """The newer name is used from the 400 on that asks for it."""
+    """The newer name of the limit is used after the 400 that asks for it."""
     message = "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead."
-    with FakeBatches(faults=[Fault("status", times=2, status=400, body=said(message, param="max_tokens"))]) as server:
+    with FakeBatches(
+        faults=[Fault("status", times=2, status=400, body=error_body(message, param="max_tokens"))]
+    ) as server:
         answers(server.url, tmp_path, asks(2))
     assert [batch.lines[0]["body"].get("max_completion_tokens") for batch in server.batches] == [None, 100]
 
@@ -255,7 +257,7 @@ def test_max_completion_tokens_only_on_demand(tmp_path: Path) -> None:
     ("fault", "message"),
     [
         (
-            Fault("status", seed=2, status=400, body=said("max context is 4096")),
+            Fault("status", seed=2, status=400, body=error_body("max context is 4096")),
             r"request \(400\): 'max context is 4096'$",
         ),
         (Fault("content_filter", seed=2), r"v1: the content filter stopped the reply"),
@@ -264,19 +266,19 @@ def test_max_completion_tokens_only_on_demand(tmp_path: Path) -> None:
     ],
 )
 def test_refused_line_costs_one_request(tmp_path: Path, fault: Fault, message: str) -> None:
-    """The others have their replies; a later process hears the same and pays nothing."""
+    """The others have their replies; a later process gets the same outcomes and pays nothing."""
     with FakeBatches(faults=[fault]) as server:
         for _ in range(2):
             one, two, three = outcomes(server.url, tmp_path, asks(3))
             assert isinstance(one, Reply) and isinstance(three, Reply)
-            said = two.problem if isinstance(two, Reply) else str(two)
-            assert said is not None and re.search(message, said)
+            problem = two.problem if isinstance(two, Reply) else str(two)
+            assert problem is not None and re.search(message, problem)
             assert isinstance(two, Reply | RequestError)
     assert len(server.batches) == 1
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
-def test_line_that_failed_for_now_is_asked_again(tmp_path: Path, status: int) -> None:
+def test_line_that_failed_for_now_is_retried(tmp_path: Path, status: int) -> None:
     """It alone goes into the next batch."""
     with FakeBatches(faults=[Fault("status", seed=2, times=3, status=status)]) as server:
         assert texts(answers(server.url, tmp_path, asks(3))) == expected(asks(3))
@@ -284,9 +286,9 @@ def test_line_that_failed_for_now_is_asked_again(tmp_path: Path, status: int) ->
     assert [batch.lines[0]["body"]["seed"] for batch in server.batches[1:]] == [2, 2, 2]
 
 
-def test_line_that_fails_for_ever_is_given_up(tmp_path: Path) -> None:
-    """Three further batches are enough; another run may try again."""
-    with FakeBatches(faults=[Fault("status", status=429, times=4, body=said("slow down"))]) as server:
+def test_line_that_always_fails_is_given_up(tmp_path: Path) -> None:
+    """After three further batches; another run may retry it."""
+    with FakeBatches(faults=[Fault("status", status=429, times=4, body=error_body("slow down"))]) as server:
         message = r"v1 limits the rate \(429\): 'slow down', also in 3 further batches$"
         refused(server.url, tmp_path, [ask(1)], RequestError, message)
         assert len(server.batches) == 4
@@ -295,8 +297,8 @@ def test_line_that_fails_for_ever_is_given_up(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("listed", [True, False])
 @pytest.mark.parametrize("status", ["expired", "cancelled"])
-def test_rest_of_a_batch_that_ended_early_is_asked_again(tmp_path: Path, status: str, listed: bool) -> None:
-    """What was answered is kept, whether or not the server tells of the rest."""
+def test_rest_of_a_batch_that_ended_early_is_sent_again(tmp_path: Path, status: str, listed: bool) -> None:
+    """Answered lines are used, whether or not the server lists the others."""
     with FakeBatches(fates={1: Fate(status, done=0.5, listed=listed)}) as server:
         assert texts(answers(server.url, tmp_path, asks(6))) == expected(asks(6))
     assert [len(batch.lines) for batch in server.batches] == [6, 3]
@@ -304,7 +306,7 @@ def test_rest_of_a_batch_that_ended_early_is_asked_again(tmp_path: Path, status:
 
 
 def test_batches_that_always_expire_are_given_up(tmp_path: Path) -> None:
-    """Nothing was answered in any of them."""
+    """After three further batches without an answer."""
     with FakeBatches(fates={number: Fate("expired", done=0.0) for number in range(1, 5)}) as server:
         message = r"v1: the batch ended before this request had its turn, also in 3 further batches$"
         refused(server.url, tmp_path, asks(2), RequestError, message)
@@ -312,8 +314,10 @@ def test_batches_that_always_expire_are_given_up(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("status", "body", "message"), FATAL)
-def test_line_that_concerns_all_ends_the_run(tmp_path: Path, status: int, body: dict[str, Any], message: str) -> None:
-    """What else came back is handed out before; the next run asks anew, for the account may be in order then."""
+def test_line_with_an_error_of_the_account_ends_the_run(
+    tmp_path: Path, status: int, body: dict[str, Any], message: str
+) -> None:
+    """The other results are used first; the next run sends it again, since the cause may be gone."""
     with FakeBatches(faults=[Fault("status", seed=2, times=1, status=status, body=body)]) as server:
         one, two, three = outcomes(server.url, tmp_path, asks(3))
         assert isinstance(one, Reply) and isinstance(three, Reply)
@@ -323,8 +327,8 @@ def test_line_that_concerns_all_ends_the_run(tmp_path: Path, status: int, body: 
     assert [len(batch.lines) for batch in server.batches] == [3, 1]
 
 
-def test_after_what_concerns_all_nothing_more_is_asked(tmp_path: Path) -> None:
-    """Whoever comes later hears the same at once."""
+def test_no_request_is_sent_after_an_error_of_the_account(tmp_path: Path) -> None:
+    """Later requests get the same error at once."""
 
     async def run(url: str) -> None:
         backend = backend_of(url, tmp_path)
@@ -354,8 +358,8 @@ def test_after_what_concerns_all_nothing_more_is_asked(tmp_path: Path) -> None:
         ([], r"v1 refused batch batch_1: 'no reason given'; put that right and run the same command to go on$"),
     ],
 )
-def test_batch_that_is_refused_ends_the_run(tmp_path: Path, errors: list[dict[str, Any]], message: str) -> None:
-    """It costs nothing, so the next run makes it anew."""
+def test_refused_batch_ends_the_run(tmp_path: Path, errors: list[dict[str, Any]], message: str) -> None:
+    """It costs nothing, so the next run creates it again."""
     with FakeBatches(fates={1: Fate("failed", errors)}) as server:
         refused(server.url, tmp_path, asks(3), BackendError, message)
         assert list(tmp_path.joinpath("batches").iterdir()) == []
@@ -363,27 +367,27 @@ def test_batch_that_is_refused_ends_the_run(tmp_path: Path, errors: list[dict[st
     assert server.repeated() == {}
 
 
-def test_full_queue_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A batch that finds no room beside another of ours is created again, from the file that is there."""
-    monkeypatch.setattr("personagen.builder.llm.backends.openai_batch.LINES", 4)
+def test_batch_waits_for_room_in_the_queue(tmp_path: Path) -> None:
+    """A batch that finds no room beside another one of this run is created again, from the same file."""
     with FakeBatches(polls=8) as server:
         server.room = 5
-        assert texts(answers(server.url, tmp_path, asks(8))) == expected(asks(8))
+        limits = BatchLimits(max_requests=4)
+        assert texts(answers(server.url, tmp_path, asks(8), limits=limits)) == expected(asks(8))
     assert server.repeated() == {} and len(server.uploads) == 2
     assert [len(batch.lines) for batch in server.batches if batch.fate is None] == [4, 4]
     assert len([batch for batch in server.batches if batch.fate is FULL]) >= 1
 
 
-def test_full_queue_at_creation_is_waited_for(tmp_path: Path) -> None:
-    """The same, told at once."""
-    body = said("Enqueued token limit reached", code="token_limit_exceeded")
+def test_batch_waits_for_room_at_its_creation(tmp_path: Path) -> None:
+    """As before, with an error of the creation itself."""
+    body = error_body("Enqueued token limit reached", code="token_limit_exceeded")
     with FakeBatches(trouble=[Trouble("create", "status", nth=n, status=400, body=body) for n in (1, 2)]) as server:
         assert texts(answers(server.url, tmp_path, [ask(1)])) == expected([ask(1)])
     assert len(server.uploads) == 1
 
 
 def test_batch_too_large_for_the_queue_is_split(tmp_path: Path) -> None:
-    """Where nothing of ours is waiting, waiting would not help: halves do, and nothing is dropped."""
+    """Without other batches of this run, waiting would not help: halves do, and no request is dropped."""
     with FakeBatches() as server:
         server.room = 3
         assert texts(answers(server.url, tmp_path, asks(10))) == expected(asks(10))
@@ -394,7 +398,7 @@ def test_batch_too_large_for_the_queue_is_split(tmp_path: Path) -> None:
 # The fake
 
 
-def test_fake_refuses_unknown_trouble() -> None:
-    """A typing error in a test must not pass for trouble that never strikes."""
+def test_fake_rejects_unknown_trouble() -> None:
+    """A typing error in a test must not become trouble that never occurs."""
     with pytest.raises(ValueError, match="unknown trouble creat cut, expected"):
         Trouble("creat", "cut")

@@ -1,4 +1,4 @@
-"""How the openai backend asks for JSON: by the strictest way that the server takes, with one turn of repair."""
+"""JSON from the openai backend: in the strictest way that the server accepts, with one turn of repair."""
 
 import json
 import re
@@ -30,7 +30,7 @@ def test_schema_is_sent_strictly() -> None:
     ids=["json_object", "prompt only"],
 )
 def test_refused_schema_moves_into_the_prompt_once(formats: tuple[str, ...], expected: list[str | None]) -> None:
-    """What the server refuses is not sent a second time in the whole run."""
+    """A refused format is not sent again in the same run."""
     with FakeOpenAI(faults=[Fault("refuse_format", formats=formats)]) as server:
         replies = answers(server.url, [ask("One.", schema=SCHEMA), ask("Two.", schema=SCHEMA)], concurrency=1)
     assert [body.get("response_format", {}).get("type") for body in server.requests] == expected
@@ -39,7 +39,7 @@ def test_refused_schema_moves_into_the_prompt_once(formats: tuple[str, ...], exp
 
 
 def test_refused_schema_with_calls_in_flight() -> None:
-    """Calls that are refused at the same time do not push each other past a format that works."""
+    """Calls that are refused together switch to the next format once."""
     with FakeOpenAI(faults=[Fault("refuse_format", formats=("json_schema",))], latency=0.05) as server:
         answers(server.url, [ask(f"Nr {number}.", schema=SCHEMA) for number in range(4)])
     kinds = [body["response_format"]["type"] for body in server.requests]
@@ -56,7 +56,7 @@ VIOLATIONS = [
 
 @pytest.mark.parametrize(("content", "problem"), VIOLATIONS)
 def test_reply_that_violates_the_schema_is_sent_back_once(content: str, problem: str) -> None:
-    """Where no grammar binds the model; both calls are counted."""
+    """If the server cannot enforce the schema; the tokens of both calls count."""
     faults = [
         Fault("refuse_format"),
         Fault("status", nth=3, status=200, body=reply_of(content)),
@@ -65,15 +65,15 @@ def test_reply_that_violates_the_schema_is_sent_back_once(content: str, problem:
     with FakeOpenAI(faults=faults) as server:
         reply = answer(server.url, ask(schema=SMALL))
     assert (reply.candidates[0].text, reply.prompt_tokens, reply.completion_tokens) == ('Here: {"age": 10}', 4, 6)
-    system, user, wrong, wish = server.requests[-1]["messages"]
+    system, user, wrong, instruction = server.requests[-1]["messages"]
     assert json.dumps(SMALL) in system["content"] and user["content"] == "Say something."
-    assert (wrong["role"], wrong["content"], wish["role"]) == ("assistant", content, "user")
-    assert re.search(rf"That does not satisfy the JSON schema: {problem}\. Answer again, with", wish["content"])
+    assert (wrong["role"], wrong["content"], instruction["role"]) == ("assistant", content, "user")
+    assert re.search(rf"That does not satisfy the JSON schema: {problem}\. Answer again, with", instruction["content"])
     assert len(server.requests) == 4
 
 
 def test_second_violation_is_the_reply() -> None:
-    """One turn of repair and no more: the checks judge what came."""
+    """There is one turn of repair; the checks of the text follow."""
     faults = [Fault("refuse_format"), Fault("not_json")]
     with FakeOpenAI(faults=faults) as server:
         answer(server.url, ask(schema=SMALL))
@@ -81,7 +81,7 @@ def test_second_violation_is_the_reply() -> None:
 
 
 def test_reply_that_satisfies_the_schema_is_not_sent_back() -> None:
-    """Nor one of a server that binds the model to the schema, whatever it says."""
+    """Nor is any reply of a server that enforces the schema."""
     with FakeOpenAI(faults=[Fault("refuse_format", formats=("json_schema",))]) as server:
         answer(server.url, ask(schema=SMALL))
     assert len(server.requests) == 2
@@ -91,7 +91,7 @@ def test_reply_that_satisfies_the_schema_is_not_sent_back() -> None:
 
 
 def test_schema_without_system_turn_gets_one() -> None:
-    """The wish for JSON never changes the user's turn."""
+    """The instruction never changes the user's turn."""
     request = Request((Message("user", "Go."),), Sampling(max_tokens=9), seed=1, schema={"type": "object"})
     with FakeOpenAI(faults=[Fault("refuse_format")]) as server:
         answer(server.url, request)

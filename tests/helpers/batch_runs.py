@@ -1,0 +1,38 @@
+"""Whole runs with the batch backend; `python -m tests.helpers.batch_runs OUT RECIPE URL` is a run to kill."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+from personagen.builder.generate import Result, generate_with
+from personagen.builder.llm.backends.openai_batch import connect_batch
+from personagen.builder.planning.counterfactuals import add_counterfactuals
+from personagen.builder.planning.parsing import read_recipe
+from personagen.builder.planning.plan import make_plan
+from personagen.builder.planning.recipe import Recipe
+from personagen.builder.release.run_folder import open_run
+from tests.helpers.batches import FAST, KEY
+
+
+def make_by_batches(recipe: Recipe, out: Path) -> Result:
+    """Make a release as `generate` does, with a batch backend whose pauses are short."""
+    with open_run(out, recipe.fingerprint(), fresh=False, reuse=False) as run:
+        backend = connect_batch(
+            model=recipe.backend.model or "",
+            base_url=recipe.backend.base_url,
+            api_key=KEY,
+            folder=run.batches,
+            timing=FAST,
+        )
+        plan = add_counterfactuals(make_plan(recipe))
+        return asyncio.run(generate_with(backend, plan, run, lambda status: None))
+
+
+def main() -> None:
+    """Make the release OUT of the recipe file RECIPE with the server at URL."""
+    out, recipe, url = sys.argv[1:]
+    make_by_batches(read_recipe(Path(recipe), {"backend.base_url": url}), Path(out))
+
+
+if __name__ == "__main__":
+    main()
