@@ -35,4 +35,4 @@ def validate_licence(licence: str | None, name: str | None, link: str | None) ->
     if name is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,95}", name):
         raise ValueError(f"license_name: got {name[:80]!r}, wanted letters, digits, '.', '-', '_' and '+'")
     if link is not None and not re.fullmatch(r"LICENSE(\.md)?|#[a-z0-9-]{1,80}|https?://[!-;=?-~]{1,500}", link):
-        raise ValueError(f"license_link: got {link[:80]!r}, wanted LICENSE, LICENSE.md, an address or a #section")
+        raise ValueError(f"license_link: got {link[:80]!r}, wanted LICENSE, LICENSE.md, a URL or a #section")

@@ -58,11 +58,13 @@ class Recipe(RecipeSection):
     """
 
     name: Name = Field(default="personagen", description="Name of the dataset.")
-    seed: int = Field(default=0, ge=0, lt=2**63)
+    seed: int = Field(default=0, ge=0, lt=2**63, description="Seed of personas, situations and all requests.")
     rows: int = Field(
         default=70, ge=1, le=100_000_000, description="Accepted texts at the recipe's depth, over all emotions."
     )
-    taxonomy: Literal["ekman", "plutchik", "goemotions"] | CustomTaxonomy = "ekman"
+    taxonomy: Literal["ekman", "plutchik", "goemotions"] | CustomTaxonomy = Field(
+        default="ekman", description="Name of a taxonomy, or the definition of another one."
+    )
     emotions: tuple[str, ...] | None = Field(
         default=None, strict=False, description="Emotions to write, from the taxonomy. null: all of them."
     )
@@ -74,7 +76,9 @@ class Recipe(RecipeSection):
         strict=False,
         description="Intensities that alternate within each emotion. Empty: left to the model.",
     )
-    depth: Depth = "situational"
+    depth: Depth = Field(
+        default="situational", description="Last persona layer that the texts are conditioned on; none: no layer."
+    )
     ablations: tuple[Depth, ...] = Field(
         default=(),
         strict=False,
@@ -83,7 +87,7 @@ class Recipe(RecipeSection):
     counterfactual: CounterfactualPairs | None = Field(
         default=None, description="Rows to repeat with one attribute of the persona changed. null: none."
     )
-    situations_per_persona: int = Field(default=2, ge=1, le=1000)
+    situations_per_persona: int = Field(default=2, ge=1, le=1000, description="Texts per persona and depth.")
     splits: Splits = Splits()
     shard_rows: int = Field(default=10_000, ge=1, description="Maximum rows per parquet file.")
     elaborate: Elaboration = Elaboration()

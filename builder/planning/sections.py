@@ -23,7 +23,7 @@ class RecipeSection(BaseModel):
 class CustomEmotion(RecipeSection):
     """An emotion defined by the recipe."""
 
-    name: Name
+    name: Name = Field(description="Label of the emotion.")
     definition: str = Field(min_length=1, description="Meaning of the emotion, shown in the prompts.")
     like: str | None = Field(
         default=None, description="Emotion of the situational bank whose events can evoke this emotion."
@@ -36,16 +36,18 @@ class CustomEmotion(RecipeSection):
 class CustomTaxonomy(RecipeSection):
     """A taxonomy defined by the recipe."""
 
-    name: Name
-    emotions: tuple[CustomEmotion, ...] = Field(min_length=1, strict=False)
+    name: Name = Field(description="Name of the taxonomy.")
+    emotions: tuple[CustomEmotion, ...] = Field(
+        min_length=1, strict=False, description="Emotions, in the order of their class ids."
+    )
 
 
 class Splits(RecipeSection):
     """Fraction of the rows in each split; all rows of a persona are in the same split."""
 
-    train: float = Field(default=0.8, ge=0, le=1)
-    validation: float = Field(default=0.1, ge=0, le=1)
-    test: float = Field(default=0.1, ge=0, le=1)
+    train: float = Field(default=0.8, ge=0, le=1, description="Fraction for training.")
+    validation: float = Field(default=0.1, ge=0, le=1, description="Fraction for validation.")
+    test: float = Field(default=0.1, ge=0, le=1, description="Fraction for testing.")
 
     @model_validator(mode="after")
     def _sum_to_one(self) -> Self:
@@ -58,16 +60,16 @@ class Splits(RecipeSection):
 class Elaboration(RecipeSection):
     """Source of each layer's prose: "sampled" (attributes only) or "llm". null: the backend's default."""
 
-    demographic: ProseSource | None = None
-    sociocultural: ProseSource | None = None
-    situational: ProseSource | None = None
+    demographic: ProseSource | None = Field(default=None, description="Source of the portrait.")
+    sociocultural: ProseSource | None = Field(default=None, description="Source of the background.")
+    situational: ProseSource | None = Field(default=None, description="Source of the account of the situation.")
 
 
 class TextRequirements(RecipeSection):
     """Length and language of every text."""
 
-    min_words: int = Field(default=8, ge=1)
-    max_words: int = Field(default=120, ge=1)
+    min_words: int = Field(default=8, ge=1, description="Minimum number of words.")
+    max_words: int = Field(default=120, ge=1, description="Maximum number of words.")
     language: Annotated[str, Field(pattern="^[a-z]{2}$")] | None = Field(
         default="en", description="ISO 639-1 code of the language that every text must be in. null: no check."
     )
@@ -140,7 +142,11 @@ class Checks(RecipeSection):
 class BackendChoice(RecipeSection):
     """The language model that writes the texts, and the limits on its use."""
 
-    kind: Literal["embedded", "openai", "batch", "transformers"] = "embedded"
+    kind: Literal["embedded", "openai", "batch", "transformers"] = Field(
+        default="embedded",
+        description="embedded: the small model of the package; openai: any OpenAI-compatible endpoint; "
+        "batch: OpenAI's Batch API; transformers: a local model.",
+    )
     model: str | None = Field(default=None, description="Model name. The embedded backend has its own model.")
     base_url: str | None = Field(default=None, description="OpenAI-compatible endpoint. null: OpenAI's own.")
     concurrency: int | None = Field(
@@ -181,8 +187,8 @@ class Budgets(RecipeSection):
 class Sampling(RecipeSection):
     """How the model samples a text. null: the backend's default."""
 
-    temperature: float | None = Field(default=None, ge=0, le=2)
-    top_p: float | None = Field(default=None, gt=0, le=1)
+    temperature: float | None = Field(default=None, ge=0, le=2, description="Softmax temperature.")
+    top_p: float | None = Field(default=None, gt=0, le=1, description="Probability mass of nucleus sampling.")
     candidates: int | None = Field(
         default=None, ge=1, le=64, description="Texts sampled per request, of which the best is kept."
     )

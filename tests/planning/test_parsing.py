@@ -54,7 +54,7 @@ REFUSALS = [
     ("license: other\nlicense_name: 'a b'", "license_name: got 'a b', wanted letters, digits, '.', '-', '_' and '+'"),
     (
         "license: other\nlicense_name: x\nlicense_link: 'javascript:1'",
-        "license_link: got 'javascript:1', wanted LICENSE, LICENSE.md, an address or a #section",
+        "license_link: got 'javascript:1', wanted LICENSE, LICENSE.md, a URL or a #section",
     ),
     ("name: '../x'", "name: got \"../x\", wanted text that matches '^[a-z][a-z0-9_]{0,63}$'"),
     ("seed: [", "line 1: not YAML"),

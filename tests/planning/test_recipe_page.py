@@ -27,6 +27,14 @@ def test_the_schema_in_docs_is_that_of_the_recipe() -> None:
     assert SCHEMA.read_text(encoding="utf-8") == schema_text()
 
 
+def test_the_schema_describes_every_key() -> None:
+    schema = Recipe.model_json_schema()
+    sections = [schema, *schema["$defs"].values()]
+    keys = [(name, spec) for section in sections for name, spec in section["properties"].items()]
+    assert [name for name, spec in keys if "description" not in spec and "$ref" not in spec] == []
+    assert all(section["description"] for section in sections)
+
+
 def test_the_default_recipe_is_every_default() -> None:
     path = ROOT / "recipes" / "default.yaml"
     assert read_recipe(path) == Recipe()
