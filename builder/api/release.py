@@ -229,6 +229,47 @@ class Release:
 
         return read_scores(json.loads((self.folder / SCORES).read_text(encoding="utf-8")))
 
+    def report(
+        self,
+        out: PathOrName | None = None,
+        *,
+        reference: PathOrName = "goemotions",
+        embeddings: str | None = None,
+        seed: int = 0,
+        progress: Progress | bool = True,
+    ) -> Path:
+        """Write one HTML page that needs no network: charts, persona coverage, scores, and a table of the texts.
+
+        Args:
+            out: file of the page. None: `RELEASE.report.html` beside the release.
+            reference: real texts to compare with; see `evaluate`.
+            embeddings: name of a sentence-transformers model. None: all-MiniLM-L6-v2.
+            seed: seed of the sample of texts and of the map.
+            progress: see `personagen.generate`.
+
+        Returns:
+            The file of the page.
+
+        Raises:
+            ReleaseError: a file was altered, or the reference cannot be read.
+            BackendError: a package of the extra `metrics` is missing.
+            FolderError: the page cannot be written.
+
+        """
+        from personagen.builder.report import write_report
+
+        target = None if out is None else Path(fspath(out))
+        with shown_progress(progress) as receiver:
+            page = write_report(
+                self.folder,
+                reference=fspath(reference),
+                embeddings=embeddings,
+                seed=seed,
+                out=target,
+                progress=receiver,
+            )
+        return Path(shown_path(page))
+
     def verify(self) -> "Verified":
         """Check every byte of the release against its manifest.
 
