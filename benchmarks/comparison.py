@@ -13,9 +13,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from personagen.builder.evaluation.arms import Text
+from personagen.builder.core.progress import SILENT
+from personagen.builder.evaluation.arms import ArmText, ReferenceParts, read_parts
 from personagen.builder.evaluation.measure_arms import measure_arms
-from personagen.builder.evaluation.reference_parts import RealTexts, real_texts
 
 EMOTIONS = ("anger", "disgust", "fear", "joy", "neutral", "sadness", "surprise")
 
@@ -26,19 +26,19 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=20_000, help="texts of every arm")
     parser.add_argument("--arms", type=int, default=10)
     arguments = parser.parse_args()
-    real = real_texts("goemotions", None, dict.fromkeys(EMOTIONS, 10))
+    real = read_parts("goemotions", None, dict.fromkeys(EMOTIONS, 10))
     texts = {f"arm {number}": list(written(real, arguments.rows, number)) for number in range(arguments.arms)}
     rows = [text.id for text in texts["arm 0"]]
     print(f"{arguments.rows} rows x {arguments.arms} arms")
     for name in ("vectors made and kept", "vectors at hand"):
         with tempfile.TemporaryDirectory() as folder:
             start = time.perf_counter()
-            blocks, _ = measure_arms([texts], [rows], real, Path(folder), lambda line: None)
+            blocks, _ = measure_arms([texts], [rows], real, Path(folder), SILENT)
             figures = len(next(iter(blocks.values())))
             print(f"{name}: {time.perf_counter() - start:.0f} s for {figures} figures an arm", flush=True)
 
 
-def written(real: RealTexts, rows: int, arm: int) -> Iterator[Text]:
+def written(real: ReferenceParts, rows: int, arm: int) -> Iterator[ArmText]:
     """Combine texts: the first half of one and the second half of another with the same label."""
     draw = random.Random(arm)
     by_label = {emotion: [] for emotion in EMOTIONS}  # type: dict[str, list[list[str]]]
@@ -48,7 +48,7 @@ def written(real: RealTexts, rows: int, arm: int) -> Iterator[Text]:
         label = EMOTIONS[row % len(EMOTIONS)]
         one, other = draw.sample(by_label[label], 2)
         words = [*one[: len(one) // 2 + 1], *other[len(other) // 2 :]]
-        yield Text(f"{label}-{row:06d}", " ".join(words), label, f"p{row // 2:06d}")
+        yield ArmText(f"{label}-{row:06d}", " ".join(words), label, f"p{row // 2:06d}")
 
 
 if __name__ == "__main__":

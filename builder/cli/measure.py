@@ -141,27 +141,28 @@ def compare(recipe: Path | None, judges: tuple[str, ...], no_judge: bool, as_jso
     if options["depth"] is not None:
         raise click.UsageError("--depth is what arms differ in; name them with --arms")
     from personagen.builder.cli.progress import Progress
-    from personagen.builder.evaluation.compare import Options
+    from personagen.builder.evaluation.compare import ComparisonSettings
     from personagen.builder.evaluation.compare import compare as run
     from personagen.builder.evaluation.comparison_tables import verdict_lines
+    from personagen.builder.release.measuring import require_metrics_extra
     from personagen.builder.report import write_report
 
+    require_metrics_extra("plotly")  # before anything is paid for
     own = {name: options.pop(name) for name in ("reference", "embeddings", "rows", "seeds")}
     key, out, url, arms = (options.pop(name) for name in ("api_key_file", "out", "judge_url", "arms"))
-    named = tuple(name.strip() for name in arms.split(",")) if arms else None
-    chosen = Options(**own, arms=named, judges=_judges(judges, no_judge=no_judge), base_url=url)
+    settings = ComparisonSettings(
+        **own,
+        arms=tuple(name.strip() for name in arms.split(",")) if arms else None,
+        judges=_judges(judges, no_judge=no_judge),
+        base_url=url,
+        command=recorded_command(),
+    )
     parsed, secret = read_options(recipe, options), read_key(key)
     with Progress() as progress:
-        results = run(
-            parsed,
-            chosen,
-            out,
-            progress=progress,
-            tell=lambda line: click.echo(printable(line), err=True),
-            api_key=secret,
-        )
+        comparison = run(parsed, settings, out, progress=Lines(progress), api_key=secret)
     write_report(out, progress=Lines())
-    click.echo(json.dumps(results) if as_json else "\n".join(map(printable, verdict_lines(results))))
+    verdicts = "\n".join(map(printable, verdict_lines(comparison.claims)))
+    click.echo(json.dumps(comparison.to_json()) if as_json else verdicts)
     if not as_json:
         click.echo(out)
 

@@ -3,36 +3,18 @@
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, TextIO
 
 from tqdm import tqdm
 
+from personagen.builder.core.progress import RunStatus
+
 INTERVAL = 60.0
 """Seconds between two lines where stderr is no terminal."""
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
-    """Where a run is.
-
-    Attributes:
-        accepted: rows that are done.
-        wanted: rows in all.
-        refused: replies that were refused.
-        in_flight: requests that wait for the model.
-        tokens: tokens of all replies in the journal, earlier runs of the folder included.
-        cost: what they cost; None where the recipe has no price.
-
-    """
-
-    accepted: int
-    wanted: int
-    refused: int
-    in_flight: int
-    tokens: int
-    cost: float | None
+Status = RunStatus
 
 
 class Progress:

@@ -67,7 +67,9 @@ def rounded(value: Any, digits: int = 6) -> Any:
         return float(f"{value:.{digits}g}")
     if isinstance(value, Mapping):
         return {key: rounded(part, digits) for key, part in value.items()}
-    return [rounded(part, digits) for part in value] if isinstance(value, list | tuple) else value
+    if isinstance(value, list | tuple):
+        return type(value)(rounded(part, digits) for part in value)
+    return value
 
 
 def redact_path(source: str) -> str:

@@ -226,14 +226,8 @@ class Audit:
         }
 
 
-TABLES: Mapping[str, type] = {
-    "associations": AttributeAssociation,
-    "differences": ValueDifference,
-    "words": DistinctiveWords,
-    "pairs": CounterfactualPairs,
-    "effects": CounterfactualEffect,
-}
-"""Tables of an audit, by the name of the attribute and the JSON key."""
+TABLES = ("associations", "differences", "words", "pairs", "effects")
+"""Names of the tables of an audit: attributes and JSON keys."""
 
 
 def read_audit(content: Mapping[str, Any]) -> Audit:
@@ -247,14 +241,27 @@ def read_audit(content: Mapping[str, Any]) -> Audit:
         raise ReleaseError(
             f"audit.json has the format {content.get('format')!r:.60}, wanted {FORMAT}; audit the release again"
         )
-    records = {name: [_record(kind, fields) for fields in content[name]] for name, kind in TABLES.items()}
-    tables = {name: ResultTable(kind, tuple(records[name])) for name, kind in TABLES.items()}
-    facts = {name: content[name] for name in ("command", "release", "texts", "digest", "outcomes", "problems")}
-    return Audit(**facts, **tables)
+    return Audit(
+        command=content["command"],
+        release=content["release"],
+        texts=content["texts"],
+        digest=content["digest"],
+        outcomes=content["outcomes"],
+        associations=_table(AttributeAssociation, content["associations"]),
+        differences=_table(ValueDifference, content["differences"]),
+        words=_table(DistinctiveWords, content["words"]),
+        pairs=_table(CounterfactualPairs, content["pairs"]),
+        effects=_table(CounterfactualEffect, content["effects"]),
+        problems=content["problems"],
+    )
 
 
-def _record(kind: type[Record], fields: Mapping[str, Any]) -> Record:
-    return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()})
+def _table(kind: type[Record], rows: Sequence[Mapping[str, Any]]) -> ResultTable[Record]:
+    records = (
+        kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in row.items()})
+        for row in rows
+    )
+    return ResultTable(kind, tuple(records))
 
 
 def findings(audit: Audit) -> Iterator[str]:

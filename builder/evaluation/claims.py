@@ -1,37 +1,45 @@
-"""What is claimed for conditioning on personas, and what a comparison says of each claim.
+"""Claims about conditioning on personas, and the verdict of a comparison on each.
 
-A claim is one paired difference between two arms; all that can be tested in a comparison are corrected together.
+A claim is one paired difference between two arms. The p values of all claims of a comparison are corrected together.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from personagen.metrics.statistics.paired import Blocks
 
 LEVEL = 0.05
+"""Significance level of every test."""
+
 MARGIN = 0.02
-"""Macro-F1 that counts as no loss where texts are to take the place of real ones."""
+"""Loss of macro-F1 that counts as none if texts take the place of real ones."""
 
 SUPPORTED, REFUTED, UNDECIDED = "supported", "not supported", "undecided"
+
+FULL = "situational"
+"""Arm of the full method."""
+
+MATCHED = "none-lengthmatched"
+"""Arm without personas, at the lengths of the full method."""
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A statement that a difference decides.
+    """Statement that the sign of a difference decides.
 
     Attributes:
-        says: the statement.
-        measure: what is compared.
-        arm: the arm that should be better.
-        against: the arm that it is compared with; None where the value itself is compared with `null`.
+        statement: the statement.
+        measure: measure that is compared.
+        arm: arm that is claimed to be better.
+        against: arm that it is compared against; None: the value itself is compared against `null`.
         better: "higher" or "lower".
-        null: the difference at which the statement begins to be false.
+        null: difference at which the statement begins to be false.
 
     """
 
-    says: str
+    statement: str
     measure: str
     arm: str
     against: str | None
@@ -39,8 +47,39 @@ class Claim:
     null: float = 0.0
 
 
-FULL = "situational"
-MATCHED = "none-lengthmatched"
+@dataclass(frozen=True, slots=True)
+class JudgedClaim:
+    """Claim with its test and verdict.
+
+    Attributes:
+        statement: the statement.
+        measure: measure that is compared.
+        arm: arm that is claimed to be better.
+        against: arm that it is compared against; None: the value itself is compared against `null`.
+        better: "higher" or "lower".
+        null: difference at which the statement begins to be false.
+        difference: the difference, in the unit of the measure.
+        low: lower end of the 95 % interval; None: its error is unknown.
+        high: upper end.
+        p: two-sided p that the difference is `null`; None: its error is unknown.
+        p_corrected: `p` corrected for the number of claims (Holm).
+        verdict: "supported", "not supported" (the opposite is), or "undecided".
+
+    """
+
+    statement: str
+    measure: str
+    arm: str
+    against: str | None
+    better: str
+    null: float
+    difference: float
+    low: float | None
+    high: float | None
+    p: float | None
+    p_corrected: float | None
+    verdict: str
+
 
 CLAIMS = (
     Claim("Personas and situations make texts more diverse than the bare emotion", "vendi_score", FULL, "none"),
@@ -68,59 +107,62 @@ CLAIMS = (
 )
 
 
-def judged(arms: Mapping[str, Mapping[str, "Blocks"]]) -> list[dict[str, Any]]:
-    """Judge every claim whose arms and measure are there.
+def judge_claims(arms: Mapping[str, Mapping[str, "Blocks"]]) -> list[JudgedClaim]:
+    """Judge every claim whose arms and measure were measured.
 
-    Returns:
-        The claim's fields, the difference with its 95 % interval, p and corrected p (None where nothing tells them),
-        and the verdict: "supported", "not supported" (the opposite is), or "undecided".
+    Args:
+        arms: values of blocks by arm and measure.
 
     """
     from personagen.metrics.statistics.paired import estimate, holm
 
-    tested = [(claim, apart) for claim in CLAIMS if (apart := difference(claim, arms)) is not None]
-    estimates = [estimate(apart) for _, apart in tested]
-    chances = [each.p for each in estimates]
-    corrected = iter(holm([chance for chance in chances if chance is not None]))
-    results = []
-    for (claim, _), found in zip(tested, estimates, strict=True):
-        chance = None if found.p is None else next(corrected)
-        shift = claim.null
-        results.append(
-            {
-                **asdict(claim),
-                "difference": found.value + shift,
-                "low": None if found.low is None else found.low + shift,
-                "high": None if found.high is None else found.high + shift,
-                "p": found.p,
-                "p_corrected": chance,
-                "verdict": verdict(claim, found.value, chance),
-            }
+    tested = [(claim, blocks) for claim in CLAIMS if (blocks := difference(claim, arms)) is not None]
+    estimates = [estimate(blocks) for _, blocks in tested]
+    corrected = iter(holm([change.p for change in estimates if change.p is not None]))
+    judged = []
+    for (claim, _), change in zip(tested, estimates, strict=True):
+        p_corrected = None if change.p is None else next(corrected)
+        judged.append(
+            JudgedClaim(
+                claim.statement,
+                claim.measure,
+                claim.arm,
+                claim.against,
+                claim.better,
+                claim.null,
+                difference=change.value + claim.null,
+                low=None if change.low is None else change.low + claim.null,
+                high=None if change.high is None else change.high + claim.null,
+                p=change.p,
+                p_corrected=p_corrected,
+                verdict=verdict(claim, change.value, p_corrected),
+            )
         )
-    return results
+    return judged
 
 
 def difference(claim: Claim, arms: Mapping[str, Mapping[str, "Blocks"]]) -> "Blocks | None":
-    """Take the difference that a claim is about, less its null; None where an arm or the measure is missing."""
+    """Return the difference of a claim less its null, per block; None: an arm or the measure is missing."""
     from personagen.metrics.statistics.paired import Blocks
 
-    own = arms.get(claim.arm, {}).get(claim.measure)
+    arm = arms.get(claim.arm, {}).get(claim.measure)
     other = None if claim.against is None else arms.get(claim.against, {}).get(claim.measure)
-    if own is None or (claim.against is not None and other is None):
+    if arm is None or (claim.against is not None and other is None):
         return None
-    if other is not None and other.halves.shape != own.halves.shape:
-        own, other = (Blocks(side.wholes, side.halves[:, :0]) for side in (own, other))
-    found = own if other is None else own.minus(other)
-    return Blocks(found.wholes - claim.null, found.halves - claim.null)
+    if other is not None and other.halves.shape != arm.halves.shape:
+        arm, other = (Blocks(side.wholes, side.halves[:, :0]) for side in (arm, other))
+    change = arm if other is None else arm.minus(other)
+    return Blocks(change.wholes - claim.null, change.halves - claim.null)
 
 
-def verdict(claim: Claim, value: float, chance: float | None) -> str:
-    """Say what a difference (less its null) with a corrected p means for a claim."""
-    if chance is None or chance >= LEVEL:
+def verdict(claim: Claim, value: float, p_corrected: float | None) -> str:
+    """Return the verdict on a claim from its difference (less its null) and the corrected p."""
+    if p_corrected is None or p_corrected >= LEVEL:
         return UNDECIDED
     return SUPPORTED if (value > 0) == (claim.better == "higher") else REFUTED
 
 
-def counts(results: Sequence[Mapping[str, Any]]) -> dict[str, int]:
-    """Count the verdicts."""
-    return {name: sum(each["verdict"] == name for each in results) for name in (SUPPORTED, REFUTED, UNDECIDED)}
+def count_verdicts(claims: Iterable[JudgedClaim]) -> dict[str, int]:
+    """Count the claims by verdict."""
+    verdicts = [claim.verdict for claim in claims]
+    return {name: verdicts.count(name) for name in (SUPPORTED, REFUTED, UNDECIDED)}

@@ -1,9 +1,10 @@
-"""What a comparison found, as Markdown: verdicts in words, tables of figures with their intervals, costs."""
+"""Render a comparison as Markdown: verdicts, tables of figures with their intervals, costs, ratings."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from personagen.builder.evaluation.claims import counts
+from personagen.builder.evaluation.claims import JudgedClaim, count_verdicts
+from personagen.builder.evaluation.comparison import ArmCost, ArmFigure, ArmRating, Comparison, ComparisonFacts
 from personagen.builder.evaluation.scores import format_number
 
 MAIN: Mapping[str, str] = {
@@ -17,147 +18,161 @@ MAIN: Mapping[str, str] = {
     "masked_tstr_macro_f1": "TSTR F1, masked",
     "gain_macro_f1": "gain on 100 real",
 }
-"""Figures of the first table; all others follow in tables of their own."""
+"""Measures of the first table, with their headings; tables of all others follow."""
+
+MAX_COLUMNS = 8
+"""Measures per further table."""
 
 
-def results_lines(results: Mapping[str, Any]) -> Iterator[str]:
-    """Write `results.md`."""
-    model, reference = results["model"], results["reference"]
+def comparison_markdown(comparison: Comparison) -> str:
+    """Return the content of `results.md`."""
+    return "\n".join(_lines(comparison)) + "\n"
+
+
+def _lines(comparison: Comparison) -> Iterator[str]:
+    facts = comparison.facts
     yield "# Does conditioning on personas help?"
     yield ""
     yield (
-        f"{results['rows']} texts an arm in {results['seeds']} seeds by {model['name']} ({model['backend']}), "
-        f"against {reference['name']}. Intervals are 95 %; `{results['command']}`, PersonaGen {results['personagen']}."
+        f"{facts.rows} texts per arm in {facts.seeds} seeds by {facts.model['name']} ({facts.model['backend']}), "
+        f"against {facts.reference['name']}. Intervals are 95 %; {_made_by(facts)}."
     )
     yield ""
-    found = counts(results["claims"])
     yield "## Verdicts"
     yield ""
-    yield f"Of {len(results['claims'])} claims: " + ", ".join(f"{count} {name}" for name, count in found.items()) + "."
+    yield f"Of {len(comparison.claims)} claims: {_verdict_counts(comparison.claims)}."
     yield "p is corrected for their number (Holm); an undecided claim is neither shown nor refuted by so many texts."
     yield ""
-    yield from claims_table(results["claims"])
+    yield from claims_table(comparison.claims)
     yield ""
     yield "## Arms"
     yield ""
-    yield from figures_table(results["arms"], MAIN)
+    yield from figures_table(comparison, MAIN)
     yield ""
     yield "## Cost"
     yield ""
-    yield from costs_table(results["arms"])
-    yield from _human_likeness(results)
+    yield from _table(
+        [*next(cost_cells(comparison.arms))], [[*row.values()] for row in cost_cells(comparison.arms)], "l"
+    )
+    yield from _ratings(comparison.ratings)
     yield ""
     yield "## Label classifier"
     yield ""
-    yield classifier_line(results["classifier"])
-    names = list(dict.fromkeys(name for arm in results["arms"].values() for name in arm["figures"]))
-    others = [name for name in names if name not in MAIN]
-    for start in range(0, len(others), 8):
+    yield classifier_line(facts.classifier)
+    others = [name for name in dict.fromkeys(figure.measure for figure in comparison.figures) if name not in MAIN]
+    for start in range(0, len(others), MAX_COLUMNS):
         yield ""
         yield "## All figures" if start == 0 else ""
         yield ""
-        yield from figures_table(results["arms"], {name: f"`{name}`" for name in others[start : start + 8]})
+        yield from figures_table(comparison, {name: f"`{name}`" for name in others[start : start + MAX_COLUMNS]})
 
 
-def verdict_lines(results: Mapping[str, Any]) -> Iterator[str]:
-    """Write a line for every claim, for the terminal."""
-    for claim in results["claims"]:
-        interval = "" if claim["low"] is None else f" [{signed(claim['low'])}, {signed(claim['high'])}]"
-        chance = "" if claim["p_corrected"] is None else f", p {claim['p_corrected']:.2g}"
-        against = f" - {claim['against']}" if claim["against"] else ""
+def _made_by(facts: ComparisonFacts) -> str:
+    command = f"`{facts.command}`, " if facts.command else ""
+    return f"{command}PersonaGen {facts.personagen}"
+
+
+def _verdict_counts(claims: Iterable[JudgedClaim]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in count_verdicts(claims).items())
+
+
+def verdict_lines(claims: Sequence[JudgedClaim]) -> Iterator[str]:
+    """Yield one line per claim for the terminal, then the number of claims per verdict."""
+    for claim in claims:
+        interval = "" if claim.low is None else f" [{signed(claim.low)}, {signed(claim.high)}]"
+        p = "" if claim.p_corrected is None else f", p {claim.p_corrected:.2g}"
+        against = f" - {claim.against}" if claim.against else ""
         yield (
-            f"{claim['verdict']}: {claim['says']} ({claim['measure']}, {claim['arm']}{against}: "
-            f"{signed(claim['difference'])}{interval}{chance})"
+            f"{claim.verdict}: {claim.statement} ({claim.measure}, {claim.arm}{against}: "
+            f"{signed(claim.difference)}{interval}{p})"
         )
-    found = counts(results["claims"])
-    yield ", ".join(f"{count} {name}" for name, count in found.items())
+    yield _verdict_counts(claims)
 
 
-def claims_table(claims: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """Write a row for every claim."""
+def claims_table(claims: Iterable[JudgedClaim]) -> Iterator[str]:
+    """Yield a Markdown table with one row per claim."""
     rows = []
     for claim in claims:
-        against = claim["against"] or format_number(claim["null"])
-        low_high = "" if claim["low"] is None else f"{signed(claim['low'])} to {signed(claim['high'])}"
-        chance = "" if claim["p_corrected"] is None else f"{claim['p_corrected']:.2g}"
-        compared = f"{claim['measure']}: {claim['arm']} against {against}"
-        rows.append([claim["says"], f"**{claim['verdict']}**", compared, signed(claim["difference"]), low_high, chance])
+        against = claim.against or format_number(claim.null)
+        interval = "" if claim.low is None else f"{signed(claim.low)} to {signed(claim.high)}"
+        p = "" if claim.p_corrected is None else f"{claim.p_corrected:.2g}"
+        compared = f"{claim.measure}: {claim.arm} against {against}"
+        rows.append([claim.statement, f"**{claim.verdict}**", compared, signed(claim.difference), interval, p])
     yield from _table(["claim", "verdict", "compared", "difference", "95 %", "p"], rows, "lll")
 
 
-def figures_table(arms: Mapping[str, Any], names: Mapping[str, str]) -> Iterator[str]:
-    """Write a row for every arm and a column for every figure, with half the width of its interval."""
-    rows = [[arm, *(_cell(facts["figures"].get(name)) for name in names)] for arm, facts in arms.items()]
-    yield from _table(["arm", *names.values()], rows, "l")
+def figures_table(comparison: Comparison, measures: Mapping[str, str]) -> Iterator[str]:
+    """Yield a Markdown table with one row per arm and one column per measure.
+
+    Args:
+        comparison: the results.
+        measures: headings by measure.
+
+    """
+    figures = {(figure.arm, figure.measure): figure for figure in comparison.figures}
+    rows = [[cost.arm, *(_cell(figures.get((cost.arm, measure))) for measure in measures)] for cost in comparison.arms]
+    yield from _table(["arm", *measures.values()], rows, "l")
 
 
-def costs_table(arms: Mapping[str, Any]) -> Iterator[str]:
-    """Write what each arm took for an accepted text."""
-    rows = list(costs(arms))
-    yield from _table(list(rows[0]), [list(row.values()) for row in rows], "l")
-
-
-def costs(arms: Mapping[str, Any]) -> Iterator[dict[str, str]]:
-    """Tell what each arm took for an accepted text, as it is shown, by the names of the columns."""
-    for arm, facts in arms.items():
+def cost_cells(arms: Iterable[ArmCost]) -> Iterator[dict[str, str]]:
+    """Yield the cells of the table of costs, one row per arm, by heading."""
+    for cost in arms:
         yield {
-            "arm": arm,
-            "texts": str(facts["texts"]),
-            "missing": str(facts["missing"] or ""),
-            "tokens a text": format_number(facts["tokens_per_text"]),
-            "cost a text": "" if facts["cost_per_text"] is None else f"{facts['cost_per_text']:.3g}",
-            "rejects a text": format_number(facts["rejects_per_text"]),
-            "reasons": ", ".join(f"{name} {count}" for name, count in facts["rejects"].items()),
+            "arm": cost.arm,
+            "texts": str(cost.texts),
+            "missing": str(cost.missing or ""),
+            "tokens per text": format_number(cost.tokens_per_text),
+            "cost per text": "" if cost.cost_per_text is None else f"{cost.cost_per_text:.3g}",
+            "rejects per text": format_number(cost.rejects_per_text),
+            "reasons": ", ".join(f"{reason} {count}" for reason, count in cost.rejects.items()),
         }
 
 
 def classifier_line(classifier: Mapping[str, Any]) -> str:
-    """Tell in one line how far the emotion classifier is to be believed."""
+    """Return the training and the test results of the emotion classifier in one line."""
     return (
         f"Logistic regression on {classifier['model']}, trained on {classifier['trained_on']} texts of "
-        f"{classifier['reference']} (version {classifier['version']}). On {classifier['tested_on']} texts that it was not "
-        f"trained on: accuracy {classifier['accuracy']:.3f}, over labels alike {classifier['balanced_accuracy']:.3f}, "
+        f"{classifier['reference']} (version {classifier['version']}). On {classifier['tested_on']} held-out texts: "
+        f"accuracy {classifier['accuracy']:.3f}, balanced accuracy {classifier['balanced_accuracy']:.3f}, "
         f"macro-F1 {classifier['macro_f1']:.3f}, calibration error {classifier['calibration_error']:.3f}."
     )
 
 
-def _human_likeness(results: Mapping[str, Any]) -> Iterator[str]:
-    found = results["human_likeness"]
-    if not found:
+def _ratings(ratings: Sequence[ArmRating]) -> Iterator[str]:
+    if not ratings:
         return
     yield ""
     yield "## Human-likeness"
     yield ""
-    doubt = next((arm["judge_validation"] for arm in found.values() if not arm.get("judge_validated", True)), None)
+    doubt = next((rating.reason for rating in ratings if rating.rating is not None and rating.reason), None)
     if doubt:
         yield f"Not validated: {doubt}"
         yield ""
-    rows = []
-    for arm, facts in found.items():
-        if "problem" in facts:
-            rows.append([arm, facts["problem"], "", ""])
-            continue
-        keys = ("human_likeness", "human_likeness_gap", "human_likeness_auc")
-        rows.append([arm, *("" if facts.get(key) is None else format_number(facts[key]) for key in keys)])
+    rows = [
+        [rating.arm, rating.reason or "", "", ""]
+        if rating.rating is None
+        else [rating.arm, *map(format_number, (rating.rating, rating.gap, rating.auc))]
+        for rating in ratings
+    ]
     yield from _table(["arm", "rating", "above real", "AUC against real"], rows, "l")
 
 
-def _cell(figure: Mapping[str, Any] | None) -> str:
+def _cell(figure: ArmFigure | None) -> str:
     if figure is None:
         return ""
-    if figure["low"] is None:
-        return format_number(figure["value"])
-    return f"{format_number(figure['value'])} ± {(figure['high'] - figure['low']) / 2:.2g}"
+    if figure.low is None or figure.high is None:
+        return format_number(figure.value)
+    return f"{format_number(figure.value)} ± {(figure.high - figure.low) / 2:.2g}"
 
 
-def signed(value: float) -> str:
-    """Write a difference with its sign."""
-    return f"{'+' if value > 0 else ''}{format_number(value)}"
+def signed(value: float | None) -> str:
+    """Format a difference with its sign; None: empty."""
+    return "" if value is None else f"{'+' if value > 0 else ''}{format_number(value)}"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]], left: str) -> Iterator[str]:
-    """Write a table of Markdown; columns beyond those of `left` are numbers."""
+    """Yield a Markdown table; the first `len(left)` columns are aligned left, the others are numbers."""
     yield "| " + " | ".join(head) + " |"
-    yield "| " + " | ".join("---" if place < len(left) else "---:" for place in range(len(head))) + " |"
+    yield "| " + " | ".join("---" if column < len(left) else "---:" for column in range(len(head))) + " |"
     for row in rows:
         yield "| " + " | ".join(row) + " |"

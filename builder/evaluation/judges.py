@@ -4,19 +4,19 @@ question -> request -> journal, else backend -> reply -> journal -> answer
 """
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from personagen.builder.core.errors import FolderError, RecipeError, RequestError
+from personagen.builder.core.errors import FolderError, PersonaGenError, RecipeError, RequestError
 from personagen.builder.core.event_loop import Runner, gather_or_cancel, run_blocking
 from personagen.builder.core.files import explain
 from personagen.builder.core.progress import SILENT, Progress
 from personagen.builder.llm import Engine, connect, start_engine
 from personagen.builder.llm.requests import Ask, Message, Request, Sampling
 from personagen.builder.planning.sections import BackendChoice, Budgets
-from personagen.metrics.human_likeness.judge import SAMPLES, Answer, Question
+from personagen.metrics.human_likeness.judge import SAMPLES, Answer, Judge, Question
 from personagen.metrics.texts.cache import cache_folder
 
 MAX_ANSWER_TOKENS = 16
@@ -107,6 +107,31 @@ def connect_judge(
 def connect_judges(specs: Sequence[str], progress: Progress, run: Runner, **options: Any) -> list[ModelJudge]:
     """Build a judge for each name that reports to `progress` and is run by `run`; for `options` see `connect_judge`."""
     return [replace(connect_judge(spec, **options), progress=progress, run=run) for spec in specs]
+
+
+def rate_arms(
+    texts: Mapping[str, Sequence[str]],
+    real: Sequence[str],
+    judges: Sequence[Judge],
+    seed: int,
+    progress: Progress,
+) -> dict[str, dict[str, Any]]:
+    """Rate the texts of several arms, each among the same real texts.
+
+    Returns:
+        By arm the result of the metric human-likeness; of an arm that cannot be rated, the reason under "problem".
+
+    """
+    from personagen.metrics.human_likeness import human_likeness
+
+    results: dict[str, dict[str, Any]] = {}
+    for arm, texts_of_arm in texts.items():
+        progress.step(f"rating the human-likeness of {arm}")
+        try:
+            results[arm] = human_likeness(texts_of_arm, real, judges, seed=seed)
+        except (ValueError, PersonaGenError) as error:
+            results[arm] = {"problem": str(error)}
+    return results
 
 
 def request_of(question: Question, *, samples: int = 0) -> Request:

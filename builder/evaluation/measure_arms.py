@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 from personagen.builder.core.errors import FolderError
 from personagen.builder.core.files import explain, write_text
-from personagen.builder.evaluation.arms import Text
+from personagen.builder.core.progress import Progress
+from personagen.builder.evaluation.arms import ArmText, ReferenceParts
 from personagen.builder.version import __version__
 
 if TYPE_CHECKING:
-    from personagen.builder.evaluation.reference_parts import RealTexts
     from personagen.metrics.emotion_classifiers.linear import Probe
     from personagen.metrics.panel import Block, Real
     from personagen.metrics.statistics.paired import Blocks
@@ -46,11 +46,11 @@ class Named:
 
 
 def measure_arms(
-    texts: Sequence[Mapping[str, Sequence[Text]]],
+    texts: Sequence[Mapping[str, Sequence[ArmText]]],
     rows: Sequence[Sequence[str]],
-    real: "RealTexts",
+    real: ReferenceParts,
     folder: Path,
-    tell: Callable[[str], None],
+    progress: Progress,
 ) -> tuple[dict[str, dict[str, "Blocks"]], "Probe"]:
     """Measure every arm by every figure of the panel.
 
@@ -59,7 +59,7 @@ def measure_arms(
         rows: ids of the planned rows by seed, in order.
         real: what to measure against.
         folder: where the figures of each block are kept.
-        tell: called with a line for each step.
+        progress: receiver of steps and measured blocks.
 
     Returns:
         Values of blocks by arm and figure, less figures that some block has not; and the emotion classifier.
@@ -70,7 +70,7 @@ def measure_arms(
     """
     from personagen.metrics.panel import VERSION
 
-    tell("vectors")
+    progress.step("preparing the reference")
     panel = panel_of(real)
     sizes = [-(-len(ids) // BLOCK) for ids in rows]
     draws = DRAWS if sum(sizes) < DRAWS else 0
@@ -82,12 +82,12 @@ def measure_arms(
         for each in _blocks(seed, arm, written, ids, base, panel)
     ]
     total = sum(len(each.block.corpus) for each in named)
-    tell(f"{total} texts of {len(texts[0])} arms against {len(panel.held.corpus)} of {real.name}")
-    found = _measured(named, panel, draws, folder, several=total > ALONE)
+    progress.step(f"measuring {total} texts of {len(texts[0])} arms against {len(panel.held.corpus)} of {real.name}")
+    found = _measured(named, panel, draws, folder, progress, several=total > ALONE)
     return _by_arm(named, found), panel.classifier
 
 
-def panel_of(real: "RealTexts") -> "Real":
+def panel_of(real: ReferenceParts) -> "Real":
     """Prepare what all arms are measured against."""
     from personagen.metrics.diversity.clusters import centres_of
     from personagen.metrics.emotion_classifiers.linear import train_probe, vectors_of
@@ -123,7 +123,7 @@ def panel_of(real: "RealTexts") -> "Real":
 
 
 def _blocks(
-    seed: int, arm: str, written: Sequence[Text], ids: Sequence[str], base: str, panel: "Real"
+    seed: int, arm: str, written: Sequence[ArmText], ids: Sequence[str], base: str, panel: "Real"
 ) -> Iterator[Named]:
     """Deal the texts of an arm in one seed to blocks, in turns, so that each has all emotions."""
     from personagen.metrics.panel import Block
@@ -161,20 +161,18 @@ def _corpus(texts: list[str], labels: list[str], model: str) -> "Corpus":
 
 
 def _measured(
-    named: Sequence[Named], panel: "Real", draws: int, folder: Path, *, several: bool
+    named: Sequence[Named], panel: "Real", draws: int, folder: Path, progress: Progress, *, several: bool
 ) -> dict[str, dict[str, Any]]:
     """Measure the blocks that have not been, and keep the figures of each as soon as it has been measured."""
-    from tqdm import tqdm
-
     found = {each.key: kept for each in named if (kept := _kept(folder / f"{each.key}.json")) is not None}
     missing = {each.key: each.block for each in named if each.key not in found}
     work = partial(_work, panel=panel, draws=draws)
     processes = min(os.cpu_count() or 1, len(missing)) if several else 1
-    with tqdm(total=len(named), initial=len(named) - len(missing), unit="block", desc="figures", disable=None) as bar:
-        for key, figures in _mapped(work, missing, processes):
-            _keep(folder / f"{key}.json", figures)
-            found[key] = figures
-            bar.update()
+    progress.advance(len(found), len(named))
+    for key, figures in _mapped(work, missing, processes):
+        _keep(folder / f"{key}.json", figures)
+        found[key] = figures
+        progress.advance(len(found), len(named))
     return found
 
 
@@ -239,7 +237,7 @@ def _by_arm(named: Sequence[Named], found: Mapping[str, Mapping[str, Any]]) -> d
     return result
 
 
-def digest_of(real: "RealTexts") -> str:
+def digest_of(real: ReferenceParts) -> str:
     """Hash all real texts, their labels and the part that each is in (16 hex digits)."""
     parts = [[list(part.texts), list(part.labels or ())] for part in (real.pool, real.held, real.test)]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]

@@ -1,11 +1,11 @@
 """Scores of a release: a table of records over the content of `scores.json`, lines for the terminal and the card."""
 
-import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from personagen.builder.core.result_table import ResultTable
+from personagen.builder.planning.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -143,9 +143,7 @@ class MetricScores(Mapping[str, Score]):
             raise AttributeError(measure)
         if measure in self._scores:
             return self._scores[measure]
-        close = difflib.get_close_matches(measure, self._scores, n=1, cutoff=0.5)
-        hint = f", did you mean {close[0]!r}?" if close else ""
-        raise AttributeError(f"{self._metric} has no measure {measure!r:.60}{hint}")
+        raise AttributeError(f"{self._metric} has no measure {measure!r:.60}{did_you_mean(measure, self._scores)}")
 
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *self._scores]

@@ -1,19 +1,23 @@
 """Report on a comparison: verdicts on the claims, costs and figures of the arms, and the texts of all arms."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from personagen.builder.core.errors import ReleaseError
-from personagen.builder.core.file_names import REJECTS, RESULTS, arm_texts_path
+from personagen.builder.core.file_names import REJECTS
 from personagen.builder.core.progress import Progress
-from personagen.builder.evaluation.claims import FULL, REFUTED, SUPPORTED, counts
-from personagen.builder.evaluation.comparison_tables import MAIN, classifier_line, costs
+from personagen.builder.evaluation.claims import FULL, REFUTED, SUPPORTED, JudgedClaim, count_verdicts
+from personagen.builder.evaluation.comparison import (
+    ArmCost,
+    ArmFigure,
+    ComparedText,
+    Comparison,
+    read_comparison,
+)
+from personagen.builder.evaluation.comparison_tables import MAIN, classifier_line, cost_cells
 from personagen.builder.report.charts import ValueWithInterval, interval_chart
 from personagen.builder.report.persona_coverage import Layers
-from personagen.builder.report.refused_replies import RefusedReply, read_examples, read_json_lines
+from personagen.builder.report.refused_replies import RefusedReply, read_examples
 from personagen.builder.report.sections import (
     Cell,
     Section,
@@ -56,7 +60,7 @@ class ComparisonReport:
         main: the arm of the full method, or else the first one that a model wrote.
         personas: layers of every persona of that arm.
         examples: refused replies by reason.
-        results: content of `results.json`.
+        comparison: results of the comparison.
 
     """
 
@@ -69,18 +73,18 @@ class ComparisonReport:
     main: str
     personas: Sequence[Layers]
     examples: Mapping[str, Sequence[RefusedReply]]
-    results: Mapping[str, Any]
+    comparison: Comparison
 
     def sections(self) -> Iterator[Section]:
         """Yield the sections of the page in order."""
-        arms = self.results["arms"]
-        yield _verdicts_section(self.results["claims"])
+        arms = self.comparison.arms
+        yield _verdicts_section(self.comparison.claims)
         yield _costs_section(arms)
-        yield _arms_section(arms)
+        yield _arms_section(self.comparison.figures)
         yield from text_sections(self.groups, self.points, self.emotions, self.main)
         yield from persona_sections(self.personas)
         colours = {group.name: group.colour for group in self.groups}
-        yield rejects_section({arm: facts["rejects"] for arm, facts in arms.items()}, colours, self.examples)
+        yield rejects_section({cost.arm: cost.rejects for cost in arms}, colours, self.examples)
 
 
 def read_comparison_report(folder: Path, seed: int, progress: Progress) -> ComparisonReport:
@@ -96,31 +100,28 @@ def read_comparison_report(folder: Path, seed: int, progress: Progress) -> Compa
         BackendError: the embedding model cannot be loaded.
 
     """
-    try:
-        report = _read(folder, seed)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ReleaseError(f"cannot read the comparison {folder}: {error!r:.200}; run `compare` again") from None
+    report = _read(folder, seed)
     progress.step(f"computing the map of {sum(len(group.texts) for group in report.groups)} texts")
-    return replace(report, points=project_texts(report.groups, report.results["embeddings"], seed))
+    return replace(report, points=project_texts(report.groups, report.comparison.facts.embeddings, seed))
 
 
 def _read(folder: Path, seed: int) -> ComparisonReport:
     """Read the report without the positions of its texts."""
-    results = json.loads((folder / RESULTS).read_text(encoding="utf-8"))
-    arms = list(results["arms"])
-    lines = {arm: list(read_json_lines(folder / arm_texts_path(arm))) for arm in arms}
+    comparison = read_comparison(folder)
+    arms = [cost.arm for cost in comparison.arms]
+    texts = {arm: [text for text in comparison.texts if text.arm == arm] for arm in arms}
     main = FULL if FULL in arms else next((arm for arm in arms if arm != REAL_ARM), arms[0])
-    personas = {(line["seed"], line["persona_id"]): line["persona"] for line in lines[main] if line["persona"]}
+    personas = {(text.seed, text.persona_id): text.persona for text in texts[main] if text.persona}
     return ComparisonReport(
         title="Does conditioning on personas help?",
-        facts=_facts_of_comparison(results),
+        facts=_facts_of_comparison(comparison),
         notes=[],
-        emotions=results["emotions"],
+        emotions=comparison.facts.emotions,
         groups=[
             TextGroup(
                 arm,
-                [_arm_text(arm, lines[arm][row]) for row in sample(len(lines[arm]), MAX_TEXTS // len(arms), seed)],
-                len(lines[arm]),
+                [_arm_text(texts[arm][row]) for row in sample(len(texts[arm]), MAX_TEXTS // len(arms), seed)],
+                len(texts[arm]),
                 REAL_COLOUR if arm == REAL_ARM else COLOURS[number % len(COLOURS)],
                 real=arm == REAL_ARM,
                 visible=arm in (main, REAL_ARM, BARE_ARM),
@@ -131,38 +132,36 @@ def _read(folder: Path, seed: int) -> ComparisonReport:
         main=main,
         personas=list(personas.values()),
         examples=read_examples(folder / REJECTS, seed),
-        results=results,
+        comparison=comparison,
     )
 
 
-def _arm_text(arm: str, line: Mapping[str, Any]) -> ReportText:
-    ids = {name: line[name] for name in ("seed", "persona_id") if line[name] is not None}
-    return ReportText(
-        arm, line["id"], line["text"], line["label"], line["prediction"], line["confidence"], line["persona"], ids
-    )
+def _arm_text(text: ComparedText) -> ReportText:
+    ids = {"seed": text.seed} | ({"persona_id": text.persona_id} if text.persona_id is not None else {})
+    return ReportText(text.arm, text.id, text.text, text.label, text.prediction, text.confidence, text.persona, ids)
 
 
-def _facts_of_comparison(results: Mapping[str, Any]) -> dict[str, str]:
-    model = results["model"]
+def _facts_of_comparison(comparison: Comparison) -> dict[str, str]:
+    facts = comparison.facts
     return {
-        "verdicts": ", ".join(f"{count} {verdict}" for verdict, count in counts(results["claims"]).items()),
-        "texts per arm": f"{results['rows']:,} in {results['seeds']} seeds",
-        "model": f"{model['name']} ({model['backend']})",
-        "real texts": results["reference"]["name"],
-        "command": results["command"],
-        "emotion classifier": classifier_line(results["classifier"]),
+        "verdicts": ", ".join(f"{count} {verdict}" for verdict, count in count_verdicts(comparison.claims).items()),
+        "texts per arm": f"{facts.rows:,} in {facts.seeds} seeds",
+        "model": f"{facts.model['name']} ({facts.model['backend']})",
+        "real texts": facts.reference["name"],
+        **({"command": facts.command} if facts.command else {}),
+        "emotion classifier": classifier_line(facts.classifier),
     }
 
 
-def _verdicts_section(claims: Sequence[Mapping[str, Any]]) -> Section:
+def _verdicts_section(claims: Sequence[JudgedClaim]) -> Section:
     rows = [
         [
-            Cell(claim["says"]),
-            Cell(claim["verdict"], VERDICT_STYLES.get(claim["verdict"], "")),
-            Cell(f"{claim['measure']}: {claim['arm']}" + (f" against {claim['against']}" if claim["against"] else "")),
-            Cell(f"{claim['difference']:+.3g}", "number"),
-            Cell("" if claim["low"] is None else f"{claim['low']:+.3g} to {claim['high']:+.3g}", "number"),
-            Cell("" if claim["p_corrected"] is None else f"{claim['p_corrected']:.2g}", "number"),
+            Cell(claim.statement),
+            Cell(claim.verdict, VERDICT_STYLES.get(claim.verdict, "")),
+            Cell(f"{claim.measure}: {claim.arm}" + (f" against {claim.against}" if claim.against else "")),
+            Cell(f"{claim.difference:+.3g}", "number"),
+            Cell("" if claim.low is None else f"{claim.low:+.3g} to {claim.high:+.3g}", "number"),
+            Cell("" if claim.p_corrected is None else f"{claim.p_corrected:.2g}", "number"),
         ]
         for claim in claims
     ]
@@ -175,24 +174,19 @@ def _verdicts_section(claims: Sequence[Mapping[str, Any]]) -> Section:
     )
 
 
-def _costs_section(arms: Mapping[str, Any]) -> Section:
-    rows = list(costs(arms))
+def _costs_section(arms: Sequence[ArmCost]) -> Section:
+    rows = list(cost_cells(arms))
     columns = list(rows[0])
     styles = {name: "" if name in (columns[0], columns[-1]) else "number" for name in columns}
     cells = [[Cell(row[name], styles[name]) for name in columns] for row in rows]
     return Section("costs", "Cost", table=SectionTable(columns, cells))
 
 
-def _arms_section(arms: Mapping[str, Any]) -> Section:
-    names = list(dict.fromkeys([*MAIN, *(name for facts in arms.values() for name in facts["figures"])]))
-    estimates = {
-        name: {
-            arm: ValueWithInterval(figure["value"], figure["low"], figure["high"])
-            for arm, facts in arms.items()
-            if (figure := facts["figures"].get(name)) is not None
-        }
-        for name in names
-    }
+def _arms_section(figures: Sequence[ArmFigure]) -> Section:
+    estimates: dict[str, dict[str, ValueWithInterval]] = {name: {} for name in MAIN}
+    for figure in figures:
+        by_arm = estimates.setdefault(figure.measure, {})
+        by_arm[figure.arm] = ValueWithInterval(figure.value, figure.low, figure.high)
     return Section(
         "arms",
         "Arms",

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from personagen.builder.core.errors import RecipeError
-from personagen.builder.evaluation.arms import ARMS, LONGEST_EXAMPLE, USES, Setting, Task, Text, fewest
-from personagen.builder.evaluation.compare import chosen_arms
+from personagen.builder.evaluation.arms import ARMS, ArmSetting, ArmText, WritingTask, ordered_arms
+from personagen.builder.evaluation.arms.conditions import MAX_EXAMPLE_WORDS, USES, max_rows
 from personagen.builder.planning.parsing import parse_recipe
 from personagen.builder.planning.plan import RowPlan, make_plan
 from personagen.builder.planning.taxonomy import named_taxonomy
@@ -16,22 +16,22 @@ from tests.helpers.real_texts import corpus_of, goemotions, real
 POOL = real(700)
 
 
-def setting(seed: int = 0, rows: int = 28) -> Setting:
+def setting(seed: int = 0, rows: int = 28) -> ArmSetting:
     recipe = parse_recipe("", "r", {"seed": seed, "rows": rows})
     plan = make_plan(recipe)
     planned = [row for shard in plan.shards() for row in plan.rows(shard)]
-    earlier = {arm: {row.id: Text(row.id, f"{arm} of {row.id}.", row.emotion) for row in planned}
+    earlier = {arm: {row.id: ArmText(row.id, f"{arm} of {row.id}.", row.emotion) for row in planned}
                for arm in ("none", "situational")}  # fmt: skip
-    return Setting(recipe, POOL, planned, earlier)
+    return ArmSetting(recipe, POOL, planned, earlier)
 
 
-def task(name: str) -> Task:
+def task(name: str) -> WritingTask:
     found = ARMS[name](setting())
-    assert isinstance(found, Task)
+    assert isinstance(found, WritingTask)
     return found
 
 
-def texts(name: str, seed: int = 0) -> list[Text]:
+def texts(name: str, seed: int = 0) -> list[ArmText]:
     found = ARMS[name](setting(seed))
     assert isinstance(found, list)
     return found
@@ -80,7 +80,7 @@ def test_examples_are_real_short_and_of_the_emotion(name: str) -> None:
     for row in setting().rows:
         shown = made.grounding(row).examples
         assert len(set(shown)) == 4 and {labels[text] for text in shown} == {row.emotion}
-        assert all(len(text.split()) <= LONGEST_EXAMPLE and "\n" not in text for text in shown)
+        assert all(len(text.split()) <= MAX_EXAMPLE_WORDS and "\n" not in text for text in shown)
     assert made.recipe.depth == ("none" if name == "few-shot" else "situational")
 
 
@@ -141,13 +141,13 @@ def test_a_sentence_of_its_own_does_not_get_the_same_clause_again() -> None:
 def test_the_pool_says_how_many_rows_it_can_serve() -> None:
     texts = [text for text in goemotions().texts if len(text.split()) <= 20][:30]
     pool = corpus_of([*texts, "word " * 50], ["joy"] * 31)
-    assert fewest(pool, "joy") == 29 and fewest(pool, "fear") == 0
+    assert max_rows(pool, "joy") == 29 and max_rows(pool, "fear") == 0
 
 
 def test_arms_come_with_those_that_they_use_and_in_order() -> None:
-    assert chosen_arms(None) == list(ARMS)
-    assert chosen_arms(["real", "none-lengthmatched"]) == ["none", "situational", "none-lengthmatched", "real"]
-    assert chosen_arms(["few-shot:verbalized"]) == ["few-shot:verbalized"]
+    assert ordered_arms(None) == list(ARMS)
+    assert ordered_arms(["real", "none-lengthmatched"]) == ["none", "situational", "none-lengthmatched", "real"]
+    assert ordered_arms(["few-shot:verbalized"]) == ["few-shot:verbalized"]
     for name, used in USES.items():
         assert all(list(ARMS).index(each) < list(ARMS).index(name) for each in used)
 
@@ -162,4 +162,4 @@ def test_arms_come_with_those_that_they_use_and_in_order() -> None:
 )
 def test_an_arm_that_is_none_is_refused(name: str, message: str) -> None:
     with pytest.raises(RecipeError, match=message):
-        chosen_arms([name])
+        ordered_arms([name])

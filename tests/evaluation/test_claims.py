@@ -1,4 +1,4 @@
-"""Verdicts: what a difference says of a claim, in either direction, with a null of its own, and what is left out."""
+"""Verdicts on claims: both directions, claims with a null of their own, and claims that are left out."""
 
 import numpy as np
 import pytest
@@ -11,8 +11,8 @@ from personagen.builder.evaluation.claims import (
     SUPPORTED,
     UNDECIDED,
     Claim,
-    counts,
-    judged,
+    count_verdicts,
+    judge_claims,
     verdict,
 )
 from personagen.metrics.panel import MEASURES
@@ -25,12 +25,12 @@ def blocks(value: float, spread: float = 0.01) -> Blocks:
     return Blocks(value + noise, value + np.array([[-1.0, 1, 0.5, -0.5]] * 3) * spread)
 
 
-def test_every_claim_is_about_arms_and_measures_that_there_are() -> None:
+def test_every_claim_names_known_arms_and_measures() -> None:
     measures = {name: better for names in MEASURES.values() for name, better in names.items()}
     for claim in CLAIMS:
         assert claim.arm in ARMS and (claim.against is None or claim.against in ARMS)
         assert measures[claim.measure] == claim.better or claim.measure == "c2st_auc"
-    assert len({claim.says for claim in CLAIMS}) == len(CLAIMS)
+    assert len({claim.statement for claim in CLAIMS}) == len(CLAIMS)
 
 
 @pytest.mark.parametrize(
@@ -59,41 +59,41 @@ def arms(full: float, matched: float) -> dict[str, dict[str, Blocks]]:
 
 
 def test_claims_are_judged_by_the_difference_of_their_arms() -> None:
-    found = {claim["says"]: claim for claim in judged(arms(40, 30))}
+    found = {claim.statement: claim for claim in judge_claims(arms(40, 30))}
     assert set(found) == {
         "They do so at equal length",
         "A persona leaves its trace in its texts",
         "The texts can take the place of as many real ones",
     }, "claims whose arms or measures are missing are left out"
     longer = found["They do so at equal length"]
-    assert longer["difference"] == pytest.approx(10) and longer["verdict"] == SUPPORTED
-    assert longer["low"] < 10 < longer["high"] and longer["p"] <= longer["p_corrected"] < 0.001
-    assert judged(arms(30, 40))[0]["verdict"] == REFUTED
-    assert judged({"none-lengthmatched": {"vendi_score": blocks(1)}}) == []
+    assert longer.difference == pytest.approx(10) and longer.verdict == SUPPORTED
+    assert longer.low < 10 < longer.high and longer.p <= longer.p_corrected < 0.001
+    assert judge_claims(arms(30, 40))[0].verdict == REFUTED
+    assert judge_claims({"none-lengthmatched": {"vendi_score": blocks(1)}}) == []
 
 
 def test_a_null_of_its_own_moves_the_test_and_not_the_difference() -> None:
-    found = {claim["measure"]: claim for claim in judged(arms(40, 30))}
+    found = {claim.measure: claim for claim in judge_claims(arms(40, 30))}
     trace = found["persona_f"]
-    assert trace["difference"] == pytest.approx(1.5) and trace["verdict"] == SUPPORTED and trace["null"] == 1
+    assert trace.difference == pytest.approx(1.5) and trace.verdict == SUPPORTED and trace.null == 1
     # 0.005 less than real, less than the margin: close enough to take its place.
     place = found["tstr_macro_f1"]
-    assert place["difference"] == pytest.approx(-0.005) and place["null"] == -MARGIN and place["verdict"] == SUPPORTED
+    assert place.difference == pytest.approx(-0.005) and place.null == -MARGIN and place.verdict == SUPPORTED
 
 
 def test_p_is_corrected_for_all_claims_together() -> None:
     close = arms(30.001, 30)
     close["situational"]["vendi_score"] = Blocks(np.array([29.0, 30.5, 30.6]), np.array([[29.0, 31, 30, 30]] * 3))
-    found = judged(close)
-    chances = sorted(claim["p"] for claim in found)
-    assert max(claim["p_corrected"] for claim in found) == pytest.approx(min(1, max(chances)), abs=1e-9)
-    assert found[0]["verdict"] == UNDECIDED
-    assert counts(found) == {SUPPORTED: 2, REFUTED: 0, UNDECIDED: 1}
+    found = judge_claims(close)
+    chances = sorted(claim.p for claim in found)
+    assert max(claim.p_corrected for claim in found) == pytest.approx(min(1, max(chances)), abs=1e-9)
+    assert found[0].verdict == UNDECIDED
+    assert count_verdicts(found) == {SUPPORTED: 2, REFUTED: 0, UNDECIDED: 1}
 
 
 def test_arms_whose_halves_do_not_match_are_compared_by_blocks_alone() -> None:
     both = arms(40, 30)
     one = both["none-lengthmatched"]["vendi_score"]
     both["none-lengthmatched"]["vendi_score"] = Blocks(one.wholes, np.empty((3, 0)))
-    found = judged(both)[0]
-    assert found["difference"] == pytest.approx(10) and found["p"] is not None
+    found = judge_claims(both)[0]
+    assert found.difference == pytest.approx(10) and found.p is not None

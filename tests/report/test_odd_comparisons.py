@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from personagen.builder.core.progress import SILENT
+from personagen.builder.evaluation.comparison import FORMAT
 from personagen.builder.report import write_report
 from personagen.builder.report.comparison_report import ComparisonReport, read_comparison_report
 from tests.helpers.browser import open_page
@@ -20,19 +21,23 @@ CLASSIFIER = {
 PERSONA = {"demographic": {"age": 30, "gender": "woman", "work": "retired", "occupation": "<b>x</b>"}}
 FIGURE = {"value": 0.5, "low": 0.25, "high": 0.75, "blocks": [0.5]}
 CLAIM = {
-    "says": "Personas <i>help</i>", "measure": "vendi_score", "arm": "demographic", "against": "none",
-    "verdict": "supported", "difference": 0.125, "low": 0.1, "high": 0.15, "p_corrected": 0.001,
+    "statement": "Personas <i>help</i>", "measure": "vendi_score", "arm": "demographic", "against": "none",
+    "better": "higher", "null": 0.0, "difference": 0.125, "low": 0.1, "high": 0.15, "p": 0.001, "p_corrected": 0.001,
+    "verdict": "supported",
 }  # fmt: skip
 
 
 def write_comparison(folder: Path, arms: dict[str, dict[str, Any]], claims: list[dict[str, Any]]) -> Path:
     """Write a comparison whose arms have eight texts each, in the layout of `personagen compare`."""
     facts = {
-        "texts": 8, "missing": 0, "requests": 8, "tokens_per_text": 20.0, "cost_per_text": None,
-        "rejects_per_text": 0.0, "rejects": {}, "figures": {},
+        "texts": 8, "missing": 0, "requests": 8, "prompt_tokens": 80, "completion_tokens": 80, "tokens_per_text": 20.0,
+        "cost_per_text": None, "rejects_per_text": 0.0, "rejects": {}, "figures": {},
     }  # fmt: skip
     results = {
-        "format": "personagen-comparison/1",
+        "format": FORMAT,
+        "personagen": "0",
+        "recipe": "0",
+        "prompts": "0",
         "command": "personagen compare",
         "model": {"name": "m", "backend": "openai"},
         "reference": {"name": "r"},
@@ -47,6 +52,7 @@ def write_comparison(folder: Path, arms: dict[str, dict[str, Any]], claims: list
     }
     (folder / "texts").mkdir(parents=True)
     (folder / "results.json").write_text(json.dumps(results), encoding="utf-8")
+    (folder / "rejects.jsonl").touch()
     for number, arm in enumerate(arms):
         lines = [
             {
@@ -57,7 +63,7 @@ def write_comparison(folder: Path, arms: dict[str, dict[str, Any]], claims: list
                 "prediction": "joy",
                 "confidence": 0.5,
                 "persona_id": None,
-                "persona": None,
+                "persona": {},
             }
             for row in range(8)
         ]

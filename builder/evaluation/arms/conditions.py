@@ -1,0 +1,226 @@
+"""Conditions of the arms, one function each: how the texts of an arm are written, or which real texts it consists of.
+
+All arms of a seed share the rows of one plan, so that their texts differ row by row in the condition alone.
+"""
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from personagen.builder.planning.plan import RowPlan
+from personagen.builder.planning.recipe import Recipe
+from personagen.builder.planning.sections import Depth
+from personagen.builder.writing.expression import BARE, Grounding
+from personagen.metrics.texts.words import count_words
+
+if TYPE_CHECKING:
+    from personagen.metrics.texts.corpus import Corpus
+
+EXAMPLES = 4
+"""Real texts per prompt."""
+
+MAX_EXAMPLE_WORDS = 40
+"""Upper bound on the words of a real text in a prompt: a small model has little room, and every token is paid for."""
+
+NEIGHBOURS = 5
+"""Nearest real texts of the same emotion among which an end point is drawn (k of SMOTE; Chawla et al., 2002)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ArmText:
+    """One text of an arm.
+
+    Attributes:
+        id: emotion and number of the row: equal in every arm.
+        text: the text.
+        label: the requested emotion.
+        persona_id: persona that wrote it; None: no persona, or a real text.
+        persona: layers that the text was conditioned on, by name; may be empty.
+
+    """
+
+    id: str
+    text: str
+    label: str
+    persona_id: str | None = None
+    persona: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ArmSetting:
+    """Inputs of the arms in one seed.
+
+    Attributes:
+        recipe: recipe of the full method, with the rows and the seed of this part.
+        pool: real texts with labels; no measure uses them.
+        rows: rows of the plan, in order.
+        earlier: texts of earlier arms, by arm and row id.
+
+    """
+
+    recipe: Recipe
+    pool: "Corpus"
+    rows: Sequence[RowPlan]
+    earlier: Mapping[str, Mapping[str, ArmText]]
+
+
+@dataclass(frozen=True, slots=True)
+class WritingTask:
+    """Texts to be written: the recipe at the depth of the arm, and further contents of the prompt of each row."""
+
+    recipe: Recipe
+    grounding: Callable[[RowPlan], Grounding] = lambda row: BARE
+
+
+Arm = Callable[[ArmSetting], WritingTask | list[ArmText]]
+"""Condition of an arm."""
+
+
+def none(setting: ArmSetting) -> WritingTask:
+    """Write from the emotion alone."""
+    return WritingTask(_at(setting.recipe, "none"))
+
+
+def demographic(setting: ArmSetting) -> WritingTask:
+    """Write from the first layer of the persona."""
+    return WritingTask(_at(setting.recipe, "demographic"))
+
+
+def sociocultural(setting: ArmSetting) -> WritingTask:
+    """Write from the first two layers."""
+    return WritingTask(_at(setting.recipe, "sociocultural"))
+
+
+def situational(setting: ArmSetting) -> WritingTask:
+    """Write from all three layers: the full method."""
+    return WritingTask(_at(setting.recipe, "situational"))
+
+
+def none_lengthmatched(setting: ArmSetting) -> WritingTask:
+    """Write without a persona, at the length that the full method has in the same row.
+
+    A small model, which continues a beginning, gets its own sentence of the arm "none" in place of the event. So it
+    writes as much, in as many steps.
+    """
+    bare, full = setting.earlier["none"], setting.earlier["situational"]
+
+    def grounding(row: RowPlan) -> Grounding:
+        words = count_words(full[row.id].text) if row.id in full else None
+        return Grounding(words=words, opening=bare[row.id].text if row.id in bare else None)
+
+    return WritingTask(_at(setting.recipe, "none"), grounding)
+
+
+def few_shot(setting: ArmSetting) -> WritingTask:
+    """Write from real texts of the emotion, without a persona."""
+    return WritingTask(_at(setting.recipe, "none"), _with_examples(setting))
+
+
+def full_real(setting: ArmSetting) -> WritingTask:
+    """Write from all three layers and real texts of the emotion."""
+    return WritingTask(_at(setting.recipe, "situational"), _with_examples(setting))
+
+
+def paraphrase(setting: ArmSetting) -> WritingTask:
+    """Paraphrase real texts."""
+    sources = _draw_rows(setting, "paraphrase", MAX_EXAMPLE_WORDS)
+    texts = setting.pool.texts
+    return WritingTask(_at(setting.recipe, "none"), lambda row: Grounding(source=_as_line(texts[sources[row.id]])))
+
+
+def real(setting: ArmSetting) -> list[ArmText]:
+    """Draw real texts: the upper bound of every arm."""
+    drawn = _draw_rows(setting, "real")
+    return [ArmText(row.id, setting.pool.texts[drawn[row.id]], row.emotion) for row in setting.rows]
+
+
+def retrieval(setting: ArmSetting) -> list[ArmText]:
+    """Draw real texts near a point between two neighbours of one emotion: SMOTE in the space of embeddings.
+
+    The point lies between a random text and one of its five nearest of the same emotion. Of the texts that were not
+    drawn yet, the one nearest to the point is taken, the two neighbours excepted.
+    """
+    vectors = setting.pool.vectors
+    taken: set[int] = set()
+    texts = []
+    for row in setting.rows:
+        rng = random.Random(f"retrieval:{setting.recipe.seed}:{row.id}")
+        candidates = _rows_of(setting.pool, row.emotion)
+        start = rng.choice(candidates)
+        nearest = [candidates[rank] for rank in (-(vectors[candidates] @ vectors[start])).argsort(kind="stable")]
+        end = rng.choice([other for other in nearest if other != start][:NEIGHBOURS])
+        fraction = rng.random()
+        point = vectors[start] * (1 - fraction) + vectors[end] * fraction
+        order = [candidates[rank] for rank in (-(vectors[candidates] @ point)).argsort(kind="stable")]
+        chosen = next(other for other in order if other not in (start, end) and other not in taken)
+        taken.add(chosen)
+        texts.append(ArmText(row.id, setting.pool.texts[chosen], row.emotion))
+    return texts
+
+
+ARMS: Mapping[str, Arm] = {
+    "none": none,
+    "situational": situational,
+    "none-lengthmatched": none_lengthmatched,
+    "demographic": demographic,
+    "sociocultural": sociocultural,
+    "few-shot": few_shot,
+    "full+real": full_real,
+    "paraphrase": paraphrase,
+    "retrieval": retrieval,
+    "real": real,
+}
+"""Conditions by the names of the command line; each arm comes after those that it uses."""
+
+VERBALIZED = ":verbalized"
+"""Suffix of the name of an arm whose texts are drawn by verbalized sampling."""
+
+USES = {"none-lengthmatched": ("none", "situational")}
+"""Arms whose texts another arm uses."""
+
+
+def max_rows(pool: "Corpus", emotion: str) -> int:
+    """Return the rows of an emotion for which every arm finds real texts: distinct, short, and with neighbours."""
+    short = [text for text in _texts_of(pool, emotion) if count_words(text) <= MAX_EXAMPLE_WORDS]
+    return max(0, min(len(short), len(_rows_of(pool, emotion)) - 2))
+
+
+def _at(recipe: Recipe, depth: Depth) -> Recipe:
+    return recipe.model_copy(update={"depth": depth, "ablations": ()})
+
+
+def _with_examples(setting: ArmSetting) -> Callable[[RowPlan], Grounding]:
+    def grounding(row: RowPlan) -> Grounding:
+        rng = random.Random(f"examples:{setting.recipe.seed}:{row.id}")
+        short = [text for text in _texts_of(setting.pool, row.emotion) if count_words(text) <= MAX_EXAMPLE_WORDS]
+        return Grounding(examples=tuple(map(_as_line, rng.sample(short, min(EXAMPLES, len(short))))))
+
+    return grounding
+
+
+def _draw_rows(setting: ArmSetting, purpose: str, max_words: int | None = None) -> dict[str, int]:
+    """Draw a distinct real text of the same emotion for every row: positions in the pool by row id."""
+    remaining: dict[str, list[int]] = {}
+    for emotion in dict.fromkeys(row.emotion for row in setting.rows):
+        candidates = [
+            row
+            for row in _rows_of(setting.pool, emotion)
+            if max_words is None or count_words(setting.pool.texts[row]) <= max_words
+        ]
+        rng = random.Random(f"{purpose}:{setting.recipe.seed}:{emotion}")
+        remaining[emotion] = rng.sample(candidates, len(candidates))
+    return {row.id: remaining[row.emotion].pop() for row in setting.rows}
+
+
+def _rows_of(pool: "Corpus", emotion: str) -> list[int]:
+    return [row for row, label in enumerate(pool.labels or ()) if label == emotion]
+
+
+def _texts_of(pool: "Corpus", emotion: str) -> list[str]:
+    return [pool.texts[row] for row in _rows_of(pool, emotion)]
+
+
+def _as_line(text: str) -> str:
+    """Return a text on one line: a line break in a prompt would begin a new item."""
+    return " ".join(text.split())

@@ -1,0 +1,82 @@
+"""Plan a comparison: the order of its arms, the recipe of each seed, and the rows that all arms share."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from personagen.builder.core.errors import RecipeError
+from personagen.builder.evaluation.arms.conditions import ARMS, USES, VERBALIZED, ArmSetting
+from personagen.builder.planning.plan import make_plan, split_quota
+from personagen.builder.planning.recipe import Recipe
+from personagen.builder.planning.sections import Splits
+from personagen.builder.planning.suggestions import did_you_mean
+
+if TYPE_CHECKING:
+    from personagen.metrics.texts.corpus import Corpus
+
+
+def ordered_arms(names: Sequence[str] | None) -> list[str]:
+    """Return the names of arms in the order of writing, with the arms that they use; None: all arms.
+
+    Raises:
+        RecipeError: a name is unknown, or asks for sampling from an arm of real texts.
+
+    """
+    wanted: set[str] = set()
+    for name in names or ARMS:
+        plain = name.removesuffix(VERBALIZED)
+        if plain not in ARMS:
+            raise RecipeError(f"unknown arm {name!r:.60}{did_you_mean(plain, ARMS)}; known: {', '.join(ARMS)}")
+        if plain != name and plain in ("retrieval", "real"):
+            raise RecipeError(f"arm {name!r} has nothing to sample: no model writes it; leave {VERBALIZED!r} out")
+        wanted |= {name, *USES.get(plain, ())}
+    return [name + suffix for name in ARMS for suffix in ("", VERBALIZED) if name + suffix in wanted]
+
+
+def part_recipes(recipe: Recipe, rows: int, seeds: int) -> list[Recipe]:
+    """Return the recipe of each seed: the full method, its part of the rows, no splits.
+
+    Args:
+        recipe: recipe of the comparison; its seed is that of the first part.
+        rows: texts per arm, over all seeds.
+        seeds: number of parts.
+
+    Raises:
+        RecipeError: a part has fewer than two rows per emotion.
+
+    """
+    return [_part_recipe(recipe, rows, seeds, number) for number in range(seeds)]
+
+
+def _part_recipe(recipe: Recipe, all_rows: int, seeds: int, number: int) -> Recipe:
+    names = recipe.chosen_taxonomy().names
+    rows = all_rows // seeds + (number < all_rows % seeds)
+    fractions = {name: count / recipe.rows for name, count in recipe.quota().items()}
+    quotas = split_quota(rows, fractions) if recipe.quotas else None
+    if rows < 2 * len(names) or min((quotas or {"": 2}).values()) < 2:
+        raise RecipeError(
+            f"--rows {all_rows} over {seeds} seeds gives {rows} texts per seed for {len(names)} emotions, wanted two "
+            "or more of each; raise --rows, lower --seeds or name fewer --emotions"
+        )
+    return recipe.model_copy(
+        update={
+            "seed": recipe.seed + number,
+            "rows": rows,
+            "quotas": quotas,
+            "depth": "situational",
+            "ablations": (),
+            "counterfactual": None,
+            "splits": Splits(train=1, validation=0, test=0),
+        }
+    )
+
+
+def plan_arms(part: Recipe, pool: "Corpus") -> ArmSetting:
+    """Plan the rows of one seed, which all its arms share.
+
+    Args:
+        part: recipe of the seed.
+        pool: real texts that arms may use.
+
+    """
+    plan = make_plan(part)
+    return ArmSetting(part, pool, [row for shard in plan.shards() for row in plan.rows(shard)], {})

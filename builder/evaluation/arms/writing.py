@@ -1,0 +1,159 @@
+"""Write the texts of all arms and seeds of a comparison by one engine and one journal.
+
+    seeds x arms -> tasks -> the pipeline of a release -> texts, rejects, tokens
+
+Requests are counted per arm that uses the reply, whether it is new or from the journal.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
+from dataclasses import asdict, dataclass, field, replace
+
+from personagen.builder.core.event_loop import gather_or_cancel
+from personagen.builder.core.progress import Progress, RunStatus
+from personagen.builder.core.records import LAYERS, Reject, Row
+from personagen.builder.evaluation.arms.conditions import ARMS, VERBALIZED, ArmSetting, ArmText, WritingTask
+from personagen.builder.generate import HOPELESS, make_job
+from personagen.builder.llm import Engine
+from personagen.builder.llm.requests import Ask, Reply, Request, request_key
+from personagen.builder.llm.verbalized_sampling import verbalized
+from personagen.builder.planning.plan import make_plan
+from personagen.builder.writing.label_check import LabelCheck
+from personagen.builder.writing.pipeline import settle
+
+
+@dataclass(slots=True)
+class ArmUsage:
+    """Requests of one arm in one seed, equal ones counted once, and the tokens of their replies."""
+
+    keys: set[str] = field(default_factory=set)
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenArm:
+    """Texts of one arm in one seed.
+
+    Attributes:
+        texts: accepted or drawn texts, in the order of the plan.
+        rejects: rejected replies.
+        usage: requests and tokens.
+
+    """
+
+    texts: list[ArmText]
+    rejects: list[Reject] = field(default_factory=list)
+    usage: ArmUsage = field(default_factory=ArmUsage)
+
+    def reasons(self) -> dict[str, int]:
+        """Count the rejects by reason."""
+        return dict(sorted(Counter(reject.reason for reject in self.rejects).items()))
+
+
+async def write_arms(
+    engine: Engine,
+    settings: Sequence[ArmSetting],
+    arms: Sequence[str],
+    progress: Progress,
+    check: LabelCheck | None = None,
+) -> list[dict[str, WrittenArm]]:
+    """Write every arm in every seed: seeds in parallel, the arms of a seed in turn.
+
+    Args:
+        engine: answers the requests.
+        settings: one per seed; `earlier` is ignored.
+        arms: names, each after those that it uses.
+        progress: receiver of the counts, after every row.
+        check: compares the label of every written text against a classifier; None: no check.
+
+    Returns:
+        Texts by arm, one mapping per seed.
+
+    Raises:
+        BackendError, BudgetError, FolderError: as in `generate`; replies so far are in the journal.
+
+    """
+    wanted = sum(len(setting.rows) for setting in settings) * len(arms)
+    counter = _Counter(engine, wanted, progress)
+    return await gather_or_cancel(
+        [asyncio.create_task(_write_seed(setting, arms, engine, counter, check)) for setting in settings]
+    )
+
+
+@dataclass(slots=True)
+class _Counter:
+    """Counts of rows and rejects over all arms and seeds, reported after every row."""
+
+    engine: Engine
+    wanted: int
+    progress: Progress
+    accepted: int = 0
+    refused: int = 0
+
+    def add(self, accepted: int, refused: int) -> None:
+        self.accepted += accepted
+        self.refused += refused
+        engine, budget = self.engine, self.engine.budget
+        self.progress.update(
+            RunStatus(self.accepted, self.wanted, self.refused, engine.in_flight, budget.spent.tokens, budget.cost)
+        )
+
+
+async def _write_seed(
+    setting: ArmSetting, arms: Sequence[str], engine: Engine, counter: _Counter, check: LabelCheck | None
+) -> dict[str, WrittenArm]:
+    written: dict[str, WrittenArm] = {}
+    for name in arms:
+        earlier = {arm: {text.id: text for text in part.texts} for arm, part in written.items()}
+        work = ARMS[name.removesuffix(VERBALIZED)](replace(setting, earlier=earlier))
+        if isinstance(work, WritingTask):
+            written[name] = await _write(work, engine, counter, check, is_verbalized=name.endswith(VERBALIZED))
+        else:
+            written[name] = WrittenArm(work)
+            counter.add(len(work), 0)
+    return written
+
+
+async def _write(
+    task: WritingTask, engine: Engine, counter: _Counter, check: LabelCheck | None, *, is_verbalized: bool
+) -> WrittenArm:
+    """Write one arm by the pipeline of a release; rows that are given up are left out."""
+    arm, given_up = WrittenArm([]), 0
+    job = replace(make_job(engine, make_plan(task.recipe), check), grounding=task.grounding)
+    ask_engine = job.ask
+
+    def ask(priority: int) -> Ask:
+        counted = _counted(ask_engine(priority), arm.usage, lambda request: request_key(engine.backend, request))
+        return verbalized(counted) if is_verbalized else counted
+
+    async with aclosing(settle(replace(job, ask=ask))) as rows:
+        async for settled in rows:
+            arm.rejects.extend(settled.rejects)
+            if settled.row is not None:
+                arm.texts.append(_text(settled.row))
+            counter.add(settled.row is not None, len(settled.rejects))
+            given_up += settled.row is None
+            if given_up >= HOPELESS and not arm.texts:
+                break  # each further row would cost all its attempts
+    return arm
+
+
+def _counted(ask: Ask, usage: ArmUsage, key_of: Callable[[Request], str]) -> Ask:
+    async def counted(request: Request) -> Reply:
+        reply = await ask(request)
+        key = key_of(request)
+        if key not in usage.keys:
+            usage.keys.add(key)
+            usage.prompt_tokens += reply.prompt_tokens
+            usage.completion_tokens += reply.completion_tokens
+        return reply
+
+    return counted
+
+
+def _text(row: Row) -> ArmText:
+    persona = {layer: asdict(part) for layer in LAYERS if (part := getattr(row, layer)) is not None}
+    return ArmText(row.id, row.text, row.label, row.persona_id, persona)
