@@ -17,11 +17,11 @@ from personagen.metrics.realism.c2st import c2st_auc, groups_of
 from personagen.metrics.realism.frechet import extrapolated_frechet, frechet_distance
 from personagen.metrics.realism.frontier import mauve, principal, smoothed
 from personagen.metrics.realism.measure import compare, side_of
-from personagen.metrics.realism.mmd import MOST_EXACT, bandwidth, energy_distance, mmd2
+from personagen.metrics.realism.mmd import MAX_EXACT_ROWS, bandwidth, energy_distance, mmd2
 from personagen.metrics.realism.neighbours import neighbourhood
-from personagen.metrics.realism.profiles import jensen_shannon, lengths, punctuation, tokens_by_text, word_kinds
+from personagen.metrics.realism.profiles import jensen_shannon, lengths, punctuation, word_kinds
 from personagen.metrics.texts.corpus import Corpus
-from personagen.metrics.texts.words import count_words
+from personagen.metrics.texts.words import count_words, tokenise
 
 
 def bleu(case: Case) -> Any:
@@ -54,7 +54,7 @@ def exact_mmd(case: Case) -> Any:
 
 def exact_energy(case: Case) -> Any:
     """Compute the energy distance of at most 5,000 texts per side."""
-    return energy_distance(case.one, case.other) if len(case.one) <= MOST_EXACT else None
+    return energy_distance(case.one, case.other) if len(case.one) <= MAX_EXACT_ROWS else None
 
 
 def diversity_core(case: Case) -> Any:
@@ -65,7 +65,7 @@ def diversity_core(case: Case) -> Any:
 
 def realism_core(case: Case) -> Any:
     """Compute neighbours, authenticity, MMD, Frechet distance, profiles and the classifier test."""
-    tokens = tokens_by_text(case.texts)
+    tokens = [tokenise(text) for text in case.texts]
     half = len(tokens) // 2
     counts = [count_words(text) for text in case.texts]
     profiles = [

@@ -1,4 +1,4 @@
-"""Fréchet distance between two sets of vectors, freed of most of the bias that it has at a finite number of rows."""
+"""Fréchet distance between two sets of vectors, with most of its small-sample bias removed."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,16 +6,18 @@ from numpy.typing import NDArray
 from personagen.metrics.statistics.intervals import mean, parts
 from personagen.metrics.texts.inputs import Vectors
 
-STEPS = 4
+HALVES = 4
 """Pairs of halves over which the distance at half the number of rows is averaged."""
+
+BLOCK_ROWS = 8192
 
 
 def frechet_distance(one: Vectors, other: Vectors) -> float | None:
-    """Return the Fréchet distance of two sets, each taken for a normal distribution.
+    """Compute the Fréchet distance of two sets, each modelled by a normal distribution.
 
     |m1 - m2|^2 + tr(S1) + tr(S2) - 2 tr((S1 S2)^(1/2)), as in FID (Heusel et al. 2017). The trace of the root is the
-    sum of roots of the eigenvalues of R S2 R', where R'R = S1: a symmetric matrix, so that nothing complex comes up. 0
-    or more, biased upwards by about a constant over the number of rows. None for fewer than two rows on a side.
+    sum of the roots of the eigenvalues of R S2 R' with R'R = S1, a symmetric matrix, which avoids complex numbers. 0
+    or more, with an upward bias of about a constant over the number of rows. None for fewer than two rows on a side.
     """
     if min(len(one), len(other)) < 2:
         return None
@@ -31,7 +33,7 @@ def frechet_distance(one: Vectors, other: Vectors) -> float | None:
 
 
 def _of_few(one: Vectors, other: Vectors) -> float:
-    """Return the same for fewer rows than columns, at the cost of the rows.
+    """Return the same for fewer rows than columns, in time that depends on the rows.
 
     With X and Y the centred rows, the trace of the root is the sum of singular values of X Y' / ((n - 1)(m - 1))^(1/2).
     """
@@ -48,24 +50,25 @@ def _centred(vectors: Vectors) -> tuple[NDArray[np.float64], NDArray[np.float64]
 
 
 def extrapolated_frechet(one: Vectors, other: Vectors, seed: int) -> float | None:
-    """Return the Fréchet distance with one Richardson step over the number of rows: 2 F(n) - mean F(n / 2).
+    """Compute the Fréchet distance with one Richardson step over the number of rows: 2 F(n) - mean F(n / 2).
 
-    The step takes the part of the bias that goes with 1 / n away, after the idea of FID-infinity (Chong and Forsyth,
-    arXiv 1911.07023). It may be negative where the sets have one source. None for fewer than four rows on a side.
+    The step removes the part of the bias in 1 / n, after FID-infinity (Chong and Forsyth, arXiv 1911.07023). The value
+    may be negative for sets of one source. None for fewer than four rows on a side.
     """
     sizes = [len(one), len(other)]
     if min(sizes) < 4:
         return None
-    halves = [size // 2 for size in sizes]
-    smaller = [frechet_distance(one[rows], other[others]) for rows, others in parts(sizes, halves, seed, STEPS)]
-    whole, half = frechet_distance(one, other), mean(smaller)
+    half_sizes = [size // 2 for size in sizes]
+    halves = [frechet_distance(one[rows], other[others]) for rows, others in parts(sizes, half_sizes, seed, HALVES)]
+    whole, half = frechet_distance(one, other), mean(halves)
     return None if whole is None or half is None else 2 * whole - half
 
 
 def _moments(vectors: Vectors) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return mean and covariance."""
     centre = vectors.mean(axis=0, dtype=np.float64)
     product = np.zeros((vectors.shape[1], vectors.shape[1]))
-    for start in range(0, len(vectors), 8192):
-        block = vectors[start : start + 8192] - centre
+    for start in range(0, len(vectors), BLOCK_ROWS):
+        block = vectors[start : start + BLOCK_ROWS] - centre
         product += block.T @ block
     return centre, product / (len(vectors) - 1)

@@ -9,49 +9,55 @@ from personagen.metrics.statistics.clustering import distinct_rows, kmeans
 from personagen.metrics.texts.inputs import Vectors
 
 CLUSTERS = 100
-"""Clusters of both sets together, if they have ten texts for each. The value depends on this number: on the same
-2,000 texts a side it went from 1.000 with 20 clusters to 0.799 with 500."""
+"""Clusters of both sets together, unless a cluster would have fewer than `TEXTS_PER_CLUSTER` texts on average.
 
-TEXTS_A_CLUSTER = 10
+The value depends on this number: for the same 2,000 texts per side it was 1.000 with 20 clusters and 0.799 with 500."""
+
+TEXTS_PER_CLUSTER = 10
 
 SEEDS = 5
+"""Clusterings over which the figures are averaged."""
 
 SCALE = 5.0
-"""Factor of the divergences in MAUVE, as its authors set it."""
+"""Factor of the divergences in MAUVE, as set by its authors."""
 
 MIXTURES = np.linspace(1e-6, 1 - 1e-6, 25)
+"""Weights of the mixtures on the frontier."""
 
 VARIANCE = 0.9
-"""Share of variance that is kept before clustering."""
+"""Fraction of variance kept before clustering."""
 
-Shares = NDArray[np.float64]
+Fractions = NDArray[np.float64]
+"""Fractions of a set in each cluster, shape (clusters,), with the sum 1."""
 
 
 def frontier(one: Vectors, other: Vectors, seed: int, clusters: int | None = None) -> tuple[float, float, float] | None:
-    """Return MAUVE*, its standard deviation over seeds of the clustering, and FI*; means over 5 seeds.
+    """Compute MAUVE*, its standard deviation over clusterings, and FI*; means over 5 clusterings.
 
-    Both sets are clustered together, and their shares of the clusters compared (Pillutla et al., arXiv 2212.14578); the
-    star says that shares are smoothed by half a text a cluster, after Krichevsky and Trofimov. None for fewer than 20
-    rows together.
+    Both sets are clustered together, and their fractions of the clusters compared (Pillutla et al., arXiv 2212.14578).
+    The star marks fractions smoothed by half a text per cluster, after Krichevsky and Trofimov.
 
     Args:
         one: shape (n, d).
         other: shape (m, d).
-        seed: the first of five.
-        clusters: their number; None for 100, or a tenth of the rows.
+        seed: seed of the first clustering; the others follow.
+        clusters: number of clusters; None: 100, or a tenth of the rows if that is less.
+
+    Returns:
+        None for fewer than 20 rows in total.
 
     """
     both = np.concatenate([one, other])
-    count = clusters or min(CLUSTERS, len(both) // TEXTS_A_CLUSTER)
+    count = clusters or min(CLUSTERS, len(both) // TEXTS_PER_CLUSTER)
     if count < 2:
         return None
     reduced = principal(both)
-    found = []
+    pairs = []
     for start in range(SEEDS):
         assignment = kmeans(reduced, count, seed + start).assignment
-        shares = [smoothed(np.bincount(part, minlength=count)) for part in np.split(assignment, [len(one)])]
-        found.append((mauve(*shares), frontier_integral(*shares)))
-    scores = np.array(found)
+        fractions = [smoothed(np.bincount(part, minlength=count)) for part in np.split(assignment, [len(one)])]
+        pairs.append((mauve(*fractions), frontier_integral(*fractions)))
+    scores = np.array(pairs)
     return float(scores[:, 0].mean()), float(scores[:, 0].std(ddof=1)), float(scores[:, 1].mean())
 
 
@@ -67,16 +73,16 @@ def principal(vectors: Vectors) -> Vectors:
     return np.asarray(axes.transform(centred[rows])[places])
 
 
-def smoothed(counts: NDArray[np.intp]) -> Shares:
-    """Turn counts into shares, each with half a text more than it has."""
+def smoothed(counts: NDArray[np.intp]) -> Fractions:
+    """Return the fractions of counts after adding a half to each."""
     return np.asarray((counts + 0.5) / (counts.sum() + len(counts) / 2))
 
 
-def mauve(one: Shares, other: Shares) -> float:
-    """Return the area under the divergence frontier of two lists of shares (Pillutla et al., arXiv 2102.01454).
+def mauve(one: Fractions, other: Fractions) -> float:
+    """Compute the area under the divergence frontier of two distributions (Pillutla et al., arXiv 2102.01454).
 
     For mixtures R = w P + (1 - w) Q the frontier has the points exp(-5 KL(Q | R)), exp(-5 KL(P | R)), and ends on both
-    axes. The area is the mean of that over either axis. In (0, 1]; 1 for equal shares.
+    axes. The value is the mean of the areas over either axis. In (0, 1]; 1 for equal distributions.
     """
     points = [(0.0, 1.0)]
     for weight in MIXTURES:
@@ -93,16 +99,17 @@ def _area(points: Sequence[tuple[float, float]]) -> float:
     return float(np.trapezoid(up, across))
 
 
-def _divergence(one: Shares, other: Shares) -> float:
-    taken = one > 0
-    return max(0.0, float((one[taken] * np.log(one[taken] / other[taken])).sum()))
+def _divergence(one: Fractions, other: Fractions) -> float:
+    """Return the Kullback-Leibler divergence."""
+    positive = one > 0
+    return max(0.0, float((one[positive] * np.log(one[positive] / other[positive])).sum()))
 
 
-def frontier_integral(one: Shares, other: Shares) -> float:
-    """Return the frontier integral of two lists of shares (Liu et al. 2021, "Divergence Frontiers").
+def frontier_integral(one: Fractions, other: Fractions) -> float:
+    """Compute the frontier integral of two distributions (Liu et al. 2021, "Divergence Frontiers").
 
-    The mean over mixtures of the weighted divergences of both from the mixture, doubled; for each cluster it is
-    (p + q) / 2 - p q ln(p / q) / (p - q). In [0, 1]; 0 for equal shares.
+    Twice the mean over mixtures of the weighted divergences of both from the mixture; for each cluster it is
+    (p + q) / 2 - p q ln(p / q) / (p - q). In [0, 1]; 0 for equal distributions.
     """
     differ = ~np.isclose(one, other, rtol=1e-9, atol=0)
     p, q = one[differ], other[differ]

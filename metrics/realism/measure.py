@@ -1,4 +1,4 @@
-"""All measures of realism together: texts against real ones, beside real against real at the same number of texts."""
+"""All measures of realism: texts compared with real ones, and real texts with real ones at the same number of texts."""
 
 import warnings
 from collections import Counter
@@ -18,23 +18,23 @@ from personagen.metrics.realism.neighbours import neighbourhood
 from personagen.metrics.statistics.intervals import Rows, disjoint_pairs, interval, mean, rarefied, spread
 from personagen.metrics.statistics.matching import same_lengths
 from personagen.metrics.texts.corpus import Corpus
-from personagen.metrics.texts.words import count_words, normalise
+from personagen.metrics.texts.words import count_words, normalise, tokenise
 
-SAMPLE = 1000
-"""Texts a side at which two corpora are compared, if the reference has twice as many."""
+SAMPLE_TEXTS = 1000
+"""Default number of texts per side, if the reference has twice as many."""
 
 DRAWS = 10
-"""Parts that give the standard error, and pairs of parts of the reference that give the null."""
+"""Random parts for the standard errors, and pairs of parts of the reference for the null."""
 
-FEWEST = 10
-"""Texts a side that a null needs."""
+MIN_NULL_TEXTS = 10
+"""Texts per side that a null needs."""
 
-NEAR = 0.95
-"""Cosine from which on a text counts as nearly a real one."""
+NEAR_COSINE = 0.95
+"""Cosine from which on a text counts as a near copy of a real one."""
 
-BLOCK = 1024
+BLOCK_ROWS = 1024
 
-NOTHING_NEAR: dict[str, float | None] = dict.fromkeys(
+NO_NEIGHBOURS: dict[str, float | None] = dict.fromkeys(
     ("precision", "recall", "density", "coverage", "authenticity", "novelty")
 )
 
@@ -45,28 +45,28 @@ Figures = dict[str, float | None]
 
 
 def realism(corpus: Corpus, reference: Corpus, *, seed: int = 0, sample_size: int | None = None) -> dict[str, Any]:
-    """Measure how far texts are from real ones.
+    """Measure the distance of texts from real ones.
 
-    Every value is taken at `sample_size` texts a side, and stands beside its null: the same between two parts of the
-    reference of that size, which is what a perfect imitation would get.
+    Every value is taken at `sample_size` texts per side. It comes with its null: the same between two parts of the
+    reference of that size, the value of a perfect imitation.
 
     Args:
-        corpus: the texts.
+        corpus: texts.
         reference: real texts.
-        seed: of all draws.
-        sample_size: texts a side; None for 1,000, or fewer where there are not so many, or not twice as many real ones.
+        seed: seed of all draws.
+        sample_size: texts per side. None: 1,000, or fewer for fewer texts or fewer than twice as many real ones.
 
     Returns:
-        A flat dictionary, described in the card of the metric; None stands where there is no number.
+        A flat dictionary, described in the card of the metric; None marks a value that is not defined.
 
     Raises:
-        ValueError: `sample_size` is larger than a side; or the vectors of the two sides have different widths.
+        ValueError: `sample_size` is larger than a side, or the vectors of the sides differ in width.
 
     """
     if corpus.vectors.shape[1] != reference.vectors.shape[1]:
         widths = corpus.vectors.shape[1], reference.vectors.shape[1]
         raise ValueError(f"embeddings have {widths[0]} columns and reference_embeddings {widths[1]}, wanted the same")
-    count = _size(corpus, reference, sample_size)
+    count = _sample_size(corpus, reference, sample_size)
     width = bandwidth(reference.vectors, seed)
     one, other = side_of(corpus), side_of(reference)
     values, errors = rarefied(
@@ -85,21 +85,21 @@ def realism(corpus: Corpus, reference: Corpus, *, seed: int = 0, sample_size: in
         result[f"{name}_ci"] = interval(value, errors[name], bounds)
         result[f"{name}_null"] = null.get(name)
         result[f"{name}_null_ci"] = interval(null.get(name), null_spread.get(name), bounds)
-    sides = [side.vectors[_even(len(side), count)] for side in (corpus, reference)]
+    sides = [side.vectors[_even_rows(len(side), count)] for side in (corpus, reference)]
     result["mmd2_p"] = mmd2_p(sides[0], sides[1], width, seed) if count > 1 else None
     result["label_mmd2_by_label"] = labels.mmd2_by_label(corpus, reference, width)
-    result |= _overlap(corpus, reference) | _unknown(corpus, reference)
+    result |= _copies(corpus, reference) | _unknown_labels(corpus, reference)
     return {**result, "bandwidth": width, "seed": seed, "embedding_model": corpus.model}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Side:
-    """A corpus with what takes time to find out and is the same in every part of it.
+    """A corpus with the features of its texts, computed once for all parts of it.
 
     Attributes:
         corpus: texts, labels, vectors.
-        tokens: of each text.
-        lengths: of each text, in words.
+        tokens: tokens per text.
+        lengths: words per text.
         style: see `style_of`.
 
     """
@@ -110,7 +110,7 @@ class Side:
     style: NDArray[np.float64]
 
     def take(self, rows: Rows) -> "Side":
-        """Pick some rows, in the order given."""
+        """Return the given rows, in the given order."""
         return Side(
             self.corpus.take(rows),
             [self.tokens[row] for row in rows],
@@ -120,24 +120,25 @@ class Side:
 
 
 def side_of(corpus: Corpus) -> Side:
-    """Find out about a corpus what does not depend on the other."""
+    """Compute the features of the texts of a corpus."""
+    tokens = [tokenise(text) for text in corpus.texts]
     lengths = [count_words(text) for text in corpus.texts]
-    return Side(corpus, profiles.tokens_by_text(corpus.texts), lengths, style_of(corpus.texts))
+    return Side(corpus, tokens, lengths, style_of(corpus.texts))
 
 
 def compare(one: Side, other: Side, width: float, seed: int) -> Figures:
-    """Compare two corpora by every measure, all of both; see the card for each."""
+    """Compare all texts of two corpora by every measure; see the card for each."""
     corpus, reference = one.corpus, other.corpus
-    near = neighbourhood(corpus.vectors, reference.vectors)
+    neighbours = neighbourhood(corpus.vectors, reference.vectors)
     front = frontier(corpus.vectors, reference.vectors, seed)
     return {
         "mmd2": mmd2(corpus.vectors, reference.vectors, width, seed),
         "energy_distance": energy_distance(corpus.vectors, reference.vectors),
         "frechet_distance": extrapolated_frechet(corpus.vectors, reference.vectors, seed),
         **dict(zip(("mauve_star", "mauve_star_sd", "fi_star"), front or (None, None, None), strict=True)),
-        **(asdict(near) if near else NOTHING_NEAR),
+        **(asdict(neighbours) if neighbours else NO_NEIGHBOURS),
         **_detection(one, other, seed),
-        "js_label": _label_shares(corpus, reference),
+        "js_label": _label_divergence(corpus, reference),
         "js_length": profiles.jensen_shannon(*(profiles.lengths(side.lengths) for side in (one, other))),
         "js_punctuation": profiles.jensen_shannon(*(profiles.punctuation(side.texts) for side in (corpus, reference))),
         "js_words": profiles.jensen_shannon(*(profiles.word_kinds(side.tokens) for side in (one, other))),
@@ -146,20 +147,20 @@ def compare(one: Side, other: Side, width: float, seed: int) -> Figures:
     }
 
 
-def _size(corpus: Corpus, reference: Corpus, wanted: int | None) -> int:
+def _sample_size(corpus: Corpus, reference: Corpus, wanted: int | None) -> int:
     smallest = min(len(corpus), len(reference))
     if wanted is None:
         half = len(reference) // 2
-        return min(SAMPLE, len(corpus), half if half >= FEWEST else len(reference))
+        return min(SAMPLE_TEXTS, len(corpus), half if half >= MIN_NULL_TEXTS else len(reference))
     if wanted > smallest:
         raise ValueError(f"sample_size is {wanted}, wanted {smallest} or less: the smaller side has no more texts")
     return wanted
 
 
 def _null(real: Side, width: float, count: int, seed: int) -> tuple[Figures, Figures]:
-    """Compare parts of the reference with each other; empty where it has too few texts for two parts."""
+    """Compare parts of the reference with each other; return means and spreads, empty for too few texts."""
     size = len(real.corpus)
-    if 2 * count > size or count < FEWEST:
+    if 2 * count > size or count < MIN_NULL_TEXTS:
         return {}, {}
     drawn = [
         compare(real.take(rows), real.take(others), width, seed)
@@ -171,7 +172,7 @@ def _null(real: Side, width: float, count: int, seed: int) -> tuple[Figures, Fig
 
 
 def _detection(one: Side, other: Side, seed: int) -> Figures:
-    """Try to tell the texts from real ones: by what they say, by that at equal lengths, and by how they are written."""
+    """Run the classifier test on vectors, on vectors of texts of equal lengths, and on style."""
     groups = groups_of([*one.tokens, *other.tokens])
     rows, others = same_lengths(one.lengths, other.lengths, seed)
     matched = np.concatenate([rows, others + len(one.lengths)])
@@ -183,45 +184,45 @@ def _detection(one: Side, other: Side, seed: int) -> Figures:
     }
 
 
-def _label_shares(corpus: Corpus, reference: Corpus) -> float | None:
+def _label_divergence(corpus: Corpus, reference: Corpus) -> float | None:
     if corpus.labels is None or reference.labels is None:
         return None
     return profiles.jensen_shannon(Counter(corpus.labels), Counter(reference.labels))
 
 
-def _overlap(corpus: Corpus, reference: Corpus) -> dict[str, Any]:
-    """Tell the shares of texts that are in the reference: but for case and white space, and nearly."""
+def _copies(corpus: Corpus, reference: Corpus) -> dict[str, Any]:
+    """Return the fractions of texts that copy a real one: apart from case and white space, and nearly (by cosine)."""
     real = {normalise(text) for text in reference.texts}
     copied = sum(normalise(text) in real for text in corpus.texts)
     if copied:
         warnings.warn(
-            f"{copied} of {len(corpus)} texts are in the references too: what is measured here is memory, not likeness",
+            f"{copied} of {len(corpus)} texts are in the references too: the figures show memory, not likeness",
             UserWarning,
             stacklevel=3,
         )
     nearest = np.concatenate(
         [
-            (corpus.vectors[start : start + BLOCK] @ reference.vectors.T).max(axis=1)
-            for start in range(0, len(corpus), BLOCK)
+            (corpus.vectors[start : start + BLOCK_ROWS] @ reference.vectors.T).max(axis=1)
+            for start in range(0, len(corpus), BLOCK_ROWS)
         ]
     )
-    return {"copied_share": copied / len(corpus), "near_copied_share": float((nearest >= NEAR).mean())}
+    return {"copied_share": copied / len(corpus), "near_copied_share": float((nearest >= NEAR_COSINE).mean())}
 
 
-def _unknown(corpus: Corpus, reference: Corpus) -> dict[str, Any]:
-    """List the labels that the reference does not have; texts with them are left out where labels are compared."""
+def _unknown_labels(corpus: Corpus, reference: Corpus) -> dict[str, Any]:
+    """Count the labels that the reference does not have; comparisons of labels leave their texts out."""
     if corpus.labels is None or reference.labels is None:
         return {"labels_unknown": None}
     unknown = sorted(set(corpus.labels) - set(reference.labels))
     if unknown:
         warnings.warn(
-            f"labels {', '.join(unknown)[:200]} are not in the references: their texts are left out where labels count",
+            f"labels {', '.join(unknown)[:200]} are not in the references: comparisons of labels leave them out",
             UserWarning,
             stacklevel=3,
         )
     return {"labels_unknown": len(unknown)}
 
 
-def _even(size: int, count: int) -> Rows:
-    """Number `count` rows of `size`, at equal distances."""
+def _even_rows(size: int, count: int) -> Rows:
+    """Return `count` of `size` row numbers, at equal distances."""
     return np.arange(count) * size // count

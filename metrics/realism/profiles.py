@@ -1,12 +1,10 @@
-"""Profiles of texts, and how far two of them differ: labels, lengths, punctuation, and kinds of words."""
+"""Profiles of texts and their divergence: counts of labels, lengths, punctuation, and kinds of words."""
 
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
-
-from personagen.metrics.texts.words import tokenise
 
 CLOSED_CLASSES: Mapping[str, str] = {
     "first person": "i me my mine myself we us our ours ourselves i'm i've i'll i'd we're we've we'll",
@@ -25,13 +23,13 @@ CLOSED_CLASSES: Mapping[str, str] = {
     "adverb of degree": "very so too really quite just even only more most much less least almost totally absolutely",
     "interjection": "oh ah wow hey yeah yes no lol omg haha ha ugh well please thanks thank sorry ok okay",
 }
-"""Words of closed classes of English; the first class that has a word counts."""
+"""Words of the closed classes of English; a word belongs to the first class that lists it."""
 
 ENDINGS = ("ing", "ed", "ly", "ness", "ment", "tion", "ity", "ful", "less", "ous", "able", "er", "est", "s")
-"""Endings by which other words are told apart, the first that fits a word of five letters or more."""
+"""Kinds of other words of five letters or more: the first ending that matches."""
 
-LONGEST = 60
-"""Words from which on all lengths count as one."""
+MAX_WORDS = 60
+"""Longer texts count as texts of this length."""
 
 
 def jensen_shannon(one: Mapping[str, int], other: Mapping[str, int]) -> float | None:
@@ -53,34 +51,28 @@ def jensen_shannon(one: Mapping[str, int], other: Mapping[str, int]) -> float | 
 
 def lengths(words: Iterable[int]) -> Counter[str]:
     """Count texts by their length in words."""
-    return Counter(str(min(count, LONGEST)) for count in words)
+    return Counter(str(min(count, MAX_WORDS)) for count in words)
 
 
 def punctuation(texts: Iterable[str]) -> Counter[str]:
-    """Count signs: each mark of punctuation by itself, symbols and emoji by their category."""
-    found: Counter[str] = Counter()
+    """Count punctuation marks by character, and symbols and emoji by Unicode category."""
+    counts: Counter[str] = Counter()
     for text in texts:
         for char in text:
             kind = unicodedata.category(char)
             if kind[0] == "P":
-                found[char] += 1
+                counts[char] += 1
             elif kind[0] == "S":
-                found[kind] += 1
-    return found
+                counts[kind] += 1
+    return counts
 
 
-def word_kinds(words: Iterable[Sequence[str]]) -> Counter[str]:
-    """Count words by kind: closed classes of English, and endings of other words. What a tagger would tell, roughly."""
-    counts = Counter(word for each in words for word in each)
-    found: Counter[str] = Counter()
-    for word, count in counts.items():
-        found[_kind(word)] += count
-    return found
-
-
-def tokens_by_text(texts: Iterable[str]) -> list[list[str]]:
-    """Split texts into tokens."""
-    return [tokenise(text) for text in texts]
+def word_kinds(tokens: Iterable[Sequence[str]]) -> Counter[str]:
+    """Count tokens by kind: closed classes of English, and endings of others, as an approximation of a tagger."""
+    counts: Counter[str] = Counter()
+    for token, count in Counter(token for text in tokens for token in text).items():
+        counts[_kind(token)] += count
+    return counts
 
 
 _CLASS_OF = {word: kind for kind, members in reversed(list(CLOSED_CLASSES.items())) for word in members.split()}

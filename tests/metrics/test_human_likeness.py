@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 import tomllib
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -187,8 +188,8 @@ def test_names_of_models_are_resolved_by_the_entry_points_of_the_project(
         to_judges("oracle:m")
 
 
-def test_names_of_models_need_a_package_that_reaches_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("personagen.metrics.human_likeness.judge.ENTRY_POINTS", "personagen.no-judges")
+def test_names_of_models_need_a_package_that_reaches_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])  # no package is installed there
     with pytest.raises(ValueError, match=r"^judge 'openai:m' needs PersonaGen itself; install it, or give a judge$"):
         to_judges("openai:m")
 

@@ -1,26 +1,23 @@
 """Measures of realism: against their definitions written out, and on real text against real text."""
 
 import math
-import warnings
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from personagen.metrics.realism import realism
 from personagen.metrics.realism.c2st import c2st_auc, groups_of, style_of
 from personagen.metrics.realism.frechet import extrapolated_frechet, frechet_distance
 from personagen.metrics.realism.frontier import frontier, frontier_integral, mauve, principal, smoothed
 from personagen.metrics.realism.labels import label_consistency, label_mmd2
-from personagen.metrics.realism.measure import compare, side_of
 from personagen.metrics.realism.mmd import bandwidth, energy_distance, mmd2, mmd2_p
 from personagen.metrics.realism.neighbours import Neighbourhood, neighbourhood
 from personagen.metrics.realism.profiles import jensen_shannon, lengths, punctuation, word_kinds
 from personagen.metrics.texts.corpus import Corpus
 from personagen.metrics.texts.inputs import Vectors
-from tests.helpers.real_texts import corpus_of, half_twice, real, shuffled_words, templates, unit, vectors_of
+from tests.helpers.real_texts import half_twice, real, shuffled_words, templates, unit, vectors_of
 
 REAL = 500
 HELD = 1200
@@ -59,15 +56,14 @@ def test_energy_distance_is_that_of_the_definition() -> None:
     assert energy_distance(one, other) == pytest.approx(2 * means[0] - means[1] - means[2], abs=1e-7)
 
 
-def test_random_features_come_close_to_the_exact_mmd(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_random_features_come_close_to_the_exact_mmd() -> None:
     shifted = vectors_of(templates(real().texts))
     exact = mmd2(shifted, held(), 1.0)
-    monkeypatch.setattr("personagen.metrics.realism.mmd.MOST_EXACT", 100)
-    assert mmd2(shifted, held(), 1.0, 3) == pytest.approx(exact, rel=0.05)
+    assert mmd2(shifted, held(), 1.0, 3, max_exact_rows=100) == pytest.approx(exact, rel=0.05)
     assert exact is not None and exact > 0.01
 
 
-def test_permutations_tell_what_differs_and_nothing_else() -> None:
+def test_the_permutation_test_rejects_different_sources_only() -> None:
     assert mmd2_p(vectors_of(templates(real().texts)), held(), 1.0, 0) == pytest.approx(1 / 201)
     values = [mmd2_p(real(100, skip).vectors, real(100, skip + 1500).vectors, 1.0, 0) for skip in range(0, 1200, 100)]
     assert min(values) > 0.005 and max(values) > 0.4
@@ -244,7 +240,7 @@ def two_labels(count: int) -> list[int]:
 
 
 def test_r5_lost_labels_against_as_many_texts_of_all() -> None:
-    """Of two labels in seven MMD and the classifier tell; recall and coverage hardly do, which is a weakness."""
+    """MMD and the classifier detect that five of seven labels are missing; recall and coverage hardly: a weakness."""
     other = real(3360).take(np.arange(1500, 3360))
     lost = real(1500).take([row for row in two_labels(400) if row < 1500])
     whole = real(len(lost))
@@ -278,7 +274,7 @@ def test_r6_one_odd_real_text_changes_precision_and_not_coverage() -> None:
     assert after.coverage == pytest.approx(before.coverage, abs=0.01)
 
 
-def test_r7_copies_are_told_by_authenticity_alone() -> None:
+def test_r7_only_authenticity_reveals_copies() -> None:
     fresh, copies = near(real().vectors, held()), near(held(), held())
     assert fresh.authenticity > 0.5 and copies.authenticity == 0.0
     mixed = near(np.concatenate([held()[:250], real().vectors[:250]]), held())
@@ -286,15 +282,7 @@ def test_r7_copies_are_told_by_authenticity_alone() -> None:
     assert copies.precision == copies.coverage == 1.0 and (mmd2(held(), held(), 1.0) or 1) <= 0
 
 
-def test_r7_copies_are_said_loudly() -> None:
-    one, other = real(60), real(120)  # the 60 are among the 120
-    with pytest.warns(UserWarning, match=r"^60 of 60 texts are in the references too: what is measured here is memory"):
-        found = realism(one, other)
-    assert found["copied_share"] == 1.0 and found["near_copied_share"] == 1.0
-    assert found["authenticity"] < found["authenticity_null"]
-
-
-def test_r8_shuffled_labels_are_told_by_labels_alone() -> None:
+def test_r8_only_measures_of_labels_reveal_shuffled_labels() -> None:
     corpus, other = real(1500), real(1500, 1500)
     order = np.random.default_rng(0).permutation(1500)
     wrong = Corpus(corpus.texts, [(corpus.labels or [])[row] for row in order], corpus.vectors, corpus.model)
@@ -328,7 +316,7 @@ def test_weaknesses_that_are_known() -> None:
 
 
 def test_v11_shuffled_words_are_not_realistic() -> None:
-    """With vectors of word counts only the style and the kinds of pairs could tell: so the classifier gets pairs."""
+    """Noise on the vectors stands for shuffled words: vectors of word counts do not change with the order of words."""
     noisy = unit(real().vectors + np.random.default_rng(0).normal(scale=0.1, size=real().vectors.shape))
     width = bandwidth(held(), 0)
     assert (mmd2(noisy, held(), width) or 0) > 5 * abs(mmd2(real().vectors, held(), width) or 0)
@@ -340,72 +328,3 @@ def test_a_classifier_does_not_learn_copies_by_heart() -> None:
     groups = groups_of([text.split() for text in [*twice, *real(REAL, HELD).texts]])
     assert c2st_auc(vectors_of(twice), held(), groups, 0) == pytest.approx(0.5, abs=0.06)
     assert c2st_auc(held()[:19], held(), np.arange(19 + REAL), 0) is None
-
-
-def test_values_stand_beside_their_nulls() -> None:
-    filled = corpus_of(templates(real(120).texts), real(120).labels)
-    found = realism(filled, real(300, 600), seed=2)
-    assert found["sample_size"] == 120 and found["n_reference"] == 300
-    for key in ("mmd2", "frechet_distance", "energy_distance", "c2st_auc", "js_length", "js_words", "fi_star"):
-        assert found[key] > found[f"{key}_null_ci"][1], key
-    for key in ("mauve_star", "recall", "coverage"):
-        assert found[key] < found[f"{key}_null_ci"][0], key
-    assert found["mmd2_p"] < 0.01 and found["copied_share"] == 0
-    assert all(low <= found[key[:-3]] <= high for key, (low, high) in bounds(found).items())
-
-
-def bounds(found: dict[str, Any]) -> dict[str, list[float]]:
-    return {key: value for key, value in found.items() if key.endswith("_ci") and value is not None}
-
-
-def test_one_source_gets_its_null() -> None:
-    found = realism(real(150), real(400, 600), seed=1)
-    outside = [
-        key
-        for key in ("mmd2", "frechet_distance", "energy_distance", "c2st_auc", "recall", "coverage", "js_length")
-        if not found[f"{key}_null_ci"][0] - 0.03 <= found[key] <= found[f"{key}_null_ci"][1] + 0.03
-    ]
-    assert outside == []
-
-
-def test_labels_that_the_reference_lacks_are_told() -> None:
-    odd = corpus_of(real(60).texts, ["pride"] * 30 + ["joy"] * 30)
-    with pytest.warns(UserWarning, match=r"^labels pride are not in the references: their texts are left out"):
-        found = realism(odd, real(120, 600))
-    assert found["labels_unknown"] == 1 and found["label_consistency"] is None
-
-
-ODD: dict[str, list[str]] = {
-    "one": ["The bus was late"],
-    "empty strings": ["", "", " "],
-    "emoji": ["😡😡", "❤️", "..."],
-    "right to left": ["أنا سعيد جدا اليوم", "می‌خواهم بروم", "אני שמח"],
-    "one megabyte": ["so happy " * 120_000, "the bus was late"],
-}
-
-
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow if "megabyte" in name else ()) for name in ODD]
-)
-def test_odd_texts_have_numbers_or_none(name: str) -> None:
-    texts = ODD[name]
-    one = Corpus(texts, ["joy"] * len(texts), np.eye(len(texts), 4, dtype=np.float32), "given")
-    other = Corpus(["x", "y z"], ["joy"] * 2, np.eye(2, 4, dtype=np.float32), "given")
-    found = realism(one, other, sample_size=None)
-    assert found["n"] == len(texts) and found["mmd2_null"] is None and found["recall"] is None
-    assert all(value is None or not isinstance(value, float) or math.isfinite(value) for value in found.values())
-
-
-@settings(max_examples=15, deadline=None)
-@given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 9), st.integers(0, 3))
-def test_any_sizes_have_numbers_within_their_ranges(n: int, m: int, width: int, seed: int) -> None:
-    generator = np.random.default_rng(seed)
-    one = Corpus([f"t{row}" for row in range(n)], None, unit(generator.normal(size=(n, width))), "given")
-    other = Corpus([f"r{row}" for row in range(m)], None, unit(generator.normal(size=(m, width))), "given")
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        found = compare(side_of(one), side_of(other), 1.0, seed)
-    for key in ("precision", "recall", "coverage", "authenticity", "mauve_star", "fi_star", "c2st_auc", "js_length"):
-        value = found[key]
-        assert value is None or -1e-9 <= value <= 1 + 1e-9, key
-    assert found == compare(side_of(one), side_of(other), 1.0, seed)

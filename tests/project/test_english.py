@@ -36,6 +36,9 @@ PHRASES = {
 RELEASED = ("checker_label", "checker_confidence", '"checker"')
 """Columns and a key of the manifest that releases have had since the first version."""
 
+DATA = ("metrics/human_likeness/dimensions.py", "metrics/realism/profiles.py")
+"""Modules whose strings are data: the questions to judges, whose answers are cached by wording, and English words."""
+
 CODE = [
     *sorted((ROOT / "builder").rglob("*.py")),
     *sorted((ROOT / "metrics").rglob("*.py")),
@@ -87,7 +90,7 @@ def in_code(path: Path, *, strings: bool) -> list[str]:
 
 @pytest.mark.parametrize("path", CODE, ids=name_of)
 def test_names_comments_and_messages_use_the_words_of_the_field(path: Path) -> None:
-    assert in_code(path, strings=True) == []
+    assert in_code(path, strings=name_of(path) not in DATA) == []
 
 
 @pytest.mark.parametrize("path", TESTS, ids=name_of)

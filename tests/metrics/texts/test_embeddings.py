@@ -181,8 +181,8 @@ def save_encoder(folder: Path, seed: int) -> None:
 
 
 @pytest.mark.slow
-def test_the_real_encoder(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Like texts are near, unlike ones far; odd ones have vectors; what is known is not encoded again."""
+def test_the_real_encoder(own_cache: Path) -> None:
+    """Like texts are near, unlike ones far; odd ones have vectors; cached texts are not encoded."""
     texts = [
         "I am so happy today",
         "Today I feel great joy",
@@ -197,12 +197,10 @@ def test_the_real_encoder(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert np.linalg.norm(found.vectors, axis=1) == pytest.approx(1, abs=1e-5)
     assert alike[0, 1] > 0.6 > 0.2 > alike[0, 2]  # noqa: PLR0133
 
-    def refuse(model: str, revision: str | None) -> None:
-        raise AssertionError(f"{model} is loaded")
-
-    monkeypatch.setattr("personagen.metrics.texts.embeddings._load", refuse)
+    loads = _load.cache_info()
     assert (embed(texts[::-1]).vectors == found.vectors[::-1]).all()
     assert (embed(texts, DEFAULT_MODEL).vectors == found.vectors).all()
+    assert _load.cache_info() == loads, "cached texts need no encoder"
     database = sqlite3.connect(next(own_cache.glob("*.sqlite")))
     assert database.execute("SELECT count(*) FROM vectors").fetchone()[0] == 6
     database.close()
