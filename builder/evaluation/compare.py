@@ -37,8 +37,8 @@ from personagen.builder.evaluation.comparison import (
     ArmFigure,
     ComparedReject,
     ComparedText,
-    Comparison,
     ComparisonFacts,
+    ComparisonResults,
     ratings_of,
     round_records,
     save_comparison,
@@ -97,7 +97,7 @@ def compare(
     *,
     progress: Progress = SILENT,
     api_key: str | None = None,
-) -> Comparison:
+) -> ComparisonResults:
     """Write and measure every arm, judge the claims, and save the results in a folder.
 
     A second call with the same arguments continues an interrupted one: it sends no request that the journal answers.
@@ -125,7 +125,7 @@ async def acompare(
     *,
     progress: Progress = SILENT,
     api_key: str | None = None,
-) -> Comparison:
+) -> ComparisonResults:
     """Run `compare` beside other work of the event loop: measures in a thread, calls of models in this loop."""
     return await run_in_thread(partial(_compare, recipe, settings, Path(out), progress, api_key))
 
@@ -137,7 +137,7 @@ def _compare(
     progress: Progress,
     api_key: str | None,
     run: Runner,
-) -> Comparison:
+) -> ComparisonResults:
     require_metrics_extra()
     arms = ordered_arms(settings.arms)
     recipes = part_recipes(recipe, settings.rows, settings.seeds)
@@ -239,7 +239,7 @@ def _results(
     blocks: Mapping[str, Mapping[str, "Blocks"]],
     classifier: "Probe",
     human_likeness: Mapping[str, Mapping[str, Any]] | None,
-) -> Comparison:
+) -> ComparisonResults:
     """Build the tables; floats have six significant digits."""
     human_likeness = rounded(human_likeness)
     rejects = [
@@ -248,7 +248,7 @@ def _results(
         for name, arm in seed.items()
         for reject in arm.rejects
     ]
-    return Comparison(
+    return ComparisonResults(
         facts=facts,
         arms=round_records(ArmCost, (_cost(name, facts.rows, written, recipe) for name in written[0])),
         figures=round_records(ArmFigure, _figures(blocks)),

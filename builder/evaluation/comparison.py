@@ -179,7 +179,7 @@ class ComparisonFacts:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Comparison:
+class ComparisonResults:
     """Results of a comparison.
 
     Attributes:
@@ -236,7 +236,7 @@ class Comparison:
         return {name: value for name, value in asdict(cost).items() if name != "arm"} | {"figures": figures}
 
 
-def save_comparison(comparison: Comparison, folder: Path, tables: str) -> None:
+def save_comparison(comparison: ComparisonResults, folder: Path, tables: str) -> None:
     """Write texts and rejects, then the tables as Markdown, and `results.json` last.
 
     Args:
@@ -260,7 +260,7 @@ def save_comparison(comparison: Comparison, folder: Path, tables: str) -> None:
     write_json(folder / RESULTS, comparison.to_json())
 
 
-def read_comparison(folder: str | Path) -> Comparison:
+def read_comparison(folder: str | Path) -> ComparisonResults:
     """Read the folder of a comparison.
 
     Raises:
@@ -280,7 +280,7 @@ def read_comparison(folder: str | Path) -> Comparison:
         raise ReleaseError(f"cannot read the comparison {folder}: {error!r:.200}; run `compare` again") from None
 
 
-def _comparison(content: Mapping[str, Any], folder: Path) -> Comparison:
+def _comparison(content: Mapping[str, Any], folder: Path) -> ComparisonResults:
     arms = content["arms"]
     facts = {item.name: content[item.name] for item in fields(ComparisonFacts)}
     costs = [
@@ -293,7 +293,7 @@ def _comparison(content: Mapping[str, Any], folder: Path) -> Comparison:
         for measure, figure in values["figures"].items()
     ]
     texts = [ComparedText(arm=arm, **line) for arm in arms for line in _read_lines(folder / arm_texts_path(arm))]
-    return Comparison(
+    return ComparisonResults(
         facts=ComparisonFacts(**{**facts, "emotions": tuple(facts["emotions"])}),
         arms=ResultTable(ArmCost, tuple(costs)),
         figures=ResultTable(ArmFigure, tuple(figures)),

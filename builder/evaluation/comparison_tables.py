@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from personagen.builder.evaluation.claims import JudgedClaim, count_verdicts
-from personagen.builder.evaluation.comparison import ArmCost, ArmFigure, ArmRating, Comparison, ComparisonFacts
+from personagen.builder.evaluation.comparison import ArmCost, ArmFigure, ArmRating, ComparisonFacts, ComparisonResults
 from personagen.builder.evaluation.scores import format_number
 
 MAIN: Mapping[str, str] = {
@@ -24,12 +24,12 @@ MAX_COLUMNS = 8
 """Measures per further table."""
 
 
-def comparison_markdown(comparison: Comparison) -> str:
+def comparison_markdown(comparison: ComparisonResults) -> str:
     """Return the content of `results.md`."""
     return "\n".join(_lines(comparison)) + "\n"
 
 
-def _lines(comparison: Comparison) -> Iterator[str]:
+def _lines(comparison: ComparisonResults) -> Iterator[str]:
     facts = comparison.facts
     yield "# Does conditioning on personas help?"
     yield ""
@@ -101,7 +101,7 @@ def claims_table(claims: Iterable[JudgedClaim]) -> Iterator[str]:
     yield from _table(["claim", "verdict", "compared", "difference", "95 %", "p"], rows, "lll")
 
 
-def figures_table(comparison: Comparison, measures: Mapping[str, str]) -> Iterator[str]:
+def figures_table(comparison: ComparisonResults, measures: Mapping[str, str]) -> Iterator[str]:
     """Yield a Markdown table with one row per arm and one column per measure.
 
     Args:

@@ -11,7 +11,7 @@ from personagen.builder.evaluation.comparison import (
     ArmCost,
     ArmFigure,
     ComparedText,
-    Comparison,
+    ComparisonResults,
     read_comparison,
 )
 from personagen.builder.evaluation.comparison_tables import MAIN, classifier_line, cost_cells
@@ -73,7 +73,7 @@ class ComparisonReport:
     main: str
     personas: Sequence[Layers]
     examples: Mapping[str, Sequence[RefusedReply]]
-    comparison: Comparison
+    comparison: ComparisonResults
 
     def sections(self) -> Iterator[Section]:
         """Yield the sections of the page in order."""
@@ -141,7 +141,7 @@ def _arm_text(text: ComparedText) -> ReportText:
     return ReportText(text.arm, text.id, text.text, text.label, text.prediction, text.confidence, text.persona, ids)
 
 
-def _facts_of_comparison(comparison: Comparison) -> dict[str, str]:
+def _facts_of_comparison(comparison: ComparisonResults) -> dict[str, str]:
     facts = comparison.facts
     return {
         "verdicts": ", ".join(f"{count} {verdict}" for verdict, count in count_verdicts(comparison.claims).items()),

@@ -24,7 +24,7 @@ from personagen.builder.core.progress import SILENT
 from personagen.builder.evaluation.arms import ARMS
 from personagen.builder.evaluation.claims import CLAIMS
 from personagen.builder.evaluation.compare import ComparisonSettings, acompare
-from personagen.builder.evaluation.comparison import FORMAT, Comparison, read_comparison
+from personagen.builder.evaluation.comparison import FORMAT, ComparisonResults, read_comparison
 from personagen.builder.planning.parsing import parse_recipe
 from personagen.builder.report.comparison_report import read_comparison_report
 from personagen.metrics.panel import MEASURES
@@ -86,11 +86,11 @@ def compare(run: Run, server: FakeOpenAI, reference: Path, out: Path, *more: str
     return run("compare", *SMALL, *ROWS, "--reference", reference, "--out", out, *OPENAI, server.url, *more)
 
 
-def figures_of(comparison: Comparison, arm: str) -> dict[str, float]:
+def figures_of(comparison: ComparisonResults, arm: str) -> dict[str, float]:
     return {figure.measure: figure.value for figure in comparison.figures if figure.arm == arm}
 
 
-def require_complete(comparison: Comparison) -> None:
+def require_complete(comparison: ComparisonResults) -> None:
     """Require 16 texts of both emotions per arm, the same rows in all, and all measures that apply."""
     measures = {name for suite in MEASURES.values() for name in suite}
     of_personas = ("demographic", "sociocultural", "situational", "full+real")

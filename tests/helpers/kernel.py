@@ -86,16 +86,21 @@ def kernel_specs(folder: Path) -> KernelSpecManager:
     return KernelSpecManager(kernel_dirs=[str(folder / "kernels")], ensure_native_kernel=False)
 
 
-@contextmanager
-def started_kernel(folder: Path) -> Iterator[Kernel]:
-    """Start a kernel in an empty working directory below `folder`, and end it."""
-    work = folder / "work"
-    work.mkdir()
+def kernel_manager(folder: Path) -> KernelManager:
+    """Prepare a kernel that talks through sockets below `folder`, where no other process finds it."""
     manager = KernelManager(kernel_name="personagen-test", kernel_spec_manager=kernel_specs(folder))
-    manager.transport = "ipc"
-    manager.ip = str(folder / "socket")
+    manager.transport, manager.ip = "ipc", str(folder / "socket")
+    return manager
+
+
+@contextmanager
+def started_kernel(folder: Path, **environment: str) -> Iterator[Kernel]:
+    """Start a kernel in the working directory `folder`/work, and end it."""
+    work = folder / "work"
+    work.mkdir(exist_ok=True)
+    manager = kernel_manager(folder)
     settings = {"IPYTHONDIR": str(folder / "ipython"), "JUPYTER_RUNTIME_DIR": str(folder), "PYTHONSTARTUP": ""}
-    manager.start_kernel(cwd=str(work), env=os.environ | settings)
+    manager.start_kernel(cwd=str(work), env=os.environ | settings | environment)
     client = manager.blocking_client()
     client.start_channels()
     try:
