@@ -1,7 +1,7 @@
 """The sections of a recipe: pydantic models with a default for every key."""
 
 from collections.abc import Mapping
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -14,10 +14,17 @@ Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 """Name of a dataset, taxonomy or emotion. Emotion names become folder names, hence the safe alphabet."""
 
 
+def _keep_summary(schema: dict[str, Any]) -> None:
+    """Shorten the description in a JSON schema to the summary line of the docstring."""
+    schema["description"] = schema["description"].partition("\n")[0]
+
+
 class RecipeSection(BaseModel):
     """Base of every section: unknown keys, NaN and infinity are refused; values are not coerced and cannot change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, json_schema_extra=_keep_summary
+    )
 
 
 class CustomEmotion(RecipeSection):

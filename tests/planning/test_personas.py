@@ -4,7 +4,7 @@ import random
 from collections import Counter
 from collections.abc import Sequence
 from functools import cache
-from statistics import mean
+from statistics import mean, pstdev
 from typing import Any
 
 import pytest
@@ -83,6 +83,7 @@ def test_big_five_are_percentiles_that_follow_the_letters(size: int) -> None:
         assert means[0] > means[1] + 15
     for trait in BIG_FIVE:  # a uniform percentile has a standard deviation of 29
         assert mean(values[trait] for values in personas) == pytest.approx(50, abs=5 * 29 / size**0.5 + 0.2)
+        assert pstdev(values[trait] for values in personas) == pytest.approx(29, abs=1)
         assert all(1 <= values[trait] <= 99 for values in personas)
 
 

@@ -32,7 +32,7 @@ def test_the_schema_describes_every_key() -> None:
     sections = [schema, *schema["$defs"].values()]
     keys = [(name, spec) for section in sections for name, spec in section["properties"].items()]
     assert [name for name, spec in keys if "description" not in spec and "$ref" not in spec] == []
-    assert all(section["description"] for section in sections)
+    assert all(section["description"] and "\n" not in section["description"] for section in sections)
 
 
 def test_the_default_recipe_is_every_default() -> None:
