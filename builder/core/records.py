@@ -1,7 +1,7 @@
-"""The records that flow through PersonaGen: layers of a persona, and the row of a release.
+"""Records of a release: persona layers, rows and rejects.
 
-A leaf: it imports the standard library only. `personagen_dataset.py` declares the same columns as `datasets` features,
-and a test holds the two together.
+Imports the standard library only. `personagen_dataset.py` declares the same columns as `datasets` features; a test
+compares the two.
 """
 
 from collections.abc import Mapping
@@ -12,10 +12,10 @@ SCHEMA_VERSION = "1.1.0"
 """Version of the columns of a release: 1.1.0 added `counterfactual_of` to the tables of counterfactuals."""
 
 LAYERS = ("demographic", "sociocultural", "situational")
-"""The persona layers, in the order in which they are built."""
+"""Persona layers, in the order in which they are built."""
 
 DEPTHS = ("none", *LAYERS)
-"""How many layers a text was conditioned on: a depth stands for its layer and all before it."""
+"""Depths of conditioning: each stands for its layer and all layers before it."""
 
 DEPTH_PREFIX = "depth_"
 """Prefix of the names of configurations that repeat all rows at another depth."""
@@ -27,31 +27,33 @@ REPEATING_PREFIXES = (DEPTH_PREFIX, COUNTERFACTUAL_PREFIX)
 """Prefixes of the configurations that repeat rows of others, and are therefore not part of `all`."""
 
 SPLITS = ("train", "validation", "test")
+"""Splits of a release, in order."""
 
 INTENSITIES = ("low", "medium", "high")
+"""Intensities that a recipe can request, in ascending order."""
 
 
 def layers_of(depth: str) -> tuple[str, ...]:
-    """Name the layers that a text of this depth was conditioned on, in order."""
+    """Return the layers that a text of this depth was conditioned on, in order; ValueError for an unknown depth."""
     return LAYERS[: DEPTHS.index(depth)]
 
 
 def as_mapping(record: Any) -> Mapping[str, Any]:
-    """Give the fields of a record with slots by name, for `json.dumps(default=...)`.
+    """Return the fields of a record with slots by name, for `json.dumps(default=...)`.
 
-    `dataclasses.asdict` does so too, and copies every value on the way: that took a tenth of a run's time.
+    Unlike `dataclasses.asdict` it does not copy the values, which took a tenth of a run's time.
     """
     return {name: getattr(record, name) for name in record.__slots__}
 
 
 def shard_path(config: str, split: str, index: int, of: int) -> str:
-    """Path of a shard within a release, in the layout that `push_to_hub` writes."""
+    """Return the path of a shard within a release, in the layout of `Dataset.push_to_hub`."""
     return f"{config}/{split}-{index:05d}-of-{of:05d}.parquet"
 
 
 @dataclass(frozen=True, slots=True)
 class Demographic:
-    """Who the persona is: the first layer.
+    """The first layer: who the persona is.
 
     Attributes:
         age: years.
@@ -66,7 +68,7 @@ class Demographic:
         extraversion: see openness.
         agreeableness: see openness.
         neuroticism: see openness.
-        prose: portrait written by the model; None where the layer is sampled only.
+        prose: portrait written by the model; None if the layer is sampled only.
 
     """
 
@@ -87,19 +89,19 @@ class Demographic:
 
 @dataclass(frozen=True, slots=True)
 class Sociocultural:
-    """Where the persona comes from and how it lives: the second layer.
+    """The second layer: where the persona comes from and how they live.
 
     Attributes:
         country: English short name.
         settlement: "big city", "town", "suburb" or "village".
         education: highest level reached, by ISCED 2011.
         religion: affiliation, "none" included.
-        household: whom the persona lives with.
+        household: people that the persona lives with.
         means: "struggling", "getting by", "comfortable" or "well off".
         value_primary: the most important of Schwartz's ten basic values.
         value_secondary: the next one, never opposed to the first.
         register: "formal", "plain", "casual" or "slangy" language.
-        prose: background written by the model; None where the layer is sampled only.
+        prose: background written by the model; None if the layer is sampled only.
 
     """
 
@@ -117,12 +119,12 @@ class Sociocultural:
 
 @dataclass(frozen=True, slots=True)
 class Appraisal:
-    """How the event is judged by the person who meets it (after Smith and Ellsworth, 1985).
+    """Cognitive appraisal of the event by the persona (after Smith and Ellsworth, 1985).
 
     Attributes:
         pleasantness: "pleasant", "unpleasant" or "neutral".
-        agency: who brought it about: "self", "other" or "circumstance".
-        certainty: "certain" or "uncertain" what happens.
+        agency: cause of the event: "self", "other" or "circumstance".
+        certainty: "certain" or "uncertain" about what happens.
         control: "high" or "low" power over the outcome.
         expectedness: "expected" or "unexpected".
 
@@ -137,18 +139,18 @@ class Appraisal:
 
 @dataclass(frozen=True, slots=True)
 class Situational:
-    """What happens to the persona: the third layer.
+    """The third layer: the situation of the persona.
 
     Attributes:
-        event: what happens, as a clause without a subject.
+        event: the event, as a clause without a subject.
         event_kind: id of the event in the situational bank, or "custom".
-        appraisal: how the event is judged; None for events of the recipe's own.
-        place: where it happens: an id of builder/data/setting.yaml, as are time and companions.
-        time: time of day.
-        companions: who is with the persona.
-        channel: what kind of text the persona writes about it: an id too.
-        stakes: what is at stake for the persona; None for events of the recipe's own.
-        prose: account of the situation written by the model; None where the layer is sampled only.
+        appraisal: appraisal of the event; None for events defined by the recipe.
+        place: id of the place in builder/data/setting.yaml.
+        time: id of the time of day.
+        companions: id of the people with the persona.
+        channel: id of the kind of text that the persona writes.
+        stakes: what the persona can win or lose; None for events defined by the recipe.
+        prose: account of the situation written by the model; None if the layer is sampled only.
 
     """
 
@@ -165,16 +167,16 @@ class Situational:
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """How a text came about.
+    """Origin of a text.
 
     Attributes:
-        model: the model that wrote it.
+        model: model that wrote the text.
         prompt_version: first 12 hex digits of the hash over all prompt templates.
-        seed: seed of the request that was accepted.
+        seed: seed of the accepted request.
         attempts: requests made for this text, 1 or more.
         leaked: whether a word of the text names its emotion.
-        checker_label: what a emotion classifier made of the text; None where none ran.
-        checker_confidence: its confidence in [0, 1]; None where none ran.
+        checker_label: emotion that the emotion classifier predicts; None if none ran.
+        checker_confidence: probability of the prediction, in [0, 1]; None if none ran.
 
     """
 
@@ -192,17 +194,17 @@ class Row:
     """One labelled text of a release.
 
     Attributes:
-        id: stable name of the row in its plan.
-        text: what the persona wrote.
+        id: stable id of the row in its plan.
+        text: the text.
         label: name of the emotion.
-        depth: how many layers the text was conditioned on.
-        intensity: "low", "medium" or "high"; None where the recipe does not ask for intensities.
-        demographic: first layer; None where the text was not conditioned on it. So are the two below.
-        sociocultural: second layer.
-        situational: third layer.
+        depth: depth of conditioning, one of DEPTHS.
+        intensity: "low", "medium" or "high"; None if the recipe names no intensities.
+        demographic: first layer; None if the text was not conditioned on it.
+        sociocultural: second layer; None if the text was not conditioned on it.
+        situational: third layer; None if the text was not conditioned on it.
         persona_id: id shared by all rows of a persona; None at depth "none".
-        situation_id: id of the persona's situation; None below depth "situational".
-        provenance: how the text came about.
+        situation_id: id of the persona's situation; None except at depth "situational".
+        provenance: origin of the text.
 
     """
 
@@ -224,13 +226,12 @@ class Reject:
     """A reply that did not become part of a release.
 
     Attributes:
-        id: what it was for: a row, a persona or a situation.
+        id: id of the row, persona or situation that the reply was requested for.
         stage: "demographic", "sociocultural", "situational" or "expression".
-        reason: why it was refused, by name.
+        reason: name of the reason for the rejection.
         attempt: number of the request, from 0.
-        text: what came back; None where nothing did.
-        detail: more on the reason: the id of the row that a duplicate repeats, the emotion that a classifier read; None
-            where there is none.
+        text: the reply; None if the request failed.
+        detail: id of the row that a duplicate repeats, or emotion that the classifier predicts; None for other reasons.
 
     """
 
