@@ -231,7 +231,8 @@ class Reject:
         reason: name of the reason for the rejection.
         attempt: number of the request, from 0.
         text: the reply; None if the request failed.
-        detail: id of the row that a duplicate repeats, or emotion that the classifier predicts; None for other reasons.
+        detail: error of a failed request, id of the row that a duplicate repeats, or predicted emotion; None for other
+            reasons.
 
     """
 
