@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
     from personagen.builder.evaluation.audit_results import Audit
     from personagen.builder.evaluation.scores import Scores
-    from personagen.builder.hub.push import Pushed
-    from personagen.builder.hub.verify import Verified
+    from personagen.builder.hub.push import PushResult
+    from personagen.builder.hub.verify import Verification
 
 SAMPLES_SHOWN = 3
 
@@ -270,7 +270,7 @@ class Release:
             )
         return Path(shown_path(page))
 
-    def verify(self) -> "Verified":
+    def verify(self) -> "Verification":
         """Check every byte of the release against its manifest.
 
         Returns:
@@ -294,7 +294,7 @@ class Release:
         revision: str | None = None,
         create_pr: bool = False,
         tag: str | None = None,
-    ) -> "Pushed":
+    ) -> "PushResult":
         """Publish the release on the Hub in one commit; the same call resumes an interrupted push.
 
         Args:
@@ -311,7 +311,7 @@ class Release:
             HubError: the Hub refuses, or cannot be reached.
 
         """
-        from personagen.builder.hub.push import Options, push
+        from personagen.builder.hub.push import PushSettings, push
 
-        options = Options(revision or "main", tag, private, create_pr, commit_message)
-        return push(self.folder, repo_id, options, token=token)
+        settings = PushSettings(revision or "main", tag, private, create_pr, commit_message)
+        return push(self.folder, repo_id, settings, token=token)

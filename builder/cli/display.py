@@ -12,7 +12,7 @@ from personagen.builder.core.errors import ReleaseError
 from personagen.builder.core.records import LAYERS, SPLITS, Row
 from personagen.builder.core.terminal import printable
 from personagen.builder.estimate import BYTES_A_TOKEN, REFUSED, TOKENS_A_SECOND, TOKENS_A_WORD, Estimate
-from personagen.builder.hub.push import Pushed
+from personagen.builder.hub.push import PushResult
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.release.manifest import total_rejects
 
@@ -28,35 +28,25 @@ def row_lines(row: Row) -> Iterator[str]:
     yield _entry("text", printable(row.text))
 
 
-def push_facts(done: Pushed) -> dict[str, Any]:
-    """Sum up a push for a program to read."""
-    change = done.change
-    return {
-        "repo": done.repo,
-        "commit": done.commit,
-        "url": done.url,
-        "sent": {path: file.size for path, file in change.send.items()},
-        "kept": {path: file.size for path, file in change.keep.items()},
-        "deleted": list(change.delete),
-        "card": done.card,
-    }
+def push_facts(done: PushResult) -> dict[str, Any]:
+    """Return a push as plain data, for programs."""
+    return {**asdict(done), "deleted": list(done.deleted)}
 
 
-def push_lines(done: Pushed) -> Iterator[str]:
-    """Show what a push sends, or would: each file with its size, and the card after a dry run."""
-    change = done.change
+def push_lines(done: PushResult) -> Iterator[str]:
+    """Yield the lines on a push: after a dry run each file with its size and the card, always the totals."""
     if done.url is None:
-        for path, file in change.send.items():
-            yield f"send    {file.size:>14,}  {path}"
-        for path, file in change.keep.items():
-            yield f"there   {file.size:>14,}  {path}"
-        for path in change.delete:
+        for path, size in done.sent.items():
+            yield f"send    {size:>14,}  {path}"
+        for path, size in done.kept.items():
+            yield f"there   {size:>14,}  {path}"
+        for path in done.deleted:
             yield f"delete  {'':>14}  {path}"
         yield "\n" + "\n".join(printable(line) for line in done.card.split("\n"))
-    size, doing = sum(file.size for file in change.send.values()), "to send" if done.url is None else "sent"
+    total, doing = sum(done.sent.values()), "to send" if done.url is None else "sent"
     yield (
-        f"{done.repo}: {len(change.send)} files {doing} ({size:,} bytes), {len(change.keep)} there already, "
-        f"{len(change.delete)} deleted"
+        f"{done.repo}: {len(done.sent)} files {doing} ({total:,} bytes), {len(done.kept)} there already, "
+        f"{len(done.deleted)} deleted"
     )
 
 

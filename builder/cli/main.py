@@ -14,11 +14,12 @@ import click
 from personagen.builder.cli.measure import audit, compare, evaluate, report
 from personagen.builder.cli.options import Command, budget_options, key_option, read_key, read_options, recipe_options
 from personagen.builder.core.errors import PersonaGenError, ReleaseError
+from personagen.builder.core.progress import SILENT, Progress
 from personagen.builder.core.terminal import printable
 from personagen.builder.version import __version__
 
 if TYPE_CHECKING:  # imported where they are used: `--help` has no need of them
-    from personagen.builder.hub.client import Caller
+    from personagen.builder.hub.client import HubClient
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -52,11 +53,11 @@ def generate(recipe: Path | None, api_key_file: Path | None, as_json: bool, **op
     if tag and not repo:
         raise click.UsageError("--tag names a version on the Hub, and nothing is pushed; add --push USER/NAME")
     parsed = read_options(recipe, options)
-    from personagen.builder.cli.progress import Progress
+    from personagen.builder.cli.progress import Progress as ProgressBar
     from personagen.builder.generate import generate as run
 
-    caller = _place(repo) if repo else None  # before anything is paid for
-    with Progress() as progress:
+    client = _checked_client(repo) if repo else None  # before anything is paid for
+    with ProgressBar() as progress:
         key = read_key(api_key_file)
         result = run(parsed, out, fresh=fresh, reuse=reuse, api_key=key, progress=progress)
     rows = result.manifest["configs"]["all"]["rows"]
@@ -65,31 +66,29 @@ def generate(recipe: Path | None, api_key_file: Path | None, as_json: bool, **op
         click.echo(f"{sum(rows.values())} texts, {done}: {result.folder}", err=True)
     url = None
     if repo:
-        from personagen.builder.hub.push import Options, push
+        from personagen.builder.hub.push import PushSettings, push
 
-        url = push(result.folder, repo, Options(tag=tag), caller=caller).url
+        url = push(result.folder, repo, PushSettings(tag=tag), client=client).url
     facts = {"folder": str(result.folder), "made": result.made, "rows": rows, **({"url": url} if repo else {})}
     click.echo(json.dumps(facts) if as_json else url or out)
 
 
-def _place(repo: str) -> "Caller":
-    """See that a release can be published there: a token, a name that will do, a Hub that answers."""
-    from personagen.builder.hub.push import look
-    from personagen.builder.hub.repo_files import Place
+def _checked_client(repo: str) -> "HubClient":
+    """Return a client after a check that a release can be published: a token, a valid name, a Hub that answers."""
+    from personagen.builder.hub.push import repo_state
+    from personagen.builder.hub.repo_files import RepoBranch
 
-    caller = _connected(None)
-    look(caller, Place(repo))
-    return caller
+    client = _client(None)
+    repo_state(client, RepoBranch(repo))
+    return client
 
 
-def _connected(token: str | None, progress: Callable[[int, int], None] | None = None) -> "Caller":
-    """Make a caller of the Hub, whose own bars, one a file, give way to ours."""
+def _client(token: str | None, progress: Progress = SILENT) -> "HubClient":
+    """Return a client of the Hub; our bar replaces those of `huggingface_hub`, one per file."""
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    from dataclasses import replace
-
     from personagen.builder.hub.client import connect
 
-    return replace(connect(token), progress=progress) if progress else connect(token)
+    return connect(token, progress)
 
 
 @cli.command()
@@ -171,11 +170,11 @@ def push(release: Path, repo: str, token: str | None, as_json: bool, **options: 
     """
     from personagen.builder.cli.display import push_facts, push_lines
     from personagen.builder.cli.progress import Sending
-    from personagen.builder.hub.push import Options
+    from personagen.builder.hub.push import PushSettings
     from personagen.builder.hub.push import push as run
 
     with Sending() as sending:
-        done = run(release, repo, Options(**options), caller=_connected(token, sending))
+        done = run(release, repo, PushSettings(**options), client=_client(token, sending))
     if as_json:
         click.echo(json.dumps(push_facts(done)))
         return
@@ -216,8 +215,8 @@ def push_metric(metric: str, repo: str, tag: str | None, token: str | None) -> N
     from personagen.builder.hub.push_metric import push_metric as run
 
     folder = Path(metric) if Path(metric).is_dir() else Path(str(files("personagen.metrics") / metric))
-    done = run(folder.resolve(), repo, tag=tag, caller=_connected(token))
-    click.echo(f"{repo}: {len(done.change.send)} files sent, {len(done.change.keep)} there already", err=True)
+    done = run(folder.resolve(), repo, tag=tag, client=_client(token))
+    click.echo(f"{repo}: {len(done.changes.send)} files sent, {len(done.changes.keep)} there already", err=True)
     click.echo(done.url)
 
 

@@ -75,8 +75,18 @@ class Sending:
         """Start."""
         return self
 
-    def __call__(self, done: int, total: int) -> None:
-        """Show where the push is."""
+    def update(self, status: RunStatus) -> None:
+        """Ignore the counts of a generation run: a push has none."""
+
+    def step(self, name: str) -> None:
+        """Ignore the name of a step: a push has one."""
+
+    def warn(self, message: str) -> None:
+        """Print a line on stderr."""
+        print(message, file=self._stream, flush=True)
+
+    def advance(self, done: int, total: int) -> None:
+        """Display the bytes that are uploaded."""
         if self._stream.isatty():
             if self._bar is None:
                 self._bar = tqdm(total=total, unit="B", unit_scale=True, file=self._stream, dynamic_ncols=True)

@@ -1,94 +1,114 @@
-"""Calls of the Hub: repeated where its client gives up at once, and told in one line where nothing helps."""
+"""Call the Hub: retry what its client does not retry, and turn every failure into one line."""
 
 import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
 
 from personagen.builder.core.errors import HubError
+from personagen.builder.core.progress import SILENT, Progress
 from personagen.builder.core.retry_after import retry_after
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
-TRIES = 5
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 16.0
-"""Seconds before the second try, and at most; each pause is twice the one before."""
+Result = TypeVar("Result")
 
-LONGEST_WISH = 300.0
-"""Seconds of `Retry-After` that are waited for; who asks for more is gone for now."""
+MAX_TRIES = 5
+"""Tries of one call, the first one included."""
 
-PASSING = frozenset({408, 409, 412, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524})
-"""Statuses that may pass: busy, overtaken, too many requests, broken for now, and what gateways say of that."""
+FIRST_PAUSE_S = 1.0
+"""Pause before the second try; each later pause is twice as long."""
+
+MAX_PAUSE_S = 16.0
+"""Longest pause before a try, unless the Hub asks for more."""
+
+MAX_RETRY_AFTER_S = 300.0
+"""Longest `Retry-After` that is waited for."""
+
+TRANSIENT_STATUSES = frozenset({408, 409, 412, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524})
+"""Statuses after which a retry may succeed: timeouts, conflicts, rate limits, and failures of servers or gateways."""
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
-    """One user of the Hub.
+class HubClient:
+    """A client of the Hub with retries.
 
     Attributes:
-        api: the client, with the user's token.
-        sleep: what waits between two tries.
-        progress: called with the bytes of large files that were sent, and with all there are to send.
+        api: the client of `huggingface_hub`, with the user's token.
+        sleep: waits for a number of seconds before a retry.
+        progress: receives the bytes of large files: uploaded and total.
 
     """
 
     api: "HfApi"
-    sleep: Callable[[float], None] = field(default=time.sleep)
-    progress: Callable[[int, int], None] = field(default=lambda done, total: None)
+    sleep: Callable[[float], None] = time.sleep
+    progress: Progress = SILENT
 
-    def patiently(
-        self, what: str, call: Callable[[], Any], *, absent: bool = False, arrived: Callable[[], Any] | None = None
-    ) -> Any:
-        """Make a call that may be repeated, up to `TRIES` times.
+    def with_retries(
+        self,
+        action: str,
+        call: Callable[[], Result],
+        *,
+        pass_not_found: bool = False,
+        recover: Callable[[], Result | None] | None = None,
+    ) -> Result:
+        """Return the result of a call, retried up to `MAX_TRIES` times.
 
         Args:
-            what: what is done, for messages.
-            call: does it.
-            absent: raise what the client raises where a repository, revision or file is not there.
-            arrived: looks, after a failure that is no refusal, whether it was done all the same; what it finds is given
-                back, and None means that it was not. None looks nowhere.
+            action: what the call does, for messages.
+            call: the call.
+            pass_not_found: whether to raise the client's own error if a repository, revision or file does not exist.
+            recover: returns the result of a call that took effect although it failed; None: it had no effect. It is
+                called after every failure that is no refusal.
 
         Raises:
-            HubError: it cannot succeed, or did not in all these tries.
+            HubError: the call was refused, or failed `MAX_TRIES` times.
 
         """
-        for number in range(TRIES):
-            with self.told(what, absent=absent):
+        for number in range(MAX_TRIES):
+            with self.errors_as_lines(action, pass_not_found=pass_not_found):
                 try:
                     return call()
                 except Exception as error:
-                    if arrived is not None and not refused(error) and (found := arrived()) is not None:
-                        return found
-                    if number + 1 == TRIES or not passing(error):
+                    if recover is not None and not is_refusal(error) and (result := recover()) is not None:
+                        return result
+                    if number + 1 == MAX_TRIES or not is_transient(error):
                         raise
-                    pause = wait_before(what, error, number)
+                    pause = pause_before_retry(action, error, number)
             self.sleep(pause)
         raise AssertionError("the last try returns or raises")
 
-    def once(self, what: str, call: Callable[[], Any]) -> Any:
-        """Make a call that the client repeats by itself. Raises HubError where that did not help."""
-        with self.told(what):
+    def once(self, action: str, call: Callable[[], Result]) -> Result:
+        """Return the result of a call that `huggingface_hub` retries itself. Raises HubError if it failed."""
+        with self.errors_as_lines(action):
             return call()
 
     @contextmanager
-    def told(self, what: str, *, absent: bool = False) -> Iterator[None]:
-        """Turn errors of the client into one line."""
+    def errors_as_lines(self, action: str, *, pass_not_found: bool = False) -> Iterator[None]:
+        """Raise errors of `huggingface_hub` as a HubError of one line."""
         from huggingface_hub import errors as hub
 
         try:
             yield
-        except (hub.HfHubHTTPError, hub.HFValidationError, OSError, RuntimeError, ValueError, _network()) as error:
-            gone = isinstance(error, hub.RepositoryNotFoundError | hub.RevisionNotFoundError | hub.EntryNotFoundError)
-            if absent and gone and _status(error) == 404:
+        except (
+            hub.HfHubHTTPError,
+            hub.HFValidationError,
+            OSError,
+            RuntimeError,
+            ValueError,
+            _network_error(),
+        ) as error:
+            absent = isinstance(error, hub.RepositoryNotFoundError | hub.RevisionNotFoundError | hub.EntryNotFoundError)
+            if pass_not_found and absent and _status(error) == 404:
                 raise
-            raise HubError(_line(what, error, self.api)) from error
+            raise HubError(_message(action, error, self.api)) from error
 
 
-def connect(token: str | None) -> Caller:
-    """Make a caller with a token: that of the argument, else of HF_TOKEN, else of `hf auth login`.
+def connect(token: str | None, progress: Progress = SILENT) -> HubClient:
+    """Return a client with a token: the argument, else HF_TOKEN, else that of `hf auth login`.
 
     Raises:
         HubError: there is no token, or the Hub is switched off.
@@ -96,58 +116,58 @@ def connect(token: str | None) -> Caller:
     """
     from huggingface_hub import get_token
 
-    caller = anybody(token)
+    client = connect_to_read(token, progress)
     if not (token or get_token()):
         raise HubError("no token for the Hub; log in with `hf auth login`, set HF_TOKEN, or give --token")
-    return caller
+    return client
 
 
-def anybody(token: str | None) -> Caller:
-    """Make a caller that needs no token for what is public. Raises HubError where the Hub is switched off."""
+def connect_to_read(token: str | None, progress: Progress = SILENT) -> HubClient:
+    """Return a client that can read public repositories without a token. Raises HubError if the Hub is switched off."""
     from huggingface_hub import HfApi, constants
 
     if constants.is_offline_mode():
         raise HubError("HF_HUB_OFFLINE is set, so the Hub cannot be asked; unset it")
-    return Caller(HfApi(token=token))
+    return HubClient(HfApi(token=token), progress=progress)
 
 
-def passing(error: BaseException) -> bool:
-    """Tell whether the same call may succeed later."""
+def is_transient(error: BaseException) -> bool:
+    """Return whether the same call may succeed later."""
     cause = _cause(error)
     status = _status(cause)
-    return isinstance(cause, _network()) if status is None else status in PASSING
+    return isinstance(cause, _network_error()) if status is None else status in TRANSIENT_STATUSES
 
 
-def refused(error: BaseException) -> bool:
-    """Tell whether the Hub said no, for good, so that nothing was done."""
+def is_refusal(error: BaseException) -> bool:
+    """Return whether the Hub refused the call for good, so that it had no effect."""
     status = _status(error)
-    return status is not None and 400 <= status < 500 and status not in PASSING
+    return status is not None and 400 <= status < 500 and status not in TRANSIENT_STATUSES
 
 
-def wait_before(what: str, error: BaseException, number: int) -> float:
-    """Seconds to wait after try `number`, from 0; not less than the Hub asks for.
+def pause_before_retry(action: str, error: BaseException, number: int) -> float:
+    """Return the seconds to wait after try `number` (from 0): exponential with jitter, at least `Retry-After`.
 
     Raises:
-        HubError: it asks for more than `LONGEST_WISH`.
+        HubError: `Retry-After` is more than `MAX_RETRY_AFTER_S`.
 
     """
     cause = _cause(error)
-    wished = retry_after(getattr(getattr(cause, "response", None), "headers", {})) or 0.0
-    if wished > LONGEST_WISH:
+    requested = retry_after(getattr(getattr(cause, "response", None), "headers", {})) or 0.0
+    if requested > MAX_RETRY_AFTER_S:
         raise HubError(
-            f"cannot {what}: the Hub asks to wait {wished:.0f} s ({_status(cause)}); run the same command then"
+            f"cannot {action}: the Hub asks to wait {requested:.0f} s ({_status(cause)}); run the same command then"
         ) from error
-    return max(wished, float(min(LONGEST_PAUSE, FIRST_PAUSE * 2**number)) * random.uniform(0.5, 1.0))
+    return max(requested, float(min(MAX_PAUSE_S, FIRST_PAUSE_S * 2**number)) * random.uniform(0.5, 1.0))
 
 
-def _network() -> type[Exception]:
+def _network_error() -> type[Exception]:
     import httpx2
 
     return httpx2.TransportError
 
 
 def _cause(error: BaseException) -> BaseException:
-    """Look through the RuntimeError that the client makes of what went wrong in an upload."""
+    """Return the error of an upload that `huggingface_hub` has wrapped into a RuntimeError."""
     return error.__cause__ if isinstance(error, RuntimeError) and error.__cause__ is not None else error
 
 
@@ -156,17 +176,19 @@ def _status(error: BaseException) -> int | None:
     return status if isinstance(status, int) else None
 
 
-def _line(what: str, error: BaseException, api: "HfApi") -> str:
+def _message(action: str, error: BaseException, api: "HfApi") -> str:
     cause = _cause(error)
     status = _status(cause)
     if status == 401:
-        return f"cannot {what}: the Hub does not take the token, or wants one (401); log in again with `hf auth login`"
+        return f"cannot {action}: the Hub rejects the token, or requires one (401); log in again with `hf auth login`"
     if status == 403:
-        return f"cannot {what}: the token may not do that (403); take one with write permission"
+        return f"cannot {action}: the token has no permission for it (403); use one with write permission"
     if status == 404:
-        return f"cannot {what}: it is not there, or the token may not see it (404); check the name and the token"
-    if isinstance(cause, _network()):
-        return f"cannot {what}: no answer from {api.endpoint} ({type(cause).__name__}); check the network and try again"
-    said = getattr(cause, "server_message", None) or str(cause)
-    told = f"{status}: " if status else ""
-    return f"cannot {what}: {told}{' '.join(said.split())[:300]}"
+        return f"cannot {action}: it does not exist, or the token cannot see it (404); check the name and the token"
+    if isinstance(cause, _network_error()):
+        return (
+            f"cannot {action}: no answer from {api.endpoint} ({type(cause).__name__}); check the network and try again"
+        )
+    reason = getattr(cause, "server_message", None) or str(cause)
+    prefix = f"{status}: " if status else ""
+    return f"cannot {action}: {prefix}{' '.join(reason.split())[:300]}"

@@ -1,201 +1,230 @@
-"""Commits that arrive once or not at all, whatever happens to the answers."""
+"""Create commits, pull requests and tags on the Hub exactly once, even if the answer of the server is lost."""
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
 from personagen.builder.core.errors import HubError
-from personagen.builder.hub.client import Caller
-from personagen.builder.hub.repo_files import Change, Files, Place, compare, operations, remote_files
+from personagen.builder.hub.client import HubClient
+from personagen.builder.hub.repo_files import (
+    FileChanges,
+    FilesByPath,
+    RepoBranch,
+    commit_operations,
+    diff_files,
+    remote_files,
+)
 
-COMMIT_FILES = 25_000
-"""Files of one commit at most: the limit of the Hub. Their contents are sent before, so a commit of many is small."""
+MAX_COMMIT_FILES = 25_000
+"""Files per commit that the Hub accepts. Contents are uploaded before, so such a commit is still a small request."""
 
-UPLOAD_BYTES = 64_000_000
-"""Bytes that are sent together: hf_xet takes several times as much memory."""
+MAX_UPLOAD_BYTES = 64_000_000
+"""Bytes per upload call: hf_xet takes several times as much memory."""
 
 
-def head_of(caller: Caller, place: Place, *, absent: bool = False) -> str:
-    """Look up the commit that a branch is at; `absent` raises what the client does where there is none."""
+def head_of(client: HubClient, branch: RepoBranch, *, pass_not_found: bool = False) -> str:
+    """Return the commit of a branch; see `HubClient.with_retries` for `pass_not_found`."""
 
-    def look() -> str:
-        info = caller.api.repo_info(place.repo, repo_type=place.kind, revision=place.branch)
+    def look_up() -> str:
+        info = client.api.repo_info(branch.repo, repo_type=branch.kind, revision=branch.name)
         return str(info.sha)
 
-    found: str = caller.patiently(f"look at {place.repo}", look, absent=absent)
-    return found
+    return client.with_retries(f"look at {branch.repo}", look_up, pass_not_found=pass_not_found)
 
 
-def same_files(there: Files, wanted: Files) -> bool:
-    """Tell whether a commit holds these files and no others."""
-    return there.keys() == wanted.keys() and all(file.same(there[path]) for path, file in wanted.items())
+def commit(
+    client: HubClient, branch: RepoBranch, head: str, files: FilesByPath, changes: FileChanges, message: str
+) -> str:
+    """Commit changes to a branch and return the commit.
 
+    A commit whose answer was lost is identified by its message and its files.
 
-def after(there: Files, change: Change) -> Files:
-    """Work out what a commit holds when a change has come to these files."""
-    gone = frozenset(change.delete)
-    return {path: file for path, file in {**there, **change.send}.items() if path not in gone}
-
-
-def commit(caller: Caller, place: Place, head: str, there: Files, change: Change, message: str) -> str:
-    """Bring a change to a branch that is at `head` and holds the files `there`; gives the commit.
-
-    A commit whose answer was lost is recognised by its message and its files.
+    Args:
+        client: the client.
+        branch: the branch.
+        head: commit of the branch.
+        files: files of `head`.
+        changes: files to send and to delete.
+        message: title of the commit.
 
     Raises:
-        HubError: the Hub refuses, or somebody else was faster; the message says what became of the branch.
+        HubError: the Hub refuses, or the branch was changed by another client; the message reports its state.
 
     """
-    what = f"commit to {place.repo}, {place.branch} is as it was"
-    send = _create(caller, place, _uploaded(caller, place, change, what, create_pr=False), head, message)
-    arrived = partial(_arrived, caller, place, head, message, after(there, change))
-    done: str = caller.patiently(what, lambda: str(send().oid), arrived=arrived)
-    return done
+    action = f"commit to {branch.repo}, {branch.name} is unchanged"
+    send = _create(client, branch, _upload(client, branch, changes, action, create_pr=False), head, message)
+    recover = partial(_recover, client, branch, head, message, _after(files, changes))
+    return client.with_retries(action, lambda: str(send().oid), recover=recover)
 
 
-def open_pull_request(caller: Caller, place: Place, head: str, there: Files, change: Change, message: str) -> int:
-    """Put a change into a pull request; gives its number. One that holds the very same is not opened again."""
+def open_pull_request(
+    client: HubClient, branch: RepoBranch, head: str, files: FilesByPath, changes: FileChanges, message: str
+) -> int:
+    """Open a pull request with changes and return its number; an open one with the same content is returned as is."""
     title = f"{message} on {head[:12]}"
-    find = partial(_find, caller, place, title, after(there, change))
-    found = find()
-    if found is not None:
-        return found
-    what = f"open a pull request at {place.repo}, {place.branch} is as it was"
-    send = _create(caller, place, _uploaded(caller, place, change, what, create_pr=True), head, title)
-    number: int = caller.patiently(what, lambda: int(send(create_pr=True).pr_num), arrived=find)
-    return number
+    find = partial(_find_pull_request, client, branch, title, _after(files, changes))
+    number = find()
+    if number is not None:
+        return number
+    action = f"open a pull request at {branch.repo}, {branch.name} is unchanged"
+    send = _create(client, branch, _upload(client, branch, changes, action, create_pr=True), head, title)
+    return client.with_retries(action, lambda: int(send(create_pr=True).pr_num), recover=find)
 
 
-def _create(caller: Caller, place: Place, parts: list[Any], head: str, message: str) -> Callable[..., Any]:
-    """Make the call that creates a commit."""
+def _after(files: FilesByPath, changes: FileChanges) -> FilesByPath:
+    """Return the files of a commit after changes."""
+    deleted = frozenset(changes.delete)
+    return {path: file for path, file in {**files, **changes.send}.items() if path not in deleted}
+
+
+def _same_files(files: FilesByPath, others: FilesByPath) -> bool:
+    return files.keys() == others.keys() and all(file.same(files[path]) for path, file in others.items())
+
+
+def _create(
+    client: HubClient, branch: RepoBranch, operations: list[Any], head: str, message: str
+) -> Callable[..., Any]:
+    """Return the call that creates a commit."""
     return partial(
-        caller.api.create_commit,
-        place.repo,
-        parts,
+        client.api.create_commit,
+        branch.repo,
+        operations,
         commit_message=message,
-        repo_type=place.kind,
-        revision=place.branch,
+        repo_type=branch.kind,
+        revision=branch.name,
         parent_commit=head,
     )
 
 
-def _uploaded(caller: Caller, place: Place, change: Change, what: str, *, create_pr: bool) -> list[Any]:
-    """Make the operations of a commit, and send the contents of large files, so many bytes at a time."""
-    count = len(change.send) + len(change.delete)
-    if count > COMMIT_FILES:
+def _upload(client: HubClient, branch: RepoBranch, changes: FileChanges, action: str, *, create_pr: bool) -> list[Any]:
+    """Upload the contents of large files in groups, and return the operations of the commit."""
+    count = len(changes.send) + len(changes.delete)
+    if count > MAX_COMMIT_FILES:
         raise HubError(
-            f"cannot {what}: {count} files are more than the {COMMIT_FILES} that the Hub takes at once; raise "
+            f"cannot {action}: {count} files are more than the {MAX_COMMIT_FILES} that the Hub accepts at once; raise "
             "shard_rows"
         )
-    parts = operations(change.send, change.delete)
-    # What is deleted comes after what is sent.
-    large = [(part, file.size) for part, file in zip(parts, change.send.values(), strict=False) if file.path]
+    operations = commit_operations(changes.send, changes.delete)
+    # Deletions follow the additions.
+    large = [
+        (operation, file.size) for operation, file in zip(operations, changes.send.values(), strict=False) if file.path
+    ]
     done, total = 0, sum(size for _, size in large)
     for group in _groups(large):
         send = partial(
-            caller.api.preupload_lfs_files,
-            place.repo,
-            [part for part, _ in group],
-            repo_type=place.kind,
-            revision=place.branch,
+            client.api.preupload_lfs_files,
+            branch.repo,
+            [operation for operation, _ in group],
+            repo_type=branch.kind,
+            revision=branch.name,
             create_pr=create_pr,
             free_memory=False,
         )
-        caller.progress(done, total)
-        caller.patiently(what, send)
+        client.progress.advance(done, total)
+        client.with_retries(action, send)
         done += sum(size for _, size in group)
-        caller.progress(done, total)
-    return parts
+        client.progress.advance(done, total)
+    return operations
 
 
 def _groups(files: Sequence[tuple[Any, int]]) -> Iterator[list[tuple[Any, int]]]:
-    """Gather files up to `UPLOAD_BYTES`, or one that is larger."""
+    """Group files up to `MAX_UPLOAD_BYTES`; a larger file is a group of its own."""
     group: list[tuple[Any, int]] = []
-    for part, size in files:
-        if group and sum(each for _, each in group) + size > UPLOAD_BYTES:
+    for file, size in files:
+        if group and sum(bytes_ for _, bytes_ in group) + size > MAX_UPLOAD_BYTES:
             yield group
             group = []
-        group.append((part, size))
+        group.append((file, size))
     if group:
         yield group
 
 
-def _arrived(caller: Caller, place: Place, head: str, message: str, wanted: Files) -> str | None:
-    """Look whether a commit has arrived of which no answer came; None where the branch is as it was."""
+def _recover(client: HubClient, branch: RepoBranch, head: str, message: str, files: FilesByPath) -> str | None:
+    """Return the commit that was created although its answer was lost; None: the branch is unchanged."""
     try:
-        now = head_of(caller, place)
-        made = _made(caller, place, now, head, message, wanted) if now != head else None
+        now = head_of(client, branch)
+        ours = _find_commit(client, branch, now, head, message, files) if now != head else None
     except HubError as error:
-        raise HubError(f"{error}; whether the commit has arrived is not known: run the same command again") from error
-    if now != head and made is None:
+        raise HubError(f"{error}; whether the commit was created is unknown: run the same command again") from error
+    if now != head and ours is None:
         raise HubError(
-            f"{place.repo} was changed by somebody else meanwhile ({place.branch} is at {now[:12]}), and has nothing "
-            "of this; look at it, then run the same command again"
+            f"{branch.repo} was changed by another client meanwhile ({branch.name} is at {now[:12]}), without this "
+            "commit; look at it, then run the same command again"
         )
-    return made
+    return ours
 
 
-def _made(caller: Caller, place: Place, now: str, head: str, message: str, wanted: Files) -> str | None:
-    """Find our commit among those that came to a branch since it was at `head`; others may have come after it."""
+def _find_commit(
+    client: HubClient, branch: RepoBranch, now: str, head: str, message: str, files: FilesByPath
+) -> str | None:
+    """Return our commit among those since `head`, possibly below later ones; None: it is not there."""
 
-    def listed() -> list[Any]:
-        return list(caller.api.list_repo_commits(place.repo, repo_type=place.kind, revision=now))
+    def list_commits() -> list[Any]:
+        return list(client.api.list_repo_commits(branch.repo, repo_type=branch.kind, revision=now))
 
-    for each in caller.patiently(f"list the commits of {place.repo}", listed):
-        if each.commit_id == head:
+    for entry in client.with_retries(f"list the commits of {branch.repo}", list_commits):
+        if entry.commit_id == head:
             return None
-        if each.title == message and same_files(remote_files(caller, place, each.commit_id), wanted):
-            return str(each.commit_id)
+        if entry.title == message and _same_files(remote_files(client, branch, entry.commit_id), files):
+            return str(entry.commit_id)
     return None
 
 
-def _find(caller: Caller, place: Place, title: str, wanted: Files) -> int | None:
-    """Find an open pull request of this title that holds what is wanted, to the last byte, whoever opened it."""
+def _find_pull_request(client: HubClient, branch: RepoBranch, title: str, files: FilesByPath) -> int | None:
+    """Return the number of an open pull request with this title and exactly these files; None: there is none."""
 
-    def listed() -> list[Any]:
+    def list_requests() -> list[Any]:
         return list(
-            caller.api.get_repo_discussions(
-                place.repo, repo_type=place.kind, discussion_type="pull_request", discussion_status="open"
+            client.api.get_repo_discussions(
+                branch.repo, repo_type=branch.kind, discussion_type="pull_request", discussion_status="open"
             )
         )
 
-    for each in caller.patiently(f"list the pull requests of {place.repo}", listed):
-        if each.title == title and same_files(remote_files(caller, place, f"refs/pr/{each.num}"), wanted):
-            return int(each.num)
+    for entry in client.with_retries(f"list the pull requests of {branch.repo}", list_requests):
+        if entry.title == title and _same_files(remote_files(client, branch, f"refs/pr/{entry.num}"), files):
+            return int(entry.num)
     return None
 
 
-def tags(caller: Caller, place: Place) -> dict[str, str]:
-    """List the tags of a repository with their commits."""
-    refs = caller.patiently(
-        f"list the tags of {place.repo}", lambda: caller.api.list_repo_refs(place.repo, repo_type=place.kind)
+def tags(client: HubClient, branch: RepoBranch) -> dict[str, str]:
+    """Return the tags of a repository with their commits."""
+    refs = client.with_retries(
+        f"list the tags of {branch.repo}", lambda: client.api.list_repo_refs(branch.repo, repo_type=branch.kind)
     )
     return {tag.name: str(tag.target_commit) for tag in refs.tags}
 
 
-def is_tagged(caller: Caller, place: Place, tag: str, files: Files) -> bool:
-    """Tell whether a tag names these files already, whatever else is beside them.
+def is_tagged(client: HubClient, branch: RepoBranch, tag: str, files: FilesByPath) -> bool:
+    """Return whether a tag already names a commit with these files, whatever else it has.
 
     Raises:
-        HubError: the tag names something else.
+        HubError: the tag names other content.
 
     """
-    at = tags(caller, place).get(tag)
-    if at is not None and compare(files, remote_files(caller, place, at)).send:
+    commit = tags(client, branch).get(tag)
+    if commit is not None and diff_files(files, remote_files(client, branch, commit)).send:
         raise HubError(
-            f"{place.repo} has a tag {tag} already, with other content ({at[:12]}); choose the next version. Nothing "
-            "was sent"
+            f"{branch.repo} already has a tag {tag} with other content ({commit[:12]}); choose the next version. "
+            "Nothing was sent"
         )
-    return at is not None
+    return commit is not None
 
 
-def set_tag(caller: Caller, place: Place, tag: str, at: str) -> None:
-    """Give a commit a name; one that it has already is no error.
+def set_tag(client: HubClient, branch: RepoBranch, tag: str, commit: str) -> None:
+    """Tag a commit; a tag that already names it is no error.
 
     Raises:
-        HubError: the Hub refuses, or another commit was given the name meanwhile.
+        HubError: the Hub refuses, or the tag was set to another commit meanwhile.
 
     """
-    what = f"set the tag {tag} of {place.repo}, {place.branch} holds what was pushed ({at[:12]})"
-    create = partial(caller.api.create_tag, place.repo, tag=tag, revision=at, repo_type=place.kind)
-    caller.patiently(what, create, arrived=lambda: at if tags(caller, place).get(tag) == at else None)
+    action = f"set the tag {tag} of {branch.repo}, {branch.name} has the pushed commit ({commit[:12]})"
+    create = partial(client.api.create_tag, branch.repo, tag=tag, revision=commit, repo_type=branch.kind)
+
+    def recover() -> bool | None:
+        return True if tags(client, branch).get(tag) == commit else None
+
+    def create_tag() -> bool:
+        create()
+        return True
+
+    client.with_retries(action, create_tag, recover=recover)

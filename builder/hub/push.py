@@ -1,27 +1,36 @@
-"""Publish a release: look, send the files that are new, commit once, tag.
+"""Publish a release: compare, upload new files, commit once, tag.
 
-The branch changes by one commit, whose contents were sent before. Until then whoever loads the dataset gets the old
-release. Whatever stops a push, the same command goes on: files that the Hub has are not sent again, and a commit that
-arrived is recognised.
+The branch changes by one commit, whose contents are uploaded before it. Until then, readers get the previous release.
+After any interruption the same call completes the push: uploaded files are not sent again, and a commit that was
+created is found.
 """
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from personagen.builder.core.errors import HubError, ReleaseError
-from personagen.builder.hub.client import Caller, connect
+from personagen.builder.core.file_names import CARD, MANIFEST
+from personagen.builder.core.progress import SILENT, Progress
+from personagen.builder.hub.client import HubClient, connect
 from personagen.builder.hub.commits import commit, head_of, is_tagged, open_pull_request, set_tag, tags
-from personagen.builder.hub.repo_files import Change, File, Files, Place, compare, remote_files, remote_text, small_file
+from personagen.builder.hub.repo_files import (
+    FileChanges,
+    FilesByPath,
+    FileVersion,
+    RepoBranch,
+    diff_files,
+    remote_files,
+    remote_text,
+    small_file,
+)
 from personagen.builder.release.card import card_problems, split_card
 from personagen.builder.release.card_regions import merge_regions
 from personagen.builder.release.folder import (
     ADDED,
-    CARD,
-    MANIFEST,
     SHARD,
     check_release,
     files_of,
@@ -32,16 +41,16 @@ from personagen.builder.release.folder import (
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
-    """How to publish.
+class PushSettings:
+    """Settings of a push.
 
     Attributes:
-        revision: branch that is changed; it is made where there is none.
-        tag: name of the version; None sets none.
-        private: whether a repository that is made here is private; None leaves that to the user's settings.
-        create_pr: leave a pull request open instead of changing the branch.
-        message: title of the commit, which the digest of the release follows; None is its name.
-        dry_run: look, and send nothing.
+        revision: branch to change; it is created if it does not exist.
+        tag: name of the version. None: no tag.
+        private: whether a new repository is private. None: the default of the account.
+        create_pr: open a pull request instead of changing the branch.
+        message: title of the commit, followed by the digest of the release. None: the name of the release.
+        dry_run: compare only; nothing is sent.
 
     """
 
@@ -54,131 +63,128 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True)
-class Pushed:
-    """How a push ended.
+class PushResult:
+    """Result of a push.
 
     Attributes:
         repo: the repository.
-        commit: what holds the release now; None after a dry run and for a pull request that was left open.
-        url: page of the commit or of the pull request; None after a dry run.
-        change: files that were sent, kept and deleted.
-        card: the card, with what a person added to the one on the Hub.
+        commit: commit that has the release. None: a dry run, or an open pull request.
+        url: page of the commit or of the pull request. None: a dry run.
+        sent: bytes of the files that were sent, or would be, by path.
+        kept: bytes of the files that the repository had already, by path.
+        deleted: paths of the previous release that were deleted, or would be.
+        card: the card, with the hand-written regions of the one on the Hub.
 
     """
 
     repo: str
     commit: str | None
     url: str | None
-    change: Change
-    card: str
+    sent: Mapping[str, int] = field(repr=False)
+    kept: Mapping[str, int] = field(repr=False)
+    deleted: tuple[str, ...] = field(repr=False)
+    card: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Release:
-    """A finished release in a folder."""
-
-    folder: Path
-
-    def push_to_hub(  # noqa: PLR0913 - the arguments are those of `datasets`
-        self,
-        repo_id: str,
-        *,
-        commit_message: str | None = None,
-        private: bool | None = None,
-        token: str | None = None,
-        revision: str | None = None,
-        create_pr: bool = False,
-        tag: str | None = None,
-    ) -> Pushed:
-        """Publish the release; the arguments are those of `Dataset.push_to_hub`, and the tag. See `push`."""
-        options = Options(revision or "main", tag, private, create_pr, commit_message)
-        return push(self.folder, repo_id, options, token=token)
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """What the Hub has: commit of the branch and its files; None and nothing where there is no repository."""
+class RepoState:
+    """State of a repository: the commit of its branch, and the files of this commit. None: there is no repository."""
 
     head: str | None
-    files: Files
+    files: FilesByPath
 
 
 def push(
-    folder: Path, repo: str, options: Options, *, token: str | None = None, caller: Caller | None = None
-) -> Pushed:
+    folder: Path,
+    repo: str,
+    settings: PushSettings,
+    *,
+    token: str | None = None,
+    client: HubClient | None = None,
+    progress: Progress = SILENT,
+) -> PushResult:
     """Publish the release in a folder.
 
     Args:
-        folder: the release; every byte of it is checked before anything is sent.
+        folder: the release; every byte of it is validated before anything is sent.
         repo: "USER/NAME".
-        options: how.
-        token: for the Hub; None takes that of this machine.
-        caller: who asks the Hub; None makes one with the token.
+        settings: settings of the push.
+        token: token of the Hub. None: the token of this machine.
+        client: client of the Hub. None: a new one with the token.
+        progress: receives the bytes of large files: uploaded and total.
 
     Raises:
         ReleaseError: the folder is no release, or was altered.
-        HubError: the Hub refuses, cannot be reached, or was changed by somebody else meanwhile. The message says what
-            has become of the branch.
+        HubError: the Hub refuses, cannot be reached, or the branch was changed by another client meanwhile. The message
+            reports the state of the branch.
 
     """
     manifest = check_release(folder)
-    if options.tag is not None and options.create_pr:
-        raise HubError("a tag names what is on a branch, and a pull request is not; leave one of the two out")
-    caller = caller or connect(token)
-    place = Place(repo, branch=options.revision)
-    state = look(caller, place)
-    _check_place(caller, place, state, private=options.private)
-    card = _card(caller, folder, place, state, manifest)
+    if settings.tag is not None and settings.create_pr:
+        raise HubError(
+            "a tag names a commit of a branch, which a pull request does not change; leave one of the two out"
+        )
+    client = client or connect(token, progress)
+    branch = RepoBranch(repo, name=settings.revision)
+    state = repo_state(client, branch)
+    _validate_branch(client, branch, state, private=settings.private)
+    card = _merged_card(client, folder, branch, state, manifest)
     files = local_files(folder, manifest, card)
-    change = compare(files, state.files, _older(caller, place, state))
-    _refuse_foreign_files(repo, set(state.files) - set(change.delete), manifest)
-    data = {path: file for path, file in files.items() if path != CARD}  # a person may add to the card of a version
-    tagged = options.tag is not None and state.head is not None and is_tagged(caller, place, options.tag, data)
-    if options.dry_run:
-        return Pushed(repo, None, None, change, card)
-    head, there = _ready(caller, place, state, private=options.private)
-    message = f"{options.message or manifest['name']} ({manifest['digest'][:12]})"
-    page = f"{caller.api.endpoint}/datasets/{repo}"
-    if options.create_pr and (change.send or change.delete):
-        number = open_pull_request(caller, place, head, there, change, message)
-        return Pushed(repo, None, f"{page}/discussions/{number}", change, card)
-    done = commit(caller, place, head, there, change, message) if change.send or change.delete else head
-    if options.tag is not None and not tagged:
-        set_tag(caller, place, options.tag, done)
-    return Pushed(repo, done, f"{page}/commit/{done}", change, card)
+    changes = diff_files(files, state.files, _previous_files(client, branch, state))
+    _require_no_foreign_files(repo, set(state.files) - set(changes.delete), manifest)
+    data = {path: file for path, file in files.items() if path != CARD}  # the card of a tag may have been edited
+    tagged = settings.tag is not None and state.head is not None and is_tagged(client, branch, settings.tag, data)
+    if settings.dry_run:
+        return _result(repo, None, None, changes, card)
+    head, remote = _ensure_branch(client, branch, state, private=settings.private)
+    message = f"{settings.message or manifest['name']} ({manifest['digest'][:12]})"
+    page = f"{client.api.endpoint}/datasets/{repo}"
+    if settings.create_pr and (changes.send or changes.delete):
+        number = open_pull_request(client, branch, head, remote, changes, message)
+        return _result(repo, None, f"{page}/discussions/{number}", changes, card)
+    if changes.send or changes.delete:
+        head = commit(client, branch, head, remote, changes, message)
+    if settings.tag is not None and not tagged:
+        set_tag(client, branch, settings.tag, head)
+    return _result(repo, head, f"{page}/commit/{head}", changes, card)
 
 
-def look(caller: Caller, place: Place) -> State:
-    """See what a repository holds.
+def _result(repo: str, commit_: str | None, url: str | None, changes: FileChanges, card: str) -> PushResult:
+    sent, kept = ({path: file.size for path, file in part.items()} for part in (changes.send, changes.keep))
+    return PushResult(repo, commit_, url, sent, kept, tuple(changes.delete), card)
+
+
+def repo_state(client: HubClient, branch: RepoBranch) -> RepoState:
+    """Return the state of a repository.
 
     Raises:
-        HubError: it cannot be seen, or there is a model of this name and no dataset.
+        HubError: it cannot be read, or the name is that of a model.
 
     """
     from huggingface_hub import errors as hub
 
     try:
-        head = head_of(caller, place, absent=True)
+        head = head_of(client, branch, pass_not_found=True)
     except hub.RevisionNotFoundError:
-        head = head_of(caller, Place(place.repo))
+        head = head_of(client, RepoBranch(branch.repo))
     except hub.RepositoryNotFoundError:
-        _refuse_model(caller, place.repo)
-        return State(None, {})
-    return State(head, remote_files(caller, place, head))
+        _require_no_model(client, branch.repo)
+        return RepoState(None, {})
+    return RepoState(head, remote_files(client, branch, head))
 
 
-def _refuse_model(caller: Caller, repo: str) -> None:
-    if caller.patiently(f"look for {repo}", lambda: caller.api.repo_exists(repo, repo_type="model")):
+def _require_no_model(client: HubClient, repo: str) -> None:
+    if client.with_retries(f"look for {repo}", lambda: client.api.repo_exists(repo, repo_type="model")):
         raise HubError(
             f"{repo} is a model on the Hub, and no dataset; choose another name, or make the dataset first: "
             f"`hf repos create {repo} --type dataset`"
         )
 
 
-def local_files(folder: Path, manifest: Mapping[str, Any], card: str) -> Files:
-    """List the files that a release puts into its repository."""
+def local_files(folder: Path, manifest: Mapping[str, Any], card: str) -> FilesByPath:
+    """Return the files of a release by their paths in the repository."""
     shards = {
-        shard["path"]: File(shard["bytes"], shard["sha256"], path=folder / shard["path"])
+        shard["path"]: FileVersion(shard["bytes"], shard["sha256"], path=folder / shard["path"])
         for shard in manifest["shards"]
     }
     small = [MANIFEST, *(path for key, path in ADDED.items() if manifest.get(key))]
@@ -189,73 +195,81 @@ def local_files(folder: Path, manifest: Mapping[str, Any], card: str) -> Files:
     }
 
 
-def _check_place(caller: Caller, place: Place, state: State, *, private: bool | None) -> None:
-    """Refuse what would be published otherwise than it was meant, before anything is sent."""
+def _validate_branch(client: HubClient, branch: RepoBranch, state: RepoState, *, private: bool | None) -> None:
+    """Raise HubError if the repository has another visibility, or the branch is none, before anything is sent."""
     if state.head is None:
         return
     if private is not None:
-        info = caller.patiently(f"look at {place.repo}", lambda: caller.api.repo_info(place.repo, repo_type=place.kind))
+        info = client.with_retries(
+            f"look at {branch.repo}", lambda: client.api.repo_info(branch.repo, repo_type=branch.kind)
+        )
         if bool(info.private) != private:
-            kind = "private" if info.private else "public"
-            raise HubError(f"{place.repo} exists and is {kind}; change that on its page, or leave the option out")
-    if place.branch != "main" and (place.branch in tags(caller, place) or re.fullmatch(r"[0-9a-f]{40}", place.branch)):
-        raise HubError(f"{place.branch} is a tag or a commit of {place.repo}; --revision names a branch")
+            visibility = "private" if info.private else "public"
+            raise HubError(
+                f"{branch.repo} exists and is {visibility}; change that on its page, or leave the option out"
+            )
+    if branch.name != "main" and (branch.name in tags(client, branch) or re.fullmatch(r"[0-9a-f]{40}", branch.name)):
+        raise HubError(f"{branch.name} is a tag or a commit of {branch.repo}; --revision names a branch")
 
 
-def _refuse_foreign_files(repo: str, there: set[str], manifest: Mapping[str, Any]) -> None:
-    found = foreign_files(there, manifest)
-    if found:
+def _require_no_foreign_files(repo: str, paths: set[str], manifest: Mapping[str, Any]) -> None:
+    foreign = foreign_files(paths, manifest)
+    if foreign:
         raise HubError(
-            f"{repo} has {found[0]}, which is not of this release and would be read as a part of it; delete or rename "
-            "it there. Nothing was sent"
+            f"{repo} has {foreign[0]}, which is not of this release and would be read as a part of it; delete or "
+            "rename it there. Nothing was sent"
         )
 
 
-def _card(caller: Caller, folder: Path, place: Place, state: State, manifest: Mapping[str, Any]) -> str:
-    """Take the card of the folder, with what a person wrote into the one on the Hub."""
+def _merged_card(
+    client: HubClient, folder: Path, branch: RepoBranch, state: RepoState, manifest: Mapping[str, Any]
+) -> str:
+    """Return the card of the folder with the hand-written regions of the card on the Hub."""
     card = read_card(folder)
     for problem in card_problems(card, manifest):
         raise ReleaseError(f"{folder}: {problem}; make the release again")
     if state.head is None or CARD not in state.files:
         return card
-    older = remote_text(caller, place, state.head, CARD)
-    # A repository that was made on the site has a card of YAML alone: nobody wrote anything in it.
+    older = remote_text(client, branch, state.head, CARD)
+    # The site creates cards of YAML alone, which have no hand-written text.
     return merge_regions(card, older) if split_card(older)[1].strip() else card
 
 
-def _older(caller: Caller, place: Place, state: State) -> list[str]:
-    """List the files of the release that the repository holds; files that no release of ours names stay.
+def _previous_files(client: HubClient, branch: RepoBranch, state: RepoState) -> list[str]:
+    """Return the paths of the release in the repository; files that its manifest does not list are kept.
 
     Raises:
-        HubError: the repository has a manifest.json of something else.
+        HubError: the repository has a manifest.json of another program.
 
     """
     if state.head is None or MANIFEST not in state.files:
         return []
     try:
-        manifest = parse_manifest(remote_text(caller, place, state.head, MANIFEST), f"{MANIFEST} of {place.repo}")
-        named = {file["path"] for file in files_of(manifest)}
+        manifest = parse_manifest(remote_text(client, branch, state.head, MANIFEST), f"{MANIFEST} of {branch.repo}")
+        listed = {file["path"] for file in files_of(manifest)}
     except (ReleaseError, KeyError, TypeError):
         raise HubError(
-            f"{place.repo} has a {MANIFEST} that is not of a release; choose another repository, or rename it there. "
+            f"{branch.repo} has a {MANIFEST} that is not of a release; choose another repository, or rename it there. "
             "Nothing was sent"
         ) from None
-    return [path for path in state.files if path in named and (SHARD.fullmatch(path) or path in ADDED.values())]
+    return [path for path in state.files if path in listed and (SHARD.fullmatch(path) or path in ADDED.values())]
 
 
-def _ready(caller: Caller, place: Place, state: State, *, private: bool | None) -> tuple[str, Files]:
-    """Make the repository and the branch where there are none; gives the commit to go out from, and its files.
+def _ensure_branch(
+    client: HubClient, branch: RepoBranch, state: RepoState, *, private: bool | None
+) -> tuple[str, FilesByPath]:
+    """Create the repository and the branch if they do not exist; return the parent commit and its files.
 
-    That they exist by then is no error: the answer to an earlier try may have been lost.
+    An existing one is no error here: the answer to an earlier try may have been lost.
     """
-    repo = place.repo
+    repo = branch.repo
     if state.head is None:
-        create = partial(caller.api.create_repo, repo, repo_type=place.kind, private=private, exist_ok=True)
-        caller.patiently(f"create {repo}", create)
-        state = look(caller, Place(repo))
+        create = partial(client.api.create_repo, repo, repo_type=branch.kind, private=private, exist_ok=True)
+        client.with_retries(f"create {repo}", create)
+        state = repo_state(client, RepoBranch(repo))
     if state.head is None:
-        raise HubError(f"cannot create {repo}: the Hub says that it exists, and does not show it; check name and token")
-    if place.branch != "main":
-        branch = partial(caller.api.create_branch, repo, branch=place.branch, repo_type=place.kind, exist_ok=True)
-        caller.patiently(f"create the branch {place.branch} of {repo}", branch)
+        raise HubError(f"cannot create {repo}: the Hub reports that it exists but hides it; check name and token")
+    if branch.name != "main":
+        add = partial(client.api.create_branch, repo, branch=branch.name, repo_type=branch.kind, exist_ok=True)
+        client.with_retries(f"create the branch {branch.name} of {repo}", add)
     return state.head, state.files

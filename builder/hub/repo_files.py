@@ -1,115 +1,123 @@
-"""Files of a repository on the Hub, and what of them changes."""
+"""Files of a repository on the Hub, and their differences to local files."""
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from personagen.builder.hub.client import Caller
+from personagen.builder.hub.client import HubClient
 
 if TYPE_CHECKING:
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class RepoBranch:
     """A branch of a repository.
 
     Attributes:
         repo: "USER/NAME".
         kind: "dataset" or "space".
-        branch: name of the branch; to read, of a tag or a commit too.
+        name: name of the branch; for reading, also of a tag or a commit.
 
     """
 
     repo: str
     kind: str = "dataset"
-    branch: str = "main"
+    name: str = "main"
 
 
 @dataclass(frozen=True, slots=True)
-class File:
-    """A file, here or on the Hub: its size, and what tells its content from another.
+class FileVersion:
+    """A local or a remote file: its size and the digests that identify its content.
 
     Attributes:
         size: bytes.
-        sha256: in hex; None where the Hub keeps the file without it.
-        blob: id of the content as git has it; None where it is not known.
-        content: the bytes, of small files that are made here.
-        path: where it lies, for those that lie in a folder here.
+        sha256: SHA-256 in hex. None: the Hub stores the file without one.
+        blob: SHA-1 of the content as a git blob. None: unknown.
+        content: the bytes of a small local file.
+        path: location of a large local file.
 
     """
 
     size: int
     sha256: str | None = None
     blob: str | None = None
-    content: bytes | None = None
+    content: bytes | None = field(default=None, repr=False)
     path: Path | None = None
 
-    def same(self, other: "File") -> bool:
-        """Tell whether two files have the same content."""
-        known = self.sha256 == other.sha256 if self.sha256 and other.sha256 else self.blob == other.blob
-        return self.size == other.size and known
+    def same(self, other: "FileVersion") -> bool:
+        """Return whether two files have the same content."""
+        equal = self.sha256 == other.sha256 if self.sha256 and other.sha256 else self.blob == other.blob
+        return self.size == other.size and equal
 
 
-Files = Mapping[str, File]
-"""Files by path."""
+FilesByPath = Mapping[str, FileVersion]
+"""Files of a commit or of a folder by path."""
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """Files to send, files that are there already, and paths to delete."""
+class FileChanges:
+    """Difference of a commit to local files: files to send, files that are equal, and paths to delete."""
 
-    send: Files
-    keep: Files
+    send: FilesByPath
+    keep: FilesByPath
     delete: Sequence[str]
 
 
-def small_file(content: bytes) -> File:
-    """Describe a file that is made here."""
+def small_file(content: bytes) -> FileVersion:
+    """Return a local file with this content."""
     blob = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
-    return File(len(content), hashlib.sha256(content).hexdigest(), blob, content=content)
+    return FileVersion(len(content), hashlib.sha256(content).hexdigest(), blob, content=content)
 
 
-def remote_files(caller: Caller, place: Place, commit: str) -> Files:
-    """List the files of a commit."""
+def remote_files(client: HubClient, branch: RepoBranch, commit: str) -> FilesByPath:
+    """Return the files of a commit."""
     from huggingface_hub.hf_api import RepoFile
 
-    def listed() -> list[Any]:
-        return list(caller.api.list_repo_tree(place.repo, recursive=True, revision=commit, repo_type=place.kind))
+    def list_tree() -> list[Any]:
+        return list(client.api.list_repo_tree(branch.repo, recursive=True, revision=commit, repo_type=branch.kind))
 
     return {
-        each.path: File(each.size, each.lfs.sha256 if each.lfs else None, None if each.lfs else each.blob_id)
-        for each in caller.once(f"list the files of {place.repo}", listed)
-        if isinstance(each, RepoFile)
+        entry.path: FileVersion(
+            entry.size, entry.lfs.sha256 if entry.lfs else None, None if entry.lfs else entry.blob_id
+        )
+        for entry in client.once(f"list the files of {branch.repo}", list_tree)
+        if isinstance(entry, RepoFile)
     }
 
 
-def remote_text(caller: Caller, place: Place, commit: str, path: str) -> str:
-    """Read a small file of a commit; what is no text is shown as such."""
+def remote_text(client: HubClient, branch: RepoBranch, commit: str, path: str) -> str:
+    """Read a small text file of a commit; invalid UTF-8 becomes U+FFFD."""
 
     def read() -> str:
-        found = caller.api.hf_hub_download(place.repo, path, repo_type=place.kind, revision=commit)
-        return Path(found).read_text(encoding="utf-8", errors="replace")
+        cached = client.api.hf_hub_download(branch.repo, path, repo_type=branch.kind, revision=commit)
+        return Path(cached).read_text(encoding="utf-8", errors="replace")
 
-    text: str = caller.once(f"read {path} of {place.repo}", read)
-    return text
-
-
-def compare(here: Files, there: Files, older: Iterable[str] = ()) -> Change:
-    """Work out what has to be sent; `older` names files of an earlier version, which go where this one has none."""
-    keep = {path: file for path, file in here.items() if path in there and file.same(there[path])}
-    send = {path: file for path, file in here.items() if path not in keep}
-    return Change(send, keep, [path for path in older if path in there and path not in here])
+    return client.once(f"read {path} of {branch.repo}", read)
 
 
-def operations(send: Files, delete: Sequence[str]) -> "list[CommitOperationAdd | CommitOperationDelete]":
-    """Make the operations of a commit."""
+def diff_files(local: FilesByPath, remote: FilesByPath, previous: Iterable[str] = ()) -> FileChanges:
+    """Compare local files with those of a commit.
+
+    Args:
+        local: files that the branch should have.
+        remote: files that it has.
+        previous: paths of the previous release, which are deleted unless `local` has them.
+
+    """
+    keep = {path: file for path, file in local.items() if path in remote and file.same(remote[path])}
+    send = {path: file for path, file in local.items() if path not in keep}
+    return FileChanges(send, keep, [path for path in previous if path in remote and path not in local])
+
+
+def commit_operations(send: FilesByPath, delete: Sequence[str]) -> "list[CommitOperationAdd | CommitOperationDelete]":
+    """Return the operations of a commit: additions first, in the order of `send`."""
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
-    added = [
+    additions = [
         CommitOperationAdd(path, file.content if file.content is not None else str(file.path))
         for path, file in send.items()
     ]
-    return [*added, *(CommitOperationDelete(path) for path in delete)]
+    return [*additions, *(CommitOperationDelete(path) for path in delete)]

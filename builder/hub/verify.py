@@ -1,4 +1,4 @@
-"""Hold a release against its manifest, in a folder or as the Hub serves it: files, rows, columns, configurations."""
+"""Compare a release, in a folder or on the Hub, with its manifest: files, rows, columns and configurations."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from personagen.builder.core.errors import HubError, ReleaseError
-from personagen.builder.hub.client import Caller, anybody
+from personagen.builder.core.file_names import CARD, MANIFEST
+from personagen.builder.hub.client import HubClient, connect_to_read
 from personagen.builder.hub.commits import head_of
-from personagen.builder.hub.repo_files import Place, remote_files, remote_text
+from personagen.builder.hub.repo_files import RepoBranch, remote_files, remote_text
 from personagen.builder.release.card import card_problems
 from personagen.builder.release.columns import arrow_schema, columns_of
 from personagen.builder.release.folder import (
-    CARD,
-    MANIFEST,
     check_manifest,
     check_release,
     files_of,
@@ -30,15 +29,15 @@ Open = Callable[[str], AbstractContextManager[BinaryIO]]
 
 
 @dataclass(frozen=True, slots=True)
-class Verified:
-    """What was found.
+class Verification:
+    """Result of a verification.
 
     Attributes:
-        source: what was looked at.
-        commit: commit of the repository; None for a folder.
-        files: data files that were held against the manifest.
-        rows: rows of all of them.
-        problems: what is wrong, a line each; empty where all is as it should be.
+        source: the folder or the repository.
+        commit: commit of the repository. None: a folder.
+        files: data files of the manifest.
+        rows: rows of these files.
+        problems: one line per problem; empty: the release is as its manifest says.
 
     """
 
@@ -49,113 +48,117 @@ class Verified:
     problems: tuple[str, ...]
 
 
-def verify_folder(folder: Path) -> Verified:
+def verify_folder(folder: Path) -> Verification:
     """Verify a release in a folder.
 
     Raises:
-        ReleaseError: it is none; or its manifest or one of its files was changed, so that nothing else can be told.
+        ReleaseError: the folder is no release; or its manifest or a file was altered, which ends the verification.
 
     """
     manifest = check_release(folder)
-    there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    problems = [*_left_over(there, manifest), *_tables(manifest, lambda path: (folder / path).open("rb"))]
-    return _found(str(folder), None, manifest, [*problems, *card_problems(read_card(folder), manifest)])
+    paths = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    problems = [*_foreign(paths, manifest), *_table_problems(manifest, lambda path: (folder / path).open("rb"))]
+    return _verification(str(folder), None, manifest, [*problems, *card_problems(read_card(folder), manifest)])
 
 
-def verify_hub(source: str, *, token: str | None = None, caller: Caller | None = None) -> Verified:
-    """Verify a release on the Hub: what its manifest says against what is served.
+def verify_hub(source: str, *, token: str | None = None, client: HubClient | None = None) -> Verification:
+    """Verify a release on the Hub.
 
-    Digests of data files are those that the Hub keeps them by; a file that it keeps without one is downloaded. Rows and
-    columns are read from the end of each file.
+    The SHA-256 of a data file is the one that the Hub stores it by; a file that the Hub stores without one is
+    downloaded. Rows and columns are read from the footer of each file.
 
     Args:
-        source: "USER/NAME", with "@REVISION" for a tag, branch or commit.
-        token: for the Hub; None takes that of this machine, if any.
-        caller: who asks the Hub; None makes one with the token.
+        source: "USER/NAME", optionally with "@REVISION" for a tag, branch or commit.
+        token: token of the Hub. None: the token of this machine, if any.
+        client: client of the Hub. None: a new one with the token.
 
     Raises:
-        HubError: there is no such repository or revision, or it cannot be reached.
-        ReleaseError: it holds no release, or one whose manifest was changed.
+        HubError: there is no such repository or revision, or the Hub cannot be reached.
+        ReleaseError: the repository has no release, or its manifest was altered.
 
     """
-    caller = caller or anybody(token)
-    place, commit = _found_on_hub(caller, source)
-    files = remote_files(caller, place, commit)
+    client = client or connect_to_read(token)
+    branch, commit = _locate(client, source)
+    files = remote_files(client, branch, commit)
     missing = next((path for path in (MANIFEST, CARD) if path not in files), None)
     if missing:
         raise ReleaseError(f"{source} is no release: it has no {missing}; check name and revision")
-    manifest = parse_manifest(remote_text(caller, place, commit, MANIFEST), source)
+    manifest = parse_manifest(remote_text(client, branch, commit, MANIFEST), source)
     check_manifest(manifest, source)
-    problems = list(_left_over(set(files), manifest))
+    problems = list(_foreign(set(files), manifest))
     for file in files_of(manifest):
         path = file["path"]
         if path not in files:
             problems.append(f"{path} is missing")
         elif (
             files[path].size != file["bytes"]
-            or _digest(caller, place, commit, path, files[path].sha256) != file["sha256"]
+            or _sha256(client, branch, commit, path, files[path].sha256) != file["sha256"]
         ):
             problems.append(f"{path} is not the file of the manifest: its size or SHA-256 differs")
     if not problems:
-        problems += caller.once(f"read the files of {place.repo}", partial(_ends, caller, place, commit, manifest))
-    card = remote_text(caller, place, commit, CARD)
-    return _found(source, commit, manifest, [*problems, *card_problems(card, manifest)])
+        problems += client.once(
+            f"read the files of {branch.repo}", partial(_footer_problems, client, branch, commit, manifest)
+        )
+    card = remote_text(client, branch, commit, CARD)
+    return _verification(source, commit, manifest, [*problems, *card_problems(card, manifest)])
 
 
-def _found_on_hub(caller: Caller, source: str) -> tuple[Place, str]:
+def _locate(client: HubClient, source: str) -> tuple[RepoBranch, str]:
+    """Return repository and commit of "USER/NAME@REVISION"."""
     from huggingface_hub import errors as hub
 
     repo, _, revision = source.removeprefix("hf://datasets/").partition("@")
-    place = Place(repo, branch=revision or "main")
+    branch = RepoBranch(repo, name=revision or "main")
     try:
-        return place, head_of(caller, place, absent=True)
+        return branch, head_of(client, branch, pass_not_found=True)
     except hub.RepositoryNotFoundError:
         raise HubError(f"no dataset {repo} on the Hub, or no right to read it; check the name and the token") from None
     except hub.RevisionNotFoundError:
         raise HubError(f"{repo} has no revision {revision!r}; see its branches and tags on the Hub") from None
 
 
-def _ends(caller: Caller, place: Place, commit: str, manifest: Mapping[str, Any]) -> list[str]:
+def _footer_problems(client: HubClient, branch: RepoBranch, commit: str, manifest: Mapping[str, Any]) -> list[str]:
     from huggingface_hub import HfFileSystem
 
-    system = HfFileSystem(endpoint=caller.api.endpoint, token=caller.api.token)
-    return list(_tables(manifest, lambda path: system.open(f"datasets/{place.repo}@{commit}/{path}", "rb")))
+    system = HfFileSystem(endpoint=client.api.endpoint, token=client.api.token)
+    return list(_table_problems(manifest, lambda path: system.open(f"datasets/{branch.repo}@{commit}/{path}", "rb")))
 
 
-def _found(source: str, commit: str | None, manifest: Mapping[str, Any], problems: list[str]) -> Verified:
+def _verification(source: str, commit: str | None, manifest: Mapping[str, Any], problems: list[str]) -> Verification:
     rows = sum(shard["rows"] for shard in manifest["shards"])
-    return Verified(source, commit, len(manifest["shards"]), rows, tuple(problems))
+    return Verification(source, commit, len(manifest["shards"]), rows, tuple(problems))
 
 
-def _digest(caller: Caller, place: Place, commit: str, path: str, known: str | None) -> str:
+def _sha256(client: HubClient, branch: RepoBranch, commit: str, path: str, known: str | None) -> str:
     if known is not None:
         return known
 
-    def fetched() -> Path:
-        return Path(caller.api.hf_hub_download(place.repo, path, repo_type=place.kind, revision=commit))
+    def download() -> Path:
+        return Path(client.api.hf_hub_download(branch.repo, path, repo_type=branch.kind, revision=commit))
 
-    return file_digest(caller.patiently(f"download {path}", fetched))
-
-
-def _left_over(there: Iterable[str], manifest: Mapping[str, Any]) -> list[str]:
-    return [f"{path} is no file of this release, and would be read" for path in foreign_files(there, manifest)]
+    return file_digest(client.with_retries(f"download {path}", download))
 
 
-def _tables(manifest: Mapping[str, Any], opened: Open) -> Iterator[str]:
-    """Look into the end of each file: its rows and its columns."""
+def _foreign(paths: Iterable[str], manifest: Mapping[str, Any]) -> list[str]:
+    return [f"{path} is no file of this release, and would be read" for path in foreign_files(paths, manifest)]
+
+
+def _table_problems(manifest: Mapping[str, Any], open_file: Open) -> Iterator[str]:
+    """Compare rows and columns in the footer of each file with the manifest."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     emotions = [emotion["name"] for emotion in manifest["taxonomy"]["emotions"]]
     for shard in manifest["shards"]:
-        with opened(shard["path"]) as file:
+        with open_file(shard["path"]) as file:
             try:
-                found = pq.ParquetFile(file)
+                table = pq.ParquetFile(file)
             except pa.ArrowInvalid:
                 yield f"{shard['path']} is no parquet"
                 continue
-            wanted = arrow_schema(columns_of(shard["path"].split("/")[0], emotions, manifest["version"]))
-            if found.metadata.num_rows != shard["rows"]:
-                yield f"{shard['path']} has {found.metadata.num_rows} rows, its manifest says {shard['rows']}"
-            if not found.schema_arrow.equals(wanted, check_metadata=True):
+            config = shard["path"].split("/")[0]
+            schema = arrow_schema(columns_of(config, emotions, manifest["version"]))
+            if table.metadata.num_rows != shard["rows"]:
+                yield f"{shard['path']} has {table.metadata.num_rows} rows, its manifest says {shard['rows']}"
+            if not table.schema_arrow.equals(schema, check_metadata=True):
                 yield f"{shard['path']} has other columns than a release of version {manifest['version']}"

@@ -94,7 +94,7 @@ def test_a_push_tells_a_line_a_minute_where_there_is_no_terminal() -> None:
     stream = io.StringIO()
     with Sending(stream, lambda: now[0]) as sending:
         for now[0], done in ((1.0, 10), (59.0, 500), (61.0, 1_000_000), (62.0, 2_000_000), (125.0, 4_000_000)):
-            sending(done, 5_000_000)
+            sending.advance(done, 5_000_000)
     assert stream.getvalue() == "1.0MB of 5.0MB sent\n4.0MB of 5.0MB sent\n"
 
 
@@ -102,8 +102,8 @@ def test_a_push_draws_a_bar_on_a_terminal() -> None:
     parent, child = pty.openpty()
     fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
     with os.fdopen(child, "w") as stream, Sending(stream) as sending:
-        sending(0, 2_000_000)
-        sending(2_000_000, 2_000_000)
+        sending.advance(0, 2_000_000)
+        sending.advance(2_000_000, 2_000_000)
     shown = b""
     while (part := _read(parent)) != b"":
         shown += part

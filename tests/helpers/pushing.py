@@ -92,8 +92,8 @@ def answer(asked: Mapping[str, Any]) -> Any:
     from huggingface_hub import HfApi
 
     from personagen.builder.cli.display import push_facts
-    from personagen.builder.hub.client import Caller, connect
-    from personagen.builder.hub.push import Options, push
+    from personagen.builder.hub.client import HubClient, connect
+    from personagen.builder.hub.push import PushSettings, push
     from personagen.builder.hub.push_metric import push_metric
     from personagen.builder.hub.verify import verify_hub
 
@@ -104,12 +104,12 @@ def answer(asked: Mapping[str, Any]) -> Any:
         rows = load_dataset(asked["repo"], asked["config"], revision=asked.get("revision"), split="train")
         return rows["text"][:]
     if asked["what"] == "verify":
-        return asdict(verify_hub(asked["source"], caller=Caller(HfApi(), slept.append)))
-    caller = replace(connect(asked.get("token")), sleep=slept.append)
+        return asdict(verify_hub(asked["source"], client=HubClient(HfApi(), slept.append)))
+    client = replace(connect(asked.get("token")), sleep=slept.append)
     if asked["what"] == "metric":
-        metric = push_metric(Path(asked["folder"]), asked["repo"], tag=asked.get("tag"), caller=caller)
-        return {"sent": list(metric.change.send), "commit": metric.commit, "url": metric.url}
-    done = push(Path(asked["folder"]), asked["repo"], Options(**asked["options"]), caller=caller)
+        metric = push_metric(Path(asked["folder"]), asked["repo"], tag=asked.get("tag"), client=client)
+        return {"sent": list(metric.changes.send), "commit": metric.commit, "url": metric.url}
+    done = push(Path(asked["folder"]), asked["repo"], PushSettings(**asked["options"]), client=client)
     return {**push_facts(done), "slept": slept}
 
 

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pytest
 
 from personagen.builder.core.errors import HubError
-from personagen.builder.hub.client import Caller
+from personagen.builder.hub.client import HubClient
 from personagen.builder.hub.commits import commit
-from personagen.builder.hub.repo_files import Change, File, Place
+from personagen.builder.hub.repo_files import FileChanges, FileVersion, RepoBranch
 from personagen.builder.release.card import card_problems
 from tests.helpers.pushing import Pusher, held, served
 from tests.helpers.releasing import RECIPE, ROOT, make_release, manifest_of, records, rewrite, run_python
@@ -141,7 +141,7 @@ def test_a_tag_with_other_content_is_refused_before_anything_is_sent(
     hub.requests.clear()
     told = pusher.push(newer, repo, tag="v1.0.0")
     assert told["error"] == "HubError"
-    assert told["message"].startswith(f"{repo} has a tag v1.0.0 already, with other content (")
+    assert told["message"].startswith(f"{repo} already has a tag v1.0.0 with other content (")
     assert told["message"].endswith("choose the next version. Nothing was sent")
     assert served(hub, repo) == held(release) and uploads(hub) == 0 and commits(hub) == []
 
@@ -210,12 +210,12 @@ def test_many_files_are_one_commit_too(repo: str, hub: Hub, pusher: Pusher, mode
 
 def test_more_files_than_the_hub_takes_at_once_are_refused_before_anything_is_sent() -> None:
     """The caller has no client: whoever asked it would fail otherwise."""
-    files = {f"joy/train-{number:05}.parquet": File(1, "0") for number in range(25_001)}
-    nobody = Caller(None)  # type: ignore[arg-type]
+    files = {f"joy/train-{number:05}.parquet": FileVersion(1, "0") for number in range(25_001)}
+    client = HubClient(None)  # type: ignore[arg-type]
     with pytest.raises(
-        HubError, match=r"main is as it was: 25001 files are more than the 25000 .* at once; raise shard_ro"
+        HubError, match=r"main is unchanged: 25001 files are more than the 25000 .* at once; raise shard_ro"
     ):
-        commit(nobody, Place("user/name"), "head", {}, Change(files, {}, ()), "message")
+        commit(client, RepoBranch("user/name"), "head", {}, FileChanges(files, {}, ()), "message")
 
 
 @pytest.mark.parametrize("path", ["joy/train-zz.parquet", "joy/train-00000-of-00009.parquet", ".huggingface.yaml"])
@@ -284,7 +284,7 @@ def test_a_branch_is_no_tag_and_no_commit(repo: str, hub: Hub, pusher: Pusher, r
         assert told["message"] == f"{name} is a tag or a commit of {repo}; --revision names a branch"
     told = pusher.push(release, repo, create_pr=True, tag="v2")
     assert told["message"].startswith(
-        "a tag names what is on a branch, and a pull request is not; leave one of the two"
+        "a tag names a commit of a branch, which a pull request does not change; leave one of the two out"
     )
     assert pusher.push(release, repo, create_pr=True)["commit"] == done["commit"]  # nothing to ask for
 
@@ -292,8 +292,8 @@ def test_a_branch_is_no_tag_and_no_commit(repo: str, hub: Hub, pusher: Pusher, r
 def test_a_push_from_python_has_the_arguments_of_datasets(repo: str, hub: Hub, release: Path, tmp_path: Path) -> None:
     code = f"""
 from pathlib import Path
-from personagen.builder.hub.push import Release
-release = Release(Path({str(release)!r}))
+import personagen as pg
+release = pg.Release({str(release)!r})
 print(release.push_to_hub({repo!r}, commit_message="First", private=True, token="hf_any", tag="v1").url)
 """
     env = {**hub.env(), "HF_HOME": str(tmp_path), "PYTHONPATH": str(ROOT), "HF_HUB_DISABLE_PROGRESS_BARS": "1"}

@@ -66,10 +66,10 @@ def check(hub: Hub, pusher: Pusher, repo: str, versions: tuple[Path, Path], told
     if "error" in told:
         assert told["error"] == "HubError" and "\n" not in told["message"]
         assert now in ("older", "newer")
-        assert now == "older" or "holds what was pushed" in told["message"] or "not known" in told["message"], told
-        if "is as it was" in told["message"]:
+        assert now == "older" or "has the pushed commit" in told["message"] or "unknown" in told["message"], told
+        if "is unchanged" in told["message"]:
             assert now == "older", told
-        if "holds what was pushed" in told["message"]:
+        if "has the pushed commit" in told["message"]:
             assert now == "newer", told
     else:
         assert now == "newer" and told["commit"] == hub.repo(repo).refs["refs/heads/main"]
@@ -120,19 +120,19 @@ def test_a_repository_is_made_in_spite_of_a_fault(
 @pytest.mark.parametrize(
     ("pattern", "fault", "message"),
     [
-        (r"/commit/", {"status": 500}, r"cannot commit to user/ends, main is as it was: 500: "),
-        (r"/commit/", {"cut": 0}, r"cannot commit to user/ends, main is as it was: no answer from http"),
+        (r"/commit/", {"status": 500}, r"cannot commit to user/ends, main is unchanged: 500: "),
+        (r"/commit/", {"cut": 0}, r"cannot commit to user/ends, main is unchanged: no answer from http"),
         (
             r"/tag/",
             {"status": 503},
-            r"cannot set the tag v2 of user/ends, main holds what was pushed \(\w{12}\): 503: ",
+            r"cannot set the tag v2 of user/ends, main has the pushed commit \(\w{12}\): 503: ",
         ),
         (r"GET .*/refs", {"status": 500}, r"cannot list the tags of user/ends: 500: "),
         (r"GET .*/revision/", {"status": 502}, r"cannot look at user/ends: 502: "),
         (
             r"(/commit/|/revision/)",
             {"cut": 0, "nth": 2},
-            r"whether the commit has arrived is not known: run the same command again$",
+            r"whether the commit was created is unknown: run the same command again$",
         ),
         (
             r"/commit/",
@@ -164,7 +164,7 @@ def test_somebody_else_was_faster(hub: Hub, pusher: Pusher, versions: tuple[Path
     theirs = hub.publish("user/race", tmp_path)
     told = pusher.read()
     assert told["message"].startswith(
-        f"user/race was changed by somebody else meanwhile (main is at {theirs[:12]}), and"
+        f"user/race was changed by another client meanwhile (main is at {theirs[:12]}), without this"
     )
     assert served(hub, "user/race") == {"theirs.txt": b"x"}
 
@@ -181,7 +181,7 @@ def test_two_pushes_at_once_leave_one_whole_release(
         told = [pusher.read(), other.read()]
     (lost,) = (each for each in told if "error" in each)
     assert served(hub, "user/both") == held(versions[1] if lost is told[1] else third)
-    assert "was changed by somebody else" in lost["message"]
+    assert "was changed by another client" in lost["message"]
 
 
 @pytest.mark.parametrize("status", [400, 500, 520, 524, 200])

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from personagen.builder.core.errors import ReleaseError
-from personagen.builder.hub.push_metric import NEEDED, metric_files, push_metric
+from personagen.builder.hub.push_metric import SPACE_FILES, metric_files, push_metric
 from personagen.metrics import NAMES
 from tests.helpers.pushing import Pusher
 from tests.helpers.releasing import run_python
@@ -31,7 +31,7 @@ def test_a_metric_is_published_and_loaded_from_there(hub: Hub, tmp_path: Path) -
     done = run(hub, "push-metric", "diversity", "user/diversity", "--tag", "v1")
     assert done.stdout == f"{hub.url}/spaces/user/diversity\n" and "files sent, 0 there already" in done.stderr
     there = {path: file.read_bytes() for path, file in hub.files("user/diversity", "v1", "space").items()}
-    for name in NEEDED:
+    for name in SPACE_FILES:
         assert there[name] == (DIVERSITY / name).read_bytes()
     code = """
 import json

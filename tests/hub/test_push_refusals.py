@@ -66,7 +66,7 @@ def test_no_token_and_one_that_may_not_write(hub: Hub, release: Path) -> None:
     )
     refused(
         hub,
-        r"the token may not do that \(403\); take one with write permission$",
+        r"the token has no permission for it \(403\); use one with write permission$",
         "push",
         release,
         "user/x",
@@ -74,7 +74,7 @@ def test_no_token_and_one_that_may_not_write(hub: Hub, release: Path) -> None:
     )
     refused(
         hub,
-        r"the Hub does not take the token, or wants one \(401\); log in",
+        r"the Hub rejects the token, or requires one \(401\); log in",
         "push",
         release,
         "user/x",
@@ -169,7 +169,10 @@ BROKEN: list[tuple[Change, str]] = [
     (edited("model", {"name": "gpt"}), r"manifest\.json was changed by hand: its digest"),
     (resealed(lambda manifest: manifest["configs"].pop("joy")), r"has other configurations than files; make"),
     (resealed(lambda manifest: manifest["shards"][0].update(rows=99)), r"has other configurations than files"),
-    (resealed(lambda manifest: manifest["shards"].append({"path": "x"})), r"lists 'x', which no release does; make the"),
+    (
+        resealed(lambda manifest: manifest["shards"].append({"path": "x"})),
+        r"lists 'x', which no release does; make the",
+    ),
     (
         resealed(lambda manifest: manifest["shards"].append({"path": 7})),
         r"has a malformed file or emotion \(TypeErr",
