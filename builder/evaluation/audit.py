@@ -234,7 +234,9 @@ def _associations(attribute: str, codes: "Codes", measured: MeasuredTexts, seed:
         if prepared is not None:
             result = association(prepared, of_persona, seed)
             records.append(
-                AttributeAssociation(attribute, name, result.share, result.low, result.high, result.p, 1.0, len(codes))
+                AttributeAssociation(
+                    attribute, name, result.fraction, result.low, result.high, result.p, 1.0, len(codes)
+                )
             )
     return records
 

@@ -1,10 +1,10 @@
-"""How much of what varies among texts goes with an attribute of their personas, beyond their labels and beyond chance.
+"""Association of an attribute of personas with texts, beyond their labels and beyond chance.
 
-One figure for everything that can be measured of a text, be it a number, a category, the words in it or its vector: the
-share of variance that lies between the values of the attribute, which is eta squared for a number, and for categories
-the inertia of correspondence analysis. The means of the labels are taken away first where the labels were planned
-apart from the personas: what is left is no work of the plan. Chance is what the same personas with shuffled attributes
-get (Anderson, 2001); whole personas are shuffled, since texts of one persona are no independent witnesses.
+One figure for every outcome that can be measured of a text, whether a number, a category, its words or its vector: the
+fraction of variance between the values of the attribute. For a number this is eta squared, for categories the inertia
+of correspondence analysis. If labels were planned independently of the personas, their means are subtracted first.
+Chance is the value of the same personas with shuffled attributes (Anderson, 2001). Whole personas are shuffled, because
+texts of one persona are not independent.
 """
 
 from collections import Counter
@@ -18,43 +18,49 @@ from personagen.metrics.statistics.intervals import Z95
 from personagen.metrics.texts.words import count_words, tokenise
 
 SHUFFLES = 200
-"""Shuffles from which mean and variance of chance are taken, where an outcome has many columns."""
+"""Shuffles that give mean and variance of chance, for outcomes of many columns."""
 
-NARROW, NARROW_SHUFFLES = 50, 1000
-"""Columns up to which there are more shuffles: the sum of few squares is skewed, and its variance harder to tell."""
+MAX_NARROW_COLUMNS = 50
+"""Columns up to which an outcome gets `NARROW_SHUFFLES`: the sum of few squares is skewed and varies more."""
+
+NARROW_SHUFFLES = 1000
+"""Shuffles for outcomes of few columns."""
 
 HALVES = 20
-"""Halves of the personas whose spread tells the error of a share."""
+"""Halves of the personas whose spread gives the standard error."""
 
-CELLS = 1_000_000
-"""Numbers that shuffles which are summed at once may take."""
+MAX_CELLS = 1_000_000
+"""Numbers in memory for shuffles that are summed together."""
 
-WORDS, FEWEST = 1000, 5
-"""Words that are looked at, the most frequent ones, and texts that a word must be in."""
+MAX_TOKENS = 1000
+"""Most frequent tokens that form the vocabulary."""
 
-PRIOR = 500.0
-"""Weight of all texts against those of one value, in words, where words are compared."""
+MIN_TOKEN_TEXTS = 5
+"""Texts in which a token of the vocabulary must occur."""
+
+PRIOR_TOKENS = 500.0
+"""Weight of the prior of `log_odds`, in tokens."""
 
 Codes = NDArray[np.intp]
-"""Number of a category for each text or persona, from 0."""
+"""Number of a category of each text or persona, from 0."""
 
 Table = NDArray[np.float32]
-"""Shape (n, k): what was measured of each text."""
+"""Shape (n, k): measurements of each text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Association:
-    """How much of an outcome goes with an attribute.
+    """Association of an outcome with an attribute.
 
     Attributes:
-        share: share of variance between the values of the attribute, less what chance gets; 0 is chance, 1 is all.
+        fraction: fraction of variance between the values of the attribute, adjusted for chance. 0: chance. 1: all.
         low: lower end of its 95 % interval.
         high: upper end.
-        p: how likely chance gets as much.
+        p: p-value of the fraction.
 
     """
 
-    share: float
+    fraction: float
     low: float
     high: float
     p: float
@@ -62,11 +68,11 @@ class Association:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcome:
-    """Something measured of each text, added up over the texts of each persona.
+    """Measurements of texts, summed over the texts of each persona.
 
     Attributes:
-        sums: shape (p, k), of deviations from the mean (of the label).
-        sizes: texts of each persona, shape (p,).
+        sums: sums of deviations from the mean (of the label), shape (personas, k).
+        sizes: texts per persona, shape (personas,).
         total: sum of squared deviations over all texts.
 
     """
@@ -77,46 +83,46 @@ class Outcome:
 
 
 def categories(values: Sequence[str]) -> Table:
-    """Write categories as columns of 0 and 1."""
-    kinds, found = np.unique(list(values), return_inverse=True)
-    return np.eye(len(kinds), dtype=np.float32)[found]
+    """Convert categories to columns of 0 and 1."""
+    kinds, codes = np.unique(list(values), return_inverse=True)
+    return np.eye(len(kinds), dtype=np.float32)[codes]
 
 
 def outcome(table: Table, personas: Codes, labels: Codes | None, *, scaled: bool = True) -> Outcome | None:
-    """Prepare what was measured; None where it does not vary.
+    """Sum the deviations of measurements per persona; None: the measurements do not vary.
 
     Args:
-        table: shape (n, k).
-        personas: who wrote each text.
-        labels: labels whose means are taken away; None takes away the mean of all texts.
-        scaled: whether every column counts the same, whatever its variance.
+        table: measurements, shape (n, k).
+        personas: persona of each text.
+        labels: label of each text, whose means are subtracted; None: the mean of all texts is subtracted.
+        scaled: True: every column is scaled to variance 1.
 
     """
-    left = table.astype(np.float64)
+    deviations = table.astype(np.float64)
     for kind in np.unique(labels) if labels is not None else [None]:
         rows = slice(None) if kind is None else labels == kind
-        left[rows] -= left[rows].mean(axis=0)
-    spread = left.std(axis=0)
-    left = left[:, spread > 1e-9]
-    if not left.shape[1]:
+        deviations[rows] -= deviations[rows].mean(axis=0)
+    spread = deviations.std(axis=0)
+    deviations = deviations[:, spread > 1e-9]
+    if not deviations.shape[1]:
         return None
     if scaled:
-        left /= spread[spread > 1e-9]
-    sums = np.zeros((int(personas.max()) + 1, left.shape[1]))
-    np.add.at(sums, personas, left)
-    return Outcome(sums, np.bincount(personas).astype(np.float64), float(np.square(left).sum()))
+        deviations /= spread[spread > 1e-9]
+    sums = np.zeros((int(personas.max()) + 1, deviations.shape[1]))
+    np.add.at(sums, personas, deviations)
+    return Outcome(sums, np.bincount(personas).astype(np.float64), float(np.square(deviations).sum()))
 
 
-def association(found: Outcome, values: Codes, seed: int) -> Association:
-    """Return how much of an outcome goes with an attribute of the personas.
+def association(measured: Outcome, values: Codes, seed: int) -> Association:
+    """Compute the association of an outcome with an attribute of the personas.
 
-    Chance is taken as a gamma distribution with the mean and variance of the shuffles, so that p can be smaller than
-    one over their number.
+    Chance is modelled by a gamma distribution with the mean and variance of the shuffles, so that p can be smaller than
+    one over their number. The standard error is the spread over random halves of the personas.
 
     Args:
-        found: the outcome.
-        values: value of the attribute of each persona, two different ones or more.
-        seed: of shuffles and halves.
+        measured: the outcome.
+        values: value of the attribute of each persona; at least two different values.
+        seed: seed of shuffles and halves.
 
     """
     from scipy.stats import gamma
@@ -124,39 +130,39 @@ def association(found: Outcome, values: Codes, seed: int) -> Association:
     generator = np.random.default_rng([seed, 31])
     order = np.argsort(values, kind="stable")
     edges = np.append(np.unique(values[order], return_index=True)[1], len(values))
-    share = float(_between(found, order[None], edges)[0]) / found.total
-    chance = _shuffled(found, edges, generator) / found.total
+    fraction = float(_between(measured, order[None], edges)[0]) / measured.total
+    chance = _shuffled(measured, edges, generator) / measured.total
     level, spread = float(chance.mean()), float(chance.var(ddof=1))
     rest = max(1 - level, 1e-9)
-    p = float(gamma.sf(share, level**2 / spread, scale=spread / level)) if spread > 1e-12 else 1.0
+    p = float(gamma.sf(fraction, level**2 / spread, scale=spread / level)) if spread > 1e-12 else 1.0
     halves = []
     for _ in range(HALVES):
         half = order[np.sort(generator.choice(len(order), size=max(len(order) // 2, 1), replace=False))]
         ends = np.append(np.unique(values[half], return_index=True)[1], len(half))
-        total = found.total * found.sizes[half].sum() / found.sizes.sum()
-        halves.append(_between(found, half[None], ends)[0] / total)
+        total = measured.total * measured.sizes[half].sum() / measured.sizes.sum()
+        halves.append(_between(measured, half[None], ends)[0] / total)
     error = float(np.std(halves, ddof=1)) / rest
-    adjusted = (share - level) / rest
+    adjusted = (fraction - level) / rest
     return Association(adjusted, max(adjusted - Z95 * error, -1.0), min(adjusted + Z95 * error, 1.0), p)
 
 
-def _shuffled(found: Outcome, edges: Codes, generator: np.random.Generator) -> NDArray[np.float64]:
-    """Sum the squares between groups of shuffled personas, again and again; several shuffles at once where they fit."""
-    count, width = found.sums.shape
-    wanted = NARROW_SHUFFLES if width <= NARROW else SHUFFLES
-    most = max(1, CELLS // (count + len(edges) * width))
+def _shuffled(measured: Outcome, edges: Codes, generator: np.random.Generator) -> NDArray[np.float64]:
+    """Return the sum of squares between groups for every shuffle of the personas, computed in batches."""
+    count, width = measured.sums.shape
+    wanted = NARROW_SHUFFLES if width <= MAX_NARROW_COLUMNS else SHUFFLES
+    most = max(1, MAX_CELLS // (count + len(edges) * width))
     sizes = [min(most, wanted - start) for start in range(0, wanted, most)]
     orders = (generator.permuted(np.tile(np.arange(count), (size, 1)), axis=1) for size in sizes)
-    return np.concatenate([_between(found, each, edges) for each in orders])
+    return np.concatenate([_between(measured, batch, edges) for batch in orders])
 
 
-def _between(found: Outcome, orders: Codes, edges: Codes) -> NDArray[np.float64]:
-    """Sum the squares between groups of personas.
+def _between(measured: Outcome, orders: Codes, edges: Codes) -> NDArray[np.float64]:
+    """Return the sum of squares between groups of personas.
 
     Args:
-        found: the outcome.
-        orders: personas in order, group by group; shape (b, n) for b ways to group them.
-        edges: where each group begins in an order, and where the last one ends.
+        measured: the outcome.
+        orders: personas ordered by group, shape (b, n) for b groupings.
+        edges: start of each group in an order, and the end of the last.
 
     Returns:
         Shape (b,).
@@ -166,32 +172,32 @@ def _between(found: Outcome, orders: Codes, edges: Codes) -> NDArray[np.float64]
 
     batch, count = orders.shape
     starts = (np.arange(batch)[:, None] * count + edges[:-1]).ravel()
-    parts = np.ones(orders.size), orders.ravel(), np.append(starts, orders.size)
-    deal = csr_matrix(parts, shape=(len(starts), len(found.sizes)))
-    squares = np.square(deal @ found.sums).sum(axis=1) / (deal @ found.sizes)
+    entries = np.ones(orders.size), orders.ravel(), np.append(starts, orders.size)
+    members = csr_matrix(entries, shape=(len(starts), len(measured.sizes)))
+    squares = np.square(members @ measured.sums).sum(axis=1) / (members @ measured.sizes)
     return np.asarray(squares.reshape(batch, -1).sum(axis=1))
 
 
 def differences(table: Table, values: Codes, personas: Codes, labels: Codes) -> list[tuple[float, float]]:
-    """Return for each value of an attribute the mean of a number less that of the label, with half its 95 % interval.
+    """Return the mean deviation of a number from its label's mean, and half its 95 % interval, per attribute value.
 
-    The error is that of a mean over personas (of sums over their texts).
+    The standard error is clustered by persona.
 
     Args:
-        table: shape (n, 1).
-        values: value of each text's persona.
-        personas: who wrote each text.
+        table: the number, shape (n, 1).
+        values: value of the attribute of each text's persona.
+        personas: persona of each text.
         labels: label of each text.
 
     """
-    left = table[:, 0].astype(np.float64)
+    deviations = table[:, 0].astype(np.float64)
     for kind in np.unique(labels):
-        left[labels == kind] -= left[labels == kind].mean()
+        deviations[labels == kind] -= deviations[labels == kind].mean()
     results = []
     for value in range(int(values.max()) + 1):
         rows = values == value
-        mean = float(left[rows].mean())
-        sums = np.bincount(personas[rows], left[rows] - mean)
+        mean = float(deviations[rows].mean())
+        sums = np.bincount(personas[rows], deviations[rows] - mean)
         groups = len(np.unique(personas[rows]))
         error = float(np.square(sums).sum() * groups / max(groups - 1, 1)) ** 0.5 / rows.sum()
         results.append((mean, Z95 * error))
@@ -199,52 +205,62 @@ def differences(table: Table, values: Codes, personas: Codes, labels: Codes) -> 
 
 
 def vocabulary(texts: Sequence[str]) -> tuple[list[str], Table]:
-    """Tell which of the most frequent words are in which text: the words, and a table of 0 and 1."""
+    """Return the most frequent tokens, and a table of 0 and 1 that marks the tokens of each text.
+
+    Tokens in fewer than 5 texts, or in all texts, are left out.
+    """
     sets = [set(tokenise(text)) for text in texts]
-    counts = Counter(word for words in sets for word in words)
-    chosen = sorted(word for word, count in counts.most_common(WORDS) if FEWEST <= count < len(texts))
-    place = {word: column for column, word in enumerate(chosen)}
+    counts = Counter(token for tokens in sets for token in tokens)
+    chosen = sorted(token for token, count in counts.most_common(MAX_TOKENS) if MIN_TOKEN_TEXTS <= count < len(texts))
+    columns = {token: column for column, token in enumerate(chosen)}
     table = np.zeros((len(texts), len(chosen)), dtype=np.float32)
-    for row, words in enumerate(sets):
-        table[row, [place[word] for word in words if word in place]] = 1
+    for row, tokens in enumerate(sets):
+        table[row, [columns[token] for token in tokens if token in columns]] = 1
     return chosen, table
 
 
 def distinctive(words: Sequence[str], table: Table, values: Codes, most: int = 5) -> list[list[str]]:
-    """List for each value of an attribute the words that its texts have more often than the others, likeliest first.
+    """Return per value of an attribute the words that its texts use significantly more often, most significant first.
 
-    Only words whose z (see `log_odds`) would be rare among all words and values (Bonferroni at 5 %).
+    Significance is that of z (see `log_odds`) at 5 % with a Bonferroni correction for all words and values.
+
+    Args:
+        words: the vocabulary.
+        table: 0 or 1 per text and word, shape (n, words).
+        values: value of the attribute of each text.
+        most: largest number of words per value.
+
     """
     from scipy.stats import norm
 
     counts = np.zeros((int(values.max()) + 1, table.shape[1]))
     np.add.at(counts, values, table)
     limit = float(norm.isf(0.025 / max(counts.size, 1)))
-    found = []
+    lists = []
     for z in log_odds(counts):
         order = np.argsort(-z, kind="stable")[:most]
-        found.append([words[column] for column in order if z[column] > limit])
-    return found
+        lists.append([words[column] for column in order if z[column] > limit])
+    return lists
 
 
 def log_odds(counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return how surely each group uses each word more often (below 0: less often) than the other groups, as z.
+    """Return z scores of the log odds of each word in each group, relative to the other groups.
 
-    By log odds with all texts as the prior (Monroe, Colaresi and Quinn, 2008).
+    Above 0: the group uses the word more often. All texts serve as the prior (Monroe, Colaresi and Quinn, 2008).
 
     Args:
-        counts: how often each group of texts has each word, shape (groups, words).
+        counts: count of each word in each group of texts, shape (groups, words).
 
     """
     whole = counts.sum(axis=0)
-    found = np.zeros_like(counts)
-    there = whole > 0
-    if there.any():
-        own, prior = counts[:, there], whole[there] / whole.sum() * PRIOR
-        rest = whole[there] - own
-        odds = _log_odds(own, prior) - _log_odds(rest, prior)
-        found[:, there] = odds / np.sqrt(1 / (own + prior) + 1 / (rest + prior))
-    return found
+    scores = np.zeros_like(counts)
+    used = whole > 0
+    if used.any():
+        group, prior = counts[:, used], whole[used] / whole.sum() * PRIOR_TOKENS
+        rest = whole[used] - group
+        odds = _log_odds(group, prior) - _log_odds(rest, prior)
+        scores[:, used] = odds / np.sqrt(1 / (group + prior) + 1 / (rest + prior))
+    return scores
 
 
 def _log_odds(counts: NDArray[np.float64], prior: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,10 +1,10 @@
-"""Uncertainty of a measure, by parts of the texts drawn without replacement.
+"""Standard errors of a measure, from parts of the texts drawn without replacement.
 
-An ordinary bootstrap repeats texts, and nearly every measure of diversity or realism takes a repeated text for what it
-is: a copy. A random part holds each text once. For a measure whose error falls with the square root of the number of
-texts, the spread of its values on parts of b out of n texts, times the square root of b / (n - b), is the standard
-error at n: the delete-d jackknife of Shao and Wu (1989). With halves the factor is 1. Only the spread is taken from the
-parts, so a measure whose level depends on the number of texts gets an interval around its own value.
+An ordinary bootstrap repeats texts, which most measures of diversity or realism count as copies. A random part has each
+text once. For a measure whose error falls with the square root of the number of texts, the standard error at n is the
+spread of its values on parts of b of the n texts, times the square root of b / (n - b): the delete-d jackknife of Shao
+and Wu (1989). With halves the factor is 1. Parts give only the spread, so a measure whose level depends on the number
+of texts gets an interval around its own value.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,28 +13,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 Rows = NDArray[np.intp]
+"""Row numbers, in order."""
 
 DRAWS = 20
-"""Parts that are drawn where nothing is said; the error of a standard error from 20 draws is about 16 %."""
+"""Default number of parts; the relative error of a standard error from 20 draws is about 16 %."""
 
 LEVEL_DRAWS = 5
-"""Parts over which a value is averaged where they do not tell its error too."""
+"""Parts over which a value is averaged if other parts give its error."""
 
 Z95 = 1.959963984540054
 """97.5 % quantile of the normal distribution."""
 
 Figures = Mapping[str, float | None]
-"""What was measured once, by name; None where there is no number."""
+"""Values of one measurement by name; None: not defined."""
 
 
 def parts(sizes: Sequence[int], counts: Sequence[int], seed: int, draws: int = DRAWS) -> Iterator[tuple[Rows, ...]]:
-    """Draw a random part of each of one or more samples, again and again; rows are in order.
+    """Yield random parts of one or more samples; rows are in order.
 
     Args:
         sizes: number of rows of each sample.
-        counts: how many to draw of each, without replacement.
-        seed: of the draws.
-        draws: how many times.
+        counts: number of rows to draw from each, without replacement.
+        seed: seed of the draws.
+        draws: number of draws.
 
     """
     generator = np.random.default_rng([seed, *sizes, *counts])
@@ -44,10 +45,16 @@ def parts(sizes: Sequence[int], counts: Sequence[int], seed: int, draws: int = D
 
 
 def disjoint_pairs(size: int, count: int, seed: int, draws: int = DRAWS) -> Iterator[tuple[Rows, Rows]]:
-    """Draw two disjoint parts of one sample, `count` rows each, again and again: what real text gets against real text.
+    """Yield pairs of disjoint random parts of one sample, for the null of real texts compared with real texts.
+
+    Args:
+        size: number of rows of the sample.
+        count: number of rows per part.
+        seed: seed of the draws.
+        draws: number of pairs.
 
     Raises:
-        ValueError: the sample has fewer than twice as many rows.
+        ValueError: the sample has fewer than 2 `count` rows.
 
     """
     if 2 * count > size:
@@ -59,13 +66,13 @@ def disjoint_pairs(size: int, count: int, seed: int, draws: int = DRAWS) -> Iter
 
 
 def spread(values: Sequence[float | None]) -> float | None:
-    """Return the standard deviation of the numbers among values; None where there are fewer than two."""
+    """Return the standard deviation of the values that are not None; None for fewer than two."""
     numbers = [value for value in values if value is not None]
     return float(np.std(numbers, ddof=1)) if len(numbers) > 1 else None
 
 
 def mean(values: Sequence[float | None]) -> float | None:
-    """Return the mean of the numbers among values; None where there are none."""
+    """Return the mean of the values that are not None; None: all are None."""
     numbers = [value for value in values if value is not None]
     return float(np.mean(numbers)) if numbers else None
 
@@ -73,9 +80,9 @@ def mean(values: Sequence[float | None]) -> float | None:
 def interval(
     value: float | None, error: float | None, bounds: tuple[float, float] = (-np.inf, np.inf)
 ) -> list[float] | None:
-    """Return the 95 % interval of a value with a standard error: low and high; None where one of them is None.
+    """Return the 95 % interval of a value, low and high, cut at the bounds of the measure.
 
-    It is cut at the bounds of what the measure can be.
+    None: the value or its standard error is None.
     """
     if value is None or error is None:
         return None
@@ -85,20 +92,20 @@ def interval(
 def rarefied(
     measure: Callable[..., Figures], sizes: Sequence[int], count: int, seed: int, draws: int = DRAWS
 ) -> tuple[dict[str, float | None], dict[str, float | None]]:
-    """Measure one sample, or several against each other, at a fixed number of texts: value and standard error.
+    """Measure one or more samples at a fixed number of texts; return values and standard errors.
 
-    The value is the mean over random parts, or that of the whole where all samples have just so many texts. Where the
-    smallest has fewer than twice as many, its parts overlap too much to tell the error, which comes from halves then.
+    The value is the mean over random parts, or the value of the whole if all samples have exactly `count` texts. If the
+    smallest sample has fewer than twice `count` texts, parts of `count` overlap too much, and halves give the error.
 
     Args:
-        measure: gives figures for some rows of each sample; it is called with an array of rows, in order, for each.
-        sizes: number of rows of each sample, two or more.
+        measure: computes figures from the row numbers of each sample, one array per sample.
+        sizes: number of rows of each sample.
         count: number of texts at which to measure, from 1 to the smallest of `sizes`.
-        seed: of the draws.
-        draws: how many parts.
+        seed: seed of the draws.
+        draws: number of parts.
 
     Returns:
-        Value and standard error of each figure; None where there is no number.
+        Values and standard errors by figure; None: not defined.
 
     """
     smallest = min(sizes)
@@ -110,9 +117,11 @@ def rarefied(
         level = [measure(*map(np.arange, sizes))]
     else:
         level = [measure(*rows) for rows in parts(sizes, [count] * len(sizes), seed, LEVEL_DRAWS)]
-    if smallest < 2:  # one text has no parts that differ
+    if smallest < 2:  # one text has no different parts
         return {name: mean([figures[name] for figures in level]) for name in level[0]}, dict.fromkeys(level[0])
-    factor = part / max(smallest - part, 1) + (1 / draws if level is drawn else 0)  # and the error of a mean over draws
+    factor = part / max(smallest - part, 1) + (
+        1 / draws if level is drawn else 0
+    )  # plus the error of a mean over draws
     values = {name: mean([figures[name] for figures in level]) for name in level[0]}
     errors = {name: spread([figures[name] for figures in drawn]) for name in level[0]}
     return values, {name: None if error is None else error * factor**0.5 for name, error in errors.items()}

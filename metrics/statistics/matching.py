@@ -1,4 +1,4 @@
-"""Texts of two corpora with the same lengths, so that what differs between them is not length."""
+"""Selection of texts from two corpora with equal distributions of length."""
 
 from collections.abc import Sequence
 
@@ -6,18 +6,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 LENGTH_BINS = 20
+"""Largest number of classes of length."""
 
 
 def same_lengths(one: Sequence[int], other: Sequence[int], seed: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Draw rows of two sets such that both have as many texts of each length, in 20 classes where there are more.
+    """Draw rows of two sets with equal numbers of texts per length; above 20 lengths, per class of length.
 
     Args:
-        one: words of each text.
+        one: length of each text.
         other: the same for the other set.
-        seed: of the draw.
+        seed: seed of the draw.
 
     Returns:
-        Rows of either set, in order; empty where no length is common.
+        Rows of both sets, in order; empty: no common length.
 
     """
     both = np.concatenate([one, other])
@@ -30,6 +31,6 @@ def same_lengths(one: Sequence[int], other: Sequence[int], seed: int) -> tuple[N
     for number in range(len(edges) + 1):
         rows = [np.flatnonzero(side == number) for side in bins]
         count = min(map(len, rows))
-        for found, part in zip(chosen, rows, strict=True):
-            found.append(generator.permutation(part)[:count])
+        for selected, part in zip(chosen, rows, strict=True):
+            selected.append(generator.permutation(part)[:count])
     return np.sort(np.concatenate(chosen[0])), np.sort(np.concatenate(chosen[1]))

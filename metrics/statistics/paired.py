@@ -1,9 +1,9 @@
-"""Differences between arms of an experiment that share their rows: estimates over blocks, tests, correction.
+"""Differences between arms of an experiment with common rows: estimates over blocks, tests, correction.
 
-A block is a part of an arm that was written apart from the others: another seed, other personas. Every arm has the same
-blocks, so differences are taken block by block. The spread between blocks tells the error of a mean; with three seeds
-it tells it badly. Halves of each block, drawn alike for all arms, tell it too (see `intervals`), and both are estimates
-of the same variance unless the seeds differ by more than their texts explain. An F test decides that.
+A block is a part of an arm with its own seed and personas. All arms have the same blocks, so differences are taken
+block by block. The spread between blocks gives the standard error of a mean, imprecisely for three seeds. Halves of
+each block, the same for all arms, give it too (see `intervals`). Both estimate the same variance unless the seeds
+differ by more than their texts explain, which an F test decides.
 """
 
 from collections.abc import Sequence
@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 LEVEL = 0.05
+"""Significance level of tests and intervals."""
 
 
 @dataclass(frozen=True, slots=True)
 class Blocks:
-    """One measure of one arm.
+    """Values of one measure for one arm.
 
     Attributes:
         wholes: value of each block, shape (r,).
@@ -29,7 +30,7 @@ class Blocks:
     halves: NDArray[np.float64]
 
     def minus(self, other: "Blocks") -> "Blocks":
-        """Take the differences to another arm, block by block and half by half."""
+        """Subtract another arm, block by block and half by half."""
         return Blocks(self.wholes - other.wholes, self.halves - other.halves)
 
 
@@ -39,9 +40,9 @@ class Estimate:
 
     Attributes:
         value: the mean.
-        low: lower end of the 95 % interval; None where its error cannot be told.
+        low: lower end of the 95 % interval; None: the error cannot be estimated.
         high: upper end.
-        p: two-sided p of the t test that the mean is 0; None where its error cannot be told.
+        p: two-sided p of the t test of mean 0; None: the error cannot be estimated.
 
     """
 
@@ -52,10 +53,10 @@ class Estimate:
 
 
 def estimate(blocks: Blocks) -> Estimate:
-    """Estimate a mean over blocks, with its 95 % interval and the p of being 0.
+    """Estimate a mean over blocks, with its 95 % interval and p-value.
 
-    The variance of a block is pooled from the spread between blocks and that within them, by degrees of freedom; where
-    blocks differ by more than halves explain (F test at 5 %), the spread between blocks counts alone.
+    The variance of a block is pooled from the spread between and within blocks, weighted by degrees of freedom. If
+    blocks differ by more than their halves explain (F test at 5 %), only the spread between blocks counts.
     """
     from scipy.stats import t
 
@@ -71,14 +72,14 @@ def estimate(blocks: Blocks) -> Estimate:
 
 
 def clustered(values: NDArray[np.float64], groups: NDArray[np.intp]) -> Estimate:
-    """Estimate a mean of values that come in groups, which alone are independent of each other.
+    """Estimate a mean of values in independent groups, with a cluster-robust error.
 
     Args:
         values: shape (n,).
-        groups: number of each value's group, from 0.
+        groups: number of the group of each value, from 0.
 
     Returns:
-        The mean; of one group alone there is no error to tell: its p is 1, and its interval the mean itself.
+        The mean. For one group the error cannot be estimated: p is 1, and the interval is the mean itself.
 
     """
     from scipy.stats import t
@@ -95,7 +96,7 @@ def clustered(values: NDArray[np.float64], groups: NDArray[np.intp]) -> Estimate
 
 
 def _variance(blocks: Blocks) -> tuple[float | None, int]:
-    """Return the variance of one block's value, and its degrees of freedom."""
+    """Return the variance of the value of a block, and its degrees of freedom; None: not estimable."""
     from scipy.stats import f
 
     count = len(blocks.wholes)
@@ -112,12 +113,12 @@ def _variance(blocks: Blocks) -> tuple[float | None, int]:
     return (between * outer + within * inner) / (outer + inner), outer + inner
 
 
-def holm(chances: Sequence[float]) -> list[float]:
-    """Correct p values of a family of tests for their number (Holm, 1979); in the order given."""
-    order = np.argsort(chances, kind="stable")
-    count, worst = len(chances), 0.0
-    found = [0.0] * count
-    for place, row in enumerate(order):
-        worst = max(worst, min(1.0, (count - place) * chances[row]))
-        found[row] = worst
-    return found
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Correct the p-values of a family of tests for their number (Holm, 1979), in the given order."""
+    order = np.argsort(p_values, kind="stable")
+    count, largest = len(p_values), 0.0
+    corrected = [0.0] * count
+    for rank, row in enumerate(order):
+        largest = max(largest, min(1.0, (count - rank) * p_values[row]))
+        corrected[row] = largest
+    return corrected

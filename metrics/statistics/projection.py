@@ -1,4 +1,4 @@
-"""Put vectors on a map: two coordinates a text, so that what is near in meaning lies near."""
+"""Projection of text vectors to two coordinates per text; texts of similar meaning lie close together."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,23 +6,23 @@ from numpy.typing import NDArray
 from personagen.metrics.texts.inputs import Vectors
 
 COMPONENTS = 50
-"""Principal components that the map is made of: the rest is hardly more than noise, and costs time."""
+"""Principal components that enter the projection; the rest is mostly noise and costs time."""
 
 PERPLEXITY = 30.0
-"""Neighbours that count, as usual; fewer where there are few texts."""
+"""Effective number of neighbours, as in most uses of t-SNE; less for few texts."""
 
 
 def project(vectors: Vectors, seed: int = 0) -> NDArray[np.float32]:
-    """Return a map by t-SNE (van der Maaten and Hinton, 2008) from the first principal components.
+    """Project vectors by t-SNE (van der Maaten and Hinton, 2008) of their first principal components.
 
-    Distances within a cluster tell something; those between clusters, and the size of clusters, do not.
+    Distances within a cluster are meaningful; distances between clusters, and sizes of clusters, are not.
 
     Args:
         vectors: shape (n, d).
-        seed: of the map.
+        seed: seed of the projection.
 
     Returns:
-        Shape (n, 2); the same on one machine, whatever its number of processors.
+        Shape (n, 2); the same on one machine for any number of threads.
 
     """
     from sklearn.decomposition import PCA
@@ -39,5 +39,5 @@ def project(vectors: Vectors, seed: int = 0) -> NDArray[np.float32]:
             return flat
         reduced = PCA(min(COMPONENTS, count, size), random_state=seed).fit_transform(vectors)
         perplexity = min(PERPLEXITY, (count - 1) / 3)
-        found = TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(reduced)
-    return np.asarray(found, dtype=np.float32)
+        projected = TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(reduced)
+    return np.asarray(projected, dtype=np.float32)

@@ -1,4 +1,4 @@
-"""Shares of variance: planted truths, no false alarms, and the figures of other people's code for the simple cases."""
+"""Fractions of variance: planted truths, rates of false alarms, coverage, and SciPy's figures in simple cases."""
 
 import numpy as np
 import pytest
@@ -31,16 +31,16 @@ def people(count: int, each: int = 4, kinds: int = 3, seed: int = 0) -> tuple[Co
 def test_a_number_has_the_eta_squared_of_an_analysis_of_variance() -> None:
     personas, _, values = people(60, each=1)
     numbers = np.random.default_rng(1).normal(size=(60, 1)) + values[:, None]
-    found = outcome(numbers.astype(np.float32), personas, None)
-    assert found is not None
+    measured = outcome(numbers.astype(np.float32), personas, None)
+    assert measured is not None
     groups = [numbers[values == kind, 0] for kind in range(3)]
     ratio = f_oneway(*groups)
     eta = ratio.statistic * 2 / (ratio.statistic * 2 + 57)
-    adjusted = association(found, values, 0)
-    expected = 2 / 59  # what chance gets with 3 values and 60 persons
-    assert adjusted.share == pytest.approx((eta - expected) / (1 - expected), abs=0.01)
+    adjusted = association(measured, values, 0)
+    expected = 2 / 59  # chance with 3 values and 60 personas
+    assert adjusted.fraction == pytest.approx((eta - expected) / (1 - expected), abs=0.01)
     assert ratio.pvalue < adjusted.p < 1e-5, "a gamma distribution has more in its tail"
-    assert adjusted.low < adjusted.share < adjusted.high
+    assert adjusted.low < adjusted.fraction < adjusted.high
     weak = outcome((numbers - 0.85 * values[:, None]).astype(np.float32), personas, None)
     assert weak is not None
     plain = f_oneway(*[numbers[values == kind, 0] - 0.85 * kind for kind in range(3)])
@@ -49,25 +49,42 @@ def test_a_number_has_the_eta_squared_of_an_analysis_of_variance() -> None:
 
 def test_two_categories_have_the_square_of_cramers_v() -> None:
     personas, _, values = people(200, each=1, kinds=2)
-    told = (values + (np.random.default_rng(2).random(200) < 0.3)) % 2
-    found = outcome(categories([str(each) for each in told]), personas, None)
-    assert found is not None
+    codes = (values + (np.random.default_rng(2).random(200) < 0.3)) % 2
+    measured = outcome(categories([str(code) for code in codes]), personas, None)
+    assert measured is not None
     table = np.zeros((2, 2), dtype=int)
-    np.add.at(table, (values, told), 1)
+    np.add.at(table, (values, codes), 1)
     v = contingency(table, method="cramer")
-    assert association(found, values, 0).share == pytest.approx((v**2 - 1 / 199) / (1 - 1 / 199), abs=0.005)
+    assert association(measured, values, 0).fraction == pytest.approx((v**2 - 1 / 199) / (1 - 1 / 199), abs=0.005)
 
 
 def test_what_goes_with_an_attribute_is_found_and_its_size_is_right() -> None:
     personas, labels, values = people(300, kinds=2)
     noise = np.random.default_rng(3).normal(size=(1200, 1))
     numbers = (noise + values[personas][:, None] + 5 * labels[:, None]).astype(np.float32)
-    found = outcome(numbers, personas, labels)
-    assert found is not None, "the labels are taken away, however much they explain"
-    told = association(found, values, 0)
-    assert told.share == pytest.approx(0.2, abs=0.04), "a variance of 1/4 beside 1"
-    assert 0.1 < told.low < told.share < told.high < 0.3
-    assert told.p < 1e-6
+    measured = outcome(numbers, personas, labels)
+    assert measured is not None, "the means of the labels are subtracted, however large they are"
+    found = association(measured, values, 0)
+    assert found.fraction == pytest.approx(0.2, abs=0.04), "a variance of 1/4 in 5/4"
+    assert 0.1 < found.low < found.fraction < found.high < 0.3
+    assert found.p < 1e-6
+
+
+def test_intervals_cover_a_known_truth_as_often_as_they_promise() -> None:
+    """95 of 100, within the error of 200 trials; half as wide, they would cover it in 70 of 100."""
+    covered = within_half = 0
+    for seed in range(200):
+        personas, _, values = people(80, each=3, kinds=2, seed=seed)
+        generator = np.random.default_rng(seed + 1000)
+        effect = (0.7, 1.0)[seed % 2]
+        numbers = effect * values[personas] + 0.5 * generator.normal(size=80)[personas] + generator.normal(size=240)
+        truth = (effect**2 / 4) / (effect**2 / 4 + 0.5**2 + 1)
+        measured = outcome(numbers[:, None].astype(np.float32), personas, None)
+        assert measured is not None
+        found = association(measured, values, seed)
+        covered += found.low <= truth <= found.high
+        within_half += abs(truth - found.fraction) <= (found.high - found.fraction) / 2
+    assert covered >= 0.9 * 200 and within_half <= 0.8 * 200
 
 
 def test_chance_is_no_finding_even_where_texts_of_a_persona_are_alike() -> None:
@@ -76,11 +93,11 @@ def test_chance_is_no_finding_even_where_texts_of_a_persona_are_alike() -> None:
         personas, labels, values = people(60, seed=seed)
         generator = np.random.default_rng(seed + 100)
         alike = generator.normal(size=(60, 1))[personas] * 3 + generator.normal(size=(240, 1))
-        found = outcome(alike.astype(np.float32), personas, labels)
-        assert found is not None
-        told = association(found, values, 0)
-        chances.append(told.p)
-        covered += told.low <= 0 <= told.high
+        measured = outcome(alike.astype(np.float32), personas, labels)
+        assert measured is not None
+        found = association(measured, values, 0)
+        chances.append(found.p)
+        covered += found.low <= 0 <= found.high
     assert np.mean(np.array(chances) < 0.05) <= 0.15 and 0.3 < np.mean(chances) < 0.7
     assert covered >= 50
 
@@ -110,7 +127,7 @@ def test_differences_are_means_less_those_of_the_labels() -> None:
 def test_words_that_one_value_has_alone_are_found() -> None:
     texts = ["the river took my shoes today"] * 30 + ["the engine took my shoes today"] * 30
     words, table = vocabulary(texts)
-    assert words == ["engine", "river"], "a word that all texts have tells nothing"
+    assert words == ["engine", "river"], "a word in all texts distinguishes none"
     values = np.repeat([0, 1], 30)
     assert distinctive(words, table, values) == [["river"], ["engine"]]
     assert distinctive(words, table, np.tile([0, 1], 30)) == [[], []]

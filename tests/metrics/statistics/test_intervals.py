@@ -14,22 +14,22 @@ def mean_of(numbers: NDArray[np.float64], rows: Rows) -> dict[str, float | None]
     return {"x": float(numbers[rows].mean())}
 
 
-def test_the_interval_of_a_mean_holds_it_as_often_as_it_says() -> None:
-    """95 of 100 for a mean of n numbers, within what 150 trials can tell, at three sizes of the part."""
+def test_the_interval_of_a_mean_covers_it_as_often_as_it_promises() -> None:
+    """95 of 100 for a mean of n numbers, within the error of 150 trials, at three sizes of the part."""
     generator = np.random.default_rng(0)
     for count in (50, 100, 200):
-        held = 0
+        covered = 0
         for trial in range(150):
             numbers = generator.normal(size=200)
             value, error = rarefied(
                 lambda rows, numbers=numbers: {"x": float(numbers[rows].mean())}, [200], count, trial
             )
             low, high = interval(value["x"], error["x"]) or (1, 0)
-            held += low <= 0 <= high
-        assert 130 <= held <= 149, count
+            covered += low <= 0 <= high
+        assert 130 <= covered <= 149, count
 
 
-def test_levels_are_those_of_the_number_that_is_asked_for() -> None:
+def test_values_are_those_of_the_requested_number_of_texts() -> None:
     """The largest of 10 numbers out of 1,000 is not that of 1,000."""
     numbers = np.arange(1000.0)
     value, error = rarefied(lambda rows: {"x": float(numbers[rows].max())}, [1000], 10, 0)
