@@ -22,7 +22,7 @@ from transformers.utils import logging
 
 from personagen.builder.llm.backends.embedded import MODEL, find_weights
 from personagen.builder.llm.backends.transformers_model import TransformersBackend
-from personagen.builder.llm.backends.transformers_sampling import Line, Watch, write_batch
+from personagen.builder.llm.backends.transformers_sampling import BatchSampler, PromptRow, sample_batch
 from personagen.builder.llm.requests import Message, Request, Sampling
 
 ROUNDS = 5
@@ -125,14 +125,14 @@ def measure_equality(network: Any, tokenizer: Any) -> None:
     sampling = Sampling(TOKENS, 1.0)
     backend = TransformersBackend(network, tokenizer, model=MODEL, revision=None, licence=None)
     prompts = [tokenizer(backend._prompt(request))["input_ids"] for request in requests(TEXTS)]
-    lines = [Line(prompt, seed) for seed, prompt in enumerate(prompts)]
+    lines = [PromptRow(prompt, seed) for seed, prompt in enumerate(prompts)]
 
     def write(size: int) -> list[str]:
         found = []
         for start in range(0, TEXTS, size):
             part = lines[start : start + size]
-            watch = Watch(tokenizer, part, ends={tokenizer.eos_token_id})
-            found += write_batch(network, tokenizer, part, sampling=sampling, watch=watch) or []
+            sampler = BatchSampler(tokenizer, part, end_tokens={tokenizer.eos_token_id})
+            found += sample_batch(network, tokenizer, part, sampling=sampling, sampler=sampler) or []
         return [text.candidate.text for text in found]
 
     alone = write(1)

@@ -52,7 +52,7 @@ def test_probabilities_make_exact_ratings(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("logprobs", ["ignored", "refused"])
 def test_without_probabilities_answers_are_drawn(logprobs: str, tmp_path: Path) -> None:
-    with FakeJudge(rule, logprobs=logprobs, say="Rating: {}") as server:
+    with FakeJudge(rule, logprobs=logprobs, template="Rating: {}") as server:
         answers = judge(server.url, tmp_path)(questions())
     assert {len(answer.texts) for answer in answers} == {SAMPLES}
     ratings = [rate(answer) for answer in answers]

@@ -1,4 +1,4 @@
-"""The fake server that the tests of the backends talk to: what it says is what a server would."""
+"""The fake server of the backends' tests: its replies are like those of a real server."""
 
 import json
 import random
@@ -13,8 +13,8 @@ import pytest
 from tests.helpers.servers.fake_openai import SCHEMA, Fault, completion, contents, instance
 
 
-def test_fake_replies_are_readable_and_apart() -> None:
-    """The fake writes 15 to 40 words that depend on the request alone and differ between requests."""
+def test_fake_replies_are_readable_and_different() -> None:
+    """Texts of 15 to 40 words that depend on the request only and differ between requests."""
     bodies = [{"model": "m", "messages": [{"role": "user", "content": f"Nr {i}"}], "seed": i} for i in range(200)]
     texts = [contents(body)[0] for body in bodies]
     assert texts == [contents(body)[0] for body in reversed(bodies)][::-1]
@@ -23,8 +23,8 @@ def test_fake_replies_are_readable_and_apart() -> None:
     assert max(len(a & b) / len(a | b) for i, a in enumerate(words) for b in words[:i]) < 0.6
 
 
-def test_fake_keeps_to_a_schema() -> None:
-    """Numbers stay in bounds, enumerations and references are followed."""
+def test_fake_satisfies_a_schema() -> None:
+    """Numbers within bounds, enumerations and references."""
     body = {"model": "m", "messages": [{"role": "user", "content": "Nr 1"}], "seed": 1}
     asked = {**body, "response_format": {"type": "json_schema", "json_schema": {"schema": SCHEMA}}}
     value = json.loads(contents(asked)[0])
@@ -47,12 +47,12 @@ def test_fake_keeps_to_a_schema() -> None:
     ],
 )
 def test_fake_numbers_stay_in_bounds(schema: dict[str, Any], low: float, high: float) -> None:
-    """Open and closed bounds are kept."""
+    """Open and closed bounds."""
     assert all(low <= instance(schema, random.Random(seed), schema) <= high for seed in range(50))
 
 
 def test_fake_runs_as_a_script() -> None:
-    """Another process can use it: it prints its URL and serves."""
+    """It prints its URL and serves other processes."""
     root = Path(__file__).parents[2]
     command = [sys.executable, "-m", "tests.helpers.servers.fake_openai", "--port", "0"]
     with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True) as process:
@@ -67,7 +67,7 @@ def test_fake_runs_as_a_script() -> None:
             process.terminate()
 
 
-def test_fake_refuses_an_unknown_fault() -> None:
-    """A typing error in a test must not pass for a fault that never strikes."""
+def test_fake_rejects_an_unknown_fault() -> None:
+    """A typing error in a test must not become a fault that never occurs."""
     with pytest.raises(ValueError, match="unknown fault 'cuts', expected one of"):
         Fault("cuts")

@@ -1,4 +1,4 @@
-"""A random chat model of a few kilobytes, made on the spot, and how to ask it."""
+"""A random chat model of a few kilobytes, and helpers that send it requests."""
 
 import asyncio
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ SENTENCES = [
 
 
 def save_tokenizer(folder: Path, *, template: str | None = TEMPLATE) -> int:
-    """Train a byte-level tokenizer on three sentences and save it; returns its size."""
+    """Train a byte-level tokenizer on three sentences, save it and return its size."""
     tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE())
     tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = tokenizers.decoders.ByteLevel()
@@ -64,7 +64,7 @@ def save_model(folder: Path) -> None:
     (folder / "README.md").write_text("---\nlicense: apache-2.0\n---\nTiny.\n", encoding="utf-8")
 
 
-def ask(text: str = "Tell me.", *, max_tokens: int = 24, temperature: float | None = 1.0, **changes: Any) -> Request:
+def ask(text: str = "Go on.", *, max_tokens: int = 24, temperature: float | None = 1.0, **changes: Any) -> Request:
     """Build a request with one system and one user turn."""
     sampling = Sampling(max_tokens=max_tokens, temperature=temperature)
     options: dict[str, Any] = {"seed": 7, "sampling": sampling} | changes
@@ -72,7 +72,7 @@ def ask(text: str = "Tell me.", *, max_tokens: int = 24, temperature: float | No
 
 
 def answers(backend: TransformersBackend, requests: Sequence[Request]) -> list[Reply]:
-    """Send all requests at once."""
+    """Send all requests together."""
 
     async def run() -> list[Reply]:
         return await asyncio.gather(*[backend.complete(request) for request in requests])
@@ -81,7 +81,7 @@ def answers(backend: TransformersBackend, requests: Sequence[Request]) -> list[R
 
 
 def texts(replies: Sequence[Reply]) -> list[list[str]]:
-    """Take the texts alone: batches of another shape round log probabilities differently."""
+    """Return the texts only: log probabilities are rounded differently between shapes of a batch."""
     return [[candidate.text for candidate in reply.candidates] for reply in replies]
 
 

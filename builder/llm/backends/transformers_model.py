@@ -1,8 +1,8 @@
 """The `transformers` backend: a causal language model of the Hub or of a local folder, run in this process.
 
-Requests that wait are answered in batches: transformers_queue.py says which and how many, transformers_batch.py writes.
-torch and transformers are imported when a model is loaded, not before: they take seconds, and most runs need neither.
-transformers comes by import_module, as Any: its own types are partial, and it is absent without the extra.
+Waiting requests are answered in batches: transformers_queue.py chooses them, transformers_sampling.py writes them.
+torch and transformers are imported when a model is loaded: they take seconds, and most runs need neither. transformers
+is imported by import_module, as Any: its own types are partial, and it is absent without the extra.
 """
 
 import asyncio
@@ -21,18 +21,19 @@ from typing import Any
 import yaml
 
 from personagen.builder.core.errors import BackendError, RequestError
-from personagen.builder.llm.backends.transformers_queue import Job, Pace, Row, choose_rows
-from personagen.builder.llm.backends.transformers_sampling import Line, Watch, Written, write_batch
+from personagen.builder.llm.backends.transformers_queue import BatchRow, BatchSizer, QueuedRequest, choose_rows
+from personagen.builder.llm.backends.transformers_sampling import (
+    BatchSampler,
+    PromptRow,
+    SampledText,
+    sample_batch,
+)
 from personagen.builder.llm.requests import Reply, Request, with_schema
 
 CONCURRENCY = 128
-"""Requests that should be waiting so that batches fill: two batches of 64, so that one is ready when the other ends."""
+"""Requests in flight: two batches of 64, so that one is ready when the other ends."""
 
-QUIET = 0.02
-"""Seconds without a new request after which a batch that is not full starts all the same: callers that got a reply
-come back with their next request one after the other."""
-
-# Files of a model folder that decide what the model writes; a README or a training log does not.
+# Files of a model folder that determine its texts, unlike a README or a training log.
 _WEIGHT_FILES = {".safetensors", ".bin", ".json", ".jinja", ".model", ".txt"}
 
 
@@ -43,43 +44,64 @@ class TransformersBackend:
         name: "transformers".
         model: Hub id or folder, as it was given.
         revision: commit of the Hub repository, or "sha256:" and a digest of the files of a local folder.
-        licence: what the model card declares; None if it declares nothing.
-        concurrency: requests that should be waiting so that batches fill.
-        adaptive: False: `concurrency` holds as it is; True: the number of requests in flight is to be found, as for a
-            server that others use.
+        licence: licence of the model card; None: not declared.
+        concurrency: requests in flight that fill the batches.
+        adaptive: False.
 
     """
 
-    def __init__(self, network: Any, tokenizer: Any, *, model: str, revision: str | None, licence: str | None) -> None:
-        """Take a loaded network (a transformers causal model) and its tokenizer, which has a chat template."""
-        self.name = "transformers"
+    name = "transformers"
+    concurrency = CONCURRENCY
+    adaptive = False
+
+    def __init__(
+        self,
+        network: Any,
+        tokenizer: Any,
+        *,
+        model: str,
+        revision: str | None,
+        licence: str | None,
+        quiet_s: float = 0.02,
+    ) -> None:
+        """Wrap a loaded model.
+
+        Args:
+            network: causal model of transformers.
+            tokenizer: its tokenizer, with a chat template.
+            model: see the attributes.
+            revision: see the attributes.
+            licence: see the attributes.
+            quiet_s: seconds without a new request after which an incomplete batch is written; callers send their next
+                requests one by one.
+
+        """
         self.model = model
         self.revision = revision
         self.licence = licence
-        self.concurrency = CONCURRENCY
-        self.adaptive = False
+        self._quiet_s = quiet_s
         self._network = network
         self._tokenizer = tokenizer
-        self._ends = _end_tokens(network, tokenizer)
-        # One thread has model, tokenizer and what waits to itself; requests reach it through the inbox.
+        self._end_tokens = _end_tokens(network, tokenizer)
+        # One thread owns model, tokenizer and waiting rows; requests reach it through the inbox.
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="transformers")
-        self._inbox: queue.SimpleQueue[Job] = queue.SimpleQueue()
-        self._waiting: list[Row] = []
-        self._paces: dict[Hashable, Pace] = {}
+        self._inbox: queue.SimpleQueue[QueuedRequest] = queue.SimpleQueue()
+        self._waiting: list[BatchRow] = []
+        self._sizers: dict[Hashable, BatchSizer] = {}
         self._closed = threading.Event()
 
     async def complete(self, request: Request) -> Reply:
-        """Answer one request, in batches with others that wait and have the same sampling and stop strings.
+        """Answer one request, in batches with other requests of the same sampling and stop strings.
 
         Candidate i is drawn with seed + i. The text depends on the request and the weights, up to the rounding of sums,
-        which is another in every shape of batch. In float32 on a CPU 60 of 60 texts of 40 tokens were the same in
+        which differs between shapes of a batch. In float32 on a CPU, 60 of 60 texts of 40 tokens were the same in
         batches of 1, 4 and 16; in bfloat16 and float16 nothing is promised.
 
-        Sampling: temperature 0 is greedy, and all candidates are then the same; None for temperature, top_p, min_p or
-        repetition_penalty takes the value of the model's own generation config, else 1, 1, 0 and 1. Top-k is off
-        unless that config sets it. A schema is put into the prompt and not enforced. `mean_logprob` is measured after
-        the repetition penalty and before temperature and truncation. The call can be cancelled: its texts end at the
-        next token, and the others of the batch go on.
+        Temperature 0 is greedy, and its candidates are identical. Temperature, top_p, min_p and repetition_penalty that
+        are None have the values of the model's generation config, else 1, 1, 0 and 1. Top-k is off unless that config
+        sets it. A schema is added to the prompt and not enforced. `mean_logprob` is measured after the repetition
+        penalty and before temperature and truncation. The call can be cancelled: its texts end at the next token, and
+        the others of the batch go on.
 
         Raises:
             RequestError: the chat template refuses the messages, the request exceeds the context of the model, a
@@ -89,120 +111,120 @@ class TransformersBackend:
         """
         if self._closed.is_set():
             raise _closed_error()
-        job = Job(request)
-        self._inbox.put(job)
+        queued = QueuedRequest(request)
+        self._inbox.put(queued)
         self._worker.submit(self._serve)
-        return await asyncio.wrap_future(job.reply)
+        return await asyncio.wrap_future(queued.reply)
 
     async def close(self) -> None:
-        """End the batch at work at its next token, fail all that wait, free the model; a second call does nothing."""
+        """End the batch at its next token, fail waiting requests and free the model; a second call does nothing."""
         self._closed.set()
         await asyncio.to_thread(self._worker.shutdown, cancel_futures=True)
-        waiting = [row.job for row in self._waiting]
+        waiting = [row.queued for row in self._waiting]
         while not self._inbox.empty():
             waiting.append(self._inbox.get())
-        for job in waiting:
-            job.fail(_closed_error())
+        for queued in waiting:
+            queued.fail(_closed_error())
         self._waiting = []
         self._network = self._tokenizer = None
 
     def _serve(self) -> None:
-        """Write batches until nothing waits; runs in the worker thread, once for every request."""
+        """Write batches until no row waits; runs in the worker thread, once per request."""
         while rows := self._next_batch():
             try:
                 self._write(rows)
-            except Exception as error:  # whatever it is, those who wait for these rows have to know
+            except Exception as error:  # any error: otherwise the callers would wait for ever
                 for row in rows:
-                    row.job.fail(error)
+                    row.queued.fail(error)
 
-    def _next_batch(self) -> list[Row]:
-        """Choose the next batch, and wait a moment where it is not full; empty if nothing waits."""
+    def _next_batch(self) -> list[BatchRow]:
+        """Choose the next batch, and wait a moment for rows that fill it; empty: no row waits."""
         while not self._inbox.empty():
             self._admit(self._inbox.get())
         while not self._closed.is_set():
-            self._waiting = [row for row in self._waiting if not row.job.reply.done()]
+            self._waiting = [row for row in self._waiting if not row.queued.reply.done()]
             if not self._waiting:
                 return []
-            size = self._pace(self._waiting[0]).size
+            size = self._sizer(self._waiting[0]).size
             rows = choose_rows(self._waiting, size)
             if len(rows) == size:
                 return rows
             try:
-                self._admit(self._inbox.get(timeout=QUIET))
+                self._admit(self._inbox.get(timeout=self._quiet_s))
             except queue.Empty:
                 return rows
         return []
 
-    def _admit(self, job: Job) -> None:
-        """Put the rows of a request among those that wait, or refuse it."""
+    def _admit(self, queued: QueuedRequest) -> None:
+        """Add the rows of a request to the waiting ones, or refuse the request."""
         try:
-            prompt = self._tokenizer(self._prompt(job.request), add_special_tokens=False)["input_ids"]
-            self._check_length(len(prompt), job.request.sampling.max_tokens)
-        except Exception as error:  # whatever it is, it is the business of this request alone
-            job.fail(error)
+            prompt = self._tokenizer(self._prompt(queued.request), add_special_tokens=False)["input_ids"]
+            self._require_length(len(prompt), queued.request.sampling.max_tokens)
+        except Exception as error:  # any error concerns this request only
+            queued.fail(error)
         else:
-            job.prompt = prompt
-            self._waiting += [Row(job, candidate) for candidate in range(job.rows)]
+            queued.prompt = prompt
+            self._waiting += [BatchRow(queued, candidate) for candidate in range(queued.rows)]
 
-    def _pace(self, row: Row) -> Pace:
-        return self._paces.setdefault(row.job.group, Pace())
+    def _sizer(self, row: BatchRow) -> BatchSizer:
+        return self._sizers.setdefault(row.queued.group, BatchSizer())
 
-    def _write(self, rows: Sequence[Row]) -> None:
-        """Write one batch. Its rows wait until they are written, so that none is lost if they do not fit."""
-        request = rows[0].job.request
-        lines = [Line(row.job.prompt, row.job.request.seed + row.candidate) for row in rows]
-        watch = Watch(
+    def _write(self, batch: Sequence[BatchRow]) -> None:
+        """Write one batch; its rows stay in the queue until they are written, so none is lost if memory is exceeded."""
+        request = batch[0].queued.request
+        rows = [PromptRow(row.queued.prompt, row.queued.request.seed + row.candidate) for row in batch]
+        sampler = BatchSampler(
             self._tokenizer,
-            lines,
-            ends=self._ends,
+            rows,
+            end_tokens=self._end_tokens,
             stop=request.stop,
-            is_dropped=lambda number: self._closed.is_set() or rows[number].job.reply.done(),
+            is_dropped=lambda number: self._closed.is_set() or batch[number].queued.reply.done(),
         )
         began = time.perf_counter()
-        written = write_batch(self._network, self._tokenizer, lines, sampling=request.sampling, watch=watch)
+        written = sample_batch(self._network, self._tokenizer, rows, sampling=request.sampling, sampler=sampler)
         if self._closed.is_set():
             return
         if written is None:
-            if self._pace(rows[0]).failed(len(rows)):
-                rows[0].job.fail(_memory_error(len(lines[0].prompt), request.sampling.max_tokens))
+            if self._sizer(batch[0]).record_out_of_memory(len(batch)):
+                batch[0].queued.fail(_memory_error(len(rows[0].prompt), request.sampling.max_tokens))
             return
         tokens = sum(text.tokens for text in written)
-        self._pace(rows[0]).succeeded(len(rows), tokens / (time.perf_counter() - began))
-        gone = set(map(id, rows))
-        self._waiting = [row for row in self._waiting if id(row) not in gone]
-        for row, text in zip(rows, written, strict=True):
+        self._sizer(batch[0]).record_batch(len(batch), tokens / (time.perf_counter() - began))
+        written_ids = set(map(id, batch))
+        self._waiting = [row for row in self._waiting if id(row) not in written_ids]
+        for row, text in zip(batch, written, strict=True):
             self._deliver(row, text)
 
-    def _deliver(self, row: Row, text: Written) -> None:
-        """Keep one text, and answer the request where it was the last one."""
-        job = row.job
+    def _deliver(self, row: BatchRow, text: SampledText) -> None:
+        """Store one text, and answer its request once all of its texts are written."""
+        queued = row.queued
         if math.isnan(text.candidate.mean_logprob or 0.0):
-            job.fail(
+            queued.fail(
                 RequestError(
                     f"backend transformers: {self.model!r} scored a token nan, wanted a number; its weights are "
                     "damaged or too large for the float type of this device: take another model or device"
                 )
             )
             return
-        job.written[row.candidate] = text
-        if len(job.written) < job.rows:
+        queued.written[row.candidate] = text
+        if len(queued.written) < queued.rows:
             return
-        texts = [job.written[number % job.rows] for number in range(job.request.candidates)]
-        job.answer(
+        texts = [queued.written[number % queued.rows] for number in range(queued.request.candidates)]
+        queued.answer(
             Reply(
-                candidates=tuple(each.candidate for each in texts),
-                prompt_tokens=len(job.prompt),
-                completion_tokens=sum(each.tokens for each in texts),
+                candidates=tuple(text.candidate for text in texts),
+                prompt_tokens=len(queued.prompt),
+                completion_tokens=sum(text.tokens for text in texts),
             )
         )
 
     def _prompt(self, request: Request) -> str:
-        """Render the chat up to the point where the model goes on."""
+        """Render the chat up to the beginning of the model's text."""
         import jinja2
 
         messages = request.messages if request.schema is None else with_schema(request.messages, request.schema)
         try:
-            # enable_thinking is read by the templates of reasoning models only: their thoughts are no part of a reply.
+            # Only templates of reasoning models read enable_thinking: their thoughts are no part of a reply.
             rendered = self._tokenizer.apply_chat_template(
                 [{"role": message.role, "content": message.content} for message in messages],
                 tokenize=False,
@@ -213,10 +235,10 @@ class TransformersBackend:
             raise RequestError(
                 f"backend transformers: the chat template of {self.model!r} refuses the messages: {_first_line(error)}"
             ) from error
-        # Not continue_final_message: templates that trim an assistant turn would change the prefill.
+        # Not continue_final_message: templates that strip an assistant turn would change the prefill.
         return str(rendered) + request.prefill
 
-    def _check_length(self, prompt_tokens: int, max_tokens: int) -> None:
+    def _require_length(self, prompt_tokens: int, max_tokens: int) -> None:
         limit = getattr(self._network.config.get_text_config(), "max_position_embeddings", None)
         if limit is not None and prompt_tokens + max_tokens > limit:
             raise RequestError(
@@ -226,12 +248,12 @@ class TransformersBackend:
 
 
 def load_transformers(*, model: str) -> TransformersBackend:
-    """Load a chat model: on the GPUs if there are any, in bfloat16 or else float16; on the CPU in float32.
+    """Load a chat model: onto the GPUs, if any, in bfloat16 or else float16; onto the CPU in float32.
 
     No code of the model's repository is run (no trust_remote_code).
 
     Args:
-        model: id on the Hub, which is downloaded at the first use, or path of a local folder.
+        model: id on the Hub, downloaded at the first use, or path of a local folder.
 
     Raises:
         BackendError: the extra is not installed, the folder is missing, the id is unknown or the Hub out of reach,
@@ -249,13 +271,13 @@ def load_transformers(*, model: str) -> TransformersBackend:
         ) from error
     folder = Path(model).expanduser()
     if not folder.is_dir() and (model.startswith((".", "/", "~")) or model.count("/") > 1):
-        raise BackendError(f"backend transformers: no folder {model!r}; give a model's folder or its id on the Hub")
+        raise BackendError(f"backend transformers: no folder {model!r}; name a model's folder or its id on the Hub")
     source = str(folder) if folder.is_dir() else model
     try:
         with _quiet():
-            # The commit is fixed first, so that weights and tokenizer come from the same one.
+            # The commit first, so that weights and tokenizer are of the same one.
             commit = None if folder.is_dir() else _commit(model)
-            # False and not the default None, at which transformers asks on the terminal.
+            # False, not the default None, with which transformers prompts on the terminal.
             pinned = {"revision": commit, "trust_remote_code": False}
             tokenizer = transformers.AutoTokenizer.from_pretrained(source, **pinned)
             network = transformers.AutoModelForCausalLM.from_pretrained(source, **pinned, **_placement(torch))
@@ -273,17 +295,17 @@ def load_transformers(*, model: str) -> TransformersBackend:
 
 
 def _placement(torch: Any) -> dict[str, Any]:
-    """Say where the weights go and as what: over all GPUs, by accelerate, or to the CPU."""
+    """Return device map and float type of the weights: all GPUs, by accelerate, or the CPU."""
     if not torch.cuda.is_available():
         return {"dtype": torch.float32}
     # Older GPUs only emulate bfloat16, which is slow.
-    fast = torch.cuda.is_bf16_supported(including_emulation=False)
-    return {"device_map": "auto", "dtype": torch.bfloat16 if fast else torch.float16}
+    has_bfloat16 = torch.cuda.is_bf16_supported(including_emulation=False)
+    return {"device_map": "auto", "dtype": torch.bfloat16 if has_bfloat16 else torch.float16}
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the progress bars and advice of transformers off the terminal for a while."""
+    """Suppress the progress bars and advice of transformers."""
     logging = import_module("transformers.utils.logging")
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
@@ -297,14 +319,14 @@ def _quiet() -> Iterator[None]:
 
 
 def _commit(model: str) -> str | None:
-    """Find the commit that the default branch of a Hub repository stands at; offline, the one in the cache."""
+    """Return the commit of the default branch of a Hub repository; offline, the one in the cache."""
     hub = import_module("transformers.utils.hub")
     commit: str | None = hub.extract_commit_hash(hub.cached_file(model, "config.json"), None)
     return commit
 
 
 def _licence(source: str, commit: str | None) -> str | None:
-    """Read the licence from the model card, whether on the Hub or in a folder; None where the card is unreadable."""
+    """Read the licence from the model card, on the Hub or in a folder; None: not declared, or card unreadable."""
     from huggingface_hub import metadata_load
 
     lenient = {"_raise_exceptions_for_missing_entries": False, "_raise_exceptions_for_connection_errors": False}
@@ -318,7 +340,7 @@ def _licence(source: str, commit: str | None) -> str | None:
 
 
 def _digest(folder: Path) -> str:
-    """Hash names and contents of the files that make the model; takes about a second per gigabyte."""
+    """Hash names and contents of the files of a model, in about a second per gigabyte."""
     digest = hashlib.sha256()
     for path in sorted(folder.iterdir()):
         if path.is_file() and path.suffix in _WEIGHT_FILES:
@@ -328,10 +350,10 @@ def _digest(folder: Path) -> str:
 
 
 def _end_tokens(network: Any, tokenizer: Any) -> set[int]:
-    """Collect the tokens that end a turn: model and tokenizer often name only one of several."""
-    own = network.generation_config.eos_token_id
-    ends = own if isinstance(own, list) else [own]
-    return {token for token in (*ends, tokenizer.eos_token_id) if token is not None}
+    """Collect the tokens that end a turn; model and tokenizer often name only one of several."""
+    configured = network.generation_config.eos_token_id
+    tokens = configured if isinstance(configured, list) else [configured]
+    return {token for token in (*tokens, tokenizer.eos_token_id) if token is not None}
 
 
 def _closed_error() -> BackendError:
@@ -341,7 +363,7 @@ def _closed_error() -> BackendError:
 def _memory_error(prompt_tokens: int, max_tokens: int) -> RequestError:
     return RequestError(
         f"backend transformers: out of memory for 1 candidates of {prompt_tokens} + {max_tokens} tokens; "
-        "ask for fewer or shorter texts, or take a smaller model"
+        "request fewer or shorter texts, or take a smaller model"
     )
 
 

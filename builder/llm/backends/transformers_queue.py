@@ -1,33 +1,33 @@
-"""The queue of the `transformers` backend: which waiting rows share a batch, and how many of them.
+"""The queue of the `transformers` backend: which waiting candidates share a batch, and how many.
 
-A row is one candidate of one request; the candidates of a request may be written in different batches.
+A row of a batch is one candidate of one request; the candidates of a request may be written in different batches.
 """
 
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-from personagen.builder.llm.backends.transformers_sampling import Written
+from personagen.builder.llm.backends.transformers_sampling import SampledText
 from personagen.builder.llm.requests import Reply, Request, Sampling
 
-START = 4
+START_ROWS = 4
 """Rows of the first batch."""
 
-GAIN = 1.1
-"""What twice the rows must bring in tokens a second, so that they are doubled once more."""
+MIN_GAIN = 1.1
+"""Least ratio of tokens per second between a batch and one of half its rows, for the size to be doubled again."""
 
-TRIES = 2
-"""Full batches of one size that must fall short of GAIN before it is believed: the machine may have been busy."""
+CONFIRMATIONS = 2
+"""Full batches of one size below MIN_GAIN before the size is fixed: one may be slow because the machine was busy."""
 
 
 @dataclass(eq=False, slots=True)
-class Job:
-    """One request on its way.
+class QueuedRequest:
+    """A request from its arrival to its reply.
 
     Attributes:
-        request: what was asked.
-        reply: where the answer goes; done when it is answered, refused, or cancelled by the caller.
-        prompt: tokens of its prompt; empty until it is looked at.
+        request: the request.
+        reply: future of the reply; done once the request is answered, refused, or cancelled by the caller.
+        prompt: tokens of its prompt; empty before it is tokenized.
         written: texts so far, by number of the candidate.
 
     """
@@ -35,106 +35,106 @@ class Job:
     request: Request
     reply: "Future[Reply]" = field(default_factory=Future)
     prompt: list[int] = field(default_factory=list)
-    written: dict[int, Written] = field(default_factory=dict)
+    written: dict[int, SampledText] = field(default_factory=dict)
 
     @property
     def group(self) -> tuple[Sampling, tuple[str, ...]]:
-        """What requests must have in common to share a batch."""
+        """Attributes that requests of one batch have in common."""
         return self.request.sampling, self.request.stop
 
     @property
     def rows(self) -> int:
-        """Texts to be written: greedy candidates are all the same."""
+        """Texts to write; greedy candidates are identical, so one is written for all."""
         return 1 if self.request.sampling.temperature == 0 else self.request.candidates
 
     def answer(self, reply: Reply) -> None:
-        """Give the reply to whoever waits for it; a caller that has gone away misses nothing."""
+        """Set the reply, unless the caller has cancelled."""
         if not self.reply.done() and self.reply.set_running_or_notify_cancel():
             self.reply.set_result(reply)
 
     def fail(self, error: Exception) -> None:
-        """Tell whoever waits for the reply that there is none."""
+        """Set an error in place of the reply, unless the caller has cancelled."""
         if not self.reply.done() and self.reply.set_running_or_notify_cancel():
             self.reply.set_exception(error)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Row:
-    """One candidate of a job, by its number from 0 on."""
+class BatchRow:
+    """One candidate of a queued request, by its number from 0."""
 
-    job: Job
+    queued: QueuedRequest
     candidate: int
 
 
-def choose_rows(waiting: Sequence[Row], size: int) -> list[Row]:
-    """Choose the next batch: rows that go together with the oldest one, it among them, and of similar length.
+def choose_rows(waiting: Sequence[BatchRow], size: int) -> list[BatchRow]:
+    """Choose the next batch: the oldest row, and rows of its group with similar prompt lengths.
 
     Args:
-        waiting: rows, the oldest first, one at least.
-        size: rows of a batch at most, 1 or more.
+        waiting: rows, the oldest first; at least one.
+        size: upper bound on the rows of the batch, 1 or more.
 
     """
     oldest = waiting[0]
-    group = [row for row in waiting if row.job.group == oldest.job.group]
+    group = [row for row in waiting if row.queued.group == oldest.queued.group]
     group.sort(key=_length)
     size = min(size, len(group))
-    place = group.index(oldest)
-    starts = range(max(0, place - size + 1), min(place, len(group) - size) + 1)
+    index = group.index(oldest)
+    starts = range(max(0, index - size + 1), min(index, len(group) - size) + 1)
     # All rows are padded to the longest one.
     best = min(starts, key=lambda start: _length(group[start + size - 1]) - _length(group[start]))
     return group[best : best + size]
 
 
-def _length(row: Row) -> int:
-    return len(row.job.prompt)
+def _length(row: BatchRow) -> int:
+    return len(row.queued.prompt)
 
 
-class Pace:
-    """Finds out how many rows a batch of one group should have.
+class BatchSizer:
+    """Finds the best number of rows per batch of one group.
 
-    The size starts at START and is doubled as long as that brings more tokens a second. Where a batch does not fit
-    into the memory it is halved, and never again becomes as large as one that did not fit.
+    The size starts at START_ROWS and doubles as long as that increases the tokens per second. It is halved if a batch
+    exceeds the memory, and never again reaches the size of a batch that did.
 
     Attributes:
-        size: rows that the next batch should have, at most.
+        size: upper bound on the rows of the next batch.
 
     """
 
     def __init__(self) -> None:
-        """Start small: a first batch that is too large for the memory costs more time than some that are too small."""
-        self.size = START
-        self._limit: int | None = None  # no batch may be larger; None: not known yet
-        self._best: dict[int, float] = {}
-        self._tries = 0
-        self._before: tuple[int, int | None] | None = None  # size and limit before batches began to fail
+        """Start small: a first batch that exceeds the memory costs more time than a few small ones."""
+        self.size = START_ROWS
+        self._limit: int | None = None  # None: not known yet
+        self._best_speeds: dict[int, float] = {}  # tokens per second, by rows
+        self._full_batches = 0
+        self._before_failures: tuple[int, int | None] | None = None  # size and limit
 
-    def succeeded(self, rows: int, speed: float) -> None:
-        """Learn from a batch of so many rows that was written with `speed` tokens a second."""
-        self._before = None
+    def record_batch(self, rows: int, speed: float) -> None:
+        """Record a batch of `rows` rows that was written with `speed` tokens per second."""
+        self._before_failures = None
         if rows < self.size or self._limit == self.size:
             return
-        self._tries += 1
-        speed = self._best[rows] = max(speed, self._best.get(rows, 0.0))
-        smaller = self._best.get(rows // 2)
-        if smaller is None or speed >= GAIN * smaller:
+        self._full_batches += 1
+        speed = self._best_speeds[rows] = max(speed, self._best_speeds.get(rows, 0.0))
+        half_speed = self._best_speeds.get(rows // 2)
+        if half_speed is None or speed >= MIN_GAIN * half_speed:
             self._resize(2 * rows)
-        elif self._tries >= TRIES:
-            self._limit = rows if speed > smaller else rows // 2
+        elif self._full_batches >= CONFIRMATIONS:
+            self._limit = rows if speed > half_speed else rows // 2
             self._resize(self._limit)
 
-    def failed(self, rows: int) -> bool:
-        """Learn that a batch of so many rows did not fit; True: a single row did not, so there is nothing to halve."""
+    def record_out_of_memory(self, rows: int) -> bool:
+        """Record that a batch of `rows` rows exceeded the memory; True: a single row did, which cannot be halved."""
         if rows > 1:
-            self._before = self._before or (self.size, self._limit)
+            self._before_failures = self._before_failures or (self.size, self._limit)
             self._limit = rows - 1
             self._resize(rows // 2)
-        elif self._before is not None:
-            # That one row made all of them fail: nothing was learnt about the others.
-            self.size, self._limit = self._before
-            self._before = None
+        elif self._before_failures is not None:
+            # That row made all of the batches fail, so they are no evidence on the others.
+            self.size, self._limit = self._before_failures
+            self._before_failures = None
         return rows == 1
 
     def _resize(self, size: int) -> None:
         if self._limit is None or size <= self._limit:
             self.size = size
-            self._tries = 0
+            self._full_batches = 0

@@ -1,9 +1,9 @@
-"""A small Batch API on loopback: files, batches that take a number of looks to finish, and trouble on demand.
+"""A small Batch API on loopback: files, batches that finish after a number of polls, and trouble on demand.
 
     with FakeBatches(polls=2, trouble=[Trouble("create", "cut", nth=1)]) as server:
         connect(server.url); ...; assert server.repeated() == {}
 
-Lines are answered as tests/helpers/servers/fake_openai.py answers requests, spoilt by the same faults.
+Lines are answered as tests/helpers/servers/fake_openai.py answers requests, with the same faults.
 """
 
 import asyncio
@@ -21,28 +21,28 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from tests.helpers.servers.fake_openai import Fault, _CutResponse, completion
+from tests.helpers.servers.fake_openai import CutResponse, Fault, completion
 from tests.helpers.servers.loopback import Loopback
 
 ENDPOINTS = ("upload", "create", "list", "retrieve", "content")
 KINDS = (
-    "status",  # answer `status` with `body` and `headers`, and do nothing
-    "cut",  # do it, and break the connection in mid-reply
-    "hold",  # wait until the client is gone, and do nothing
-    "hold_after",  # do it, and wait until the client is gone
+    "status",  # answer `status` with `body` and `headers` instead of acting
+    "cut",  # act, and break the connection in the middle of the reply
+    "hold",  # wait until the client is gone instead of acting
+    "hold_after",  # act, and wait until the client is gone
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """One rule of misbehaviour of an endpoint.
+    """One fault of an endpoint.
 
     Attributes:
         endpoint: one of ENDPOINTS.
         kind: one of KINDS.
-        nth: number of the call of the endpoint, from 1; None strikes at every one.
+        nth: number of the call of the endpoint, from 1; None: every call.
         status: HTTP status of kind "status".
-        body: its body: a mapping is sent as JSON, a string as it is.
+        body: its body; a mapping is sent as JSON, a string unchanged.
         headers: its headers.
 
     """
@@ -55,20 +55,20 @@ class Trouble:
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Refuse what does not exist: a typing error would make a test pass for nothing."""
+        """Reject unknown names: a typing error would make a test pass without its trouble."""
         if self.endpoint not in ENDPOINTS or self.kind not in KINDS:
             raise ValueError(f"unknown trouble {self.endpoint} {self.kind}, expected {ENDPOINTS} and {KINDS}")
 
 
 @dataclass(frozen=True, slots=True)
 class Fate:
-    """How a batch ends, if not well.
+    """End of a batch that does not succeed.
 
     Attributes:
         status: "failed", "expired" or "cancelled".
-        errors: of a failed batch: code, message and line of each.
-        done: share of the lines that are answered before it expires or is cancelled.
-        listed: whether lines that were not answered are in the error file, else they are in none.
+        errors: code, message and line of each error of a failed batch.
+        done: fraction of the lines that are answered before it expires or is cancelled.
+        listed: whether the error file lists the lines that were not answered.
 
     """
 
@@ -87,10 +87,10 @@ class Batch:
 
     Attributes:
         number: from 1, in order of creation.
-        data: what the API tells of it.
+        data: the batch as the API returns it.
         lines: its requests.
-        fate: None where it ends well.
-        polls: how often it was looked at.
+        fate: how it ends; None: it succeeds.
+        polls: number of times that it was retrieved.
 
     """
 
@@ -102,20 +102,20 @@ class Batch:
 
     @property
     def keys(self) -> list[str]:
-        """The custom ids of its lines."""
+        """Custom ids of its lines."""
         return [line["custom_id"] for line in self.lines]
 
 
 class FakeBatches:
-    """The server, in a thread of its own while the `with` block lasts.
+    """The server, in its own thread during the `with` block.
 
     Attributes:
         url: base URL for a client, "/v1" included.
-        polls: looks after which a batch is over; may be changed at any time.
-        calls: endpoints in order of their calls, failed ones too.
-        uploads: the files that came, by id.
-        batches: all that were created.
-        room: lines that may wait in batches at one time; a batch that exceeds it fails. None is endless.
+        polls: number of polls after which a batch is over; may be changed at any time.
+        calls: endpoints in order of their calls, failed ones included.
+        uploads: uploaded files, by id.
+        batches: batches in order of creation.
+        room: upper bound on the lines that wait in batches; a batch beyond it fails. None: no limit.
 
     """
 
@@ -131,11 +131,11 @@ class FakeBatches:
         """Bind to a free port of 127.0.0.1.
 
         Args:
-            polls: see above.
-            trouble: of endpoints.
-            fates: of batches, by number from 1.
-            faults: of lines; `nth` is not looked at.
-            page: batches of one page of the list at most.
+            polls: see the attributes.
+            trouble: faults of endpoints.
+            fates: ends of batches, by number from 1.
+            faults: faults of lines; their `nth` is ignored.
+            page: upper bound on the batches per page of the list.
 
         """
         self._trouble = [*trouble]
@@ -171,12 +171,12 @@ class FakeBatches:
         self._loopback.stop()
 
     def submitted(self) -> Counter[str]:
-        """Count how often each request was in a batch that the server took."""
-        taken = [batch for batch in self.batches if batch.fate is None or batch.fate.status != "failed"]
-        return Counter(key for batch in taken for key in batch.keys)
+        """Count the accepted batches of each request."""
+        accepted = [batch for batch in self.batches if batch.fate is None or batch.fate.status != "failed"]
+        return Counter(key for batch in accepted for key in batch.keys)
 
     def repeated(self) -> dict[str, int]:
-        """Tell which requests were submitted, and so paid, more than once."""
+        """Return the requests that were submitted, and so paid for, more than once."""
         return {key: count for key, count in self.submitted().items() if count > 1}
 
     def waiting(self) -> list[Batch]:
@@ -187,21 +187,21 @@ class FakeBatches:
         async def serve(request: Request) -> Response:
             self.calls.append(endpoint)
             number = self.calls.count(endpoint)
-            met = [each for each in self._trouble if each.endpoint == endpoint and each.nth in (None, number)]
-            for each in met:
-                if each.kind == "status":
-                    text = each.body if isinstance(each.body, str) else json.dumps(each.body)
-                    media = "text/html" if isinstance(each.body, str) else "application/json"
-                    return Response(text, each.status, dict(each.headers), media)
-                if each.kind == "hold":
+            current = [one for one in self._trouble if one.endpoint == endpoint and one.nth in (None, number)]
+            for trouble in current:
+                if trouble.kind == "status":
+                    text = trouble.body if isinstance(trouble.body, str) else json.dumps(trouble.body)
+                    media = "text/html" if isinstance(trouble.body, str) else "application/json"
+                    return Response(text, trouble.status, dict(trouble.headers), media)
+                if trouble.kind == "hold":
                     await self._gone(request)
                     return Response()
             answer: Response = await act(request)
-            for each in met:
-                if each.kind == "hold_after":
+            for trouble in current:
+                if trouble.kind == "hold_after":
                     await self._gone(request)
-                if each.kind == "cut":
-                    return _CutResponse()
+                if trouble.kind == "cut":
+                    return CutResponse()
             return answer
 
         return serve
@@ -232,16 +232,16 @@ class FakeBatches:
         )
 
     async def _create(self, request: Request) -> Response:
-        asked = await request.json()
-        assert (asked["endpoint"], asked["completion_window"]) == ("/v1/chat/completions", "24h")
+        body = await request.json()
+        assert (body["endpoint"], body["completion_window"]) == ("/v1/chat/completions", "24h")
         number = len(self.batches) + 1
-        lines = [json.loads(line) for line in self.uploads[asked["input_file_id"]].splitlines()]
+        lines = [json.loads(line) for line in self.uploads[body["input_file_id"]].splitlines()]
         assert all((line["method"], line["url"]) == ("POST", "/v1/chat/completions") for line in lines)
         assert len({line["custom_id"] for line in lines}) == len(lines)
         fate = self._fates.get(number)
         if self.room is not None and len(lines) + sum(len(batch.lines) for batch in self.waiting()) > self.room:
             fate = FULL
-        data = {"id": f"batch_{number}", "object": "batch", "created_at": number, "status": "validating"} | asked
+        data = {"id": f"batch_{number}", "object": "batch", "created_at": number, "status": "validating"} | body
         self.batches.append(Batch(number, data, lines, fate))
         return JSONResponse(data)
 
@@ -253,7 +253,7 @@ class FakeBatches:
         return JSONResponse({"object": "list", "data": page, "has_more": start + len(page) < len(newest)})
 
     async def _retrieve(self, request: Request) -> Response:
-        batch = next((each for each in self.batches if each.data["id"] == request.path_params["id"]), None)
+        batch = next((one for one in self.batches if one.data["id"] == request.path_params["id"]), None)
         if batch is None:
             return JSONResponse({"error": {"message": "No batch found"}}, 404)
         batch.polls += 1
@@ -284,7 +284,7 @@ class FakeBatches:
                 errors.append(
                     result | {"error": {"code": f"batch_{fate.status}", "message": "This request could not be run."}}
                 )
-        # Results come in any order.
+        # The API returns results in any order.
         for name, lines in (("output_file_id", output[::-1]), ("error_file_id", errors)):
             if lines:
                 id_ = f"file-{name[:3]}{batch.number}"
@@ -294,8 +294,8 @@ class FakeBatches:
     def _answer(self, body: Mapping[str, Any]) -> tuple[int, Any]:
         kinds = []
         for fault, left in self._faults:
-            here = any(fault.contains in message["content"] for message in body["messages"])
-            if not here or fault.seed not in (None, body.get("seed")) or left[0] == 0:
+            contained = any(fault.contains in message["content"] for message in body["messages"])
+            if not contained or fault.seed not in (None, body.get("seed")) or left[0] == 0:
                 continue
             asked = (body.get("response_format") or {}).get("type")
             if fault.kind == "refuse_format" and asked not in fault.formats:

@@ -1,4 +1,4 @@
-"""A small OpenAI-compatible server on loopback that rates texts by a rule, with or without probabilities of tokens."""
+"""A small OpenAI-compatible server on loopback that rates texts by a rule, with or without token probabilities."""
 
 import json
 import math
@@ -16,17 +16,17 @@ from starlette.routing import Route
 from tests.helpers.servers.loopback import Loopback
 
 Rule = Callable[[str], float]
-"""Gives the rating of a text, from 1 to 5."""
+"""Returns the rating of a text, from 1 to 5."""
 
 
 def text_of(body: Mapping[str, Any]) -> str:
-    """Find the text that a request asks about."""
-    found = re.search(r'^"(?:[^"\\]|\\.)*"$', body["messages"][-1]["content"], re.MULTILINE)
-    return str(json.loads(found.group())) if found else ""
+    """Return the text that a request asks about."""
+    match = re.search(r'^"(?:[^"\\]|\\.)*"$', body["messages"][-1]["content"], re.MULTILINE)
+    return str(json.loads(match.group())) if match else ""
 
 
 class FakeJudge:
-    """The server, in a thread of its own while the `with` block lasts.
+    """The server, in its own thread during the `with` block.
 
     Attributes:
         url: base URL for a client, "/v1" included.
@@ -34,13 +34,17 @@ class FakeJudge:
 
     """
 
-    def __init__(self, rule: Rule, *, logprobs: str = "told", say: str = "{}", status: int = 200) -> None:
+    def __init__(self, rule: Rule, *, logprobs: str = "returned", template: str = "{}", status: int = 200) -> None:
         """Rate by a rule.
 
-        `logprobs` is "told", "ignored" or "refused"; `say` is what is written around a rating; a `status` other than
-        200 is the answer to all.
+        Args:
+            rule: rating of a text.
+            logprobs: "returned", "ignored" or "refused".
+            template: text of a reply, with "{}" for the rating.
+            status: HTTP status of every answer; other than 200: an error.
+
         """
-        self._rule, self._logprobs, self._say, self._status = rule, logprobs, say, status
+        self._rule, self._logprobs, self._template, self._status = rule, logprobs, template, status
         self.requests: list[dict[str, Any]] = []
         self._loopback = Loopback(Starlette(routes=[Route("/v1/chat/completions", self._chat, methods=["POST"])]))
         self.url = self._loopback.url
@@ -68,11 +72,11 @@ class FakeJudge:
             drawn = math.floor(rating) + (draws.random() < rating % 1)
             choice: dict[str, Any] = {
                 "index": index,
-                "message": {"role": "assistant", "content": self._say.format(drawn)},
+                "message": {"role": "assistant", "content": self._template.format(drawn)},
                 "finish_reason": "stop",
             }
-            if body.get("logprobs") and self._logprobs == "told":
-                choice["logprobs"] = {"content": [_told(rating)]}
+            if body.get("logprobs") and self._logprobs == "returned":
+                choice["logprobs"] = {"content": [_logprobs(rating)]}
             choices.append(choice)
         usage = {"prompt_tokens": 100, "completion_tokens": len(choices), "total_tokens": 100 + len(choices)}
         return JSONResponse(
@@ -81,9 +85,13 @@ class FakeJudge:
         )  # fmt: skip
 
 
-def _told(rating: float) -> dict[str, Any]:
+def _logprobs(rating: float) -> dict[str, Any]:
     """Split 80 % of the probability between the two nearest ratings; the rest goes to a word."""
-    low, share = math.floor(rating), rating % 1
-    shares = {str(low): 0.8 * (1 - share), str(low + 1): 0.8 * share, "Rating": 0.2}
-    top = [{"token": token, "logprob": math.log(part), "bytes": None} for token, part in shares.items() if part > 0]
+    low, fraction = math.floor(rating), rating % 1
+    probabilities = {str(low): 0.8 * (1 - fraction), str(low + 1): 0.8 * fraction, "Rating": 0.2}
+    top = [
+        {"token": token, "logprob": math.log(probability), "bytes": None}
+        for token, probability in probabilities.items()
+        if probability > 0
+    ]
     return {**top[0], "top_logprobs": top}

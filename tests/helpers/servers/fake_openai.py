@@ -1,4 +1,4 @@
-"""A small OpenAI-compatible server on loopback: deterministic replies, and faults on demand.
+"""A small OpenAI-compatible server on loopback with deterministic replies and faults on demand.
 
     with FakeOpenAI(faults=[Fault("status", nth=2, status=429)]) as server:
         connect(server.url); ...; assert len(server.requests) == 3
@@ -29,13 +29,13 @@ from tests.helpers.servers.loopback import Loopback
 
 KINDS = (
     "status",  # answer `status` with `body` and `headers`
-    "delay",  # wait `seconds`, then go on
+    "delay",  # wait `seconds`, then answer
     "hang",  # do not answer before the client closes the connection
-    "cut",  # break the connection in mid-reply
+    "cut",  # break the connection in the middle of the reply
     "html",  # a web page instead of JSON, with status 200
     "empty_choices",  # "choices": []
     "empty_content",  # the content is ""
-    "refusal",  # the content is a polite no
+    "refusal",  # the content is a polite refusal
     "not_json",  # prose where a schema asked for JSON
     "length",  # the content is cut in half, finish_reason "length"
     "content_filter",  # finish_reason "content_filter"
@@ -54,7 +54,7 @@ SCHEMA: dict[str, Any] = {
     "required": ["title", "age", "mood", "tags"],
     "additionalProperties": False,
 }
-"""A schema with a bit of everything, for tests."""
+"""A schema with every construct that tests need."""
 
 UNIONS = ("anyOf", "oneOf", "allOf")
 REFUSAL = "I'm sorry, but I can't help with that."
@@ -63,19 +63,19 @@ PAGE = "<!DOCTYPE html>\n<html><body><h1>It works!</h1></body></html>"
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One rule of misbehaviour; a request meets it if all of its conditions hold.
+    """One fault; it affects the requests that meet all of its conditions.
 
     Attributes:
         kind: one of KINDS.
-        nth: number of the request, from 1 in order of arrival; None meets every request.
-        contains: text that some message of the request must contain; "" meets every request.
-        seed: seed of the request, whatever the order of arrival; None meets every request.
-        times: how often the rule strikes; None strikes for ever.
+        nth: number of the request, from 1 in order of arrival; None: any.
+        contains: text that a message of the request must contain; "": any.
+        seed: seed of the request; None: any.
+        times: number of requests to affect; None: no limit.
         status: HTTP status of kind "status".
-        body: its body: a mapping is sent as JSON, a string as it is.
-        headers: its headers, Retry-After (seconds) among them.
-        seconds: how long kind "delay" waits.
-        formats: types of response_format that kind "refuse_format" does not know.
+        body: its body; a mapping is sent as JSON, a string unchanged.
+        headers: its headers, e.g. Retry-After (seconds).
+        seconds: delay of kind "delay".
+        formats: types of response_format that kind "refuse_format" refuses.
 
     """
 
@@ -91,7 +91,7 @@ class Fault:
     formats: tuple[str, ...] = ("json_schema", "json_object")
 
     def __post_init__(self) -> None:
-        """Refuse a kind that does not exist: a typing error would make a test pass for nothing."""
+        """Reject an unknown kind: a typing error would make a test pass without its fault."""
         if self.kind not in KINDS:
             raise ValueError(f"unknown fault {self.kind!r}, expected one of {KINDS}")
 
@@ -100,7 +100,7 @@ def _bank(words: str) -> list[str]:
     return [word.strip() for word in words.split(",")]
 
 
-# Neutral words only: no name of an emotion and no word that tells one, so that a label never leaks into a text.
+# Neutral words only: no name of an emotion and no other emotion word, so that no text leaks its label.
 SUBJECTS = _bank("""I, we, my neighbour, the postman, our landlord, my cousin, the librarian, an old colleague,
     the night porter, my sister, two students, the bus driver, our gardener, the new tenant, my uncle, a carpenter,
     the woman next door, my flatmate, the clerk, the plumber""")
@@ -160,9 +160,9 @@ def sentences(rng: random.Random) -> str:
 
 
 def instance(schema: Any, rng: random.Random, root: Mapping[str, Any]) -> Any:
-    """Make a value that satisfies a JSON schema of the usual kind (no pattern, no if/then).
+    """Draw a value that satisfies a JSON schema (without pattern and if/then).
 
-    Every property is given, optional ones too; strings are sentences; `root` is where "$ref" looks.
+    Optional properties are included; strings are sentences; "$ref" is resolved in `root`.
     """
     while "$ref" in schema or not schema.keys().isdisjoint(UNIONS):
         schema = _resolved(schema, root)
@@ -180,7 +180,7 @@ def instance(schema: Any, rng: random.Random, root: Mapping[str, Any]) -> Any:
 
 
 def _resolved(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Any:
-    """Follow a reference, or take the first alternative of a union."""
+    """Resolve a reference, or return the first alternative of a union."""
     if "$ref" not in schema:
         return next(schema[union][0] for union in UNIONS if union in schema)
     target: Any = root
@@ -207,11 +207,11 @@ def _scalar(schema: Mapping[str, Any], kind: str, rng: random.Random) -> Any:
 
 
 def schema_of(body: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """Find the schema that a request asks for: in response_format, or as a JSON object in a message; None if none."""
+    """Return the schema of a request: from response_format, or a JSON object in a message; None: no schema."""
     response_format = body.get("response_format") or {}
     if response_format.get("type") == "json_schema":
-        found: Mapping[str, Any] = response_format["json_schema"]["schema"]
-        return found
+        schema: Mapping[str, Any] = response_format["json_schema"]["schema"]
+        return schema
     for message in body["messages"]:
         for brace in re.finditer(r"\{", message["content"]):
             try:
@@ -228,7 +228,7 @@ def schema_of(body: Mapping[str, Any]) -> Mapping[str, Any] | None:
 def contents(body: Mapping[str, Any], *, prose: bool = False) -> list[str]:
     """Write the n replies to a request body; they depend on messages, seed and schema only.
 
-    `prose` writes sentences even where a schema asks for JSON.
+    `prose`: write sentences even if the request has a schema.
     """
     schema = None if prose else schema_of(body)
     replies = []
@@ -240,7 +240,7 @@ def contents(body: Mapping[str, Any], *, prose: bool = False) -> list[str]:
 
 
 def completion(body: Mapping[str, Any], kinds: Sequence[str] = ()) -> dict[str, Any]:
-    """Build the whole reply to a request body, spoilt by the faults in `kinds`; tokens are counted as words."""
+    """Build the completion of a request body with the faults in `kinds`; words are counted as tokens."""
     body = {**body, "n": 1} if "ignore_n" in kinds else body
     texts = contents(body, prose="not_json" in kinds)
     finish = next((kind for kind in ("length", "content_filter") if kind in kinds), "stop")
@@ -266,28 +266,28 @@ def completion(body: Mapping[str, Any], kinds: Sequence[str] = ()) -> dict[str, 
     }
 
 
-class _CutResponse(Response):
-    """Promises more bytes than it sends, at which the HTTP server drops the connection."""
+class CutResponse(Response):
+    """A response that announces more bytes than it sends, so that the HTTP server drops the connection."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the beginning and return."""
+        """Send the beginning only."""
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1000")]})
         await send({"type": "http.response.body", "body": b'{"choices": [', "more_body": True})
 
 
 class FakeOpenAI:
-    """The server, in a thread of its own while the `with` block lasts.
+    """The server, in its own thread during the `with` block.
 
     Attributes:
         url: base URL for a client, "/v1" included.
-        requests: bodies of the chat requests in order of arrival, refused ones too.
+        requests: bodies of the chat requests in order of arrival, refused ones included.
         headers: their headers, names in lower case.
-        most_in_flight: largest number of requests that were being answered at one time.
+        most_in_flight: maximum number of requests that were answered at one time.
 
     """
 
     def __init__(self, *, faults: Sequence[Fault] = (), latency: float = 0.0, port: int = 0) -> None:
-        """Bind to `port` of 127.0.0.1, 0 for a free one; `latency` is added to every reply, in seconds."""
+        """Bind to `port` of 127.0.0.1; 0: a free port. `latency`: seconds before each reply."""
         self._faults = [(fault, [fault.times]) for fault in faults]
         self._latency = latency
         self.requests: list[dict[str, Any]] = []
@@ -324,9 +324,9 @@ class FakeOpenAI:
 
     def _met(self, body: Mapping[str, Any], number: int) -> Iterator[Fault]:
         for fault, left in self._faults:
-            here = any(fault.contains in message["content"] for message in body["messages"])
+            contained = any(fault.contains in message["content"] for message in body["messages"])
             due = fault.nth in (None, number) and fault.seed in (None, body.get("seed"))
-            if due and here and left[0] != 0:
+            if due and contained and left[0] != 0:
                 left[0] = None if left[0] is None else left[0] - 1
                 yield fault
 
@@ -342,17 +342,17 @@ class FakeOpenAI:
                 message = f"response_format of type {asked!r} is not supported by this model"
                 return JSONResponse({"error": {"message": message, "param": "response_format"}}, 400)
             if fault.kind == "cut":
-                return _CutResponse()
+                return CutResponse()
             if fault.kind == "html":
                 return HTMLResponse(PAGE)
         return JSONResponse(completion(body, [fault.kind for fault in faults]))
 
 
 def main() -> None:
-    """Serve until interrupted; the first line of standard output is the URL."""
+    """Serve until interrupted; print the URL first."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1; 0 takes a free one")
-    parser.add_argument("--latency", type=float, default=0.0, help="seconds added to every reply")
+    parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1; 0: a free port")
+    parser.add_argument("--latency", type=float, default=0.0, help="seconds before each reply")
     options = parser.parse_args()
     with FakeOpenAI(port=options.port, latency=options.latency) as server:
         print(server.url, flush=True)  # noqa: T201

@@ -1,4 +1,4 @@
-"""A web application on loopback, in a thread of its own: what the fake servers of the tests run on."""
+"""A web application on loopback, in its own thread: the base of the tests' fake servers."""
 
 import asyncio
 import socket
@@ -10,10 +10,10 @@ from starlette.types import ASGIApp
 
 
 class _Server(uvicorn.Server):
-    """Looks ten times as often as uvicorn whether it should stop: hundreds of tests wait for it."""
+    """A server that checks ten times as often as uvicorn whether to stop: hundreds of tests wait for it."""
 
     async def main_loop(self) -> None:
-        """Serve until told to stop."""
+        """Serve until `should_exit` is set."""
         await self.on_tick(0)
         while not self.should_exit:
             await asyncio.sleep(0.01)
@@ -28,23 +28,23 @@ class Loopback:
     """
 
     def __init__(self, app: ASGIApp, port: int = 0) -> None:
-        """Bind to `port` of 127.0.0.1, 0 for a free one."""
+        """Bind to `port` of 127.0.0.1; 0: a free port."""
         self._socket = socket.create_server(("127.0.0.1", port))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/v1"
-        # Logging is off because a cut connection is an error to uvicorn and the purpose here.
+        # No logging: uvicorn logs the cut connections of these servers as errors.
         config = uvicorn.Config(app, log_config=None, log_level="critical", lifespan="off", ws="none", http="h11")
         config.timeout_graceful_shutdown = 1
         self._server = _Server(config)
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True)
 
     def start(self) -> None:
-        """Start serving; returns when the server accepts requests."""
+        """Start serving; return once the server accepts requests."""
         self._thread.start()
         while not self._server.started:
             time.sleep(0.005)
 
     def stop(self) -> None:
-        """Stop serving; a request in flight gets one second."""
+        """Stop serving; requests in flight have one second to finish."""
         self._server.should_exit = True
         self._thread.join()
         self._socket.close()

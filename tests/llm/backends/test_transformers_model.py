@@ -1,4 +1,4 @@
-"""The transformers backend with a tiny random model that is made on the spot."""
+"""The transformers backend with a tiny random model."""
 
 import json
 import os
@@ -26,20 +26,20 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def backend(folder: Path) -> TransformersBackend:
-    """Load that model once; one thread, because more of them only wait for each other on so small a model."""
+    """Load that model once, with one thread: more of them make so small a model slower."""
     torch.set_num_threads(1)
     return load_transformers(model=str(folder))
 
 
 def test_identity_names_weights_and_licence(backend: TransformersBackend, folder: Path) -> None:
-    """A folder is known by a digest of its files, and its licence by its card."""
+    """The revision of a folder is a digest of its files, its licence that of its card."""
     assert (backend.name, backend.model, backend.licence) == ("transformers", str(folder), "apache-2.0")
     assert backend.revision is not None
     assert len(backend.revision) == len("sha256:") + 64
 
 
 def test_revision_follows_the_weights(folder: Path, tmp_path: Path) -> None:
-    """Other weights give another revision; another card, or another place, does not."""
+    """Other weights have another revision; another card or path has not."""
     copy = tmp_path / "copy"
     shutil.copytree(folder, copy)
     (copy / "README.md").unlink()
@@ -53,7 +53,7 @@ def test_revision_follows_the_weights(folder: Path, tmp_path: Path) -> None:
 
 
 def test_text_depends_on_the_request_only(backend: TransformersBackend) -> None:
-    """The order of requests and what ran before change nothing; the seed does."""
+    """Not on the order of requests or on earlier ones, but on the seed."""
     requests = [ask(f"Nr {number}.", seed=number % 3) for number in range(6)]
     first = answers(backend, requests)
     assert texts(answers(backend, requests[::-1])[::-1]) == texts(first)
@@ -62,7 +62,7 @@ def test_text_depends_on_the_request_only(backend: TransformersBackend) -> None:
 
 
 def test_reply_counts_and_scores_its_tokens(backend: TransformersBackend) -> None:
-    """A reply that never ends is cut at max_tokens and says so."""
+    """A text without an end is cut at max_tokens, and its finish is "length"."""
     reply = answer(backend, ask(max_tokens=5))
     (candidate,) = reply.candidates
     assert (candidate.finish, reply.completion_tokens) == ("length", 5)
@@ -72,7 +72,7 @@ def test_reply_counts_and_scores_its_tokens(backend: TransformersBackend) -> Non
 
 
 def test_greedy_ignores_the_seed(backend: TransformersBackend) -> None:
-    """Temperature 0 has one answer, repeated for every candidate."""
+    """Temperature 0 has one text, which all candidates share."""
     one = answer(backend, ask(temperature=0.0, seed=1, candidates=2))
     two = answer(backend, ask(temperature=0.0, seed=2, candidates=2))
     assert one == two
@@ -81,20 +81,20 @@ def test_greedy_ignores_the_seed(backend: TransformersBackend) -> None:
 
 
 def test_greedy_is_more_likely_than_hot(backend: TransformersBackend) -> None:
-    """The mean log probability is that of the model, not of the tempered draw."""
+    """The mean log probability is that of the model before temperature."""
     cold, hot = answers(backend, [ask(temperature=0.0), ask(temperature=5.0)])
     assert cold.candidates[0].mean_logprob > hot.candidates[0].mean_logprob  # type: ignore[operator]
 
 
 def test_candidates_differ(backend: TransformersBackend) -> None:
-    """Several draws for one request are independent, and tokens are counted over all."""
+    """Candidates are drawn independently, and tokens are counted over all of them."""
     reply = answer(backend, ask(candidates=3, max_tokens=8))
     assert len({candidate.text for candidate in reply.candidates}) == 3
     assert reply.completion_tokens <= 24
 
 
 def test_missing_temperature_samples(backend: TransformersBackend) -> None:
-    """None means the model's own value, here 1, and not greedy."""
+    """None: the value of the generation config, here 1, and not greedy."""
     assert answer(backend, ask(temperature=None)) == answer(backend, ask(temperature=1.0))
 
 
@@ -117,15 +117,15 @@ def test_stop_string_ends_the_text_before_it(backend: TransformersBackend) -> No
     """The text is the same up to the stop string, which is not part of it, even inside a token."""
     whole = answer(backend, ask()).candidates[0].text
     stop = whole[9:12]
-    place = whole.index(stop)
+    start = whole.index(stop)
     reply = answer(backend, ask(stop=("never written \u6f22", stop)))
-    assert reply.candidates[0].text == whole[:place]
+    assert reply.candidates[0].text == whole[:start]
     assert reply.candidates[0].finish == "stop"
     assert reply.completion_tokens < 24
 
 
 def test_stop_string_ends_each_candidate_alone(backend: TransformersBackend) -> None:
-    """The other candidates go on."""
+    """The other candidates continue."""
     free = answer(backend, ask(candidates=3))
     stop = free.candidates[1].text[6:10]
     reply = answer(backend, ask(candidates=3, stop=(stop,)))
@@ -135,7 +135,7 @@ def test_stop_string_ends_each_candidate_alone(backend: TransformersBackend) -> 
 
 
 def test_end_token_finishes(backend: TransformersBackend, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A token that ends the turn is counted and leaves no trace in the text."""
+    """A token that ends the turn is counted, and is no part of the text."""
     rows: list[Any] = []
     generate = backend._network.generate
 
@@ -146,7 +146,7 @@ def test_end_token_finishes(backend: TransformersBackend, monkeypatch: pytest.Mo
     monkeypatch.setattr(backend._network, "generate", recorded)
     free = answer(backend, ask())
     ids = rows[0][0, free.prompt_tokens :].tolist()
-    monkeypatch.setattr(backend, "_ends", {ids[6]})
+    monkeypatch.setattr(backend, "_end_tokens", {ids[6]})
     reply = answer(backend, ask())
     assert reply.completion_tokens == ids.index(ids[6]) + 1
     assert reply.candidates[0].finish == "stop"
@@ -154,16 +154,16 @@ def test_end_token_finishes(backend: TransformersBackend, monkeypatch: pytest.Mo
 
 
 def test_prefill_is_continued_and_not_repeated(backend: TransformersBackend) -> None:
-    """The prompt ends with the prefill to the letter, also where the template trims turns."""
+    """The prompt ends with the exact prefill, although the template strips turns."""
     request = ask(prefill="We counted eleven ")
-    assert backend._prompt(request).endswith("<user>Tell me.<end><assistant>We counted eleven ")
+    assert backend._prompt(request).endswith("<user>Go on.<end><assistant>We counted eleven ")
     reply = answer(backend, request)
     assert not reply.candidates[0].text.startswith("We counted")
     assert reply != answer(backend, ask())
 
 
 def test_schema_goes_into_the_system_turn(backend: TransformersBackend) -> None:
-    """The caller validates; here the wish is only put into words."""
+    """The schema is an instruction and not enforced: the caller validates."""
     prompt = backend._prompt(ask(schema={"type": "object"}))
     assert prompt.startswith("<system>You write.\n\nAnswer with JSON that satisfies this JSON schema, and with nothing")
     assert json.dumps({"type": "object"}) in prompt
@@ -172,31 +172,31 @@ def test_schema_goes_into_the_system_turn(backend: TransformersBackend) -> None:
 
 
 def test_long_request_is_refused(backend: TransformersBackend) -> None:
-    """What does not fit into the context is said with all three numbers."""
+    """The message states all three numbers."""
     message = r"needs \d+ prompt tokens \+ 250 max_tokens, but '.*' takes 256; lower max_tokens or shorten the prompt$"
     with pytest.raises(RequestError, match=message):
         answer(backend, ask(max_tokens=250))
 
 
 def test_template_that_refuses_costs_one_request(backend: TransformersBackend) -> None:
-    """Some templates know no system turn, say."""
+    """For example templates without a system turn."""
     with pytest.raises(RequestError, match=r"the chat template of '.*' refuses the messages: no such turn$"):
         answer(backend, ask("forbidden"))
 
 
-def test_full_memory_costs_one_request(backend: TransformersBackend, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A shorter request may fit."""
+def test_exceeded_memory_costs_one_request(backend: TransformersBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shorter request may succeed."""
 
     def full(**_: Any) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate")
 
     monkeypatch.setattr(backend._network, "generate", full)
-    with pytest.raises(RequestError, match=r"out of memory for 1 candidates of \d+ \+ 24 tokens; ask for fewer or"):
+    with pytest.raises(RequestError, match=r"out of memory for 1 candidates of \d+ \+ 24 tokens; request fewer or"):
         answer(backend, ask())
 
 
 def test_model_without_chat_template_is_refused(folder: Path, tmp_path: Path) -> None:
-    """A base model cannot hold a chat."""
+    """A base model cannot chat."""
     bare = tmp_path / "bare"
     shutil.copytree(folder, bare)
     (bare / "chat_template.jinja").unlink()
@@ -207,29 +207,29 @@ def test_model_without_chat_template_is_refused(folder: Path, tmp_path: Path) ->
 
 @pytest.mark.parametrize("model", ["./nowhere", "/nowhere/model", "~/nowhere", "a/b/c"])
 def test_missing_folder_is_refused(model: str) -> None:
-    """What looks like a path is not looked up on the Hub."""
-    message = f"^backend transformers: no folder '{model}'; give a model's folder or its id on the Hub$"
+    """A path is not looked up on the Hub."""
+    message = f"^backend transformers: no folder '{model}'; name a model's folder or its id on the Hub$"
     with pytest.raises(BackendError, match=message):
         load_transformers(model=model)
 
 
 def test_unknown_hub_id_is_one_clear_line() -> None:
-    """Offline, a model that is not in the cache cannot be had."""
-    message = r"^backend transformers: cannot load 'nobody/nothing': .*; check the id and the network, or give a local"
+    """Offline, only models in the cache can be loaded."""
+    message = r"^backend transformers: cannot load 'unknown/model': .*; check the id and the network, or give a local"
     with pytest.raises(BackendError, match=message) as caught:
-        load_transformers(model="nobody/nothing")
+        load_transformers(model="unknown/model")
     assert "\n" not in str(caught.value)
 
 
 def test_folder_without_model_is_one_clear_line(tmp_path: Path) -> None:
-    """A folder that holds something else is named with what is missing."""
+    """The message names the folder and the missing file."""
     with pytest.raises(BackendError, match=f"^backend transformers: cannot load '{tmp_path}': ") as caught:
         load_transformers(model=str(tmp_path))
     assert "\n" not in str(caught.value)
 
 
 def test_damaged_weights_are_one_clear_line(folder: Path, tmp_path: Path) -> None:
-    """A download that broke off is no traceback."""
+    """For example after an interrupted download."""
     broken = tmp_path / "broken"
     shutil.copytree(folder, broken)
     (broken / "model.safetensors").write_bytes(b"\0" * 100)
@@ -239,7 +239,7 @@ def test_damaged_weights_are_one_clear_line(folder: Path, tmp_path: Path) -> Non
 
 
 def test_missing_extra_names_the_pip_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without torch the way to get it is said."""
+    """Without torch, the message has the command that installs it."""
     monkeypatch.setitem(sys.modules, "torch", None)
     message = r"^backend transformers: .*torch.*; install it with pip install 'personagen\[transformers\]'$"
     with pytest.raises(BackendError, match=message):
@@ -252,7 +252,7 @@ from personagen.builder.llm.requests import Message, Request, Sampling
 from personagen.builder.llm.backends.transformers_model import load_transformers
 
 async def run():
-    backend = load_transformers(model="nobody/tiny")
+    backend = load_transformers(model="user/tiny")
     for sampling in (Sampling(4), Sampling(4, temperature=0.0), Sampling(4, 0.7, 0.9, 0.05, 1.1)):
         await backend.complete(Request((Message("user", "Go."),), sampling, seed=1, candidates=2, stop=("x",)))
     await backend.close()
@@ -265,24 +265,24 @@ asyncio.run(run())
 
 @pytest.mark.slow
 def test_hub_model_is_pinned_and_silent(folder: Path, tmp_path: Path) -> None:
-    """A model in the Hub's cache is known by its commit, and neither progress bars nor advice reach the terminal.
+    """A model in the Hub's cache has its commit as revision; neither progress bars nor advice reach the terminal.
 
-    In a process of its own, because the cache is found at import and advice is given once.
+    In a separate process, because the cache is located at import and advice is printed once.
     """
     commit = "0123456789abcdef0123456789abcdef01234567"
-    shutil.copytree(folder, tmp_path / "models--nobody--tiny" / "snapshots" / commit)
-    refs = tmp_path / "models--nobody--tiny" / "refs"
+    shutil.copytree(folder, tmp_path / "models--user--tiny" / "snapshots" / commit)
+    refs = tmp_path / "models--user--tiny" / "refs"
     refs.mkdir()
     (refs / "main").write_text(commit, encoding="utf-8")
     environment = os.environ | {"HF_HUB_CACHE": str(tmp_path), "HF_HUB_OFFLINE": "1"}
     command = [sys.executable, "-W", "error", "-c", SCRIPT]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert done.stderr == ""
-    assert done.stdout == f"nobody/tiny {commit} apache-2.0\n"
+    assert done.stdout == f"user/tiny {commit} apache-2.0\n"
 
 
 def test_unreadable_card_does_not_stop_the_load(folder: Path, tmp_path: Path) -> None:
-    """The licence is then unknown."""
+    """The licence is unknown then."""
     copy = tmp_path / "copy"
     shutil.copytree(folder, copy)
     (copy / "README.md").write_text("---\nlicense: [\n---\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Batches of the transformers backend: who shares one, how large it gets, and that no text depends on its company."""
+"""Batches of the transformers backend: their rows and sizes, and that no text depends on the rest of its batch."""
 
 import asyncio
 import json
@@ -14,14 +14,14 @@ import pytest
 
 from personagen.builder.core.errors import BackendError, RequestError
 from personagen.builder.llm.backends.transformers_model import TransformersBackend, _placement, load_transformers
-from personagen.builder.llm.backends.transformers_queue import START
+from personagen.builder.llm.backends.transformers_queue import START_ROWS
 from personagen.builder.llm.backends.transformers_sampling import (
-    Line,
-    Watch,
-    Written,
-    draw,
+    BatchSampler,
+    PromptRow,
+    SampledText,
+    draw_tokens,
     is_out_of_memory,
-    write_batch,
+    sample_batch,
 )
 from personagen.builder.llm.requests import Sampling
 from tests.helpers.tiny_model import answer, answers, ask, save_model, texts, torch
@@ -45,36 +45,36 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def backend(folder: Path) -> TransformersBackend:
-    """A new one for every test: some close it, and batch sizes are learnt."""
+    """Load a new backend per test: some tests close it, and it adapts the sizes of its batches."""
     torch.set_num_threads(1)
     return load_transformers(model=str(folder))
 
 
-def tell(number: int) -> str:
-    """Make prompts of many lengths."""
+def prompt_of(number: int) -> str:
+    """Build prompts of many lengths."""
     return f"Nr {number}. {LONG[: 7 * number]}"
 
 
-def lines_of(backend: TransformersBackend, count: int) -> list[Line]:
-    prompts = [backend._tokenizer(backend._prompt(ask(tell(number))))["input_ids"] for number in range(count)]
-    return [Line(prompt, 50 + number) for number, prompt in enumerate(prompts)]
+def rows_of(backend: TransformersBackend, count: int) -> list[PromptRow]:
+    prompts = [backend._tokenizer(backend._prompt(ask(prompt_of(number))))["input_ids"] for number in range(count)]
+    return [PromptRow(prompt, 50 + number) for number, prompt in enumerate(prompts)]
 
 
 def write(
-    backend: TransformersBackend, lines: Sequence[Line], sampling: Sampling, **watching: Any
-) -> dict[int, Written]:
-    """Write a batch; the texts by their seeds."""
-    watch = Watch(backend._tokenizer, lines, ends={0}, **watching)
-    written = write_batch(backend._network, backend._tokenizer, lines, sampling=sampling, watch=watch)
-    assert written is not None
-    return {line.seed: text for line, text in zip(lines, written, strict=True)}
+    backend: TransformersBackend, rows: Sequence[PromptRow], sampling: Sampling, **options: Any
+) -> dict[int, SampledText]:
+    """Write a batch and return its texts by their seeds."""
+    sampler = BatchSampler(backend._tokenizer, rows, end_tokens={0}, **options)
+    texts = sample_batch(backend._network, backend._tokenizer, rows, sampling=sampling, sampler=sampler)
+    assert texts is not None
+    return {row.seed: text for row, text in zip(rows, texts, strict=True)}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("sampling", SAMPLINGS)
-def test_a_text_does_not_depend_on_its_batch(backend: TransformersBackend, sampling: Sampling) -> None:
-    """Alone, among shorter and longer ones, first and last: padding is seen neither by the model nor by the penalty."""
-    lines = lines_of(backend, 12)
+def test_text_does_not_depend_on_its_batch(backend: TransformersBackend, sampling: Sampling) -> None:
+    """Alone, among shorter and longer ones, first and last: padding affects neither the model nor the penalty."""
+    lines = rows_of(backend, 12)
     alone = {seed: text for line in lines for seed, text in write(backend, [line], sampling).items()}
     assert len({text.candidate.text for text in alone.values()}) > 6
     shuffled = random.Random(1).sample(lines, len(lines))
@@ -87,10 +87,10 @@ def test_a_text_does_not_depend_on_its_batch(backend: TransformersBackend, sampl
                 assert text.candidate.mean_logprob == pytest.approx(alone[seed].candidate.mean_logprob, abs=1e-4)
 
 
-def test_the_backend_gives_the_same_texts_for_every_company(backend: TransformersBackend) -> None:
-    """Mixed samplings and stop strings, in any order, more of them than a batch holds, or one after the other."""
+def test_texts_do_not_depend_on_other_requests(backend: TransformersBackend) -> None:
+    """Mixed samplings and stop strings, in any order, more of them than fit in a batch, or one by one."""
     requests = [
-        ask(tell(number % 7), seed=number, sampling=SAMPLINGS[number % 4], stop=(("e",), ())[number % 3 == 0])
+        ask(prompt_of(number % 7), seed=number, sampling=SAMPLINGS[number % 4], stop=(("e",), ())[number % 3 == 0])
         for number in range(36)
     ]
     first = texts(answers(backend, requests))
@@ -100,17 +100,17 @@ def test_the_backend_gives_the_same_texts_for_every_company(backend: Transformer
     assert [texts([answer(backend, request)])[0] for request in requests[:8]] == first[:8]
 
 
-def test_candidates_are_drawn_with_the_seeds_that_follow(backend: TransformersBackend) -> None:
-    """More candidates than a batch holds are written in several."""
-    reply = answer(backend, ask(candidates=2 * START + 1, seed=40))
-    singles = texts(answers(backend, [ask(seed=40 + number) for number in range(2 * START + 1)]))
+def test_candidates_are_drawn_with_the_following_seeds(backend: TransformersBackend) -> None:
+    """More candidates than rows of a batch are written in several batches."""
+    reply = answer(backend, ask(candidates=2 * START_ROWS + 1, seed=40))
+    singles = texts(answers(backend, [ask(seed=40 + number) for number in range(2 * START_ROWS + 1)]))
     assert [[candidate.text] for candidate in reply.candidates] == singles
-    alone = answers(backend, [ask(seed=40 + number) for number in range(2 * START + 1)])
-    assert reply.completion_tokens == sum(each.completion_tokens for each in alone)
+    alone = answers(backend, [ask(seed=40 + number) for number in range(2 * START_ROWS + 1)])
+    assert reply.completion_tokens == sum(single.completion_tokens for single in alone)
 
 
-def test_a_row_that_nobody_waits_for_ends_alone(backend: TransformersBackend) -> None:
-    lines = lines_of(backend, 3)
+def test_dropped_row_ends_alone(backend: TransformersBackend) -> None:
+    lines = rows_of(backend, 3)
     calls = [0, 0, 0]
 
     def is_dropped(row: int) -> bool:
@@ -125,15 +125,15 @@ def test_a_row_that_nobody_waits_for_ends_alone(backend: TransformersBackend) ->
     assert [cut[50], cut[52]] == [whole[50], whole[52]]
 
 
-def test_the_model_s_own_sampling_counts_and_its_beams_do_not(folder: Path, backend: TransformersBackend) -> None:
-    """Warnings would be errors here, and the generation configs of the Hub hold many things."""
+def test_generation_config_sets_sampling_and_not_beams(folder: Path, backend: TransformersBackend) -> None:
+    """Without a warning, although generation configs on the Hub have many more fields."""
     greedy = answer(backend, ask(temperature=0.0)).candidates[0].text
     plain = answer(backend, ask()).candidates[0].text
-    own = backend._network.generation_config
-    own.do_sample, own.num_beams, own.temperature = True, 3, 1e-4
+    config = backend._network.generation_config
+    config.do_sample, config.num_beams, config.temperature = True, 3, 1e-4
     assert answer(backend, ask(temperature=None)).candidates[0].text == greedy != plain
     assert answer(backend, ask()).candidates[0].text == plain
-    own.top_k = 1
+    config.top_k = 1
     assert answer(backend, ask()).candidates[0].text == greedy
 
 
@@ -141,21 +141,21 @@ def test_the_model_s_own_sampling_counts_and_its_beams_do_not(folder: Path, back
 
 
 def draws(scores: Any, seeds: range) -> Any:
-    """Draw one token for each seed from the same scores, with the generators that a batch gives its rows."""
-    watch = Watch(None, [], ends=set())
-    watch.sow(seeds, "cpu")
-    return draw(scores.expand(len(seeds), -1), watch._generators).squeeze(1)
+    """Draw one token per seed from the same scores, with the generators of the rows of a batch."""
+    sampler = BatchSampler(None, [], end_tokens=set())
+    sampler.seed(seeds, "cpu")
+    return draw_tokens(scores.expand(len(seeds), -1), sampler._generators).squeeze(1)
 
 
 def test_draws_follow_the_probabilities() -> None:
-    """Chi-square over frequent and rare tokens, with the random numbers that close seeds give."""
+    """Chi-square test over frequent and rare tokens, with the random numbers of adjacent seeds."""
     size, count = 3000, 8000
     scores = torch.randn(size, generator=torch.Generator().manual_seed(1))
     scores[::5] = -math.inf
     drawn = torch.bincount(draws(scores, range(count)), minlength=size)
     assert drawn[::5].sum() == 0
     expected = count * scores.double().softmax(-1)
-    # Tokens that are expected only a few times are taken together by hundreds.
+    # Rare tokens are grouped by hundreds, since each is expected only a few times.
     order = expected.argsort(descending=True)[: size - (size + 4) // 5]
     wanted, got = (values[order].double().split(100) for values in (expected, drawn))
     wanted, got = ([part.sum().item() for part in parts] for parts in (wanted, got))
@@ -165,11 +165,11 @@ def test_draws_follow_the_probabilities() -> None:
 
 
 def test_steps_and_seeds_are_independent() -> None:
-    """Neither a seed beside another nor a step after another draws alike; the same seed draws the same."""
-    watch = Watch(None, [], ends=set())
-    watch.sow(range(500), "cpu")
+    """Neither adjacent seeds nor consecutive steps draw alike; equal seeds draw the same."""
+    sampler = BatchSampler(None, [], end_tokens=set())
+    sampler.seed(range(500), "cpu")
     scores = torch.zeros(500, 1000)
-    first, second = (draw(scores, watch._generators).squeeze(1) for _ in range(2))
+    first, second = (draw_tokens(scores, sampler._generators).squeeze(1) for _ in range(2))
     for one, other in ((first, second), (first[:-1], first[1:])):
         assert (one == other).sum() < 8, "one in a thousand agrees by chance"
         assert torch.corrcoef(torch.stack([one, other]).double())[0, 1].abs() < 0.15
@@ -181,14 +181,14 @@ def test_steps_and_seeds_are_independent() -> None:
     [[0], [59_999], [17, 40_000], list(range(5, 3000)), list(range(30_000, 60_000, 3))],
     ids=["first", "last", "two", "thousands", "many"],
 )
-def test_a_masked_token_is_never_drawn(allowed: list[int]) -> None:
+def test_masked_token_is_never_drawn(allowed: list[int]) -> None:
     scores = torch.full((60_000,), -math.inf)
     scores[allowed] = torch.randn(len(allowed), generator=torch.Generator().manual_seed(3)) * 5
     assert set(draws(scores, range(50)).tolist()) <= set(allowed)
 
 
 def test_rounding_hardly_ever_changes_a_draw() -> None:
-    """Scores that differ by as much as another shape of batch makes them differ."""
+    """For noise as large as that between shapes of a batch."""
     scores = torch.randn(2000, generator=torch.Generator().manual_seed(1)) * 3
     noise = torch.randn(2000, generator=torch.Generator().manual_seed(2)) * 1e-5
     assert (draws(scores, range(5000)) != draws(scores + noise, range(5000))).sum() <= 2
@@ -207,17 +207,17 @@ def test_rounding_hardly_ever_changes_a_draw() -> None:
         (lambda: RuntimeError("shape mismatch"), False),
     ],
 )
-def test_a_full_memory_is_known_by_its_errors(error: Callable[[], Exception], full: bool) -> None:
+def test_errors_of_exceeded_memory(error: Callable[[], Exception], full: bool) -> None:
     assert is_out_of_memory(error()) is full
 
 
-def test_full_memory_halves_the_batch_and_loses_nothing(
+def test_exceeded_memory_halves_the_batch_and_loses_no_row(
     backend: TransformersBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """More than three rows do not fit, and one prompt does not fit at all."""
-    requests = [ask(tell(number % 5), seed=number) for number in range(12)]
+    requests = [ask(prompt_of(number % 5), seed=number) for number in range(12)]
     wanted = texts(answers(backend, requests))
-    backend._paces.clear()
+    backend._sizers.clear()
     generate, sizes = backend._network.generate, []
 
     def small(*, input_ids: Any, **options: Any) -> Any:
@@ -234,11 +234,11 @@ def test_full_memory_halves_the_batch_and_loses_nothing(
     *replies, refused = asyncio.run(run())
     assert texts(replies) == wanted
     assert isinstance(refused, RequestError) and "out of memory for 1 candidates of " in str(refused)
-    assert sizes[:2] == [START, START // 2]
+    assert sizes[:2] == [START_ROWS, START_ROWS // 2]
 
 
-def test_a_bad_request_costs_nobody_else(backend: TransformersBackend) -> None:
-    good = [ask(tell(number)) for number in range(6)]
+def test_refused_request_does_not_affect_others(backend: TransformersBackend) -> None:
+    good = [ask(prompt_of(number)) for number in range(6)]
     wanted = texts(answers(backend, good))
 
     async def run() -> list[Any]:
@@ -250,10 +250,10 @@ def test_a_bad_request_costs_nobody_else(backend: TransformersBackend) -> None:
     assert texts(replies) == wanted
 
 
-def test_an_unforeseen_error_reaches_all_of_the_batch(
+def test_unforeseen_error_reaches_all_requests_of_the_batch(
     backend: TransformersBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And the next batch is written."""
+    """The next batch is written."""
     error = RuntimeError("the device is on fire")
 
     def broken(**_: Any) -> None:
@@ -261,24 +261,24 @@ def test_an_unforeseen_error_reaches_all_of_the_batch(
         raise error
 
     async def run() -> list[Any]:
-        calls = [backend.complete(ask(seed=seed)) for seed in range(START + 1)]
+        calls = [backend.complete(ask(seed=seed)) for seed in range(START_ROWS + 1)]
         return await asyncio.gather(*calls, return_exceptions=True)
 
     monkeypatch.setattr(backend._network, "generate", broken)
     *first, last = asyncio.run(run())
-    assert first == [error] * START
-    assert texts([last]) == texts([answer(backend, ask(seed=START))])
+    assert first == [error] * START_ROWS
+    assert texts([last]) == texts([answer(backend, ask(seed=START_ROWS))])
 
 
-def test_scores_that_are_no_numbers_are_one_clear_line(backend: TransformersBackend) -> None:
+def test_scores_of_nan_are_one_clear_error(backend: TransformersBackend) -> None:
     with torch.no_grad():
         backend._network.lm_head.weight[5] = math.nan
     with pytest.raises(RequestError, match=r"'.*' scored a token nan, wanted a number; its weights are damaged or too"):
         answer(backend, ask())
 
 
-def test_closing_fails_those_that_wait_and_ends_the_batch(backend: TransformersBackend) -> None:
-    """Nobody is left hanging, and a second call does nothing."""
+def test_closing_fails_waiting_requests_and_ends_the_batch(backend: TransformersBackend) -> None:
+    """No caller waits for ever, and a second call does nothing."""
 
     async def run() -> list[Any]:
         calls = [asyncio.create_task(backend.complete(ask(max_tokens=200, seed=seed))) for seed in range(40)]
@@ -298,11 +298,11 @@ def test_closing_fails_those_that_wait_and_ends_the_batch(backend: TransformersB
     assert backend._network is None
 
 
-def test_a_cancelled_request_leaves_the_others_alone(backend: TransformersBackend) -> None:
-    """One that is being written, one that waits, and one that nobody has seen yet."""
-    requests = [ask(tell(number % 5), seed=number, max_tokens=60) for number in range(12)]
+def test_cancelled_request_does_not_affect_others(backend: TransformersBackend) -> None:
+    """One that is being written, one that waits, and one that is not in the queue yet."""
+    requests = [ask(prompt_of(number % 5), seed=number, max_tokens=60) for number in range(12)]
     wanted = texts(answers(backend, requests))
-    backend._paces.clear()
+    backend._sizers.clear()
 
     async def run() -> list[Any]:
         calls = [asyncio.create_task(backend.complete(request)) for request in requests]
@@ -321,8 +321,8 @@ def test_a_cancelled_request_leaves_the_others_alone(backend: TransformersBacken
     assert backend._waiting == []
 
 
-def test_the_caller_may_go_away_altogether(backend: TransformersBackend) -> None:
-    """A loop that ends with requests under way leaves a backend that answers the next one."""
+def test_backend_survives_an_event_loop_that_ends(backend: TransformersBackend) -> None:
+    """It answers requests of the next event loop, although requests of the first were under way."""
 
     async def leave() -> None:
         calls = [asyncio.create_task(backend.complete(ask(max_tokens=200, seed=seed))) for seed in range(9)]
@@ -340,7 +340,7 @@ def test_the_caller_may_go_away_altogether(backend: TransformersBackend) -> None
         (True, False, {"device_map": "auto", "dtype": torch.float16}),
     ],
 )
-def test_weights_go_where_they_are_fast(
+def test_device_and_float_type_of_the_weights(
     monkeypatch: pytest.MonkeyPatch, gpu: bool, modern: bool, wanted: dict[str, Any]
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
@@ -393,13 +393,13 @@ print(len(replies), replies[0].candidates[0].text == alone[0].candidates[0].text
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads the size of the process from /proc")
-def test_a_real_full_memory_halves_the_batch(folder: Path) -> None:
-    """On the CPU, in a process whose address space is limited: about 20 MB a row, and 120 MB are left."""
+def test_really_exceeded_memory_halves_the_batch(folder: Path) -> None:
+    """On the CPU, in a process with a limited address space: about 20 MB per row, of 120 MB."""
     done = subprocess.run([sys.executable, "-c", MEMORY, str(folder)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     *full, last = done.stdout.splitlines()
     assert full and set(full) == {"full: True"}
     assert last.startswith("10 True ")
     sizes = json.loads(last.removeprefix("10 True "))
-    assert sum(sizes) > 11, "those that did not fit were tried again"
-    assert max(sizes) not in sizes[sizes.index(max(sizes)) + 1 :], "but never again as many at once"
+    assert sum(sizes) > 11, "rows of failed batches were written again"
+    assert max(sizes) not in sizes[sizes.index(max(sizes)) + 1 :], "in smaller batches"
