@@ -1,5 +1,6 @@
-"""`python -m personagen.builder` is the `personagen` command."""
+"""Run the `personagen` command: python -m personagen.builder."""
 
 from personagen.builder.cli.main import main
 
-main()
+if __name__ == "__main__":
+    main()

@@ -10,10 +10,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from personagen.builder.cli.progress import Status
 from personagen.builder.core.errors import AllRejectedError, FolderError, GenerationError, PersonaGenError
 from personagen.builder.core.file_names import CARD, MANIFEST
 from personagen.builder.core.files import explain, write_text
+from personagen.builder.core.progress import RunStatus as Status
 from personagen.builder.core.records import Reject, layers_of
 from personagen.builder.llm import Backend, Engine, connect, start_engine
 from personagen.builder.llm.dispatcher import RetryTiming

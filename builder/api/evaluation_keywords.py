@@ -19,8 +19,8 @@ class EvaluationKeywords(TypedDict, total=False):
     judges: str | Sequence[str]
     seed: int
     sample_size: int | None
-    base_url: str | None
-    max_tokens: int | None
+    judge_url: str | None
+    judge_max_tokens: int | None
 
 
 def evaluation_settings(  # noqa: PLR0913 - the keywords of `evaluate` with their defaults
@@ -31,8 +31,8 @@ def evaluation_settings(  # noqa: PLR0913 - the keywords of `evaluate` with thei
     judges: str | Sequence[str] = (),
     seed: int = 0,
     sample_size: int | None = None,
-    base_url: str | None = None,
-    max_tokens: int | None = None,
+    judge_url: str | None = None,
+    judge_max_tokens: int | None = None,
 ) -> "EvaluationSettings":
     """Build the settings of an evaluation, with the call that repeats it; the release records that call."""
     from personagen.builder.evaluation.evaluate import EvaluationSettings
@@ -48,4 +48,4 @@ def evaluation_settings(  # noqa: PLR0913 - the keywords of `evaluate` with thei
         seed=seed,
         sample_size=sample_size,
     )
-    return EvaluationSettings(source, embeddings, named, seed, sample_size, base_url, max_tokens, call)
+    return EvaluationSettings(source, embeddings, named, seed, sample_size, judge_url, judge_max_tokens, call)

@@ -33,14 +33,14 @@ def evaluate(
             dataset on the Hub. `embeddings`: name of a sentence-transformers model; None: all-MiniLM-L6-v2. `judges`:
             language models that rate human-likeness, as "embedded", "openai:NAME" or "transformers:NAME"; by default
             none, and human-likeness is not measured. `seed`: seed of every draw. `sample_size`: texts per side of
-            measures that take a sample; None: the default of each metric. `base_url`: endpoint of the judges; None:
-            environment variable OPENAI_BASE_URL, or OpenAI. `max_tokens`: upper bound on the tokens of all replies of
-            a judge; None: no limit.
+            measures that take a sample; None: the default of each metric. `judge_url`: endpoint of the judges; None:
+            environment variable OPENAI_BASE_URL, or OpenAI. `judge_max_tokens`: upper bound on the tokens of all
+            replies of a judge; None: no limit.
 
     Raises:
         ReleaseError: the folder is not a release or was altered, or the reference cannot be read.
         BackendError: a package of the extra `metrics` is missing, or a judge cannot be reached.
-        BudgetError: the next question to a judge might exceed `max_tokens`.
+        BudgetError: the next question to a judge might exceed `judge_max_tokens`.
         FolderError: the release cannot be written.
 
     """

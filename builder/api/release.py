@@ -174,7 +174,7 @@ class Release:
         Raises:
             ReleaseError: a file was altered, or the reference cannot be read.
             BackendError: a package of the extra `metrics` is missing, or a judge cannot be reached.
-            BudgetError: the next question to a judge might exceed `max_tokens`.
+            BudgetError: the next question to a judge might exceed `judge_max_tokens`.
             FolderError: the release cannot be written.
 
         """

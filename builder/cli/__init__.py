@@ -1,1 +1,8 @@
-"""Parse the command line, call the package and print the results."""
+"""Command line: parse arguments, call the package, print results.
+
+Results go to stdout, progress and errors to stderr. May import every other room; only `__main__` imports it.
+"""
+
+from personagen.builder.cli.main import main
+
+__all__ = ["main"]

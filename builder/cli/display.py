@@ -1,4 +1,4 @@
-"""What `plan`, `preview` and `inspect` print. Text of a model is data: control characters never reach the terminal."""
+"""Output of `plan`, `preview`, `inspect` and `push` as lines of text. Control characters in texts are escaped."""
 
 import shutil
 import textwrap
@@ -18,7 +18,7 @@ from personagen.builder.release.manifest import total_rejects
 
 
 def row_lines(row: Row) -> Iterator[str]:
-    """Show a row layer by layer, then its text."""
+    """Yield the lines of a row: its layers, then its text."""
     head = f"{row.id}  {row.label}" + (f", {row.intensity}" if row.intensity else "") + f"  (depth {row.depth})"
     yield printable(head)
     for layer in LAYERS:
@@ -29,29 +29,29 @@ def row_lines(row: Row) -> Iterator[str]:
 
 
 def push_facts(done: PushResult) -> dict[str, Any]:
-    """Return a push as plain data, for programs."""
+    """Return the JSON object of a push."""
     return {**asdict(done), "deleted": list(done.deleted)}
 
 
 def push_lines(done: PushResult) -> Iterator[str]:
-    """Yield the lines on a push: after a dry run each file with its size and the card, always the totals."""
+    """Yield the lines of a push; after a dry run also every file with its size, and the card."""
     if done.url is None:
         for path, size in done.sent.items():
             yield f"send    {size:>14,}  {path}"
         for path, size in done.kept.items():
-            yield f"there   {size:>14,}  {path}"
+            yield f"keep    {size:>14,}  {path}"
         for path in done.deleted:
             yield f"delete  {'':>14}  {path}"
         yield "\n" + "\n".join(printable(line) for line in done.card.split("\n"))
-    total, doing = sum(done.sent.values()), "to send" if done.url is None else "sent"
+    total, state = sum(done.sent.values()), "to send" if done.url is None else "sent"
     yield (
-        f"{done.repo}: {len(done.sent)} files {doing} ({total:,} bytes), {len(done.kept)} there already, "
+        f"{done.repo}: {len(done.sent)} files {state} ({total:,} bytes), {len(done.kept)} already there, "
         f"{len(done.deleted)} deleted"
     )
 
 
 def _entry(name: str, text: str) -> str:
-    """Lay out a name and a text in two columns, within the width of the terminal."""
+    """Return a name and a text in two columns, wrapped to the width of the terminal."""
     width = max(shutil.get_terminal_size().columns, 60)
     return textwrap.fill(text, width, initial_indent=f"  {name:14}", subsequent_indent=" " * 16, break_on_hyphens=False)
 
@@ -66,7 +66,12 @@ def _facts(layer: Mapping[str, Any]) -> str:
 
 
 def summary(folder: Path, manifest: Mapping[str, Any], samples: int) -> dict[str, Any]:
-    """Sum up a release for a program to read.
+    """Return the JSON object of `inspect`.
+
+    Args:
+        folder: the release.
+        manifest: its manifest.
+        samples: number of sample texts per emotion.
 
     Raises:
         ReleaseError: a shard is missing or cannot be read.
@@ -87,7 +92,7 @@ def summary(folder: Path, manifest: Mapping[str, Any], samples: int) -> dict[str
 
 
 def _samples(folder: Path, manifest: Mapping[str, Any], number: int) -> Iterator[dict[str, str]]:
-    """Take the first texts of every emotion."""
+    """Yield the first texts of every emotion."""
     import pyarrow.parquet as pq
 
     for emotion in (entry["name"] for entry in manifest["taxonomy"]["emotions"]):
@@ -101,12 +106,12 @@ def _samples(folder: Path, manifest: Mapping[str, Any], number: int) -> Iterator
 
 
 def summary_lines(facts: Mapping[str, Any]) -> Iterator[str]:
-    """Show a summary to a person."""
+    """Yield the lines of `inspect`."""
     yield from map(printable, _summary_lines(facts))
 
 
 def estimate_lines(recipe: Recipe, expected: Estimate) -> Iterator[str]:
-    """Show to a person what a recipe is expected to take."""
+    """Yield the lines of `plan`."""
     backend = recipe.backend
     yield f"{recipe.name}  recipe {recipe.fingerprint()}  {backend.kind}: {backend.model or 'its own model'}"
     yield f"{expected.texts} texts of {len(recipe.quota())} emotions, {expected.personas} personas"
@@ -119,10 +124,10 @@ def estimate_lines(recipe: Recipe, expected: Estimate) -> Iterator[str]:
     yield f"time: {_time(recipe, expected)}"
     for limit, need in ((recipe.budget.max_cost, expected.cost), (recipe.budget.max_tokens, _tokens(expected))):
         if limit is not None and need is not None and need > limit:
-            yield f"the budget of {limit:g} will stop the run before its end"
+            yield f"the budget of {limit:g} will stop the run before it ends"
     yield ""
-    yield f"Assumed, as for English: {BYTES_A_TOKEN:g} bytes or {1 / TOKENS_A_WORD:.2f} words a token, texts half-way"
-    yield f"between their bounds, {REFUSED:.0%} of the replies refused, {TOKENS_A_SECOND:g} tokens a second and answer."
+    yield f"Assumptions, for English: {BYTES_A_TOKEN:g} bytes or {1 / TOKENS_A_WORD:.2f} words per token, texts of"
+    yield f"medium length, {REFUSED:.0%} of the replies refused, {TOKENS_A_SECOND:g} tokens per second and request."
     yield "Nothing was sent."
 
 
@@ -133,10 +138,10 @@ def _tokens(expected: Estimate) -> int:
 def _cost(recipe: Recipe, expected: Estimate) -> str:
     price = recipe.price()
     if price is not None and expected.cost is not None:
-        return f"{expected.cost:.2f} at {price.prompt:g} in and {price.completion:g} out for a million tokens"
+        return f"{expected.cost:.2f} at {price.prompt:g} per million tokens in and {price.completion:g} out"
     if recipe.backend.kind in ("openai", "batch"):
-        return "not known; give the price of the model as `prices` in the recipe"
-    return "none but your own machine's"
+        return "unknown; add the price of the model to `prices` in the recipe"
+    return "none; the model runs on this machine"
 
 
 def _time(recipe: Recipe, expected: Estimate) -> str:
@@ -144,8 +149,8 @@ def _time(recipe: Recipe, expected: Estimate) -> str:
         return f"about {duration(expected.seconds)}"
     if recipe.backend.kind == "batch":
         stages = sum(not name.startswith("expression,") for name in expected.stages)
-        return f"{stages} batches, one after the other, each within a day"
-    return "not known; it depends on the device"
+        return f"{stages} batches in sequence, each within 24 hours"
+    return "unknown; it depends on the device"
 
 
 def _summary_lines(facts: Mapping[str, Any]) -> Iterator[str]:
@@ -157,7 +162,7 @@ def _summary_lines(facts: Mapping[str, Any]) -> Iterator[str]:
         yield f"{name:20}" + "".join(f"{rows.get(split, 0):>12}" for split in SPLITS)
     yield ""
     personas = facts["personas"]
-    yield f"personas {sum(personas[split] for split in SPLITS)}, pairs of attributes met: " + (
+    yield f"personas {sum(personas[split] for split in SPLITS)}, attribute pairs covered: " + (
         f"{personas['pairs_met']} of {personas['pairs_possible']}"
     )
     reasons = ", ".join(f"{reason} {count}" for reason, count in total_rejects(facts).most_common())

@@ -1,7 +1,7 @@
-"""Options that several commands share, and how what they say is read."""
+"""Arguments and options that several commands share, and their conversion to a recipe, a key or a recorded command."""
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,104 +11,172 @@ from click.core import ParameterSource
 from personagen.builder.core.errors import BackendError
 from personagen.builder.core.files import redact_path
 
-if TYPE_CHECKING:  # imported where it is used: `--help` has no need of it
+if TYPE_CHECKING:  # imported on use: `--help` does not need it
     from personagen.builder.planning.recipe import Recipe
 
 Command = Callable[..., None]
+Decorator = Callable[[Command], Command]
+
+PATH = click.Path(path_type=Path)
 
 
-def recipe_options(command: Command) -> Command:
-    """Add the options that override a recipe: those of `generate`, `plan` and `preview`."""
-    options = [
-        click.argument("recipe", required=False, type=click.Path(path_type=Path)),
-        click.option("--emotions", metavar="A,B", help="Emotions to write, separated by commas."),
-        click.option("--taxonomy", metavar="NAME", help="ekman, plutchik or goemotions."),
-        click.option("--depth", metavar="DEPTH", help="none, demographic, sociocultural or situational."),
-        click.option("--backend", metavar="KIND", help="embedded, openai, batch or transformers."),
-        click.option("--model", metavar="NAME", help="Model of every backend but the embedded one."),
-        click.option(
-            "--base-url", metavar="URL", help="OpenAI-compatible endpoint; the key is read from OPENAI_API_KEY."
-        ),
-        click.option("--concurrency", type=int, metavar="N", help="Requests in flight at most."),
-        click.option("--rpm", type=int, metavar="N", help="Requests a minute at most."),
-        click.option("--tpm", type=int, metavar="N", help="Tokens a minute at most."),
-        click.option("--seed", type=int, metavar="N", help="Fixes personas, situations and draws."),
-    ]
-    for option in reversed(options):
-        command = option(command)
-    return command
+def _option(*arguments: str, **attributes: Any) -> Decorator:
+    return click.option(*arguments, **attributes)
 
 
-def budget_options(command: Command) -> Command:
-    """Add the options that say how much: those of `generate` and `plan`."""
-    options = [
-        click.option("--rows", type=int, metavar="N", help="Accepted texts over all emotions."),
-        click.option("--max-cost", type=float, metavar="X", help="Stop before the run has cost more (needs prices)."),
-        click.option("--max-tokens", type=int, metavar="N", help="Stop before the run has taken more tokens."),
-    ]
-    for option in reversed(options):
-        command = option(command)
-    return command
+RECIPE: Mapping[str, Decorator] = {
+    "RECIPE": click.argument("recipe", required=False, type=PATH),
+    "--emotions": _option("--emotions", metavar="A,B", help="Emotions to write, separated by commas."),
+    "--taxonomy": _option("--taxonomy", metavar="NAME", help="Emotion taxonomy: ekman, plutchik or goemotions."),
+    "--depth": _option("--depth", metavar="DEPTH", help="Depth: none, demographic, sociocultural or situational."),
+    "--backend": _option("--backend", metavar="KIND", help="Backend: embedded, openai, batch or transformers."),
+    "--model": _option("--model", metavar="NAME", help="Model of the backend; the embedded backend has its own."),
+    "--base-url": _option(
+        "--base-url", metavar="URL", help="OpenAI-compatible endpoint; the key is read from OPENAI_API_KEY."
+    ),
+    "--concurrency": _option("--concurrency", type=int, metavar="N", help="Maximum number of requests in flight."),
+    "--rpm": _option("--rpm", type=int, metavar="N", help="Maximum number of requests per minute."),
+    "--tpm": _option("--tpm", type=int, metavar="N", help="Maximum number of tokens per minute."),
+    "--seed": _option("--seed", type=int, metavar="N", help="Seed of personas, situations and requests."),
+}
+"""The recipe, and the options that override it."""
+
+BUDGET: Mapping[str, Decorator] = {
+    "--max-cost": _option("--max-cost", type=float, metavar="X", help="Stop before the run costs more (needs prices)."),
+    "--max-tokens": _option("--max-tokens", type=int, metavar="N", help="Stop before the run uses more tokens."),
+}
+"""Budget of a run."""
+
+JUDGE: Mapping[str, Decorator] = {
+    "--judge": _option(
+        "--judge",
+        "judges",
+        metavar="SPEC",
+        multiple=True,
+        help="Model that rates human-likeness: embedded, openai:MODEL or transformers:MODEL; may be repeated. "
+        "Without it human-likeness is not measured.",
+    ),
+    "--no-judge": _option("--no-judge", is_flag=True, hidden=True),  # the default; commands of older versions name it
+    "--judge-url": _option("--judge-url", metavar="URL", help="OpenAI-compatible endpoint of the judges."),
+    "--judge-max-tokens": _option(
+        "--judge-max-tokens", type=click.IntRange(1), metavar="N", help="Budget of tokens of each judge's replies."
+    ),
+}
+"""Judges of human-likeness, and their endpoint."""
+
+SHARED: Mapping[str, Decorator] = {
+    "RELEASE": click.argument("release", type=PATH, default=Path("personagen")),
+    "--rows": _option("--rows", type=int, metavar="N", help="Number of accepted texts over all emotions."),
+    "--reference": _option(
+        "--reference",
+        metavar="NAME|PATH|HUB_ID",
+        default="goemotions",
+        show_default=True,
+        help="Real texts: goemotions, a file, a release, or a dataset on the Hub.",
+    ),
+    "--embeddings": _option(
+        "--embeddings", metavar="MODEL", help="sentence-transformers model; default: all-MiniLM-L6-v2."
+    ),
+    "--seed=0": _option(
+        "--seed", type=click.IntRange(0), default=0, show_default=True, metavar="N", help="Seed of every draw."
+    ),
+    "--api-key-file": _option("--api-key-file", type=PATH, help="File with the API key, instead of OPENAI_API_KEY."),
+    "--token": _option("--token", metavar="TOKEN", help="Hub token, instead of HF_TOKEN or that of `hf auth login`."),
+    "--tag": _option("--tag", metavar="TAG", help="Tag of the version, such as v1.0.0; set after the upload."),
+    "--json": _option("--json", "as_json", is_flag=True, help="Print one JSON object."),
+}
+"""Options of several commands."""
+
+_ALL: Mapping[str, Decorator] = {**RECIPE, **BUDGET, **JUDGE, **SHARED}
 
 
-def key_option(command: Command) -> Command:
-    """Add the option that names the file of the key."""
-    return click.option(
-        "--api-key-file", type=click.Path(path_type=Path), help="File that holds the key, instead of OPENAI_API_KEY."
-    )(command)
+def options(*names: str) -> Decorator:
+    """Return a decorator that adds arguments and options to a command, in the order of its help."""
+
+    def decorate(command: Command) -> Command:
+        for name in reversed(names):
+            command = _ALL[name](command)
+        return command
+
+    return decorate
+
+
+def renamed_option(old: str, new: str) -> Decorator:
+    """Return a decorator that refuses an old name of an option with a line that names the new one."""
+
+    def refuse(context: click.Context, parameter: click.Parameter, value: str | None) -> None:
+        if value is not None:
+            raise click.UsageError(f"{old} of `{context.info_name}` has a new name: {new}", context)
+
+    return _option(old, hidden=True, expose_value=False, callback=refuse)
 
 
 def read_key(path: Path | None) -> str | None:
-    """Read the file of the key; it goes to the backend and nowhere else."""
+    """Return the API key in a file; None: no file."""
     if path is None:
         return None
     try:
         key = path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no text"
+        reason = getattr(error, "strerror", None) or "not UTF-8 text"
         raise BackendError(f"cannot read --api-key-file {path}: {reason.lower()}; name a file with the key") from None
     if not key:
         raise BackendError(f"--api-key-file {path} is empty; name a file with the key")
     return key
 
 
-def read_options(path: Path | None, options: dict[str, Any]) -> "Recipe":
-    """Read the recipe with the options that were given in its place."""
+def read_options(path: Path | None, values: Mapping[str, Any]) -> "Recipe":
+    """Return the recipe in a file with the options of the command line in place of its own values."""
     from personagen.builder.planning.parsing import read_recipe
 
     keys = {"backend": "backend.kind", "model": "backend.model", "base_url": "backend.base_url"}
     keys |= {name: f"backend.{name}" for name in ("concurrency", "rpm", "tpm")}
     keys |= {name: f"budget.{name}" for name in ("max_cost", "max_tokens")}
-    given = {keys.get(name, name): value for name, value in options.items() if value is not None}
-    if "emotions" in given:
-        given["emotions"] = [name.strip() for name in given["emotions"].split(",")]
-    return read_recipe(path, given)
+    overrides = {keys.get(name, name): value for name, value in values.items() if value is not None}
+    if "emotions" in overrides:
+        overrides["emotions"] = split_names(overrides["emotions"])
+    return read_recipe(path, overrides)
+
+
+def split_names(value: str) -> list[str]:
+    """Split a comma-separated list of names."""
+    return [name.strip() for name in value.split(",")]
+
+
+def chosen_judges(judges: tuple[str, ...], *, no_judge: bool) -> tuple[str, ...]:
+    """Return the judges; raise UsageError if both options are given."""
+    if judges and no_judge:
+        raise click.UsageError("--judge and --no-judge exclude each other")
+    return judges
 
 
 NOT_RECORDED = frozenset(
-    {"api_key_file", "as_json", "base_url", "judge_url", "max_cost", "max_tokens", "no_judge", "out", "token"}
-)
-"""Options that do not change a result, or that are private: they are left out of a recorded command."""
+    {
+        "api_key_file", "as_json", "base_url", "concurrency", "judge_max_tokens", "judge_url", "max_cost", "max_tokens",
+        "no_judge", "out", "rpm", "token", "tpm",
+    }
+)  # fmt: skip
+"""Parameters that are left out of a recorded command: they are private, or they do not change a result."""
 
 
-def recorded_command(**arguments: str) -> str:
+def recorded_command(**replacements: str) -> str:
     """Return the command line of the current call as results record it, without folders of this machine.
 
-    Options that the user left at a default which the help shows are written out, since a later version may change it.
+    Defaults that the help shows are written out, because a later version may change them.
 
     Args:
-        arguments: values to record in place of those of the call, by parameter.
+        replacements: values to record in place of those of the call, by parameter.
 
     """
     context = click.get_current_context()
     words = ["personagen", context.info_name or ""]
     for parameter in context.command.params:
         name = parameter.name or ""
-        value = arguments.get(name, context.params.get(name))
-        chosen = context.get_parameter_source(name) is not ParameterSource.DEFAULT
+        value = replacements.get(name, context.params.get(name))
+        chosen = name in replacements or context.get_parameter_source(name) is not ParameterSource.DEFAULT
         if name in NOT_RECORDED or value is None or not (chosen or getattr(parameter, "show_default", None)):
             continue
-        values = value if isinstance(value, tuple) else (value,)
-        for part in (redact_path(str(part)) for part in values):
-            words += [part] if isinstance(parameter, click.Argument) else [parameter.opts[0], part]
+        for part in value if isinstance(value, tuple) else (value,):
+            word = redact_path(str(part))
+            words += [word] if isinstance(parameter, click.Argument) else [parameter.opts[0], word]
     return shlex.join(words)

@@ -1,6 +1,6 @@
-"""Text of a model or a server is data: control characters of it never reach the terminal."""
+"""Text for a terminal."""
 
 
 def printable(text: str) -> str:
-    """Replace everything that a terminal might obey by its escape."""
+    """Replace every character that is not printable by its escape sequence, because a terminal may interpret it."""
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

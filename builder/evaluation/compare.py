@@ -75,7 +75,8 @@ class ComparisonSettings:
         arms: names of the arms; None: all.
         embeddings: name of a sentence-transformers model; None: the default model.
         judges: see `EvaluationSettings`.
-        base_url: OpenAI-compatible endpoint of the judges; None: see `EvaluationSettings`.
+        judge_url: see `EvaluationSettings`.
+        judge_max_tokens: see `EvaluationSettings`.
         command: how to repeat the comparison, recorded in the results; None: recorded as unknown.
 
     """
@@ -86,7 +87,8 @@ class ComparisonSettings:
     arms: tuple[str, ...] | None = None
     embeddings: str | None = None
     judges: tuple[str, ...] = ()
-    base_url: str | None = None
+    judge_url: str | None = None
+    judge_max_tokens: int | None = None
     command: str | None = None
 
 
@@ -142,7 +144,14 @@ def _compare(
     arms = ordered_arms(settings.arms)
     recipes = part_recipes(recipe, settings.rows, settings.seeds)
     quota = {emotion: max(part.quota()[emotion] for part in recipes) for emotion in recipes[0].quota()}
-    judges = connect_judges(settings.judges, progress, run, base_url=settings.base_url, api_key=api_key)
+    judges = connect_judges(
+        settings.judges,
+        progress,
+        run,
+        base_url=settings.judge_url,
+        api_key=api_key,
+        max_tokens=settings.judge_max_tokens,
+    )
     _require_own_folder(out)
     with locked(out / RUN):
         parts = read_parts(settings.reference, settings.embeddings, quota)

@@ -46,8 +46,8 @@ class EvaluationSettings:
             human-likeness is not measured.
         seed: seed of every draw.
         sample_size: texts per side of measures that take a sample; None: the default of each metric.
-        base_url: OpenAI-compatible endpoint of the judges; None: environment variable OPENAI_BASE_URL, or OpenAI's own.
-        max_tokens: upper bound on the tokens of all replies in the journal of a judge; None: no limit.
+        judge_url: OpenAI-compatible endpoint of the judges; None: environment variable OPENAI_BASE_URL, or OpenAI.
+        judge_max_tokens: upper bound on the tokens of all replies in the journal of a judge; None: no limit.
         command: how to repeat the evaluation, recorded in the release; None: recorded as unknown.
 
     """
@@ -57,8 +57,8 @@ class EvaluationSettings:
     judges: tuple[str, ...] = ()
     seed: int = 0
     sample_size: int | None = None
-    base_url: str | None = None
-    max_tokens: int | None = None
+    judge_url: str | None = None
+    judge_max_tokens: int | None = None
     command: str | None = None
 
 
@@ -108,7 +108,12 @@ def _evaluate(
     reference = require_reference(settings.reference)
     texts = read_texts(folder, manifest)
     judges = connect_judges(
-        settings.judges, progress, run, base_url=settings.base_url, api_key=api_key, max_tokens=settings.max_tokens
+        settings.judges,
+        progress,
+        run,
+        base_url=settings.judge_url,
+        api_key=api_key,
+        max_tokens=settings.judge_max_tokens,
     )
     progress.step(f"measuring {len(texts.texts)} texts against {len(reference.texts)} of {reference.name}")
     results, problems = _measure(texts, reference, settings, judges, progress)

@@ -28,6 +28,9 @@ TOP_LOGPROBS = 20
 KINDS = ("embedded", "openai", "transformers")
 """Backends that can judge."""
 
+JUDGE_OPTIONS = {"--base-url": "--judge-url", "--max-tokens or --max-cost": "--judge-max-tokens"}
+"""Options that errors of a backend and its budget name: option of a judge instead."""
+
 
 @dataclass(frozen=True, slots=True)
 class ModelJudge:
@@ -66,8 +69,19 @@ class ModelJudge:
     async def _answers(self, questions: Sequence[Question]) -> list[Answer]:
         backend = connect(self.choice, None, self.api_key)
         limits = Budgets(max_tokens=self.max_tokens)
-        async with start_engine(backend, self.journal, settings=self.choice, limits=limits) as engine:
-            return await _ask_all(engine, questions, self.progress)
+        try:
+            async with start_engine(backend, self.journal, settings=self.choice, limits=limits) as engine:
+                return await _ask_all(engine, questions, self.progress)
+        except PersonaGenError as error:
+            error.args = (with_judge_options(str(error)),)
+            raise
+
+
+def with_judge_options(message: str) -> str:
+    """Replace the options that an error of a backend names by those of a judge."""
+    for option, judge_option in JUDGE_OPTIONS.items():
+        message = message.replace(option, judge_option)
+    return message
 
 
 def connect_judge(

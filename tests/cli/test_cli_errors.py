@@ -1,19 +1,12 @@
-"""What the command line refuses: exit codes and one line on stderr that names the cure."""
+"""Errors of the command line: exit code, and one line on stderr that names the cure."""
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.helpers.command import NOWHERE, OPENAI, Run, command_line, names, python, run_here
-
-
-@pytest.fixture
-def run(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path_factory: pytest.TempPathFactory
-) -> Run:
-    return run_here(monkeypatch, capsys, tmp_path_factory)
-
+from tests.helpers.command import NOWHERE, OPENAI, Outcome, Run, command_line, names, python
 
 RECIPES = [
     ("foo: 1", "unknown key 'foo'; known: ablations, backend"),
@@ -72,6 +65,11 @@ def test_a_bad_option_is_one_line_on_stderr(arguments: tuple[str, ...], message:
 
 
 USAGE = [
+    (("evaluate", "--base-url", "http://h"), "--base-url of `evaluate` has a new name: --judge-url"),
+    (("evaluate", "--max-tokens", "9"), "--max-tokens of `evaluate` has a new name: --judge-max-tokens"),
+    (("evaluate", "--judge", "embedded", "--no-judge"), "--judge and --no-judge exclude each other"),
+    (("compare", "--depth", "none"), "--depth is what arms differ in; name arms with --arms"),
+    (("generate", "--tag", "v1"), "--tag is set on the Hub, and nothing is pushed; add --push USER/NAME"),
     (("generate", "--rowz", "3"), "'--rowz'"),
     (("generate", "--rows", "ten"), "'ten' is not a valid integer"),
     (("generate", "--rows"), "'--rows' requires an argument"),
@@ -84,14 +82,14 @@ USAGE = [
 
 
 @pytest.mark.parametrize(("arguments", "message"), USAGE, ids=[" ".join(given) for given, _ in USAGE])
-def test_a_wrong_use_is_one_line_on_stderr(arguments: tuple[str, ...], message: str, run: Run) -> None:
+def test_wrong_usage_is_one_line_on_stderr(arguments: tuple[str, ...], message: str, run: Run) -> None:
     done = run(*arguments)
     assert (done.code, done.out) == (2, "")
     assert message in done.err and "--help" in done.err
     assert done.err.startswith("personagen: ") and done.err.count("\n") == 1
 
 
-def test_a_folder_that_holds_something_else_is_refused_and_left_alone(run: Run) -> None:
+def test_a_folder_with_other_content_is_refused_and_left_alone(run: Run) -> None:
     Path("thesis").mkdir()
     Path("thesis/chapter.tex").write_text("words")
     done = run("generate", *OPENAI, NOWHERE, "--out", "thesis")
@@ -101,7 +99,7 @@ def test_a_folder_that_holds_something_else_is_refused_and_left_alone(run: Run) 
     assert [str(path) for path in sorted(Path().rglob("*"))] == ["thesis", "thesis/chapter.tex"]
 
 
-def test_a_file_in_place_of_the_folder_is_refused(run: Run) -> None:
+def test_a_file_in_place_of_the_release_folder_is_refused(run: Run) -> None:
     Path("notes").write_text("words")
     done = run("generate", *OPENAI, NOWHERE, "--out", "notes")
     assert (done.code, done.out) == (1, "")
@@ -110,7 +108,7 @@ def test_a_file_in_place_of_the_folder_is_refused(run: Run) -> None:
 
 
 @pytest.mark.parametrize("fresh", [[], ["--fresh"]], ids=["plain", "fresh"])
-def test_a_folder_of_something_else_is_refused_with_fresh_too(fresh: list[str], run: Run) -> None:
+def test_fresh_does_not_replace_other_content(fresh: list[str], run: Run) -> None:
     Path("thesis").mkdir()
     Path("thesis/chapter.tex").write_text("words")
     done = run("generate", *OPENAI, NOWHERE, "--out", "thesis", *fresh)
@@ -136,7 +134,7 @@ def test_a_folder_that_cannot_be_replaced_is_refused(out: str, run: Run) -> None
     assert sorted(here.parent.iterdir()) == beside and names(Path()) == []
 
 
-def test_a_server_that_is_not_there_is_named(run: Run) -> None:
+def test_an_unreachable_server_is_named(run: Run) -> None:
     done = run("generate", *OPENAI, NOWHERE, "--out", "personagen")
     assert (done.code, done.out) == (1, "")
     last = done.err.splitlines()[-1]
@@ -145,7 +143,7 @@ def test_a_server_that_is_not_there_is_named(run: Run) -> None:
     assert not Path("personagen").exists()
 
 
-def test_preview_names_a_server_that_is_not_there(run: Run) -> None:
+def test_preview_names_an_unreachable_server(run: Run) -> None:
     done = run("preview", *OPENAI, NOWHERE)
     assert (done.code, done.out) == (1, "")
     assert done.err.startswith(f"personagen: cannot reach {NOWHERE}: ") and done.err.count("\n") == 1
@@ -165,9 +163,18 @@ EXTRAS = [
     ("command", "module", "arguments", "cure"), EXTRAS, ids=[f"{command}-{module}" for command, module, *_ in EXTRAS]
 )
 def test_a_missing_extra_is_one_line_with_the_cure(
-    command: str, module: str, arguments: tuple[str, ...], cure: str, tmp_path: Path
+    command: str, module: str, arguments: tuple[str, ...], cure: str, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    done = python(command_line(command, *arguments, without=(module,)), tmp_path)
+    monkeypatch.setitem(sys.modules, module, None)  # which makes its import fail
+    require_cure(run(command, *arguments), module, cure)
+
+
+def test_a_missing_extra_leaves_one_line_of_a_whole_process(tmp_path: Path) -> None:
+    command, module, arguments, cure = EXTRAS[0]
+    require_cure(python(command_line(command, *arguments, without=(module,)), tmp_path), module, cure)
+
+
+def require_cure(done: Outcome, module: str, cure: str) -> None:
     assert (done.code, done.out) == (1, "")
     assert module.replace("_", "-") in done.err.replace("_", "-")
     assert cure in done.err
@@ -175,7 +182,7 @@ def test_a_missing_extra_is_one_line_with_the_cure(
 
 
 @pytest.mark.parametrize("name", ["empty", "file", "missing"])
-def test_inspect_of_no_release_says_so(name: str, run: Run) -> None:
+def test_inspect_refuses_a_folder_without_a_release(name: str, run: Run) -> None:
     Path("empty").mkdir()
     Path("file").write_text("words")
     done = run("inspect", name)
@@ -194,7 +201,7 @@ MANIFESTS = [
 
 
 @pytest.mark.parametrize(("text", "message"), MANIFESTS, ids=[text or "empty" for text, _ in MANIFESTS])
-def test_inspect_of_a_damaged_manifest_says_so(text: str, message: str, run: Run) -> None:
+def test_inspect_refuses_a_damaged_manifest(text: str, message: str, run: Run) -> None:
     Path("personagen").mkdir()
     Path("personagen/manifest.json").write_text(text)
     done = run("inspect")
@@ -207,7 +214,7 @@ def test_inspect_of_a_damaged_manifest_says_so(text: str, message: str, run: Run
     ("content", "message"),
     [
         (None, "cannot read --api-key-file key.txt: no such file or directory; name a file with the key"),
-        (b"\xff\xfe\x00", "cannot read --api-key-file key.txt: it is no text; name a file with the key"),
+        (b"\xff\xfe\x00", "cannot read --api-key-file key.txt: not utf-8 text; name a file with the key"),
         (b" \n", "--api-key-file key.txt is empty; name a file with the key"),
     ],
     ids=["missing", "binary", "empty"],
@@ -219,7 +226,7 @@ def test_a_key_file_without_a_key_is_refused(command: str, content: bytes | None
     assert done == (1, "", f"personagen: {message}\n")
 
 
-def test_two_ways_to_begin_exclude_each_other(run: Run) -> None:
+def test_fresh_and_reuse_exclude_each_other(run: Run) -> None:
     done = run("generate", "--fresh", "--reuse")
     assert done.code == 2 and done.err.startswith("personagen: --fresh and --reuse exclude each other (see")
 
@@ -238,13 +245,13 @@ BUDGETS = [
 
 @pytest.mark.parametrize("command", ["generate", "plan"])
 @pytest.mark.parametrize(("arguments", "message"), BUDGETS, ids=[" ".join(given) for given, _ in BUDGETS])
-def test_a_bad_bound_is_one_line(command: str, arguments: tuple[str, ...], message: str, run: Run) -> None:
+def test_a_bad_limit_is_one_line(command: str, arguments: tuple[str, ...], message: str, run: Run) -> None:
     done = run(command, *OPENAI, NOWHERE, *arguments)
     assert (done.code, done.out) == (1, "")
     assert message in done.err and done.err.count("\n") == 1
 
 
-def test_a_cost_of_the_embedded_model_is_no_bound(run: Run) -> None:
+def test_a_cost_limit_is_refused_for_the_embedded_model(run: Run) -> None:
     done = run("generate", "--max-cost", "1")
     assert done == (
         1,

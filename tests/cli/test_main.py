@@ -1,4 +1,4 @@
-"""The command line as a user meets it: help, what it does, what goes to stdout and what to stderr."""
+"""Commands end to end: help, results on stdout, messages on stderr, files."""
 
 import json
 import subprocess
@@ -13,19 +13,12 @@ from click.testing import CliRunner
 
 from personagen.builder.cli.main import cli
 from personagen.builder.version import __version__
-from tests.helpers.command import NOWHERE, OPENAI, Run, command_line, names, python, run_here
+from tests.helpers.command import NOWHERE, OPENAI, Run, command_line, names, python
 from tests.helpers.releasing import GOLDEN, make_release, manifest_of
 from tests.helpers.servers.fake_openai import FakeOpenAI, Fault, completion
 
 HEAVY = ("datasets", "torch", "pandas", "pyarrow", "openai", "pydantic", "transformers", "xllamacpp", "evaluate")
 HOSTILE = "one \x1b[2Jtwo\x07 \u202ethree\u2066 \x9bfour \r five"
-
-
-@pytest.fixture
-def run(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path_factory: pytest.TempPathFactory
-) -> Run:
-    return run_here(monkeypatch, capsys, tmp_path_factory)
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +34,7 @@ def release(server: FakeOpenAI, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 
 def help_text() -> str:
-    """Everything that `--help` prints, at a width of 100."""
+    """Return the help of all commands, at a width of 100."""
     pages = []
     for command in ([], *([name] for name in sorted(cli.commands))):
         result = CliRunner().invoke(cli, [*command, "--help"], prog_name="personagen", terminal_width=100)
@@ -51,7 +44,7 @@ def help_text() -> str:
 
 
 def test_the_help_is_the_golden_one() -> None:
-    """After a change that is meant: python -m tests.update_golden."""
+    """After an intended change: python -m tests.update_golden."""
     assert help_text() == (GOLDEN / "help.txt").read_text(encoding="utf-8")
 
 
@@ -69,7 +62,7 @@ def test_help_and_version_import_nothing_heavy(arguments: list[str], tmp_path: P
 
 
 def test_a_refused_recipe_imports_neither_datasets_nor_torch(tmp_path: Path) -> None:
-    """The one line should not take seconds to come."""
+    """The error appears at once, because these packages take seconds to import."""
     code = (
         "import sys; sys.argv = ['personagen', 'generate', '--rows', '0']\n"
         "from personagen.builder.cli.main import main\n"
@@ -89,36 +82,34 @@ def test_no_command_shows_the_help_and_fails(run: Run) -> None:
     assert "generate" in done.err and "inspect" in done.err and "preview" in done.err
 
 
-def test_a_run_that_paid_for_nothing_does_not_hold_the_folder(server: FakeOpenAI, run: Run) -> None:
-    """Whoever mistypes the model, or lacks an extra, goes on with the command put right."""
+def test_a_run_without_paid_replies_does_not_block_its_folder(server: FakeOpenAI, run: Run) -> None:
+    """After a misspelt model or a missing extra, the corrected command works in the same folder."""
     assert run("generate", "--backend", "openai", "--model", "fake-2", "--base-url", NOWHERE, "--rows", "7").code == 1
     assert run("generate", *OPENAI, server.url, "--rows", "7").code == 0
 
 
-def test_generate_prints_the_folder_on_stdout_and_talks_on_stderr(server: FakeOpenAI, run: Run) -> None:
+def test_generate_prints_the_folder_on_stdout_and_messages_on_stderr(server: FakeOpenAI, run: Run) -> None:
     done = run("generate", *OPENAI, server.url, "--rows", "7", "--out", "made/personagen")
     assert (done.code, done.out) == (0, "made/personagen\n")
-    assert done.err == f"7 texts, made: {Path('made/personagen').absolute()}\n"
+    assert done.err == f"7 texts, generated: {Path('made/personagen').absolute()}\n"
     assert sum(manifest_of(Path("made/personagen"))["configs"]["all"]["rows"].values()) == 7
 
 
-def test_generate_tells_a_program_what_it_made_and_that_the_second_time_nothing_was(
-    server: FakeOpenAI, run: Run
-) -> None:
+def test_json_of_generate_names_the_release_and_whether_it_is_new(server: FakeOpenAI, run: Run) -> None:
     command = ("generate", *OPENAI, server.url, "--rows", "20", "--emotions", "joy, fear", "--json")
-    first, asked = run(*command), len(server.requests)
+    first, requests = run(*command), len(server.requests)
     second = run(*command)
     wanted = {"folder": str(Path("personagen").absolute()), "rows": {"train": 16, "validation": 2, "test": 2}}
     assert json.loads(first.out) == wanted | {"made": True}
     assert json.loads(second.out) == wanted | {"made": False}
     assert (first.code, second.code) == (0, 0)
-    assert len(server.requests) == asked
+    assert len(server.requests) == requests
     assert second.err == ""
 
 
-def test_generate_says_when_a_release_was_complete_already(release: Path, server: FakeOpenAI, run: Run) -> None:
+def test_generate_reports_a_complete_release(release: Path, server: FakeOpenAI, run: Run) -> None:
     done = run("generate", *OPENAI, server.url, "--rows", "7", "--out", release)
-    assert done == (0, f"{release}\n", f"7 texts, complete already: {release}\n")
+    assert done == (0, f"{release}\n", f"7 texts, already complete: {release}\n")
 
 
 def test_another_recipe_in_the_same_folder_is_refused_with_both_fingerprints(
@@ -130,7 +121,7 @@ def test_another_recipe_in_the_same_folder_is_refused_with_both_fingerprints(
     assert "set the old one aside with --fresh" in done.err and done.err.count("\n") == 1
 
 
-def test_options_replace_the_recipe(server: FakeOpenAI, run: Run) -> None:
+def test_options_override_the_recipe(server: FakeOpenAI, run: Run) -> None:
     Path("recipe.yaml").write_text("rows: 70\nseed: 5\nbackend: {kind: openai, model: other}\n")
     options = ("--rows", "4", "--emotions", "joy,fear", "--depth", "none", "--seed", "6", "--concurrency", "2")
     assert run("generate", "recipe.yaml", *OPENAI, server.url, *options).code == 0
@@ -160,7 +151,7 @@ def test_preview_shows_every_layer_and_writes_nothing(server: FakeOpenAI, run: R
     assert names(Path()) == []
 
 
-def test_preview_prints_one_json_object_a_text(server: FakeOpenAI, run: Run) -> None:
+def test_preview_prints_one_json_object_per_text(server: FakeOpenAI, run: Run) -> None:
     done = run("preview", *OPENAI, server.url, "--json", "--depth", "demographic")
     rows = [json.loads(line) for line in done.out.splitlines()]
     assert [row["label"] for row in rows] == ["anger", "disgust", "fear"]
@@ -180,11 +171,11 @@ def test_preview_shows_more_texts_than_emotions_in_a_larger_recipe(server: FakeO
 
 
 def unprintable(text: str) -> list[str]:
-    """List the characters that a terminal might obey; line ends aside."""
+    """List the characters that a terminal may interpret, except line ends."""
     return [char for char in text if not char.isprintable() and char != "\n"]
 
 
-def test_preview_escapes_what_a_terminal_would_obey(run: Run) -> None:
+def test_preview_escapes_control_characters(run: Run) -> None:
     Path("recipe.yaml").write_text(
         json.dumps(
             {
@@ -209,7 +200,7 @@ def test_preview_escapes_what_a_terminal_would_obey(run: Run) -> None:
 
 @pytest.fixture
 def tampered(server: FakeOpenAI, tmp_path: Path) -> Path:
-    """A release that came from elsewhere: texts, ids and names in it are not what `generate` would write."""
+    """A release with control characters in texts, ids and names, which `generate` does not write."""
     folder = make_release(tmp_path / "personagen", server.url, rows=2, emotions=["joy", "fear"], depth="none")
     path = folder / "joy" / "train-00000-of-00001.parquet"
     table = pq.read_table(path)
@@ -225,14 +216,14 @@ def tampered(server: FakeOpenAI, tmp_path: Path) -> Path:
     return folder
 
 
-def test_inspect_escapes_what_a_terminal_would_obey(tampered: Path, run: Run) -> None:
+def test_inspect_escapes_control_characters(tampered: Path, run: Run) -> None:
     done = run("inspect", tampered)
     assert (done.code, done.err) == (0, "")
     assert "one \\x1b[2Jtwo" in done.out
     assert unprintable(done.out) == []
 
 
-def test_inspect_prints_json_that_a_terminal_cannot_obey(tampered: Path, run: Run) -> None:
+def test_json_of_inspect_escapes_control_characters(tampered: Path, run: Run) -> None:
     done = run("inspect", tampered, "--json")
     assert json.loads(done.out)["samples"][-1]["text"] == HOSTILE
     assert done.out.isascii() and unprintable(done.out) == []
@@ -248,7 +239,7 @@ def test_inspect_shows_counts_and_a_sample_of_every_emotion(release: Path, run: 
     assert all(f"{name}  ({name}-000000)" in done.out for name in ("anger", "joy", "neutral"))
 
 
-def test_inspect_tells_a_program_what_the_manifest_says(release: Path, run: Run) -> None:
+def test_json_of_inspect_equals_the_manifest(release: Path, run: Run) -> None:
     facts, manifest = json.loads(run("inspect", release, "--json", "--samples", "0").out), manifest_of(release)
     assert facts["samples"] == []
     assert facts["rows"] == {name: config["rows"] for name, config in manifest["configs"].items()}
@@ -257,7 +248,7 @@ def test_inspect_tells_a_program_what_the_manifest_says(release: Path, run: Run)
 
 
 @pytest.mark.parametrize("damage", ["missing", "empty", "garbled"])
-def test_inspect_of_a_damaged_shard_says_so(damage: str, server: FakeOpenAI, run: Run) -> None:
+def test_inspect_refuses_a_damaged_shard(damage: str, server: FakeOpenAI, run: Run) -> None:
     folder = make_release(Path("personagen"), server.url, rows=1, emotions=["joy"], depth="none")
     shard = folder / "joy" / "train-00000-of-00001.parquet"
     if damage == "missing":
@@ -270,7 +261,7 @@ def test_inspect_of_a_damaged_shard_says_so(damage: str, server: FakeOpenAI, run
     assert done.err.count("\n") == 1
 
 
-def test_a_reader_that_leaves_early_is_no_error(release: Path, tmp_path: Path) -> None:
+def test_a_closed_pipe_is_no_error(release: Path, tmp_path: Path) -> None:
     """`personagen inspect | head -1`."""
     process = subprocess.Popen(
         [sys.executable, "-c", command_line("inspect", str(release))],
@@ -285,7 +276,7 @@ def test_a_reader_that_leaves_early_is_no_error(release: Path, tmp_path: Path) -
     process.wait(60)
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
 def test_output_that_cannot_be_written_is_one_line(release: Path, tmp_path: Path) -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
@@ -301,7 +292,7 @@ def test_output_that_cannot_be_written_is_one_line(release: Path, tmp_path: Path
     assert done.stderr.count("\n") == 1
 
 
-def test_a_terminal_that_knows_few_characters_shows_the_others_escaped(tampered: Path, tmp_path: Path) -> None:
+def test_characters_that_stdout_cannot_encode_are_escaped(tampered: Path, tmp_path: Path) -> None:
     path = tampered / "joy" / "train-00000-of-00001.parquet"
     table = pq.read_table(path)
     position = table.column_names.index("text")
@@ -311,9 +302,10 @@ def test_a_terminal_that_knows_few_characters_shows_the_others_escaped(tampered:
     assert "Good \\U0001f642" in done.out
 
 
-def test_the_module_is_the_command_and_keeps_data_apart_from_talk(server: FakeOpenAI, tmp_path: Path) -> None:
+@pytest.mark.parametrize("module", ["personagen", "personagen.builder"])
+def test_the_package_is_the_command(module: str, server: FakeOpenAI, tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "personagen.builder", "generate", *OPENAI, server.url, "--rows", "7", "--json"],
+        [sys.executable, "-m", module, "generate", *OPENAI, server.url, "--rows", "7", "--json"],
         cwd=tmp_path,
         capture_output=True,
         encoding="utf-8",
@@ -324,8 +316,9 @@ def test_the_module_is_the_command_and_keeps_data_apart_from_talk(server: FakeOp
     assert names(tmp_path) == ["personagen", "personagen.run"]
 
 
-def test_the_key_of_a_file_reaches_the_server_and_no_file_of_the_run(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It counts more than the environment's."""
+def test_a_key_file_overrides_the_environment_and_its_key_reaches_no_file(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-of-the-environment")
     Path("key.txt").write_text("sk-of-the-file\n", encoding="utf-8")
     with FakeOpenAI() as server:

@@ -255,7 +255,7 @@ def test_a_gate_of_the_recipe_reads_every_text_that_is_written(
         (("--arms", "situation"), "unknown arm 'situation', did you mean 'situational'?"),
         (
             ("--depth", "none"),
-            "--depth is what arms differ in; name them with --arms (see `",
+            "--depth is what arms differ in; name arms with --arms (see `",
         ),
         (("--emotions", "joy,disgust"), "reference real.jsonl has 0 texts of 'disgust' for the arms that take real"),
         (("--reference", "no.such"), "cannot load reference 'no.such'"),

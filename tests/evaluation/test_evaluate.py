@@ -109,7 +109,7 @@ def test_json_is_what_the_file_holds(run: Run, copy: Path, reference: Path) -> N
 def test_a_judge_over_http(run: Run, copy: Path, reference: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-judge")
     with FakeJudge(lambda text: 4.0 if text in REFERENCE.texts else 2.0) as server:
-        arguments = ("evaluate", copy, "--reference", reference, "--judge", "openai:judge-1", "--base-url", server.url)
+        arguments = ("evaluate", copy, "--reference", reference, "--judge", "openai:judge-1", "--judge-url", server.url)
         done = run(*arguments, "--sample-size", "12")
         asked = len(server.requests)
         assert run(*arguments, "--sample-size", "12").code == 0 and len(server.requests) == asked
@@ -124,7 +124,7 @@ def test_a_judge_over_http(run: Run, copy: Path, reference: Path, monkeypatch: p
 def test_a_judge_that_cannot_be_reached_leaves_all_else_measured(run: Run, copy: Path, labelled: Path) -> None:
     with FakeJudge(lambda text: 3.0, status=401) as server:
         done = run(
-            "evaluate", copy, "--reference", labelled, "--judge", "openai:j", "--base-url", server.url, *SMALL[1:]
+            "evaluate", copy, "--reference", labelled, "--judge", "openai:j", "--judge-url", server.url, *SMALL[1:]
         )
     assert done.code == 1 and "refused the key (401)" in done.err.splitlines()[-1]
     assert done.err.splitlines()[-1].endswith(f"all else was measured, see {copy / 'scores.json'}")
@@ -148,9 +148,9 @@ def test_without_its_packages_nothing_is_begun(
 
 def test_a_bound_on_the_tokens_of_judges(run: Run, copy: Path, reference: Path) -> None:
     with FakeJudge(lambda text: 3.0) as server:
-        arguments = ("evaluate", copy, "--reference", reference, "--judge", "openai:b", "--base-url", server.url)
-        done = run(*arguments, "--max-tokens", "500", *SMALL[1:])
-    assert done.code == 1 and "max-tokens" in done.err.replace("_", "-") and len(server.requests) <= 5
+        arguments = ("evaluate", copy, "--reference", reference, "--judge", "openai:b", "--judge-url", server.url)
+        done = run(*arguments, "--judge-max-tokens", "500", *SMALL[1:])
+    assert done.code == 1 and "raise --judge-max-tokens and run" in done.err and len(server.requests) <= 5
 
 
 def test_a_corpus_without_labels_is_measured_without_utility(run: Run, copy: Path, reference: Path) -> None:

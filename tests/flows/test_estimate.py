@@ -106,14 +106,14 @@ def test_plan_for_a_program(run: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ((), ("cost: none but your own machine's\n", "time: about 0:01:03\n")),
+        ((), ("cost: none; the model runs on this machine\n", "time: about 0:01:03\n")),
         (
             ("--backend", "transformers", "--model", "m"),
-            ("cost: none but", "time: not known; it depends on"),
+            ("cost: none; the", "time: unknown; it depends on"),
         ),
         (
             ("--backend", "batch", "--model", "m"),
-            ("cost: not known; give the", "time: 3 batches, one after the other"),
+            ("cost: unknown; add the", "time: 3 batches in sequence"),
         ),
     ],
 )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from personagen.builder.cli.progress import Status
+from personagen.builder.core.progress import RunStatus as Status
 from personagen.builder.generate import generate
 from personagen.builder.release.shards import file_digest
 from personagen.builder.writing.prompts import prompt_version

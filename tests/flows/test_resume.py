@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from personagen.builder.cli.progress import Status
 from personagen.builder.core.errors import BackendError
+from personagen.builder.core.progress import RunStatus as Status
 from personagen.builder.generate import generate_with
 from personagen.builder.llm import connect
 from personagen.builder.llm.dispatcher import RetryTiming
@@ -267,7 +267,7 @@ def test_interrupted_run_says_how_to_go_on(tmp_path: Path) -> None:
             stdout, stderr = process.communicate(timeout=30)
         done = subprocess.CompletedProcess(words, process.returncode, stdout, stderr)
         assert (done.returncode, done.stdout, out.exists()) == (130, "", False)
-        assert said_last(done) == "personagen: stopped; what was paid for is kept: run the same command to go on"
+        assert said_last(done) == "personagen: interrupted; paid replies are kept: run the same command to continue"
         assert len(server.requests) <= 30, "it stopped, but went on asking"
         recipe = read_recipe(path, {"backend.base_url": server.url})
         make(recipe, out)

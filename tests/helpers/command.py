@@ -1,4 +1,4 @@
-"""Run the command as a user does: in this process, or in one of its own."""
+"""Run the command line, in this process or in a process of its own."""
 
 import os
 import subprocess
@@ -12,11 +12,14 @@ import pytest
 from personagen.builder.cli.main import main
 
 NOWHERE = "http://127.0.0.1:9/v1"
+"""An endpoint at which no server listens."""
+
 OPENAI = ("--backend", "openai", "--model", "fake-1", "--base-url")
+"""Options of the fake server's model; its address follows."""
 
 
 class Outcome(NamedTuple):
-    """What a command left: exit code, stdout, stderr."""
+    """Result of a command: exit code, stdout, stderr."""
 
     code: int
     out: str
@@ -24,12 +27,13 @@ class Outcome(NamedTuple):
 
 
 Run = Callable[..., Outcome]
+"""Function that runs the command with these arguments."""
 
 
 def run_here(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path_factory: pytest.TempPathFactory
 ) -> Run:
-    """Return what runs `personagen ...` in this process, in an empty working directory unless the test chose one."""
+    """Change to an empty directory, and return a function that runs `personagen ...` in this process."""
     monkeypatch.chdir(tmp_path_factory.mktemp("work"))
 
     def command(*arguments: str | Path) -> Outcome:
@@ -45,7 +49,7 @@ def run_here(
 
 
 def python(code: str, cwd: Path, **environment: str) -> Outcome:
-    """Run code in a process of its own."""
+    """Run Python code in a process of its own."""
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=cwd,
@@ -59,12 +63,12 @@ def python(code: str, cwd: Path, **environment: str) -> Outcome:
 
 
 def command_line(*arguments: str, without: tuple[str, ...] = ()) -> str:
-    """Code that runs the command in a process where the modules `without` cannot be imported."""
+    """Return code that runs the command in a process in which the modules `without` cannot be imported."""
     blocked = f"sys.modules.update(dict.fromkeys({without!r}))"
     run = "from personagen.builder.cli.main import main; main()"
     return f"import sys; {blocked}; sys.argv = {['personagen', *arguments]!r}; {run}"
 
 
 def names(folder: Path) -> list[str]:
-    """List what a folder holds."""
+    """List the names of the entries of a folder, sorted."""
     return sorted(path.name for path in folder.iterdir())

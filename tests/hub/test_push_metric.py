@@ -29,7 +29,7 @@ def hub() -> Iterator[Hub]:
 
 def test_a_metric_is_published_and_loaded_from_there(hub: Hub, tmp_path: Path) -> None:
     done = run(hub, "push-metric", "diversity", "user/diversity", "--tag", "v1")
-    assert done.stdout == f"{hub.url}/spaces/user/diversity\n" and "files sent, 0 there already" in done.stderr
+    assert done.stdout == f"{hub.url}/spaces/user/diversity\n" and "files sent, 0 already there" in done.stderr
     there = {path: file.read_bytes() for path, file in hub.files("user/diversity", "v1", "space").items()}
     for name in SPACE_FILES:
         assert there[name] == (DIVERSITY / name).read_bytes()

@@ -235,7 +235,7 @@ def test_a_folder_is_verified(hub: Hub, copy: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda folder: (folder / SHARD).unlink(), rf"user/spoiled is not what its manifest says: {SHARD} is missing$"),
+        (lambda folder: (folder / SHARD).unlink(), rf"user/spoiled differs from its manifest: {SHARD} is missing$"),
         (
             lambda folder: spoiled(folder / SHARD),
             rf"{SHARD} is not the file of the manifest: its size or SHA-256 differs$",
@@ -298,7 +298,7 @@ def test_a_dry_run_shows_files_and_card(hub: Hub, release: Path, model: FakeOpen
     assert done.returncode == 0 and done.stderr == ""
     size = (release / SHARD).stat().st_size
     assert f"there   {size:>14,}  {SHARD}\n" in done.stdout and "# personagen\n" in done.stdout
-    assert re.search(r"user/there: 0 files to send \(0 bytes\), \d+ there already, 0 deleted\n$", done.stdout)
+    assert re.search(r"user/there: 0 files to send \(0 bytes\), \d+ already there, 0 deleted\n$", done.stdout)
     other = make_release(tmp_path / "other", model.url, "rows: 10\nemotions: [joy]\ndepth: none")
     told = json.loads(run(hub, "push", other, "user/there", "--dry-run", "--json").stdout)
     assert "joy/train-00000-of-00001.parquet" in told["sent"] and SHARD in told["deleted"] and told["url"] is None
