@@ -105,7 +105,8 @@ class Dispatcher:
             except TransientError as error:
                 self._admission.record_failure(slot, error)
                 failed_at.append(self._admission.clock())
-                pause = self._pause_before_retry(error, failed_at)
+                require_retry(error, failed_at, self._admission, self._timing)
+                pause_s = retry_pause(error, len(failed_at), self._timing)
             except BaseException:
                 self._admission.record_abort(slot)
                 raise
@@ -115,43 +116,53 @@ class Dispatcher:
                 return reply
             finally:
                 self._in_flight.discard(task)
-            await asyncio.sleep(pause)
-
-    def _pause_before_retry(self, error: TransientError, failed_at: Sequence[float]) -> float:
-        """Return the seconds to wait before the next try.
-
-        Args:
-            error: the last failure.
-            failed_at: times of all failures of the request by the admission control's clock, the last one included.
-
-        Raises:
-            BackendError: the server was never reached, has not answered for `outage_s`, or asks for too long a wait.
-            RequestError: the server answers other requests, and this one has failed `MAX_FAILURES` times.
-
-        """
-        timing, last_reply_at = self._timing, self._admission.last_reply_at
-        first, last = failed_at[0], failed_at[-1]
-        if error.unreachable and last_reply_at is None:
-            raise BackendError(str(error)) from error
-        if error.wait is not None and error.wait > timing.max_server_wait_s:
-            raise BackendError(
-                f"{error}; it asks to wait {error.wait:.0f} s: run the same command then to go on"
-            ) from error
-        silent_since = max(first, self._admission.paused_until, first if last_reply_at is None else last_reply_at)
-        if last - silent_since > timing.outage_s:
-            raise BackendError(
-                f"{error}; nothing was answered for {timing.outage_s:.0f} s: run the same command to go on"
-            ) from error
-        at_fault = not error.overload or last - first >= timing.refusal_s
-        others_answered = last_reply_at is not None and last_reply_at > first
-        if at_fault and others_answered and len(failed_at) >= MAX_FAILURES:
-            raise RequestError(f"{error}, {len(failed_at)} times in a row") from error
-        backoff = min(timing.max_pause_s, timing.first_pause_s * 2 ** (len(failed_at) - 1)) * random.uniform(0.5, 1.0)
-        # At least the backoff: a server that asks for no wait would get retries without end.
-        return float(max(backoff, (error.wait or 0.0) * random.uniform(1.0, 1.1)))
+            await asyncio.sleep(pause_s)
 
     def _finish(self, key: str, task: "asyncio.Task[Reply]") -> None:
         del self._under_way[key]
         # Retrieved in any case: asyncio logs an exception that no row awaits any more.
         if not task.cancelled() and isinstance(error := task.exception(), RequestError):
             self._refused[key] = error
+
+
+def require_retry(
+    error: TransientError, failed_at: Sequence[float], admission: AdmissionControl, timing: RetryTiming
+) -> None:
+    """Raise the error that ends the retries of a request, if its last failure does.
+
+    Args:
+        error: the last failure.
+        failed_at: times of all failures of the request, the last one included, by the admission control's clock.
+        admission: time of the last reply, and pause of the server.
+        timing: times of retries.
+
+    Raises:
+        BackendError: the server was never reached, has not answered for `outage_s`, or asks for too long a wait.
+        RequestError: the server answers other requests, and this one has failed `MAX_FAILURES` times.
+
+    """
+    first, last, last_reply_at = failed_at[0], failed_at[-1], admission.last_reply_at
+    if error.unreachable and last_reply_at is None:
+        raise BackendError(str(error)) from error
+    if error.wait is not None and error.wait > timing.max_server_wait_s:
+        raise BackendError(
+            f"{error}; it asks to wait {error.wait:.0f} s: run the same command then to go on"
+        ) from error
+    silent_since = max(first, admission.paused_until, first if last_reply_at is None else last_reply_at)
+    if last - silent_since > timing.outage_s:
+        raise BackendError(
+            f"{error}; nothing was answered for {timing.outage_s:.0f} s: run the same command to go on"
+        ) from error
+    at_fault = not error.overload or last - first >= timing.refusal_s
+    others_answered = last_reply_at is not None and last_reply_at > first
+    if at_fault and others_answered and len(failed_at) >= MAX_FAILURES:
+        raise RequestError(f"{error}, {len(failed_at)} times in a row") from error
+
+
+def retry_pause(error: TransientError, failures: int, timing: RetryTiming) -> float:
+    """Draw the seconds before the next try: exponential backoff, or the wait that the server asks for if longer.
+
+    A server that asks for no wait gets the backoff all the same: otherwise it would get retries without end.
+    """
+    backoff = min(timing.max_pause_s, timing.first_pause_s * 2 ** (failures - 1)) * random.uniform(0.5, 1.0)
+    return float(max(backoff, (error.wait or 0.0) * random.uniform(1.0, 1.1)))

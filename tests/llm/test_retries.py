@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from personagen.builder.core.errors import BackendError, RequestError
+from personagen.builder.core.errors import BackendError, RequestError, TransientError
 from personagen.builder.llm.admission import make_admission_control
 from personagen.builder.llm.backends.openai_chat import ChatTimeouts, OpenAIBackend
 from personagen.builder.llm.budget import Budget
-from personagen.builder.llm.dispatcher import Dispatcher
+from personagen.builder.llm.dispatcher import MAX_FAILURES, Dispatcher, RetryTiming, require_retry, retry_pause
 from personagen.builder.llm.journal import Journal
 from personagen.builder.llm.requests import Reply
 from tests.helpers.dispatching import FAST, ask_for, outcomes, until, with_model
@@ -132,3 +132,41 @@ def test_server_that_goes_away_in_the_middle_is_awaited(tmp_path: Path) -> None:
     port = int(first.url.split(":")[2].split("/")[0])
     first.__enter__()
     with_model(first.url, tmp_path / "journal", use)
+
+
+@pytest.mark.parametrize("wait", [None, 0.0])
+def test_pauses_double_up_to_their_bound(wait: float | None) -> None:
+    """Also for a server that asks for no wait; each pause is drawn from its upper half."""
+    timing = RetryTiming(first_pause_s=1.0, max_pause_s=10.0)
+    for failures, longest in ((1, 1.0), (2, 2.0), (4, 8.0), (5, 10.0), (50, 10.0)):
+        pauses = [retry_pause(TransientError("busy", wait=wait), failures, timing) for _ in range(50)]
+        assert all(longest / 2 <= pause <= longest for pause in pauses)
+        assert len(set(pauses)) > 1
+
+
+def test_pause_is_at_least_the_wait_that_the_server_asks_for() -> None:
+    pauses = [retry_pause(TransientError("busy", wait=7.0), 1, RetryTiming()) for _ in range(50)]
+    assert all(7.0 <= pause <= 7.7 for pause in pauses)
+
+
+def test_pause_that_the_server_asks_for_is_no_outage() -> None:
+    """The outage is measured from the end of the pause."""
+    admission = make_admission_control(Budget(), concurrency=1, adaptive=False)
+    timing = RetryTiming(outage_s=10.0)
+    busy = TransientError("busy", overload=True)
+    admission.paused_until = 100.0
+    require_retry(busy, [0.0, 105.0], admission, timing)
+    with pytest.raises(BackendError, match="nothing was answered for 10 s"):
+        require_retry(busy, [0.0, 111.0], admission, timing)
+
+
+def test_failures_before_the_last_reply_are_no_outage() -> None:
+    """Nor is the request at fault before it has failed often enough after others were answered."""
+    admission = make_admission_control(Budget(), concurrency=1, adaptive=False)
+    admission.last_reply_at = 50.0
+    timing = RetryTiming(outage_s=10.0)
+    broken = TransientError("boom")
+    require_retry(broken, [0.0, 55.0], admission, timing)
+    require_retry(broken, [51.0] * MAX_FAILURES, admission, timing)
+    with pytest.raises(RequestError, match=f"boom, {MAX_FAILURES} times in a row"):
+        require_retry(broken, [49.0] * MAX_FAILURES, admission, timing)

@@ -93,6 +93,7 @@ def test_half_written_files_are_ignored(tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "000001-0123456789abcdef.jsonl.part").write_bytes(b'{"custom_id": "ab')
     (folder / "notes.jsonl").write_bytes(b"mine")
+    (folder / "000002-0123456789abcdef.json").write_text('{"batch": "batch_9"}')  # deleted only in part
     with FakeBatches() as server:
         answers(server.url, tmp_path, [ask(1)])
     assert not list(folder.glob("*.part"))
