@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any, TypedDict, TypeVar
+from typing import Any, TypedDict, TypeVar, get_type_hints
 
 from personagen.builder.core.errors import RecipeError
 from personagen.builder.planning.parsing import parse_recipe, read_recipe
@@ -41,22 +41,15 @@ SHORTHANDS: Mapping[str, str] = {
 """Keys of a section that are keywords of their own, as they are options of the command line."""
 
 
-class RecipeKeys(TypedDict, total=False):
-    """Keywords of a recipe: its own keys, and the shorthands of `SHORTHANDS`. A section takes a mapping or a record."""
+class ArmKeys(TypedDict, total=False):
+    """Keywords of a recipe that every arm of a comparison shares. A section takes a mapping or a record."""
 
     name: str
     seed: int
-    rows: int
     taxonomy: str | CustomTaxonomy | Mapping[str, Any]
     emotions: Sequence[str] | None
-    quotas: Mapping[str, int] | None
     intensities: Sequence[str]
-    depth: str
-    ablations: Sequence[str]
-    counterfactual: CounterfactualPairs | Mapping[str, Any] | None
     situations_per_persona: int
-    splits: Splits | Mapping[str, Any]
-    shard_rows: int
     elaborate: Elaboration | Mapping[str, Any]
     text: TextRequirements | Mapping[str, Any]
     checks: Checks | Mapping[str, Any]
@@ -64,9 +57,6 @@ class RecipeKeys(TypedDict, total=False):
     draw: Sampling | Mapping[str, Any]
     prices: Mapping[str, ModelPrice | Mapping[str, float]]
     budget: Budgets | Mapping[str, Any]
-    license: str | None
-    license_name: str | None
-    license_link: str | None
     model: str
     base_url: str | None
     concurrency: int | None
@@ -76,21 +66,36 @@ class RecipeKeys(TypedDict, total=False):
     max_tokens: int | None
 
 
+class RecipeKeys(ArmKeys, total=False):
+    """Keywords of a recipe: its own keys, and the shorthands of `SHORTHANDS`."""
+
+    rows: int
+    quotas: Mapping[str, int] | None
+    depth: str
+    ablations: Sequence[str]
+    counterfactual: CounterfactualPairs | Mapping[str, Any] | None
+    splits: Splits | Mapping[str, Any]
+    shard_rows: int
+    license: str | None
+    license_name: str | None
+    license_link: str | None
+
+
 def as_recipe(source: Recipe | PathOrName | None, keys: Mapping[str, Any], verb: Callable[..., Any]) -> Recipe:
     """Build the recipe that a caller describes.
 
     Args:
         source: a recipe, or the path of a recipe file; None: the default of every key.
         keys: values that replace those of `source`, by key of the recipe or by shorthand.
-        verb: the function that was called, decorated with `recipe_keywords`; its keywords are named in errors.
+        verb: the function that was called; its signature holds the keywords that it takes.
 
     Raises:
         RecipeError: the file cannot be read, a keyword is unknown, or a value is out of bounds; one line.
 
     """
+    known = inspect.signature(verb).parameters
     for key in keys:
-        if key not in RecipeKeys.__annotations__:
-            known = sorted(inspect.signature(verb).parameters)
+        if key not in known:
             raise RecipeError(
                 f"{verb.__name__}: unknown keyword {key!r}{did_you_mean(key, known)}; known: {', '.join(known)}"
             )
@@ -168,9 +173,9 @@ def _backend_of(model: Any) -> dict[str, Any]:
     return {"backend.kind": kind, "backend.model": name}
 
 
-def recorded_call(verb: str, name: str, **options: Any) -> str:
-    """Return the call that repeats a measurement, for the card of a release; options that are None are left out."""
-    words = [repr(name), *(f"{key}={value!r}" for key, value in options.items() if value is not None)]
+def recorded_call(verb: str, *names: str, **options: Any) -> str:
+    """Return the call that repeats a measurement, to record it; options that are None are left out."""
+    words = [*map(repr, names), *(f"{key}={value!r}" for key, value in options.items() if value is not None)]
     return f"personagen.{verb}({', '.join(words)})"
 
 
@@ -187,12 +192,12 @@ def with_keywords(parameters: Iterable[inspect.Parameter]) -> Callable[[Function
     return decorate
 
 
-def recipe_keywords() -> list[inspect.Parameter]:
+def recipe_keywords(keys: type[ArmKeys] | type[RecipeKeys] = RecipeKeys) -> list[inspect.Parameter]:
     """Return the keys of a recipe as parameters; their default, "...", leaves a key as it is."""
     kind = inspect.Parameter.KEYWORD_ONLY
     return [
         inspect.Parameter(name, kind, default=..., annotation=annotation)
-        for name, annotation in RecipeKeys.__annotations__.items()
+        for name, annotation in get_type_hints(keys).items()
     ]
 
 

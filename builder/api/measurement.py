@@ -1,12 +1,29 @@
 """`pg.evaluate` and its relatives: figures on a release, or on conditions with and without personas."""
 
+from os import fspath
 from typing import TYPE_CHECKING, Unpack
 
-from personagen.builder.api.arguments import DEFAULT_FOLDER, PathOrName, keywords_of, with_keywords
-from personagen.builder.api.evaluation_keywords import EvaluationKeywords, evaluation_settings
+from personagen.builder.api.arguments import (
+    DEFAULT_FOLDER,
+    ArmKeys,
+    PathOrName,
+    as_recipe,
+    keywords_of,
+    recipe_keywords,
+    with_keywords,
+)
+from personagen.builder.api.comparison import COMPARISON_FOLDER, Comparison
+from personagen.builder.api.measurement_keywords import (
+    ComparisonKeywords,
+    EvaluationKeywords,
+    comparison_settings,
+    evaluation_settings,
+    split_keywords,
+)
 from personagen.builder.api.progress import shown_progress
 from personagen.builder.api.release import Release
 from personagen.builder.core.progress import Progress
+from personagen.builder.planning.recipe import Recipe
 
 if TYPE_CHECKING:
     from personagen.builder.evaluation.audit_results import Audit
@@ -74,6 +91,68 @@ def audit(
 ) -> "Audit":
     """Measure bias in a Release or its folder; see `Release.audit`."""
     return as_release(release).audit(reference=reference, embeddings=embeddings, seed=seed, progress=progress)
+
+
+_COMPARISON = [*keywords_of(comparison_settings), *recipe_keywords(ArmKeys)]
+
+
+@with_keywords(_COMPARISON)
+def compare(
+    recipe: Recipe | PathOrName | None = None,
+    *,
+    out: PathOrName = COMPARISON_FOLDER,
+    api_key: str | None = None,
+    progress: Progress | bool = True,
+    **keywords: Unpack[ComparisonKeywords],
+) -> Comparison:
+    """Write the same emotions under several conditions ("arms"), measure them, and judge every claim for personas.
+
+    The same call resumes an interrupted comparison, and no reply is paid for twice.
+
+    Args:
+        recipe: model, emotions, checks and budget, as for `generate`; its rows, depth and splits are not used.
+        out: folder of the comparison.
+        api_key: key of the model's endpoint and the judges'. None: environment variable OPENAI_API_KEY.
+        progress: see `generate`.
+        keywords: `reference`: real texts with labels; see `evaluate`. `rows`: texts per arm, over all seeds; 210.
+            `seeds`: parts of every arm that are written independently; 3. `arms`: names of the arms; None: all;
+            "NAME:verbalized" asks for several texts with their probabilities at once. `embeddings`, `judges`,
+            `judge_url`, `judge_max_tokens`: see `evaluate`. All others are keys of the recipe; see `generate`.
+
+    Raises:
+        RecipeError: a key is unknown, or the settings do not fit the recipe or the reference.
+        FolderError: `out` holds other files, is in use, or cannot be written.
+        BackendError: a package of the extra `metrics` is missing, or a model cannot be loaded or reached.
+        BudgetError: the next request might exceed the budget.
+        GenerationError: an arm has too few texts to be measured.
+
+    """
+    from personagen.builder.evaluation.compare import compare as run
+
+    settings, keys = split_keywords(keywords)
+    chosen = as_recipe(recipe, keys, compare)
+    with shown_progress(progress) as receiver:
+        run(chosen, comparison_settings(**settings), fspath(out), progress=receiver, api_key=api_key)
+    return Comparison(out)
+
+
+@with_keywords(_COMPARISON)
+async def acompare(
+    recipe: Recipe | PathOrName | None = None,
+    *,
+    out: PathOrName = COMPARISON_FOLDER,
+    api_key: str | None = None,
+    progress: Progress | bool = True,
+    **keywords: Unpack[ComparisonKeywords],
+) -> Comparison:
+    """Run `compare` beside other work of the event loop."""
+    from personagen.builder.evaluation.compare import acompare as run
+
+    settings, keys = split_keywords(keywords)
+    chosen = as_recipe(recipe, keys, acompare)
+    with shown_progress(progress) as receiver:
+        await run(chosen, comparison_settings(**settings), fspath(out), progress=receiver, api_key=api_key)
+    return Comparison(out)
 
 
 def as_release(release: Release | PathOrName) -> Release:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack, overload
 
 from personagen.builder.api.arguments import DEFAULT_FOLDER, PathOrName, keywords_of, recorded_call, with_keywords
-from personagen.builder.api.evaluation_keywords import EvaluationKeywords, evaluation_settings
 from personagen.builder.api.loading import LoadOptions, read_release
+from personagen.builder.api.measurement_keywords import EvaluationKeywords, evaluation_settings
 from personagen.builder.api.progress import shown_progress
 from personagen.builder.api.release_facts import (
     EmotionCount,

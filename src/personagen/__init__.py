@@ -15,21 +15,25 @@ from typing import TYPE_CHECKING
 from personagen.builder.version import __version__
 
 if TYPE_CHECKING:
+    from personagen.builder.api.comparison import Comparison
     from personagen.builder.api.generation import estimate, generate, preview
     from personagen.builder.api.loading import load
-    from personagen.builder.api.measurement import aevaluate, audit, evaluate
+    from personagen.builder.api.measurement import acompare, aevaluate, audit, compare, evaluate
     from personagen.builder.api.release import Release
     from personagen.builder.core import errors
     from personagen.builder.core.errors import PersonaGenError
     from personagen.builder.planning.recipe import Recipe
 
 __all__ = [
+    "Comparison",
     "PersonaGenError",
     "Recipe",
     "Release",
     "__version__",
+    "acompare",
     "aevaluate",
     "audit",
+    "compare",
     "errors",
     "estimate",
     "evaluate",
@@ -40,12 +44,13 @@ __all__ = [
 
 _API = "personagen.builder.api"
 _MODULES = {
+    "Comparison": f"{_API}.comparison",
     "PersonaGenError": "personagen.builder.core.errors",
     "Recipe": "personagen.builder.planning.recipe",
     "Release": f"{_API}.release",
     "load": f"{_API}.loading",
     **dict.fromkeys(("estimate", "generate", "preview"), f"{_API}.generation"),
-    **dict.fromkeys(("aevaluate", "audit", "evaluate"), f"{_API}.measurement"),
+    **dict.fromkeys(("acompare", "aevaluate", "audit", "compare", "evaluate"), f"{_API}.measurement"),
 }
 """Module of each lazy name, `errors` aside, which is a module itself."""
 

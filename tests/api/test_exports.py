@@ -11,12 +11,15 @@ import personagen as pg
 from tests.helpers.command import python
 
 NAMES = [
+    "Comparison",
     "PersonaGenError",
     "Recipe",
     "Release",
     "__version__",
+    "acompare",
     "aevaluate",
     "audit",
+    "compare",
     "errors",
     "estimate",
     "evaluate",

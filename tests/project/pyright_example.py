@@ -40,9 +40,12 @@ def notebook() -> None:
     rows: int = splits["train"].num_rows + pg.load("USER/NAME@v1", split="test").num_rows
     auc: float | None = release.evaluate(reference="goemotions", judges="openai:m").realism.c2st_auc.value
     size = pg.audit(release).associations.to_pandas()
+    comparison = pg.compare(small, arms=["none", "situational"], model="openai:m", out="comparison")
+    verdicts: list[str] = [claim.verdict for claim in comparison.claims]
+    page: Path = pg.Comparison("comparison").report()
     try:
         release.push_to_hub("USER/NAME", tag="v1.0.0", private=True)
     except pg.errors.HubError as error:
-        print(seconds, texts, joy, ages, rows, auc, size, error)  # noqa: T201
+        print(seconds, texts, joy, ages, rows, auc, size, verdicts, page, error)  # noqa: T201
     except pg.PersonaGenError:
         raise
