@@ -54,7 +54,7 @@ from personagen.builder.writing.label_check import LabelCheck
 from personagen.builder.writing.prompts import prompt_version
 
 if TYPE_CHECKING:
-    from personagen.metrics.emotion_classifiers.linear import Probe
+    from personagen.metrics.emotion_classifiers import LinearClassifier
     from personagen.metrics.statistics.paired import Blocks
 
 RUN = "run"
@@ -174,10 +174,10 @@ def _label_check(recipe: Recipe, parts: ReferenceParts) -> LabelCheck | None:
     """Train the classifier of the recipe's label check on the pool, since the one that measures must be independent."""
     if recipe.checks.label is None:
         return None
-    from personagen.metrics.emotion_classifiers.linear import train_probe
+    from personagen.metrics.emotion_classifiers import train_linear
     from personagen.metrics.texts.embeddings import encoder
 
-    classifier = train_probe(parts.pool, parts.test, parts.name, encoder(parts.pool.model))
+    classifier = train_linear(parts.pool, parts.test, parts.name, encoder(parts.pool.model))
     return LabelCheck(classifier, reject=recipe.checks.label == "reject")
 
 
@@ -194,7 +194,7 @@ async def _write(
 
 def _measure(
     written: Written, settings: Sequence[ArmSetting], parts: ReferenceParts, folder: Path, progress: Progress
-) -> tuple[dict[str, dict[str, "Blocks"]], "Probe"]:
+) -> tuple[dict[str, dict[str, "Blocks"]], "LinearClassifier"]:
     _require_texts(written)
     texts = [{name: arm.texts for name, arm in seed.items()} for seed in written]
     rows = [[row.id for row in setting.rows] for setting in settings]
@@ -215,7 +215,11 @@ def _require_texts(written: Written) -> None:
 
 
 def _facts(
-    recipe: Recipe, settings: ComparisonSettings, backend: Backend, parts: ReferenceParts, classifier: "Probe"
+    recipe: Recipe,
+    settings: ComparisonSettings,
+    backend: Backend,
+    parts: ReferenceParts,
+    classifier: "LinearClassifier",
 ) -> ComparisonFacts:
     return ComparisonFacts(
         command=settings.command,
@@ -246,7 +250,7 @@ def _results(
     recipe: Recipe,
     written: Written,
     blocks: Mapping[str, Mapping[str, "Blocks"]],
-    classifier: "Probe",
+    classifier: "LinearClassifier",
     human_likeness: Mapping[str, Mapping[str, Any]] | None,
 ) -> ComparisonResults:
     """Build the tables; floats have six significant digits."""
@@ -298,10 +302,10 @@ def _figures(blocks: Mapping[str, Mapping[str, "Blocks"]]) -> Iterator[ArmFigure
             yield ArmFigure(arm, measure, mean.value, mean.low, mean.high, tuple(values.wholes.tolist()))
 
 
-def _texts(written: Written, classifier: "Probe") -> Iterator[ComparedText]:
+def _texts(written: Written, classifier: "LinearClassifier") -> Iterator[ComparedText]:
     for name in written[0]:
         texts = [(number, text) for number, seed in enumerate(written) for text in seed[name].texts]
-        predictions = classifier.read([text.text for _, text in texts])
+        predictions = classifier.predict([text.text for _, text in texts])
         for (number, text), prediction in zip(texts, predictions, strict=True):
             yield ComparedText(
                 name,

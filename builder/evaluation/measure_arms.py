@@ -21,7 +21,7 @@ from personagen.builder.evaluation.arms import ArmText, ReferenceParts
 from personagen.builder.version import __version__
 
 if TYPE_CHECKING:
-    from personagen.metrics.emotion_classifiers.linear import Probe
+    from personagen.metrics.emotion_classifiers import LinearClassifier
     from personagen.metrics.panel import Block, Real
     from personagen.metrics.statistics.paired import Blocks
     from personagen.metrics.texts.corpus import Corpus
@@ -51,7 +51,7 @@ def measure_arms(
     real: ReferenceParts,
     folder: Path,
     progress: Progress,
-) -> tuple[dict[str, dict[str, "Blocks"]], "Probe"]:
+) -> tuple[dict[str, dict[str, "Blocks"]], "LinearClassifier"]:
     """Measure every arm by every figure of the panel.
 
     Args:
@@ -90,7 +90,7 @@ def measure_arms(
 def panel_of(real: ReferenceParts) -> "Real":
     """Prepare what all arms are measured against."""
     from personagen.metrics.diversity.clusters import centres_of
-    from personagen.metrics.emotion_classifiers.linear import train_probe, vectors_of
+    from personagen.metrics.emotion_classifiers.linear import train_linear, vectors_of
     from personagen.metrics.panel import Real, f1_of, few_of
     from personagen.metrics.realism.measure import side_of
     from personagen.metrics.realism.mmd import bandwidth
@@ -115,7 +115,7 @@ def panel_of(real: ReferenceParts) -> "Real":
         masked_few=masked_few,
         alone=alone,
         known=frozenset(normalise(text) for part in (real.pool, real.held, real.test) for text in part.texts),
-        classifier=train_probe(real.held, real.test, real.name, partial(vectors_of, model=real.held.model)),
+        classifier=train_linear(real.held, real.test, real.name, partial(vectors_of, model=real.held.model)),
         classes=classes,
         width=bandwidth(real.held.vectors, 0),
         centres=centres_of(real.held.vectors, 0),

@@ -8,7 +8,7 @@ from personagen.builder.core.errors import BackendError, ReleaseError
 from personagen.builder.release.texts import Texts
 
 if TYPE_CHECKING:
-    from personagen.metrics.emotion_classifiers.linear import Prediction
+    from personagen.metrics.emotion_classifiers import Prediction
     from personagen.metrics.texts.reference import Reference
 
 PACKAGES = ("numpy", "scipy", "sklearn", "rapidfuzz", "sentence_transformers")
@@ -45,7 +45,8 @@ def predictions(texts: Texts, source: str, embeddings: str | None) -> "list[Pred
         BackendError: the embedding model cannot be loaded.
 
     """
-    from personagen.metrics.emotion_classifiers.linear import Prediction, train_and_test, train_probe, vectors_of
+    from personagen.metrics.emotion_classifiers import Prediction, train_and_test, train_linear
+    from personagen.metrics.emotion_classifiers.linear import vectors_of
     from personagen.metrics.texts.corpus import read_corpus
     from personagen.metrics.texts.embeddings import DEFAULT_MODEL
 
@@ -59,6 +60,6 @@ def predictions(texts: Texts, source: str, embeddings: str | None) -> "list[Pred
     try:
         train, test = (read_corpus(part, labels, embeddings) for part, labels in train_and_test(reference))
         vectors = partial(vectors_of, model=embeddings or DEFAULT_MODEL)
-        return train_probe(train, test, reference.name, vectors).read(texts.texts)
+        return train_linear(train, test, reference.name, vectors).predict(texts.texts)
     except (ValueError, ImportError) as error:
         raise BackendError(str(error)) from None

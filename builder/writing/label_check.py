@@ -11,7 +11,7 @@ from personagen.builder.planning.sections import Checks
 from personagen.builder.writing.checks import Verdict
 
 if TYPE_CHECKING:
-    from personagen.metrics.emotion_classifiers.linear import EmotionClassifier
+    from personagen.metrics.emotion_classifiers import EmotionClassifier
     from personagen.metrics.texts.reference import Reference
 
 
@@ -36,7 +36,7 @@ class LabelCheck:
         if not places:
             return list(verdicts)
         async with self.turn:
-            predictions = await asyncio.to_thread(self.classifier.read, [verdicts[place].text for place in places])
+            predictions = await asyncio.to_thread(self.classifier.predict, [verdicts[place].text for place in places])
         found = list(verdicts)
         for place, reading in zip(places, predictions, strict=True):
             refused = self.reject and reading.label != emotion
@@ -87,8 +87,7 @@ def _see_emotions(reference: "Reference", recipe: Recipe) -> None:
 
 
 def _classifier(reference: "Reference", checks: Checks) -> "EmotionClassifier":
-    from personagen.metrics.emotion_classifiers.encoder import train_encoder
-    from personagen.metrics.emotion_classifiers.linear import train_and_test, train_probe
+    from personagen.metrics.emotion_classifiers import train_and_test, train_encoder, train_linear
     from personagen.metrics.texts.corpus import read_corpus
     from personagen.metrics.texts.embeddings import encoder
 
@@ -96,4 +95,4 @@ def _classifier(reference: "Reference", checks: Checks) -> "EmotionClassifier":
     if checks.label_model is not None:
         return train_encoder(*parts, reference.name, checks.label_model)
     train, test = (read_corpus(texts, labels) for texts, labels in parts)
-    return train_probe(train, test, reference.name, encoder())
+    return train_linear(train, test, reference.name, encoder())

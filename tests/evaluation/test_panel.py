@@ -11,7 +11,7 @@ import pytest
 
 from personagen.builder.core.package_data import read_yaml
 from personagen.metrics.diversity.clusters import centres_of
-from personagen.metrics.emotion_classifiers.linear import train_probe
+from personagen.metrics.emotion_classifiers import train_linear
 from personagen.metrics.panel import MEASURES, Block, Figures, Real, f1_of, few_of, measure, persona_f
 from personagen.metrics.realism.measure import side_of
 from personagen.metrics.realism.mmd import bandwidth
@@ -76,7 +76,7 @@ def against() -> Real:
         masked_few=hide(few),
         alone={"": alone, "masked_": alone},
         known=frozenset(map(normalise, held().texts)),
-        classifier=train_probe(held(), read_part(), "test", lambda texts: vectors_of(list(texts))),
+        classifier=train_linear(held(), read_part(), "test", lambda texts: vectors_of(list(texts))),
         classes=names,
         width=bandwidth(held().vectors, 0),
         centres=centres_of(held().vectors, 0),

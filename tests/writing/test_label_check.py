@@ -15,7 +15,7 @@ from personagen.builder.planning.plan import make_plan
 from personagen.builder.release.run_folder import open_run
 from personagen.builder.writing.checks import Verdict
 from personagen.builder.writing.label_check import LabelCheck, label_check
-from personagen.metrics.emotion_classifiers.linear import Probe, train_probe
+from personagen.metrics.emotion_classifiers import LinearClassifier, train_linear
 from tests.helpers.flow import recipe_for, rejects_of, texts_of
 from tests.helpers.real_texts import real, vectors_of
 from tests.helpers.servers.fake_openai import FakeOpenAI
@@ -25,16 +25,16 @@ STRICT = {"checks.label": "reject", "checks.attempts": 60}
 
 
 @pytest.fixture(scope="module")
-def probe() -> Probe:
+def probe() -> LinearClassifier:
     """A classifier of two emotions."""
     sides = [
         side.take([row for row, label in enumerate(side.labels or []) if label in ("joy", "anger")])
         for side in (real(500), real(500, 500))
     ]
-    return train_probe(*sides, "goemotions", lambda texts: vectors_of(list(texts)))
+    return train_linear(*sides, "goemotions", lambda texts: vectors_of(list(texts)))
 
 
-def make(url: str, out: Path, probe: Probe, changes: dict[str, Any]) -> dict[str, Any]:
+def make(url: str, out: Path, probe: LinearClassifier, changes: dict[str, Any]) -> dict[str, Any]:
     """Make a release whose labels are checked, and return its manifest."""
     recipe = recipe_for(url, changes)
     with open_run(out, recipe.fingerprint(), reuse=True) as run:
@@ -44,7 +44,7 @@ def make(url: str, out: Path, probe: Probe, changes: dict[str, Any]) -> dict[str
     return dict(result.manifest)
 
 
-def test_flagged_texts_carry_what_was_read_in_them(tmp_path: Path, probe: Probe) -> None:
+def test_flagged_texts_carry_what_was_read_in_them(tmp_path: Path, probe: LinearClassifier) -> None:
     with FakeOpenAI() as server:
         manifest = make(server.url, tmp_path / "out", probe, KEPT)
         sent = len(server.requests)
@@ -64,7 +64,7 @@ def test_flagged_texts_carry_what_was_read_in_them(tmp_path: Path, probe: Probe)
 
 
 def test_a_gate_refuses_texts_in_which_another_emotion_is_read_and_has_them_written_again(
-    tmp_path: Path, probe: Probe
+    tmp_path: Path, probe: LinearClassifier
 ) -> None:
     with FakeOpenAI() as server:
         manifest = make(server.url, tmp_path / "out", probe, STRICT)
@@ -85,7 +85,7 @@ def test_a_gate_refuses_texts_in_which_another_emotion_is_read_and_has_them_writ
     assert again == manifest, "the same predictions, whatever came first"
 
 
-def test_a_text_that_other_checks_refuse_is_not_read(probe: Probe) -> None:
+def test_a_text_that_other_checks_refuse_is_not_read(probe: LinearClassifier) -> None:
     bad, good = Verdict("x", "length", leaked=False), Verdict("I am so happy", None, leaked=False)
     check = LabelCheck(probe, reject=False)
     found = asyncio.run(check([bad, good], "joy"))

@@ -1,19 +1,12 @@
-"""The emotion classifier: what it reads, how sure it says it is, what it keeps, and what it refuses."""
+"""The linear emotion classifier: predictions, calibration, its cache, and refusals."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from personagen.metrics.emotion_classifiers import linear as module
-from personagen.metrics.emotion_classifiers.linear import (
-    Probe,
-    accuracy_facts,
-    best_temperature,
-    calibration_error,
-    train_and_test,
-    train_probe,
-)
+from personagen.metrics.emotion_classifiers import LinearClassifier, train_and_test, train_linear
+from personagen.metrics.emotion_classifiers.classifier import accuracy_facts, best_temperature, calibration_error
 from personagen.metrics.texts.cache import cache_folder
 from personagen.metrics.texts.corpus import Corpus
 from personagen.metrics.texts.reference import Reference
@@ -26,36 +19,40 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
-def train() -> Probe:
-    return train_probe(real(500), real(500, 500), "goemotions", lambda texts: vectors_of(list(texts)))
+def train() -> LinearClassifier:
+    return train_linear(real(500), real(500, 500), "goemotions", lambda texts: vectors_of(list(texts)))
 
 
-def test_it_reads_real_texts_far_better_than_chance_and_says_how_well() -> None:
-    probe, test = train(), real(500, 500)
-    told = probe.read(test.texts)
-    right = [reading.label == label for reading, label in zip(told, test.labels or [], strict=True)]
-    assert probe.facts.accuracy == pytest.approx(np.mean(right), abs=1e-4)
-    assert probe.facts.accuracy > 0.28 and probe.facts.tested_on == 500 and probe.facts.trained_on == 500
-    assert probe.facts.reference == "goemotions" and probe.facts.model == "tfidf"
-    assert all(1 / 7 - 1e-4 <= reading.confidence <= 1 for reading in told)
+def test_predictions_of_real_texts_are_far_better_than_chance_as_the_facts_state() -> None:
+    classifier, test = train(), real(500, 500)
+    predictions = classifier.predict(test.texts)
+    right = [prediction.label == label for prediction, label in zip(predictions, test.labels or [], strict=True)]
+    facts = classifier.facts
+    assert facts.accuracy == pytest.approx(np.mean(right), abs=1e-4)
+    assert facts.accuracy > 0.28 and facts.tested_on == 500 and facts.trained_on == 500
+    assert facts.reference == "goemotions" and facts.model == "tfidf"
+    assert all(1 / 7 - 1e-4 <= prediction.confidence <= 1 for prediction in predictions)
 
 
-def test_its_confidence_is_about_how_often_it_is_right() -> None:
+def test_confidence_is_close_to_accuracy() -> None:
     assert train().facts.calibration_error < 0.06
 
 
-def test_it_is_trained_once_and_read_from_the_cache_then(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_classifier_is_trained_once_and_then_loaded_from_the_cache() -> None:
     first = train()
-    monkeypatch.setattr(module, "_trained", None)  # would fail if it were called
+    (path,) = cache_folder("classifiers").iterdir()
+    written = path.stat().st_mtime_ns
     again = train()
     assert again.facts == first.facts and np.array_equal(again.weights, first.weights)
-    assert [path.suffix for path in cache_folder("classifiers").iterdir()] == [".npz"]
+    assert path.suffix == ".npz" and path.stat().st_mtime_ns == written
 
 
 def test_other_texts_or_labels_make_another_version() -> None:
-    one = real(500)
+    one, test = real(500), real(500, 500)
     other = Corpus(one.texts, [*(one.labels or [])[1:], "joy"], one.vectors, one.model)
-    assert module._version(one, one) != module._version(other, one) != module._version(other, other)
+    pairs = ((one, test), (other, test), (one, other))
+    versions = {train_linear(*pair, "r", lambda texts: vectors_of(list(texts))).facts.version for pair in pairs}
+    assert len(versions) == 3
 
 
 @pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 cut", b"no archive"])
@@ -67,10 +64,10 @@ def test_a_damaged_cache_is_made_anew(damage: bytes) -> None:
     assert path.stat().st_size > 1000
 
 
-def test_a_cache_that_cannot_be_written_is_told(cache: Path) -> None:
+def test_a_cache_that_cannot_be_written_is_reported(cache: Path) -> None:
     cache.parent.mkdir(exist_ok=True)
     cache.write_text("in the way")
-    with pytest.warns(UserWarning, match=r"^the emotion classifier is not kept: .* cannot be written"):
+    with pytest.warns(UserWarning, match=r"^the emotion classifier is not cached: .* cannot be written"):
         assert train().facts.accuracy > 0.28
 
 
@@ -79,22 +76,22 @@ def test_two_labels_are_enough() -> None:
         side.take([row for row, label in enumerate(side.labels or []) if label in ("joy", "anger")])
         for side in (real(500), real(500, 500))
     ]
-    probe = train_probe(*sides, "two", lambda texts: vectors_of(list(texts)))
-    assert probe.classes == ("anger", "joy") and probe.facts.accuracy > 0.6
+    classifier = train_linear(*sides, "two", lambda texts: vectors_of(list(texts)))
+    assert classifier.classes == ("anger", "joy") and classifier.facts.accuracy > 0.6
 
 
 def test_labels_are_needed() -> None:
     side = real(100)
     for bad in (Corpus(side.texts, None, side.vectors, "m"), Corpus(side.texts, ["joy"] * 100, side.vectors, "m")):
         with pytest.raises(ValueError, match=r"^labels are missing, wanted two or more different ones"):
-            train_probe(bad, side, "r", lambda texts: vectors_of(list(texts)))
+            train_linear(bad, side, "r", lambda texts: vectors_of(list(texts)))
     other = Corpus(side.texts, ["awe"] * 100, side.vectors, "m")
-    with pytest.raises(ValueError, match=r"^no test text has a label that the classifier was trained on"):
-        train_probe(side, other, "r", lambda texts: vectors_of(list(texts)))
+    with pytest.raises(ValueError, match=r"^no test text has a label of the training texts"):
+        train_linear(side, other, "r", lambda texts: vectors_of(list(texts)))
 
 
-def test_no_text_has_no_reading() -> None:
-    assert train().read([]) == []
+def test_no_text_has_no_prediction() -> None:
+    assert train().predict([]) == []
 
 
 def test_a_temperature_undoes_what_logits_were_multiplied_by() -> None:
