@@ -14,7 +14,7 @@ from personagen.metrics.diversity import clusters
 from personagen.metrics.diversity.lexical import lexical
 from personagen.metrics.diversity.measure import semantic
 from personagen.metrics.diversity.rouge import homogenization_rouge_l
-from personagen.metrics.emotion_classifiers.linear import Probe
+from personagen.metrics.emotion_classifiers import LinearClassifier
 from personagen.metrics.realism.measure import Side, side_of
 from personagen.metrics.realism.measure import compare as against
 from personagen.metrics.statistics.intervals import Rows, mean
@@ -88,7 +88,7 @@ class Real:
     masked_few: Corpus
     alone: Mapping[str, float]
     known: frozenset[str]
-    classifier: Probe
+    classifier: LinearClassifier
     classes: Sequence[str]
     width: float
     centres: Vectors | None
@@ -170,10 +170,10 @@ def _diversity(side: Side, centres: Vectors | None) -> Figures:
     }
 
 
-def _labels(corpus: Corpus, masked: Corpus, classifier: Probe) -> Figures:
+def _labels(corpus: Corpus, masked: Corpus, classifier: LinearClassifier) -> Figures:
     """Hold the labels against what the classifier reads, as means over labels; and look for the label's own words."""
     labels = list(corpus.labels or ())
-    told, blind = classifier.read_vectors(corpus.vectors), classifier.read_vectors(masked.vectors)
+    told, blind = classifier.predict_vectors(corpus.vectors), classifier.predict_vectors(masked.vectors)
     by_label = rows_by_label(labels)
     agree = np.array([reading.label == label for reading, label in zip(told, labels, strict=True)])
     hidden = np.array([reading.label == label for reading, label in zip(blind, labels, strict=True)])
