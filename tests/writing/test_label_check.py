@@ -44,17 +44,17 @@ def make(url: str, out: Path, probe: LinearClassifier, changes: dict[str, Any]) 
     return dict(result.manifest)
 
 
-def test_flagged_texts_carry_what_was_read_in_them(tmp_path: Path, probe: LinearClassifier) -> None:
+def test_flagged_texts_carry_their_predictions(tmp_path: Path, probe: LinearClassifier) -> None:
     with FakeOpenAI() as server:
         manifest = make(server.url, tmp_path / "out", probe, KEPT)
         sent = len(server.requests)
     rows = texts_of(tmp_path / "out")
-    read = {reading.label for reading in probe.read([row["text"] for row in rows])}
+    read = {prediction.label for prediction in probe.predict([row["text"] for row in rows])}
     assert {row["provenance"]["checker_label"] for row in rows} == read == {"joy", "anger"}
     for row in rows:
-        (reading,) = probe.read([row["text"]])
-        assert row["provenance"]["checker_label"] == reading.label
-        assert row["provenance"]["checker_confidence"] == pytest.approx(reading.confidence, abs=1e-6)
+        (prediction,) = probe.predict([row["text"]])
+        assert row["provenance"]["checker_label"] == prediction.label
+        assert row["provenance"]["checker_confidence"] == pytest.approx(prediction.confidence, abs=1e-6)
     labels = {"anger": "anger", "joy": "joy"}
     agreed = sum(row["provenance"]["checker_label"] == labels[row["id"].split("-")[0]] for row in rows)
     assert manifest["classifier"]["agreement"] == round(agreed / 14, 4) and sent == 14
@@ -79,7 +79,7 @@ def test_a_gate_refuses_texts_in_which_another_emotion_is_read_and_has_them_writ
     assert {reject["detail"] for reject in refused} == {"joy", "anger"}
     for reject in refused:
         assert reject["detail"] != reject["id"].split("-")[0]
-        assert probe.read([reject["text"]])[0].label == reject["detail"]
+        assert probe.predict([reject["text"]])[0].label == reject["detail"]
     assert manifest["classifier"]["agreement"] == 1.0
     assert manifest["rejects"] == {"expression": {"label": len(refused)}}
     assert again == manifest, "the same predictions, whatever came first"
