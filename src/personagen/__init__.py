@@ -54,7 +54,7 @@ _MODULES = {
 }
 """Module of each lazy name, `errors` aside, which is a module itself."""
 
-if not TYPE_CHECKING:  # a type checker that sees it accepts every name
+if not TYPE_CHECKING:  # else static analysis accepts every name
 
     def __getattr__(name: str) -> object:
         """Import a public name on first use."""

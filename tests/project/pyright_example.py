@@ -1,4 +1,4 @@
-"""A user's script that a type checker must accept without an error; the gate runs pyright on it."""
+"""A user's script that static analysis must accept without an error; the gate runs pyright on it."""
 
 from pathlib import Path
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 
-from tests.helpers.kernel import TIMEOUT_S, kernel_manager
+from tests.helpers.jupyter.kernel import TIMEOUT_S, kernel_manager
 from tests.helpers.releasing import ROOT
 
 QUICKSTART = ROOT / "docs" / "quickstart.ipynb"
