@@ -2,7 +2,3 @@
 
 Results go to stdout, progress and errors to stderr. May import every other room; only `__main__` imports it.
 """
-
-from personagen.builder.cli.main import main
-
-__all__ = ["main"]

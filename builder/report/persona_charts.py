@@ -25,9 +25,7 @@ def values_chart(
     traces = []
     for attribute in attributes:
         fractions, expectation = observed[attribute], expected.get(attribute, {})
-        values = sorted({*fractions, *expectation})
-        if attribute not in ORDERED_ATTRIBUTES:
-            values.sort(key=lambda value, fractions=fractions: fractions.get(value, 0.0), reverse=True)  # type: ignore[misc]
+        values = _ordered_values(attribute, fractions, expectation)
         marked = values if expectation else []
         traces += [
             {
@@ -50,6 +48,14 @@ def values_chart(
         ]
     layout = {"height": 420, "yaxis": {"tickformat": ".0%", "title": {"text": "fraction of personas"}}}
     return {"data": traces, "layout": layout | selection_menu(attributes, attributes[0], traces_per_name=2)}
+
+
+def _ordered_values(attribute: str, fractions: Mapping[str, float], expectation: Mapping[str, float]) -> list[str]:
+    """Return the values of both, by name if they have an order of their own, else the most frequent first."""
+    values = sorted({*fractions, *expectation})
+    if attribute in ORDERED_ATTRIBUTES:
+        return values
+    return sorted(values, key=lambda value: fractions.get(value, 0.0), reverse=True)
 
 
 def pairs_chart(attributes: Sequence[str], coverage: Mapping[tuple[str, str], tuple[int, int]]) -> Chart | None:

@@ -47,7 +47,11 @@ def traces(chart: Chart | None) -> list[dict[str, Any]]:
     return list(chart["data"])
 
 
-@pytest.mark.parametrize("groups", [[EMPTY], [ONE], [EMPTY, REAL], [ONE, REAL], [TWO, OTHER, REAL]], ids=str)
+@pytest.mark.parametrize(
+    "groups",
+    [[EMPTY], [ONE], [EMPTY, REAL], [ONE, REAL], [TWO, OTHER, REAL]],
+    ids=lambda groups: f"{len(groups)} groups",
+)
 def test_charts_of_few_texts_are_valid(groups: list[TextGroup]) -> None:
     points = [(0.0, 1.0) for group in groups for _ in group.texts]
     for chart in (
@@ -71,11 +75,19 @@ def test_confusions_are_fractions_of_the_intended_emotion() -> None:
     assert heatmap["z"] == [[0.0, 1.0], [0.0, 1.0]] and heatmap["text"][0] == ["", "100%"]
 
 
+def test_an_emotion_without_texts_has_an_empty_row() -> None:
+    (heatmap,) = traces(confusion_chart([ONE, REAL], EMOTIONS, "synthetic"))
+    assert heatmap["y"] == EMOTIONS and heatmap["z"][1] == [0.0, 0.0]
+    assert [trace["x"] for trace in traces(length_chart([ONE], EMOTIONS))] == [["joy"]]
+
+
 def test_texts_without_predictions_have_no_confusions() -> None:
     assert confusion_chart([OTHER, REAL], EMOTIONS, "synthetic") is None
 
 
-@pytest.mark.parametrize("groups", [[EMPTY], [TWO], [REAL], [EMPTY, REAL], [TWO, REAL]], ids=str)
+@pytest.mark.parametrize(
+    "groups", [[EMPTY], [TWO], [REAL], [EMPTY, REAL], [TWO, REAL]], ids=lambda groups: f"{len(groups)} groups"
+)
 def test_words_are_not_compared_without_real_texts_or_with_too_few_words(groups: list[TextGroup]) -> None:
     assert vocabulary_chart(groups, "synthetic") is None
 

@@ -20,7 +20,7 @@ from personagen.builder.report.text_groups import MAX_TEXTS, sample
 from tests.helpers.browser import open_page
 from tests.helpers.command import Run
 from tests.helpers.real_texts import as_reference, known_vectors, real
-from tests.helpers.releasing import EMOTIONS, make_release, records, rewrite
+from tests.helpers.releasing import EMOTIONS, make_release, manifest_of, records, rewrite
 from tests.helpers.servers.fake_openai import FakeOpenAI
 
 REFERENCE = real(140)
@@ -33,7 +33,7 @@ HOSTILE = (
 
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A release of 70 texts whose texts, layers, predictions and rejects contain markup."""
+    """A release of 70 texts whose name, model, texts, layers and rejects contain markup."""
     folder = tmp_path_factory.mktemp("report")
     with FakeOpenAI() as server:
         plain = make_release(folder / "plain", server.url, "rows: 70")
@@ -46,10 +46,12 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
             row["sociocultural"]["prose"] = HOSTILE
         return pa.Table.from_pylist(rows, schema=table.schema)
 
-    out = folder / "hostile"
+    out, model = folder / "hostile", manifest_of(plain)["model"] | {"name": HOSTILE}
     for number, name in enumerate(EMOTIONS):
         source, out = (out if number else plain), folder / f"hostile{number}"
-        rewrite(source, out, f"{name}/", insert_markup, rejects={"expression": {"markup": 2}})
+        rewrite(
+            source, out, f"{name}/", insert_markup, rejects={"expression": {"markup": 2}}, name=HOSTILE, model=model
+        )
     run = out.with_name(f"{out.name}.run")
     run.mkdir()
     reject = {
@@ -92,9 +94,10 @@ def test_markup_in_texts_stays_text_and_nothing_is_requested(hostile: Path, page
         view = opened.page
         charts = ("map", "confusion", "lengths", "vocabulary", "growth", "values", "pairs", "rejects")
         assert [view.locator(f"#{name} .main-svg").count() > 0 for name in charts] == [True] * 8
+        assert HOSTILE[:60] in view.locator("h1").inner_text() and HOSTILE[:60] in view.locator(".facts").inner_text()
         first = view.locator("#rows tr").first
         assert first.locator("summary").inner_text().startswith(HOSTILE.split("\u2028", maxsplit=1)[0].strip())
-        assert view.locator("#rows b, #rows img, li b, li img").count() == 0
+        assert view.locator("#rows b, #rows img, li b, li img, h1 b, dd b").count() == 0
         first.locator("summary").click()
         persona = first.locator("details dl").first.inner_text()
         assert "sociocultural" in persona and HOSTILE[:40] in persona and "persona id" in persona
