@@ -199,7 +199,8 @@ class Plan:
 
 def make_plan(recipe: Recipe) -> Plan:
     """Plan a recipe: quotas per emotion and split, and personas for the rows of each split."""
-    fractions = dict(zip(SPLITS, (recipe.splits.train, recipe.splits.validation, recipe.splits.test), strict=True))
+    splits = recipe.splits
+    fractions: dict[str, float] = {"train": splits.train, "validation": splits.validation, "test": splits.test}
     quotas = {
         emotion: split_quota(count, fractions, turn) for turn, (emotion, count) in enumerate(recipe.quota().items())
     }

@@ -51,7 +51,7 @@ def explain_refusal(error: ValidationError, model: type[BaseModel]) -> str:
     if problem["type"] == "missing":
         return f"{key}: missing; add it, see docs/recipe.md"
     if problem["type"] == "value_error":
-        message = str(problem["ctx"]["error"])
+        message = str(problem.get("ctx", {})["error"])
         return f"{key}: {message}" if key else message
     value = json.dumps(problem["input"], default=str, ensure_ascii=False)[:MAX_INPUT_CHARS]
     wanted = problem["msg"].removeprefix("Input should be ")
