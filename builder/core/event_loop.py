@@ -1,11 +1,7 @@
-"""Run coroutines from synchronous code, also where an event loop is already running, as in a notebook.
-
-A flow that computes for minutes and calls a model in between is one synchronous function that receives its `Runner`:
-`run_blocking` for the synchronous verb, and for the asynchronous one that of `run_in_thread`.
-"""
+"""Run coroutines from synchronous code, also where an event loop is already running, as in a notebook."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from threading import Thread
 from typing import Any, Protocol, TypeVar
 
@@ -45,60 +41,6 @@ def run_blocking(work: Coroutine[Any, Any, Result]) -> Result:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
-
-
-async def run_in_thread(work: Callable[[Runner], Result]) -> Result:
-    """Run a synchronous flow in a thread while the event loop goes on; its coroutines run in this loop.
-
-    Cancelling the call cancels the coroutine that the flow waits for, which finishes its clean-up, and refuses every
-    further one. A step that computes cannot be stopped: its thread is left behind, and ends at its next coroutine.
-
-    Args:
-        work: the flow; its argument runs coroutines.
-
-    """
-    loop = asyncio.get_running_loop()
-    outcome: asyncio.Future[Result] = loop.create_future()
-    tasks: set[asyncio.Task[Any]] = set()
-
-    def run(coroutine: Coroutine[Any, Any, Any], /) -> Any:
-        return asyncio.run_coroutine_threadsafe(_tracked(coroutine, tasks, outcome), loop).result()
-
-    def settle(result: Result | None, error: BaseException | None) -> None:
-        if outcome.done():
-            return
-        outcome.set_exception(error) if error is not None else outcome.set_result(result)  # type: ignore[arg-type]
-
-    def body() -> None:
-        result, error = None, None
-        try:
-            result = work(run)
-        except BaseException as raised:
-            error = raised
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(settle, result, error)
-
-    Thread(target=body, name="personagen-flow", daemon=True).start()
-    try:
-        return await outcome
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _tracked(
-    work: Coroutine[Any, Any, Result], tasks: "set[asyncio.Task[Any]]", outcome: "asyncio.Future[Any]"
-) -> Result:
-    if outcome.done():
-        work.close()
-        raise asyncio.CancelledError
-    task = asyncio.ensure_future(work)
-    tasks.add(task)
-    try:
-        return await task
-    finally:
-        tasks.discard(task)
 
 
 async def _hold(work: Coroutine[Any, Any, Result]) -> Result:

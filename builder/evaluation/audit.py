@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from personagen.builder.core.errors import BackendError, ReleaseError
+from personagen.builder.core.file_names import AUDIT
 from personagen.builder.core.progress import SILENT, Progress
 from personagen.builder.core.result_table import ResultTable
 from personagen.builder.evaluation.audit_results import (
@@ -124,6 +125,7 @@ def audit(folder: str | Path, settings: AuditSettings = AuditSettings(), *, prog
         effects=ResultTable(CounterfactualEffect, tuple(effects)),
         problems=measured.problems,
     )
+    progress.step(f"writing {AUDIT} and the card")
     add_results(folder, manifest, "audit", result.to_json(), _facts(result))
     return result
 

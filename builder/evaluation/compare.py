@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from personagen.builder.core.errors import FolderError, GenerationError
-from personagen.builder.core.event_loop import Runner, run_blocking, run_in_thread
-from personagen.builder.core.file_names import JOURNAL, LOCK
+from personagen.builder.core.event_loop import Runner, run_blocking
+from personagen.builder.core.file_names import JOURNAL, LOCK, RESULTS
 from personagen.builder.core.files import explain, rounded
+from personagen.builder.core.flow_thread import run_in_thread
 from personagen.builder.core.prices import Amount
 from personagen.builder.core.progress import SILENT, Progress
 from personagen.builder.core.result_table import ResultTable
@@ -117,7 +118,7 @@ def compare(
         BackendError, BudgetError, GenerationError: see `generate`.
 
     """
-    return _compare(recipe, settings, Path(out), progress, api_key, run_blocking)
+    return _compare(recipe, settings, Path(out), api_key, progress, run_blocking)
 
 
 async def acompare(
@@ -129,15 +130,15 @@ async def acompare(
     api_key: str | None = None,
 ) -> ComparisonResults:
     """Run `compare` beside other work of the event loop: measures in a thread, calls of models in this loop."""
-    return await run_in_thread(partial(_compare, recipe, settings, Path(out), progress, api_key))
+    return await run_in_thread(partial(_compare, recipe, settings, Path(out), api_key), progress)
 
 
 def _compare(
     recipe: Recipe,
     settings: ComparisonSettings,
     out: Path,
-    progress: Progress,
     api_key: str | None,
+    progress: Progress,
     run: Runner,
 ) -> ComparisonResults:
     require_metrics_extra()
@@ -166,6 +167,7 @@ def _compare(
         human_likeness = _rate(written, parts, judges, recipe.seed, progress)
         facts = _facts(recipe, settings, backend, parts, classifier)
         comparison = _results(facts, recipe, written, blocks, classifier, human_likeness)
+        progress.step(f"writing {RESULTS} and the texts")
         save_comparison(comparison, out, comparison_markdown(comparison))
         return comparison
 

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from personagen.builder.core.errors import BackendError, PersonaGenError
-from personagen.builder.core.event_loop import Runner, run_blocking, run_in_thread
+from personagen.builder.core.event_loop import Runner, run_blocking
 from personagen.builder.core.file_names import SCORES
+from personagen.builder.core.flow_thread import run_in_thread
 from personagen.builder.core.progress import SILENT, Progress
 from personagen.builder.evaluation.judges import connect_judges
 from personagen.builder.evaluation.scores import Scores, card_rows, read_scores
@@ -86,7 +87,7 @@ def evaluate(
         FolderError: the release cannot be written.
 
     """
-    return _evaluate(Path(folder), settings, progress, api_key, run_blocking)
+    return _evaluate(Path(folder), settings, api_key, progress, run_blocking)
 
 
 async def aevaluate(
@@ -97,11 +98,11 @@ async def aevaluate(
     api_key: str | None = None,
 ) -> Scores:
     """Run `evaluate` beside other work of the event loop: measures in a thread, calls of judges in this loop."""
-    return await run_in_thread(partial(_evaluate, Path(folder), settings, progress, api_key))
+    return await run_in_thread(partial(_evaluate, Path(folder), settings, api_key), progress)
 
 
 def _evaluate(
-    folder: Path, settings: EvaluationSettings, progress: Progress, api_key: str | None, run: Runner
+    folder: Path, settings: EvaluationSettings, api_key: str | None, progress: Progress, run: Runner
 ) -> Scores:
     require_metrics_extra()
     manifest = check_release(folder, scores=False)
@@ -127,6 +128,7 @@ def _evaluate(
         "problems": problems,
     }
     scores = read_scores(content)
+    progress.step(f"writing {SCORES} and the card")
     add_results(folder, manifest, "evaluation", content, {"scores": card_rows(scores)})
     if judges and "human_likeness" in problems:
         raise BackendError(f"{problems['human_likeness']}; all else was measured, see {folder / SCORES}")

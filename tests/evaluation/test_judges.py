@@ -2,11 +2,15 @@
 
 import asyncio
 import re
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
+from threading import Event, Thread, main_thread
 from types import SimpleNamespace
 from typing import Any
 
@@ -124,14 +128,57 @@ def test_a_hostile_text_is_quoted(tmp_path: Path) -> None:
     assert server.requests[0]["messages"][-1]["content"].count("\nYour rating, one digit:") == 1
 
 
-def test_the_same_in_a_running_loop(tmp_path: Path) -> None:
-    """As in a notebook, where a loop is running already."""
-
+def test_inside_a_running_event_loop_all_questions_are_answered(tmp_path: Path) -> None:
     async def notebook(url: str) -> int:
         return len(judge(url, tmp_path)(questions()[:3]))
 
     with FakeJudge(rule) as server:
         assert asyncio.run(notebook(server.url)) == 3
+
+
+def interrupt_main_thread(begun: Event) -> None:
+    """Send SIGINT to the main thread itself: only a real signal ends its wait for a lock."""
+    begun.wait()
+    signal.pthread_kill(main_thread().ident or 0, signal.SIGINT)
+
+
+@pytest.mark.parametrize("place", ["script", "notebook"])
+def test_an_interrupt_ends_judging_while_replies_are_held_back_and_keeps_those_that_were_paid_for(
+    place: str, tmp_path: Path
+) -> None:
+    async def notebook(url: str) -> None:
+        judge(url, tmp_path)(questions())
+
+    def call(url: str) -> None:
+        if place == "script":
+            judge(url, tmp_path)(questions())
+        else:  # not `asyncio.run`, whose handler of the signal a Jupyter kernel does not have
+            with closing(asyncio.new_event_loop()) as loop:
+                loop.run_until_complete(notebook(url))
+
+    with FakeJudge(rule, hold_after=5) as server:
+        stop = Thread(target=interrupt_main_thread, args=(server.holding,))
+        stop.start()
+        with pytest.raises(KeyboardInterrupt):
+            call(server.url)
+        stop.join()
+        assert not server.released.is_set(), "the call ended although replies are still held back"
+    with FakeJudge(rule) as again:
+        assert len(judge(again.url, tmp_path)(questions())) == 12
+    assert len(again.requests) == 12 - 5, "the five replies are in the journal"
+
+
+def test_progress_counts_the_answered_questions(tmp_path: Path) -> None:
+    reported: list[tuple[int, int]] = []
+
+    class Recorder:
+        def advance(self, done: int, total: int) -> None:
+            reported.append((done, total))
+
+    with FakeJudge(rule) as server:
+        counted: Any = replace(judge(server.url, tmp_path), progress=Recorder())
+        counted(questions()[:4])
+    assert reported == [(1, 4), (2, 4), (3, 4), (4, 4)]
 
 
 def test_a_kill_loses_nothing_that_was_answered(tmp_path: Path) -> None:

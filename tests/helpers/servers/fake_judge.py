@@ -1,10 +1,12 @@
 """A small OpenAI-compatible server on loopback that rates texts by a rule, with or without token probabilities."""
 
+import asyncio
 import json
 import math
 import random
 import re
 from collections.abc import Callable, Mapping
+from threading import Event
 from types import TracebackType
 from typing import Any, Self
 
@@ -17,6 +19,9 @@ from tests.helpers.servers.loopback import Loopback
 
 Rule = Callable[[str], float]
 """Returns the rating of a text, from 1 to 5."""
+
+POLL_S = 0.01
+"""Pause between two checks whether the replies that are held back were released."""
 
 
 def text_of(body: Mapping[str, Any]) -> str:
@@ -31,10 +36,20 @@ class FakeJudge:
     Attributes:
         url: base URL for a client, "/v1" included.
         requests: bodies of the requests in order of arrival.
+        holding: set while a reply is held back.
+        released: set it to send the replies that are held back.
 
     """
 
-    def __init__(self, rule: Rule, *, logprobs: str = "returned", template: str = "{}", status: int = 200) -> None:
+    def __init__(
+        self,
+        rule: Rule,
+        *,
+        logprobs: str = "returned",
+        template: str = "{}",
+        status: int = 200,
+        hold_after: int | None = None,
+    ) -> None:
         """Rate by a rule.
 
         Args:
@@ -42,9 +57,12 @@ class FakeJudge:
             logprobs: "returned", "ignored" or "refused".
             template: text of a reply, with "{}" for the rating.
             status: HTTP status of every answer; other than 200: an error.
+            hold_after: replies that are sent at once; those after them are held back. None: all.
 
         """
         self._rule, self._logprobs, self._template, self._status = rule, logprobs, template, status
+        self._hold_after = hold_after
+        self.holding, self.released = Event(), Event()
         self.requests: list[dict[str, Any]] = []
         self._loopback = Loopback(Starlette(routes=[Route("/v1/chat/completions", self._chat, methods=["POST"])]))
         self.url = self._loopback.url
@@ -56,11 +74,16 @@ class FakeJudge:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         """Stop serving."""
+        self.released.set()
         self._loopback.stop()
 
     async def _chat(self, request: Request) -> JSONResponse:
         body = await request.json()
         self.requests.append(body)
+        if self._hold_after is not None and len(self.requests) > self._hold_after:
+            self.holding.set()
+            while not self.released.is_set():
+                await asyncio.sleep(POLL_S)
         if self._status != 200:
             return JSONResponse({"error": {"message": "no"}}, self._status, {"retry-after": "0"})
         if body.get("logprobs") and self._logprobs == "refused":
