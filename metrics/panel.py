@@ -23,8 +23,8 @@ from personagen.metrics.texts.emotion_words import names_emotion
 from personagen.metrics.texts.inputs import Vectors, rows_by_label
 from personagen.metrics.texts.words import normalise
 from personagen.metrics.utility.leakage import overlaps_test
-from personagen.metrics.utility.probe import codes, read_vectors, read_words
-from personagen.metrics.utility.transfer import joined, macro_f1
+from personagen.metrics.utility.probe import codes, macro_f1, predict_from_vectors, predict_from_words
+from personagen.metrics.utility.transfer import joined
 
 MEASURES: Mapping[str, Mapping[str, str]] = {
     "diversity": {
@@ -195,10 +195,10 @@ def _utility(corpus: Corpus, masked: Corpus, real: Real) -> Figures:
     ):
         train = side.take(rows)
         several = len(set(train.labels or ())) > 1
-        for way, read in (("", read_vectors), ("tfidf_", read_words)):
+        for way, read in (("", predict_from_vectors), ("tfidf_", predict_from_words)):
             told = read(train, test, real.classes) if several else None
             found[f"{name}{way}tstr_macro_f1"] = None if told is None else f1_of(told, test, real.classes)
-        both = read_vectors(joined(few, train), test, real.classes)
+        both = predict_from_vectors(joined(few, train), test, real.classes)
         found[f"{name}gain_macro_f1"] = f1_of(both, test, real.classes) - real.alone[name]
     return found
 

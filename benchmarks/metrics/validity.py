@@ -21,8 +21,8 @@ from personagen.metrics.texts.corpus import Corpus, read_corpus
 from personagen.metrics.texts.inputs import Vectors
 from personagen.metrics.texts.reference import load_reference
 from personagen.metrics.texts.words import tokenise
-from personagen.metrics.utility.probe import read_vectors
-from personagen.metrics.utility.transfer import Setting, transfer
+from personagen.metrics.utility.probe import predict_from_vectors
+from personagen.metrics.utility.transfer import TransferSetting, transfer
 from tests.helpers.real_texts import half_twice
 
 Line = tuple[str, str, str]
@@ -155,8 +155,8 @@ def utility_line(train: Corpus, test: Corpus) -> Line:
         labels = list(even.labels or [])
         for row, label in zip(rows, [labels[row] for row in generator.permutation(rows)], strict=True):
             labels[row] = label
-        setting = Setting(Corpus(even.texts, labels, even.vectors, even.model), odd, test, classes, 230, 0)
-        result = transfer(setting, read_vectors)
+        setting = TransferSetting(Corpus(even.texts, labels, even.vectors, even.model), odd, test, classes, 230, 0)
+        result = transfer(setting, predict_from_vectors)
         found.append((result["tstr_macro_f1"], result["trtr_macro_f1"]))
     summary = " / ".join(f"{one:.3f}" for one, _ in found)
     return ("U1", "real (TRTR), 0, 50, 100 % of labels shuffled: macro-F1", f"{found[0][1]:.3f}; {summary}")

@@ -97,15 +97,15 @@ def panel_of(real: ReferenceParts) -> "Real":
     from personagen.metrics.texts.emotion_words import mask_pattern
     from personagen.metrics.texts.words import normalise
     from personagen.metrics.utility.measure import masked
-    from personagen.metrics.utility.probe import read_vectors
+    from personagen.metrics.utility.probe import predict_from_vectors
 
     classes = sorted(set(real.held.labels or ()))
     pattern = mask_pattern(frozenset(classes))
     few = few_of(real.held)
     masked_test, masked_few = masked(real.test, pattern), masked(few, pattern)
     alone = {
-        "": f1_of(read_vectors(few, real.test, classes), real.test, classes),
-        "masked_": f1_of(read_vectors(masked_few, masked_test, classes), masked_test, classes),
+        "": f1_of(predict_from_vectors(few, real.test, classes), real.test, classes),
+        "masked_": f1_of(predict_from_vectors(masked_few, masked_test, classes), masked_test, classes),
     }
     return Real(
         held=side_of(real.held),

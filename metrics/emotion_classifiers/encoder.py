@@ -21,7 +21,7 @@ from personagen.metrics.emotion_classifiers.classifier import (
 )
 from personagen.metrics.texts.cache import cache_folder
 from personagen.metrics.texts.inputs import rows_by_label
-from personagen.metrics.utility.finetune import Encoder, FineTuned, fine_tune, load_encoder, logits_of
+from personagen.metrics.utility.finetune import Encoder, FineTuning, fine_tune, load_encoder, logits_of
 from personagen.metrics.utility.probe import codes
 
 CALIBRATION_STEP = 10
@@ -80,7 +80,7 @@ def train_encoder(train: Labelled, test: Labelled, name: str, model: str, seed: 
     calibration = sorted(int(row) for rows in rows_by_label(labels).values() for row in rows[::CALIBRATION_STEP])
     rest = sorted(set(range(len(texts))) - set(calibration))
     true = codes(labels, classes)
-    encoder = fine_tune(FineTuned(model, seed), [texts[row] for row in rest], true[rest], len(classes))
+    encoder = fine_tune(FineTuning(model, seed), [texts[row] for row in rest], true[rest], len(classes))
     temperature = best_temperature(logits_of(encoder, [texts[row] for row in calibration]), true[calibration])
     test_true = codes([test[1][row] for row in known], classes)
     figures = accuracy_facts(logits_of(encoder, [test[0][row] for row in known]), test_true, temperature)

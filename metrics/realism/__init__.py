@@ -1,4 +1,4 @@
-"""Realism of texts against real ones: an `evaluate` metric (`realism.py`), and its mathematics without `evaluate`."""
+"""Realism of texts compared with real ones: an `evaluate` metric (`realism.py`) and its functions, usable without it."""
 
 from personagen.metrics.realism.measure import realism
 

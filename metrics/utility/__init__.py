@@ -1,4 +1,4 @@
-"""Utility of labelled texts: an `evaluate` metric (`utility.py`), and its mathematics without `evaluate`."""
+"""Utility of labelled texts: an `evaluate` metric (`utility.py`) and its functions, usable without it."""
 
 from personagen.metrics.utility.measure import utility
 

@@ -1,4 +1,4 @@
-"""A fine-tuned encoder in the place of the probe, by `transformers` and `accelerate`."""
+"""A fine-tuned encoder as the classifier, with `transformers` and `accelerate`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,20 +13,21 @@ from personagen.metrics.texts.corpus import Corpus
 from personagen.metrics.utility.probe import Classes, codes
 
 EPOCHS = 3
-BATCH = 32
-RATE = 5e-5
-LONGEST = 128
-"""Tokens of a text that are read."""
+BATCH_TEXTS = 32
+LEARNING_RATE = 5e-5
+
+MAX_TOKENS = 128
+"""Tokens of a text that the encoder gets; the rest is cut."""
 
 
 @dataclass(frozen=True, slots=True)
-class FineTuned:
-    """Trains an encoder with a new head on a corpus and reads another; equal seeds give equal answers on one machine.
+class FineTuning:
+    """Fine-tunes an encoder with a new head; equal seeds give equal predictions on one machine.
 
     Attributes:
-        model: name on the Hub or folder of an encoder that `AutoModelForSequenceClassification` can load.
-        seed: of the head, the order of the texts and dropout.
-        epochs: how often each text is seen.
+        model: name on the Hub, or folder, of an encoder for `AutoModelForSequenceClassification`.
+        seed: seed of the head, the order of texts and dropout.
+        epochs: passes over the training texts.
 
     """
 
@@ -35,15 +36,14 @@ class FineTuned:
     epochs: int = EPOCHS
 
     def __call__(self, train: Corpus, test: Corpus, classes: Classes) -> NDArray[np.intp]:
-        """Give the numbers of the classes of the test texts.
+        """Train on one corpus, and predict the classes of another, shape (m,).
 
         Raises:
             ValueError: the model cannot be loaded.
             ImportError: accelerate is not installed.
 
         """
-        taught = codes(train.labels or [], classes)
-        encoder = fine_tune(self, train.texts, taught, len(classes))
+        encoder = fine_tune(self, train.texts, codes(train.labels or [], classes), len(classes))
         return np.asarray(logits_of(encoder, test.texts).argmax(axis=1), dtype=np.intp)
 
 
@@ -56,10 +56,14 @@ class Encoder:
 
 
 def load_encoder(name: str, count: int | None = None) -> Encoder:
-    """Load an encoder; with a number of classes it gets a new head for them, else it keeps its own.
+    """Load an encoder.
+
+    Args:
+        name: name on the Hub, or folder.
+        count: number of classes of a new head; None: the head of the model.
 
     Raises:
-        ValueError: there is none of this name.
+        ValueError: the model cannot be loaded.
         ImportError: accelerate is not installed.
 
     """
@@ -77,36 +81,41 @@ def load_encoder(name: str, count: int | None = None) -> Encoder:
         raise ValueError(f"cannot load model {name!r:.60} ({reason:.150}); name an encoder") from None
 
 
-def fine_tune(how: FineTuned, texts: Sequence[str], taught: NDArray[np.intp], count: int) -> Encoder:
-    """Train an encoder to tell so many classes apart; raises what `load_encoder` does."""
+def fine_tune(settings: FineTuning, texts: Sequence[str], labels: NDArray[np.intp], count: int) -> Encoder:
+    """Train an encoder to separate `count` classes.
+
+    Raises:
+        ValueError, ImportError: see `load_encoder`.
+
+    """
     from transformers import set_seed
 
-    set_seed(how.seed)  # first, for it decides the new head
-    encoder = load_encoder(how.model, count)
+    set_seed(settings.seed)  # before loading, which draws the new head
+    encoder = load_encoder(settings.model, count)
     with TemporaryDirectory() as folder:
-        _trainer(encoder, folder, how, _rows(encoder.tokenizer, texts, taught)).train()
+        _trainer(encoder, folder, settings, _rows(encoder.tokenizer, texts, labels)).train()
     return encoder
 
 
 def logits_of(encoder: Encoder, texts: Sequence[str]) -> NDArray[np.float64]:
     """Return the logits of texts, shape (n, classes)."""
-    asked = _rows(encoder.tokenizer, texts, np.zeros(len(texts), dtype=np.intp))
+    rows = _rows(encoder.tokenizer, texts, np.zeros(len(texts), dtype=np.intp))
     with TemporaryDirectory() as folder:
-        told = _trainer(encoder, folder, FineTuned("", 0), None).predict(asked).predictions
-    return np.asarray(told, dtype=np.float64)
+        logits = _trainer(encoder, folder, FineTuning("", 0), None).predict(rows).predictions
+    return np.asarray(logits, dtype=np.float64)
 
 
-def _trainer(encoder: Encoder, folder: str, how: FineTuned, rows: Any) -> Any:
+def _trainer(encoder: Encoder, folder: str, settings: FineTuning, rows: Any) -> Any:
     import torch
     from transformers import Trainer, TrainingArguments
 
     arguments = TrainingArguments(
         output_dir=folder,
-        num_train_epochs=how.epochs,
-        per_device_train_batch_size=BATCH,
-        per_device_eval_batch_size=BATCH,
-        learning_rate=RATE,
-        seed=how.seed,
+        num_train_epochs=settings.epochs,
+        per_device_train_batch_size=BATCH_TEXTS,
+        per_device_eval_batch_size=BATCH_TEXTS,
+        learning_rate=LEARNING_RATE,
+        seed=settings.seed,
         save_strategy="no",
         report_to=[],
         disable_tqdm=True,
@@ -118,8 +127,8 @@ def _trainer(encoder: Encoder, folder: str, how: FineTuned, rows: Any) -> Any:
 
 def _rows(tokenizer: Any, texts: Sequence[str], labels: NDArray[np.intp]) -> list[dict[str, Any]]:
     """Tokenise texts, all padded to the longest."""
-    coded = tokenizer(list(texts), truncation=True, max_length=LONGEST, padding=True)
+    encoded = tokenizer(list(texts), truncation=True, max_length=MAX_TOKENS, padding=True)
     return [
-        {**{name: values[row] for name, values in coded.items()}, "labels": int(label)}
+        {**{name: values[row] for name, values in encoded.items()}, "labels": int(label)}
         for row, label in enumerate(labels)
     ]

@@ -18,7 +18,7 @@ from personagen.metrics.realism.mmd import bandwidth
 from personagen.metrics.texts.corpus import Corpus
 from personagen.metrics.texts.emotion_words import mask_pattern, mask_words
 from personagen.metrics.texts.words import normalise
-from personagen.metrics.utility.probe import read_vectors
+from personagen.metrics.utility.probe import predict_from_vectors
 from tests.helpers.real_texts import corpus_of, real, vectors_of
 
 COUNT = 280
@@ -67,7 +67,7 @@ def classes() -> tuple[str, ...]:
 @cache
 def against() -> Real:
     few, names = few_of(held()), classes()
-    alone = f1_of(read_vectors(few, read_part(), names), read_part(), names)
+    alone = f1_of(predict_from_vectors(few, read_part(), names), read_part(), names)
     return Real(
         held=side_of(held()),
         test=read_part(),

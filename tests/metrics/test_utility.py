@@ -1,7 +1,8 @@
-"""Utility: what classifiers learn from texts; known cases, leaks, masks, curves, refusals."""
+"""Utility of texts for training classifiers: known cases, leaks, masks, curves, refusals."""
 
 import math
 import re
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,17 @@ import pytest
 from personagen.metrics.texts.corpus import Corpus
 from personagen.metrics.texts.emotion_words import mask_words
 from personagen.metrics.utility import utility
-from personagen.metrics.utility.finetune import FineTuned
+from personagen.metrics.utility.finetune import FineTuning
 from personagen.metrics.utility.leakage import overlaps_test, requested_mask
 from personagen.metrics.utility.measure import masked
-from personagen.metrics.utility.probe import f1_by_class, mcnemar_p, read_vectors, read_words, resampled_macro_f1
-from personagen.metrics.utility.transfer import Setting, transfer
+from personagen.metrics.utility.probe import (
+    f1_by_class,
+    mcnemar_p,
+    predict_from_vectors,
+    predict_from_words,
+    resampled_macro_f1,
+)
+from personagen.metrics.utility.transfer import TransferSetting, transfer
 from tests.helpers.real_texts import corpus_of, goemotions, real
 
 LABELS = ("anger", "fear", "joy")
@@ -32,10 +39,10 @@ def three(count: int, skip: int) -> Corpus:
     return corpus.take(sorted(row for each in rows for row in each))
 
 
-def relabelled(corpus: Corpus, share: float) -> Corpus:
-    """Shuffle the labels of a share of the texts."""
+def relabelled(corpus: Corpus, fraction: float) -> Corpus:
+    """Shuffle the labels of a fraction of the texts."""
     generator = np.random.default_rng(0)
-    rows = generator.permutation(len(corpus))[: int(len(corpus) * share)]
+    rows = generator.permutation(len(corpus))[: int(len(corpus) * fraction)]
     labels = list(corpus.labels or [])
     for row, other in zip(rows, generator.permutation(rows), strict=True):
         labels[row] = (corpus.labels or [])[other]
@@ -59,9 +66,9 @@ def test_u1_real_texts_in_the_place_of_synthetic_ones_get_the_same() -> None:
 
 def test_u1_more_shuffled_labels_never_help() -> None:
     scores = []
-    for share in (0.0, 0.5, 1.0):
-        setting = Setting(relabelled(three(150, 0), share), three(150, 150), three(150, 300), LABELS, 150, 0)
-        scores.append(transfer(setting, read_vectors)["tstr_macro_f1"])
+    for fraction in (0.0, 0.5, 1.0):
+        setting = TransferSetting(relabelled(three(150, 0), fraction), three(150, 150), three(150, 300), LABELS, 150, 0)
+        scores.append(transfer(setting, predict_from_vectors)["tstr_macro_f1"])
     assert scores == sorted(scores, reverse=True)
     assert scores[0] > scores[2] + 0.1 and scores[2] == pytest.approx(1 / 3, abs=0.1)
 
@@ -91,14 +98,16 @@ def test_texts_of_the_test_part_are_left_out_of_training() -> None:
     )
     marked = overlaps_test(leaky, test)
     assert marked[120:].all() and marked[:120].mean() < 0.05
-    with pytest.warns(UserWarning, match=r"^\d+ texts and \d+ real training texts are nearly in the test part: they"):
+    with pytest.warns(
+        UserWarning, match=r"^\d+ texts and \d+ real training texts are nearly in the test part: training"
+    ):
         found = utility(leaky, three(40, 150), test)
     assert found["leaked_rows"]["synthetic"] == int(marked.sum()) >= 120
     assert found["n_train"] <= 120
 
 
 @pytest.mark.slow
-def test_curves_tell_how_many_texts_they_took() -> None:
+def test_keys_of_curves_name_the_numbers_of_texts() -> None:
     found = quiet(three(80, 0), three(80, 150), three(60, 300))["augmentation"]
     assert list(found) == [
         f"{real_count}+{times}x" for real_count in (0, 50, 200, 1000) for times in (0, 1, 2, 5) if real_count or times
@@ -131,15 +140,15 @@ def test_f1_is_that_of_scikit_learn() -> None:
     from sklearn.metrics import f1_score
 
     generator = np.random.default_rng(0)
-    told, true = generator.integers(0, 4, size=90), generator.integers(0, 4, size=90)
-    wanted = f1_score(true, told, average=None)
-    assert f1_by_class(told, true, 4) == pytest.approx(wanted, abs=1e-12)
-    whole = resampled_macro_f1(told, true, np.ones((1, 90), dtype=np.float32), 4)
+    predicted, true = generator.integers(0, 4, size=90), generator.integers(0, 4, size=90)
+    wanted = f1_score(true, predicted, average=None)
+    assert f1_by_class(predicted, true, 4) == pytest.approx(wanted, abs=1e-12)
+    whole = resampled_macro_f1(predicted, true, np.ones((1, 90), dtype=np.float32), 4)
     assert whole[0] == pytest.approx(wanted.mean(), abs=1e-6)
     drawn = generator.integers(0, 90, size=90)
     weights = np.bincount(drawn, minlength=90).astype(np.float32)[None]
-    again = f1_score(true[drawn], told[drawn], average="macro")
-    assert resampled_macro_f1(told, true, weights, 4)[0] == pytest.approx(again, abs=1e-6)
+    again = f1_score(true[drawn], predicted[drawn], average="macro")
+    assert resampled_macro_f1(predicted, true, weights, 4)[0] == pytest.approx(again, abs=1e-6)
 
 
 def test_mcnemar_of_known_tables() -> None:
@@ -162,15 +171,16 @@ def test_masks_of_one_s_own_words() -> None:
         masked(Corpus(["a"], None, np.ones((1, 1), dtype=np.float32), "given"), requested_mask(True, ["joy"]))
 
 
-def test_readers_learn_what_is_there() -> None:
+def test_probes_learn_real_labels() -> None:
     train, test = three(150, 0), three(100, 300)
-    for read in (read_vectors, read_words):
-        told = read(train, test, LABELS)
-        assert np.mean([LABELS[code] == label for code, label in zip(told, test.labels or [], strict=True)]) > 0.42
+    for predict in (predict_from_vectors, predict_from_words):
+        predicted = predict(train, test, LABELS)
+        right = [LABELS[code] == label for code, label in zip(predicted, test.labels or [], strict=True)]
+        assert np.mean(right) > 0.42
     empty = Corpus(["...", "!"], ["joy", "fear"], np.eye(2, dtype=np.float32), "given")
-    assert set(read_words(empty, test, LABELS)) == {LABELS.index("fear")}, "the first of the most frequent"
+    assert set(predict_from_words(empty, test, LABELS)) == {LABELS.index("fear")}, "the first of the most frequent"
     with pytest.raises(ValueError, match=r"^labels are missing, wanted one per text$"):
-        read_vectors(Corpus(["a"], None, np.ones((1, 1), dtype=np.float32), "given"), test, LABELS)
+        predict_from_vectors(Corpus(["a"], None, np.ones((1, 1), dtype=np.float32), "given"), test, LABELS)
 
 
 @pytest.mark.parametrize(
@@ -200,9 +210,9 @@ def test_the_slice_of_goemotions_is_as_its_sources_say() -> None:
 
 
 def test_an_encoder_needs_accelerate(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("personagen.metrics.utility.finetune.find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "accelerate", None)
     with pytest.raises(ImportError, match=r"^model needs accelerate to be fine-tuned; pip install 'personagen\[transf"):
-        FineTuned("x", 0)(three(5, 0), three(5, 5), LABELS)
+        FineTuning("x", 0)(three(5, 0), three(5, 5), LABELS)
 
 
 @pytest.mark.slow
@@ -213,7 +223,7 @@ def test_an_encoder_is_fine_tuned_on_request(tmp_path: Path) -> None:
     from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerFast
 
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "happy", "scared", "me", "you", "so"]
-    inner = Tokenizer(models.WordLevel({word: place for place, word in enumerate(words)}, unk_token="[UNK]"))
+    inner = Tokenizer(models.WordLevel({word: row for row, word in enumerate(words)}, unk_token="[UNK]"))
     inner.pre_tokenizer = pre_tokenizers.Whitespace()
     PreTrainedTokenizerFast(tokenizer_object=inner, pad_token="[PAD]", unk_token="[UNK]").save_pretrained(tmp_path)
     config = BertConfig(
