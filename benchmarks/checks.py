@@ -17,7 +17,7 @@ from time import perf_counter
 from personagen.builder.writing.checks import TextRules, check_text
 from personagen.metrics.texts.words import count_words
 
-RULES = TextRules(min_words=8, max_words=250, language="en", leak_words=None, reject_leaks=False)
+RULES = TextRules(min_words=8, max_words=250, language="en", emotion_words=None, reject_leaks=False)
 
 
 def main() -> None:

@@ -1,163 +1,194 @@
-"""What a recipe will take, before any call: requests, tokens, cost and time.
+"""Estimate the requests, tokens, cost and time of a recipe without calling the model.
 
-A few rows of the plan go through the real stages, with a stand-in for the model that answers at once and takes note of
-what it was asked. What cannot be known is assumed, and the assumptions are told beside the result.
+Some rows of the plan go through the real stages with a stand-in for the model, which answers at once and records the
+size of each request. Everything that cannot be known is assumed, and the assumptions are printed beside the result.
 """
 
-import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean
 
+from personagen.builder.core.event_loop import run_blocking, run_in_thread
 from personagen.builder.core.prices import Amount
 from personagen.builder.core.records import layers_of
 from personagen.builder.llm.budget import TOKENS_PER_TURN
 from personagen.builder.llm.connect import OPENAI_CONCURRENCY
 from personagen.builder.llm.requests import Ask, Candidate, Reply, Request
 from personagen.builder.planning.counterfactuals import add_counterfactuals
-from personagen.builder.planning.plan import Plan, make_plan
+from personagen.builder.planning.plan import Plan, RowPlan, make_plan
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.planning.sections import CHANGEABLE_ATTRIBUTES
-from personagen.builder.writing.expression import writing_of
-from personagen.builder.writing.pipeline import Job, write_row
+from personagen.builder.writing.rows import RowWriter
+from personagen.metrics.texts.words import count_words
 
-SAMPLE = 24
-"""Rows whose requests are looked at, spread over the plan."""
+MAX_SAMPLED_SHARDS = 24
+"""Shards of which the first row is sampled, spread over the plan."""
 
-BYTES_A_TOKEN = 4.0
-"""UTF-8 bytes of a prompt that make a token, as in English."""
+BYTES_PER_TOKEN = 4.0
+"""UTF-8 bytes of a prompt per token, as in English."""
 
-TOKENS_A_WORD = 1.35
-"""Tokens of a written word, as in English."""
+TOKENS_PER_WORD = 1.35
+"""Tokens per written word, as in English."""
 
-REFUSED = 0.05
-"""Share of the replies that are refused, so that they are asked for again."""
+REJECTED_FRACTION = 0.05
+"""Fraction of the replies that are rejected and requested again."""
 
-FIRST_TOKEN, TOKENS_A_SECOND = 0.5, 50.0
-"""Seconds until a server begins to answer, and tokens a second of one answer."""
+FIRST_TOKEN_S = 0.5
+"""Time until a server begins to answer."""
 
-EMBEDDED_SECONDS = 0.9
-"""Seconds a text of the embedded model, on two cores (docs/log.md)."""
+TOKENS_PER_SECOND = 50.0
+"""Speed of one answer."""
+
+EMBEDDED_TEXT_S = 0.9
+"""Time per text of the embedded model on two cores (docs/log.md)."""
 
 PROSE = (
     "They grew up with two siblings above a small shop near the station and moved away for work at nineteen. Most of "
     "the week goes into early shifts, the commute and cooking for whoever is home, and money is counted twice before "
     "the end of the month. They keep a notebook, repair what breaks, and rarely ask others for help."
 )
-"""Stands for what a model writes about a person or a situation: 55 words."""
+"""Stand-in for the model's prose about a person or a situation: 55 words."""
+
+
+@dataclass(frozen=True, slots=True)
+class StageEstimate:
+    """Requests of a stage, and tokens of their prompts and replies."""
+
+    requests: int
+    prompt_tokens: int
+    completion_tokens: int
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What a recipe is expected to take.
+    """Expected requests, tokens, cost and time of a recipe.
 
     Attributes:
         texts: accepted texts, ablations and counterfactuals included.
-        personas: personas that are drawn.
-        stages: by stage, the requests and the tokens of each kind.
-        total: the same over all stages.
-        cost: in the currency of the recipe's prices; None without a price.
-        seconds: from the first request to the last reply; None where it depends on a device or a queue.
+        personas: drawn personas.
+        stages: requests and tokens by stage.
+        total: sum of the stages.
+        cost: cost in the currency of the recipe's prices; None: the recipe has no price for the model.
+        seconds: time from the first request to the last reply; None: it depends on a device or a queue.
 
     """
 
     texts: int
     personas: int
-    stages: Mapping[str, Mapping[str, int]]
-    total: Mapping[str, int]
+    stages: Mapping[str, StageEstimate]
+    total: StageEstimate
     cost: float | None
     seconds: float | None
 
 
 def estimate(recipe: Recipe) -> Estimate:
-    """Estimate what a recipe takes; nothing is sent and nothing is written."""
-    once = recipe.model_copy(update={"checks": recipe.checks.model_copy(update={"attempts": 1})})
-    plan = add_counterfactuals(make_plan(once))
-    noted = asyncio.run(_note(plan))
-    stages = {stage: _stage(calls, noted[stage]) for stage, calls in _calls(plan).items()}
-    total = {name: sum(stage[name] for stage in stages.values()) for name in next(iter(stages.values()))}
+    """Estimate a recipe; nothing is sent or written, and a running event loop is no obstacle.
+
+    Raises:
+        RecipeError: the recipe cannot be planned.
+
+    """
+    return run_blocking(aestimate(recipe))
+
+
+async def aestimate(recipe: Recipe) -> Estimate:
+    """Estimate a recipe in the running event loop; see `estimate`."""
+    single_attempt = recipe.model_copy(update={"checks": recipe.checks.model_copy(update={"attempts": 1})})
+    plan = await run_in_thread(lambda _: add_counterfactuals(make_plan(single_attempt)))
+    sampled = await _sample_requests(plan)
+    stages = {stage: _stage(requests, sampled[stage]) for stage, requests in _requests_per_stage(plan).items()}
+    total = StageEstimate(
+        requests=sum(stage.requests for stage in stages.values()),
+        prompt_tokens=sum(stage.prompt_tokens for stage in stages.values()),
+        completion_tokens=sum(stage.completion_tokens for stage in stages.values()),
+    )
     price = recipe.price()
-    cost = None if price is None else price.of(Amount(total["prompt_tokens"], total["completion_tokens"]))
+    cost = None if price is None else price.of(Amount(total.prompt_tokens, total.completion_tokens))
     texts = sum(shard.stop - shard.start for shard in plan.shards())
     return Estimate(texts, sum(plan.personas.values()), stages, total, cost, _seconds(recipe, texts, total))
 
 
-def _calls(plan: Plan) -> dict[str, int]:
-    """Count the requests of each stage, those that are made again left out."""
-    recipe, counts = plan.recipe, dict[str, int]()
+def _requests_per_stage(plan: Plan) -> dict[str, int]:
+    """Count the requests of each stage, without those after a rejected reply."""
+    recipe, requests = plan.recipe, dict[str, int]()
     counterfactuals = [row for splits in plan.counterfactuals.values() for rows in splits.values() for row in rows]
-    told = layers_of(plan.deepest)
-    for layer in (layer for layer in told if layer in recipe.elaborated()):
-        own = recipe.rows if layer == "situational" else sum(plan.personas.values())
-        # What is told of a layer changes with it, and with those before.
-        again = {
+    layers = layers_of(plan.deepest)
+    for layer in (layer for layer in layers if layer in recipe.elaborated()):
+        originals = recipe.rows if layer == "situational" else sum(plan.personas.values())
+        # A changed attribute changes the prose of its layer and of all later layers.
+        changed = {
             (row.id if layer == "situational" else row.persona, row.counterfactual.attribute, row.counterfactual.value)
             for row in counterfactuals
-            if row.counterfactual and told.index(CHANGEABLE_ATTRIBUTES[row.counterfactual.attribute]) <= told.index(layer)
+            if row.counterfactual
+            and layers.index(CHANGEABLE_ATTRIBUTES[row.counterfactual.attribute]) <= layers.index(layer)
         }
-        counts[layer] = own + len(again)
-    stages = {_text_stage(recipe, depth): recipe.rows for depth in (recipe.depth, *recipe.ablations)}
-    stages[_text_stage(recipe, recipe.depth)] += len(counterfactuals)
-    return counts | stages
+        requests[layer] = originals + len(changed)
+    texts = {_text_stage(recipe, depth): recipe.rows for depth in (recipe.depth, *recipe.ablations)}
+    texts[_text_stage(recipe, recipe.depth)] += len(counterfactuals)
+    return requests | texts
 
 
 def _text_stage(recipe: Recipe, depth: str) -> str:
     return "expression" if depth == recipe.depth else f"expression, depth {depth}"
 
 
-def _stage(calls: int, noted: Sequence[Amount]) -> dict[str, int]:
-    """Multiply the requests of a stage by the mean of those that were noted, and by the share that is made again."""
-    requests = calls * (1 + REFUSED)
-    return {
-        "requests": round(requests),
-        "prompt_tokens": round(requests * mean(each.prompt for each in noted)),
-        "completion_tokens": round(requests * mean(each.completion for each in noted)),
-    }
+def _stage(requests: int, sampled: Sequence[Amount]) -> StageEstimate:
+    """Multiply the mean of the sampled requests by their number, requests after a rejected reply included."""
+    total = requests * (1 + REJECTED_FRACTION)
+    return StageEstimate(
+        requests=round(total),
+        prompt_tokens=round(total * mean(amount.prompt for amount in sampled)),
+        completion_tokens=round(total * mean(amount.completion for amount in sampled)),
+    )
 
 
-async def _note(plan: Plan) -> dict[str, list[Amount]]:
-    """Take some rows through their stages, and note what each stage would ask."""
-    noted: dict[str, list[Amount]] = {}
-    shards = plan.shards()
-    rows = [next(plan.rows(shard)) for shard in shards[:: max(1, len(shards) // SAMPLE)]]
-    rows += [next(plan.rows(shard)) for shard in shards if shard.depth not in {row.depth for row in rows}]
+async def _sample_requests(plan: Plan) -> dict[str, list[Amount]]:
+    """Take some rows through their stages, and return the expected tokens of each request by stage."""
+    recipe, rows = plan.recipe, _sampled_rows(plan)
+    amounts: dict[str, list[Amount]] = {}
 
-    def noting(turn: int) -> Ask:
-        row, recipe = rows[turn], plan.recipe
-        stages = [layer for layer in layers_of(row.depth) if layer in recipe.elaborated()]
-        left = iter([*stages, _text_stage(recipe, row.depth)])
+    def ask_of(position: int, stage: str) -> Ask:
+        name = _text_stage(recipe, rows[position].depth) if stage == "expression" else stage
 
         async def ask(request: Request) -> Reply:
-            noted.setdefault(next(left), []).append(_expected(request, recipe))
+            amounts.setdefault(name, []).append(_expected(request, recipe))
             text = PROSE if request.schema is None else json.dumps({"prose": PROSE})
             return Reply((Candidate(text, "stop"),), 0, 0)
 
         return ask
 
-    job = Job(plan, plan.recipe.chosen_taxonomy(), noting, writing_of(plan.recipe), "", 1)
-    for turn, row in enumerate(rows):
-        await write_row(job, turn, row, 0)
-    return noted
+    writer = RowWriter(plan, ask_of, model="")
+    for position, row in enumerate(rows):
+        await writer.write(row, priority=position)
+    return amounts
+
+
+def _sampled_rows(plan: Plan) -> list[RowPlan]:
+    """Return the first rows of some shards; every depth of the plan occurs."""
+    shards = plan.shards()
+    rows = [next(plan.rows(shard)) for shard in shards[:: max(1, len(shards) // MAX_SAMPLED_SHARDS)]]
+    return rows + [next(plan.rows(shard)) for shard in shards if shard.depth not in {row.depth for row in rows}]
 
 
 def _expected(request: Request, recipe: Recipe) -> Amount:
     """Estimate the tokens of a request and its reply."""
     size = sum(len(message.content.encode()) for message in request.messages) + len(request.prefill.encode())
-    words = len(PROSE.split()) if request.schema else (recipe.text.min_words + recipe.text.max_words) / 2
-    written = min(words * TOKENS_A_WORD, request.sampling.max_tokens) * request.candidates
-    return Amount(round(size / BYTES_A_TOKEN) + TOKENS_PER_TURN * len(request.messages), round(written))
+    words = count_words(PROSE) if request.schema else (recipe.text.min_words + recipe.text.max_words) / 2
+    written = min(words * TOKENS_PER_WORD, request.sampling.max_tokens) * request.candidates
+    return Amount(round(size / BYTES_PER_TOKEN) + TOKENS_PER_TURN * len(request.messages), round(written))
 
 
-def _seconds(recipe: Recipe, texts: int, total: Mapping[str, int]) -> float | None:
-    """Estimate the time: of all requests at so many in flight, or as the caps on requests and tokens have it."""
+def _seconds(recipe: Recipe, texts: int, total: StageEstimate) -> float | None:
+    """Estimate the time: that of the answers at the given concurrency, or of the rate limits if they are slower."""
     backend = recipe.backend
     if backend.kind == "embedded":
-        return texts * EMBEDDED_SECONDS
+        return texts * EMBEDDED_TEXT_S
     if backend.kind != "openai":
         return None
-    requests, tokens = total["requests"], total["prompt_tokens"] + total["completion_tokens"]
-    answering = requests * FIRST_TOKEN + total["completion_tokens"] / TOKENS_A_SECOND
-    paces = [answering / (backend.concurrency or OPENAI_CONCURRENCY)]
-    paces += [60 * amount / cap for amount, cap in ((requests, backend.rpm), (tokens, backend.tpm)) if cap]
-    return max(paces)
+    tokens = total.prompt_tokens + total.completion_tokens
+    answering = total.requests * FIRST_TOKEN_S + total.completion_tokens / TOKENS_PER_SECOND
+    seconds = [answering / (backend.concurrency or OPENAI_CONCURRENCY)]
+    limits = ((total.requests, backend.rpm), (tokens, backend.tpm))
+    seconds += [60 * amount / per_minute for amount, per_minute in limits if per_minute]
+    return max(seconds)

@@ -1,47 +1,65 @@
-"""Write a few rows to look at: the same stages as a release, a journal in memory, nothing on disk."""
+"""Preview a recipe: write a few rows by the same stages as a release, with a journal in memory and no files."""
 
-import asyncio
 from contextlib import aclosing
 
 from personagen.builder.core.errors import AllRejectedError
+from personagen.builder.core.event_loop import run_blocking, run_in_thread
+from personagen.builder.core.progress import SILENT, Progress
 from personagen.builder.core.records import Row
-from personagen.builder.generate import make_job
 from personagen.builder.llm import Backend, connect, start_engine
 from personagen.builder.planning.plan import make_plan
 from personagen.builder.planning.recipe import Recipe
-from personagen.builder.writing.label_check import LabelCheck, label_check
-from personagen.builder.writing.pipeline import settle
+from personagen.builder.writing.label_check import LabelCheck, load_label_check
+from personagen.builder.writing.pipeline import write_rows
+from personagen.builder.writing.reporting import reporting
 
 
-def preview(recipe: Recipe, number: int, *, api_key: str | None = None) -> list[Row]:
-    """Write the first `number` rows of a recipe that is cut down to them, emotion by emotion.
+def preview(recipe: Recipe, number: int, *, progress: Progress = SILENT, api_key: str | None = None) -> list[Row]:
+    """Write the first rows of a recipe, one emotion after the other; works inside a running event loop too.
 
     Args:
-        recipe: what to write.
-        number: rows.
-        api_key: see `connect`.
+        recipe: recipe of the rows; its quotas and ablations are ignored.
+        number: number of rows.
+        progress: receives the counts of the run.
+        api_key: key of an endpoint; None: environment variable OPENAI_API_KEY.
 
     Raises:
+        RecipeError: the reference of the label check lacks an emotion of the recipe.
         BackendError: the model cannot be loaded or reached.
+        BudgetError: the next request might exceed the budget.
         AllRejectedError: no reply was accepted.
 
     """
+    return run_blocking(apreview(recipe, number, progress=progress, api_key=api_key))
+
+
+async def apreview(
+    recipe: Recipe, number: int, *, progress: Progress = SILENT, api_key: str | None = None
+) -> list[Row]:
+    """Preview a recipe in the running event loop; see `preview`."""
     names = recipe.chosen_taxonomy().names[:number]
     data = recipe.model_dump(mode="json") | {"rows": number, "emotions": names, "quotas": None, "ablations": []}
-    cut = Recipe.model_validate(data, strict=False)
-    check = label_check(cut)
-    return asyncio.run(_preview(connect(recipe.backend, None, api_key), cut, check))
-
-
-async def _preview(backend: Backend, recipe: Recipe, check: LabelCheck | None) -> list[Row]:
+    shortened = Recipe.model_validate(data, strict=False)
+    backend, label_check = await run_in_thread(lambda _: _prepare(shortened, api_key))
+    plan = make_plan(shortened)
     rows: list[Row] = []
-    refused = 0
-    running = start_engine(backend, None, settings=recipe.backend, limits=recipe.budget, price=recipe.price())
-    async with running as engine, aclosing(settle(make_job(engine, make_plan(recipe), check))) as settled:
-        async for entry in settled:
-            refused += len(entry.rejects)
-            if entry.row is not None:
-                rows.append(entry.row)
+    rejected = 0
+    starting = start_engine(backend, None, settings=recipe.backend, limits=recipe.budget, price=recipe.price())
+    async with (
+        starting as engine,
+        reporting(engine, plan, lambda: (len(rows), rejected), progress) as report,
+        aclosing(write_rows(engine, plan, label_check=label_check)) as finalized_rows,
+    ):
+        async for finalized in finalized_rows:
+            rejected += len(finalized.rejects)
+            if finalized.row is not None:
+                rows.append(finalized.row)
+            report()
     if not rows:
-        raise AllRejectedError(f"no text was accepted: {refused} replies were refused; try another model")
+        raise AllRejectedError(f"no text was accepted: {rejected} replies were refused; try another model")
     return rows
+
+
+def _prepare(recipe: Recipe, api_key: str | None) -> tuple[Backend, LabelCheck | None]:
+    label_check = load_label_check(recipe)
+    return connect(recipe.backend, None, api_key), label_check

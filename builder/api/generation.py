@@ -63,7 +63,7 @@ def generate(
 
     chosen = as_recipe(recipe, keys, generate)
     with shown_progress(progress) as receiver:
-        result = run(chosen, Path(out), fresh=fresh, reuse=reuse, api_key=api_key, progress=receiver.update)
+        result = run(chosen, Path(out), fresh=fresh, reuse=reuse, api_key=api_key, progress=receiver)
     return Release(result.folder)
 
 

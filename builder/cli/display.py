@@ -11,7 +11,13 @@ from personagen.builder.cli.progress import duration
 from personagen.builder.core.errors import ReleaseError
 from personagen.builder.core.records import LAYERS, SPLITS, Row
 from personagen.builder.core.terminal import printable
-from personagen.builder.estimate import BYTES_A_TOKEN, REFUSED, TOKENS_A_SECOND, TOKENS_A_WORD, Estimate
+from personagen.builder.estimate import (
+    BYTES_PER_TOKEN,
+    REJECTED_FRACTION,
+    TOKENS_PER_SECOND,
+    TOKENS_PER_WORD,
+    Estimate,
+)
 from personagen.builder.hub.push import PushResult
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.release.manifest import total_rejects
@@ -118,7 +124,7 @@ def estimate_lines(recipe: Recipe, expected: Estimate) -> Iterator[str]:
     yield ""
     yield f"{'stage':28}{'requests':>12}{'tokens in':>14}{'tokens out':>14}"
     for name, stage in [*expected.stages.items(), ("total", expected.total)]:
-        yield f"{name:28}{stage['requests']:>12,}{stage['prompt_tokens']:>14,}{stage['completion_tokens']:>14,}"
+        yield f"{name:28}{stage.requests:>12,}{stage.prompt_tokens:>14,}{stage.completion_tokens:>14,}"
     yield ""
     yield f"cost: {_cost(recipe, expected)}"
     yield f"time: {_time(recipe, expected)}"
@@ -126,13 +132,14 @@ def estimate_lines(recipe: Recipe, expected: Estimate) -> Iterator[str]:
         if limit is not None and need is not None and need > limit:
             yield f"the budget of {limit:g} will stop the run before it ends"
     yield ""
-    yield f"Assumptions, for English: {BYTES_A_TOKEN:g} bytes or {1 / TOKENS_A_WORD:.2f} words per token, texts of"
-    yield f"medium length, {REFUSED:.0%} of the replies refused, {TOKENS_A_SECOND:g} tokens per second and request."
+    words_per_token, rejected = f"{1 / TOKENS_PER_WORD:.2f}", f"{REJECTED_FRACTION:.0%}"
+    yield f"Assumptions, for English: {BYTES_PER_TOKEN:g} bytes or {words_per_token} words per token, texts of"
+    yield f"medium length, {rejected} of the replies refused, {TOKENS_PER_SECOND:g} tokens per second and request."
     yield "Nothing was sent."
 
 
 def _tokens(expected: Estimate) -> int:
-    return expected.total["prompt_tokens"] + expected.total["completion_tokens"]
+    return expected.total.prompt_tokens + expected.total.completion_tokens
 
 
 def _cost(recipe: Recipe, expected: Estimate) -> str:

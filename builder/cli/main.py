@@ -58,17 +58,17 @@ def generate(recipe: Path | None, api_key_file: Path | None, as_json: bool, **va
     client = _checked_client(repo) if repo else None  # before anything is paid for
     with TerminalProgress() as progress:
         key = read_key(api_key_file)
-        result = run(parsed, out, fresh=fresh, reuse=reuse, api_key=key, progress=progress.update)
+        result = run(parsed, out, fresh=fresh, reuse=reuse, api_key=key, progress=progress)
     rows = result.manifest["configs"]["all"]["rows"]
     if not as_json:
-        outcome = "generated" if result.made else "already complete"
+        outcome = "generated" if result.created else "already complete"
         click.echo(f"{sum(rows.values())} texts, {outcome}: {result.folder}", err=True)
     url = None
     if repo:
         from personagen.builder.hub.push import PushSettings, push
 
         url = push(result.folder, repo, PushSettings(tag=tag), client=client).url
-    facts = {"folder": str(result.folder), "made": result.made, "rows": rows, **({"url": url} if repo else {})}
+    facts = {"folder": str(result.folder), "made": result.created, "rows": rows, **({"url": url} if repo else {})}
     click.echo(json.dumps(facts) if as_json else url or out)
 
 

@@ -16,6 +16,9 @@ A message is one line: what was wrong, what was found, what was wanted, what to 
 with 1.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class PersonaGenError(Exception):
     """Root of the tree: catch this to catch everything that PersonaGen reports to its user."""
@@ -75,3 +78,12 @@ class ReleaseError(PersonaGenError):
 
 class HubError(PersonaGenError):
     """The Hub refuses something, cannot be reached, or holds something else than it should."""
+
+
+@contextmanager
+def raise_as(kind: type[PersonaGenError], prefix: str = "") -> Iterator[None]:
+    """Raise a ValueError or ImportError of the metrics as an error of PersonaGen, with its message after `prefix`."""
+    try:
+        yield
+    except (ValueError, ImportError) as error:
+        raise kind(f"{prefix}{error}") from None

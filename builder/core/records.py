@@ -6,7 +6,7 @@ compares the two.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 SCHEMA_VERSION = "1.1.0"
 """Version of the columns of a release: 1.1.0 added `counterfactual_of` to the tables of counterfactuals."""
@@ -31,6 +31,12 @@ SPLITS = ("train", "validation", "test")
 
 INTENSITIES = ("low", "medium", "high")
 """Intensities that a recipe can request, in ascending order."""
+
+TextRejectReason = Literal["empty", "refusal", "meta", "garbled", "truncated", "length", "language", "echo", "leak"]
+"""Why a check of the text rejects it, in the order of the checks: a text has the first reason that applies."""
+
+RejectReason = TextRejectReason | Literal["request", "schema", "astray", "label", "duplicate"]
+"""Why a reply is rejected."""
 
 
 def layers_of(depth: str) -> tuple[str, ...]:
@@ -223,7 +229,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """A reply that did not become part of a release.
+    """A rejected reply.
 
     Attributes:
         id: id of the row, persona or situation that the reply was requested for.
@@ -238,7 +244,7 @@ class Reject:
 
     id: str
     stage: str
-    reason: str
+    reason: RejectReason
     attempt: int
     text: str | None
     detail: str | None = None

@@ -1,47 +1,35 @@
-"""Ask, judge, try again: what all stages that call a model share; and the stage that elaborates a layer into prose.
+"""Request a reply until one is accepted: the loop that every stage shares.
 
-A stage turns what is known into a request, asks, and checks the reply; it knows neither other rows nor scheduling.
+A stage turns facts into a request and checks the reply. It depends on no other row and on no scheduling.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from personagen.builder.core.errors import RequestError
 from personagen.builder.core.records import Reject
-from personagen.builder.llm.requests import Ask, Candidate, Reply, Request, Sampling, parse_json
+from personagen.builder.llm.requests import Ask, Candidate, Reply, Request
 from personagen.builder.planning.plan import request_seed
-from personagen.builder.writing.checks import TextRules, Verdict, check_text
-from personagen.builder.writing.prompts import render
-
-PROSE_SCHEMA = {
-    "type": "object",
-    "properties": {"prose": {"type": "string", "minLength": 20, "maxLength": 1200}},
-    "required": ["prose"],
-    "additionalProperties": False,
-}
-"""What an elaborated layer must look like."""
-
-PROSE_RULES = TextRules(min_words=8, max_words=200, language=None, leak_words=None, reject_leaks=False)
+from personagen.builder.writing.checks import Verdict
 
 
 @dataclass(frozen=True, slots=True)
 class Attempts:
-    """Where the requests of one stage get their seeds, and where its rejects go.
+    """Seeds of the requests of one stage, and receiver of its rejects.
 
     Attributes:
-        id: what is being made: a row, a persona or a situation.
-        of: whose seeds the requests have: those of `id`, or of what it is a counterfactual of.
+        id: id of the row, persona or situation that is written.
+        seed_id: id whose seeds the requests have: `id`, or that of the original of a counterfactual.
         stage: name of the stage.
         seed: seed of the recipe.
         first: number of the first attempt.
-        limit: attempts in all; the last is number `limit` - 1.
-        reject: called with every reply that is refused.
+        limit: attempts in total; the last is number `limit` - 1.
+        reject: called with every reply that is rejected.
 
     """
 
     id: str
-    of: str
+    seed_id: str
     stage: str
     seed: int
     first: int
@@ -50,50 +38,62 @@ class Attempts:
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
-    """An accepted reply: its seed, the number of its request, and what the checks found."""
+class AcceptedReply:
+    """An accepted candidate: its verdict, and the seed and the number of its request."""
 
     verdict: Verdict
     seed: int
     attempt: int
 
 
-Judge = Callable[[Candidate, Request], Verdict]
-Recheck = Callable[[Sequence[Verdict]], Awaitable[Sequence[Verdict]]]
-"""A check that takes longer and looks at all candidates of a request together."""
+CheckCandidate = Callable[[Candidate, Request], Verdict]
+"""Check of one candidate of a reply."""
+
+CheckTogether = Callable[[Sequence[Verdict]], Awaitable[Sequence[Verdict]]]
+"""Second check, of all candidates of a request together, for a check that takes longer."""
 
 
 async def attempt(
-    request: Callable[[int], Request], ask: Ask, tries: Attempts, judge: Judge, recheck: Recheck | None = None
-) -> Draft | None:
-    """Ask until a candidate is accepted, with a new seed each time; None when the attempts are spent.
+    make_request: Callable[[int], Request],
+    ask: Ask,
+    attempts: Attempts,
+    check: CheckCandidate,
+    check_together: CheckTogether | None = None,
+) -> AcceptedReply | None:
+    """Send requests, each with a new seed, until a candidate is accepted.
 
-    `request` makes the request of an attempt from its number, but for the seed; `recheck` sees what `judge` made of
-    its candidates, and has the last word.
+    Of several accepted candidates the one with the highest mean log-probability per token is chosen, the first where
+    the backend gives no probabilities.
 
-    Of several accepted candidates the most probable a token is kept, the first where the backend gives no probability.
+    Args:
+        make_request: makes the request of an attempt, by number; its seed is replaced.
+        ask: sends a request.
+        attempts: seeds and limits.
+        check: checks one candidate.
+        check_together: checks the verdicts of all candidates of a request, and has the last word; None: no such check.
+
+    Returns:
+        The accepted reply; None: all attempts were rejected.
+
     """
-    for number in range(tries.first, tries.limit):
-        seed = request_seed(tries.seed, tries.of, tries.stage, number)
+    for number in range(attempts.first, attempts.limit):
+        seed = request_seed(attempts.seed, attempts.seed_id, attempts.stage, number)
         try:
-            asked = replace(request(number), seed=seed)
-            reply = await ask(asked)
+            request = replace(make_request(number), seed=seed)
+            reply = await ask(request)
         except RequestError as error:
-            tries.reject(Reject(tries.id, tries.stage, "request", number, None, str(error)))
+            attempts.reject(Reject(attempts.id, attempts.stage, "request", number, None, str(error)))
             continue
-        if reply.problem is not None:  # paid for, so it is kept and counted like any reply; but there is no text in it
-            tries.reject(Reject(tries.id, tries.stage, "request", number, None, reply.problem))
+        if reply.problem is not None:  # paid for, so it is journaled and counted like any reply, but it holds no text
+            attempts.reject(Reject(attempts.id, attempts.stage, "request", number, None, reply.problem))
             continue
-        verdicts: Sequence[Verdict] = [judge(candidate, asked) for candidate in reply.candidates]
-        if recheck is not None:
-            verdicts = await recheck(verdicts)
+        verdicts: Sequence[Verdict] = [check(candidate, request) for candidate in reply.candidates]
+        if check_together is not None:
+            verdicts = await check_together(verdicts)
         best = _best(reply, verdicts)
         if best is not None:
-            return Draft(best, seed, number)
-        reason = verdicts[0].reason if verdicts else "empty"
-        text = reply.candidates[0].text if reply.candidates else ""
-        read = verdicts[0].label if verdicts else None
-        tries.reject(Reject(tries.id, tries.stage, reason or "empty", number, text, read))
+            return AcceptedReply(best, seed, number)
+        attempts.reject(_rejected(attempts, number, reply, verdicts))
     return None
 
 
@@ -106,29 +106,9 @@ def _best(reply: Reply, verdicts: Sequence[Verdict]) -> Verdict | None:
     return max(accepted, key=lambda entry: entry[:2])[2] if accepted else None
 
 
-async def elaborate(layer: str, ask: Ask, tries: Attempts, **facts: Any) -> str | None:
-    """Have the model write the prose of a layer; None when the attempts are spent.
-
-    Args:
-        layer: "demographic", "sociocultural" or "situational": the template.
-        ask: where requests go.
-        tries: seeds and rejects.
-        facts: what the template shows.
-
-    """
-    sampling = Sampling(max_tokens=400, temperature=0.8)
-    request = Request(render(layer, **facts), sampling, seed=0, schema=PROSE_SCHEMA)
-    draft = await attempt(lambda _: request, ask, tries, _judge_prose)
-    return None if draft is None else draft.verdict.text
-
-
-def _judge_prose(candidate: Candidate, request: Request) -> Verdict:
-    try:
-        reply = parse_json(candidate.text)
-        prose = reply["prose"]
-    except (ValueError, TypeError, KeyError):
-        return Verdict(candidate.text, "schema" if candidate.text.strip() else "empty", leaked=False)
-    if not isinstance(prose, str) or set(reply) != {"prose"}:
-        return Verdict(candidate.text, "schema", leaked=False)
-    # The facts stand in the prompt and may stand in the prose: an echo is no fault here.
-    return check_text(prose, prompt="", finish=candidate.finish, rules=PROSE_RULES)
+def _rejected(attempts: Attempts, number: int, reply: Reply, verdicts: Sequence[Verdict]) -> Reject:
+    """Describe a reply of which no candidate was accepted by its first candidate."""
+    if not verdicts:
+        return Reject(attempts.id, attempts.stage, "empty", number, "")
+    first = verdicts[0]
+    return Reject(attempts.id, attempts.stage, first.reason or "empty", number, reply.candidates[0].text, first.label)

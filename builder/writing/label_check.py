@@ -1,11 +1,11 @@
-"""The label check: a classifier of real texts reads each text, and the reading is kept or decides."""
+"""The label check: an emotion classifier trained on real texts predicts the emotion of each text."""
 
 import asyncio
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from personagen.builder.core.errors import BackendError, RecipeError
+from personagen.builder.core.errors import BackendError, RecipeError, raise_as
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.planning.sections import Checks
 from personagen.builder.writing.checks import Verdict
@@ -17,44 +17,44 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class LabelCheck:
-    """Has the texts of one request read, and refuses those in which another emotion is read, if it is asked to.
+    """Check of all accepted candidates of a request by an emotion classifier.
 
     Attributes:
-        classifier: what reads.
-        reject: whether another emotion refuses a text; else the reading is only kept.
-        turn: one request at a time, for a model that reads takes all processors.
+        classifier: predicts the emotion of texts.
+        reject: whether a text with another prediction is rejected; the prediction is kept in any case.
+        lock: serialises predictions, since one already uses all cores.
 
     """
 
     classifier: "EmotionClassifier"
     reject: bool
-    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def __call__(self, verdicts: Sequence[Verdict], emotion: str) -> list[Verdict]:
-        """Add the reading to every verdict that accepts a text, and the reason "label" where it refuses it."""
-        places = [place for place, verdict in enumerate(verdicts) if verdict.reason is None]
-        if not places:
+        """Add the prediction to every verdict that accepts a text, and the reason "label" if it rejects the text."""
+        positions = [position for position, verdict in enumerate(verdicts) if verdict.reason is None]
+        if not positions:
             return list(verdicts)
-        async with self.turn:
-            predictions = await asyncio.to_thread(self.classifier.predict, [verdicts[place].text for place in places])
-        found = list(verdicts)
-        for place, reading in zip(places, predictions, strict=True):
-            refused = self.reject and reading.label != emotion
-            found[place] = replace(
-                found[place],
-                label=reading.label,
-                confidence=reading.confidence,
-                reason="label" if refused else None,
+        texts = [verdicts[position].text for position in positions]
+        async with self.lock:
+            predictions = await asyncio.to_thread(self.classifier.predict, texts)
+        checked = list(verdicts)
+        for position, prediction in zip(positions, predictions, strict=True):
+            checked[position] = replace(
+                checked[position],
+                label=prediction.label,
+                confidence=prediction.confidence,
+                reason="label" if self.reject and prediction.label != emotion else None,
             )
-        return found
+        return checked
 
     def facts(self) -> dict[str, Any]:
-        """Tell what a manifest says of the check."""
+        """Return the description of the check for a manifest."""
         return {**asdict(self.classifier.facts), "gate": "reject" if self.reject else "flag"}
 
 
-def label_check(recipe: Recipe) -> LabelCheck | None:
-    """Train or load the classifier that a recipe asks for; None where it asks for none.
+def load_label_check(recipe: Recipe) -> LabelCheck | None:
+    """Train or load the classifier that a recipe requests; None: it requests no label check.
 
     Raises:
         BackendError: packages are missing, or the reference or the model cannot be loaded.
@@ -66,16 +66,14 @@ def label_check(recipe: Recipe) -> LabelCheck | None:
         return None
     from personagen.metrics.texts.reference import load_reference
 
-    try:
+    with raise_as(BackendError, "checks.label: "):
         reference = load_reference(checks.label_reference)
-        _see_emotions(reference, recipe)
-        return LabelCheck(_classifier(reference, checks), reject=checks.label == "reject")
-    except (ValueError, ImportError) as error:
-        raise BackendError(f"checks.label: {error}") from None
+        _require_emotions(reference, recipe)
+        return LabelCheck(_train(reference, checks), reject=checks.label == "reject")
 
 
-def _see_emotions(reference: "Reference", recipe: Recipe) -> None:
-    """Refuse a reference that lacks an emotion, before anything is trained."""
+def _require_emotions(reference: "Reference", recipe: Recipe) -> None:
+    """Raise RecipeError if the reference lacks an emotion, before anything is trained."""
     known = sorted(set(reference.labels or ()))
     unknown = [name for name in recipe.chosen_taxonomy().names if name not in known]
     if unknown:
@@ -86,7 +84,7 @@ def _see_emotions(reference: "Reference", recipe: Recipe) -> None:
         )
 
 
-def _classifier(reference: "Reference", checks: Checks) -> "EmotionClassifier":
+def _train(reference: "Reference", checks: Checks) -> "EmotionClassifier":
     from personagen.metrics.emotion_classifiers import train_and_test, train_encoder, train_linear
     from personagen.metrics.texts.corpus import read_corpus
     from personagen.metrics.texts.embeddings import encoder

@@ -10,7 +10,14 @@ from personagen.builder.evaluation.arms.conditions import MAX_EXAMPLE_WORDS, USE
 from personagen.builder.planning.parsing import parse_recipe
 from personagen.builder.planning.plan import RowPlan, make_plan
 from personagen.builder.planning.taxonomy import named_taxonomy
-from personagen.builder.writing.expression import BARE, Subject, beginnings, expression_request, lists, writing_of
+from personagen.builder.writing.expression import (
+    NO_GROUNDING,
+    Subject,
+    beginnings,
+    continues_list,
+    expression_request,
+    expression_settings,
+)
 from tests.helpers.real_texts import corpus_of, goemotions, real
 
 POOL = real(700)
@@ -101,16 +108,16 @@ def test_the_length_is_that_of_the_full_method_in_the_same_row() -> None:
 @pytest.mark.parametrize("name", ["none", "demographic", "sociocultural", "situational"])
 def test_depths_show_their_layers_alone(name: str) -> None:
     made = task(name)
-    assert made.recipe.depth == name and made.grounding(setting().rows[0]) == BARE
+    assert made.recipe.depth == name and made.grounding(setting().rows[0]) == NO_GROUNDING
 
 
 def prompt(name: str, kind: str) -> tuple[str, list[str], RowPlan]:
     recipe = parse_recipe("", "r", {"backend.kind": "openai", "backend.model": "m"} if kind == "openai" else {})
     row = replace(setting().rows[0], depth="none")
     emotion, grounding = named_taxonomy("ekman")[row.emotion], task(name).grounding(row)
-    request = expression_request(writing_of(recipe), recipe, row, emotion, Subject(None, None), grounding)
+    request = expression_request(expression_settings(recipe), recipe, row, emotion, Subject(None, None), grounding)
     shown = "\n".join([*(message.content for message in request.messages), request.prefill])
-    starts = [] if lists(row, grounding) else beginnings(0, row, emotion, None, grounding.opening)
+    starts = [] if continues_list(row, grounding) else beginnings(0, row, emotion, None, grounding.opening)
     return shown, starts, row
 
 

@@ -14,7 +14,7 @@ import yaml
 from datasets import Dataset, load_dataset
 
 import personagen_dataset
-from personagen.builder.estimate import REFUSED, estimate
+from personagen.builder.estimate import REJECTED_FRACTION, estimate
 from personagen.builder.evaluation.audit_results import read_audit
 from personagen.builder.hub.verify import verify_folder
 from personagen.builder.llm.requests import Candidate, Reply, Request
@@ -22,8 +22,8 @@ from personagen.builder.planning.counterfactuals import add_counterfactuals
 from personagen.builder.planning.parsing import parse_recipe
 from personagen.builder.planning.plan import Plan, RowPlan, make_plan, request_seed
 from personagen.builder.planning.sections import CHANGEABLE_ATTRIBUTES
-from personagen.builder.writing.expression import writing_of
-from personagen.builder.writing.pipeline import Job, Settled, settle
+from personagen.builder.writing.pipeline import FinalizedRow, finalize_rows
+from personagen.builder.writing.rows import RowWriter
 from tests.helpers.command import Run, run_here
 from tests.helpers.flow import LAYERED, make, recipe_for
 from tests.helpers.real_texts import as_reference, known_vectors, real
@@ -97,7 +97,7 @@ def test_requests_are_those_of_the_estimate_and_none_is_repeated(tmp_path: Path)
         distinct = {json.dumps(body, sort_keys=True) for body in server.requests}
         assert len(distinct) == len(server.requests) == usage["requests"]
         expected = estimate(recipe)
-    calls = [round(stage["requests"] / (1 + REFUSED)) for stage in expected.stages.values()]
+    calls = [round(stage.requests / (1 + REJECTED_FRACTION)) for stage in expected.stages.values()]
     assert sum(calls) == usage["requests"]
 
 
@@ -117,11 +117,11 @@ def test_a_counterfactual_may_repeat_its_original_and_begins_at_the_accepted_att
         seed = request_seed(0, "joy-000000", "expression", 0) if request.seed == first_seed else request.seed
         return Reply((Candidate(sentences(random.Random(seed)), "stop"),), 1, 1)
 
-    async def settle_all() -> dict[str, Settled]:
-        job = Job(plan, recipe.chosen_taxonomy(), lambda turn: ask, writing_of(recipe), "m", 4)
-        return {outcome.planned.id: outcome async for outcome in settle(job)}
+    async def finalize_all() -> dict[str, FinalizedRow]:
+        writer = RowWriter(plan, lambda priority, stage: ask, model="m")
+        return {outcome.planned.id: outcome async for outcome in finalize_rows(writer, concurrency=4)}
 
-    outcomes = asyncio.run(settle_all())
+    outcomes = asyncio.run(finalize_all())
     rows = {id_: outcome.row for id_, outcome in outcomes.items() if outcome.row is not None}
     assert len(rows) == 28 + len(counterfactuals_of(plan)), "no counterfactual is rejected as a duplicate"
     assert [reject.reason for reject in outcomes[retried].rejects] == ["duplicate"]

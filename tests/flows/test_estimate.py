@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from personagen.builder.estimate import REFUSED, estimate
+from personagen.builder.estimate import REJECTED_FRACTION, estimate
 from personagen.builder.planning.parsing import parse_recipe
 from personagen.builder.planning.recipe import Recipe
 from tests.helpers.command import NOWHERE, OPENAI, Run, run_here
@@ -38,7 +38,7 @@ def test_requests_are_those_that_a_run_makes(changes: dict[str, Any], tmp_path: 
         usage = make(own, tmp_path / "out").manifest["usage"]
         expected = estimate(own)
         assert len(server.requests) == usage["requests"]
-    calls = [round(stage["requests"] / (1 + REFUSED)) for stage in expected.stages.values()]
+    calls = [round(stage.requests / (1 + REJECTED_FRACTION)) for stage in expected.stages.values()]
     assert sum(calls) == usage["requests"]
 
 
@@ -48,15 +48,15 @@ def test_tokens_are_of_the_right_size(tmp_path: Path) -> None:
         own = recipe_for(server.url, LAYERED)
         usage = make(own, tmp_path / "out").manifest["usage"]
     total = estimate(own).total
-    assert 1.2 < total["prompt_tokens"] / usage["prompt_tokens"] < 2.5
-    assert 1 < total["completion_tokens"] / usage["completion_tokens"] < 6
+    assert 1.2 < total.prompt_tokens / usage["prompt_tokens"] < 2.5
+    assert 1 < total.completion_tokens / usage["completion_tokens"] < 6
 
 
 def test_cost_follows_the_prices_and_a_batch_is_half() -> None:
     """Nothing is asked on the way: nobody listens at the address."""
     expected = estimate(recipe())
     total = expected.total
-    assert expected.cost == pytest.approx((0.15 * total["prompt_tokens"] + 0.6 * total["completion_tokens"]) / 1e6)
+    assert expected.cost == pytest.approx((0.15 * total.prompt_tokens + 0.6 * total.completion_tokens) / 1e6)
     half = estimate(recipe(**{"backend.kind": "batch"}))
     assert (half.cost, half.seconds, half.stages) == (pytest.approx((expected.cost or 0) / 2), None, expected.stages)
     assert estimate(recipe(prices={})).cost is None
@@ -67,9 +67,9 @@ def test_time_follows_the_caps_and_the_requests_in_flight() -> None:
     free = estimate(recipe())
     assert free.seconds is not None
     assert estimate(recipe(**{"backend.concurrency": 32})).seconds == pytest.approx(2 * free.seconds)
-    requests = free.total["requests"]
+    requests = free.total.requests
     assert estimate(recipe(**{"backend.rpm": 10})).seconds == pytest.approx(6 * requests)
-    tokens = free.total["prompt_tokens"] + free.total["completion_tokens"]
+    tokens = free.total.prompt_tokens + free.total.completion_tokens
     assert estimate(recipe(**{"backend.tpm": 1000})).seconds == pytest.approx(0.06 * tokens)
 
 
@@ -77,9 +77,9 @@ def test_time_follows_the_caps_and_the_requests_in_flight() -> None:
 def test_seed_and_size_of_the_plan_change_little() -> None:
     """The rows that are looked at stand for the others."""
     one, other = estimate(recipe()).total, estimate(recipe(seed=7)).total
-    assert one["prompt_tokens"] == pytest.approx(other["prompt_tokens"], rel=0.05)
+    assert one.prompt_tokens == pytest.approx(other.prompt_tokens, rel=0.05)
     many = estimate(recipe(rows=14_000)).total
-    assert many["prompt_tokens"] == pytest.approx(100 * one["prompt_tokens"], rel=0.05)
+    assert many.prompt_tokens == pytest.approx(100 * one.prompt_tokens, rel=0.05)
 
 
 def plan_text(run: Run) -> str:

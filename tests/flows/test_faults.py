@@ -13,8 +13,8 @@ import pytest
 import yaml
 
 from personagen.builder.core.errors import AllRejectedError, BackendError, FolderError, GenerationError
-from personagen.builder.generate import HOPELESS
 from personagen.builder.planning.parsing import read_recipe
+from personagen.builder.writing.pipeline import HOPELESS_ROWS
 from tests.helpers.flow import (
     CUT,
     LAYERED,
@@ -133,14 +133,15 @@ def test_hopeless_run_stops_early(tmp_path: Path) -> None:
     """A model that refuses everything is not paid for every row."""
     with FakeOpenAI(faults=[Fault("refusal")]) as server:
         recipe = recipe_for(server.url, {"rows": 300, "checks.attempts": 2, "backend.concurrency": 4})
+        refused = 2 * HOPELESS_ROWS
         message = (
-            rf"^no text was accepted: {2 * HOPELESS} replies were refused \(expression refusal {2 * HOPELESS}\); "
+            rf"^no text was accepted: {refused} replies were refused \(expression refusal {refused}\); "
             r"see \S+/rejects\.jsonl, then try another model or loosen the checks of the recipe$"
         )
         with pytest.raises(AllRejectedError, match=message):
             make(recipe, tmp_path / "out")
         assert len(server.requests) < 150, "a quarter of what all rows would have cost"
-    assert len(rejects_of(tmp_path / "out")) == 2 * HOPELESS
+    assert len(rejects_of(tmp_path / "out")) == refused
 
 
 def test_small_run_that_is_refused_throughout_says_so(tmp_path: Path) -> None:
@@ -209,7 +210,7 @@ def test_full_disk_in_the_list_of_rejects_is_told_and_finished_later(tmp_path: P
             make(recipe, out)
         assert not out.exists()
         rejects.unlink()
-        assert make(recipe, out).made
+        assert make(recipe, out).created
         assert len(server.requests) == 14 + 4
 
 
@@ -225,7 +226,7 @@ def test_full_disk_in_the_journal_is_one_line_and_finished_later(tmp_path: Path)
         )
         lost = len(server.requests) - len(journalled_texts(out, tmp_path))
         assert lost <= 3, "what can no longer be kept must not be asked for"
-        assert make(read_recipe(path, {"backend.base_url": server.url}), out).made
+        assert make(read_recipe(path, {"backend.base_url": server.url}), out).created
         assert len(server.requests) == 8 + lost
 
 

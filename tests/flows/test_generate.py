@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from personagen.builder.core.progress import RunStatus as Status
+from personagen.builder.core.progress import RunStatus
 from personagen.builder.generate import generate
 from personagen.builder.release.shards import file_digest
 from personagen.builder.writing.prompts import prompt_version
-from tests.helpers.flow import LAYERED, make, recipe_for, rejects_of, rows_of, seed_of, texts_of
+from tests.helpers.flow import LAYERED, Recorder, make, recipe_for, rejects_of, rows_of, seed_of, texts_of
 from tests.helpers.servers.fake_openai import FakeOpenAI, Fault, contents
 
 
@@ -27,7 +27,7 @@ def test_release_has_exactly_the_rows_asked_for(tmp_path: Path) -> None:
     }  # fmt: skip
     assert result.manifest["configs"]["all"]["rows"] == {"train": 24, "validation": 3, "test": 3}
     assert len({row["text"] for row in rows}) == 30
-    assert (result.made, result.manifest["rejects"], rejects_of(tmp_path / "out")) == (True, {}, [])
+    assert (result.created, result.manifest["rejects"], rejects_of(tmp_path / "out")) == (True, {}, [])
     for shard in result.manifest["shards"]:
         assert shard["sha256"] == file_digest(tmp_path / "out" / shard["path"])
     assert result.manifest == json.loads((tmp_path / "out" / "manifest.json").read_text(encoding="utf-8"))
@@ -167,19 +167,20 @@ def test_provenance_tells_what_was_sent(tmp_path: Path) -> None:
 
 def test_progress_tells_accepted_and_refused(tmp_path: Path) -> None:
     """It starts at nothing and ends at everything, with tokens and cost on the way."""
-    calls: list[Status] = []
+    recorder = Recorder()
     again = [
         Fault("refusal", seed=seed_of("joy-000002", 0)),
         Fault("delay", seed=seed_of("joy-000002", 1), seconds=0.5),
     ]
     with FakeOpenAI(latency=0.05, faults=again) as server:
         recipe = recipe_for(server.url, {"prices": {"fake-1": {"input": 1000, "output": 2000}}})
-        manifest = generate(recipe, tmp_path / "out", progress=calls.append).manifest
+        manifest = generate(recipe, tmp_path / "out", progress=recorder).manifest
     usage = manifest["usage"]
     assert usage["cost"] == pytest.approx((usage["prompt_tokens"] + 2 * usage["completion_tokens"]) / 1000)
     tokens = usage["prompt_tokens"] + usage["completion_tokens"]
-    assert calls[0] == Status(accepted=0, wanted=14, refused=0, in_flight=0, tokens=0, cost=0.0)
-    assert calls[-1] == Status(14, 14, 1, 0, tokens, pytest.approx(usage["cost"]))
+    calls = recorder.statuses
+    assert calls[0] == RunStatus(accepted=0, wanted=14, refused=0, in_flight=0, tokens=0, cost=0.0)
+    assert calls[-1] == RunStatus(14, 14, 1, 0, tokens, pytest.approx(usage["cost"]))
     told = [(call.accepted, call.refused) for call in calls]
     assert told == sorted(told)
     assert max(call.in_flight for call in calls) >= 1

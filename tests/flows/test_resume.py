@@ -9,23 +9,22 @@ import subprocess
 import time
 from pathlib import Path
 from subprocess import PIPE
-from typing import Any
 
 import pytest
 
+import personagen
 from personagen.builder.core.errors import BackendError
-from personagen.builder.core.progress import RunStatus as Status
-from personagen.builder.generate import generate_with
+from personagen.builder.core.progress import RunStatus
+from personagen.builder.generate import write_release
 from personagen.builder.llm import connect
 from personagen.builder.llm.dispatcher import RetryTiming
-from personagen.builder.llm.requests import Message
 from personagen.builder.planning.parsing import read_recipe
 from personagen.builder.planning.plan import make_plan
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.release.run_folder import open_run
-from personagen.builder.writing import expression
 from tests.helpers.flow import (
     LAYERED,
+    Recorder,
     bytes_of,
     command,
     journalled_texts,
@@ -77,7 +76,7 @@ def test_finished_release_is_not_made_again(tmp_path: Path) -> None:
         first = make(recipe, tmp_path / "out")
     before = bytes_of(tmp_path)
     again = make(recipe, tmp_path / "out")
-    assert (first.made, again.made) == (True, False)
+    assert (first.created, again.created) == (True, False)
     assert again.manifest == first.manifest
     assert bytes_of(tmp_path) == before
 
@@ -96,7 +95,7 @@ def test_lost_part_of_a_release_is_made_again_from_the_journal(tmp_path: Path, l
             shutil.rmtree(out)
         else:
             (out / lost).unlink()
-        assert make(recipe, out).made
+        assert make(recipe, out).created
         assert len(server.requests) == 14
     assert bytes_of(out) == before
     assert {path.name for path in tmp_path.joinpath("out.run").iterdir()} >= {
@@ -106,41 +105,39 @@ def test_lost_part_of_a_release_is_made_again_from_the_journal(tmp_path: Path, l
     }
 
 
-def test_changed_prompts_make_the_release_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The journal answers what has not changed; the old release makes room and keeps all that lies in it."""
+def test_a_changed_prompt_remakes_the_release_and_its_own_requests_only(tmp_path: Path) -> None:
+    """A copy of the package whose prompt differs for one emotion: its texts alone are requested again.
+
+    The old release makes room with all that lies in it, and the new one is complete for the copy.
+    """
+    path, out = write_recipe(tmp_path, LAYERED), tmp_path / "out"
+    copy = tmp_path / "copy"
+    package = Path(personagen.__file__).parent
+    shutil.copytree(package, copy / "personagen", ignore=shutil.ignore_patterns("__pycache__"))
+    template = copy / "personagen" / "builder" / "templates" / "expression.md"
+    head, block, tail = template.read_text(encoding="utf-8").partition("{%- block user -%}\n")
+    condition = '{%- if emotion == "joy" %}Be brief.\n{% endif -%}\n'
+    template.write_text(head + block + condition + tail, encoding="utf-8")
     with FakeOpenAI() as server:
-        recipe = recipe_for(server.url)
-        make(recipe, tmp_path / "out")
-        (tmp_path / "out" / "notes.txt").write_text("mine")
-        for module in ("release.manifest", "writing.pipeline"):
-            monkeypatch.setattr(f"personagen.builder.{module}.prompt_version", lambda: "other")
-        again = make(recipe, tmp_path / "out")
-        assert again.made and not make(recipe, tmp_path / "out").made
-        assert len(server.requests) == 14
-    assert {row["provenance"]["prompt_version"] for row in texts_of(tmp_path / "out")} == {"other"}
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "out.1", "out.run"]
-    assert (tmp_path / "out.1" / "notes.txt").read_text() == "mine"
-
-
-def test_changed_prompt_asks_again_for_what_depends_on_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The texts of one emotion, whose prompt changed; backgrounds, situations and the other texts are kept."""
-    real = expression.render
-
-    def changed(name: str, **values: Any) -> tuple[Message, ...]:
-        messages = real(name, **values)
-        return (*messages, Message("user", "Be brief.")) if values["emotion"] == "joy" else messages
-
-    with FakeOpenAI() as server:
-        recipe = recipe_for(server.url, LAYERED)
-        make(recipe, tmp_path / "out")
+        make(read_recipe(path, {"backend.base_url": server.url}), out)
+        (out / "notes.txt").write_text("mine")
+        before = {row["id"]: row for row in texts_of(out)}
         paid = len(server.requests)
-        monkeypatch.setattr(expression, "render", changed)
-        for module in ("release.manifest", "writing.pipeline"):
-            monkeypatch.setattr(f"personagen.builder.{module}.prompt_version", lambda: "other")
-        assert make(recipe, tmp_path / "out").made
-        asked = server.requests[paid:]
-    assert len(asked) == 7
-    assert all(body["messages"][-1]["content"] == "Be brief." for body in asked)
+        words = command(server.url, out, path)
+        done = run_command(words, PYTHONPATH=str(copy))
+        assert (done.returncode, said_last(done)) == (0, f"14 texts, generated: {out}")
+        requested = server.requests[paid:]
+        again = run_command(words, PYTHONPATH=str(copy))
+        assert said_last(again) == f"14 texts, already complete: {out}" and len(server.requests) == paid + 7
+    assert len(requested) == 7
+    assert all(body["messages"][-1]["content"].startswith("Be brief.") for body in requested)
+    after = {row["id"]: row for row in texts_of(out)}
+    versions = {row["provenance"]["prompt_version"] for row in after.values()}
+    assert len(versions) == 1 and versions.isdisjoint(row["provenance"]["prompt_version"] for row in before.values())
+    assert {id_ for id_, row in after.items() if row["text"] == before[id_]["text"]} == {
+        id_ for id_ in before if id_.startswith("anger")
+    }
+    assert (tmp_path / "out.1" / "notes.txt").read_text() == "mine"
 
 
 # Cut off and gone on with
@@ -201,7 +198,7 @@ def test_run_killed_while_its_folder_was_made_goes_on(tmp_path: Path) -> None:
     (tmp_path / "out.run" / "lock").touch()
     (tmp_path / "out.run" / "run.json.part").write_text('{"format": "perso', encoding="utf-8")
     with FakeOpenAI() as server:
-        assert make(recipe_for(server.url), tmp_path / "out").made
+        assert make(recipe_for(server.url), tmp_path / "out").created
 
 
 @pytest.mark.slow
@@ -281,7 +278,7 @@ def test_run_whose_server_dies_is_finished_later(tmp_path: Path) -> None:
     changes = {"rows": 30, "backend.concurrency": 2}
     with FakeOpenAI(latency=0.02) as server:
 
-        def stop_early(status: Status) -> None:
+        def stop_early(status: RunStatus) -> None:
             if status.accepted == 5:
                 server.__exit__(None, None, None)
 
@@ -289,7 +286,7 @@ def test_run_whose_server_dies_is_finished_later(tmp_path: Path) -> None:
             with open_run(tmp_path / "out", recipe.fingerprint(), fresh=False, reuse=False) as run:
                 plan, backend = make_plan(recipe), connect(recipe.backend, None)
                 timing = RetryTiming(outage_s=2.0)
-                asyncio.run(generate_with(backend, plan, run, stop_early, timing=timing))
+                asyncio.run(write_release(backend, plan, run, Recorder(stop_early), timing=timing))
 
         with pytest.raises(
             BackendError, match=rf"^cannot reach {server.url}: .*; nothing was answered for 2 s: run the same command"

@@ -4,7 +4,7 @@ import asyncio
 import sys
 from pathlib import Path
 
-from personagen.builder.generate import Result, generate_with
+from personagen.builder.generate import GenerationResult, write_release
 from personagen.builder.llm.backends.openai_batch import connect_batch
 from personagen.builder.planning.counterfactuals import add_counterfactuals
 from personagen.builder.planning.parsing import read_recipe
@@ -14,7 +14,7 @@ from personagen.builder.release.run_folder import open_run
 from tests.helpers.batches import FAST, KEY
 
 
-def make_by_batches(recipe: Recipe, out: Path) -> Result:
+def make_by_batches(recipe: Recipe, out: Path) -> GenerationResult:
     """Make a release as `generate` does, with a batch backend whose pauses are short."""
     with open_run(out, recipe.fingerprint(), fresh=False, reuse=False) as run:
         backend = connect_batch(
@@ -25,7 +25,7 @@ def make_by_batches(recipe: Recipe, out: Path) -> Result:
             timing=FAST,
         )
         plan = add_counterfactuals(make_plan(recipe))
-        return asyncio.run(generate_with(backend, plan, run, lambda status: None))
+        return asyncio.run(write_release(backend, plan, run))
 
 
 def main() -> None:

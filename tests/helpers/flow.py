@@ -15,7 +15,8 @@ from typing import Any
 import pyarrow.parquet as pq
 import yaml
 
-from personagen.builder.generate import Result, generate
+from personagen.builder.core.progress import RunStatus
+from personagen.builder.generate import GenerationResult, generate
 from personagen.builder.planning.parsing import parse_recipe
 from personagen.builder.planning.plan import request_seed
 from personagen.builder.planning.recipe import Recipe
@@ -36,9 +37,27 @@ def recipe_for(url: str, *changes: Mapping[str, Any]) -> Recipe:
     return parse_recipe("", "test", merged)
 
 
-def make(recipe: Recipe, out: Path, *, fresh: bool = False, reuse: bool = False) -> Result:
+def make(recipe: Recipe, out: Path, *, fresh: bool = False, reuse: bool = False) -> GenerationResult:
     """Make a release and show no progress."""
-    return generate(recipe, out, fresh=fresh, reuse=reuse, progress=lambda status: None)
+    return generate(recipe, out, fresh=fresh, reuse=reuse)
+
+
+class Recorder:
+    """Progress receiver that records the counts of a run, and calls a function with each."""
+
+    def __init__(self, on_update: Callable[[RunStatus], None] = lambda status: None) -> None:
+        self.statuses: list[RunStatus] = []
+        self._on_update = on_update
+
+    def update(self, status: RunStatus) -> None:
+        self.statuses.append(status)
+        self._on_update(status)
+
+    def step(self, name: str) -> None: ...
+
+    def advance(self, done: int, total: int) -> None: ...
+
+    def warn(self, message: str) -> None: ...
 
 
 def rows_of(out: Path, config: str) -> list[dict[str, Any]]:

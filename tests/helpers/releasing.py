@@ -30,7 +30,7 @@ CONFIGS = (*EMOTIONS, "all", "depth_none", "depth_demographic", *LAYERS)
 def make_release(out: Path, url: str, recipe: str = "", *, fresh: bool = False, **keys: Any) -> Path:
     """Make the release of a recipe in YAML, with `keys` in place of its own, by the fake server at `url`."""
     own = {"backend.kind": "openai", "backend.model": "fake-1", "backend.base_url": url}
-    generate(parse_recipe(recipe, "test", own | keys), out, fresh=fresh, progress=lambda status: None)
+    generate(parse_recipe(recipe, "test", own | keys), out, fresh=fresh)
     return out
 
 

@@ -124,7 +124,7 @@ def test_a_release_keeps_the_notes_of_the_one_it_replaces(way: str, tmp_path: Pa
             (out / "README.md").rename(tmp_path / "out.run" / "card.md")
             out.rename(tmp_path / "out.1")
         other = {"seed": 5} if way == "reuse" else {}
-        assert make(recipe_for(server.url, other), out, fresh=way == "fresh", reuse=way == "reuse").made
+        assert make(recipe_for(server.url, other), out, fresh=way == "fresh", reuse=way == "reuse").created
     assert notes_of(out) == {"introduction": "Héllo.", "notes": "Bye."}
     assert way == "killed" or notes_of(tmp_path / "out.1") == notes_of(out)
     assert not (tmp_path / "out.run" / "card.md").exists()
@@ -157,7 +157,7 @@ def test_notes_that_cannot_be_kept_stop_the_run_before_it_pays(
         assert message in str(caught.value) and "\n" not in str(caught.value)
         assert bytes_of(out) == before and len(server.requests) == paid
         (out / "README.md").rename(out / "OLD.md")
-        assert make(recipe, out, fresh=way == "fresh", reuse=way == "reuse").made
+        assert make(recipe, out, fresh=way == "fresh", reuse=way == "reuse").created
     assert notes_of(out) == {"introduction": "", "notes": ""}
 
 
@@ -171,5 +171,5 @@ def test_notes_wait_for_a_run_that_was_begun_anew_and_cut_off(tmp_path: Path) ->
             make(recipe_for("http://127.0.0.1:1/v1"), out, fresh=fresh)
         assert not out.exists()
     with FakeOpenAI() as server:
-        assert make(recipe_for(server.url), out).made
+        assert make(recipe_for(server.url), out).created
     assert notes_of(out) == {"introduction": "Héllo.", "notes": "Bye."}

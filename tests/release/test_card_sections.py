@@ -183,7 +183,7 @@ def test_another_licence_makes_the_release_again_from_its_journal(tmp_path: Path
         make_release(out, server.url, "rows: 7", license="odc-by")
         own = {"backend.kind": "openai", "backend.model": "fake-1", "backend.base_url": server.url}
         again = parse_recipe("rows: 7\nlicense: odc-by", "test", own)
-        assert not generate(again, out, progress=lambda status: None).made
+        assert not generate(again, out).created
         assert len(server.requests) == paid
     assert manifest_of(out)["fingerprint"] == fingerprint
     assert front_matter((out / "README.md").read_text(encoding="utf-8"))["license"] == "odc-by"

@@ -81,7 +81,7 @@ def test_damaged_manifest_is_told(tmp_path: Path) -> None:
     with FakeOpenAI() as server:
         with pytest.raises(FolderError, match=r"/out is not a release; choose another folder"):
             make(recipe_for(server.url), tmp_path / "out")
-        assert make(recipe_for(server.url), tmp_path / "out", fresh=True).made
+        assert make(recipe_for(server.url), tmp_path / "out", fresh=True).created
     assert (tmp_path / "out.1" / "manifest.json").read_text(encoding="utf-8") == '{"format": "personagen-release/1"}'
 
 
@@ -93,7 +93,7 @@ def test_damaged_state_of_a_run_is_told(tmp_path: Path, state: str) -> None:
     with FakeOpenAI() as server:
         with pytest.raises(FolderError, match=r"^cannot read \S+/run\.json: .*; set the run aside with --fresh$"):
             make(recipe_for(server.url), tmp_path / "out")
-        assert make(recipe_for(server.url), tmp_path / "out", fresh=True).made
+        assert make(recipe_for(server.url), tmp_path / "out", fresh=True).created
     assert (tmp_path / "out.run.1" / "run.json").read_text(encoding="utf-8") == state
 
 
@@ -112,7 +112,7 @@ def test_second_process_is_refused(tmp_path: Path) -> None:
             process.kill()
         server_was_asked = len(server.requests)
     with FakeOpenAI() as server:
-        assert make(read_recipe(path, {"backend.base_url": server.url}), out).made
+        assert make(read_recipe(path, {"backend.base_url": server.url}), out).created
     assert server_was_asked == 1
 
 
@@ -147,7 +147,7 @@ def test_empty_folder_is_taken(tmp_path: Path) -> None:
     """It holds nothing to lose."""
     (tmp_path / "out").mkdir()
     with FakeOpenAI() as server:
-        assert make(recipe_for(server.url), tmp_path / "out").made
+        assert make(recipe_for(server.url), tmp_path / "out").created
     assert len(texts_of(tmp_path / "out")) == 14
 
 
@@ -157,7 +157,7 @@ def test_fresh_sets_the_old_run_and_release_aside(tmp_path: Path) -> None:
         recipes = [recipe_for(server.url, {"seed": seed}) for seed in (0, 0, 1)]
         made = []
         for recipe in recipes:
-            assert make(recipe, tmp_path / "out", fresh=True).made
+            assert make(recipe, tmp_path / "out", fresh=True).created
             made.append(bytes_of(tmp_path / "out"))
         assert len(server.requests) == 3 * 14
     assert sorted(path.name for path in tmp_path.iterdir()) == [
@@ -181,7 +181,7 @@ def test_reuse_pays_only_for_what_changed(tmp_path: Path) -> None:
         make(recipe_for(server.url, both[0]), tmp_path / "out")
         with pytest.raises(FolderError, match="has the release of recipe"):
             make(recipe_for(server.url, both[1]), tmp_path / "out")
-        assert make(recipe_for(server.url, both[1]), tmp_path / "out", reuse=True).made
+        assert make(recipe_for(server.url, both[1]), tmp_path / "out", reuse=True).created
         assert len(server.requests) == 14 + 7
         make(recipe_for(server.url, both[1]), tmp_path / "calm")
     assert bytes_of(tmp_path / "out") == bytes_of(tmp_path / "calm")

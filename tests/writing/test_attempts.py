@@ -14,13 +14,14 @@ from personagen.builder.planning.attribute_tables import persona_tables
 from personagen.builder.planning.personas import draw_persona, make_design
 from personagen.builder.planning.plan import request_seed
 from personagen.builder.planning.taxonomy import Emotion
-from personagen.builder.writing.attempts import PROSE_SCHEMA, Attempts, Draft, elaborate
+from personagen.builder.writing.attempts import AcceptedReply, Attempts
 from personagen.builder.writing.checks import TextRules, Verdict
-from personagen.builder.writing.expression import Checking, express
+from personagen.builder.writing.elaboration import PROSE_SCHEMA, elaborate
+from personagen.builder.writing.expression import TextChecks, express
 from tests.helpers.servers.fake_openai import REFUSAL, FakeOpenAI, Fault, contents
 
 PROSE = "She grew up above the bakery in a narrow street, and still counts her change twice."
-RULES = TextRules(min_words=3, max_words=30, language=None, leak_words=None, reject_leaks=False)
+RULES = TextRules(min_words=3, max_words=30, language=None, emotion_words=None, reject_leaks=False)
 REQUEST = Request((Message("user", "Write a post."),), Sampling(max_tokens=50), seed=0)
 JOY = Emotion("joy", "being glad", bank="joy")
 WHO = draw_persona(persona_tables(), make_design(persona_tables(), 0, 1), 0)
@@ -51,13 +52,13 @@ def drawn(*candidates: Candidate) -> Ask:
     return ask
 
 
-def expressed(server: FakeOpenAI, attempts: Attempts) -> Draft | None:
+def expressed(server: FakeOpenAI, attempts: Attempts) -> AcceptedReply | None:
     """Write a text with the model of the server."""
 
-    async def run() -> Draft | None:
+    async def run() -> AcceptedReply | None:
         backend = connect_openai(model="m", base_url=server.url, api_key=None, concurrency=1)
         try:
-            return await express(REQUEST, JOY, ask=backend.complete, tries=attempts, checks=Checking(RULES))
+            return await express(REQUEST, JOY, ask=backend.complete, attempts=attempts, checks=TextChecks(RULES))
         finally:
             await backend.close()
 
@@ -118,7 +119,7 @@ def test_accepted_draft_tells_the_seed_and_number_of_its_attempt() -> None:
     with FakeOpenAI(faults=[Fault("refusal", times=2)]) as server:
         draft = expressed(server, tries(rejects))
     body = server.requests[-1]
-    assert draft == Draft(Verdict(contents(body)[0], None, leaked=False), body["seed"], 2)
+    assert draft == AcceptedReply(Verdict(contents(body)[0], None, leaked=False), body["seed"], 2)
     assert len(rejects) == 2
 
 
@@ -193,7 +194,7 @@ def test_most_probable_accepted_candidate_is_kept() -> None:
         Candidate("The third of the boxes was green.", "stop", -0.6),
     )
     rejects: list[Reject] = []
-    draft = asyncio.run(express(REQUEST, JOY, ask=ask, tries=tries(rejects), checks=Checking(RULES)))
+    draft = asyncio.run(express(REQUEST, JOY, ask=ask, attempts=tries(rejects), checks=TextChecks(RULES)))
     assert draft is not None and draft.verdict.text == "The second of the boxes was green."
     assert rejects == []
 
@@ -206,7 +207,7 @@ def test_first_of_equal_candidates_is_kept(logprob: float | None) -> None:
         Candidate("The first of the boxes was green.", "stop", logprob),
         Candidate("The second of the boxes was green.", "stop", logprob),
     )
-    draft = asyncio.run(express(REQUEST, JOY, ask=ask, tries=tries([]), checks=Checking(RULES)))
+    draft = asyncio.run(express(REQUEST, JOY, ask=ask, attempts=tries([]), checks=TextChecks(RULES)))
     assert draft is not None and draft.verdict.text == "The first of the boxes was green."
 
 
@@ -214,7 +215,9 @@ def test_refused_candidates_are_one_reject() -> None:
     """One request is one attempt; the first candidate stands for all."""
     rejects: list[Reject] = []
     ask = drawn(Candidate(REFUSAL, "stop", -2.0), Candidate("Too short.", "stop", -0.1))
-    assert asyncio.run(express(REQUEST, JOY, ask=ask, tries=tries(rejects, limit=1), checks=Checking(RULES))) is None
+    assert (
+        asyncio.run(express(REQUEST, JOY, ask=ask, attempts=tries(rejects, limit=1), checks=TextChecks(RULES))) is None
+    )
     assert [(reject.reason, reject.text) for reject in rejects] == [("refusal", REFUSAL)]
 
 
@@ -222,7 +225,8 @@ def test_reply_without_candidates_is_empty() -> None:
     """Nothing is a reason too."""
     rejects: list[Reject] = []
     assert (
-        asyncio.run(express(REQUEST, JOY, ask=drawn(), tries=tries(rejects, limit=1), checks=Checking(RULES))) is None
+        asyncio.run(express(REQUEST, JOY, ask=drawn(), attempts=tries(rejects, limit=1), checks=TextChecks(RULES)))
+        is None
     )
     assert [(reject.reason, reject.text) for reject in rejects] == [("empty", "")]
 
@@ -237,8 +241,8 @@ def continued(text: str, *, finish: str = "stop") -> tuple[str | None, list[str]
             request,
             JOY,
             ask=drawn(Candidate(text, finish)),
-            tries=attempts,
-            checks=Checking(RULES),
+            attempts=attempts,
+            checks=TextChecks(RULES),
             beginnings=("I opened the box and",),
         )
     )
@@ -271,7 +275,7 @@ def test_error_of_a_stage_leaves_no_draft() -> None:
         raise RequestError("no")
 
     rejects: list[Reject] = []
-    assert asyncio.run(express(REQUEST, JOY, ask=ask, tries=tries(rejects), checks=Checking(RULES))) is None
+    assert asyncio.run(express(REQUEST, JOY, ask=ask, attempts=tries(rejects), checks=TextChecks(RULES))) is None
     assert [(reject.reason, reject.detail) for reject in rejects] == [("request", "no")] * 3
 
 

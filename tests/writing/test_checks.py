@@ -1,20 +1,13 @@
-"""What the checks accept and reject, what cleaning leaves, and which words give an emotion away."""
+"""Texts that the checks accept, and the reasons for which they reject others."""
 
-import unicodedata
-from time import perf_counter
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from personagen.builder.writing import checks
-from personagen.builder.writing.checks import (
-    REASONS,
-    TextRules,
-    check_text,
-    clean,
-    finished_part,
-)
+from personagen.builder.core.records import TextRejectReason
+from personagen.builder.writing.checks import MAX_CHARACTERS, TextRules, Verdict, check_text
 from personagen.metrics.texts.emotion_words import emotion_pattern
 from personagen.metrics.texts.language import checkable_languages
 from personagen.metrics.texts.words import count_words
@@ -168,7 +161,7 @@ def test_reason(reply: str, reason: str | None) -> None:
 
 def test_every_reason_has_a_reply() -> None:
     """The table covers the reasons."""
-    assert {reason for _, reason in REPLIES} == {None, *REASONS}
+    assert {reason for _, reason in REPLIES} == {None, *get_args(TextRejectReason)}
 
 
 def test_accepted_text_is_unchanged() -> None:
@@ -179,84 +172,16 @@ def test_accepted_text_is_unchanged() -> None:
 def test_leak_is_reported_where_it_does_not_reject() -> None:
     """The flag does not depend on what is done about it."""
     text = "The door stood open when I got back and I was so scared I ran."
-    assert check_text(text, prompt="", finish="stop", rules=rules(reject=False)) == checks.Verdict(
-        text, None, leaked=True
-    )
+    assert check_text(text, prompt="", finish="stop", rules=rules(reject=False)) == Verdict(text, None, leaked=True)
     assert not check_text(text, prompt="", finish="stop", rules=rules(emotion="joy")).leaked
     assert not check_text(text, prompt="", finish="stop", rules=TextRules(1, 60, None, None, reject_leaks=True)).leaked
-
-
-@pytest.mark.parametrize(
-    ("reply", "text"),
-    [
-        ("\"The door was open.\"", "The door was open."),
-        ("“The door was open.”", "The door was open."),
-        ("'The door wasn't open.'", "The door wasn't open."),
-        ("\"He said \"run\" to me.\"", "He said \"run\" to me."),
-        ("\"Run,\" he said, \"now.\"", "\"Run,\" he said, \"now.\""),
-        ("The door was open.\"", "The door was open."),
-        ("**The door was open.**", "The door was open."),
-        ("Text: The door was open.", "The door was open."),
-        ("**Diary entry:** The door was open.", "The door was open."),
-        ("Sure! Here's a short post from her:\n\n\"The door was open.\"", "The door was open."),
-        ("Here is the post:\n```text\nThe door was open.\n```", "The door was open."),
-        ("<think>She is a nurse.\nShort.</think>\n\nThe door was open.", "The door was open."),
-        ("The door was open.\n\n(Word count: 4)", "The door was open."),
-        ("The door was open. (4 words)", "The door was open."),
-        ("The door was open.\n\nNote: I kept it short.", "The door was open."),
-        ("The door was open.<|im_end|>\n<|im_start|>user", "The door was open."),
-        ("The door was open.\nUser: write another", "The door was open."),
-        ("# Open\nThe door was open.\r\n\r\nI ran.", "The door was open. I ran."),
-        ("#open The door\twas  open.", "#open The door was open."),
-        ("Cafe\u0301 \x1b[31mclosed\x1b[0m\x07", "Café closed"),
-        ("a\u202eb\u2066c\u200bd\ufeffe\u00adf\ud800g\U000e0041h", "abcdefgh"),
-        ("👩\u200d🚒 a\u200db ❤\ufe0f a\ufe0f", "👩\u200d🚒 ab ❤\ufe0f a"),
-        ("می\u200cروم", "می\u200cروم"),
-    ],
-)  # fmt: skip
-def test_cleaning(reply: str, text: str) -> None:
-    """Wrapping and what cannot be seen goes, the text stays."""
-    assert clean(reply) == text
-
-
-@given(st.text(st.characters(codec=None)))
-def test_cleaning_twice_changes_nothing(text: str) -> None:
-    """Any string, lone surrogates too."""
-    assert clean(clean(text)) == clean(text)
-
-
-WRAPPINGS = [
-    *"\"'“”‘’«»*`#-:\n .ab1)[\u200d\ufe0f\u0301❤",
-    "Text:",
-    "Sure! Here is a post:",
-    "```",
-    "<think>",
-    "</think>",
-]
-
-
-@given(st.lists(st.sampled_from(WRAPPINGS)).map("".join))
-def test_cleaning_twice_changes_nothing_of_wrappings(text: str) -> None:
-    """The same for what cleaning looks for."""
-    assert clean(clean(text)) == clean(text)
-
-
-def test_cleaning_leaves_nothing_invisible() -> None:
-    """Of all characters, none that controls, formats or is private stays, but for number signs that can be seen."""
-    hidden = ("Cc", "Cs", "Co", "Zl", "Zp")
-    left = set(
-        clean("a".join(sign for sign in map(chr, range(0x110000)) if unicodedata.category(sign) in (*hidden, "Cf")))
-    )
-    assert {sign for sign in left if unicodedata.category(sign) in hidden} == set()
-    visible = "\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2"
-    assert {sign for sign in left if unicodedata.category(sign) == "Cf"} <= set(visible)
 
 
 @given(st.text(st.characters(codec=None)), st.sampled_from(["stop", "length"]), st.text())
 def test_verdict_is_one_of_the_reasons_and_always_the_same(text: str, finish: str, prompt: str) -> None:
     """No string raises."""
     verdict = check_text(text, prompt=prompt, finish=finish, rules=rules())
-    assert verdict.reason is None or verdict.reason in REASONS
+    assert verdict.reason is None or verdict.reason in get_args(TextRejectReason)
     assert verdict == check_text(text, prompt=prompt, finish=finish, rules=rules())
     assert verdict.reason is not None or 8 <= count_words(verdict.text) <= 60
 
@@ -268,47 +193,20 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("unit", HOSTILE)
-def test_hostile_length_costs_little(unit: str) -> None:
-    """A megabyte of anything takes no more than a part of it; the bound is generous for slow machines."""
-    started = perf_counter()
-    check_text(unit * 1_000_000, prompt=unit * 1000, finish="stop", rules=rules())
-    assert perf_counter() - started < 5
-
-
-@pytest.mark.parametrize(
-    ("text", "cut", "part"),
-    [
-        ("I ran. Then I", True, "I ran."),
-        ("I ran. Then I", False, "I ran. Then I"),
-        ("I ran. Then the", False, "I ran."),
-        ("I ran. And then,", False, "I ran."),
-        ("I ran", True, ""),
-        ("I ran! 😭 Then I", True, "I ran! 😭"),
-        ("I ran 😭", True, "I ran 😭"),
-        ("I ran :)", True, "I ran :)"),
-        ("I ran (of course)", False, "I ran (of course)"),
-        ("I ran…", True, "I ran…"),
-        ("I ran. #scared", False, "I ran. #scared"),
-        ("I ran. #sca", True, "I ran."),
-        ("I ran. He said \"Stop. I", True, "I ran."),
-        ("He said \"Stop.\" So I", True, "He said \"Stop.\""),
-        ("I ran. I saw Dr. Lee at 3.30 and", True, "I ran."),
-        ("我跑了。然后我", True, "我跑了。"),
-    ],
-)  # fmt: skip
-def test_finished_part(text: str, cut: bool, part: str) -> None:
-    """A text that breaks off is reduced to its complete sentences."""
-    assert finished_part(text, cut=cut) == part
+def test_a_hostile_reply_is_read_up_to_its_bound_only(unit: str) -> None:
+    """A megabyte of anything is treated as its first characters are; that these take little is in the benchmarks."""
+    prompt, whole = unit * 1000, unit * (1_000_000 // len(unit))
+    verdict = check_text(whole, prompt=prompt, finish="stop", rules=rules())
+    assert verdict == check_text(whole[: MAX_CHARACTERS + 1], prompt=prompt, finish="stop", rules=rules())
+    assert len(verdict.text) <= MAX_CHARACTERS
 
 
 def test_cut_text_is_reduced_where_enough_is_left() -> None:
     """Else it is rejected, and kept whole for the rejects."""
     verdict = check_text(GOOD + " And then I", prompt="", finish="length", rules=rules())
-    assert verdict == checks.Verdict(GOOD, None, leaked=False)
+    assert verdict == Verdict(GOOD, None, leaked=False)
     short = "I ran. And then I heard the steps come up the stairs behind me"
-    assert check_text(short, prompt="", finish="length", rules=rules()) == checks.Verdict(
-        short, "truncated", leaked=False
-    )
+    assert check_text(short, prompt="", finish="length", rules=rules()) == Verdict(short, "truncated", leaked=False)
 
 
 @pytest.mark.parametrize("language", sorted(FOREIGN))

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from personagen.builder.core.errors import BackendError, RecipeError
-from personagen.builder.generate import generate_with
+from personagen.builder.generate import write_release
 from personagen.builder.llm.backends.openai_chat import connect_openai
 from personagen.builder.planning.parsing import parse_recipe
 from personagen.builder.planning.plan import make_plan
 from personagen.builder.release.run_folder import open_run
 from personagen.builder.writing.checks import Verdict
-from personagen.builder.writing.label_check import LabelCheck, label_check
+from personagen.builder.writing.label_check import LabelCheck, load_label_check
 from personagen.metrics.emotion_classifiers import LinearClassifier, train_linear
 from tests.helpers.flow import recipe_for, rejects_of, texts_of
 from tests.helpers.real_texts import real, vectors_of
@@ -40,7 +40,7 @@ def make(url: str, out: Path, probe: LinearClassifier, changes: dict[str, Any]) 
     with open_run(out, recipe.fingerprint(), reuse=True) as run:
         backend = connect_openai(model="fake-1", base_url=url, api_key="k", concurrency=8)
         check = LabelCheck(probe, reject=recipe.checks.label == "reject")
-        result = asyncio.run(generate_with(backend, make_plan(recipe), run, lambda status: None, check))
+        result = asyncio.run(write_release(backend, make_plan(recipe), run, label_check=check))
     return dict(result.manifest)
 
 
@@ -95,7 +95,7 @@ def test_a_text_that_other_checks_refuse_is_not_read(probe: LinearClassifier) ->
 
 def test_a_recipe_without_a_check_has_none_and_keeps_its_fingerprint() -> None:
     recipe = parse_recipe("", "r")
-    assert label_check(recipe) is None and "label" not in recipe.identity()["checks"]
+    assert load_label_check(recipe) is None and "label" not in recipe.identity()["checks"]
     other = parse_recipe("checks: {label_model: m}", "r")
     assert other.fingerprint() == recipe.fingerprint() != parse_recipe("checks: {label: flag}", "r").fingerprint()
 
@@ -116,17 +116,17 @@ def test_an_emotion_that_the_reference_lacks_is_refused_before_anything_is_paid_
         r"anger, joy: name another checks\.label_reference, leave these emotions out, or leave checks\.label out$"
     )
     with pytest.raises(RecipeError, match=message):
-        label_check(recipe)
+        load_label_check(recipe)
     path.write_text("text\nhello\n")
     with pytest.raises(RecipeError, match=r"it has no labels: name another"):
-        label_check(recipe)
+        load_label_check(recipe)
 
 
 def test_a_reference_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     recipe = parse_recipe("", "r", {"checks.label": "flag", "checks.label_reference": str(tmp_path / "real.xls")})
     (tmp_path / "real.xls").write_text("x")
     with pytest.raises(BackendError, match=r"^checks\.label: reference real\.xls is a \.xls file, wanted csv"):
-        label_check(recipe)
+        load_label_check(recipe)
 
 
 @pytest.mark.parametrize("value", ["off", "'refuse'", "[reject]"])

@@ -19,7 +19,7 @@ from personagen.builder.planning.personas import Persona, draw_persona, make_des
 from personagen.builder.planning.plan import make_plan
 from personagen.builder.planning.situations import Scene, draw_scene
 from personagen.builder.planning.taxonomy import named_taxonomy
-from personagen.builder.writing.expression import Subject, beginnings, expression_request, writing_of
+from personagen.builder.writing.expression import Subject, beginnings, expression_request, expression_settings
 from personagen.builder.writing.prompts import NAMES, TEMPLATES, prompt_version, render, versions
 
 TEXTS = ("expression", "continuation")
@@ -99,7 +99,7 @@ def test_a_text_is_asked_for_with_its_own_layers_and_no_deeper_one(kind: str, de
     what = replace(what, situational=replace(what.situational, prose=MARKS["situational"]))
     layers = layers_of(depth)
     persona_, scene_ = who if layers else None, what if "situational" in layers else None
-    request = expression_request(writing_of(recipe), recipe, row, EMOTION, Subject(persona_, scene_))
+    request = expression_request(expression_settings(recipe), recipe, row, EMOTION, Subject(persona_, scene_))
     starts = beginnings(recipe.seed, row, EMOTION, scene_) if kind == "embedded" else []
     shown = "\n".join([*(message.content for message in request.messages), *starts])
     for layer, mark in MARKS.items():

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from personagen.builder.planning.plan import RowPlan
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.planning.sections import Depth
-from personagen.builder.writing.expression import BARE, Grounding
+from personagen.builder.writing.expression import NO_GROUNDING, Grounding
 from personagen.metrics.texts.words import count_words
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class WritingTask:
     """Texts to be written: the recipe at the depth of the arm, and further contents of the prompt of each row."""
 
     recipe: Recipe
-    grounding: Callable[[RowPlan], Grounding] = lambda row: BARE
+    grounding: Callable[[RowPlan], Grounding] = lambda row: NO_GROUNDING
 
 
 Arm = Callable[[ArmSetting], WritingTask | list[ArmText]]

@@ -15,13 +15,12 @@ from personagen.builder.core.event_loop import gather_or_cancel
 from personagen.builder.core.progress import Progress, RunStatus
 from personagen.builder.core.records import LAYERS, Reject, Row
 from personagen.builder.evaluation.arms.conditions import ARMS, VERBALIZED, ArmSetting, ArmText, WritingTask
-from personagen.builder.generate import HOPELESS, make_job
 from personagen.builder.llm import Engine
 from personagen.builder.llm.requests import Ask, Reply, Request, request_key
 from personagen.builder.llm.verbalized_sampling import verbalized
 from personagen.builder.planning.plan import make_plan
 from personagen.builder.writing.label_check import LabelCheck
-from personagen.builder.writing.pipeline import settle
+from personagen.builder.writing.pipeline import HOPELESS_ROWS, write_rows
 
 
 @dataclass(slots=True)
@@ -122,21 +121,21 @@ async def _write(
 ) -> WrittenArm:
     """Write one arm by the pipeline of a release; rows that are given up are left out."""
     arm, given_up = WrittenArm([]), 0
-    job = replace(make_job(engine, make_plan(task.recipe), check), grounding=task.grounding)
-    ask_engine = job.ask
 
-    def ask(priority: int) -> Ask:
-        counted = _counted(ask_engine(priority), arm.usage, lambda request: request_key(engine.backend, request))
+    def wrap_ask(ask: Ask) -> Ask:
+        counted = _counted(ask, arm.usage, lambda request: request_key(engine.backend, request))
         return verbalized(counted) if is_verbalized else counted
 
-    async with aclosing(settle(replace(job, ask=ask))) as rows:
-        async for settled in rows:
-            arm.rejects.extend(settled.rejects)
-            if settled.row is not None:
-                arm.texts.append(_text(settled.row))
-            counter.add(settled.row is not None, len(settled.rejects))
-            given_up += settled.row is None
-            if given_up >= HOPELESS and not arm.texts:
+    plan = make_plan(task.recipe)
+    writing = write_rows(engine, plan, label_check=check, grounding_of=task.grounding, wrap_ask=wrap_ask)
+    async with aclosing(writing) as rows:
+        async for finalized in rows:
+            arm.rejects.extend(finalized.rejects)
+            if finalized.row is not None:
+                arm.texts.append(_text(finalized.row))
+            counter.add(finalized.row is not None, len(finalized.rejects))
+            given_up += finalized.row is None
+            if given_up >= HOPELESS_ROWS and not arm.texts:
                 break  # each further row would cost all its attempts
     return arm
 

@@ -220,11 +220,11 @@ def test_release_takes_one_batch_per_stage(tmp_path: Path) -> None:
     with FakeBatches(polls=2) as server:
         recipe = recipe_for(server.url, BATCH)
         result = make_by_batches(recipe, tmp_path / "out")
-        assert result.made and not manifest_of(tmp_path / "out")["rejects"]
+        assert result.created and not manifest_of(tmp_path / "out")["rejects"]
         assert [len(batch.lines) for batch in server.batches] == [7, 14, 14]
         assert server.repeated() == {}
         shutil.rmtree(tmp_path / "out")
-        assert make_by_batches(recipe, tmp_path / "out").made
+        assert make_by_batches(recipe, tmp_path / "out").created
         assert len(server.batches) == 3
     assert manifest_of(tmp_path / "out")["model"]["backend"] == "batch"
 

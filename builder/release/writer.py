@@ -1,0 +1,177 @@
+"""Write a release row by row into the staging folder of its run: tables, rejects and counts, then manifest and card."""
+
+import json
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict
+from types import TracebackType
+from typing import Any, Self
+
+from personagen.builder.core.errors import AllRejectedError, FolderError, GenerationError, PersonaGenError
+from personagen.builder.core.file_names import CARD, MANIFEST
+from personagen.builder.core.files import explain, write_text
+from personagen.builder.core.records import Reject, layers_of
+from personagen.builder.llm.journal import Usage
+from personagen.builder.llm.requests import Backend
+from personagen.builder.planning.plan import Plan
+from personagen.builder.release.card import render_card
+from personagen.builder.release.card_regions import merge_regions
+from personagen.builder.release.columns import columns_of, layer_record, text_record
+from personagen.builder.release.composition import Composition
+from personagen.builder.release.manifest import RunCounts, make_manifest
+from personagen.builder.release.run_folder import RunFolder
+from personagen.builder.release.shards import Shards
+from personagen.builder.writing.label_check import LabelCheck
+from personagen.builder.writing.pipeline import HOPELESS_ROWS, FinalizedRow
+
+
+class ReleaseWriter:
+    """A release that is being written; a context manager that leaves no file open.
+
+    Attributes:
+        accepted: rows accepted so far.
+        given_up: rows of which all attempts were rejected.
+        rejects: rejected replies by stage and reason.
+
+    """
+
+    def __init__(self, plan: Plan, run: RunFolder) -> None:
+        """Plan the files.
+
+        Args:
+            plan: plan of the rows.
+            run: folder of the run.
+
+        """
+        self.accepted = 0
+        self.given_up = 0
+        self.rejects: Counter[tuple[str, str]] = Counter()
+        self._plan, self._run = plan, run
+        names = plan.recipe.chosen_taxonomy().names
+        self._class_ids = {name: number for number, name in enumerate(names)}
+        self._shards = Shards(
+            run.staging, plan.table_sizes(), plan.recipe.shard_rows, lambda config: columns_of(config, names)
+        )
+        self._composition = Composition(plan.recipe.depth)
+        self._leaked = self._agreed = 0
+        self._known_rejects: set[tuple[str, str, int]] = set()
+        self._known_personas = bytearray(sum(plan.personas.values()))
+
+    def __enter__(self) -> Self:
+        """Delete the staging folder of an interrupted run, and open the rejects.
+
+        Raises:
+            FolderError: a file cannot be written.
+
+        """
+        shutil.rmtree(self._run.staging, ignore_errors=True)
+        try:
+            rejects = self._run.rejects.open("w", encoding="utf-8", newline="\n")
+        except OSError as error:
+            raise self._rejects_error(error) from error
+        self._rejects_file = rejects
+        self._shards.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the files and delete unfinished ones; errors are ignored, since the run has failed or is finished."""
+        self._shards.__exit__(kind, error, trace)
+        with suppress(OSError):
+            self._rejects_file.close()
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether so many rows were given up and none accepted that a run should stop."""
+        return self.given_up >= HOPELESS_ROWS and not self.accepted
+
+    def add(self, finalized: FinalizedRow) -> None:
+        """Write a row to its table, its layers to theirs, and its rejects; count all of them.
+
+        Raises:
+            FolderError: a file cannot be written.
+
+        """
+        self._write_rejects(finalized.rejects)
+        row, planned = finalized.row, finalized.planned
+        if row is None:
+            self.given_up += 1
+            return
+        self.accepted += 1
+        self._leaked += row.provenance.leaked
+        self._agreed += row.provenance.checker_label == row.label
+        if planned.counterfactual is None:
+            self._composition.add(row)
+        original_id = None if planned.counterfactual is None else planned.counterfactual.original_id
+        self._shards.add(finalized.config, planned.split, text_record(row, self._class_ids, original_id))
+        depth = self._plan.deepest
+        if planned.depth != depth or planned.counterfactual is not None:
+            return
+        for layer in layers_of(depth):
+            if layer == "situational" or not self._known_personas[planned.persona]:
+                self._shards.add(layer, planned.split, layer_record(layer, row, self._class_ids))
+        if layers_of(depth):
+            self._known_personas[planned.persona] = 1
+
+    def finish(self, backend: Backend, usage: Usage, label_check: LabelCheck | None) -> Mapping[str, Any]:
+        """Write manifest and card, and return the manifest.
+
+        Raises:
+            AllRejectedError: no row was accepted.
+            GenerationError: rows were given up.
+            FolderError: a file cannot be written.
+            ReleaseError: the marks of the hand-written parts in the card of the earlier release are not in order.
+
+        """
+        try:
+            self._rejects_file.close()
+        except OSError as error:
+            raise self._rejects_error(error) from error
+        if self.given_up or not self.accepted:
+            raise self._shortfall()
+        classifier = None
+        if label_check is not None:
+            classifier = {**label_check.facts(), "agreement": round(self._agreed / self.accepted, 4)}
+        counts = RunCounts(self.rejects, self._leaked, self._composition.counts(), classifier)
+        manifest = make_manifest(backend, self._plan, self._shards.written(), counts, usage)
+        self._run.keep_card()  # its notes may have been edited during the run
+        write_text(self._run.staging / CARD, merge_regions(render_card(manifest), self._run.kept_card()))
+        write_text(self._run.staging / MANIFEST, json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
+        return manifest
+
+    def _write_rejects(self, rejects: Iterable[Reject]) -> None:
+        try:
+            for reject in self._new(rejects):
+                self.rejects[reject.stage, reject.reason] += 1
+                self._rejects_file.write(json.dumps(asdict(reject)) + "\n")
+        except OSError as error:
+            raise self._rejects_error(error) from error
+
+    def _new(self, rejects: Iterable[Reject]) -> Iterator[Reject]:
+        """Leave out the rejects of a persona's layers that an earlier row of the persona has written."""
+        for reject in rejects:
+            if reject.stage == "expression":
+                yield reject
+            elif (key := (reject.id, reject.stage, reject.attempt)) not in self._known_rejects:
+                self._known_rejects.add(key)
+                yield reject
+
+    def _rejects_error(self, error: OSError) -> FolderError:
+        return FolderError(f"cannot write {self._run.rejects}: {explain(error)}")
+
+    def _shortfall(self) -> PersonaGenError:
+        reasons = ", ".join(f"{stage} {reason} {count}" for (stage, reason), count in self.rejects.most_common())
+        advice = f"see {self._run.rejects}"
+        if not self.accepted:
+            return AllRejectedError(
+                f"no text was accepted: {self.rejects.total()} replies were refused ({reasons}); {advice}, then try "
+                "another model or loosen the checks of the recipe"
+            )
+        return GenerationError(
+            f"{self.accepted} texts were accepted, {self.given_up} rows were given up after "
+            f"{self._plan.recipe.checks.attempts} attempts each ({reasons}); {advice}, then raise checks.attempts or "
+            "loosen the checks: what was accepted is kept and not paid for again"
+        )

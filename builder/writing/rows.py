@@ -1,0 +1,219 @@
+"""Write one row: build its persona and its situation, then have its text written and checked."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Protocol
+
+from personagen.builder.core.records import Provenance, Reject, Row, layers_of
+from personagen.builder.llm.requests import Ask
+from personagen.builder.planning.attribute_tables import persona_tables
+from personagen.builder.planning.counterfactuals import counterfactual_persona
+from personagen.builder.planning.event_dealing import DealtEvents, event_of
+from personagen.builder.planning.personas import Persona, draw_persona
+from personagen.builder.planning.plan import Plan, RowPlan
+from personagen.builder.planning.situations import Scene, draw_scene
+from personagen.builder.writing.attempts import AcceptedReply, Attempts
+from personagen.builder.writing.checks import TextRules
+from personagen.builder.writing.elaboration import elaborate
+from personagen.builder.writing.expression import (
+    NO_GROUNDING,
+    Grounding,
+    Subject,
+    TextChecks,
+    beginnings,
+    continues_list,
+    express,
+    expression_request,
+    expression_settings,
+)
+from personagen.builder.writing.label_check import LabelCheck
+from personagen.builder.writing.prompts import prompt_version
+from personagen.metrics.texts.emotion_words import emotion_pattern
+
+
+class AskOf(Protocol):
+    """Returns the `Ask` of one stage of a row."""
+
+    def __call__(self, priority: int, stage: str, /) -> Ask:
+        """Return the function that sends the stage's requests; the lowest priority number is sent first."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowOutcome:
+    """A written row (None: all attempts of a stage were rejected) and the rejected replies."""
+
+    row: Row | None
+    rejects: tuple[Reject, ...]
+
+
+class RowWriter:
+    """Writes the rows of one plan.
+
+    Attributes:
+        plan: plan of the rows.
+
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        ask_of: AskOf,
+        *,
+        model: str,
+        label_check: LabelCheck | None = None,
+        grounding_of: Callable[[RowPlan], Grounding] = lambda row: NO_GROUNDING,
+    ) -> None:
+        """Prepare what all rows share.
+
+        Args:
+            plan: plan of the rows.
+            ask_of: returns the `Ask` of a row's stage.
+            model: name of the model, for the provenance.
+            label_check: check of the label of every text; None: no check.
+            grounding_of: returns the content of a row's prompt beside its layers.
+
+        """
+        recipe = plan.recipe
+        self.plan = plan
+        self._ask_of = ask_of
+        self._model = model
+        self._label_check = label_check
+        self._grounding_of = grounding_of
+        self._taxonomy = recipe.chosen_taxonomy()
+        self._settings = expression_settings(recipe)
+        self._elaborated = recipe.elaborated()
+        self._prompt_version = prompt_version()
+        self._dealt: DealtEvents = {}
+        self._rules = {
+            name: TextRules(
+                min_words=recipe.text.min_words,
+                max_words=recipe.text.max_words,
+                language=recipe.text.language,
+                emotion_words=emotion_pattern(name),
+                reject_leaks=recipe.checks.leak == "reject",
+            )
+            for name in self._taxonomy.names
+        }
+
+    async def write(self, row: RowPlan, *, priority: int, first_attempt: int = 0) -> RowOutcome:
+        """Take a row through its stages.
+
+        Args:
+            row: a row of the plan.
+            priority: position of the row in the plan; requests of earlier rows are sent first.
+            first_attempt: number of the first attempt at its text; a retry continues after the last one.
+
+        """
+        stages = _RowStages(row, priority, [])
+        subject = await self._subject(stages)
+        if subject is None:
+            return RowOutcome(None, tuple(stages.rejects))
+        emotion = self._taxonomy[row.emotion]
+        grounding = self._grounding_of(row)
+        request = expression_request(self._settings, self.plan.recipe, row, emotion, subject, grounding)
+        seed_id = row.counterfactual.original_id if row.counterfactual else row.id
+        attempts = self._attempts(stages, row.id, "expression", seed_id)
+        together = None if self._label_check is None else partial(self._label_check, emotion=row.emotion)
+        starts: Sequence[str] = ()
+        if self._settings.template == "continuation" and not continues_list(row, grounding):
+            starts = beginnings(self.plan.recipe.seed, row, emotion, subject.scene, grounding.opening)
+        accepted = await express(
+            request,
+            emotion,
+            ask=self._ask_of(priority, "expression"),
+            attempts=replace(attempts, first=first_attempt),
+            checks=TextChecks(self._rules[row.emotion], together),
+            beginnings=starts,
+        )
+        written = None if accepted is None else self._record(row, subject, accepted)
+        return RowOutcome(written, tuple(stages.rejects))
+
+    async def _subject(self, stages: "_RowStages") -> Subject | None:
+        """Build the layers of a row up to its depth; None: all attempts at the prose of one were rejected."""
+        row = stages.row
+        if not layers_of(row.depth):
+            return Subject(None, None)
+        original = draw_persona(persona_tables(), self.plan.design, row.persona)
+        persona = await self._persona(stages, original)
+        if persona is None or "situational" not in layers_of(row.depth):
+            return None if persona is None else Subject(persona, None)
+        scene = await self._scene(stages, original, persona)
+        return None if scene is None else Subject(persona, scene)
+
+    async def _persona(self, stages: "_RowStages", original: Persona) -> Persona | None:
+        """Build the persona of a row, elaborated by the model where the recipe requests it.
+
+        A counterfactual's persona has one attribute changed. Its prose is requested with the seeds of the original.
+        """
+        row = stages.row
+        persona = original if row.counterfactual is None else counterfactual_persona(original, row.counterfactual)
+        for layer in ("demographic", "sociocultural"):
+            if layer not in layers_of(row.depth) or layer not in self._elaborated:
+                continue
+            # A layer before the changed one has the prose of the original.
+            is_original = layer == "demographic" and persona.demographic == original.demographic
+            attempts = self._attempts(stages, original.id if is_original else persona.id, layer, original.id)
+            facts = {"demographic": persona.demographic, "sociocultural": persona.sociocultural}
+            prose = await elaborate(layer, self._ask_of(stages.priority, layer), attempts, **facts)
+            if prose is None:
+                return None
+            if layer == "demographic":
+                persona = replace(persona, demographic=replace(persona.demographic, prose=prose))
+            else:
+                persona = replace(persona, sociocultural=replace(persona.sociocultural, prose=prose))
+        return persona
+
+    async def _scene(self, stages: "_RowStages", original: Persona, persona: Persona) -> Scene | None:
+        """Build the situation of a row, elaborated by the model where the recipe requests it.
+
+        A counterfactual has the situation of its original; its prose is about the changed persona.
+        """
+        row, recipe = stages.row, self.plan.recipe
+        emotion = self._taxonomy[row.emotion]
+        event = event_of(self.plan, emotion, row, self._dealt)
+        scene = draw_scene(emotion, event, original, seed=recipe.seed, turn=row.turn, number=row.situation)
+        if "situational" not in self._elaborated:
+            return scene
+        id_ = scene.id if row.counterfactual is None else f"{persona.id}-s{row.situation}"
+        attempts = self._attempts(stages, id_, "situational", scene.id)
+        facts = {"demographic": persona.demographic, "sociocultural": persona.sociocultural, "scene": scene}
+        prose = await elaborate("situational", self._ask_of(stages.priority, "situational"), attempts, **facts)
+        return None if prose is None else replace(scene, situational=replace(scene.situational, prose=prose))
+
+    def _attempts(self, stages: "_RowStages", id_: str, stage: str, seed_id: str) -> Attempts:
+        recipe = self.plan.recipe
+        return Attempts(id_, seed_id, stage, recipe.seed, 0, recipe.checks.attempts, stages.rejects.append)
+
+    def _record(self, planned: RowPlan, subject: Subject, accepted: AcceptedReply) -> Row:
+        persona, scene, verdict = subject.persona, subject.scene, accepted.verdict
+        return Row(
+            id=planned.id,
+            text=verdict.text,
+            label=planned.emotion,
+            depth=planned.depth,
+            intensity=planned.intensity,
+            demographic=persona.demographic if persona else None,
+            sociocultural=persona.sociocultural if persona and "sociocultural" in layers_of(planned.depth) else None,
+            situational=scene.situational if scene else None,
+            persona_id=persona.id if persona else None,
+            situation_id=scene.id if scene else None,
+            provenance=Provenance(
+                model=self._model,
+                prompt_version=self._prompt_version,
+                seed=accepted.seed,
+                attempts=accepted.attempt + 1,
+                leaked=verdict.leaked,
+                checker_label=verdict.label,
+                checker_confidence=verdict.confidence,
+            ),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _RowStages:
+    """A row on its way through the stages: its plan, its priority, and the replies rejected so far."""
+
+    row: RowPlan
+    priority: int
+    rejects: list[Reject]
