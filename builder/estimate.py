@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean
 
-from personagen.builder.core.event_loop import run_blocking, run_in_thread
+from personagen.builder.core.event_loop import compute_in_thread, run_blocking
 from personagen.builder.core.prices import Amount
 from personagen.builder.core.records import layers_of
 from personagen.builder.llm.budget import TOKENS_PER_TURN
@@ -95,7 +95,7 @@ def estimate(recipe: Recipe) -> Estimate:
 async def aestimate(recipe: Recipe) -> Estimate:
     """Estimate a recipe in the running event loop; see `estimate`."""
     single_attempt = recipe.model_copy(update={"checks": recipe.checks.model_copy(update={"attempts": 1})})
-    plan = await run_in_thread(lambda _: add_counterfactuals(make_plan(single_attempt)))
+    plan = await compute_in_thread(lambda: add_counterfactuals(make_plan(single_attempt)))
     sampled = await _sample_requests(plan)
     stages = {stage: _stage(requests, sampled[stage]) for stage, requests in _requests_per_stage(plan).items()}
     total = StageEstimate(

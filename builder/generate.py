@@ -7,7 +7,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from personagen.builder.core.event_loop import run_blocking, run_in_thread
+from personagen.builder.core.event_loop import compute_in_thread, run_blocking
 from personagen.builder.core.progress import SILENT, Progress
 from personagen.builder.llm import Backend, connect, start_engine
 from personagen.builder.llm.dispatcher import RetryTiming
@@ -90,7 +90,7 @@ async def agenerate(
         if manifest is not None:
             return GenerationResult(run.out, manifest, created=False)
         run.keep_card()  # fails before anything is paid for if its notes cannot be kept
-        plan, backend, label_check = await run_in_thread(lambda _: _prepare(recipe, run, api_key))
+        plan, backend, label_check = await compute_in_thread(lambda: _prepare(recipe, run, api_key))
         return await write_release(backend, plan, run, progress, label_check)
 
 

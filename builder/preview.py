@@ -3,7 +3,7 @@
 from contextlib import aclosing
 
 from personagen.builder.core.errors import AllRejectedError
-from personagen.builder.core.event_loop import run_blocking, run_in_thread
+from personagen.builder.core.event_loop import compute_in_thread, run_blocking
 from personagen.builder.core.progress import SILENT, Progress
 from personagen.builder.core.records import Row
 from personagen.builder.llm import Backend, connect, start_engine
@@ -40,7 +40,7 @@ async def apreview(
     names = recipe.chosen_taxonomy().names[:number]
     data = recipe.model_dump(mode="json") | {"rows": number, "emotions": names, "quotas": None, "ablations": []}
     shortened = Recipe.model_validate(data, strict=False)
-    backend, label_check = await run_in_thread(lambda _: _prepare(shortened, api_key))
+    backend, label_check = await compute_in_thread(lambda: _prepare(shortened, api_key))
     plan = make_plan(shortened)
     rows: list[Row] = []
     rejected = 0

@@ -1,7 +1,8 @@
 """Run coroutines from synchronous code, also where an event loop is already running, as in a notebook."""
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from threading import Thread
 from typing import Any, Protocol, TypeVar
 
@@ -52,6 +53,36 @@ async def _finish_tasks() -> None:
     current = asyncio.current_task()
     others = [task for task in asyncio.all_tasks() if task is not current]
     await asyncio.gather(*others, return_exceptions=True)
+
+
+async def compute_in_thread(compute: Callable[[], Result]) -> Result:
+    """Run a computation in a thread while the event loop goes on.
+
+    A cancelled call returns at once, and its computation ends in the background without effect on the interpreter's
+    exit. `asyncio.to_thread` would make the end of the loop wait for it.
+    """
+    loop = asyncio.get_running_loop()
+    outcome: asyncio.Future[Result] = loop.create_future()
+
+    def finish(result: Result | None, error: BaseException | None) -> None:
+        if outcome.done():
+            return
+        if error is not None:
+            outcome.set_exception(error)
+        else:
+            outcome.set_result(result)  # type: ignore[arg-type]  # a computation without an error has a result
+
+    def body() -> None:
+        result, error = None, None
+        try:
+            result = compute()
+        except BaseException as raised:
+            error = raised
+        with suppress(RuntimeError):  # the loop is closed: the call was cancelled
+            loop.call_soon_threadsafe(finish, result, error)
+
+    Thread(target=body, name="personagen-computation", daemon=True).start()
+    return await outcome
 
 
 async def gather_or_cancel(tasks: Sequence[asyncio.Task[Result]]) -> list[Result]:
