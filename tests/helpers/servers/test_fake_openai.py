@@ -53,7 +53,7 @@ def test_fake_numbers_stay_in_bounds(schema: dict[str, Any], low: float, high: f
 
 def test_fake_runs_as_a_script() -> None:
     """It prints its URL and serves other processes."""
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     command = [sys.executable, "-m", "tests.helpers.servers.fake_openai", "--port", "0"]
     with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
