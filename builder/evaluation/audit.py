@@ -20,8 +20,8 @@ from personagen.builder.evaluation.audit_results import (
     OUTCOMES,
     AttributeAssociation,
     Audit,
+    CounterfactualContrast,
     CounterfactualEffect,
-    CounterfactualPairs,
     DistinctiveWords,
     ValueDifference,
     counterfactual_lines,
@@ -121,7 +121,7 @@ def audit(folder: str | Path, settings: AuditSettings = AuditSettings(), *, prog
         associations=ResultTable(AttributeAssociation, tuple(associations)),
         differences=ResultTable(ValueDifference, tuple(differences)),
         words=ResultTable(DistinctiveWords, tuple(words)),
-        pairs=ResultTable(CounterfactualPairs, tuple(pairs)),
+        pairs=ResultTable(CounterfactualContrast, tuple(pairs)),
         effects=ResultTable(CounterfactualEffect, tuple(effects)),
         problems=measured.problems,
     )

@@ -110,7 +110,7 @@ class DistinctiveWords:
 
 
 @dataclass(frozen=True, slots=True)
-class CounterfactualPairs:
+class CounterfactualContrast:
     """Pairs of a text and its counterfactual, whose personas differ in one attribute only.
 
     Attributes:
@@ -190,7 +190,7 @@ class Audit:
     associations: ResultTable[AttributeAssociation]
     differences: ResultTable[ValueDifference]
     words: ResultTable[DistinctiveWords]
-    pairs: ResultTable[CounterfactualPairs]
+    pairs: ResultTable[CounterfactualContrast]
     effects: ResultTable[CounterfactualEffect]
     problems: Mapping[str, str]
 
@@ -250,7 +250,7 @@ def read_audit(content: Mapping[str, Any]) -> Audit:
         associations=_table(AttributeAssociation, content["associations"]),
         differences=_table(ValueDifference, content["differences"]),
         words=_table(DistinctiveWords, content["words"]),
-        pairs=_table(CounterfactualPairs, content["pairs"]),
+        pairs=_table(CounterfactualContrast, content["pairs"]),
         effects=_table(CounterfactualEffect, content["effects"]),
         problems=content["problems"],
     )
@@ -304,7 +304,7 @@ def counterfactual_lines(audit: Audit) -> Iterator[str]:
         )
 
 
-def effects_of(effects: Sequence[CounterfactualEffect], pairs: CounterfactualPairs) -> list[CounterfactualEffect]:
+def effects_of(effects: Sequence[CounterfactualEffect], pairs: CounterfactualContrast) -> list[CounterfactualEffect]:
     """Return the effects that were measured on a set of pairs."""
     key = (pairs.attribute, pairs.first, pairs.second)
     return [effect for effect in effects if (effect.attribute, effect.first, effect.second) == key]

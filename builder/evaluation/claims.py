@@ -93,7 +93,7 @@ CLAIMS = (
     Claim("Labels are truer than after real examples", "label_agreement", FULL, "few-shot"),
     Claim("Texts are closer to real ones than without a persona", "mmd2", FULL, MATCHED, "lower"),
     Claim("Texts are closer to real ones than those after real examples", "mmd2", FULL, "few-shot", "lower"),
-    Claim("Texts are harder to tell from real ones than without a persona", "c2st_auc", FULL, MATCHED, "lower"),
+    Claim("Texts are harder to distinguish from real ones than without a persona", "c2st_auc", FULL, MATCHED, "lower"),
     Claim("A persona leaves its trace in its texts", "persona_f", FULL, None, null=1.0),
     Claim("A classifier learns more than from texts without a persona", "masked_tstr_macro_f1", FULL, MATCHED),
     Claim("A classifier learns more than from texts after real examples", "masked_tstr_macro_f1", FULL, "few-shot"),

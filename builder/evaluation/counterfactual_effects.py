@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from personagen.builder.core.errors import BackendError, ReleaseError
 from personagen.builder.core.records import COUNTERFACTUAL_PREFIX
-from personagen.builder.evaluation.audit_results import CounterfactualEffect, CounterfactualPairs
+from personagen.builder.evaluation.audit_results import CounterfactualContrast, CounterfactualEffect
 from personagen.builder.release.measuring import predictions
 from personagen.builder.release.texts import Texts, read_texts
 
@@ -59,7 +59,7 @@ class _Measures:
 
 def counterfactual_effects(
     folder: Path, manifest: Mapping[str, Any], texts: Texts, reference: str, embeddings: str | None
-) -> tuple[list[CounterfactualPairs], list[CounterfactualEffect]]:
+) -> tuple[list[CounterfactualContrast], list[CounterfactualEffect]]:
     """Measure the changes between rows and their counterfactuals.
 
     Args:
@@ -80,7 +80,7 @@ def counterfactual_effects(
     """
     from personagen.metrics.statistics.paired import holm
 
-    pairs: list[CounterfactualPairs] = []
+    pairs: list[CounterfactualContrast] = []
     effects: list[CounterfactualEffect] = []
     for attribute in (
         name.removeprefix(COUNTERFACTUAL_PREFIX)
@@ -163,13 +163,13 @@ def _measure(both: Texts, manifest: Mapping[str, Any], reference: str, embedding
         raise BackendError(str(error)) from None
 
 
-def _compare_pairs(attribute: str, both: Texts, pairs: _Pairs, measures: _Measures) -> CounterfactualPairs:
+def _compare_pairs(attribute: str, both: Texts, pairs: _Pairs, measures: _Measures) -> CounterfactualContrast:
     import numpy as np
 
     sides = list(zip(pairs.first.tolist(), pairs.second.tolist(), strict=True))
     cosine = np.sum(measures.vectors[pairs.first] * measures.vectors[pairs.second], axis=1)
     predicted = measures.predicted
-    return CounterfactualPairs(
+    return CounterfactualContrast(
         attribute,
         *pairs.values,
         pairs=len(sides),

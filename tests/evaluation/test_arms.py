@@ -1,4 +1,4 @@
-"""The arms: the same rows in all, real texts of the right emotion and none twice, and what prompts show."""
+"""Arms of a comparison: shared rows, distinct real texts of the right emotion, contents of prompts."""
 
 from dataclasses import replace
 
@@ -45,7 +45,7 @@ def texts(name: str, seed: int = 0) -> list[ArmText]:
 
 
 @pytest.mark.parametrize("name", [name for name in ARMS if name not in ("real", "retrieval")])
-def test_arms_that_are_written_plan_the_same_rows(name: str) -> None:
+def test_written_arms_share_the_rows_of_one_plan(name: str) -> None:
     plan = make_plan(task(name).recipe)
     planned = [row for shard in plan.shards() for row in plan.rows(shard)]
     assert [(row.id, row.emotion, row.turn) for row in planned] == [
@@ -56,7 +56,7 @@ def test_arms_that_are_written_plan_the_same_rows(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["real", "retrieval"])
-def test_real_texts_are_of_the_emotion_and_none_comes_twice(name: str) -> None:
+def test_real_texts_have_the_emotion_of_their_row_and_are_distinct(name: str) -> None:
     found = texts(name)
     labels = dict(zip(POOL.texts, POOL.labels or [], strict=True))
     assert [text.id for text in found] == [row.id for row in setting().rows]
@@ -65,8 +65,7 @@ def test_real_texts_are_of_the_emotion_and_none_comes_twice(name: str) -> None:
     assert found == texts(name) != texts(name, seed=1)
 
 
-def test_retrieval_takes_what_lies_near_texts_of_its_emotion() -> None:
-    """Retrieved texts lie closer to others of their emotion than texts that are drawn at random."""
+def test_retrieved_texts_are_closer_to_their_emotion_than_random_ones() -> None:
     place = {text: row for row, text in enumerate(POOL.texts)}
 
     def nearness(name: str) -> float:
@@ -82,7 +81,7 @@ def test_retrieval_takes_what_lies_near_texts_of_its_emotion() -> None:
 
 
 @pytest.mark.parametrize("name", ["few-shot", "full+real"])
-def test_examples_are_real_short_and_of_the_emotion(name: str) -> None:
+def test_examples_are_real_and_short_and_have_the_emotion_of_the_row(name: str) -> None:
     made, labels = task(name), dict(zip(map(" ".join, map(str.split, POOL.texts)), POOL.labels or [], strict=True))
     for row in setting().rows:
         shown = made.grounding(row).examples
@@ -91,14 +90,14 @@ def test_examples_are_real_short_and_of_the_emotion(name: str) -> None:
     assert made.recipe.depth == ("none" if name == "few-shot" else "situational")
 
 
-def test_paraphrases_have_a_source_each_and_none_twice() -> None:
+def test_every_paraphrase_has_a_source_of_its_own() -> None:
     made = task("paraphrase")
     sources = [made.grounding(row).source for row in setting().rows]
     assert len(set(sources)) == len(sources) and None not in sources
     assert made.grounding(setting().rows[0]) == made.grounding(setting().rows[0])
 
 
-def test_the_length_is_that_of_the_full_method_in_the_same_row() -> None:
+def test_the_requested_length_is_that_of_the_full_method_in_the_same_row() -> None:
     made, row = task("none-lengthmatched"), setting().rows[3]
     assert made.grounding(row).words == 3 and made.grounding(row).opening == f"none of {row.id}."
     assert ARMS["none-lengthmatched"](replace(setting(), earlier={"none": {}, "situational": {}}))
@@ -106,7 +105,7 @@ def test_the_length_is_that_of_the_full_method_in_the_same_row() -> None:
 
 
 @pytest.mark.parametrize("name", ["none", "demographic", "sociocultural", "situational"])
-def test_depths_show_their_layers_alone(name: str) -> None:
+def test_arms_of_depths_add_nothing_to_the_layers(name: str) -> None:
     made = task(name)
     assert made.recipe.depth == name and made.grounding(setting().rows[0]) == NO_GROUNDING
 
@@ -122,7 +121,7 @@ def prompt(name: str, kind: str) -> tuple[str, list[str], RowPlan]:
 
 
 @pytest.mark.parametrize("kind", ["openai", "embedded"])
-def test_prompts_show_examples_and_sources(kind: str) -> None:
+def test_prompts_contain_examples_and_sources(kind: str) -> None:
     shown, _, row = prompt("few-shot", kind)
     assert all(f"- {text}" in shown for text in task("few-shot").grounding(row).examples)
     shown, _, row = prompt("paraphrase", kind)
@@ -130,13 +129,13 @@ def test_prompts_show_examples_and_sources(kind: str) -> None:
     assert source is not None and source in shown and "other words" in shown
 
 
-def test_a_length_is_asked_for_and_a_small_model_goes_on_with_its_own_sentence() -> None:
+def test_a_length_is_requested_and_a_small_model_continues_its_own_sentence() -> None:
     assert "about 3 words" in prompt("none-lengthmatched", "openai")[0]
     _, starts, row = prompt("none-lengthmatched", "embedded")
     assert starts and all(start.startswith(f"none of {row.id}. ") for start in starts)
 
 
-def test_a_sentence_of_its_own_does_not_get_the_same_clause_again() -> None:
+def test_a_continued_sentence_does_not_get_the_same_clause_twice() -> None:
     row = setting().rows[0]
     emotion = named_taxonomy("ekman")[row.emotion]
     first = beginnings(0, row, emotion, None)[0]
@@ -145,13 +144,13 @@ def test_a_sentence_of_its_own_does_not_get_the_same_clause_again() -> None:
     assert not any(start.endswith(first) for start in starts)
 
 
-def test_the_pool_says_how_many_rows_it_can_serve() -> None:
+def test_the_pool_bounds_the_rows_per_emotion() -> None:
     texts = [text for text in goemotions().texts if len(text.split()) <= 20][:30]
     pool = corpus_of([*texts, "word " * 50], ["joy"] * 31)
     assert max_rows(pool, "joy") == 29 and max_rows(pool, "fear") == 0
 
 
-def test_arms_come_with_those_that_they_use_and_in_order() -> None:
+def test_arms_are_ordered_and_include_those_that_they_use() -> None:
     assert ordered_arms(None) == list(ARMS)
     assert ordered_arms(["real", "none-lengthmatched"]) == ["none", "situational", "none-lengthmatched", "real"]
     assert ordered_arms(["few-shot:verbalized"]) == ["few-shot:verbalized"]
@@ -167,6 +166,6 @@ def test_arms_come_with_those_that_they_use_and_in_order() -> None:
         ("", r"^unknown arm ''"),
     ],
 )
-def test_an_arm_that_is_none_is_refused(name: str, message: str) -> None:
+def test_an_unknown_arm_is_refused(name: str, message: str) -> None:
     with pytest.raises(RecipeError, match=message):
         ordered_arms([name])

@@ -1,4 +1,4 @@
-"""`personagen audit`: a planted bias is found, none is found in its absence, and errors."""
+"""`audit`: a planted bias is found, nothing is found without one; errors."""
 
 import json
 import shutil
@@ -34,7 +34,7 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def biased(release: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same release, in which texts of women are wretched and are read as sadness, whatever was asked for."""
+    """Make texts of women wretched and predicted as sadness, independently of their labels."""
 
     def change(table: pa.Table) -> pa.Table:
         rows = table.to_pylist()
@@ -54,7 +54,7 @@ def biased(release: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def cache(release: Path, biased: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Put the vectors of all texts where those of the default model are looked for."""
+    """Cache vectors for all texts under the name of the default model."""
     texts = [row["text"] for made in (release, biased) for name in EMOTIONS for row in records(made, name)]
     with known_vectors(tmp_path_factory.mktemp("cache"), [*texts, *REFERENCE.texts]) as folder:
         yield folder
@@ -145,7 +145,7 @@ def test_results_of_an_older_version_are_refused_in_one_line() -> None:
         read_audit({"format": "personagen-audit/1"})
 
 
-def test_audited_twice_it_is_the_same_bytes_and_scores_stay(
+def test_a_second_audit_writes_the_same_bytes_and_scores_stay(
     run: Run, release: Path, cache: Path, labelled: Path, tmp_path: Path
 ) -> None:
     folder = copied(release, tmp_path)
@@ -159,7 +159,7 @@ def test_audited_twice_it_is_the_same_bytes_and_scores_stay(
     assert json.loads(done.out) == content_of(folder)
 
 
-def test_what_was_audited_is_pushed(run: Run, biased: Path, cache: Path, tmp_path: Path) -> None:
+def test_the_results_of_an_audit_are_pushed(run: Run, biased: Path, cache: Path, tmp_path: Path) -> None:
     folder = copied(biased, tmp_path)
     run("audit", folder)
     with Hub(tokens={"hf_write": "write"}) as hub, Pusher(hub, tmp_path / "home") as pusher:
@@ -167,9 +167,7 @@ def test_what_was_audited_is_pushed(run: Run, biased: Path, cache: Path, tmp_pat
         assert json.loads(served(hub, "user/biased")["audit.json"]) == content_of(folder)
 
 
-def test_an_audit_that_was_changed_by_hand_is_no_longer_vouched_for(
-    run: Run, biased: Path, cache: Path, tmp_path: Path
-) -> None:
+def test_altered_results_are_detected_and_replaced(run: Run, biased: Path, cache: Path, tmp_path: Path) -> None:
     folder = copied(biased, tmp_path)
     run("audit", folder)
     (folder / "audit.json").write_text("{}")
@@ -178,7 +176,7 @@ def test_an_audit_that_was_changed_by_hand_is_no_longer_vouched_for(
     assert run("audit", folder).code == 0 and not verify_folder(folder).problems
 
 
-def test_emotions_that_the_reference_has_not(run: Run, release: Path, cache: Path, tmp_path: Path) -> None:
+def test_an_incomplete_reference_leaves_predictions_out(run: Run, release: Path, cache: Path, tmp_path: Path) -> None:
     path = tmp_path / "two.jsonl"
     path.write_text('{"text": "a b", "label": "joy"}\n{"text": "c d", "label": "fear"}\n')
     folder = copied(release, tmp_path)
@@ -188,7 +186,7 @@ def test_emotions_that_the_reference_has_not(run: Run, release: Path, cache: Pat
     assert content_of(folder)["problems"] == {"prediction": why} and f"not measured: prediction: {why}" in done.out
 
 
-def test_a_release_without_personas(run: Run, tmp_path: Path) -> None:
+def test_a_release_without_personas_is_refused(run: Run, tmp_path: Path) -> None:
     with FakeOpenAI() as server:
         folder = make_release(tmp_path / "bare", server.url, "rows: 7\ndepth: none")
     done = run("audit", folder)
@@ -197,7 +195,7 @@ def test_a_release_without_personas(run: Run, tmp_path: Path) -> None:
     assert done.err == f"personagen: {folder} {why}\n"
 
 
-def test_another_language_has_no_sentiment(run: Run, biased: Path, cache: Path, tmp_path: Path) -> None:
+def test_sentiment_is_not_measured_in_another_language(run: Run, biased: Path, cache: Path, tmp_path: Path) -> None:
     recipe = manifest_of(biased)["recipe"]
     recipe["text"]["language"] = "de"
     folder = rewrite(biased, tmp_path / "other", "none/", lambda table: table, recipe=recipe)

@@ -10,7 +10,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -217,7 +216,7 @@ def test_the_page_of_a_comparison_of_all_arms(run: Run, server: FakeOpenAI, refe
 
 
 @pytest.mark.slow
-def test_some_arms_are_compared_with_what_they_use_and_verdicts_go_to_stdout(
+def test_some_arms_are_compared_with_the_arms_that_they_use_and_verdicts_go_to_stdout(
     run: Run, server: FakeOpenAI, reference: Path, tmp_path: Path
 ) -> None:
     found = compare(run, server, reference, tmp_path / "c", "--arms", "none:verbalized,demographic,none")
@@ -230,7 +229,7 @@ def test_some_arms_are_compared_with_what_they_use_and_verdicts_go_to_stdout(
 
 
 @pytest.mark.slow
-def test_a_gate_of_the_recipe_reads_every_text_that_is_written(
+def test_the_label_check_of_the_recipe_applies_to_every_written_text(
     run: Run, server: FakeOpenAI, reference: Path, tmp_path: Path
 ) -> None:
     recipe = tmp_path / "r.yaml"
@@ -263,7 +262,7 @@ def test_a_gate_of_the_recipe_reads_every_text_that_is_written(
         (("--seeds", "0"), "Invalid value for '--seeds': 0 is not in the range 1<=x<=100."),
     ],
 )
-def test_what_cannot_be_compared_is_told_in_one_line(
+def test_wrong_settings_are_refused_in_one_line(
     run: Run, server: FakeOpenAI, reference: Path, tmp_path: Path, words: tuple[str, ...], message: str
 ) -> None:
     found = compare(run, server, reference, tmp_path / "c", *words)
@@ -271,7 +270,7 @@ def test_what_cannot_be_compared_is_told_in_one_line(
     assert found.err.count("\n") == 1
 
 
-def test_a_folder_that_holds_something_else_is_left_alone(
+def test_a_folder_with_other_files_is_refused_and_left_unchanged(
     run: Run, server: FakeOpenAI, reference: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "mine.txt").write_text("mine")
@@ -281,7 +280,7 @@ def test_a_folder_that_holds_something_else_is_left_alone(
 
 
 @pytest.mark.slow
-def test_an_arm_whose_texts_are_all_refused_stops_early_and_says_so(run: Run, reference: Path, tmp_path: Path) -> None:
+def test_an_arm_without_an_accepted_text_ends_the_comparison_early(run: Run, reference: Path, tmp_path: Path) -> None:
     with FakeOpenAI(faults=[Fault("refusal", times=None)]) as refusing:
         words = ("--arms", "none", "--rows", "60", "--concurrency", "2")
         found = compare(run, refusing, reference, tmp_path / "c", *words)
@@ -291,7 +290,7 @@ def test_an_arm_whose_texts_are_all_refused_stops_early_and_says_so(run: Run, re
     assert not (tmp_path / "c" / "results.json").exists()
 
 
-def test_texts_without_labels_are_no_reference(run: Run, server: FakeOpenAI, tmp_path: Path) -> None:
+def test_a_reference_without_labels_is_refused(run: Run, server: FakeOpenAI, tmp_path: Path) -> None:
     (tmp_path / "r.csv").write_text("text\nhello there\n")
     found = compare(run, server, tmp_path / "r.csv", tmp_path / "c")
     assert (
@@ -299,7 +298,7 @@ def test_texts_without_labels_are_no_reference(run: Run, server: FakeOpenAI, tmp
     )
 
 
-def test_numbers_are_rounded_to_what_processors_agree_on() -> None:
+def test_numbers_are_rounded_to_the_digits_on_which_processors_agree() -> None:
     assert rounded({"a": [0.1234567891, 3], "b": (None, "x", 1e-9 / 3)}) == {
         "a": [0.123457, 3], "b": (None, "x", 3.33333e-10),
     }  # fmt: skip
@@ -311,29 +310,32 @@ def test_a_comparison_of_another_version_is_refused_in_one_line(tmp_path: Path) 
         read_comparison(tmp_path)
 
 
+def journaled(out: Path) -> int:
+    with closing(sqlite3.connect(out / "run" / "journal.sqlite")) as journal:
+        return int(journal.execute("SELECT count(*) FROM replies").fetchone()[0])
+
+
 @pytest.mark.slow
-def test_a_comparison_that_is_killed_goes_on_and_pays_for_nothing_twice(
-    done: Path, reference: Path, tmp_path: Path
-) -> None:
+def test_a_killed_comparison_continues_from_its_journal(done: Path, reference: Path, tmp_path: Path) -> None:
+    out = tmp_path / "c"
+    words = ["compare", *SMALL, *ROWS, *TWO_ARMS, "--reference", str(reference), "--out", str(out), *OPENAI]
+    env = os.environ | {"OPENAI_API_KEY": "k"}
+
+    def command(url: str) -> list[str]:
+        code = f"import sys; sys.argv = {['personagen', *words, url]!r}\n"
+        return [sys.executable, "-c", f"{code}from personagen.builder.cli.main import main; main()"]
+
     with FakeOpenAI(latency=0.05) as server:
-        words = ["compare", *SMALL, *ROWS, *TWO_ARMS, "--reference", str(reference), "--out", str(tmp_path / "c"),
-                 *OPENAI]  # fmt: skip
-        code = f"import sys; sys.argv = {['personagen', *words, server.url]!r}\n"
-        command = [sys.executable, "-c", f"{code}from personagen.builder.cli.main import main; main()"]
-        env = os.environ | {"OPENAI_API_KEY": "k"}
         for wanted in (10, 30):
-            running = subprocess.Popen(command, env=env, stderr=subprocess.DEVNULL)
+            running = subprocess.Popen(command(server.url), env=env, stderr=subprocess.DEVNULL)
             wait_until(lambda wanted=wanted: len(server.requests) >= wanted)  # type: ignore[misc]
             running.send_signal(signal.SIGKILL)
             running.wait()
-        time.sleep(0.5)  # what the server had received is counted
-        sent = len(server.requests)
-        with closing(sqlite3.connect(tmp_path / "c" / "run" / "journal.sqlite")) as journal:
-            (kept,) = journal.execute("SELECT count(*) FROM replies").fetchone()
-        subprocess.run(command, env=env, check=True, capture_output=True, timeout=300)
-        keys = [json.dumps(body, sort_keys=True) for body in server.requests]
-    # What was not on the disk yet when a process was killed is asked again, and nothing else is.
-    assert len(keys) - len(set(keys)) == sent - kept and kept > 0
-    ours = {name: data for name, data in bytes_of(tmp_path / "c").items() if not name.startswith("run/")}
+    kept = journaled(out)
+    with FakeOpenAI() as again:
+        subprocess.run(command(again.url), env=env, check=True, capture_output=True, timeout=300)
+        sent = len(again.requests)
+    assert 0 < kept == journaled(out) - sent, "only requests without a journaled reply were sent again"
+    ours = {name: data for name, data in bytes_of(out).items() if not name.startswith("run/")}
     theirs = {name: data for name, data in bytes_of(done).items() if not name.startswith("run/")}
     assert ours == theirs

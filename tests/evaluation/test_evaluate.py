@@ -1,6 +1,6 @@
-"""`personagen evaluate`: scores into the release, its card and its manifest; what is wrong, cut off, or not there.
+"""`evaluate`: scores in the release, its card and its manifest; errors and interrupted calls.
 
-The vectors of all texts are put into the cache first, so that no encoder is needed; a slow test has the real one.
+The vectors of all texts are cached first, so that only a slow test needs the encoder.
 """
 
 import json
@@ -26,7 +26,7 @@ from tests.helpers.servers.hub.server import Hub
 REFERENCE = real(150)
 
 SMALL = ("--no-judge", "--sample-size", "12")
-"""What makes it fast; no classifier is trained on so few."""
+"""Options of a fast evaluation: too few texts to train a classifier."""
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Real texts without labels: utility is not measured, which takes longest."""
+    """Write real texts without labels, so that utility is not measured, the slowest metric."""
     path = tmp_path_factory.mktemp("reference") / "real.jsonl"
     path.write_text("\n".join(json.dumps({"text": text}) for text in REFERENCE.texts))
     return path
@@ -50,7 +50,7 @@ def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def cache(release: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Put the vectors of all texts where those of the default model are looked for."""
+    """Cache vectors for all texts under the name of the default model."""
     texts = [*(row["text"] for emotion in manifest_of(release)["taxonomy"]["emotions"]
                for row in records(release, emotion["name"])), *REFERENCE.texts]  # fmt: skip
     with known_vectors(tmp_path_factory.mktemp("cache"), texts) as folder:
@@ -74,7 +74,7 @@ def scores_of(folder: Path) -> dict[str, Any]:
     return found
 
 
-def test_scores_go_into_the_release_its_card_and_its_manifest(run: Run, copy: Path, labelled: Path) -> None:
+def test_scores_are_added_to_the_release_its_card_and_its_manifest(run: Run, copy: Path, labelled: Path) -> None:
     card = (copy / "README.md").read_text(encoding="utf-8")
     done = run("evaluate", copy, "--reference", labelled, "--no-judge")
     assert done.code == 0, done.err
@@ -92,14 +92,14 @@ def test_scores_go_into_the_release_its_card_and_its_manifest(run: Run, copy: Pa
     assert not verify_folder(copy).problems
 
 
-def test_measured_twice_it_is_the_same_bytes_and_notes_stay(run: Run, copy: Path, reference: Path) -> None:
+def test_a_second_evaluation_writes_the_same_bytes(run: Run, copy: Path, reference: Path) -> None:
     run("evaluate", copy, "--reference", reference, *SMALL)
     first = held(copy)
     assert run("evaluate", copy, "--reference", reference, *SMALL).code == 0
     assert held(copy) == first
 
 
-def test_json_is_what_the_file_holds(run: Run, copy: Path, reference: Path) -> None:
+def test_json_prints_the_content_of_the_file(run: Run, copy: Path, reference: Path) -> None:
     done = run("evaluate", copy, "--reference", reference, *SMALL, "--json", "--seed", "3")
     found = json.loads(done.out)
     assert found == scores_of(copy) and found["command"].endswith("--seed 3 --sample-size 12")
@@ -115,13 +115,13 @@ def test_a_judge_over_http(run: Run, copy: Path, reference: Path, monkeypatch: p
         assert run(*arguments, "--sample-size", "12").code == 0 and len(server.requests) == asked
     found = scores_of(copy)["results"]["human_likeness"]
     assert done.code == 0 and found["human_likeness"] == pytest.approx(2) and found["human_likeness_real"] > 3.5
-    assert found["persona_fit"] == pytest.approx(2), "personas of the release are told"
+    assert found["persona_fit"] == pytest.approx(2), "the judge sees the personas of the release"
     assert "not validated: one judge alone" in done.out
     assert "sk-judge" not in done.out + done.err + json.dumps(scores_of(copy))
     assert "2 (95 %: 2 to 2; real: 4); not validated" in (copy / "README.md").read_text(encoding="utf-8")
 
 
-def test_a_judge_that_cannot_be_reached_leaves_all_else_measured(run: Run, copy: Path, labelled: Path) -> None:
+def test_all_other_metrics_are_saved_if_a_judge_cannot_be_reached(run: Run, copy: Path, labelled: Path) -> None:
     with FakeJudge(lambda text: 3.0, status=401) as server:
         done = run(
             "evaluate", copy, "--reference", labelled, "--judge", "openai:j", "--judge-url", server.url, *SMALL[1:]
@@ -137,7 +137,7 @@ def test_no_judge_is_asked_unless_named(run: Run, copy: Path, reference: Path) -
     assert done.code == 0 and "human_likeness" not in scores_of(copy)["results"] | scores_of(copy)["problems"]
 
 
-def test_without_its_packages_nothing_is_begun(
+def test_a_missing_package_is_reported_before_anything_is_read(
     run: Run, copy: Path, reference: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("personagen.builder.release.measuring.find_spec", lambda name: None)
@@ -146,7 +146,7 @@ def test_without_its_packages_nothing_is_begun(
     assert done.code == 1 and done.err == f"personagen: {wanted}; run: pip install 'personagen[metrics]'\n"
 
 
-def test_a_bound_on_the_tokens_of_judges(run: Run, copy: Path, reference: Path) -> None:
+def test_a_token_bound_ends_judging(run: Run, copy: Path, reference: Path) -> None:
     with FakeJudge(lambda text: 3.0) as server:
         arguments = ("evaluate", copy, "--reference", reference, "--judge", "openai:b", "--judge-url", server.url)
         done = run(*arguments, "--judge-max-tokens", "500", *SMALL[1:])
@@ -170,7 +170,7 @@ def test_a_corpus_without_labels_is_measured_without_utility(run: Run, copy: Pat
         (("--no-judge", "--judge", "embedded"), r"--judge and --no-judge exclude each other .*"),
     ],
 )
-def test_wrong_options_are_one_line(
+def test_wrong_options_are_refused_in_one_line(
     arguments: tuple[str, ...], message: str, run: Run, copy: Path, reference: Path
 ) -> None:
     before = held(copy)
@@ -182,7 +182,7 @@ def test_wrong_options_are_one_line(
     assert "Traceback" not in done.err and held(copy) == before
 
 
-def test_what_is_no_release_and_what_was_altered(run: Run, copy: Path, reference: Path, tmp_path: Path) -> None:
+def test_other_folders_and_altered_releases_are_refused(run: Run, copy: Path, reference: Path, tmp_path: Path) -> None:
     done = run("evaluate", tmp_path, "--reference", reference, *SMALL)
     assert done.code == 1 and "no release in" in done.err
     with next(copy.glob("joy/train-*")).open("ab") as file:
@@ -191,7 +191,7 @@ def test_what_is_no_release_and_what_was_altered(run: Run, copy: Path, reference
     assert done.code == 1 and "was altered" in done.err and not (copy / "scores.json").exists()
 
 
-def test_scores_that_were_altered_are_found_and_measured_again(run: Run, copy: Path, reference: Path) -> None:
+def test_altered_scores_are_detected_and_replaced(run: Run, copy: Path, reference: Path) -> None:
     run("evaluate", copy, "--reference", reference, *SMALL)
     good = held(copy)
     (copy / "scores.json").write_text("{}")
@@ -200,8 +200,8 @@ def test_scores_that_were_altered_are_found_and_measured_again(run: Run, copy: P
     assert run("evaluate", copy, "--reference", reference, *SMALL).code == 0 and held(copy) == good
 
 
-def test_a_kill_between_the_files_is_cured_by_the_same_command(run: Run, copy: Path, reference: Path) -> None:
-    """The manifest comes last: until then it does not vouch for scores, and the release loads as before."""
+def test_the_same_command_completes_an_interrupted_evaluation(run: Run, copy: Path, reference: Path) -> None:
+    """The manifest is written last: until then it does not list the scores, and the release loads as before."""
     old = (copy / "manifest.json").read_bytes()
     run("evaluate", copy, "--reference", reference, *SMALL)
     good = held(copy)
@@ -209,7 +209,7 @@ def test_a_kill_between_the_files_is_cured_by_the_same_command(run: Run, copy: P
     assert run("evaluate", copy, "--reference", reference, *SMALL).code == 0 and held(copy) == good
 
 
-def test_a_folder_that_cannot_be_written(run: Run, copy: Path, reference: Path) -> None:
+def test_an_unwritable_folder_is_an_error(run: Run, copy: Path, reference: Path) -> None:
     (copy / "scores.json.part").mkdir()
     done = run("evaluate", copy, "--reference", reference, *SMALL)
     assert done.code == 1 and done.err.splitlines()[-1].startswith(f"personagen: cannot write {copy / 'scores.json'}: ")

