@@ -2,7 +2,6 @@
 
 import re
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -258,14 +257,14 @@ def test_the_release_is_found_below_a_later_commit_of_somebody(
     newer = rewrite(release, tmp_path / "newer", "joy/train-", lambda table: table.slice(1))
     hub.requests.clear()
     hub.fail(r"POST .*/commit/", cut=0, after=True)
-    hub.pause(r"GET .*/revision/main", 1.5, nth=2)
+    gate = hub.hold(r"GET .*/revision/main", nth=2)
     pusher.send("push", folder=str(newer), repo=repo, options={})
-    while len([line for line in hub.requests if "/revision/main" in line]) < 2:
-        time.sleep(0.01)
+    gate.wait()
     edited = tmp_path / "edited"
     shutil.copytree(newer, edited)
     (edited / "extra.txt").write_text("x")
     latest = hub.publish(repo, edited)
+    gate.open()
     told = pusher.read()
     assert "error" not in told and told["commit"] != latest
     assert pusher.verify(f"{repo}@{told['commit']}")["problems"] == []

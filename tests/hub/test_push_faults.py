@@ -1,10 +1,7 @@
-"""A push that goes wrong: at every request, by every kind of fault, and killed: the branch is one whole release."""
+"""Pushes with faults at every request, and killed pushes: the branch always has one complete release."""
 
-import random
 import re
-import signal
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +11,7 @@ import pytest
 
 from tests.helpers.pushing import Pusher, held, served
 from tests.helpers.releasing import make_release, rewrite
+from tests.helpers.servers.hub.faults import Gate
 from tests.helpers.servers.hub.server import Hub
 
 FAULTS: dict[str, dict[str, Any]] = {
@@ -52,27 +50,27 @@ def pusher(process: tuple[Hub, Pusher]) -> Pusher:
 
 
 def published(hub: Hub, repo: str, releases: tuple[Path, Path]) -> str:
-    """Say which release the branch holds, to the last byte; "nothing" for an empty one."""
+    """Return which release the branch has, byte for byte; "nothing" for an empty branch."""
     if ("dataset", repo) not in hub.store.repos:
         return "nothing"
-    there = served(hub, repo)
+    files = served(hub, repo)
     names = {"older": held(releases[0]), "newer": held(releases[1]), "nothing": {}}
-    return next((name for name, files in names.items() if files == there), f"a mix: {sorted(there)}")
+    return next((name for name, wanted in names.items() if wanted == files), f"a mix: {sorted(files)}")
 
 
-def check(hub: Hub, pusher: Pusher, repo: str, versions: tuple[Path, Path], told: Any) -> None:
-    """See that a push ended as it says, and that the same command completes it."""
+def check(hub: Hub, pusher: Pusher, repo: str, versions: tuple[Path, Path], answer: Any) -> None:
+    """Assert that the branch is as the answer of a push says, and that the same push completes it."""
     now = published(hub, repo, versions)
-    if "error" in told:
-        assert told["error"] == "HubError" and "\n" not in told["message"]
+    if "error" in answer:
+        assert answer["error"] == "HubError" and "\n" not in answer["message"]
         assert now in ("older", "newer")
-        assert now == "older" or "has the pushed commit" in told["message"] or "unknown" in told["message"], told
-        if "is unchanged" in told["message"]:
-            assert now == "older", told
-        if "has the pushed commit" in told["message"]:
-            assert now == "newer", told
+        assert now == "older" or "has the pushed commit" in answer["message"] or "unknown" in answer["message"], answer
+        if "is unchanged" in answer["message"]:
+            assert now == "older", answer
+        if "has the pushed commit" in answer["message"]:
+            assert now == "newer", answer
     else:
-        assert now == "newer" and told["commit"] == hub.repo(repo).refs["refs/heads/main"]
+        assert now == "newer" and answer["commit"] == hub.repo(repo).refs["refs/heads/main"]
     hub.heal()
     done = pusher.push(versions[1], repo, tag="v2")
     assert "error" not in done, done
@@ -80,7 +78,7 @@ def check(hub: Hub, pusher: Pusher, repo: str, versions: tuple[Path, Path], told
 
 
 def marked(word: str) -> Callable[[pa.Table], pa.Table]:
-    """Put a word before every text."""
+    """Return a change that puts a word before every text."""
 
     def change(table: pa.Table) -> pa.Table:
         texts = [f"{word} {text}" for text in table["text"].to_pylist()]
@@ -92,19 +90,19 @@ def marked(word: str) -> Callable[[pa.Table], pa.Table]:
 @pytest.mark.parametrize(
     "kind", [pytest.param(kind, marks=() if kind in ("412", "lost") else pytest.mark.slow) for kind in FAULTS]
 )
-def test_one_fault_at_a_commit_or_a_tag_is_overcome(
+def test_one_fault_at_a_commit_or_a_tag_is_retried(
     kind: str, hub: Hub, pusher: Pusher, versions: tuple[Path, Path]
 ) -> None:
     for number, pattern in enumerate((r"POST .*/commit/", r"POST .*/tag/", r"POST .*/validate-yaml", r"GET .*/refs")):
         repo = f"user/one-{kind}-{number}"
         pusher.push(versions[0], repo)
         hub.fail(pattern, **FAULTS[kind])
-        told = pusher.push(versions[1], repo, tag="v2")
-        assert "error" not in told and hub.faults_left == 0, (pattern, told)
-        waits = told["slept"]
+        answer = pusher.push(versions[1], repo, tag="v2")
+        assert "error" not in answer and hub.faults_left == 0, (pattern, answer)
+        waits = answer["slept"]
         assert len(waits) == (0 if kind == "lost" and number < 2 else 1), (pattern, waits)
         assert all(wait >= 1 for wait in waits) or kind != "429"
-        check(hub, pusher, repo, versions, told)
+        check(hub, pusher, repo, versions, answer)
 
 
 @pytest.mark.parametrize("kind", FAULTS)
@@ -112,8 +110,8 @@ def test_a_repository_is_made_in_spite_of_a_fault(
     kind: str, hub: Hub, pusher: Pusher, versions: tuple[Path, Path]
 ) -> None:
     hub.fail(r"POST /api/repos/create", **FAULTS[kind])
-    told = pusher.push(versions[1], f"user/new-{kind}")
-    assert "error" not in told and published(hub, f"user/new-{kind}", versions) == "newer"
+    answer = pusher.push(versions[1], f"user/new-{kind}")
+    assert "error" not in answer and published(hub, f"user/new-{kind}", versions) == "newer"
 
 
 @pytest.mark.slow
@@ -141,60 +139,60 @@ def test_a_repository_is_made_in_spite_of_a_fault(
         ),
     ],
 )
-def test_a_fault_that_lasts_ends_the_push_and_is_told(
+def test_a_fault_that_lasts_ends_the_push_with_one_line(
     pattern: str, fault: dict[str, Any], message: str, hub: Hub, pusher: Pusher, versions: tuple[Path, Path]
 ) -> None:
     repo = f"user/ends-{len(hub.store.repos)}"
     pusher.push(versions[0], repo)
     hub.fail(pattern, times=99, **fault)
-    told = pusher.push(versions[1], repo, tag="v2")
-    assert re.search(message, told["message"].replace(repo, "user/ends")), told
-    check(hub, pusher, repo, versions, told)
+    answer = pusher.push(versions[1], repo, tag="v2")
+    assert re.search(message, answer["message"].replace(repo, "user/ends")), answer
+    check(hub, pusher, repo, versions, answer)
 
 
 @pytest.mark.slow
-def test_somebody_else_was_faster(hub: Hub, pusher: Pusher, versions: tuple[Path, Path], tmp_path: Path) -> None:
+def test_another_client_was_faster(hub: Hub, pusher: Pusher, versions: tuple[Path, Path], tmp_path: Path) -> None:
     pusher.push(versions[0], "user/race")
-    hub.requests.clear()
-    hub.pause(r"POST .*/commit/", 1.5)
+    gate = hub.hold(r"POST .*/commit/")
     pusher.send("push", folder=str(versions[1]), repo="user/race", options={"tag": "v2"})
-    while not any("/commit/" in line for line in hub.requests):
-        time.sleep(0.01)
+    gate.wait()
     (tmp_path / "theirs.txt").write_text("x")
     theirs = hub.publish("user/race", tmp_path)
-    told = pusher.read()
-    assert told["message"].startswith(
-        f"user/race was changed by another client meanwhile (main is at {theirs[:12]}), without this"
+    gate.open()
+    answer = pusher.read()
+    assert answer["message"].startswith(
+        f"user/race was changed by another client meanwhile (main is at {theirs[:12]}), without this commit; look"
     )
     assert served(hub, "user/race") == {"theirs.txt": b"x"}
 
 
-def test_two_pushes_at_once_leave_one_whole_release(
+def test_of_two_pushes_at_once_one_arrives_complete(
     hub: Hub, pusher: Pusher, versions: tuple[Path, Path], tmp_path: Path
 ) -> None:
+    """The Hub holds both commits until both have arrived: both have the same parent."""
     pusher.push(versions[0], "user/both")
     third = rewrite(versions[0], tmp_path / "third", "fear/", lambda table: table.slice(0, 1))
     with Pusher(hub, tmp_path / "hf") as other:
-        hub.pause(r"POST .*/commit/", 0.5, times=2)
+        hub.hold(r"POST .*/commit/", times=2, opens_at=2)
         pusher.send("push", folder=str(versions[1]), repo="user/both", options={})
         other.send("push", folder=str(third), repo="user/both", options={})
-        told = [pusher.read(), other.read()]
-    (lost,) = (each for each in told if "error" in each)
-    assert served(hub, "user/both") == held(versions[1] if lost is told[1] else third)
+        answers = [pusher.read(), other.read()]
+    (lost,) = (answer for answer in answers if "error" in answer)
+    assert served(hub, "user/both") == held(versions[1] if lost is answers[1] else third)
     assert "was changed by another client" in lost["message"]
 
 
 @pytest.mark.parametrize("status", [400, 500, 520, 524, 200])
-def test_a_strange_answer_to_a_commit_that_was_made(
+def test_an_odd_answer_to_a_commit_that_was_created(
     status: int, hub: Hub, pusher: Pusher, versions: tuple[Path, Path]
 ) -> None:
-    """Of a refusal nothing is expected to have been done; all else is looked up."""
+    """A refusal is taken at its word; after every other answer the branch is looked up."""
     repo = f"user/strange-{status}"
     pusher.push(versions[0], repo)
     hub.fail(r"POST .*/commit/", status=status, after=status != 400, body="<html>")
-    told = pusher.push(versions[1], repo, tag="v2")
-    assert ("error" in told) == (status == 400)
-    check(hub, pusher, repo, versions, told)
+    answer = pusher.push(versions[1], repo, tag="v2")
+    assert ("error" in answer) == (status == 400)
+    check(hub, pusher, repo, versions, answer)
 
 
 @pytest.mark.parametrize("kind", FAULTS)
@@ -203,8 +201,8 @@ def test_a_pull_request_is_opened_once(kind: str, hub: Hub, pusher: Pusher, vers
     pusher.push(versions[0], repo)
     hub.fail(r"POST .*/commit/", **FAULTS[kind])
     for _ in range(2):
-        told = pusher.push(versions[1], repo, create_pr=True)
-        assert told["url"].endswith("/discussions/1") and len(hub.repo(repo).discussions) == 1
+        answer = pusher.push(versions[1], repo, create_pr=True)
+        assert answer["url"].endswith("/discussions/1") and len(hub.repo(repo).discussions) == 1
     assert hub.faults_left == 0 and published(hub, repo, versions) == "older"
     assert served(hub, repo, "refs/pr/1") == held(versions[1])
 
@@ -214,8 +212,8 @@ def test_retry_after_has_many_spellings(wish: str, hub: Hub, pusher: Pusher, ver
     repo = f"user/wish-{len(wish)}"
     pusher.push(versions[0], repo)
     hub.fail(r"POST .*/commit/", status=429, headers={"Retry-After": wish})
-    told = pusher.push(versions[1], repo)
-    assert told.get("slept") == [7.5] if wish == "7.5" else "asks to wait" in told["message"]
+    answer = pusher.push(versions[1], repo)
+    assert answer.get("slept") == [7.5] if wish == "7.5" else "asks to wait" in answer["message"]
 
 
 @pytest.mark.slow
@@ -223,7 +221,7 @@ def test_retry_after_has_many_spellings(wish: str, hub: Hub, pusher: Pusher, ver
 def test_a_fault_at_every_request(
     kind: str, hub: Hub, pusher: Pusher, versions: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    """The push ends, and the branch is what it says. Each sends texts of its own: the Hub keeps what it was sent."""
+    """The push ends, and the branch is as it says. Every push has texts of its own: the Hub stores uploads."""
     number = count = 0
     while number <= count:
         repo, older = f"user/at-{kind}-{number}", versions[0]
@@ -232,36 +230,41 @@ def test_a_fault_at_every_request(
         hub.requests.clear()
         if number:
             hub.fail(r".", number, **FAULTS[kind])
-        told = pusher.push(pair[1], repo, tag="v2")
-        count = count or len(hub.requests)  # of the first push, in which nothing fails
+        answer = pusher.push(pair[1], repo, tag="v2")
+        count = count or len(hub.requests)  # requests of the first push, which has no fault
         assert hub.faults_left == 0
-        check(hub, pusher, repo, pair, told)
+        check(hub, pusher, repo, pair, answer)
         number += 1
     assert count > 12
 
 
+def kill_at(gate: Gate, victim: Pusher) -> None:
+    """Kill a process when its request is held."""
+    gate.wait()
+    victim.process.kill()
+
+
 @pytest.mark.slow
-def test_killed_at_any_moment(hub: Hub, versions: tuple[Path, Path], tmp_path: Path) -> None:
-    """20 kills of a push that is slowed down at each request: after each the branch is one whole release."""
-    draw = random.Random(5)
-    hub.pause(r".", 0.03, times=10**9)
-    with Pusher(hub, tmp_path / "first") as first:
-        first.push(versions[0], "user/killed")
-    left = 20
-    turn = 1
-    while left:
-        with Pusher(hub, tmp_path / f"hf{left}") as victim:
-            victim.send("push", folder=str(versions[turn]), repo="user/killed", options={})
-            stop = threading.Timer(draw.uniform(0.0, 1.2), victim.process.send_signal, [signal.SIGKILL])
-            stop.start()
-            told = victim.read()
-            stop.cancel()
-            if told is None:
-                left -= 1
-            else:
-                turn = 1 - turn
-        assert published(hub, "user/killed", versions) in ("older", "newer")
-    with Pusher(hub, tmp_path / "last") as last:
-        assert "error" not in last.push(versions[turn], "user/killed", tag="v2")
-        assert last.verify("user/killed@v2")["problems"] == []
-    assert published(hub, "user/killed", versions) == ("older", "newer")[turn]
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_a_push_that_is_killed_at_any_request_is_completed_by_the_next(
+    after: bool, hub: Hub, pusher: Pusher, versions: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """Killed before the Hub processes the request, or after that and before its answer."""
+    killed, answer = 0, None
+    while answer is None:
+        repo, older = f"user/killed-{after}-{killed}", versions[0]
+        pair = (older, rewrite(older, tmp_path / f"{killed}", "joy/train-", marked(repo)))
+        hub.publish(repo, older)
+        gate = hub.hold(r".", killed + 1, after=after)
+        with Pusher(hub, tmp_path / f"hf{killed}") as victim:
+            killer = threading.Thread(target=kill_at, args=(gate, victim))
+            victim.send("push", folder=str(pair[1]), repo=repo, options={"tag": "v2"})
+            killer.start()
+            answer = victim.read()
+            hub.heal()
+            killer.join()
+        assert published(hub, repo, pair) in ("older", "newer")
+        assert "error" not in pusher.push(pair[1], repo, tag="v2")
+        assert published(hub, repo, pair) == "newer" and served(hub, repo, "v2") == held(pair[1])
+        killed += answer is None
+    assert killed > 10

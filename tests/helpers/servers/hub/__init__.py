@@ -1,1 +1,1 @@
-"""A small Hub on loopback, for the real clients of Hugging Face to talk to."""
+"""A fake Hub on loopback for the real clients of Hugging Face."""

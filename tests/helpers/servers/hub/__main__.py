@@ -1,4 +1,4 @@
-"""The Hub as a process of its own, which prints its address and serves until it is interrupted."""
+"""Run the fake Hub as a process: print its address and serve until a signal."""
 
 import argparse
 import signal
@@ -9,16 +9,16 @@ from tests.helpers.servers.hub.server import Hub
 
 
 def main() -> None:
-    """Serve what is in a folder."""
+    """Serve the repositories of a folder."""
     parser = argparse.ArgumentParser(prog="python -m tests.helpers.servers.hub", description=__doc__)
-    parser.add_argument("--folder", type=Path, required=True, help="where everything is kept")
-    parser.add_argument("--port", type=int, default=0, help="0 for a free one")
-    parser.add_argument("--user", default="user", help="who makes all commits")
+    parser.add_argument("--folder", type=Path, required=True, help="folder of all data")
+    parser.add_argument("--port", type=int, default=0, help="0: a free one")
+    parser.add_argument("--user", default="user", help="author of all commits")
     parser.add_argument("--token", action="append", metavar="TOKEN=ROLE", help="role is write or read; may be repeated")
-    parser.add_argument("--multipart", type=int, metavar="BYTES", help="size of the parts of large contents")
+    parser.add_argument("--multipart", type=int, metavar="BYTES", help="part size of multipart uploads")
     parser.add_argument("--xet", action="store_true", help="let clients use Xet")
     options = parser.parse_args()
-    tokens = dict(each.split("=", 1) for each in options.token) if options.token else None
+    tokens = dict(pair.split("=", 1) for pair in options.token) if options.token else None
     hub = Hub(
         folder=options.folder,
         port=options.port,

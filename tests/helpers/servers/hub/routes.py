@@ -1,4 +1,4 @@
-"""Which address asks for what."""
+"""Route each request to its handler."""
 
 import json
 from typing import Any
@@ -7,11 +7,11 @@ from urllib.parse import unquote
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from tests.helpers.servers.hub import cards, discussions, lfs, reading, writing
 from tests.helpers.servers.hub.access import Access
-from tests.helpers.servers.hub.answers import Refusal, no_repo
-from tests.helpers.servers.hub.asked import Asked
-from tests.helpers.servers.hub.store import PREFIXES, Store
+from tests.helpers.servers.hub.handlers import cards, discussions, lfs, reading, writing
+from tests.helpers.servers.hub.handlers.refusals import Refusal, no_repo
+from tests.helpers.servers.hub.handlers.repo_request import RepoRequest
+from tests.helpers.servers.hub.storage.store import PREFIXES, Store
 
 READ = {
     "revision": reading.info,
@@ -31,10 +31,10 @@ WRITE = {
 
 
 class Routes:
-    """Answers requests from what a store holds."""
+    """Answers requests from the data of a store."""
 
     def __init__(self, store: Store, access: Access, multipart: int | None) -> None:
-        """Serve `store`; contents of more than `multipart` bytes come in parts of that size."""
+        """Serve `store`; contents of more than `multipart` bytes are uploaded in parts of that size."""
         self.url = ""
         self._store, self._access, self._multipart = store, access, multipart
 
@@ -53,7 +53,7 @@ class Routes:
             case [_, "_lfs", *rest]:
                 return await lfs.storage(request, self._store.objects, rest)
             case [_, "api", "models" | "datasets" | "spaces" as kinds, user, name, *rest]:
-                return await self._api(self._asked(request, kinds[:-1], f"{user}/{name}", rest))
+                return await self._api(self._about(request, kinds[:-1], f"{user}/{name}", rest))
             case [_, "api", *rest]:
                 return await self._site(request, "/".join(rest))
             case [_, "datasets" | "spaces" as kinds, user, name, *rest]:
@@ -63,7 +63,7 @@ class Routes:
         raise no_repo()
 
     async def _site(self, request: Request, path: str) -> Response:
-        """Answer what is about no repository, or about one that may not exist."""
+        """Answer a request that names no repository in its path."""
         match request.method, path:
             case "GET", "whoami-v2":
                 return self._access.whoami(request)
@@ -76,63 +76,65 @@ class Routes:
         raise no_repo()
 
     async def _repo(self, request: Request, kind: str, user_name: tuple[str, str], rest: list[str]) -> Response:
-        """Answer what is asked by the address of a repository itself."""
+        """Answer a request to the address of a repository."""
         name = "/".join(user_name)
         match [request.method, *rest]:
             case ["GET" | "HEAD", "resolve", _, _, *_]:
-                return await reading.resolve(self._asked(request, kind, name, rest))
+                return await reading.resolve(self._about(request, kind, name, rest))
             case ["POST", "info", "lfs", "objects", what] if name.endswith(".git"):
-                asked = self._asked(request, kind, name.removesuffix(".git"), [])
-                self._access.need_write(request)
-                return await (lfs.verify(asked) if what == "verify" else lfs.batch(asked, self._multipart))
+                repo_request = self._about(request, kind, name.removesuffix(".git"), [])
+                self._access.require_write(request)
+                return await (
+                    lfs.verify(repo_request) if what == "verify" else lfs.batch(repo_request, self._multipart)
+                )
         raise no_repo()
 
-    def _asked(self, request: Request, kind: str, name: str, parts: list[str]) -> Asked:
-        repo = self._access.see(request, self._store.repos.get((kind, unquote(name))))
-        return Asked(request, self._store, repo, [unquote(part) for part in parts], self.url, self._access.user)
+    def _about(self, request: Request, kind: str, name: str, parts: list[str]) -> RepoRequest:
+        repo = self._access.visible(request, self._store.repos.get((kind, unquote(name))))
+        return RepoRequest(request, self._store, repo, [unquote(part) for part in parts], self.url, self._access.user)
 
-    async def _api(self, asked: Asked) -> Response:
-        what, method = asked.parts[0] if asked.parts else "revision", asked.request.method
+    async def _api(self, request: RepoRequest) -> Response:
+        what, method = request.parts[0] if request.parts else "revision", request.http.method
         if what == "xet-write-token":
-            self._access.need_write(asked.request)
-            return await reading.xet_token(asked)
+            self._access.require_write(request.http)
+            return await reading.xet_token(request)
         if method in ("GET", "HEAD") or what == "paths-info":
             if what == "discussions":
-                return await discussions.discussions(asked)
+                return await discussions.discussions(request)
             if what == "auth-check":
                 return Response()
             if what in READ:
-                return await READ[what](asked)
+                return await READ[what](request)
         else:
-            self._access.need_write(asked.request)
+            self._access.require_write(request.http)
             if what == "discussions":
-                return await discussions.discussions(asked)
+                return await discussions.discussions(request)
             if what in WRITE:
-                return await WRITE[what](asked)
+                return await WRITE[what](request)
         raise Refusal(404, "Not Found")
 
     async def _create(self, request: Request) -> Response:
-        self._access.need_write(request)
+        self._access.require_write(request)
         body = json.loads(await request.body())
         kind, name = self._named(body)
-        told: dict[str, Any] = {"url": f"{self.url}/{PREFIXES[kind]}{name}", "name": name, "id": name}
+        facts: dict[str, Any] = {"url": f"{self.url}/{PREFIXES[kind]}{name}", "name": name, "id": name}
         if (kind, name) in self._store.repos:
-            raise Refusal(409, f"You already created this {kind} repo: {name}", **told)
+            raise Refusal(409, f"You already created this {kind} repo: {name}", **facts)
         self._store.create(kind, name, private=bool(body.get("private") or body.get("visibility") == "private"))
-        return JSONResponse(told)
+        return JSONResponse(facts)
 
     async def _delete(self, request: Request) -> Response:
-        self._access.need_write(request)
+        self._access.require_write(request)
         body = json.loads(await request.body())
-        self._store.delete(self._access.see(request, self._store.repos.get(self._named(body))))
+        self._store.delete(self._access.visible(request, self._store.repos.get(self._named(body))))
         return Response("OK")
 
     def _named(self, body: dict[str, Any]) -> tuple[str, str]:
-        """Read type and name of a repository."""
+        """Return type and name of the repository in a body."""
         return body.get("type") or "model", f"{body.get('organization') or self._access.user}/{body['name']}"
 
 
 async def _validate(request: Request) -> Response:
     errors, warnings = cards.check(json.loads(await request.body())["content"])
-    told = {"errors": [{"message": text} for text in errors], "warnings": [{"message": text} for text in warnings]}
-    return JSONResponse(told | ({"error": errors[0]} if errors else {}), 400 if errors else 200)
+    answer = {"errors": [{"message": text} for text in errors], "warnings": [{"message": text} for text in warnings]}
+    return JSONResponse(answer | ({"error": errors[0]} if errors else {}), 400 if errors else 200)

@@ -1,4 +1,4 @@
-"""The contents of files, on disk by their hash: what git keeps by sha1, what git LFS keeps by sha256."""
+"""Contents of files on disk by their hash: SHA-1 for git, SHA-256 for git LFS."""
 
 import hashlib
 import re
@@ -25,9 +25,9 @@ class File:
     """A file of a commit.
 
     Attributes:
-        oid: git's sha1, of the content or of the pointer to it.
+        oid: SHA-1 of git, of the content or of its LFS pointer.
         size: bytes of the content.
-        lfs: sha256 of the content where git LFS keeps it, else "".
+        lfs: SHA-256 of the content; "": it is stored in git.
 
     """
 
@@ -37,46 +37,46 @@ class File:
 
     @property
     def etag(self) -> str:
-        """What the content is known by to clients."""
+        """ETag of the content."""
         return self.lfs or self.oid
 
 
 def blob_oid(content: bytes) -> str:
-    """Hash as git does."""
+    """Return the SHA-1 of a git blob."""
     return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
 
 
 def pointer(sha256: str, size: int) -> File:
-    """Stand for a content that git LFS keeps."""
+    """Return the file of a content in git LFS."""
     return File(blob_oid(POINTER.format(sha256, size).encode()), size, sha256)
 
 
 def goes_to_lfs(path: str, size: int, sample: bytes) -> bool:
-    """Tell whether the Hub wants a file by git LFS: by its name, its size, or because it is no text."""
+    """Return whether the Hub stores a file in git LFS: by its name, its size, or because it is binary."""
     return size > 0 and (LFS_NAMES.search(path) is not None or size > LFS_BYTES or b"\0" in sample)
 
 
 class Objects:
-    """Contents in a folder; each is complete and true to its hash as soon as it is there."""
+    """Contents in a folder; every stored content is complete and matches its hash."""
 
     def __init__(self, folder: Path) -> None:
-        """Use `folder`, made if it is missing; what never arrived whole is swept out."""
+        """Use `folder`, created if it is missing; incomplete uploads are deleted."""
         self._folder = folder
         self._incoming = folder / "incoming"
         shutil.rmtree(self._incoming, ignore_errors=True)
         self._incoming.mkdir(parents=True)
 
     def path(self, file: File) -> Path:
-        """Say where the content of a file is."""
-        return self._place("lfs", file.lfs) if file.lfs else self._place("git", file.oid)
+        """Return the path of the content of a file."""
+        return self._stored("lfs", file.lfs) if file.lfs else self._stored("git", file.oid)
 
     def size(self, sha256: str) -> int | None:
-        """Give the size of a content that git LFS keeps; None where it has not arrived."""
-        path = self._place("lfs", sha256)
+        """Return the size of a content in git LFS; None: it is not stored."""
+        path = self._stored("lfs", sha256)
         return path.stat().st_size if path.is_file() else None
 
     def add(self, content: bytes) -> File:
-        """Keep a content in git."""
+        """Store a content in git."""
         file = File(blob_oid(content), len(content))
         if not self.path(file).is_file():
             with self._writing(self.path(file)) as out:
@@ -84,7 +84,7 @@ class Objects:
         return file
 
     def copy(self, path: Path) -> File:
-        """Keep a copy of a file, where the Hub would."""
+        """Store a copy of a file, in git or in git LFS as the Hub would."""
         with path.open("rb") as source:
             sample = source.read(512)
             size = path.stat().st_size
@@ -93,14 +93,14 @@ class Objects:
             source.seek(0)
             sha256 = hashlib.file_digest(source, "sha256").hexdigest()
         if self.size(sha256) is None:
-            with self._writing(self._place("lfs", sha256)) as out, path.open("rb") as source:
+            with self._writing(self._stored("lfs", sha256)) as out, path.open("rb") as source:
                 shutil.copyfileobj(source, out, CHUNK)
         return pointer(sha256, size)
 
     async def receive(self, stream: AsyncIterator[bytes], sha256: str) -> bool:
-        """Keep what arrives by git LFS, if its hash is the one it was announced with."""
+        """Store an upload to git LFS and return whether it has the announced hash."""
         digest = hashlib.sha256()
-        with self._writing(self._place("lfs", sha256)) as out:
+        with self._writing(self._stored("lfs", sha256)) as out:
             async for chunk in stream:
                 digest.update(chunk)
                 out.write(chunk)
@@ -110,7 +110,7 @@ class Objects:
         return True
 
     async def receive_part(self, stream: AsyncIterator[bytes], upload: str, number: int) -> str:
-        """Keep one part of a large content; gives the tag it is known by."""
+        """Store one part of a multipart upload and return its ETag."""
         digest = hashlib.md5()
         with self._writing(self._part(upload, number)) as out:
             async for chunk in stream:
@@ -119,9 +119,9 @@ class Objects:
         return digest.hexdigest()
 
     def join(self, upload: str, numbers: list[int], sha256: str) -> bool:
-        """Make one content of its parts, if its hash is the one it was announced with."""
+        """Join the parts of an upload and return whether the content has the announced hash."""
         digest = hashlib.sha256()
-        with self._writing(self._place("lfs", sha256)) as out:
+        with self._writing(self._stored("lfs", sha256)) as out:
             for number in numbers:
                 with self._part(upload, number).open("rb") as source:
                     while chunk := source.read(CHUNK):
@@ -134,36 +134,36 @@ class Objects:
         return True
 
     def has_parts(self, upload: str, numbers: list[int]) -> bool:
-        """Tell whether all of these parts arrived."""
+        """Return whether all of these parts are stored."""
         return all(self._part(upload, number).is_file() for number in numbers)
 
     def _part(self, upload: str, number: int) -> Path:
         return self._incoming / upload / str(number)
 
-    def _place(self, kind: str, digest: str) -> Path:
+    def _stored(self, kind: str, digest: str) -> Path:
         return self._folder / kind / digest[:2] / digest[2:]
 
     @contextmanager
     def arriving(self, sha256: str) -> Iterator[Path]:
-        """Give a name to write a content to that git LFS would keep; it is kept in the end."""
-        own = self._incoming / uuid.uuid4().hex
+        """Yield a path to write a content to; it is stored in git LFS at the end of the block."""
+        part = self._incoming / uuid.uuid4().hex
         try:
-            yield own
-            path = self._place("lfs", sha256)
+            yield part
+            path = self._stored("lfs", sha256)
             path.parent.mkdir(parents=True, exist_ok=True)
-            own.replace(path)
+            part.replace(path)
         finally:
-            own.unlink(missing_ok=True)
+            part.unlink(missing_ok=True)
 
     @contextmanager
     def _writing(self, path: Path) -> Iterator[BinaryIO]:
-        """Write a file that takes its name when it is complete, unless it was removed before."""
-        own = self._incoming / uuid.uuid4().hex
+        """Yield a file that is renamed to `path` at the end of the block, unless it was deleted before."""
+        part = self._incoming / uuid.uuid4().hex
         try:
-            with own.open("wb") as out:
+            with part.open("wb") as out:
                 yield out
-            if own.is_file():
+            if part.is_file():
                 path.parent.mkdir(parents=True, exist_ok=True)
-                own.replace(path)
+                part.replace(path)
         finally:
-            own.unlink(missing_ok=True)
+            part.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Repositories: commits, refs and discussions, in a folder as JSON, so that another process finds them again."""
+"""Repositories with commits, refs and discussions, as JSON in a folder that another process can open."""
 
 import hashlib
 import json
@@ -10,24 +10,24 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tests.helpers.servers.hub.objects import File, Objects
-from tests.helpers.servers.hub.xet import Xet
+from tests.helpers.servers.hub.storage.objects import File, Objects
+from tests.helpers.servers.hub.storage.xet import Xet
 
 PREFIXES = {"model": "", "dataset": "datasets/", "space": "spaces/"}
-"""What the address of a repository starts with, by type."""
+"""Prefix of the address of a repository by type."""
 
 MAIN = "refs/heads/main"
 ATTRIBUTES = b"*.parquet filter=lfs diff=lfs merge=lfs -text\n*.bin filter=lfs diff=lfs merge=lfs -text\n"
 
 
 def now() -> str:
-    """Tell the time as the Hub does."""
+    """Return the current time in the format of the Hub."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
 
 
 @dataclass(frozen=True)
 class Commit:
-    """A commit: what it is called and every file of the tree; `parent` is "" for the first one."""
+    """A commit with all files of its tree; `parent` is "" for the first one."""
 
     id: str
     parent: str
@@ -40,7 +40,7 @@ class Commit:
 
 @dataclass
 class Discussion:
-    """A discussion or, if `base` names a commit, a pull request; its commits are those of refs/pr/NUM."""
+    """A discussion; if `base` is a commit, a pull request, whose commits are those of refs/pr/NUM."""
 
     num: int
     title: str
@@ -59,8 +59,8 @@ class Repo:
     Attributes:
         type: "model", "dataset" or "space".
         id: user and name.
-        private: whether strangers must not know of it.
-        created: when.
+        private: whether callers without a token cannot see it.
+        created: time of creation.
         commits: commits by id.
         refs: ids of commits by full name: refs/heads/main, refs/tags/v1, refs/pr/1.
         discussions: discussions by number.
@@ -76,12 +76,12 @@ class Repo:
     discussions: dict[int, Discussion] = field(default_factory=dict)
 
     def ref(self, revision: str) -> str | None:
-        """Find the full name of a branch, a tag or a pull request."""
+        """Return the full name of a branch, a tag or a pull request; None: there is none."""
         names = (revision, f"refs/heads/{revision}", f"refs/tags/{revision}")
         return next((name for name in names if name in self.refs), None)
 
     def find(self, revision: str) -> Commit | None:
-        """Find the commit that a revision names: a ref, or an id of which 7 digits are enough."""
+        """Return the commit of a ref or of an id, shortened to 7 digits or more; None: there is none."""
         if (name := self.ref(revision)) is not None:
             return self.commits[self.refs[name]]
         short = (
@@ -90,18 +90,18 @@ class Repo:
         return short[0] if len(short) == 1 else None
 
     def history(self, commit: Commit) -> Iterator[Commit]:
-        """Go through a commit and those before it, newest first."""
-        found: Commit | None = commit
-        while found is not None:
-            yield found
-            found = self.commits.get(found.parent)
+        """Yield a commit and its ancestors, newest first."""
+        current: Commit | None = commit
+        while current is not None:
+            yield current
+            current = self.commits.get(current.parent)
 
 
 class Store:
-    """All repositories of a Hub; every change is on disk when its method returns."""
+    """All repositories; every change is on disk when its method returns."""
 
     def __init__(self, folder: Path, *, xet: bool = False) -> None:
-        """Open a folder, made if it is missing; `xet` lets clients use Xet."""
+        """Open a folder, created if it is missing; `xet`: whether clients may use Xet."""
         self._folder = folder / "repos"
         self._lock = threading.RLock()
         self.objects = Objects(folder / "objects")
@@ -112,16 +112,16 @@ class Store:
             self.repos[repo.type, repo.id] = repo
 
     def create(self, kind: str, name: str, *, private: bool = False, files: Mapping[str, File] | None = None) -> Repo:
-        """Make a repository with a first commit, which holds .gitattributes unless told otherwise."""
+        """Create a repository with a first commit of `files`. None: .gitattributes only."""
         repo = self.repos.setdefault((kind, name), Repo(kind, name, private))
         first = files if files is not None else {".gitattributes": self.objects.add(ATTRIBUTES)}
         self.commit(repo, MAIN, first, "initial commit", parent="")
         return repo
 
     def delete(self, repo: Repo) -> None:
-        """Remove a repository; the contents of its files stay."""
+        """Delete a repository; the contents of its files stay."""
         del self.repos[repo.type, repo.id]
-        shutil.rmtree(self._place(repo))
+        shutil.rmtree(self._repo_folder(repo))
 
     def commit(
         self,
@@ -134,7 +134,7 @@ class Store:
         parent: str,
         by: str = "user",
     ) -> Commit:
-        """Add a commit that holds `files` and make `ref` name it."""
+        """Add a commit with `files` and point `ref` to it."""
         with self._lock:
             tree = sorted((path, file.oid) for path, file in files.items())
             text = repr((repo.type, repo.id, len(repo.commits), parent, title, tree))
@@ -142,19 +142,19 @@ class Store:
             commit = Commit(oid, parent, title, message, now(), by, dict(files))
             plain = {key: value for key, value in vars(commit).items() if key != "files"}
             plain |= {"files": {path: [f.oid, f.size, f.lfs] for path, f in files.items()}}
-            _write(self._place(repo) / "commits" / f"{oid}.json", plain)
+            _write(self._repo_folder(repo) / "commits" / f"{oid}.json", plain)
             repo.commits[oid] = commit
             repo.refs[ref] = oid
             self.save(repo)
         return commit
 
     def save(self, repo: Repo) -> None:
-        """Write what a repository has besides its commits."""
+        """Write everything of a repository except its commits."""
         plain = {name: getattr(repo, name) for name in ("type", "id", "private", "created", "refs")}
-        discussions = [asdict(each) for each in repo.discussions.values()]
-        _write(self._place(repo) / "repo.json", plain | {"order": list(repo.commits), "discussions": discussions})
+        discussions = [asdict(discussion) for discussion in repo.discussions.values()]
+        _write(self._repo_folder(repo) / "repo.json", plain | {"order": list(repo.commits), "discussions": discussions})
 
-    def _place(self, repo: Repo) -> Path:
+    def _repo_folder(self, repo: Repo) -> Path:
         return self._folder / repo.type / repo.id
 
 
@@ -166,12 +166,12 @@ def _read_repo(path: Path) -> Repo:
         read = json.loads((path.parent / "commits" / f"{oid}.json").read_text(encoding="utf-8"))
         files = {name: File(*parts) for name, parts in read.pop("files").items()}
         repo.commits[oid] = Commit(**read, files=files)
-    repo.discussions = {each["num"]: Discussion(**each) for each in discussions}
+    repo.discussions = {entry["num"]: Discussion(**entry) for entry in discussions}
     return repo
 
 
 def _write(path: Path, value: Any) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    own = path.with_suffix(".new")
-    own.write_text(json.dumps(value), encoding="utf-8")
-    own.replace(path)
+    part = path.with_suffix(".new")
+    part.write_text(json.dumps(value), encoding="utf-8")
+    part.replace(path)

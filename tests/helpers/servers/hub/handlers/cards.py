@@ -1,4 +1,4 @@
-"""The YAML at the head of a README.md, and what the Hub finds wrong with it."""
+"""The YAML on top of a README.md, and its validation by the Hub."""
 
 import json
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import yaml
 
 TEXTS = ("language", "license", "tags", "size_categories", "task_categories", "task_ids", "source_datasets")
-"""Fields that are a text or a list of texts."""
+"""Fields that are a string or a list of strings."""
 
 
 def _block(content: str) -> str | None:
@@ -18,7 +18,7 @@ def _block(content: str) -> str | None:
 
 
 def front_matter(content: str) -> Any:
-    """Read the YAML, as JSON can tell it; None where there is none or it is broken."""
+    """Return the YAML in JSON types; None: it is missing or malformed."""
     try:
         return json.loads(json.dumps(yaml.safe_load(_block(content) or ""), default=str))
     except (yaml.YAMLError, TypeError, ValueError):
@@ -26,20 +26,22 @@ def front_matter(content: str) -> Any:
 
 
 def check(content: str) -> tuple[list[str], list[str]]:
-    """Give the errors and the warnings."""
+    """Return the errors and the warnings of a card."""
     block = _block(content)
     if not (block or "").strip():
         return [], ["empty or missing yaml metadata in repo card"]
     try:
-        found = yaml.safe_load(block or "")
+        metadata = yaml.safe_load(block or "")
     except yaml.YAMLError as error:
         return [f"Invalid YAML: {error}"], []
-    if not isinstance(found, dict):
+    if not isinstance(metadata, dict):
         return ["The metadata must be an object"], []
-    errors = [f'"{name}" must be a string or an array of strings' for name in TEXTS if not _is_texts(found.get(name))]
-    if not isinstance(found.get("pretty_name", ""), str):
+    errors = [
+        f'"{name}" must be a string or an array of strings' for name in TEXTS if not _is_texts(metadata.get(name))
+    ]
+    if not isinstance(metadata.get("pretty_name", ""), str):
         errors.append('"pretty_name" must be a string')
-    return errors + _configs(found.get("configs", [])), []
+    return errors + _configs(metadata.get("configs", [])), []
 
 
 def _is_texts(value: Any) -> bool:
@@ -51,12 +53,14 @@ def _is_texts(value: Any) -> bool:
 def _configs(configs: Any) -> list[str]:
     if not isinstance(configs, list):
         return ['"configs" must be an array']
-    bad = [index for index, each in enumerate(configs) if not isinstance(each, dict)]
-    named = [each for each in configs if isinstance(each, dict)]
+    bad = [index for index, config in enumerate(configs) if not isinstance(config, dict)]
+    named = [config for config in configs if isinstance(config, dict)]
     errors = [f'"configs[{index}]" must be an object' for index in bad]
-    errors += [f'"configs[{n}].config_name" must be a string' for n, each in enumerate(named) if not _name(each)]
+    errors += [
+        f'"configs[{n}].config_name" must be a string' for n, config in enumerate(named) if not _has_name(config)
+    ]
     return errors
 
 
-def _name(config: dict[str, Any]) -> bool:
+def _has_name(config: dict[str, Any]) -> bool:
     return isinstance(config.get("config_name", "default"), str)

@@ -8,50 +8,52 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from tests.helpers.servers.hub.answers import Refusal
-from tests.helpers.servers.hub.asked import Asked
-from tests.helpers.servers.hub.objects import Objects
+from tests.helpers.servers.hub.handlers.refusals import Refusal
+from tests.helpers.servers.hub.handlers.repo_request import RepoRequest
+from tests.helpers.servers.hub.storage.objects import Objects
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 KIND = "application/vnd.git-lfs+json"
 
 
-async def batch(asked: Asked, multipart: int | None) -> Response:
-    """Say where each content is to be put; nothing for what is there."""
-    body = await asked.json()
+async def batch(request: RepoRequest, multipart: int | None) -> Response:
+    """Answer with the upload address of each content; with none for a content that is stored already."""
+    body = await request.json()
     if body.get("operation") != "upload":
         raise Refusal(400, "Only uploads are served; files are read by their address")
     parts = multipart if multipart and "multipart" in body.get("transfers", []) else None
-    told = [_actions(asked, each["oid"], each["size"], parts) for each in body["objects"]]
-    large = any("chunk_size" in each.get("actions", {}).get("upload", {}).get("header", {}) for each in told)
-    return JSONResponse({"transfer": "multipart" if large else "basic", "objects": told}, media_type=KIND)
+    answers = [_actions(request, entry["oid"], entry["size"], parts) for entry in body["objects"]]
+    large = any("chunk_size" in entry.get("actions", {}).get("upload", {}).get("header", {}) for entry in answers)
+    return JSONResponse({"transfer": "multipart" if large else "basic", "objects": answers}, media_type=KIND)
 
 
-def _actions(asked: Asked, oid: str, size: int, multipart: int | None) -> dict[str, Any]:
-    told: dict[str, Any] = {"oid": oid, "size": size}
+def _actions(request: RepoRequest, oid: str, size: int, multipart: int | None) -> dict[str, Any]:
+    answer: dict[str, Any] = {"oid": oid, "size": size}
     if not SHA256.fullmatch(oid):
-        return told | {"error": {"code": 422, "message": "the oid is no sha256"}}
-    if asked.store.objects.size(oid) == size:
-        return told
-    upload: dict[str, Any] = {"href": f"{asked.url}/_lfs/objects/{oid}"}
+        return answer | {"error": {"code": 422, "message": "the oid is no sha256"}}
+    if request.store.objects.size(oid) == size:
+        return answer
+    upload: dict[str, Any] = {"href": f"{request.url}/_lfs/objects/{oid}"}
     if multipart is not None and size > multipart:
         name = uuid.uuid4().hex
         count = ceil(size / multipart)
-        header = {str(number): f"{asked.url}/_lfs/parts/{name}/{number}" for number in range(1, count + 1)}
-        upload = {"href": f"{asked.url}/_lfs/complete/{name}", "header": {"chunk_size": str(multipart)} | header}
-    return told | {"actions": {"upload": upload, "verify": {"href": f"{asked.address}.git/info/lfs/objects/verify"}}}
+        header = {str(number): f"{request.url}/_lfs/parts/{name}/{number}" for number in range(1, count + 1)}
+        upload = {"href": f"{request.url}/_lfs/complete/{name}", "header": {"chunk_size": str(multipart)} | header}
+    return answer | {
+        "actions": {"upload": upload, "verify": {"href": f"{request.address}.git/info/lfs/objects/verify"}}
+    }
 
 
-async def verify(asked: Asked) -> Response:
-    """Check that a content arrived."""
-    body = await asked.json()
-    if asked.store.objects.size(body["oid"]) != body["size"]:
+async def verify(request: RepoRequest) -> Response:
+    """Check that a content is stored."""
+    body = await request.json()
+    if request.store.objects.size(body["oid"]) != body["size"]:
         raise Refusal(404, "The object does not exist, or its size differs")
     return JSONResponse({"success": True})
 
 
 async def storage(request: Request, objects: Objects, parts: list[str]) -> Response:
-    """Take a content, a part of one, or the word that all parts of one were sent; whoever has the address may."""
+    """Store a content or a part of one, or complete a multipart upload; the address is the permission."""
     match request.method, parts:
         case "PUT", ["objects", oid] if SHA256.fullmatch(oid):
             if not await objects.receive(request.stream(), oid):

@@ -1,0 +1,1 @@
+"""Answers of the fake Hub to requests about one repository, and its refusals."""

@@ -1,0 +1,1 @@
+"""What the fake Hub stores: contents, repositories and Xet chunks, in a folder."""
