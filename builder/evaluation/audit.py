@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from personagen.builder.core.errors import BackendError, ReleaseError
+from personagen.builder.core.errors import BackendError, ReleaseError, raise_as
 from personagen.builder.core.file_names import AUDIT
 from personagen.builder.core.progress import SILENT, Progress
 from personagen.builder.core.result_table import ResultTable
@@ -185,10 +185,8 @@ def _measure(texts: Texts, manifest: Mapping[str, Any], settings: AuditSettings,
     tables["length"] = lengths(texts.texts)
     words, tables["vocabulary"] = vocabulary(texts.texts)
     progress.step("embedding texts")
-    try:
+    with raise_as(BackendError):
         tables["content"] = embed(texts.texts, settings.embeddings).vectors
-    except (ValueError, ImportError) as error:
-        raise BackendError(str(error)) from None
     personas = np.unique([row["persona_id"] for row in texts.rows], return_inverse=True)[1]
     labels = np.unique(texts.labels, return_inverse=True)[1]
     return MeasuredTexts(tables, words, personas, labels, problems)

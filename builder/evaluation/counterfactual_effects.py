@@ -9,7 +9,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from personagen.builder.core.errors import BackendError, ReleaseError
+from personagen.builder.core.errors import BackendError, ReleaseError, raise_as
 from personagen.builder.core.records import COUNTERFACTUAL_PREFIX
 from personagen.builder.evaluation.audit_results import CounterfactualContrast, CounterfactualEffect
 from personagen.builder.release.measuring import predictions
@@ -157,10 +157,8 @@ def _measure(both: Texts, manifest: Mapping[str, Any], reference: str, embedding
         outcomes["agreement"] = np.array(agreed, dtype=np.float64)
     except ReleaseError:
         pass  # the audit lists the reason among its problems
-    try:
+    with raise_as(BackendError):
         return _Measures(outcomes, embed(both.texts, embeddings).vectors, predicted)
-    except (ValueError, ImportError) as error:
-        raise BackendError(str(error)) from None
 
 
 def _compare_pairs(attribute: str, both: Texts, pairs: _Pairs, measures: _Measures) -> CounterfactualContrast:

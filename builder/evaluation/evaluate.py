@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from personagen.builder.core.errors import BackendError, PersonaGenError
+from personagen.builder.core.errors import BackendError, PersonaGenError, raise_as
 from personagen.builder.core.event_loop import Runner, run_blocking
 from personagen.builder.core.file_names import SCORES
 from personagen.builder.core.flow_thread import run_in_thread
@@ -178,14 +178,12 @@ def _corpora(texts: Texts, reference: "Reference", embeddings: str | None) -> "t
     """Encode the texts, the reference, and its test part; None: the reference has no labelled test part."""
     from personagen.metrics.texts.corpus import read_corpus
 
-    try:
+    with raise_as(BackendError):
         corpus = read_corpus(texts.texts, texts.labels, embeddings)
         real = read_corpus(reference.texts, reference.labels, embeddings, "reference_")
         if not (reference.test_texts and reference.test_labels):
             return corpus, real, None
         return corpus, real, read_corpus(reference.test_texts, reference.test_labels, embeddings, "test_")
-    except (ValueError, ImportError) as error:
-        raise BackendError(str(error)) from None
 
 
 def digest_of(texts: Sequence[str]) -> str:

@@ -4,7 +4,7 @@ from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from personagen.builder.core.errors import BackendError, ReleaseError
+from personagen.builder.core.errors import BackendError, ReleaseError, raise_as
 from personagen.builder.release.texts import Texts
 
 if TYPE_CHECKING:
@@ -26,10 +26,8 @@ def require_reference(source: str) -> "Reference":
     """Load real texts. Raises ReleaseError if they cannot be loaded."""
     from personagen.metrics.texts.reference import load_reference
 
-    try:
+    with raise_as(ReleaseError):
         return load_reference(source)
-    except (ValueError, ImportError) as error:
-        raise ReleaseError(str(error)) from None
 
 
 def predictions(texts: Texts, source: str, embeddings: str | None) -> "list[Prediction]":
@@ -57,9 +55,7 @@ def predictions(texts: Texts, source: str, embeddings: str | None) -> "list[Pred
     missing = sorted(set(texts.labels) - set(reference.labels or ()))
     if missing:
         raise ReleaseError(f"{reference.name} has no texts of {', '.join(missing)[:200]} to train a classifier on")
-    try:
+    with raise_as(BackendError):
         train, test = (read_corpus(part, labels, embeddings) for part, labels in train_and_test(reference))
         vectors = partial(vectors_of, model=embeddings or DEFAULT_MODEL)
         return train_linear(train, test, reference.name, vectors).predict(texts.texts)
-    except (ValueError, ImportError) as error:
-        raise BackendError(str(error)) from None

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from personagen.builder.core.errors import BackendError
+from personagen.builder.core.errors import BackendError, raise_as
 
 MAX_TEXTS = 3000
 """Upper bound on the texts of a page, divided evenly among its groups."""
@@ -90,8 +90,6 @@ def project_texts(groups: Iterable[TextGroup], embeddings: str | None, seed: int
     from personagen.metrics.statistics.projection import project
     from personagen.metrics.texts.embeddings import embed
 
-    try:
+    with raise_as(BackendError):
         vectors = embed([text.text for group in groups for text in group.texts], embeddings).vectors
-    except (ValueError, ImportError) as error:
-        raise BackendError(str(error)) from None
     return [(round(float(x), 3), round(float(y), 3)) for x, y in project(vectors, seed)]

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from personagen.builder.core.errors import BackendError, RecipeError
+from personagen.builder.core.errors import BackendError, RecipeError, raise_as
 from personagen.builder.evaluation.arms.conditions import max_rows
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def read_parts(source: str, embeddings: str | None, quota: Mapping[str, int]) ->
     from personagen.metrics.texts.corpus import read_corpus
     from personagen.metrics.texts.reference import load_reference
 
-    try:
+    with raise_as(BackendError):
         reference = load_reference(source)
         if reference.labels is None:
             raise RecipeError(
@@ -71,8 +71,6 @@ def read_parts(source: str, embeddings: str | None, quota: Mapping[str, int]) ->
             embeddings,
             "reference_",
         )
-    except (ValueError, ImportError) as error:
-        raise BackendError(str(error)) from None
     pool, held, test = _divide(reference, list(quota), has_test=has_test)
     parts = ReferenceParts(reference.name, whole.take(pool), whole.take(held), whole.take(test))
     for emotion, wanted in quota.items():

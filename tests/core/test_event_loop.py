@@ -1,0 +1,65 @@
+"""Coroutines from synchronous code, and computations beside an event loop."""
+
+import asyncio
+import threading
+
+import pytest
+
+from personagen.builder.core.event_loop import compute_in_thread, run_blocking
+
+
+async def in_loop_of(result: str) -> tuple[str, str]:
+    await asyncio.sleep(0)
+    return result, threading.current_thread().name
+
+
+def test_a_coroutine_runs_in_this_thread_without_a_loop_and_in_its_own_with_one() -> None:
+    async def cell() -> tuple[str, str]:
+        return run_blocking(in_loop_of("b"))
+
+    here = threading.current_thread().name
+    assert run_blocking(in_loop_of("a")) == ("a", here)
+    result, thread = asyncio.run(cell())
+    assert result == "b" and thread != here
+    assert thread not in {each.name for each in threading.enumerate()}, "the thread has ended"
+
+
+def test_an_exception_is_raised_with_and_without_a_loop() -> None:
+    async def fail() -> None:
+        raise ValueError("as it is")
+
+    async def cell() -> None:
+        run_blocking(fail())
+
+    with pytest.raises(ValueError, match=r"^as it is$"):
+        run_blocking(fail())
+    with pytest.raises(ValueError, match=r"^as it is$"):
+        asyncio.run(cell())
+
+
+def test_a_computation_returns_its_result_or_raises_its_error() -> None:
+    assert asyncio.run(compute_in_thread(lambda: 3)) == 3
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(compute_in_thread(lambda: 1 // 0))
+
+
+def test_a_cancelled_computation_is_left_behind() -> None:
+    """It ends after the loop is closed; waiting for it would block this test for ever."""
+    begun, may_end, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def compute() -> None:
+        begun.set()
+        may_end.wait()
+        ended.set()
+
+    async def cancel() -> None:
+        task = asyncio.create_task(compute_in_thread(compute))
+        await asyncio.to_thread(begun.wait)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(cancel())
+    assert not ended.is_set()
+    may_end.set()
+    assert ended.wait(timeout=60)
