@@ -19,17 +19,17 @@ from tests.helpers.flow import (
     CUT,
     LAYERED,
     SAME,
+    answer_fault,
     bytes_of,
     command,
     journalled_texts,
     make,
+    only_line,
     recipe_for,
     refusals,
     rejects_of,
     rows_of,
     run_command,
-    said_last,
-    says,
     seed_of,
     texts_of,
     write_recipe,
@@ -89,10 +89,10 @@ def test_every_refused_reply_is_listed_and_counted(tmp_path: Path) -> None:
 def test_duplicate_is_the_later_row_of_the_plan(tmp_path: Path) -> None:
     """Also where its reply arrives first: the earlier row keeps its text, whatever the concurrency."""
     faults = [
-        says(SAME, seed_of("anger-000003", 0)),
+        answer_fault(SAME, seed_of("anger-000003", 0)),
         Fault("delay", seed=seed_of("anger-000003", 0), seconds=0.3),
-        says(SAME, seed_of("joy-000002", 0)),
-        says(SAME + " Indeed.", seed_of("joy-000002", 1)),
+        answer_fault(SAME, seed_of("joy-000002", 0)),
+        answer_fault(SAME + " Indeed.", seed_of("joy-000002", 1)),
     ]
     for concurrency in (1, 16):
         with FakeOpenAI(faults=faults) as server:
@@ -110,8 +110,8 @@ def test_duplicate_is_the_later_row_of_the_plan(tmp_path: Path) -> None:
 def test_spent_attempts_end_in_an_error_and_more_of_them_finish_the_same_folder(tmp_path: Path) -> None:
     """Nothing is paid for again, and the release is that of an undisturbed run."""
     faults = [Fault("refusal", seed=seed_of("joy-000002", number)) for number in range(3)]
-    faults.append(says(SAME, seed_of("anger-000000", 0)))
-    faults += [says(SAME, seed_of("joy-000005", number)) for number in range(2)]
+    faults.append(answer_fault(SAME, seed_of("anger-000000", 0)))
+    faults += [answer_fault(SAME, seed_of("joy-000005", number)) for number in range(2)]
     with FakeOpenAI(faults=faults) as server:
         few, many = recipe_for(server.url, {"checks.attempts": 2}), recipe_for(server.url, {"checks.attempts": 4})
         message = (
@@ -176,7 +176,7 @@ def big_recipe(folder: Path) -> Path:
 def test_full_disk_in_a_shard_is_one_line_and_finished_later(tmp_path: Path) -> None:
     """Nothing is asked for again once there is room."""
     path, out, rng = big_recipe(tmp_path), tmp_path / "out", random.Random(1)
-    faults = [says(long_text(rng), seed_of(f"joy-{number:06}", 0)) for number in range(8)]
+    faults = [answer_fault(long_text(rng), seed_of(f"joy-{number:06}", 0)) for number in range(8)]
     with FakeOpenAI(faults=faults) as server:
         recipe = read_recipe(path, {"backend.base_url": server.url})
         make(recipe, out)
@@ -185,7 +185,7 @@ def test_full_disk_in_a_shard_is_one_line_and_finished_later(tmp_path: Path) -> 
         done = run_command(limited(64, command(server.url, out, path)))
         assert (done.returncode, done.stdout, out.exists()) == (1, "", False)
         assert re.match(
-            r"personagen: cannot write \S+/joy/train-00000-of-00001\.parquet: .*file too large; ", said_last(done)
+            r"personagen: cannot write \S+/joy/train-00000-of-00001\.parquet: .*file too large; ", only_line(done)
         )
         make(recipe, out)
         assert len(server.requests) == 8
@@ -196,7 +196,7 @@ def test_full_disk_in_a_shard_is_one_line_and_finished_later(tmp_path: Path) -> 
 def test_full_disk_in_the_list_of_rejects_is_told_and_finished_later(tmp_path: Path, length: int) -> None:
     """The file is named, whenever its bytes are written; nothing is asked for again once there is room."""
     out, rejects = tmp_path / "out", tmp_path / "out.run" / "rejects.jsonl"
-    faults = [says(REFUSAL + " Sorry." * (length // 7), seed_of(f"joy-{number:06}", 0)) for number in range(4)]
+    faults = [answer_fault(REFUSAL + " Sorry." * (length // 7), seed_of(f"joy-{number:06}", 0)) for number in range(4)]
     with FakeOpenAI(faults=faults) as server:
         recipe = recipe_for(server.url)
         make(recipe, out)
@@ -217,12 +217,12 @@ def test_full_disk_in_the_list_of_rejects_is_told_and_finished_later(tmp_path: P
 def test_full_disk_in_the_journal_is_one_line_and_finished_later(tmp_path: Path) -> None:
     """What was kept before is not paid for again."""
     path, out, rng = big_recipe(tmp_path), tmp_path / "out", random.Random(1)
-    faults = [says(long_text(rng), seed_of(f"joy-{number:06}", 0)) for number in range(8)]
+    faults = [answer_fault(long_text(rng), seed_of(f"joy-{number:06}", 0)) for number in range(8)]
     with FakeOpenAI(faults=faults) as server:
         done = run_command(limited(96, [*command(server.url, out, path), "--concurrency", "1"]))
         assert (done.returncode, done.stdout, out.exists()) == (1, "", False)
         assert re.match(
-            r"personagen: cannot write the journal: .+; free some space and run the command again$", said_last(done)
+            r"personagen: cannot write the journal: .+; free some space and run the command again$", only_line(done)
         )
         lost = len(server.requests) - len(journalled_texts(out, tmp_path))
         assert lost <= 3, "what can no longer be kept must not be asked for"
@@ -275,12 +275,12 @@ HOSTILE = (
 def test_hostile_texts_become_rows_or_rejects(tmp_path: Path) -> None:
     """Never broken files: counts hold, nothing invisible is left in a text, and the card and the tables stay valid."""
     out = tmp_path / "personagen"
-    faults = [says(text, seed_of(f"joy-{number:06}", 0)) for number, text in enumerate(HOSTILE)]
+    faults = [answer_fault(text, seed_of(f"joy-{number:06}", 0)) for number, text in enumerate(HOSTILE)]
     for number in range(len(HOSTILE)):
         # Another text than that of the persona's row, which would be an echo.
         prose = json.dumps({"prose": HOSTILE[number - 3]})
-        faults.append(says(prose, seed_of(f"p{number:06}", 0, stage="sociocultural")))
-        faults.append(says(prose, seed_of(f"p{number:06}-s1", 0, stage="situational")))
+        faults.append(answer_fault(prose, seed_of(f"p{number:06}", 0, stage="sociocultural")))
+        faults.append(answer_fault(prose, seed_of(f"p{number:06}-s1", 0, stage="situational")))
     with FakeOpenAI(faults=faults) as server:
         result = make(recipe_for(server.url, LAYERED, {"rows": 2 * len(HOSTILE)}), out)
     rows = texts_of(out)

@@ -29,14 +29,14 @@ from tests.helpers.flow import (
     command,
     journalled_texts,
     make,
+    only_line,
     recipe_for,
     refusals,
     rejects_of,
     run_command,
-    said_last,
     texts_of,
     wait_until,
-    without_address,
+    without_port,
     write_recipe,
 )
 from tests.helpers.servers.fake_openai import FakeOpenAI, Fault, contents
@@ -56,7 +56,7 @@ def test_release_is_the_same_whatever_the_timing(tmp_path: Path) -> None:
             assert server.most_in_flight <= concurrency
     one, many = tmp_path / "1" / "out", tmp_path / "16" / "out"
     assert bytes_of(one) == bytes_of(many)
-    assert without_address(rejects_of(one)) == without_address(rejects_of(many))
+    assert without_port(rejects_of(one)) == without_port(rejects_of(many))
 
 
 def test_another_seed_makes_another_release(tmp_path: Path) -> None:
@@ -125,10 +125,10 @@ def test_a_changed_prompt_remakes_the_release_and_its_own_requests_only(tmp_path
         paid = len(server.requests)
         words = command(server.url, out, path)
         done = run_command(words, PYTHONPATH=str(copy))
-        assert (done.returncode, said_last(done)) == (0, f"14 texts, generated: {out}")
+        assert (done.returncode, only_line(done)) == (0, f"14 texts, generated: {out}")
         requested = server.requests[paid:]
         again = run_command(words, PYTHONPATH=str(copy))
-        assert said_last(again) == f"14 texts, already complete: {out}" and len(server.requests) == paid + 7
+        assert only_line(again) == f"14 texts, already complete: {out}" and len(server.requests) == paid + 7
     assert len(requested) == 7
     assert all(body["messages"][-1]["content"].startswith("Be brief.") for body in requested)
     after = {row["id"]: row for row in texts_of(out)}
@@ -177,7 +177,7 @@ def kill_often(folder: Path, kills: int, seed: int) -> None:
         # A kill costs what is in flight (4), what has just arrived (4), and the two requests that failed.
         assert len(server.requests) <= undisturbed + 10 * kills
     assert bytes_of(out) == bytes_of(calm)
-    assert without_address(rejects_of(out)) == without_address(rejects_of(calm))
+    assert without_port(rejects_of(out)) == without_port(rejects_of(calm))
 
 
 @pytest.mark.slow
@@ -231,7 +231,7 @@ def test_budget_stops_a_run_that_goes_on_when_it_is_raised(tmp_path: Path) -> No
         done = run_command([*command(server.url, out, path), "--max-tokens", "2000"])
         assert (done.returncode, done.stdout, out.exists()) == (1, "", False)
         line = r"personagen: the budget is spent: (\d+) of 2000 tokens, and the next request might exceed it; .*"
-        match = re.fullmatch(line, said_last(done))
+        match = re.fullmatch(line, only_line(done))
         assert match and 0 < int(match[1]) <= 2000
         paid = len(server.requests)
         assert 0 < paid < 14
@@ -264,7 +264,7 @@ def test_interrupted_run_says_how_to_go_on(tmp_path: Path) -> None:
             stdout, stderr = process.communicate(timeout=30)
         done = subprocess.CompletedProcess(words, process.returncode, stdout, stderr)
         assert (done.returncode, done.stdout, out.exists()) == (130, "", False)
-        assert said_last(done) == "personagen: interrupted; paid replies are kept: run the same command to continue"
+        assert only_line(done) == "personagen: interrupted; paid replies are kept: run the same command to continue"
         assert len(server.requests) <= 30, "it stopped, but went on asking"
         recipe = read_recipe(path, {"backend.base_url": server.url})
         make(recipe, out)

@@ -1,4 +1,4 @@
-"""What tests of the whole flow share: recipes and commands for a server on loopback, and eyes for what they leave."""
+"""Recipes and commands for a server on loopback, and readers of the files that a run leaves."""
 
 import json
 import os
@@ -23,13 +23,20 @@ from personagen.builder.planning.recipe import Recipe
 from tests.helpers.servers.fake_openai import Fault
 
 SAME = "The postman carried a green ladder to the harbour on Monday, and the clerk counted eleven boxes in the cellar."
+"""A valid text, for replies that repeat each other."""
+
 CUT = "The postman carried a green ladder to the harbour and the"
+"""A text that a token limit cut off."""
+
 PLAIN: dict[str, Any] = {"rows": 14, "emotions": ["joy", "anger"], "depth": "none", "text.language": None}
+"""A recipe of 14 texts without personas, by dotted keys."""
+
 LAYERED: dict[str, Any] = PLAIN | {"depth": "situational"}
+"""The same with all persona layers."""
 
 
 def recipe_for(url: str, *changes: Mapping[str, Any]) -> Recipe:
-    """Make a small recipe for the model of a server: 14 texts without layers, unless changed."""
+    """Build a small recipe for the model of a server: 14 texts without layers, with changes of dotted keys."""
     backend = {"backend.kind": "openai", "backend.model": "fake-1", "backend.base_url": url}
     merged: dict[str, Any] = dict(PLAIN) | backend
     for change in changes:
@@ -38,7 +45,7 @@ def recipe_for(url: str, *changes: Mapping[str, Any]) -> Recipe:
 
 
 def make(recipe: Recipe, out: Path, *, fresh: bool = False, reuse: bool = False) -> GenerationResult:
-    """Make a release and show no progress."""
+    """Generate a release without progress."""
     return generate(recipe, out, fresh=fresh, reuse=reuse)
 
 
@@ -61,7 +68,7 @@ class Recorder:
 
 
 def rows_of(out: Path, config: str) -> list[dict[str, Any]]:
-    """Read all rows of a folder of shards, with the split of each added."""
+    """Read all rows of a configuration; the key "split" is added."""
     return [
         row | {"split": file.name.split("-")[0]}
         for file in sorted((out / config).glob("*.parquet"))
@@ -80,9 +87,9 @@ def rejects_of(out: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines]
 
 
-def without_address(rejects: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Leave the server's port out of what it said: it differs between runs and belongs to no release."""
-    return [each | {"detail": re.sub(r"127\.0\.0\.1:\d+", "server", each["detail"] or "")} for each in rejects]
+def without_port(rejects: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Replace the server's port in the details of rejects: it differs between runs."""
+    return [reject | {"detail": re.sub(r"127\.0\.0\.1:\d+", "server", reject["detail"] or "")} for reject in rejects]
 
 
 def bytes_of(folder: Path) -> dict[str, bytes]:
@@ -91,18 +98,18 @@ def bytes_of(folder: Path) -> dict[str, bytes]:
 
 
 def seed_of(id_: str, number: int, *, stage: str = "expression") -> int:
-    """Give the seed of one attempt under the recipe's seed 0."""
+    """Return the seed of one attempt if the recipe's seed is 0."""
     return request_seed(0, id_, stage, number)
 
 
-def says(content: str, seed: int, *, finish: str = "stop") -> Fault:
-    """Make the server answer the request with this seed in these words."""
+def answer_fault(content: str, seed: int, *, finish: str = "stop") -> Fault:
+    """Return a fault by which the server answers the request with this seed with this text."""
     choice = {"index": 0, "message": {"role": "assistant", "content": content}, "finish_reason": finish}
     return Fault("status", seed=seed, status=200, body={"choices": [choice], "usage": {"prompt_tokens": 9}})
 
 
 def command(url: str, out: Path, recipe: Path) -> list[str]:
-    """Spell the command that makes a release; Ctrl-C works even where a shell has switched it off for its children."""
+    """Return the command that generates a release; it obeys Ctrl-C even if its parent ignores SIGINT."""
     start = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
     start += "from personagen.builder.cli.main import main; main()"
     return [sys.executable, "-c", start, "generate", str(recipe), "--base-url", url, "--out", str(out)]
@@ -118,19 +125,19 @@ def write_recipe(folder: Path, *changes: Mapping[str, Any]) -> Path:
 
 
 def run_command(words: Sequence[str], **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end."""
+    """Run a command until it exits."""
     env = os.environ | environment
     return subprocess.run(words, capture_output=True, text=True, timeout=120, check=False, env=env)
 
 
-def said_last(done: subprocess.CompletedProcess[str]) -> str:
-    """Return the only line of stderr: no traceback, and progress once a minute only where there is no terminal."""
-    (line,) = [line for line in done.stderr.splitlines() if line]  # Ctrl-C may leave an empty one
+def only_line(done: subprocess.CompletedProcess[str]) -> str:
+    """Return the only line of stderr: no traceback, and no progress within the first minute."""
+    (line,) = [line for line in done.stderr.splitlines() if line]  # Ctrl-C may leave an empty line
     return line
 
 
 def journalled_texts(out: Path, scratch: Path) -> set[str]:
-    """Read the replies that are on disk, from a copy, so that what the next run finds is what the last one left."""
+    """Read the replies of a journal from a copy, so that the next run finds it unchanged."""
     copy = scratch / "copy"
     shutil.rmtree(copy, ignore_errors=True)
     copy.mkdir()
@@ -140,33 +147,33 @@ def journalled_texts(out: Path, scratch: Path) -> set[str]:
         return set()
     database = sqlite3.connect(copy / "journal.sqlite")
     try:
-        found = database.execute("SELECT reply FROM replies").fetchall()
-    except sqlite3.OperationalError:  # killed before the table was made
-        found = []
+        replies = database.execute("SELECT reply FROM replies").fetchall()
+    except sqlite3.OperationalError:  # killed before the table was created
+        replies = []
     finally:
         database.close()
-    return {candidate["text"] for (reply,) in found for candidate in json.loads(reply)["candidates"]}
+    return {candidate["text"] for (reply,) in replies for candidate in json.loads(reply)["candidates"]}
 
 
 def wait_until(holds: Callable[[], bool], seconds: float = 60) -> None:
-    """Wait until something holds."""
+    """Wait until a condition holds; fail after so many seconds."""
     end = time.monotonic() + seconds
     while not holds():
-        assert time.monotonic() < end, "waited in vain"
+        assert time.monotonic() < end, "the condition does not hold"
         time.sleep(0.002)
 
 
 def refusals() -> list[Fault]:
-    """List one fault of each kind, each at the attempt of one row or persona, whatever the order of arrival."""
+    """Return one fault of each kind, bound to an attempt of a row or persona, in any order of arrival."""
     return [
         Fault("refusal", seed=seed_of("joy-000001", 0)),
-        says(" \n ", seed_of("joy-000002", 0)),
+        answer_fault(" \n ", seed_of("joy-000002", 0)),
         Fault("empty_content", seed=seed_of("joy-000003", 0)),
-        says(CUT, seed_of("anger-000001", 0), finish="length"),
-        says("Too short.", seed_of("anger-000001", 1)),
+        answer_fault(CUT, seed_of("anger-000001", 0), finish="length"),
+        answer_fault("Too short.", seed_of("anger-000001", 1)),
         Fault("content_filter", seed=seed_of("anger-000002", 0)),
-        says(SAME, seed_of("anger-000000", 0)),
-        says(SAME.upper(), seed_of("joy-000004", 0)),
+        answer_fault(SAME, seed_of("anger-000000", 0)),
+        answer_fault(SAME.upper(), seed_of("joy-000004", 0)),
         Fault("not_json", seed=seed_of("p000000", 0, stage="sociocultural")),
         Fault("not_json", seed=seed_of("p000001-s0", 0, stage="situational")),
         Fault("refusal", seed=seed_of("p000001-s0", 1, stage="situational")),

@@ -23,9 +23,9 @@ from tests.helpers.flow import (
     LAYERED,
     bytes_of,
     command,
+    only_line,
     recipe_for,
     refusals,
-    said_last,
     wait_until,
     write_recipe,
 )
@@ -284,7 +284,7 @@ def test_interrupted_release_leaves_its_batches_alone(tmp_path: Path) -> None:
             stdout, stderr = running.communicate(timeout=60)
         done = subprocess.CompletedProcess(words, running.returncode, stdout, stderr)
         assert (done.returncode, done.stdout, out.exists()) == (130, "", False)
-        assert said_last(done) == "personagen: interrupted; paid replies are kept: run the same command to continue"
+        assert only_line(done) == "personagen: interrupted; paid replies are kept: run the same command to continue"
         assert len(server.waiting()) == 1
         server.polls = 0
         make_by_batches(read_recipe(path, {"backend.base_url": server.url}), out)
