@@ -1,6 +1,5 @@
 """`pg.generate`, `pg.preview` and `pg.estimate`: a recipe becomes a release, a few texts, or a cost estimate."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from personagen.builder.api.arguments import (
@@ -63,7 +62,27 @@ def generate(
 
     chosen = as_recipe(recipe, keys, generate)
     with shown_progress(progress) as receiver:
-        result = run(chosen, Path(out), fresh=fresh, reuse=reuse, api_key=api_key, progress=receiver)
+        result = run(chosen, out, fresh=fresh, reuse=reuse, api_key=api_key, progress=receiver)
+    return Release(result.folder)
+
+
+@with_keywords(recipe_keywords())
+async def agenerate(
+    recipe: Recipe | PathOrName | None = None,
+    *,
+    out: PathOrName = DEFAULT_FOLDER,
+    fresh: bool = False,
+    reuse: bool = False,
+    api_key: str | None = None,
+    progress: Progress | bool = True,
+    **keys: Unpack[RecipeKeys],
+) -> Release:
+    """Run `generate` beside other work of the event loop; cancelling it keeps every reply that has arrived."""
+    from personagen.builder.generate import agenerate as run
+
+    chosen = as_recipe(recipe, keys, agenerate)
+    with shown_progress(progress) as receiver:
+        result = await run(chosen, out, fresh=fresh, reuse=reuse, api_key=api_key, progress=receiver)
     return Release(result.folder)
 
 
@@ -73,6 +92,7 @@ def preview(
     *,
     number: int = PREVIEW_TEXTS,
     api_key: str | None = None,
+    progress: Progress | bool = True,
     **keys: Unpack[RecipeKeys],
 ) -> Preview:
     """Write a few texts of a recipe, to look at; nothing is kept.
@@ -81,17 +101,38 @@ def preview(
         recipe: see `generate`.
         number: number of texts.
         api_key: see `generate`.
+        progress: see `generate`.
         keys: see `generate`.
 
     Raises:
         RecipeError: a key is unknown or a value is out of bounds.
         BackendError: the model cannot be loaded or reached.
+        BudgetError: the next request might exceed the budget.
         AllRejectedError: no reply was accepted.
 
     """
     from personagen.builder.preview import preview as run
 
-    return Preview(tuple(run(as_recipe(recipe, keys, preview), number, api_key=api_key)))
+    chosen = as_recipe(recipe, keys, preview)
+    with shown_progress(progress) as receiver:
+        return Preview(tuple(run(chosen, number, api_key=api_key, progress=receiver)))
+
+
+@with_keywords(recipe_keywords())
+async def apreview(
+    recipe: Recipe | PathOrName | None = None,
+    *,
+    number: int = PREVIEW_TEXTS,
+    api_key: str | None = None,
+    progress: Progress | bool = True,
+    **keys: Unpack[RecipeKeys],
+) -> Preview:
+    """Run `preview` beside other work of the event loop."""
+    from personagen.builder.preview import apreview as run
+
+    chosen = as_recipe(recipe, keys, apreview)
+    with shown_progress(progress) as receiver:
+        return Preview(tuple(await run(chosen, number, api_key=api_key, progress=receiver)))
 
 
 @with_keywords(recipe_keywords())

@@ -16,7 +16,7 @@ from personagen.builder.version import __version__
 
 if TYPE_CHECKING:
     from personagen.builder.api.comparison import Comparison
-    from personagen.builder.api.generation import estimate, generate, preview
+    from personagen.builder.api.generation import agenerate, apreview, estimate, generate, preview
     from personagen.builder.api.loading import load
     from personagen.builder.api.measurement import acompare, aevaluate, audit, compare, evaluate
     from personagen.builder.api.release import Release
@@ -32,6 +32,8 @@ __all__ = [
     "__version__",
     "acompare",
     "aevaluate",
+    "agenerate",
+    "apreview",
     "audit",
     "compare",
     "errors",
@@ -49,7 +51,7 @@ _MODULES = {
     "Recipe": "personagen.builder.planning.recipe",
     "Release": f"{_API}.release",
     "load": f"{_API}.loading",
-    **dict.fromkeys(("estimate", "generate", "preview"), f"{_API}.generation"),
+    **dict.fromkeys(("agenerate", "apreview", "estimate", "generate", "preview"), f"{_API}.generation"),
     **dict.fromkeys(("acompare", "aevaluate", "audit", "compare", "evaluate"), f"{_API}.measurement"),
 }
 """Module of each lazy name, `errors` aside, which is a module itself."""

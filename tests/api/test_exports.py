@@ -18,6 +18,8 @@ NAMES = [
     "__version__",
     "acompare",
     "aevaluate",
+    "agenerate",
+    "apreview",
     "audit",
     "compare",
     "errors",

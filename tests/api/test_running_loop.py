@@ -1,0 +1,192 @@
+"""Every public verb inside a running event loop, as in a notebook, and the asynchronous variants beside other work."""
+
+import asyncio
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import personagen as pg
+from tests.helpers.real_texts import as_reference, known_vectors, real
+from tests.helpers.releasing import EMOTIONS, records
+from tests.helpers.servers.fake_judge import FakeJudge
+from tests.helpers.servers.fake_openai import FakeOpenAI
+
+REAL, LABELLED = real(150), real(400)
+SMALL: dict[str, Any] = {"rows": 14, "depth": "none", "text": {"language": None}}
+
+
+def save_encoder(folder: Path, texts: list[str]) -> None:
+    """Save an encoder of random vectors per word: quick to load, and no figure is looked at."""
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    torch.manual_seed(0)
+    words = sorted({word for text in texts for word in text.split()} - {"?"})
+    tokenizer = Tokenizer(models.WordLevel({word: row for row, word in enumerate(["?", *words])}, "?"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_dim=16)]).save(str(folder))
+
+
+@dataclass(frozen=True)
+class Notebook:
+    """What a cell works with.
+
+    Attributes:
+        url: a model.
+        judge: a model that rates texts.
+        release: a folder whose texts, and those of the references, have vectors in the cache.
+        reference: real texts without labels, so that no classifier is trained.
+        labelled: real texts with labels.
+
+    """
+
+    url: str
+    judge: str
+    release: Path
+    reference: Path
+    labelled: Path
+
+
+@pytest.fixture(scope="module")
+def vectors(release: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    texts = [row["text"] for emotion in EMOTIONS for row in records(release, emotion)]
+    with known_vectors(tmp_path_factory.mktemp("cache"), [*texts, *REAL.texts, *LABELLED.texts]):
+        yield
+
+
+@pytest.fixture(scope="module")
+def judge() -> Iterator[FakeJudge]:
+    with FakeJudge(lambda text: 4.0 if text in REAL.texts else 2.0) as server:
+        yield server
+
+
+@pytest.fixture
+def notebook(
+    model: FakeOpenAI,
+    judge: FakeJudge,
+    release: Path,
+    vectors: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Notebook:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
+    copy = Path(shutil.copytree(release, tmp_path / "personagen"))
+    plain = tmp_path / "real.jsonl"
+    plain.write_text("\n".join(json.dumps({"text": text}) for text in REAL.texts), encoding="utf-8")
+    return Notebook(model.url, judge.url, copy, plain, as_reference(tmp_path / "labelled.jsonl", LABELLED))
+
+
+def generate(at: Notebook) -> object:
+    return pg.generate(**SMALL, model="openai:fake-1", base_url=at.url, out="out", progress=False)
+
+
+def preview(at: Notebook) -> object:
+    return pg.preview(**SMALL, model="openai:fake-1", base_url=at.url, number=2)
+
+
+def estimate(at: Notebook) -> object:
+    return pg.estimate(rows=700, model="openai:fake-1")
+
+
+def load(at: Notebook) -> object:
+    return pg.load(at.release, split="test")
+
+
+def evaluate(at: Notebook) -> object:
+    return pg.evaluate(
+        at.release,
+        reference=at.reference,
+        judges="openai:judge-1",
+        judge_url=at.judge,
+        sample_size=12,
+        progress=False,
+    )
+
+
+def audit(at: Notebook) -> object:
+    return pg.audit(at.release, reference=at.labelled, progress=False)
+
+
+def compare(at: Notebook) -> object:
+    arms: dict[str, Any] = {"arms": ["none", "situational"], "rows": 16, "seeds": 2, "emotions": ["joy", "anger"]}
+    model: dict[str, Any] = {"model": "openai:fake-1", "base_url": at.url}
+    save_encoder(Path("encoder"), LABELLED.texts)
+    return pg.compare(reference=at.labelled, embeddings="encoder", out="cmp", progress=False, **arms, **model)
+
+
+def report(at: Notebook) -> object:
+    return pg.Release(at.release).report(reference=at.labelled, progress=False)
+
+
+def verify(at: Notebook) -> object:
+    return pg.Release(at.release).verify()
+
+
+VERBS: dict[Callable[[Notebook], object], str] = {
+    generate: "<Release 'out': 14 texts of 7 emotions by fake-1",
+    preview: "<Preview: 2 texts (anger, disgust)>",
+    estimate: "Estimate(texts=700",
+    load: "num_rows: 7",
+    evaluate: "<Scores against real.jsonl: diversity, realism, human_likeness>",
+    audit: "<Audit",
+    compare: "<Comparison of 2 arms: ",
+    report: "personagen.report.html",
+    verify: "problems=()",
+}
+"""Verb: part of what a cell shows of its result."""
+
+
+@pytest.mark.parametrize(("verb", "shown"), VERBS.items(), ids=lambda value: getattr(value, "__name__", "-"))
+def test_a_verb_works_inside_a_running_loop(verb: Callable[[Notebook], object], shown: str, notebook: Notebook) -> None:
+    async def cell() -> object:
+        return verb(notebook)
+
+    assert shown in repr(asyncio.run(cell()))
+
+
+def test_evaluation_runs_beside_other_work(notebook: Notebook) -> None:
+    async def cell() -> tuple[object, int]:
+        ticks = 0
+        task = asyncio.create_task(pg.aevaluate(notebook.release, reference=notebook.reference, progress=False))
+        while not task.done():
+            ticks += 1
+            await asyncio.sleep(0)
+        return await task, ticks
+
+    scores, ticks = asyncio.run(cell())
+    assert repr(scores) == "<Scores against real.jsonl: diversity, realism>"
+    assert ticks > 1
+
+
+def test_the_release_keeps_the_scores_and_the_call_that_measured_them(notebook: Notebook) -> None:
+    release = pg.Release(notebook.release)
+    assert release.scores is None
+    scores = release.evaluate(reference=notebook.reference, sample_size=12, seed=3, progress=False)
+    call = "personagen.evaluate('personagen', reference='real.jsonl', seed=3, sample_size=12)"
+    assert scores.content["command"] == call
+    for opened in (release, pg.Release(notebook.release)):
+        assert opened.scores is not None
+        assert opened.scores.realism.c2st_auc == scores.realism.c2st_auc
+    assert release.verify().problems == ()
+
+
+def test_the_release_keeps_the_audit(notebook: Notebook) -> None:
+    release = pg.Release(notebook.release)
+    results = release.audit(reference=notebook.labelled, progress=False)
+    assert results.command == "personagen.audit('personagen', reference='labelled.jsonl', seed=0)"
+    assert {"gender", "age"} <= set(results.associations.to_pandas()["attribute"])
+    assert release.verify().problems == ()
+    assert "personagen.audit(" in (notebook.release / "README.md").read_text(encoding="utf-8")
+
+
+def test_a_wrong_keyword_of_evaluate_is_refused_before_anything(notebook: Notebook) -> None:
+    with pytest.raises(TypeError, match="unexpected keyword argument 'referenc'"):
+        pg.evaluate(notebook.release, referenc="goemotions")  # type: ignore[call-arg]  # what is tested
