@@ -6,12 +6,11 @@ The synchronous verb hands in `run_blocking`; the asynchronous verb runs the flo
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
 from dataclasses import dataclass
-from threading import Thread
+from threading import Event
 from typing import Any, TypeVar
 
-from personagen.builder.core.event_loop import Runner
+from personagen.builder.core.event_loop import Runner, compute_in_thread
 from personagen.builder.core.progress import Progress, RunStatus
 
 Result = TypeVar("Result")
@@ -29,42 +28,23 @@ async def run_in_thread(flow: Callable[[Progress, Runner], Result], progress: Pr
 
     """
     loop = asyncio.get_running_loop()
-    outcome: asyncio.Future[Result] = loop.create_future()
+    ended = Event()
     running: set[asyncio.Task[Any]] = set()
 
     def run(work: Coroutine[Any, Any, Any], /) -> Any:
-        return asyncio.run_coroutine_threadsafe(_tracked(work, running, outcome), loop).result()
+        return asyncio.run_coroutine_threadsafe(_tracked(work, running, ended), loop).result()
 
-    def finish(result: Result | None, error: BaseException | None) -> None:
-        if outcome.done():
-            return
-        if error is not None:
-            outcome.set_exception(error)
-        else:
-            outcome.set_result(result)  # type: ignore[arg-type]  # a flow without an error has a result
-
-    def body() -> None:
-        result, error = None, None
-        try:
-            result = flow(_StoppingProgress(progress, outcome.done), run)
-        except BaseException as raised:
-            error = raised
-        with suppress(RuntimeError):  # the loop is closed: the call was cancelled
-            loop.call_soon_threadsafe(finish, result, error)
-
-    Thread(target=body, name="personagen-flow", daemon=True).start()
     try:
-        return await outcome
+        return await compute_in_thread(lambda: flow(_StoppingProgress(progress, ended), run))
     finally:
+        ended.set()
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
 
 
-async def _tracked(
-    work: Coroutine[Any, Any, Result], running: "set[asyncio.Task[Any]]", outcome: "asyncio.Future[Any]"
-) -> Result:
-    if outcome.done():
+async def _tracked(work: Coroutine[Any, Any, Result], running: "set[asyncio.Task[Any]]", ended: Event) -> Result:
+    if ended.is_set():
         work.close()
         raise asyncio.CancelledError
     task = asyncio.current_task()
@@ -81,7 +61,7 @@ class _StoppingProgress:
     """Progress that raises CancelledError in the flow once its call was cancelled."""
 
     progress: Progress
-    is_stopped: Callable[[], bool]
+    ended: Event
 
     def update(self, status: RunStatus) -> None:
         self._receiver().update(status)
@@ -96,6 +76,6 @@ class _StoppingProgress:
         self._receiver().warn(message)
 
     def _receiver(self) -> Progress:
-        if self.is_stopped():
+        if self.ended.is_set():
             raise asyncio.CancelledError
         return self.progress

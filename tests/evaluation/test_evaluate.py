@@ -3,22 +3,27 @@
 The vectors of all texts are cached first, so that only a slow test needs the encoder.
 """
 
+import asyncio
 import json
 import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
+from threading import enumerate as enumerate_threads
 from typing import Any
 
 import pytest
 
 from personagen.builder.core.errors import ReleaseError
+from personagen.builder.core.progress import RunStatus
+from personagen.builder.evaluation.evaluate import EvaluationSettings, aevaluate, evaluate
 from personagen.builder.hub.verify import verify_folder
 from personagen.metrics.texts.embeddings import DEFAULT_MODEL
 from tests.helpers.command import Run, run_here
 from tests.helpers.pushing import Pusher, held, served
 from tests.helpers.real_texts import as_reference, known_vectors, real
-from tests.helpers.releasing import make_release, manifest_of, records
+from tests.helpers.releasing import EMOTIONS, make_release, manifest_of, records
 from tests.helpers.servers.fake_judge import FakeJudge
 from tests.helpers.servers.fake_openai import FakeOpenAI
 from tests.helpers.servers.hub.server import Hub
@@ -104,6 +109,82 @@ def test_json_prints_the_content_of_the_file(run: Run, copy: Path, reference: Pa
     found = json.loads(done.out)
     assert found == scores_of(copy) and found["command"].endswith("--seed 3 --sample-size 12")
     assert found["results"]["diversity"]["sample_size"] == 12
+
+
+class Recorder:
+    """Progress that records steps and warnings."""
+
+    def __init__(self) -> None:
+        self.steps: list[str] = []
+        self.warnings: list[str] = []
+
+    def update(self, status: RunStatus) -> None:
+        raise AssertionError("an evaluation generates nothing")
+
+    def step(self, name: str) -> None:
+        self.steps.append(name)
+
+    def advance(self, done: int, total: int) -> None:
+        pass
+
+    def warn(self, message: str) -> None:
+        self.warnings.append(message)
+
+
+def test_a_python_call_returns_the_scores_that_it_saves(copy: Path, reference: Path) -> None:
+    settings = EvaluationSettings(reference=str(reference), sample_size=12)
+    recorder = Recorder()
+    scores = evaluate(str(copy), settings, progress=recorder)
+    assert scores.content == scores_of(copy) and scores.content["command"] is None
+    score = scores.diversity.vendi_score
+    assert score.value == scores.content["results"]["diversity"]["vendi_score"] and score.n == 12
+    assert scores.utility.tstr_macro_f1.value is None and "labels" in str(scores.utility.tstr_macro_f1.reason)
+    assert recorder.steps == [
+        "measuring 70 texts against 150 of real.jsonl", "computing diversity", "computing realism",
+        "computing utility", "writing scores.json and the card",
+    ]  # fmt: skip
+    assert not verify_folder(copy).problems
+    saved = held(copy)
+    assert asyncio.run(aevaluate(copy, settings)) == scores and held(copy) == saved
+
+
+def test_warnings_of_metrics_are_reported_once(copy: Path, tmp_path: Path) -> None:
+    recorder = Recorder()
+    texts = [row["text"] for name in EMOTIONS for row in records(copy, name)]
+    path = tmp_path / "own.jsonl"
+    path.write_text("\n".join(json.dumps({"text": text}) for text in texts))
+    evaluate(copy, EvaluationSettings(reference=str(path), sample_size=12), progress=recorder)
+    assert recorder.warnings == ["70 of 70 texts are in the references too: the figures show memory, not likeness"]
+
+
+def test_a_cancelled_evaluation_writes_nothing(copy: Path, reference: Path) -> None:
+    before = held(copy)
+
+    async def caller() -> None:
+        reached = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        class Stopping(Recorder):
+            def step(self, name: str) -> None:
+                if name == "computing utility":
+                    loop.call_soon_threadsafe(reached.set)
+                    ended.wait()
+
+        ended = Event()
+        call = asyncio.create_task(
+            aevaluate(copy, EvaluationSettings(reference=str(reference), sample_size=12), progress=Stopping())
+        )
+        await reached.wait()
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        ended.set()
+        for thread in enumerate_threads():
+            if thread.name.startswith("personagen-"):
+                await asyncio.to_thread(thread.join)
+
+    asyncio.run(caller())
+    assert held(copy) == before
 
 
 def test_a_judge_over_http(run: Run, copy: Path, reference: Path, monkeypatch: pytest.MonkeyPatch) -> None:
