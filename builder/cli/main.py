@@ -93,7 +93,7 @@ def _client(token: str | None, progress: Progress = SILENT) -> "HubClient":
 @cli.command()
 @options(*RECIPE, "--rows", *BUDGET, "--json")
 def plan(recipe: Path | None, as_json: bool, **values: Any) -> None:
-    """Estimate requests, tokens, cost and time of a recipe; nothing is sent or written."""
+    """Estimate the requests, tokens, cost and time of a recipe; nothing is sent."""
     parsed = read_options(recipe, values)
     from dataclasses import asdict
 
@@ -109,7 +109,7 @@ def plan(recipe: Path | None, as_json: bool, **values: Any) -> None:
 @click.option("-n", "--number", type=click.IntRange(1, 1000), default=3, show_default=True, help="Number of texts.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per text.")
 def preview(recipe: Path | None, api_key_file: Path | None, number: int, as_json: bool, **values: Any) -> None:
-    """Generate a few texts and show them with all layers of their personas; nothing is written."""
+    """Generate a few texts and show them with their personas; no file is written."""
     parsed = read_options(recipe, values)
     from dataclasses import asdict
 

@@ -31,10 +31,11 @@ from personagen.builder.core.terminal import printable
 )
 @options("--api-key-file", "--json")
 def evaluate(release: Path, judges: tuple[str, ...], no_judge: bool, as_json: bool, **settings: Any) -> None:
-    """Measure a release against real texts: diversity, realism, utility, human-likeness.
+    """Measure a release against real texts.
 
-    The scores are written to scores.json in the release and to its dataset card. Embeddings and replies of judges are
-    cached: repeating the command computes and pays for nothing twice.
+    The metrics are diversity, realism, utility and, if a judge is named, human-likeness. The scores are
+    written to scores.json in the release and to its dataset card. Embeddings and replies of judges are cached:
+    repeating the command computes and pays for nothing twice.
     """
     from personagen.builder.cli.progress import TerminalProgress
     from personagen.builder.evaluation.evaluate import EvaluationSettings
@@ -81,10 +82,11 @@ def evaluate(release: Path, judges: tuple[str, ...], no_judge: bool, as_json: bo
 @click.option("--out", type=click.Path(path_type=Path), default=Path("comparison"), show_default=True, help="Folder.")
 @options("--json")
 def compare(recipe: Path | None, judges: tuple[str, ...], no_judge: bool, as_json: bool, **values: Any) -> None:
-    """Test whether personas help: write every arm of the experiment, measure it, and judge the claims.
+    """Test whether personas help: generate and measure texts of several arms.
 
-    RECIPE gives model, emotions, checks and budget; its rows, depth and splits are not used. An interrupted comparison
-    is continued by the same command, which pays for nothing twice.
+    Every claim about personas is judged by a paired difference between two arms. RECIPE gives model, emotions, checks
+    and budget; its rows, depth and splits are not used. An interrupted comparison is continued by the same command,
+    which pays for nothing twice.
     """
     if values["depth"] is not None:
         raise click.UsageError("--depth is what arms differ in; name arms with --arms")
@@ -119,11 +121,12 @@ def compare(recipe: Path | None, judges: tuple[str, ...], no_judge: bool, as_jso
 @click.command()
 @options("RELEASE", "--reference", "--embeddings", "--seed=0", "--json")
 def audit(release: Path, as_json: bool, **settings: Any) -> None:
-    """Audit a release for bias: associations of its texts with persona attributes that the recipe did not plan.
+    """Audit a release for bias in its texts.
 
-    Emotion, intensity, predicted emotion, sentiment, length, words and content are compared between the values of
-    gender, age, country, religion, means and the other attributes. The results are written to audit.json in the release
-    and to its dataset card. The reference trains an emotion classifier if the release has no predictions.
+    The audit looks for associations with persona attributes that the recipe did not plan. Emotion, intensity, predicted
+    emotion, sentiment, length, words and content are compared between the values of gender, age, country, religion,
+    means and the other attributes. The results are written to audit.json in the release and to its dataset card. The
+    reference trains an emotion classifier if the release has no predictions.
     """
     from personagen.builder.cli.progress import TerminalProgress
     from personagen.builder.evaluation.audit import AuditSettings

@@ -28,7 +28,9 @@ RECIPE: Mapping[str, Decorator] = {
     "RECIPE": click.argument("recipe", required=False, type=PATH),
     "--emotions": _option("--emotions", metavar="A,B", help="Emotions to write, separated by commas."),
     "--taxonomy": _option("--taxonomy", metavar="NAME", help="Emotion taxonomy: ekman, plutchik or goemotions."),
-    "--depth": _option("--depth", metavar="DEPTH", help="Depth: none, demographic, sociocultural or situational."),
+    "--depth": _option(
+        "--depth", metavar="DEPTH", help="Persona depth: none, demographic, sociocultural or situational."
+    ),
     "--backend": _option("--backend", metavar="KIND", help="Backend: embedded, openai, batch or transformers."),
     "--model": _option("--model", metavar="NAME", help="Model of the backend; the embedded backend has its own."),
     "--base-url": _option(

@@ -141,11 +141,11 @@ def _synthetic_group(texts: Texts, reference: str, embeddings: str | None, seed:
     predicted: list[tuple[str | None, float | None]] = [(None, None)] * len(drawn.texts)
     problem = None
     try:
-        found = predictions(drawn, reference, embeddings)
+        results = predictions(drawn, reference, embeddings)
     except PersonaGenError as error:  # a reference that trains no classifier leaves the rest of the page as it is
         problem = f"Predicted emotions: {error}"
     else:
-        predicted = [(prediction.label, prediction.confidence) for prediction in found]
+        predicted = [(prediction.label, prediction.confidence) for prediction in results]
     shown = [
         ReportText(SYNTHETIC, row["id"], row["text"], label, *prediction, _layers_of(row), _facts_of_row(row))
         for row, label, prediction in zip(drawn.rows, drawn.labels, predicted, strict=True)
