@@ -1,4 +1,4 @@
-"""Diversity of a corpus: an `evaluate` measurement (`diversity.py`) and its functions, usable without it."""
+"""Diversity of a corpus: an `evaluate` measurement (`diversity.py`) and its functions, usable alone."""
 
 from personagen.metrics.diversity.measure import diversity
 

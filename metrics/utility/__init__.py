@@ -1,4 +1,4 @@
-"""Utility of labelled texts: an `evaluate` metric (`utility.py`) and its functions, usable without it."""
+"""Utility of labelled texts: an `evaluate` metric (`utility.py`) and its functions, usable alone."""
 
 from personagen.metrics.utility.measure import utility
 

@@ -67,8 +67,7 @@ def load_encoder(name: str, count: int | None = None) -> Encoder:
         ImportError: accelerate is not installed.
 
     """
-    if find_spec("accelerate") is None:
-        raise ImportError("model needs accelerate to be fine-tuned; pip install 'personagen[transformers]'")
+    _require_accelerate()
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
     head = {} if count is None else {"num_labels": count}
@@ -81,6 +80,11 @@ def load_encoder(name: str, count: int | None = None) -> Encoder:
         raise ValueError(f"cannot load model {name!r:.60} ({reason:.150}); name an encoder") from None
 
 
+def _require_accelerate() -> None:
+    if find_spec("accelerate") is None:
+        raise ImportError("model needs accelerate to be fine-tuned; pip install 'personagen[transformers]'")
+
+
 def fine_tune(settings: FineTuning, texts: Sequence[str], labels: NDArray[np.intp], count: int) -> Encoder:
     """Train an encoder to separate `count` classes.
 
@@ -88,6 +92,7 @@ def fine_tune(settings: FineTuning, texts: Sequence[str], labels: NDArray[np.int
         ValueError, ImportError: see `load_encoder`.
 
     """
+    _require_accelerate()
     from transformers import set_seed
 
     set_seed(settings.seed)  # before loading, which draws the new head
