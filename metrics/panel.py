@@ -1,22 +1,22 @@
-"""What is measured of one arm of an experiment, at equal numbers of texts, from diversity to utility.
+"""The panel: all figures of one arm of an experiment, from diversity to utility, at equal numbers of texts.
 
-The figures are those of the four metrics, by the same functions; each is told here with what is better. A block is
-measured whole, and in halves that are drawn alike for all arms, which tells the error of differences (see `paired`).
+The figures are those of the four metrics, computed by the same functions. `measure` computes them for a sample;
+`measure_resampled` computes them for halves as well, which give the error of differences between arms (see `paired`).
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from personagen.metrics.diversity import clusters
-from personagen.metrics.diversity.lexical import lexical
+from personagen.metrics.diversity.lexical import duplicate_fraction, lexical
 from personagen.metrics.diversity.measure import semantic
 from personagen.metrics.diversity.rouge import homogenization_rouge_l
 from personagen.metrics.emotion_classifiers import LinearClassifier
-from personagen.metrics.realism.measure import Side, side_of
-from personagen.metrics.realism.measure import compare as against
+from personagen.metrics.realism.measure import Side, compare, side_of
+from personagen.metrics.realism.mmd import bandwidth
 from personagen.metrics.statistics.intervals import Rows, mean
 from personagen.metrics.texts.corpus import Corpus
 from personagen.metrics.texts.emotion_words import names_emotion
@@ -48,36 +48,60 @@ MEASURES: Mapping[str, Mapping[str, str]] = {
     },
     "personas": {"persona_f": "higher"},
 }  # fmt: skip
-"""By suite: every figure, and where a better arm lies: "higher", "lower", a number, or "real" (that of real texts)."""
+"""Figures by suite, each with its better direction: "higher", "lower", a number, or "real" (as real texts)."""
 
 VERSION = 2
-"""Of the figures: what was measured by another one is measured again."""
+"""Version of the figures; a change invalidates saved ones."""
 
-COUNTS = ("vendi_score", "rke")
-"""Figures that count texts, and so grow with their number nearly in proportion where there are few."""
+TEXT_COUNTS = ("vendi_score", "rke")
+"""Figures that count texts; for few texts they grow nearly in proportion to their number."""
 
-FEW_REAL = 100
-"""Real texts to which those of an arm are added for `gain_macro_f1`."""
+FEW_TEXTS = 100
+"""Real texts that `gain_macro_f1` adds the texts of an arm to."""
 
 Figures = dict[str, float | None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Real:
-    """What arms are measured against, the same for all.
+class Sample:
+    """Texts of one arm.
 
     Attributes:
-        held: real texts that no arm has seen.
-        test: real texts that classifiers are tested on.
-        masked_test: the same with the words of emotions hidden.
-        few: 100 real texts, evenly of all labels, to which an arm's are added.
-        masked_few: the same with the words of emotions hidden.
-        alone: macro-F1 of a classifier of those few; with hidden words under "masked_".
-        known: all real texts an arm may have copied, normalised.
-        classifier: reads emotions; trained on `held`.
+        side: texts, labels, vectors, and features of the texts.
+        masked: the same texts with emotion words masked.
+        personas: persona of each text; None: no persona.
+
+    """
+
+    side: Side
+    masked: Corpus
+    personas: Sequence[str | None]
+
+    def __len__(self) -> int:
+        return len(self.side.corpus)
+
+    def take(self, rows: Rows) -> "Sample":
+        """Return the given rows, in the given order."""
+        return Sample(self.side.take(rows), self.masked.take(rows), [self.personas[row] for row in rows])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PanelReference:
+    """Real texts and models that all arms are compared with.
+
+    Attributes:
+        held: real texts that no arm uses.
+        test: real texts for testing classifiers.
+        masked_test: the same with emotion words masked.
+        few: 100 real texts, evenly distributed over labels.
+        masked_few: the same with emotion words masked.
+        few_f1: macro-F1 of a classifier trained on `few`.
+        masked_few_f1: macro-F1 of a classifier trained on `masked_few`.
+        known: all real texts that an arm could copy, normalised.
+        classifier: emotion classifier, trained on `held`.
         classes: the labels.
         width: bandwidth of MMD.
-        centres: centres of clusters of the held texts; None where they are too few.
+        centres: centres of the clusters of the held texts; None: too few texts.
 
     """
 
@@ -86,133 +110,190 @@ class Real:
     masked_test: Corpus
     few: Corpus
     masked_few: Corpus
-    alone: Mapping[str, float]
+    few_f1: float
+    masked_few_f1: float
     known: frozenset[str]
     classifier: LinearClassifier
     classes: Sequence[str]
     width: float
     centres: Vectors | None
 
+    def with_held(self, rows: Rows) -> "PanelReference":
+        """Return the reference with the given rows of the held texts."""
+        return replace(self, held=self.held.take(rows))
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Block:
-    """One part of one arm.
 
-    Attributes:
-        corpus: texts with labels.
-        masked: the same with the words of emotions hidden.
-        personas: who wrote each text; None where nobody in particular did.
-        places: place of each text in the plan of the block, which all arms share.
-        planned: rows of that plan.
-        seed: of the real texts that it is measured against, the same for all arms.
+def sample_of(corpus: Corpus, masked: Corpus, personas: Sequence[str | None]) -> Sample:
+    """Build a sample from texts, the same texts masked, and their personas."""
+    return Sample(side_of(corpus), masked, personas)
+
+
+def reference_of(
+    held: Corpus,
+    test: Corpus,
+    known: Iterable[str],
+    classifier: LinearClassifier,
+    masked: Callable[[Corpus], Corpus],
+) -> PanelReference:
+    """Build the reference of a comparison.
+
+    Args:
+        held: real texts with labels that no arm uses.
+        test: real texts with labels for testing classifiers.
+        known: all real texts that an arm could copy.
+        classifier: emotion classifier, trained on `held`.
+        masked: masks the emotion words of a corpus.
 
     """
+    classes = sorted(set(held.labels or ()))
+    few = few_of(held)
+    masked_test, masked_few = masked(test), masked(few)
+    return PanelReference(
+        held=side_of(held),
+        test=test,
+        masked_test=masked_test,
+        few=few,
+        masked_few=masked_few,
+        few_f1=_f1(predict_from_vectors(few, test, classes), test, classes),
+        masked_few_f1=_f1(predict_from_vectors(masked_few, masked_test, classes), masked_test, classes),
+        known=frozenset(map(normalise, known)),
+        classifier=classifier,
+        classes=classes,
+        width=bandwidth(held.vectors, 0),
+        centres=clusters.centres_of(held.vectors, 0),
+    )
 
-    corpus: Corpus
-    masked: Corpus
-    personas: Sequence[str | None]
-    places: Sequence[int]
-    planned: int
-    seed: int
+
+def few_of(corpus: Corpus) -> Corpus:
+    """Return 100 texts, evenly distributed over labels, or all texts of rarer labels."""
+    rows = rows_by_label(corpus.labels or ())
+    per_label = FEW_TEXTS // len(rows)
+    return corpus.take(sorted(int(row) for label in sorted(rows) for row in rows[label][:per_label]))
 
 
-def measure(block: Block, real: Real, draws: int) -> tuple[Figures, list[Figures]]:
-    """Measure a block whole, and in so many halves, which hold the same rows of the plan in every arm."""
-    generator = np.random.default_rng([block.seed, block.planned, 21])
-    count = min(block.planned, len(real.held.corpus))
-    others = np.sort(generator.choice(len(real.held.corpus), size=count, replace=False))
-    side, held = side_of(block.corpus), real.held.take(others)
-    whole = _figures(block, side, held, real, np.arange(len(block.corpus)))
+def measure(sample: Sample, reference: PanelReference, seed: int) -> Figures:
+    """Compute all figures of a sample.
+
+    Args:
+        sample: the texts.
+        reference: real texts, of which `held` should have as many texts as the sample.
+        seed: seed of random features, folds and clusterings.
+
+    Returns:
+        All figures of `MEASURES`; None: not defined.
+
+    """
+    corpus = sample.side.corpus
+    figures: Figures = dict(compare(sample.side, reference.held, reference.width, seed))
+    figures |= _diversity(sample.side, reference.centres)
+    figures["copied_share"] = float(np.mean([normalise(text) in reference.known for text in corpus.texts]))
+    figures |= _labels(sample, reference.classifier)
+    figures |= _utility(sample, reference)
+    figures["persona_f"] = persona_f(corpus, sample.personas)
+    return {name: figures.get(name) for names in MEASURES.values() for name in names}
+
+
+def measure_resampled(
+    sample: Sample, positions: Sequence[int], planned: int, reference: PanelReference, *, seed: int, draws: int
+) -> tuple[Figures, list[Figures]]:
+    """Compute the figures of a sample and of random halves of it.
+
+    Halves are drawn from the plan that all arms share, so that the same seed draws the same rows in every arm.
+
+    Args:
+        sample: the texts.
+        positions: position of each text in the plan.
+        planned: number of rows of the plan; as many held texts are drawn for comparison.
+        reference: real texts and models.
+        seed: seed of all draws; equal for all arms.
+        draws: number of halves.
+
+    """
+    generator = np.random.default_rng([seed, planned, 21])
+    held_texts = len(reference.held.corpus)
+    count = min(planned, held_texts)
+    reference = reference.with_held(np.sort(generator.choice(held_texts, size=count, replace=False)))
+    whole = measure(sample, reference, seed)
     halves = []
     for _ in range(draws):
-        chosen = generator.choice(block.planned, size=max(block.planned // 2, 1), replace=False)
-        rows = np.flatnonzero(np.isin(block.places, chosen))
-        part = np.sort(generator.choice(count, size=max(count // 2, 1), replace=False))
-        halves.append(_figures(block, side.take(rows), held.take(part), real, rows))
-    for name in COUNTS:
-        _level(name, whole, halves)
+        chosen = generator.choice(planned, size=max(planned // 2, 1), replace=False)
+        held_rows = np.sort(generator.choice(count, size=max(count // 2, 1), replace=False))
+        rows = np.flatnonzero(np.isin(positions, chosen))
+        halves.append(measure(sample.take(rows), reference.with_held(held_rows), seed))
+    for name in TEXT_COUNTS:
+        _scale_to_whole(name, whole, halves)
     return whole, halves
 
 
-def _level(name: str, whole: Figures, halves: Sequence[Figures]) -> None:
-    """Bring the values of halves to the level of the whole: of half as many texts, half as many can be different."""
+def _scale_to_whole(name: str, whole: Figures, halves: Sequence[Figures]) -> None:
+    """Scale a figure of halves to the level of the whole: half as many texts can have half as many kinds."""
     level, value = mean([half[name] for half in halves]), whole[name]
     if level and value is not None:
         for half in halves:
-            found = half[name]
-            half[name] = None if found is None else found * value / level
-
-
-def _figures(block: Block, side: Side, held: Side, real: Real, rows: Rows) -> Figures:
-    corpus, masked = side.corpus, block.masked.take(rows)
-    found: Figures = dict(against(side, held, real.width, block.seed))
-    found |= _diversity(side, real.centres)
-    copied = [normalise(text) in real.known for text in corpus.texts]
-    found["copied_share"] = float(np.mean(copied))
-    found |= _labels(corpus, masked, real.classifier)
-    found |= _utility(corpus, masked, real)
-    found["persona_f"] = persona_f(corpus, [block.personas[row] for row in rows])
-    return {name: found.get(name) for names in MEASURES.values() for name in names}
+            figure = half[name]
+            half[name] = None if figure is None else figure * value / level
 
 
 def _diversity(side: Side, centres: Vectors | None) -> Figures:
-    corpus, tokens = side.corpus, side.tokens
+    corpus = side.corpus
     groups = np.unique(corpus.labels or [], return_inverse=True)[1]
-    repeats = len(corpus) - len({normalise(text) for text in corpus.texts})
     return {
-        **lexical(tokens, corpus.texts),
+        **lexical(side.tokens, corpus.texts),
         **semantic(corpus.vectors),
-        "homogenization_rouge_l": homogenization_rouge_l(tokens),
+        "homogenization_rouge_l": homogenization_rouge_l(side.tokens),
         "cluster_entropy": None if centres is None else clusters.cluster_entropy(corpus.vectors, centres),
         "between_label_variance": clusters.between_group_variance(corpus.vectors, groups),
-        "duplicate_share": repeats / len(corpus),
+        "duplicate_share": duplicate_fraction(corpus.texts),
         "mean_words": float(np.mean(side.lengths)),
     }
 
 
-def _labels(corpus: Corpus, masked: Corpus, classifier: LinearClassifier) -> Figures:
-    """Hold the labels against what the classifier reads, as means over labels; and look for the label's own words."""
+def _labels(sample: Sample, classifier: LinearClassifier) -> Figures:
+    """Compare labels with predictions, as means over labels, and count texts with a word for their label."""
+    corpus, masked = sample.side.corpus, sample.masked
     labels = list(corpus.labels or ())
-    told, blind = classifier.predict_vectors(corpus.vectors), classifier.predict_vectors(masked.vectors)
+    predictions = classifier.predict_vectors(corpus.vectors)
     by_label = rows_by_label(labels)
-    agree = np.array([reading.label == label for reading, label in zip(told, labels, strict=True)])
-    hidden = np.array([reading.label == label for reading, label in zip(blind, labels, strict=True)])
+    agreement = []
+    for predicted in (predictions, classifier.predict_vectors(masked.vectors)):
+        right = np.array([prediction.label == label for prediction, label in zip(predicted, labels, strict=True)])
+        agreement.append(mean([float(right[rows].mean()) for rows in by_label.values()]))
     return {
-        "label_agreement": mean([float(agree[rows].mean()) for rows in by_label.values()]),
-        "masked_label_agreement": mean([float(hidden[rows].mean()) for rows in by_label.values()]),
-        "label_confidence": float(np.mean([reading.confidence for reading in told])),
+        "label_agreement": agreement[0],
+        "masked_label_agreement": agreement[1],
+        "label_confidence": float(np.mean([prediction.confidence for prediction in predictions])),
         "leak_rate": float(np.mean(list(map(names_emotion, corpus.texts, labels)))),
     }
 
 
-def _utility(corpus: Corpus, masked: Corpus, real: Real) -> Figures:
-    """Train on an arm, alone and with few real texts, and read real ones; texts of the test part are left out."""
-    rows = np.flatnonzero(~overlaps_test(corpus, real.test))
-    found: Figures = {}
-    for name, side, test, few in (
-        ("", corpus, real.test, real.few),
-        ("masked_", masked, real.masked_test, real.masked_few),
+def _utility(sample: Sample, reference: PanelReference) -> Figures:
+    """Score classifiers trained on the sample, alone and with few real texts; overlaps with the test are left out."""
+    rows = np.flatnonzero(~overlaps_test(sample.side.corpus, reference.test))
+    classes = reference.classes
+    figures: Figures = {}
+    for prefix, corpus, test, few, few_f1 in (
+        ("", sample.side.corpus, reference.test, reference.few, reference.few_f1),
+        ("masked_", sample.masked, reference.masked_test, reference.masked_few, reference.masked_few_f1),
     ):
-        train = side.take(rows)
+        train = corpus.take(rows)
         several = len(set(train.labels or ())) > 1
-        for way, read in (("", predict_from_vectors), ("tfidf_", predict_from_words)):
-            told = read(train, test, real.classes) if several else None
-            found[f"{name}{way}tstr_macro_f1"] = None if told is None else f1_of(told, test, real.classes)
-        both = predict_from_vectors(joined(few, train), test, real.classes)
-        found[f"{name}gain_macro_f1"] = f1_of(both, test, real.classes) - real.alone[name]
-    return found
+        for features, predict in (("", predict_from_vectors), ("tfidf_", predict_from_words)):
+            score = _f1(predict(train, test, classes), test, classes) if several else None
+            figures[f"{prefix}{features}tstr_macro_f1"] = score
+        both = predict_from_vectors(joined(few, train), test, classes)
+        figures[f"{prefix}gain_macro_f1"] = _f1(both, test, classes) - few_f1
+    return figures
 
 
-def f1_of(told: NDArray[np.intp], test: Corpus, classes: Sequence[str]) -> float:
-    """Return macro-F1 of what was read in the test texts."""
-    return macro_f1(told, codes(test.labels or (), classes), len(classes))
+def _f1(predicted: NDArray[np.intp], test: Corpus, classes: Sequence[str]) -> float:
+    return macro_f1(predicted, codes(test.labels or (), classes), len(classes))
 
 
 def persona_f(corpus: Corpus, personas: Sequence[str | None]) -> float | None:
-    """Return variance between personas over that within: the F ratio of a one-way analysis of the vectors.
+    """Compute the variance of vectors between personas over that within: the F ratio of a one-way analysis.
 
-    The mean of each label is taken away first. 1 is what personas that leave no trace get. None where there are none,
-    or no persona has two texts.
+    The mean of each label is subtracted first. Personas without influence get about 1. None: a text has no persona,
+    there is one persona, or no persona has two texts.
     """
     if any(persona is None for persona in personas):
         return None
@@ -229,10 +310,3 @@ def persona_f(corpus: Corpus, personas: Sequence[str | None]) -> float | None:
     between = float((np.square(sums).sum(axis=1) / sizes).sum() - np.square(vectors.sum(axis=0)).sum() / count)
     within = float(np.square(vectors).sum()) - float((np.square(sums).sum(axis=1) / sizes).sum())
     return None if within <= 0 else (between / (kinds - 1)) / (within / (count - kinds))
-
-
-def few_of(held: Corpus) -> Corpus:
-    """Take 100 real texts, evenly of all labels, or all where there are fewer."""
-    rows = rows_by_label(held.labels or ())
-    each = FEW_REAL // len(rows)
-    return held.take(sorted(int(row) for label in sorted(rows) for row in rows[label][:each]))

@@ -1,6 +1,6 @@
-"""Measure the texts of all arms: in blocks of at most 1,000, each kept by what is in it, on all processors.
+"""Measure the texts of all arms in blocks of at most 1,000, each saved by the hash of its content, on all processors.
 
-texts by seed and arm -> blocks -> vectors -> figures of each block, whole and in halves
+texts by seed and arm -> blocks -> vectors -> figures of each block and of its halves -> values by arm and figure
 """
 
 import hashlib
@@ -22,27 +22,39 @@ from personagen.builder.version import __version__
 
 if TYPE_CHECKING:
     from personagen.metrics.emotion_classifiers import LinearClassifier
-    from personagen.metrics.panel import Block, Real
+    from personagen.metrics.panel import PanelReference, Sample
     from personagen.metrics.statistics.paired import Blocks
-    from personagen.metrics.texts.corpus import Corpus
 
-BLOCK = 1000
-"""Texts of a block at most: nearly every measure depends on their number, and some take the square of it."""
+MAX_BLOCK_TEXTS = 1000
+"""Texts per block: nearly every measure depends on their number, and the time of some on its square."""
 
 DRAWS = 10
-"""Halves of each block where there are fewer than 10 blocks to tell the error from."""
+"""Halves per block if there are fewer than 10 blocks whose spread gives the error."""
 
-ALONE = 1500
-"""Texts up to which one process is as fast as several, which have to start."""
+MAX_SEQUENTIAL_TEXTS = 1500
+"""Texts up to which one process is as fast as several with their start."""
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
-    """A block with its arm and its key: the hash of all that its figures depend on."""
+class ArmBlock:
+    """Texts of one arm with a plan of their own.
+
+    Attributes:
+        arm: name of the arm.
+        key: hash of all that the figures depend on.
+        sample: the texts.
+        positions: position of each text in the plan of the block, which all arms share.
+        planned: rows of that plan.
+        seed: seed of the measurement, equal for all arms.
+
+    """
 
     arm: str
     key: str
-    block: "Block"
+    sample: "Sample"
+    positions: Sequence[int]
+    planned: int
+    seed: int
 
 
 def measure_arms(
@@ -52,160 +64,135 @@ def measure_arms(
     folder: Path,
     progress: Progress,
 ) -> tuple[dict[str, dict[str, "Blocks"]], "LinearClassifier"]:
-    """Measure every arm by every figure of the panel.
+    """Compute every figure of the panel for every arm.
 
     Args:
-        texts: by seed and arm.
+        texts: texts by seed and arm.
         rows: ids of the planned rows by seed, in order.
-        real: what to measure against.
-        folder: where the figures of each block are kept.
+        real: real texts to compare with.
+        folder: folder of the figures of each block.
         progress: receiver of steps and measured blocks.
 
     Returns:
-        Values of blocks by arm and figure, less figures that some block has not; and the emotion classifier.
+        Values of blocks by arm and figure, without the figures that a block lacks; and the emotion classifier.
 
     Raises:
-        FolderError: the figures cannot be kept.
+        FolderError: the figures cannot be saved.
 
     """
     from personagen.metrics.panel import VERSION
 
     progress.step("preparing the reference")
-    panel = panel_of(real)
-    sizes = [-(-len(ids) // BLOCK) for ids in rows]
-    draws = DRAWS if sum(sizes) < DRAWS else 0
-    base = json.dumps([VERSION, __version__, draws, real.name, digest_of(real), panel.classifier.facts.version])
-    named = [
-        each
+    reference = _reference_of(real)
+    counts = [-(-len(ids) // MAX_BLOCK_TEXTS) for ids in rows]
+    draws = DRAWS if sum(counts) < DRAWS else 0
+    base = json.dumps([VERSION, __version__, draws, real.name, digest_of(real), reference.classifier.facts.version])
+    blocks = [
+        block
         for seed, (arms, ids) in enumerate(zip(texts, rows, strict=True))
         for arm, written in arms.items()
-        for each in _blocks(seed, arm, written, ids, base, panel)
+        for block in _blocks(seed, arm, written, ids, base, reference)
     ]
-    total = sum(len(each.block.corpus) for each in named)
-    progress.step(f"measuring {total} texts of {len(texts[0])} arms against {len(panel.held.corpus)} of {real.name}")
-    found = _measured(named, panel, draws, folder, progress, several=total > ALONE)
-    return _by_arm(named, found), panel.classifier
+    total, held = sum(len(block.sample) for block in blocks), len(reference.held.corpus)
+    progress.step(f"measuring {total} texts of {len(texts[0])} arms against {held} of {real.name}")
+    figures = _measured(blocks, reference, draws, folder, progress)
+    return _by_arm(blocks, figures), reference.classifier
 
 
-def panel_of(real: ReferenceParts) -> "Real":
-    """Prepare what all arms are measured against."""
-    from personagen.metrics.diversity.clusters import centres_of
+def _reference_of(real: ReferenceParts) -> "PanelReference":
+    """Train the emotion classifier, and prepare the real texts that all arms are compared with."""
     from personagen.metrics.emotion_classifiers.linear import train_linear, vectors_of
-    from personagen.metrics.panel import Real, f1_of, few_of
-    from personagen.metrics.realism.measure import side_of
-    from personagen.metrics.realism.mmd import bandwidth
+    from personagen.metrics.panel import reference_of
     from personagen.metrics.texts.emotion_words import mask_pattern
-    from personagen.metrics.texts.words import normalise
     from personagen.metrics.utility.measure import masked
-    from personagen.metrics.utility.probe import predict_from_vectors
 
-    classes = sorted(set(real.held.labels or ()))
-    pattern = mask_pattern(frozenset(classes))
-    few = few_of(real.held)
-    masked_test, masked_few = masked(real.test, pattern), masked(few, pattern)
-    alone = {
-        "": f1_of(predict_from_vectors(few, real.test, classes), real.test, classes),
-        "masked_": f1_of(predict_from_vectors(masked_few, masked_test, classes), masked_test, classes),
-    }
-    return Real(
-        held=side_of(real.held),
-        test=real.test,
-        masked_test=masked_test,
-        few=few,
-        masked_few=masked_few,
-        alone=alone,
-        known=frozenset(normalise(text) for part in (real.pool, real.held, real.test) for text in part.texts),
-        classifier=train_linear(real.held, real.test, real.name, partial(vectors_of, model=real.held.model)),
-        classes=classes,
-        width=bandwidth(real.held.vectors, 0),
-        centres=centres_of(real.held.vectors, 0),
+    pattern = mask_pattern(frozenset(real.held.labels or ()))
+    return reference_of(
+        real.held,
+        real.test,
+        (text for part in (real.pool, real.held, real.test) for text in part.texts),
+        train_linear(real.held, real.test, real.name, partial(vectors_of, model=real.held.model)),
+        partial(masked, pattern=pattern),
     )
 
 
 def _blocks(
-    seed: int, arm: str, written: Sequence[ArmText], ids: Sequence[str], base: str, panel: "Real"
-) -> Iterator[Named]:
-    """Deal the texts of an arm in one seed to blocks, in turns, so that each has all emotions."""
-    from personagen.metrics.panel import Block
+    seed: int, arm: str, written: Sequence[ArmText], ids: Sequence[str], base: str, reference: "PanelReference"
+) -> Iterator[ArmBlock]:
+    """Deal the texts of an arm in one seed to blocks in turn, so that each block has all emotions."""
+    from personagen.metrics.panel import sample_of
+    from personagen.metrics.texts.corpus import read_corpus
     from personagen.metrics.texts.emotion_words import mask_pattern, mask_words
 
-    place = {id_: number for number, id_ in enumerate(ids)}
-    count = -(-len(ids) // BLOCK)
-    pattern = mask_pattern(frozenset(panel.classes))
-    model = panel.held.corpus.model
+    positions = {id_: position for position, id_ in enumerate(ids)}
+    count = -(-len(ids) // MAX_BLOCK_TEXTS)
+    pattern = mask_pattern(frozenset(reference.classes))
+    model = reference.held.corpus.model
     for number in range(count):
-        part = [text for text in written if place[text.id] % count == number]
+        part = [text for text in written if positions[text.id] % count == number]
         labels = [text.label for text in part]
-        personas = [text.persona_id and f"{seed}:{text.persona_id}" for text in part]
         block_seed = seed * 1000 + number
-        facts = [[text.id, text.text, text.label, text.persona_id] for text in part]
-        key = hashlib.sha256(json.dumps([base, block_seed, len(ids), facts]).encode()).hexdigest()[:32]
-        yield Named(
-            arm,
-            key,
-            Block(
-                _corpus([text.text for text in part], labels, model),
-                _corpus([mask_words(text.text, pattern) for text in part], labels, model),
-                personas,
-                [place[text.id] // count for text in part],
-                len(range(number, len(ids), count)),
-                block_seed,
-            ),
+        content = [[text.id, text.text, text.label, text.persona_id] for text in part]
+        key = hashlib.sha256(json.dumps([base, block_seed, len(ids), content]).encode()).hexdigest()[:32]
+        sample = sample_of(
+            read_corpus([text.text for text in part], labels, model),
+            read_corpus([mask_words(text.text, pattern) for text in part], labels, model),
+            [text.persona_id and f"{seed}:{text.persona_id}" for text in part],
         )
-
-
-def _corpus(texts: list[str], labels: list[str], model: str) -> "Corpus":
-    from personagen.metrics.texts.corpus import read_corpus
-
-    return read_corpus(texts, labels, model)
+        planned = len(range(number, len(ids), count))
+        yield ArmBlock(arm, key, sample, [positions[text.id] // count for text in part], planned, block_seed)
 
 
 def _measured(
-    named: Sequence[Named], panel: "Real", draws: int, folder: Path, progress: Progress, *, several: bool
+    blocks: Sequence[ArmBlock], reference: "PanelReference", draws: int, folder: Path, progress: Progress
 ) -> dict[str, dict[str, Any]]:
-    """Measure the blocks that have not been, and keep the figures of each as soon as it has been measured."""
-    found = {each.key: kept for each in named if (kept := _kept(folder / f"{each.key}.json")) is not None}
-    missing = {each.key: each.block for each in named if each.key not in found}
-    work = partial(_work, panel=panel, draws=draws)
+    """Return the figures of all blocks by key, and save those of each block as soon as it is measured."""
+    saved = {block.key: _load(folder / f"{block.key}.json") for block in blocks}
+    figures = {key: value for key, value in saved.items() if value is not None}
+    missing = {block.key: block for block in blocks if block.key not in figures}
+    several = sum(len(block.sample) for block in blocks) > MAX_SEQUENTIAL_TEXTS
     processes = min(os.cpu_count() or 1, len(missing)) if several else 1
-    progress.advance(len(found), len(named))
-    for key, figures in _mapped(work, missing, processes):
-        _keep(folder / f"{key}.json", figures)
-        found[key] = figures
-        progress.advance(len(found), len(named))
-    return found
+    progress.advance(len(figures), len(blocks))
+    for key, measured in _mapped(partial(_measure, reference=reference, draws=draws), missing, processes):
+        _save(folder / f"{key}.json", measured)
+        figures[key] = measured
+        progress.advance(len(figures), len(blocks))
+    return figures
 
 
 def _mapped(
-    work: Callable[["Block"], dict[str, Any]], blocks: Mapping[str, "Block"], processes: int
+    work: Callable[[ArmBlock], dict[str, Any]], blocks: Mapping[str, ArmBlock], processes: int
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     if processes < 2:
         yield from ((key, work(block)) for key, block in blocks.items())
         return
-    # Spawned, for a fork of a process that has threads may lock up.
+    # A forked process may deadlock on locks of the parent's threads, hence spawn.
     with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
         yield from zip(blocks, pool.map(work, blocks.values()), strict=True)
 
 
-def _work(block: "Block", panel: "Real", draws: int) -> dict[str, Any]:
+def _measure(block: ArmBlock, reference: "PanelReference", draws: int) -> dict[str, Any]:
     from threadpoolctl import threadpool_limits
 
-    from personagen.metrics.panel import measure
+    from personagen.metrics.panel import measure_resampled
 
-    with threadpool_limits(1):  # several threads add up in another order, and processes would fight for processors
-        whole, halves = measure(block, panel, draws)
+    with threadpool_limits(1):  # the sum over threads depends on their number, and processes share the processors
+        whole, halves = measure_resampled(
+            block.sample, block.positions, block.planned, reference, seed=block.seed, draws=draws
+        )
     return {"whole": whole, "halves": halves}
 
 
-def _kept(path: Path) -> dict[str, Any] | None:
+def _load(path: Path) -> dict[str, Any] | None:
+    """Load the figures of a block; None: not saved, or damaged."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        return {"whole": found["whole"], "halves": found["halves"]}
+        saved = json.loads(path.read_text(encoding="utf-8"))
+        return {"whole": saved["whole"], "halves": saved["halves"]}
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def _keep(path: Path, figures: Mapping[str, Any]) -> None:
+def _save(path: Path, figures: Mapping[str, Any]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -213,31 +200,32 @@ def _keep(path: Path, figures: Mapping[str, Any]) -> None:
     write_text(path, json.dumps(figures) + "\n")
 
 
-def _by_arm(named: Sequence[Named], found: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, "Blocks"]]:
+def _by_arm(blocks: Sequence[ArmBlock], figures: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, "Blocks"]]:
+    """Arrange the figures of blocks by arm and figure; halves count only if all have the figure."""
     import numpy as np
 
     from personagen.metrics.statistics.paired import Blocks
 
-    arms: dict[str, list[Mapping[str, Any]]] = {}
-    for each in named:
-        arms.setdefault(each.arm, []).append(found[each.key])
+    by_arm: dict[str, list[Mapping[str, Any]]] = {}
+    for block in blocks:
+        by_arm.setdefault(block.arm, []).append(figures[block.key])
     result: dict[str, dict[str, Blocks]] = {}
-    for arm, blocks in arms.items():
+    for arm, measured in by_arm.items():
         result[arm] = {}
-        for name in blocks[0]["whole"]:
-            wholes = [block["whole"][name] for block in blocks]
+        for name in measured[0]["whole"]:
+            wholes = [values["whole"][name] for values in measured]
             if any(value is None for value in wholes):
                 continue
-            halves = [[half[name] for half in block["halves"]] for block in blocks]
+            halves = [[half[name] for half in values["halves"]] for values in measured]
             if any(value is None for row in halves for value in row):
-                halves = [[] for _ in blocks]
+                halves = [[] for _ in measured]
             result[arm][name] = Blocks(
-                np.array(wholes, dtype=float), np.array(halves, dtype=float).reshape(len(blocks), -1)
+                np.array(wholes, dtype=float), np.array(halves, dtype=float).reshape(len(measured), -1)
             )
     return result
 
 
 def digest_of(real: ReferenceParts) -> str:
-    """Hash all real texts, their labels and the part that each is in (16 hex digits)."""
+    """Return the hash of all real texts, their labels and their parts (16 hex digits)."""
     parts = [[list(part.texts), list(part.labels or ())] for part in (real.pool, real.held, real.test)]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]

@@ -10,15 +10,20 @@ import numpy as np
 import pytest
 
 from personagen.builder.core.package_data import read_yaml
-from personagen.metrics.diversity.clusters import centres_of
 from personagen.metrics.emotion_classifiers import train_linear
-from personagen.metrics.panel import MEASURES, Block, Figures, Real, f1_of, few_of, measure, persona_f
-from personagen.metrics.realism.measure import side_of
-from personagen.metrics.realism.mmd import bandwidth
+from personagen.metrics.panel import (
+    MEASURES,
+    Figures,
+    PanelReference,
+    Sample,
+    measure,
+    measure_resampled,
+    persona_f,
+    reference_of,
+    sample_of,
+)
 from personagen.metrics.texts.corpus import Corpus
 from personagen.metrics.texts.emotion_words import mask_pattern, mask_words
-from personagen.metrics.texts.words import normalise
-from personagen.metrics.utility.probe import predict_from_vectors
 from tests.helpers.real_texts import corpus_of, real, vectors_of
 
 COUNT = 280
@@ -40,7 +45,7 @@ def held() -> Corpus:
 
 
 @cache
-def read_part() -> Corpus:
+def unseen() -> Corpus:
     return real(700, 700)
 
 
@@ -65,22 +70,13 @@ def classes() -> tuple[str, ...]:
 
 
 @cache
-def against() -> Real:
-    few, names = few_of(held()), classes()
-    alone = f1_of(predict_from_vectors(few, read_part(), names), read_part(), names)
-    return Real(
-        held=side_of(held()),
-        test=read_part(),
-        masked_test=hide(read_part()),
-        few=few,
-        masked_few=hide(few),
-        alone={"": alone, "masked_": alone},
-        known=frozenset(map(normalise, held().texts)),
-        classifier=train_linear(held(), read_part(), "test", lambda texts: vectors_of(list(texts))),
-        classes=names,
-        width=bandwidth(held().vectors, 0),
-        centres=centres_of(held().vectors, 0),
-    )
+def reference() -> PanelReference:
+    classifier = train_linear(held(), unseen(), "test", lambda texts: vectors_of(list(texts)))
+    return reference_of(held(), unseen(), held().texts, classifier, hide)
+
+
+def without_personas(corpus: Corpus) -> Sample:
+    return sample_of(corpus, hide(corpus), [None] * len(corpus))
 
 
 def arm(name: str) -> Corpus:
@@ -90,9 +86,9 @@ def arm(name: str) -> Corpus:
     if name == "duplicates":
         texts = [texts[row - row % 10] for row in range(len(texts))]
     elif name == "domain":
-        told = {emotion: [telling for event in read_yaml(f"situations/{emotion}.yaml")["events"]
-                          for telling in event["tellings"]] for emotion in classes()}  # fmt: skip
-        texts = [told[label][row % 40] for row, label in enumerate(labels)]
+        events = {emotion: [text for event in read_yaml(f"situations/{emotion}.yaml")["events"]
+                            for text in event["tellings"]] for emotion in classes()}  # fmt: skip
+        texts = [events[label][row % 40] for row, label in enumerate(labels)]
     elif name == "shuffled":
         rng.shuffle(labels)
     elif name == "leaked":
@@ -108,21 +104,20 @@ def arm(name: str) -> Corpus:
 @cache
 def figures(name: str) -> Figures:
     corpus = arm(name)
-    block = Block(corpus, hide(corpus), [None] * len(corpus), range(len(corpus)), len(corpus), seed=0)
-    return measure(block, against(), 0)[0]
+    return measure_resampled(without_personas(corpus), range(len(corpus)), len(corpus), reference(), seed=0, draws=0)[0]
 
 
 def value(name: str, key: str) -> float:
-    found = figures(name)[key]
-    assert found is not None, key
-    return found
+    figure = figures(name)[key]
+    assert figure is not None, key
+    return figure
 
 
 def far(name: str, key: str) -> float:
-    """Tell how bad an arm is by a measure: larger is worse."""
+    """Return the distance of an arm from the best value of a measure, up to a constant."""
     better = next(names[key] for names in MEASURES.values() if key in names)
-    found = value(name, key)
-    return {"lower": found, "higher": -found, "0.5": abs(found - 0.5)}[better]
+    figure = value(name, key)
+    return {"lower": figure, "higher": -figure, "0.5": abs(figure - 0.5)}[better]
 
 
 UNTOUCHED = {
@@ -176,23 +171,42 @@ def test_real_rows_that_are_copied_show_and_are_nearest_to_real_text() -> None:
     assert min(ARMS, key=lambda name: value(name, "mmd2")) == "copied"
 
 
-def test_halves_hold_the_same_rows_of_the_plan_whatever_an_arm_lacks() -> None:
+def test_halves_have_the_same_rows_of_the_plan_even_if_an_arm_lacks_some() -> None:
     corpus = arm("real")
-    whole = Block(corpus, corpus, [None] * len(corpus), range(len(corpus)), len(corpus), seed=3)
     rows = [row for row in range(len(corpus)) if row % 40]
-    part = corpus.take(rows)
-    less = Block(part, part, [None] * len(part), rows, len(corpus), seed=3)
-    apart = [
+    complete, incomplete = (
+        measure_resampled(without_personas(corpus.take(part)), part, len(corpus), reference(), seed=3, draws=2)[1]
+        for part in (range(len(corpus)), rows)
+    )
+    differences = [
         abs((one["mean_words"] or 0) - (other["mean_words"] or 0))
-        for one, other in zip(measure(whole, against(), 2)[1], measure(less, against(), 2)[1], strict=True)
+        for one, other in zip(complete, incomplete, strict=True)
     ]
-    # An arm of 7 texts less has nearly the same halves; other rows would differ by about 1 word.
-    assert max(apart) < 0.5
+    # An arm that lacks 7 texts has nearly the same halves; other rows would differ by about 1 word.
+    assert max(differences) < 0.5
 
 
-def test_halves_of_what_counts_texts_are_brought_to_the_level_of_the_whole() -> None:
+def test_a_half_is_the_measure_of_its_rows() -> None:
+    """The definition of resampling written out: equal draws of the plan and of the held texts."""
     corpus = arm("real").take(range(0, COUNT, 4))
-    whole, halves = measure(Block(corpus, corpus, [None] * 70, range(70), 70, seed=0), against(), 3)
+    sample = without_personas(corpus)
+    whole, (half,) = measure_resampled(sample, range(70), 70, reference(), seed=5, draws=1)
+    generator = np.random.default_rng([5, 70, 21])
+    compared = reference().with_held(np.sort(generator.choice(700, size=70, replace=False)))
+    rows = np.sort(generator.choice(70, size=35, replace=False))
+    held_rows = np.sort(generator.choice(70, size=35, replace=False))
+    assert whole == measure(sample, compared, 5)
+    wanted = measure(sample.take(rows), compared.with_held(held_rows), 5)
+    counts = ("vendi_score", "rke")
+    assert {name: half[name] for name in half if name not in counts} == {
+        name: wanted[name] for name in wanted if name not in counts
+    }
+    assert half["rke"] == pytest.approx(whole["rke"]), "the mean over halves has the level of the whole"
+
+
+def test_figures_that_count_texts_are_scaled_to_the_whole() -> None:
+    corpus = arm("real").take(range(0, COUNT, 4))
+    whole, halves = measure_resampled(without_personas(corpus), range(70), 70, reference(), seed=0, draws=3)
     assert whole["vendi_score"] == pytest.approx(np.mean([half["vendi_score"] for half in halves]))
 
 
