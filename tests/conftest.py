@@ -86,3 +86,14 @@ def away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Work in an empty folder."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def plain_datasets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Undo what an import of `personagen_dataset` in this process has done to `load_dataset`."""
+    import datasets
+
+    current = datasets.load.dataset_module_factory
+    original = getattr(current, "__wrapped__", current)
+    monkeypatch.setattr(datasets.load, "dataset_module_factory", original)
+    monkeypatch.setattr(datasets.inspect, "dataset_module_factory", original)

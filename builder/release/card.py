@@ -88,16 +88,20 @@ def render_card(manifest: Mapping[str, Any]) -> str:
     )
 
 
-def read_template(path: "Traversable" = TEMPLATE) -> str:
+def read_template(path: "Traversable | None" = None) -> str:
     """Read the template of the card.
 
     The template in the package is a link to `dataset_card.md` at the top of the project. A checkout without support
     for links has a file with the target's path in its place.
 
+    Args:
+        path: the template. None: that of the package.
+
     Raises:
         ReleaseError: the file is not a template.
 
     """
+    path = path or TEMPLATE
     text = path.read_text(encoding="utf-8")
     if "{{ card_data }}" not in text:
         raise ReleaseError(

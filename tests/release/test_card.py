@@ -10,7 +10,8 @@ import pytest
 import yaml
 from huggingface_hub import DatasetCard
 
-from personagen.builder.release.card import HINT, render_card
+from personagen.builder.core.errors import ReleaseError
+from personagen.builder.release.card import HINT, read_template, render_card
 from tests.helpers.releasing import GOLDEN, make_release, manifest_of, records, strings
 from tests.helpers.servers.fake_openai import FakeOpenAI, Fault
 
@@ -101,6 +102,28 @@ def shape(value: Any) -> Any:
 def test_the_card_is_the_golden_one(manifest: dict[str, Any]) -> None:
     """After a change that is meant: python -m tests.update_golden."""
     assert render_card(manifest) == CARD.read_text(encoding="utf-8")
+
+
+def test_a_checkout_without_links_is_refused_in_one_line(tmp_path: Path) -> None:
+    """Git then writes the path of the link's target into the file."""
+    (tmp_path / "dataset_card.md").write_text("../../dataset_card.md", encoding="utf-8")
+    with pytest.raises(ReleaseError) as caught:
+        read_template(tmp_path / "dataset_card.md")
+    assert str(caught.value) == (
+        f"{tmp_path}/dataset_card.md is not a template of a dataset card (21 characters, probably a link that was "
+        "checked out as a file); install the wheel, or clone again with git config core.symlinks true"
+    )
+
+
+def test_a_broken_template_stops_a_run_before_any_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: FakeOpenAI
+) -> None:
+    (tmp_path / "dataset_card.md").write_text("../../dataset_card.md", encoding="utf-8")
+    monkeypatch.setattr("personagen.builder.release.card.TEMPLATE", tmp_path / "dataset_card.md")
+    sent = len(model.requests)
+    with pytest.raises(ReleaseError, match="is not a template of a dataset card"):
+        make_release(tmp_path / "out", model.url, "rows: 7")
+    assert len(model.requests) == sent
 
 
 def test_the_golden_manifest_is_as_a_run_writes_it(release: Path, manifest: dict[str, Any]) -> None:

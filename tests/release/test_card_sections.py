@@ -90,7 +90,20 @@ def test_the_composition_is_that_of_the_files(made: Path) -> None:
         assert sum(values.values()) == 42 and list(values) == sorted(values), name
 
 
-def test_the_card_tells_the_composition(made: Path) -> None:
+def test_events_of_a_recipe_are_counted_by_their_text(tmp_path: Path) -> None:
+    """They all have the kind "custom"."""
+    events = {"awe": ["saw a comet", "heard an organ", "stood below a glacier"], "calm": ["sat by a lake", "read"]}
+    emotions = [{"name": name, "definition": "any", "like": "joy", "events": own} for name, own in events.items()]
+    recipe = {"rows": 20, "taxonomy": {"name": "mine", "emotions": emotions}}
+    with FakeOpenAI() as server:
+        out = make_release(tmp_path / "out", server.url, json.dumps(recipe))
+    rows = [row["situational"] for name in events for row in records(out, name)]
+    assert {row["event_kind"] for row in rows} == {"custom"}
+    assert manifest_of(out)["composition"]["events"] == len({row["event"] for row in rows}) == 5
+    assert "The texts describe 5 different events." in (out / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_card_reports_the_composition(made: Path) -> None:
     card = (made / "README.md").read_text(encoding="utf-8")
     by_emotion = table(card, "| emotion |")
     assert by_emotion["all"][-2:] == ["42", "100.0%"]
