@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from personagen.builder.core.progress import SILENT
 from personagen.builder.release import measuring
 from personagen.builder.release.composition import attributes_of
+from personagen.builder.release.results import add_results
 from personagen.builder.report.page import default_target, to_script_json
 from personagen.builder.report.release_report import ReleaseReport, read_release_report
 from personagen.builder.report.text_groups import MAX_TEXTS, sample
@@ -153,6 +154,16 @@ def test_results_of_audit_and_evaluate_are_shown(
     assert done.out == f"{folder.with_name('copy.report.html')}\n"
     text = Path(done.out.strip()).read_text(encoding="utf-8")
     assert "<h2>Bias audit</h2>" in text and "<h2>Scores</h2>" in text and "diversity: vendi" in text
+
+
+def test_an_audit_of_another_version_is_a_note(hostile: Path, labelled: Path, cache: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(hostile, tmp_path / "copy"))
+    facts = {"findings": [], "counterfactuals": [], "audited_by": "personagen audit"}
+    add_results(folder, manifest_of(folder), "audit", {"format": "personagen-audit/1"}, facts)
+    report = read_release_report(folder, str(labelled), None, 0, SILENT)
+    assert report.audit is None and [section for section in report.sections() if section.id == "audit"] == []
+    (note,) = report.notes
+    assert note.startswith("Bias audit: audit.json has the format 'personagen-audit/1'")
 
 
 def test_same_release_gives_same_page(hostile: Path, labelled: Path, page: Path, run: Run, tmp_path: Path) -> None:
