@@ -130,9 +130,9 @@ def _pairs(both: Texts, attribute: str, values: tuple[str, str], partners: Seque
 
     sides, personas = [], []
     for row, counterfactual in partners:
-        found = both.personas[row][attribute], both.personas[counterfactual][attribute]
-        if found in (values, values[::-1]):
-            sides.append((row, counterfactual) if found == values else (counterfactual, row))
+        pair = both.personas[row][attribute], both.personas[counterfactual][attribute]
+        if pair in (values, values[::-1]):
+            sides.append((row, counterfactual) if pair == values else (counterfactual, row))
             personas.append(both.rows[row]["persona_id"])
     if not sides:
         return None
