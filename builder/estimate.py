@@ -45,7 +45,7 @@ EMBEDDED_TEXT_S = 0.9
 
 PROSE = (
     "They grew up with two siblings above a small shop near the station and moved away for work at nineteen. Most of "
-    "the week goes into early shifts, the commute and cooking for whoever is home, and money is counted twice before "
+    "the week goes into early shifts, the commute and cooking for someone at home, and money is counted twice before "
     "the end of the month. They keep a notebook, repair what breaks, and rarely ask others for help."
 )
 """Stand-in for the model's prose about a person or a situation: 55 words."""

@@ -1,19 +1,18 @@
-"""Every error that PersonaGen raises on purpose.
+"""All errors of PersonaGen.
 
 PersonaGenError
-├── RecipeError        a recipe, an option or a table says something that cannot be done
+├── RecipeError        a recipe, an option or a table asks for something impossible
 ├── FolderError        the output folder holds something else, is locked, or cannot be written
 ├── BackendError       the language model cannot be loaded or reached: no request can succeed
 ├── RequestError       one request was refused; others may succeed
-├── TransientError     a request failed for now; the same one may succeed later
-├── BudgetError        the budget is spent and rows are still missing
-├── GenerationError    the attempts are spent and rows are still missing
-├── AllRejectedError   every reply was refused: the model, the prompts or the checks will not do
+├── TransientError     a request failed for now; the same request may succeed later
+├── BudgetError        the budget is spent and rows are missing
+├── GenerationError    all attempts are spent and rows are missing
+├── AllRejectedError   every reply was rejected: change the model, the prompts or the checks
 ├── ReleaseError       a folder is no release, or a damaged one
-└── HubError           the Hub refuses, cannot be reached, or holds something else than it should
+└── HubError           the Hub refuses, cannot be reached, or has other content than expected
 
-A message is one line: what was wrong, what was found, what was wanted, what to do. The command line prints it and exits
-with 1.
+A message is one line: what was wrong, got, wanted, what to do. The command line prints it and exits with 1.
 """
 
 from collections.abc import Iterator
@@ -21,11 +20,11 @@ from contextlib import contextmanager
 
 
 class PersonaGenError(Exception):
-    """Root of the tree: catch this to catch everything that PersonaGen reports to its user."""
+    """Base of all errors that PersonaGen reports to its user."""
 
 
 class RecipeError(PersonaGenError):
-    """A recipe, an option or a table says something that cannot be done."""
+    """A recipe, an option or a table asks for something impossible."""
 
 
 class FolderError(PersonaGenError):
@@ -37,23 +36,23 @@ class BackendError(PersonaGenError):
 
 
 class RequestError(PersonaGenError):
-    """The backend refused one request (a 400, say); the row fails, the run goes on."""
+    """The backend refused one request (for example with a 400); its row fails and the run continues."""
 
 
 class TransientError(PersonaGenError):
-    """A request failed in a way that may pass: it is sent again after a while.
+    """A request failed in a way that may pass, so that it is retried.
 
     Attributes:
-        overload: whether the server said or showed that it has too much to do.
+        overload: whether the server reported or showed that it is overloaded.
         unreachable: whether there was no connection at all.
-        wait: seconds that the server asked to wait; None where it did not say.
+        wait: seconds that the server asked to wait; None: it did not ask.
 
     """
 
     def __init__(
         self, message: str, *, overload: bool = False, unreachable: bool = False, wait: float | None = None
     ) -> None:
-        """Say what failed, and how."""
+        """Create the error of a failed request."""
         super().__init__(message)
         self.overload = overload
         self.unreachable = unreachable
@@ -61,15 +60,15 @@ class TransientError(PersonaGenError):
 
 
 class BudgetError(PersonaGenError):
-    """The next request might exceed the budget; what was paid for is kept."""
+    """The next request might exceed the budget; replies so far are kept."""
 
 
 class GenerationError(PersonaGenError):
-    """The attempts are spent and rows are still missing; what was accepted is kept."""
+    """All attempts are spent and rows are missing; accepted rows are kept."""
 
 
 class AllRejectedError(PersonaGenError):
-    """Not one reply was accepted, so that going on would only cost more."""
+    """No reply was accepted, so that more requests would only cost more."""
 
 
 class ReleaseError(PersonaGenError):
@@ -77,7 +76,7 @@ class ReleaseError(PersonaGenError):
 
 
 class HubError(PersonaGenError):
-    """The Hub refuses something, cannot be reached, or holds something else than it should."""
+    """The Hub refuses a request, cannot be reached, or has other content than expected."""
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Progress of long calls: one protocol for every verb, whoever displays it.
+"""Progress of long calls: one protocol for every verb and every display.
 
 A verb (generate, evaluate, audit, compare, report) reports to a `Progress`. The command line draws bars and log lines
 on stderr, a notebook draws `tqdm.auto` bars, and `SILENT` displays nothing.

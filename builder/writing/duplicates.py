@@ -1,10 +1,10 @@
-"""Find a text that was written before, word for word or nearly.
+"""Find a text that repeats an earlier one, word for word or nearly.
 
-Locality-sensitive hashing of MinHash signatures (rensa) proposes earlier texts; the exact Jaccard similarity of the
-word triples of both texts decides. So a text is never refused by an estimate; the hashing can only overlook one. Its
-hashes are fixed functions of the words, so the answers are the same in every process and on every 64-bit machine.
+Locality-sensitive hashing of MinHash signatures (rensa) proposes earlier texts, and the exact Jaccard similarity of the
+word triples of both texts decides. No text is therefore rejected by an estimate; hashing can only miss a duplicate.
+The hashes are fixed functions of the words, so the results are the same in every process and on every 64-bit machine.
 
-Texts and hashes lie in a database on disk that SQLite deletes by itself: memory stays the same however many there are.
+Texts and hashes are in a database on disk that SQLite deletes by itself, so memory does not grow with their number.
 """
 
 import sqlite3
@@ -20,17 +20,20 @@ from personagen.builder.core.errors import FolderError
 from personagen.metrics.texts.words import letter_runs
 
 SHINGLE_WORDS = 3
-"""Words in a row that are compared; a text that is shorter is compared whole."""
+"""Words in a row that are compared; a shorter text is compared as a whole."""
 
-SIGNATURE, SEED = 64, 42
-"""Values of a MinHash signature and the seed of their permutations."""
+SIGNATURE_VALUES = 64
+"""Values of a MinHash signature."""
 
-RECALL = 0.98
-"""Chance at least that hashing proposes a text right at the threshold, more above it. At a threshold of 0.7 this takes
-16 bands; 0.99 would take 32, and twice the room."""
+PERMUTATION_SEED = 42
+"""Seed of the permutations behind a signature."""
+
+MIN_RECALL = 0.98
+"""Least probability that hashing proposes a text at the threshold; it is higher for more similar ones. At a threshold
+of 0.7 it takes 16 bands; 0.99 would take 32, and twice the space."""
 
 CACHE_KIB = 2048
-"""Memory for the database; what does not fit is on disk."""
+"""Memory of the database; the rest is on disk."""
 
 TABLES = """
 PRAGMA journal_mode = OFF;
@@ -40,13 +43,13 @@ CREATE TABLE bands (hash INTEGER NOT NULL, position INTEGER NOT NULL, PRIMARY KE
 
 
 class DuplicateIndex:
-    """Texts that were accepted so far; a context manager that frees the disk."""
+    """Index of the texts that were accepted so far; a context manager that frees the disk."""
 
     def __init__(self, threshold: float) -> None:
-        """Start empty.
+        """Create an empty index.
 
         Args:
-            threshold: Jaccard similarity of word triples, in (0, 1], from which on two texts are the same.
+            threshold: Jaccard similarity of word triples, in (0, 1], from which on two texts count as the same.
 
         Raises:
             ValueError: the threshold is out of its range.
@@ -60,10 +63,10 @@ class DuplicateIndex:
         self._database = sqlite3.connect("", isolation_level=None)
         self._database.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         self._database.executescript(TABLES)
-        self._database.execute("BEGIN")  # and never committed: nobody reads it after this process
+        self._database.execute("BEGIN")  # never committed: the database ends with this process
 
     def __enter__(self) -> Self:
-        """Start."""
+        """Return the index."""
         return self
 
     def __exit__(
@@ -73,23 +76,23 @@ class DuplicateIndex:
         self._database.close()
 
     def add(self, row_id: str, text: str) -> str | None:
-        """Return the id of the first text that is the same or nearly so; else remember this one, and return None.
+        """Return the id of the first earlier text that is the same or nearly so; None: there is none, and it is added.
 
         Raises:
             FolderError: the disk is full.
 
         """
-        normal = match_form(text)
-        own = _shingles(normal)
-        hashes = _hashes(own, self._bands)
+        folded = fold(text)
+        shingles = _shingles(folded)
+        hashes = _hashes(shingles, self._bands)
         try:
-            for earlier, other in self._proposed(hashes):
-                if _jaccard(own, _shingles(other.decode("utf-8", "surrogatepass"))) >= self._threshold:
-                    return earlier
-            # As bytes, for a text may hold half characters, which SQLite does not take.
-            values = (self._count, row_id, normal.encode("utf-8", "surrogatepass"))
+            for earlier_id, earlier in self._proposed(hashes):
+                if _jaccard(shingles, _shingles(earlier.decode("utf-8", "surrogatepass"))) >= self._threshold:
+                    return earlier_id
+            # As bytes, since a text may hold lone surrogates, which SQLite rejects.
+            values = (self._count, row_id, folded.encode("utf-8", "surrogatepass"))
             self._database.execute("INSERT INTO texts VALUES (?, ?, ?)", values)
-            rows = ((each, self._count) for each in hashes)
+            rows = ((band_hash, self._count) for band_hash in hashes)
             self._database.executemany("INSERT OR IGNORE INTO bands VALUES (?, ?)", rows)
         except sqlite3.Error as error:
             raise FolderError(
@@ -100,7 +103,7 @@ class DuplicateIndex:
         return None
 
     def _proposed(self, hashes: list[int]) -> list[tuple[str, bytes]]:
-        """List id and text of those that share a band, in the order in which they came."""
+        """Return id and folded text of the texts that share a band, in the order in which they were added."""
         marks = ",".join("?" * len(hashes))
         return self._database.execute(
             "SELECT id, text FROM texts WHERE position IN "
@@ -109,17 +112,17 @@ class DuplicateIndex:
         ).fetchall()
 
 
-def match_form(text: str) -> str:
-    """Reduce a text to its words: compatibility forms and case folded, marks dropped; without words, to its symbols."""
+def fold(text: str) -> str:
+    """Return the words of a text, without case, compatibility forms, marks and punctuation; else its symbols."""
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
     words = letter_runs(folded.replace("'", "").replace("’", ""))
     return " ".join(words) if words else "".join(folded.split())
 
 
-def _shingles(normal: str) -> set[str]:
-    words = normal.split(" ")
-    runs = range(max(1, len(words) - SHINGLE_WORDS + 1))
-    return {" ".join(words[start : start + SHINGLE_WORDS]) for start in runs}
+def _shingles(folded: str) -> set[str]:
+    words = folded.split(" ")
+    starts = range(max(1, len(words) - SHINGLE_WORDS + 1))
+    return {" ".join(words[start : start + SHINGLE_WORDS]) for start in starts}
 
 
 def _jaccard(one: set[str], other: set[str]) -> float:
@@ -128,22 +131,22 @@ def _jaccard(one: set[str], other: set[str]) -> float:
 
 
 def _hashes(shingles: set[str], bands: int) -> list[int]:
-    """Hash each band of the signature: its number, and 32 bits of its values (a collision only proposes in vain)."""
-    signature = RMinHash(num_perm=SIGNATURE, seed=SEED)
+    """Hash each band of the signature into its number and 32 bits; a collision costs one vain proposal."""
+    signature = RMinHash(num_perm=SIGNATURE_VALUES, seed=PERMUTATION_SEED)
     signature.update([shingle.encode("utf-8", "surrogatepass") for shingle in shingles])
-    size = SIGNATURE * 4 // bands
-    packed = struct.pack(f"<{SIGNATURE}I", *signature.digest())
+    size = SIGNATURE_VALUES * 4 // bands
+    packed = struct.pack(f"<{SIGNATURE_VALUES}I", *signature.digest())
     return [band << 32 | crc32(packed[band * size : (band + 1) * size]) for band in range(bands)]
 
 
 def _bands(threshold: float) -> int:
-    """Choose the fewest bands, so the least memory and fewest vain proposals, that reach RECALL at the threshold.
+    """Return the fewest bands that reach MIN_RECALL at the threshold: the least memory and fewest vain proposals.
 
-    A band of r values agrees with probability t**r, one of b bands with 1 - (1 - t**r)**b (Leskovec, Rajaraman and
+    A band of r values agrees with probability t**r, and one of b bands with 1 - (1 - t**r)**b (Leskovec, Rajaraman and
     Ullman, Mining of Massive Datasets, section 3.4). Below a threshold of 0.06 no number of bands reaches it.
     """
-    divisors = [bands for bands in range(1, SIGNATURE + 1) if SIGNATURE % bands == 0]
+    divisors = [bands for bands in range(1, SIGNATURE_VALUES + 1) if SIGNATURE_VALUES % bands == 0]
     for bands in divisors:
-        if 1 - (1 - threshold ** (SIGNATURE // bands)) ** bands >= RECALL:
+        if 1 - (1 - threshold ** (SIGNATURE_VALUES // bands)) ** bands >= MIN_RECALL:
             return bands
-    return SIGNATURE
+    return SIGNATURE_VALUES

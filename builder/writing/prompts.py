@@ -54,15 +54,15 @@ def render(name: str, **values: Any) -> tuple[Message, ...]:
 @cache
 def versions(folder: Path = TEMPLATES) -> dict[str, dict[str, str]]:
     """Return version and SHA-256 of every template by name; shared parts (a leading underscore) are listed too."""
-    found = {}
+    entries = {}
     for name in sorted(("_layers", *NAMES)):
         source = (folder / f"{name}.md").read_bytes()
         version = re.match(rb"\{#-? version: (\d+) -?#\}", source)
-        found[name] = {
+        entries[name] = {
             "version": version[1].decode() if version else "",
             "sha256": hashlib.sha256(source).hexdigest(),
         }
-    return found
+    return entries
 
 
 @cache

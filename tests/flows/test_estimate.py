@@ -1,4 +1,4 @@
-"""What a recipe is said to take, held against what it takes."""
+"""Estimates of recipes compared with real runs."""
 
 import json
 from pathlib import Path
@@ -31,29 +31,29 @@ def recipe(text: str = PRICED, **changes: Any) -> Recipe:
     "changes",
     [{}, {"depth": "none"}, {"depth": "sociocultural", "ablations": ["situational"]}, {"elaborate.demographic": "llm"}],
 )
-def test_requests_are_those_that_a_run_makes(changes: dict[str, Any], tmp_path: Path) -> None:
-    """Without a refused reply, to the last one, by stage."""
+def test_the_requests_of_each_stage_are_those_of_a_run(changes: dict[str, Any], tmp_path: Path) -> None:
+    """Without rejected replies the counts are exact."""
     with FakeOpenAI() as server:
-        own = recipe_for(server.url, LAYERED, changes)
-        usage = make(own, tmp_path / "out").manifest["usage"]
-        expected = estimate(own)
+        layered = recipe_for(server.url, LAYERED, changes)
+        usage = make(layered, tmp_path / "out").manifest["usage"]
+        expected = estimate(layered)
         assert len(server.requests) == usage["requests"]
     calls = [round(stage.requests / (1 + REJECTED_FRACTION)) for stage in expected.stages.values()]
     assert sum(calls) == usage["requests"]
 
 
-def test_tokens_are_of_the_right_size(tmp_path: Path) -> None:
-    """The server counts words, of which a prompt of facts has fewer than tokens; an estimate is no bill."""
+def test_the_tokens_are_of_the_right_magnitude(tmp_path: Path) -> None:
+    """The server counts words, of which a prompt has fewer than tokens."""
     with FakeOpenAI() as server:
-        own = recipe_for(server.url, LAYERED)
-        usage = make(own, tmp_path / "out").manifest["usage"]
-    total = estimate(own).total
+        layered = recipe_for(server.url, LAYERED)
+        usage = make(layered, tmp_path / "out").manifest["usage"]
+    total = estimate(layered).total
     assert 1.2 < total.prompt_tokens / usage["prompt_tokens"] < 2.5
     assert 1 < total.completion_tokens / usage["completion_tokens"] < 6
 
 
-def test_cost_follows_the_prices_and_a_batch_is_half() -> None:
-    """Nothing is asked on the way: nobody listens at the address."""
+def test_the_cost_follows_the_prices_and_a_batch_costs_half() -> None:
+    """No server listens at the address, so nothing is sent."""
     expected = estimate(recipe())
     total = expected.total
     assert expected.cost == pytest.approx((0.15 * total.prompt_tokens + 0.6 * total.completion_tokens) / 1e6)
@@ -62,8 +62,7 @@ def test_cost_follows_the_prices_and_a_batch_is_half() -> None:
     assert estimate(recipe(prices={})).cost is None
 
 
-def test_time_follows_the_caps_and_the_requests_in_flight() -> None:
-    """Whichever is slowest."""
+def test_the_time_follows_the_slowest_of_concurrency_and_rate_limits() -> None:
     free = estimate(recipe())
     assert free.seconds is not None
     assert estimate(recipe(**{"backend.concurrency": 32})).seconds == pytest.approx(2 * free.seconds)
@@ -74,8 +73,8 @@ def test_time_follows_the_caps_and_the_requests_in_flight() -> None:
 
 
 @pytest.mark.slow
-def test_seed_and_size_of_the_plan_change_little() -> None:
-    """The rows that are looked at stand for the others."""
+def test_the_sampled_rows_represent_the_plan() -> None:
+    """Another seed or more rows change the tokens per request little."""
     one, other = estimate(recipe()).total, estimate(recipe(seed=7)).total
     assert one.prompt_tokens == pytest.approx(other.prompt_tokens, rel=0.05)
     many = estimate(recipe(rows=14_000)).total
@@ -91,12 +90,12 @@ def plan_text(run: Run) -> str:
     return done.out
 
 
-def test_plan_is_shown_as_it_was(run: Run) -> None:
-    """After a change that is meant, copy what is printed to tests/golden/plan.txt."""
+def test_the_printed_plan_is_the_golden_one(run: Run) -> None:
+    """After an intended change, copy the output to tests/golden/plan.txt."""
     assert plan_text(run) == (GOLDEN / "plan.txt").read_text(encoding="utf-8")
 
 
-def test_plan_for_a_program(run: Run) -> None:
+def test_the_plan_as_json(run: Run) -> None:
     done = run("plan", *OPENAI, NOWHERE, "--rows", "7", "--json")
     facts = json.loads(done.out)
     assert (done.code, done.err, facts["texts"], facts["personas"], facts["cost"]) == (0, "", 7, 4, None)
@@ -104,7 +103,7 @@ def test_plan_for_a_program(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "lines"),
     [
         ((), ("cost: none; the model runs on this machine\n", "time: about 0:01:03\n")),
         (
@@ -117,7 +116,9 @@ def test_plan_for_a_program(run: Run) -> None:
         ),
     ],
 )
-def test_plan_of_every_backend_says_what_it_knows(arguments: tuple[str, ...], said: tuple[str, ...], run: Run) -> None:
+def test_the_plan_of_every_backend_states_cost_and_time_or_why_they_are_unknown(
+    arguments: tuple[str, ...], lines: tuple[str, ...], run: Run
+) -> None:
     done = run("plan", *arguments)
     assert done.code == 0
-    assert all(text in done.out for text in said)
+    assert all(text in done.out for text in lines)

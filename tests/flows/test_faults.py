@@ -1,4 +1,4 @@
-"""What goes wrong outside: bad replies, a full disk, and a server that sends keys and hostile text."""
+"""External faults of a run: unusable replies, a full disk, and a server that sends keys and hostile text."""
 
 import json
 import random
@@ -40,12 +40,12 @@ KEY = "sk-test-SECRET0123456789abcdef"
 
 
 def limited(kibibytes: int, words: Sequence[str]) -> list[str]:
-    """Let a command write no file larger than this: what a full disk looks like to it."""
+    """Return a command that cannot write a file larger than `size` bytes, as on a full disk."""
     return ["bash", "-c", f'ulimit -f {kibibytes}; exec "$@"', "bash", *words]
 
 
 def long_text(rng: random.Random) -> str:
-    """Write 18 KB that no compression makes small."""
+    """Return 18 KB of text that compression does not shrink."""
     return " ".join(f"{rng.getrandbits(40):010x}" for _ in range(1650)) + "."
 
 
@@ -65,20 +65,20 @@ EXPECTED = {
 }
 
 
-def test_every_refused_reply_is_listed_and_counted(tmp_path: Path) -> None:
-    """Each once, with id, stage, reason and attempt, and refilled with a new seed until the count is met."""
+def test_every_rejected_reply_is_listed_once_and_counted(tmp_path: Path) -> None:
+    """Each has id, stage, reason and attempt, and is retried with a new seed until the row is accepted."""
     with FakeOpenAI(faults=refusals()) as server:
         result = make(recipe_for(server.url, LAYERED), tmp_path / "out")
         assert len(server.requests) == len({body["seed"] for body in server.requests}) == 7 + 14 + 14 + len(EXPECTED)
     rejects = rejects_of(tmp_path / "out")
-    assert {(each["id"], each["stage"], each["reason"], each["attempt"]) for each in rejects} == EXPECTED
+    assert {(reject["id"], reject["stage"], reject["reason"], reject["attempt"]) for reject in rejects} == EXPECTED
     assert len(rejects) == len(EXPECTED)
     assert result.manifest["rejects"] == {
         "expression": {"duplicate": 1, "empty": 1, "length": 1, "refusal": 1, "request": 2, "truncated": 1},
         "situational": {"schema": 2},
         "sociocultural": {"schema": 1},
     }
-    by_id = {(each["id"], each["attempt"]): each for each in rejects}
+    by_id = {(reject["id"], reject["attempt"]): reject for reject in rejects}
     assert by_id["joy-000001", 0]["text"] == REFUSAL
     assert by_id["anger-000001", 0]["text"] == CUT
     assert (by_id["joy-000004", 0]["text"], by_id["joy-000004", 0]["detail"]) == (SAME.upper(), "anger-000000")
@@ -86,8 +86,8 @@ def test_every_refused_reply_is_listed_and_counted(tmp_path: Path) -> None:
     assert len(texts_of(tmp_path / "out")) == 14
 
 
-def test_duplicate_is_the_later_row_of_the_plan(tmp_path: Path) -> None:
-    """Also where its reply arrives first: the earlier row keeps its text, whatever the concurrency."""
+def test_of_two_duplicates_the_later_row_of_the_plan_is_rejected(tmp_path: Path) -> None:
+    """Also if its reply arrives first, and at any concurrency."""
     faults = [
         answer_fault(SAME, seed_of("anger-000003", 0)),
         Fault("delay", seed=seed_of("anger-000003", 0), seconds=0.3),
@@ -98,7 +98,7 @@ def test_duplicate_is_the_later_row_of_the_plan(tmp_path: Path) -> None:
         with FakeOpenAI(faults=faults) as server:
             make(recipe_for(server.url, {"backend.concurrency": concurrency}), tmp_path / str(concurrency) / "out")
     out = tmp_path / "16" / "out"
-    assert [(each["id"], each["reason"], each["attempt"], each["detail"]) for each in rejects_of(out)] == [
+    assert [(reject["id"], reject["reason"], reject["attempt"], reject["detail"]) for reject in rejects_of(out)] == [
         ("joy-000002", "duplicate", 0, "anger-000003"),
         ("joy-000002", "duplicate", 1, "anger-000003"),
     ]
@@ -107,8 +107,8 @@ def test_duplicate_is_the_later_row_of_the_plan(tmp_path: Path) -> None:
     assert bytes_of(out) == bytes_of(tmp_path / "1" / "out")
 
 
-def test_spent_attempts_end_in_an_error_and_more_of_them_finish_the_same_folder(tmp_path: Path) -> None:
-    """Nothing is paid for again, and the release is that of an undisturbed run."""
+def test_a_run_with_spent_attempts_fails_and_is_finished_with_more_attempts(tmp_path: Path) -> None:
+    """No reply is paid for again, and the release equals that of an undisturbed run."""
     faults = [Fault("refusal", seed=seed_of("joy-000002", number)) for number in range(3)]
     faults.append(answer_fault(SAME, seed_of("anger-000000", 0)))
     faults += [answer_fault(SAME, seed_of("joy-000005", number)) for number in range(2)]
@@ -129,7 +129,7 @@ def test_spent_attempts_end_in_an_error_and_more_of_them_finish_the_same_folder(
     assert len(texts_of(tmp_path / "out")) == 14
 
 
-def test_hopeless_run_stops_early(tmp_path: Path) -> None:
+def test_a_run_without_an_accepted_row_stops_early(tmp_path: Path) -> None:
     """A model that refuses everything is not paid for every row."""
     with FakeOpenAI(faults=[Fault("refusal")]) as server:
         recipe = recipe_for(server.url, {"rows": 300, "checks.attempts": 2, "backend.concurrency": 4})
@@ -144,8 +144,8 @@ def test_hopeless_run_stops_early(tmp_path: Path) -> None:
     assert len(rejects_of(tmp_path / "out")) == refused
 
 
-def test_small_run_that_is_refused_throughout_says_so(tmp_path: Path) -> None:
-    """Also where the background of the personas is what fails; each of its replies is counted once."""
+def test_a_small_run_without_an_accepted_reply_fails_in_one_line(tmp_path: Path) -> None:
+    """If the prose of the personas fails, each of its replies is counted once."""
     with FakeOpenAI(faults=[Fault("not_json")]) as server:
         message = r"^no text was accepted: 14 replies were refused \(sociocultural schema 14\); "
         with pytest.raises(AllRejectedError, match=message):
@@ -153,8 +153,8 @@ def test_small_run_that_is_refused_throughout_says_so(tmp_path: Path) -> None:
         assert len(server.requests) == 14
 
 
-def test_layer_tables_hold_the_prose_that_the_texts_were_written_with(tmp_path: Path) -> None:
-    """A request that failed once is not asked again at the end of the run, when it would succeed."""
+def test_layer_tables_have_the_prose_of_the_prompts(tmp_path: Path) -> None:
+    """A request that failed once is not sent later in the run, when it would succeed."""
     fault = Fault("status", contains="Write this person's background", times=2, status=400)
     with FakeOpenAI(faults=[fault]) as server:
         make(recipe_for(server.url, LAYERED, {"backend.concurrency": 1}), tmp_path / "out")
@@ -167,15 +167,15 @@ def test_layer_tables_hold_the_prose_that_the_texts_were_written_with(tmp_path: 
 # No room on the disk
 
 
-def big_recipe(folder: Path) -> Path:
+def write_big_recipe(folder: Path) -> Path:
     """Write a recipe for 8 long texts in one file."""
     one_file = {"splits.train": 1.0, "splits.validation": 0.0, "splits.test": 0.0}
     return write_recipe(folder, one_file, {"rows": 8, "emotions": ["joy"], "text.max_words": 2000})
 
 
-def test_full_disk_in_a_shard_is_one_line_and_finished_later(tmp_path: Path) -> None:
-    """Nothing is asked for again once there is room."""
-    path, out, rng = big_recipe(tmp_path), tmp_path / "out", random.Random(1)
+def test_a_run_whose_shard_fills_the_disk_fails_in_one_line_and_is_finished_later(tmp_path: Path) -> None:
+    """With space again, no request is sent twice."""
+    path, out, rng = write_big_recipe(tmp_path), tmp_path / "out", random.Random(1)
     faults = [answer_fault(long_text(rng), seed_of(f"joy-{number:06}", 0)) for number in range(8)]
     with FakeOpenAI(faults=faults) as server:
         recipe = read_recipe(path, {"backend.base_url": server.url})
@@ -193,8 +193,8 @@ def test_full_disk_in_a_shard_is_one_line_and_finished_later(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("length", [10, 100_000], ids=["at the end", "at once"])
-def test_full_disk_in_the_list_of_rejects_is_told_and_finished_later(tmp_path: Path, length: int) -> None:
-    """The file is named, whenever its bytes are written; nothing is asked for again once there is room."""
+def test_a_run_whose_rejects_fill_the_disk_fails_in_one_line_and_is_finished_later(tmp_path: Path, length: int) -> None:
+    """The line names the file, whenever its bytes are written. With space again, no request is sent twice."""
     out, rejects = tmp_path / "out", tmp_path / "out.run" / "rejects.jsonl"
     faults = [answer_fault(REFUSAL + " Sorry." * (length // 7), seed_of(f"joy-{number:06}", 0)) for number in range(4)]
     with FakeOpenAI(faults=faults) as server:
@@ -214,9 +214,9 @@ def test_full_disk_in_the_list_of_rejects_is_told_and_finished_later(tmp_path: P
         assert len(server.requests) == 14 + 4
 
 
-def test_full_disk_in_the_journal_is_one_line_and_finished_later(tmp_path: Path) -> None:
-    """What was kept before is not paid for again."""
-    path, out, rng = big_recipe(tmp_path), tmp_path / "out", random.Random(1)
+def test_a_run_whose_journal_fills_the_disk_fails_in_one_line_and_is_finished_later(tmp_path: Path) -> None:
+    """Replies that were journaled before are not paid for again."""
+    path, out, rng = write_big_recipe(tmp_path), tmp_path / "out", random.Random(1)
     faults = [answer_fault(long_text(rng), seed_of(f"joy-{number:06}", 0)) for number in range(8)]
     with FakeOpenAI(faults=faults) as server:
         done = run_command(limited(96, [*command(server.url, out, path), "--concurrency", "1"]))
@@ -233,8 +233,10 @@ def test_full_disk_in_the_journal_is_one_line_and_finished_later(tmp_path: Path)
 # What comes from the server is data
 
 
-def test_key_is_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
-    """In no file and no output, also when the server repeats it in an error of one request or of all."""
+def test_the_key_is_in_no_file_and_no_output(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Also if the server repeats it in the error of one request or of all."""
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     echo = {"error": {"message": f"cannot use the key {KEY} for this", "key": KEY}}
     path = write_recipe(tmp_path)
@@ -273,7 +275,7 @@ HOSTILE = (
 
 
 def test_hostile_texts_become_rows_or_rejects(tmp_path: Path) -> None:
-    """Never broken files: counts hold, nothing invisible is left in a text, and the card and the tables stay valid."""
+    """Counts are exact, texts hold no invisible characters, and card and tables stay valid."""
     out = tmp_path / "personagen"
     faults = [answer_fault(text, seed_of(f"joy-{number:06}", 0)) for number, text in enumerate(HOSTILE)]
     for number in range(len(HOSTILE)):
@@ -285,15 +287,17 @@ def test_hostile_texts_become_rows_or_rejects(tmp_path: Path) -> None:
         result = make(recipe_for(server.url, LAYERED, {"rows": 2 * len(HOSTILE)}), out)
     rows = texts_of(out)
     assert len(rows) == 2 * len(HOSTILE)
-    told = [row["text"] for row in rows] + [
+    written = [row["text"] for row in rows] + [
         row[layer]["prose"] for row in rows for layer in ("sociocultural", "situational")
     ]
-    assert {char for text in told for char in text if unicodedata.category(char) in ("Cc", "Cf", "Cs", "Co")} == set()
+    assert {
+        char for text in written for char in text if unicodedata.category(char) in ("Cc", "Cf", "Cs", "Co")
+    } == set()
     taken = [row for row in rows if row["label"] == 1 and row["provenance"]["attempts"] == 1]
-    refused = [each for each in rejects_of(out) if each["stage"] == "expression"]
-    assert len(taken) + len({each["id"] for each in refused}) == len(HOSTILE)
-    assert len(taken) >= 3 and len(refused) >= 3
-    assert {each["text"] for each in refused} <= set(HOSTILE)
+    rejects = [reject for reject in rejects_of(out) if reject["stage"] == "expression"]
+    assert len(taken) + len({reject["id"] for reject in rejects}) == len(HOSTILE)
+    assert len(taken) >= 3 and len(rejects) >= 3
+    assert {reject["text"] for reject in rejects} <= set(HOSTILE)
     _, front, body = (out / "README.md").read_text(encoding="utf-8").split("---\n", 2)
     card = yaml.safe_load(front)
     assert [config["config_name"] for config in card["configs"]] == list(result.manifest["configs"])

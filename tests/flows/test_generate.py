@@ -1,4 +1,4 @@
-"""What a release of the whole flow holds, made against a server on loopback: exact counts, layers, provenance."""
+"""Contents of a release generated with a server on loopback: exact counts, layers and provenance."""
 
 import json
 from collections import Counter
@@ -14,8 +14,8 @@ from tests.helpers.flow import LAYERED, Recorder, make, recipe_for, rejects_of, 
 from tests.helpers.servers.fake_openai import FakeOpenAI, Fault, contents
 
 
-def test_release_has_exactly_the_rows_asked_for(tmp_path: Path) -> None:
-    """Quotas are met to the row, splits by their shares, ids are those of the plan, and digests those of the files."""
+def test_a_release_has_exactly_the_requested_rows(tmp_path: Path) -> None:
+    """Quotas and splits are exact, ids are those of the plan, and digests those of the files."""
     with FakeOpenAI() as server:
         changes = {"rows": 30, "quotas": {"joy": 10, "anger": 20}, "situations_per_persona": 3}
         result = make(recipe_for(server.url, LAYERED, changes), tmp_path / "out")
@@ -34,19 +34,19 @@ def test_release_has_exactly_the_rows_asked_for(tmp_path: Path) -> None:
 
 
 def test_no_persona_is_in_two_splits(tmp_path: Path) -> None:
-    """Neither in the texts nor in the tables of personas; and no situation belongs to two texts."""
+    """Neither in the texts nor in the tables of personas. No situation belongs to two texts."""
     with FakeOpenAI() as server:
         make(recipe_for(server.url, LAYERED, {"rows": 40, "situations_per_persona": 3}), tmp_path / "out")
     rows = texts_of(tmp_path / "out")
-    for found in (rows, rows_of(tmp_path / "out", "sociocultural"), rows_of(tmp_path / "out", "situational")):
-        splits = {(row["persona_id"], row["split"]) for row in found}
+    for table in (rows, rows_of(tmp_path / "out", "sociocultural"), rows_of(tmp_path / "out", "situational")):
+        splits = {(row["persona_id"], row["split"]) for row in table}
         assert len(splits) == len({persona for persona, _ in splits})
     assert len({row["situation_id"] for row in rows}) == 40
     assert max(Counter(row["persona_id"] for row in rows).values()) == 3
 
 
-def test_shards_hold_no_more_rows_than_asked_for(tmp_path: Path) -> None:
-    """A configuration is cut into numbered files."""
+def test_shards_have_at_most_the_requested_rows(tmp_path: Path) -> None:
+    """A configuration is divided into numbered files."""
     with FakeOpenAI() as server:
         changes = {"shard_rows": 3, "splits.train": 1.0, "splits.validation": 0.0, "splits.test": 0.0}
         result = make(recipe_for(server.url, changes), tmp_path / "out")
@@ -72,7 +72,7 @@ def test_depth_none_has_no_layers(tmp_path: Path) -> None:
 
 
 def test_ablations_repeat_every_row_with_fewer_layers(tmp_path: Path) -> None:
-    """Each depth is a configuration of its own, its rows have the layers of its depth, and "all" leaves them out."""
+    """Each depth is a configuration of its own, and "all" excludes it."""
     changes = {"rows": 6, "ablations": ["none", "demographic", "sociocultural"]}
     with FakeOpenAI() as server:
         result = make(recipe_for(server.url, LAYERED, changes), tmp_path / "out")
@@ -95,20 +95,20 @@ def test_ablations_repeat_every_row_with_fewer_layers(tmp_path: Path) -> None:
 
 
 def test_layer_tables_go_as_deep_as_the_deepest_ablation(tmp_path: Path) -> None:
-    """A base without layers may have an ablation with all of them."""
+    """A recipe of depth "none" may have an ablation with all layers."""
     with FakeOpenAI() as server:
         make(recipe_for(server.url, {"rows": 4, "ablations": ["situational"]}), tmp_path / "out")
     deep = rows_of(tmp_path / "out", "depth_situational")
     table = {row["situation_id"]: row for row in rows_of(tmp_path / "out", "situational")}
     assert len(deep) == len(table) == 4
     for row in deep:
-        found = table[row["situation_id"]]
-        assert (found["persona_id"], found["label"]) == (row["persona_id"], row["label"])
-        assert {name: found[name] for name in row["situational"]} == row["situational"]
+        entry = table[row["situation_id"]]
+        assert (entry["persona_id"], entry["label"]) == (row["persona_id"], row["label"])
+        assert {name: entry[name] for name in row["situational"]} == row["situational"]
 
 
-def test_elaborated_prose_stands_in_rows_and_tables(tmp_path: Path) -> None:
-    """The model is asked once a layer, and each later prompt shows the prose of the layers before."""
+def test_elaborated_prose_is_in_rows_tables_and_later_prompts(tmp_path: Path) -> None:
+    """The model writes the prose of each layer once."""
     elaborate = {"elaborate.demographic": "llm", "rows": 8}
     with FakeOpenAI() as server:
         result = make(recipe_for(server.url, LAYERED, elaborate), tmp_path / "out")
@@ -120,13 +120,13 @@ def test_elaborated_prose_stands_in_rows_and_tables(tmp_path: Path) -> None:
         prompt = bodies[row["provenance"]["seed"]]["messages"][-1]["content"]
         for layer, table in tables.items():
             key = "situation_id" if layer == "situational" else "persona_id"
-            (found,) = [entry for entry in table if entry[key] == row[key]]
-            assert found["prose"] == row[layer]["prose"]
-            assert len(found["prose"]) > 20 and found["prose"] in prompt
+            (prose,) = [entry["prose"] for entry in table if entry[key] == row[key]]
+            assert prose == row[layer]["prose"]
+            assert len(prose) > 20 and prose in prompt
 
 
 def test_sampled_layers_have_no_prose(tmp_path: Path) -> None:
-    """Where the recipe says so, the model writes the text only."""
+    """The model writes the texts only."""
     sampled = {f"elaborate.{layer}": "sampled" for layer in ("sociocultural", "situational")}
     with FakeOpenAI() as server:
         make(recipe_for(server.url, LAYERED, sampled), tmp_path / "out")
@@ -136,7 +136,7 @@ def test_sampled_layers_have_no_prose(tmp_path: Path) -> None:
 
 
 def test_intensities_alternate_and_reach_the_prompt(tmp_path: Path) -> None:
-    """Within each emotion, and the row says which it was."""
+    """Within each emotion; the row states its intensity."""
     with FakeOpenAI() as server:
         make(recipe_for(server.url, {"intensities": ["low", "high"]}), tmp_path / "out")
         bodies = {body["seed"]: body for body in server.requests}
@@ -145,8 +145,8 @@ def test_intensities_alternate_and_reach_the_prompt(tmp_path: Path) -> None:
         assert f"of {row['intensity']} intensity" in bodies[row["provenance"]["seed"]]["messages"][-1]["content"]
 
 
-def test_provenance_tells_what_was_sent(tmp_path: Path) -> None:
-    """Model, prompt version, seed, and the attempts that the text took."""
+def test_provenance_states_the_accepted_request(tmp_path: Path) -> None:
+    """Model, prompt version, seed and attempts."""
     faults = [Fault("refusal", seed=seed_of("joy-000002", number)) for number in (0, 1)]
     with FakeOpenAI(faults=faults) as server:
         make(recipe_for(server.url), tmp_path / "out")
@@ -165,8 +165,8 @@ def test_provenance_tells_what_was_sent(tmp_path: Path) -> None:
         }
 
 
-def test_progress_tells_accepted_and_refused(tmp_path: Path) -> None:
-    """It starts at nothing and ends at everything, with tokens and cost on the way."""
+def test_progress_reports_accepted_rows_and_rejected_replies(tmp_path: Path) -> None:
+    """From none to all, with tokens and cost on the way."""
     recorder = Recorder()
     again = [
         Fault("refusal", seed=seed_of("joy-000002", 0)),
@@ -181,6 +181,6 @@ def test_progress_tells_accepted_and_refused(tmp_path: Path) -> None:
     calls = recorder.statuses
     assert calls[0] == RunStatus(accepted=0, wanted=14, refused=0, in_flight=0, tokens=0, cost=0.0)
     assert calls[-1] == RunStatus(14, 14, 1, 0, tokens, pytest.approx(usage["cost"]))
-    told = [(call.accepted, call.refused) for call in calls]
-    assert told == sorted(told)
+    counts = [(call.accepted, call.refused) for call in calls]
+    assert counts == sorted(counts)
     assert max(call.in_flight for call in calls) >= 1

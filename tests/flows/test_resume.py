@@ -1,4 +1,4 @@
-"""The same bytes each time, also of runs that were killed or interrupted: nothing is lost or paid twice."""
+"""Equal bytes of every run, also of killed and interrupted ones: no reply is lost or paid for twice."""
 
 import asyncio
 import random
@@ -45,8 +45,8 @@ from tests.helpers.servers.fake_openai import FakeOpenAI, Fault, contents
 
 
 @pytest.mark.slow
-def test_release_is_the_same_whatever_the_timing(tmp_path: Path) -> None:
-    """One request at a time or sixteen, prompt replies or late ones: every byte is equal, the rejects too."""
+def test_release_and_rejects_do_not_depend_on_timing(tmp_path: Path) -> None:
+    """At one or sixteen requests in flight, with prompt and late replies."""
     rng = random.Random(3)
     for concurrency in (1, 16):
         late = [Fault("delay", nth=number, seconds=rng.uniform(0, 0.15)) for number in rng.sample(range(1, 45), 10)]
@@ -69,8 +69,8 @@ def test_another_seed_makes_another_release(tmp_path: Path) -> None:
     assert [row["demographic"] for row in one] != [row["demographic"] for row in other]
 
 
-def test_finished_release_is_not_made_again(tmp_path: Path) -> None:
-    """It is known from its manifest, so no server is needed; neither is one to see that it is complete."""
+def test_a_finished_release_is_not_generated_again(tmp_path: Path) -> None:
+    """It is recognised by its manifest, without a server."""
     with FakeOpenAI() as server:
         recipe = recipe_for(server.url)
         first = make(recipe, tmp_path / "out")
@@ -82,8 +82,8 @@ def test_finished_release_is_not_made_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("lost", ["anger/test-00000-of-00001.parquet", "manifest.json", "", "moved"])
-def test_lost_part_of_a_release_is_made_again_from_the_journal(tmp_path: Path, lost: str) -> None:
-    """A file, the folder, or, killed between the two renames of a second run, the folder set aside."""
+def test_a_release_with_a_lost_part_is_generated_again_from_the_journal(tmp_path: Path, lost: str) -> None:
+    """A file, the folder, or the folder set aside by a run that was killed between two renames."""
     out = tmp_path / "out"
     with FakeOpenAI() as server:
         recipe = recipe_for(server.url)
@@ -106,9 +106,9 @@ def test_lost_part_of_a_release_is_made_again_from_the_journal(tmp_path: Path, l
 
 
 def test_a_changed_prompt_remakes_the_release_and_its_own_requests_only(tmp_path: Path) -> None:
-    """A copy of the package whose prompt differs for one emotion: its texts alone are requested again.
+    """A copy of the package has another prompt for one emotion: only its texts are requested again.
 
-    The old release makes room with all that lies in it, and the new one is complete for the copy.
+    The old release is set aside with all its files, and the new one is complete for the copy.
     """
     path, out = write_recipe(tmp_path, LAYERED), tmp_path / "out"
     copy = tmp_path / "copy"
@@ -144,9 +144,9 @@ def test_a_changed_prompt_remakes_the_release_and_its_own_requests_only(tmp_path
 
 
 def kill_often(folder: Path, kills: int, seed: int) -> None:
-    """Kill a run at random moments until it is let finish; compare with a calm one.
+    """Kill a run at random moments until it finishes, and compare it with an undisturbed one.
 
-    Every other kill comes at any number of requests; the others late, while the last files are written and moved.
+    Every other kill follows a random number of requests, the others come while the last files are written and moved.
     """
     path = write_recipe(folder, LAYERED, {"rows": 24, "shard_rows": 4, "backend.concurrency": 4})
     calm, out, rng = folder / "calm", folder / "out", random.Random(seed)
@@ -181,19 +181,19 @@ def kill_often(folder: Path, kills: int, seed: int) -> None:
 
 
 @pytest.mark.slow
-def test_killed_run_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
-    """Wherever `kill -9` strikes, the same command finishes the release and pays for nothing twice."""
+def test_a_killed_run_resumes_to_the_same_bytes(tmp_path: Path) -> None:
+    """Wherever `kill -9` strikes, the same command finishes the release and pays for no reply twice."""
     kill_often(tmp_path, kills=6, seed=1)
 
 
 @pytest.mark.slow
-def test_run_killed_very_often_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
+def test_a_run_killed_very_often_resumes_to_the_same_bytes(tmp_path: Path) -> None:
     """The same with more kills."""
     kill_often(tmp_path, kills=20, seed=2)
 
 
-def test_run_killed_while_its_folder_was_made_goes_on(tmp_path: Path) -> None:
-    """A state that was half written is no foreign file."""
+def test_a_run_killed_while_its_folder_was_created_resumes(tmp_path: Path) -> None:
+    """A state file that was half written is not a foreign file."""
     (tmp_path / "out.run").mkdir()
     (tmp_path / "out.run" / "lock").touch()
     (tmp_path / "out.run" / "run.json.part").write_text('{"format": "perso', encoding="utf-8")
@@ -202,8 +202,8 @@ def test_run_killed_while_its_folder_was_made_goes_on(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_damaged_tail_of_the_journal_costs_its_replies_only(tmp_path: Path) -> None:
-    """A machine that died while it wrote: what was whole is used, what was not is asked for again."""
+def test_a_damaged_tail_of_the_journal_loses_its_replies_only(tmp_path: Path) -> None:
+    """After a crash of the machine, whole replies are used and the others are requested again."""
     path, out = write_recipe(tmp_path, {"rows": 60, "backend.concurrency": 4}), tmp_path / "out"
     with FakeOpenAI(latency=0.02) as server:
         with subprocess.Popen(command(server.url, out, path), stdout=PIPE, stderr=PIPE) as process:
@@ -224,8 +224,8 @@ def test_damaged_tail_of_the_journal_costs_its_replies_only(tmp_path: Path) -> N
     assert bytes_of(out) == bytes_of(tmp_path / "calm")
 
 
-def test_budget_stops_a_run_that_goes_on_when_it_is_raised(tmp_path: Path) -> None:
-    """One line, nothing beyond the bound, and the release of an undisturbed run in the end."""
+def test_a_spent_budget_stops_the_run_and_a_raised_one_resumes_it(tmp_path: Path) -> None:
+    """One line, nothing beyond the bound, and in the end the release of an undisturbed run."""
     path, out = write_recipe(tmp_path, {"backend.concurrency": 4}), tmp_path / "out"
     with FakeOpenAI() as server:
         done = run_command([*command(server.url, out, path), "--max-tokens", "2000"])
@@ -242,7 +242,7 @@ def test_budget_stops_a_run_that_goes_on_when_it_is_raised(tmp_path: Path) -> No
     assert bytes_of(out) == bytes_of(tmp_path / "calm")
 
 
-def test_budget_counts_what_earlier_runs_of_the_folder_took(tmp_path: Path) -> None:
+def test_the_budget_includes_earlier_runs_of_the_folder(tmp_path: Path) -> None:
     """The same budget again buys nothing more."""
     path, out = write_recipe(tmp_path), tmp_path / "out"
     with FakeOpenAI() as server:
@@ -253,8 +253,8 @@ def test_budget_counts_what_earlier_runs_of_the_folder_took(tmp_path: Path) -> N
         assert len(server.requests) <= paid + 2, "what little was left at the first stop may do for a shorter prompt"
 
 
-def test_interrupted_run_says_how_to_go_on(tmp_path: Path) -> None:
-    """Ctrl-C ends with 130 and one line; the same command finishes with what was paid for."""
+def test_an_interrupted_command_exits_in_one_line_and_resumes(tmp_path: Path) -> None:
+    """Ctrl-C exits with 130; the same command finishes without requesting journaled replies."""
     path, out = write_recipe(tmp_path, {"rows": 60, "backend.concurrency": 4}), tmp_path / "out"
     with FakeOpenAI(latency=0.05) as server:
         words = command(server.url, out, path)

@@ -1,4 +1,4 @@
-"""The stages that call a model: attempts and their seeds, the choice among candidates, and what passes for prose."""
+"""The stages that call a model: attempts and their seeds, the choice among candidates, and the prose of layers."""
 
 import asyncio
 import json
@@ -27,24 +27,24 @@ JOY = Emotion("joy", "being glad", bank="joy")
 WHO = draw_persona(persona_tables(), make_design(persona_tables(), 0, 1), 0)
 
 
-def tries(rejects: list[Reject], *, stage: str = "expression", first: int = 0, limit: int = 3) -> Attempts:
-    """Number the attempts of row "row-1" under seed 5, and collect what is refused."""
+def attempts_of(rejects: list[Reject], *, stage: str = "expression", first: int = 0, limit: int = 3) -> Attempts:
+    """Return the attempts at row "row-1" under seed 5, which add their rejects to a list."""
     return Attempts("row-1", "row-1", stage, 5, first, limit, rejects.append)
 
 
 def seeds(stage: str, numbers: Sequence[int]) -> list[int]:
-    """List the seeds that the attempts at row "row-1" must have."""
+    """Return the seeds that the attempts at row "row-1" must have."""
     return [request_seed(5, "row-1", stage, number) for number in numbers]
 
 
-def says(content: str, *, finish: str = "stop") -> Fault:
-    """Make the server answer every request with this content."""
+def fixed_reply(content: str, *, finish: str = "stop") -> Fault:
+    """Return a fault that answers every request with this content."""
     choice = {"index": 0, "message": {"role": "assistant", "content": content}, "finish_reason": finish}
     return Fault("status", status=200, body={"choices": [choice], "usage": {}})
 
 
-def drawn(*candidates: Candidate) -> Ask:
-    """Answer every request with these candidates, as a backend that tells probabilities does."""
+def answering(*candidates: Candidate) -> Ask:
+    """Return an `Ask` that answers with these candidates, like a backend that reports probabilities."""
 
     async def ask(_: Request) -> Reply:
         return Reply(candidates, 1, 1)
@@ -52,7 +52,7 @@ def drawn(*candidates: Candidate) -> Ask:
     return ask
 
 
-def expressed(server: FakeOpenAI, attempts: Attempts) -> AcceptedReply | None:
+def express_by(server: FakeOpenAI, attempts: Attempts) -> AcceptedReply | None:
     """Write a text with the model of the server."""
 
     async def run() -> AcceptedReply | None:
@@ -65,7 +65,7 @@ def expressed(server: FakeOpenAI, attempts: Attempts) -> AcceptedReply | None:
     return asyncio.run(run())
 
 
-def elaborated(server: FakeOpenAI, attempts: Attempts) -> str | None:
+def elaborate_by(server: FakeOpenAI, attempts: Attempts) -> str | None:
     """Write the portrait of a persona with the model of the server."""
 
     async def run() -> str | None:
@@ -78,19 +78,19 @@ def elaborated(server: FakeOpenAI, attempts: Attempts) -> str | None:
     return asyncio.run(run())
 
 
-def prose_of(content: str, *, finish: str = "stop") -> tuple[str | None, list[Reject]]:
-    """Tell what becomes of a reply to a request for prose."""
+def prose_and_rejects(content: str, *, finish: str = "stop") -> tuple[str | None, list[Reject]]:
+    """Return the prose and the rejects of a reply to a request for prose."""
     rejects: list[Reject] = []
-    attempts = tries(rejects, stage="demographic", limit=1)
-    ask = drawn(Candidate(content, finish))
+    attempts = attempts_of(rejects, stage="demographic", limit=1)
+    ask = answering(Candidate(content, finish))
     return asyncio.run(elaborate("demographic", ask, attempts, demographic=WHO.demographic)), rejects
 
 
 def test_every_attempt_has_a_seed_of_its_own() -> None:
-    """The seeds follow from the recipe's seed, the row, the stage and the number, so a run can be repeated."""
+    """Seeds follow from the seed of the recipe, the row, the stage and the number, so that a run can be repeated."""
     rejects: list[Reject] = []
     with FakeOpenAI(faults=[Fault("refusal")]) as server:
-        assert expressed(server, tries(rejects, limit=4)) is None
+        assert express_by(server, attempts_of(rejects, limit=4)) is None
     sent = [body["seed"] for body in server.requests]
     assert sent == seeds("expression", range(4))
     assert len(set(sent)) == 4
@@ -101,7 +101,7 @@ def test_every_attempt_has_a_seed_of_its_own() -> None:
 
 
 def test_seeds_differ_by_recipe_row_and_stage() -> None:
-    """And all fit what backends take."""
+    """All are within the range that backends accept."""
     many = [
         request_seed(seed, row, stage, number)
         for seed in (0, 2**63 - 1)
@@ -113,43 +113,42 @@ def test_seeds_differ_by_recipe_row_and_stage() -> None:
     assert all(0 <= seed < 2**31 for seed in many)
 
 
-def test_accepted_draft_tells_the_seed_and_number_of_its_attempt() -> None:
-    """What provenance says is what was sent."""
+def test_an_accepted_reply_has_the_seed_and_number_of_its_attempt() -> None:
     rejects: list[Reject] = []
     with FakeOpenAI(faults=[Fault("refusal", times=2)]) as server:
-        draft = expressed(server, tries(rejects))
+        draft = express_by(server, attempts_of(rejects))
     body = server.requests[-1]
     assert draft == AcceptedReply(Verdict(contents(body)[0], None, leaked=False), body["seed"], 2)
     assert len(rejects) == 2
 
 
-def test_attempts_go_on_where_they_are_told_to() -> None:
-    """A row that repeats another goes on with the next number; its earlier seeds are spent."""
+def test_attempts_begin_at_the_given_number() -> None:
+    """A retry of a duplicate continues after the seeds that were used."""
     rejects: list[Reject] = []
     with FakeOpenAI(faults=[Fault("refusal")]) as server:
-        assert expressed(server, tries(rejects, first=2, limit=4)) is None
-        assert expressed(server, tries(rejects, first=4, limit=4)) is None
+        assert express_by(server, attempts_of(rejects, first=2, limit=4)) is None
+        assert express_by(server, attempts_of(rejects, first=4, limit=4)) is None
     assert [body["seed"] for body in server.requests] == seeds("expression", (2, 3))
     assert [reject.attempt for reject in rejects] == [2, 3]
 
 
-def test_refused_request_is_an_attempt() -> None:
-    """A 400 costs the attempt, is kept with what the server said, and the next one is made."""
+def test_a_refused_request_costs_an_attempt() -> None:
+    """A 400 is kept with the message of the server, and the next attempt follows."""
     rejects: list[Reject] = []
     fault = Fault("status", times=1, status=400, body={"error": {"message": "the prompt is too odd"}})
     with FakeOpenAI(faults=[fault]) as server:
-        draft = expressed(server, tries(rejects))
+        draft = express_by(server, attempts_of(rejects))
     assert draft is not None and draft.attempt == 1
     ((reason, text, detail),) = [(reject.reason, reject.text, reject.detail) for reject in rejects]
     assert (reason, text) == ("request", None)
     assert detail is not None and "refused the request (400): 'the prompt is too odd'" in detail
 
 
-def test_error_of_the_backend_ends_the_attempts() -> None:
-    """No further attempt can help, so none is made and nothing is counted as refused."""
+def test_an_error_of_the_backend_ends_the_attempts() -> None:
+    """No further attempt can succeed, and nothing is counted as rejected."""
     rejects: list[Reject] = []
     with FakeOpenAI(faults=[Fault("status", status=401)]) as server, pytest.raises(BackendError, match="OPENAI_API"):
-        expressed(server, tries(rejects))
+        express_by(server, attempts_of(rejects))
     assert (len(server.requests), rejects) == (1, [])
 
 
@@ -160,87 +159,87 @@ def test_error_of_the_backend_ends_the_attempts() -> None:
         (Fault("empty_content"), "request"),
         (Fault("empty_choices"), "request"),
         (Fault("content_filter"), "request"),
-        (says(" \n\t "), "empty"),
-        (says("?! ..."), "empty"),
-        (says("Too short."), "length"),
-        (says(" ".join(f"w{number}" for number in range(31))), "length"),
-        (says("The postman carried the ladder and the", finish="length"), "truncated"),
-        (says("Here is a text that conveys the intended emotion as requested."), "meta"),
+        (fixed_reply(" \n\t "), "empty"),
+        (fixed_reply("?! ..."), "empty"),
+        (fixed_reply("Too short."), "length"),
+        (fixed_reply(" ".join(f"w{number}" for number in range(31))), "length"),
+        (fixed_reply("The postman carried the ladder and the", finish="length"), "truncated"),
+        (fixed_reply("Here is a text that conveys the intended emotion as requested."), "meta"),
     ],
     ids=["refusal", "no content", "no choices", "filter", "blank", "marks", "short", "long", "cut", "meta"],
 )
-def test_unusable_text_is_refused_by_name(fault: Fault, reason: str) -> None:
-    """Every refusal says why."""
+def test_an_unusable_text_is_rejected_with_its_reason(fault: Fault, reason: str) -> None:
     rejects: list[Reject] = []
     with FakeOpenAI(faults=[fault]) as server:
-        assert expressed(server, tries(rejects, limit=1)) is None
+        assert express_by(server, attempts_of(rejects, limit=1)) is None
     assert [reject.reason for reject in rejects] == [reason]
 
 
-def test_text_that_was_cut_is_kept_up_to_its_last_sentence() -> None:
-    """What was paid for is used where it can be."""
+def test_a_cut_text_is_reduced_to_its_complete_sentences() -> None:
     rejects: list[Reject] = []
-    with FakeOpenAI(faults=[says("We counted the boxes twice. Then the bus driver", finish="length")]) as server:
-        draft = expressed(server, tries(rejects))
+    with FakeOpenAI(faults=[fixed_reply("We counted the boxes twice. Then the bus driver", finish="length")]) as server:
+        draft = express_by(server, attempts_of(rejects))
     assert draft is not None and draft.verdict.text == "We counted the boxes twice."
 
 
-def test_most_probable_accepted_candidate_is_kept() -> None:
-    """A refused candidate does not win, however probable it is."""
-    ask = drawn(
+def test_the_most_probable_accepted_candidate_is_chosen() -> None:
+    """A rejected candidate is never chosen, however probable it is."""
+    ask = answering(
         Candidate(REFUSAL, "stop", -0.1),
         Candidate("The first of the boxes was green.", "stop", -0.9),
         Candidate("The second of the boxes was green.", "stop", -0.4),
         Candidate("The third of the boxes was green.", "stop", -0.6),
     )
     rejects: list[Reject] = []
-    draft = asyncio.run(express(REQUEST, JOY, ask=ask, attempts=tries(rejects), checks=TextChecks(RULES)))
+    draft = asyncio.run(express(REQUEST, JOY, ask=ask, attempts=attempts_of(rejects), checks=TextChecks(RULES)))
     assert draft is not None and draft.verdict.text == "The second of the boxes was green."
     assert rejects == []
 
 
 @pytest.mark.parametrize("logprob", [None, -0.5, 0.0])
-def test_first_of_equal_candidates_is_kept(logprob: float | None) -> None:
-    """Also where the backend gives no probability."""
-    ask = drawn(
+def test_the_first_of_equal_candidates_is_chosen(logprob: float | None) -> None:
+    """Also if the backend reports no probabilities."""
+    ask = answering(
         Candidate("", "stop", logprob),
         Candidate("The first of the boxes was green.", "stop", logprob),
         Candidate("The second of the boxes was green.", "stop", logprob),
     )
-    draft = asyncio.run(express(REQUEST, JOY, ask=ask, attempts=tries([]), checks=TextChecks(RULES)))
+    draft = asyncio.run(express(REQUEST, JOY, ask=ask, attempts=attempts_of([]), checks=TextChecks(RULES)))
     assert draft is not None and draft.verdict.text == "The first of the boxes was green."
 
 
-def test_refused_candidates_are_one_reject() -> None:
-    """One request is one attempt; the first candidate stands for all."""
+def test_the_rejected_candidates_of_a_request_are_one_reject() -> None:
+    """The first candidate stands for all."""
     rejects: list[Reject] = []
-    ask = drawn(Candidate(REFUSAL, "stop", -2.0), Candidate("Too short.", "stop", -0.1))
+    ask = answering(Candidate(REFUSAL, "stop", -2.0), Candidate("Too short.", "stop", -0.1))
     assert (
-        asyncio.run(express(REQUEST, JOY, ask=ask, attempts=tries(rejects, limit=1), checks=TextChecks(RULES))) is None
+        asyncio.run(express(REQUEST, JOY, ask=ask, attempts=attempts_of(rejects, limit=1), checks=TextChecks(RULES)))
+        is None
     )
     assert [(reject.reason, reject.text) for reject in rejects] == [("refusal", REFUSAL)]
 
 
-def test_reply_without_candidates_is_empty() -> None:
-    """Nothing is a reason too."""
+def test_a_reply_without_candidates_is_empty() -> None:
     rejects: list[Reject] = []
     assert (
-        asyncio.run(express(REQUEST, JOY, ask=drawn(), attempts=tries(rejects, limit=1), checks=TextChecks(RULES)))
+        asyncio.run(
+            express(REQUEST, JOY, ask=answering(), attempts=attempts_of(rejects, limit=1), checks=TextChecks(RULES))
+        )
         is None
     )
     assert [(reject.reason, reject.text) for reject in rejects] == [("empty", "")]
 
 
-def continued(text: str, *, finish: str = "stop") -> tuple[str | None, list[str]]:
-    """Have a small model go on with a beginning; tell the text, and why it was refused."""
+def continue_beginning(text: str, *, finish: str = "stop") -> tuple[str | None, list[str]]:
+    """Have a small model continue a beginning; return the text and the reasons of its rejects."""
     request = Request(REQUEST.messages, REQUEST.sampling, seed=0, stop=(".",))
     rejects: list[Reject] = []
-    attempts = tries(rejects, limit=1)
+    attempts = attempts_of(rejects, limit=1)
     draft = asyncio.run(
         express(
             request,
             JOY,
-            ask=drawn(Candidate(text, finish)),
+            ask=answering(Candidate(text, finish)),
             attempts=attempts,
             checks=TextChecks(RULES),
             beginnings=("I opened the box and",),
@@ -249,9 +248,9 @@ def continued(text: str, *, finish: str = "stop") -> tuple[str | None, list[str]
     return draft.verdict.text if draft else None, [reject.reason for reject in rejects]
 
 
-def test_continued_text_begins_with_its_beginning() -> None:
-    """A small model is given the first words; they are part of the text, as is the mark that stopped it."""
-    assert continued(" found a lamp ") == ("I opened the box and found a lamp.", [])
+def test_a_continued_text_includes_its_beginning() -> None:
+    """And the mark that stopped it."""
+    assert continue_beginning(" found a lamp ") == ("I opened the box and found a lamp.", [])
 
 
 @pytest.mark.parametrize(
@@ -263,26 +262,26 @@ def test_continued_text_begins_with_its_beginning() -> None:
     ],
     ids=["nothing", "cut", "another emotion"],
 )
-def test_continuation_that_is_none_is_refused(text: str, finish: str, reason: str) -> None:
-    """The beginning alone is no text, and what names another emotion than the row's has strayed."""
-    assert continued(text, finish=finish) == (None, [reason])
+def test_an_unusable_continuation_is_rejected(text: str, finish: str, reason: str) -> None:
+    """A beginning alone is no text, and a word that names another emotion is off the subject."""
+    assert continue_beginning(text, finish=finish) == (None, [reason])
 
 
-def test_error_of_a_stage_leaves_no_draft() -> None:
-    """When every request fails, each is told."""
+def test_a_stage_of_failed_requests_accepts_nothing() -> None:
+    """Every failure is a reject."""
 
     async def ask(_: Request) -> Reply:
         raise RequestError("no")
 
     rejects: list[Reject] = []
-    assert asyncio.run(express(REQUEST, JOY, ask=ask, attempts=tries(rejects), checks=TextChecks(RULES))) is None
+    assert asyncio.run(express(REQUEST, JOY, ask=ask, attempts=attempts_of(rejects), checks=TextChecks(RULES))) is None
     assert [(reject.reason, reject.detail) for reject in rejects] == [("request", "no")] * 3
 
 
-def test_prose_is_asked_for_under_its_schema() -> None:
+def test_prose_is_requested_with_its_schema() -> None:
     """And with the seed of its own stage."""
     with FakeOpenAI() as server:
-        prose = elaborated(server, tries([], stage="demographic"))
+        prose = elaborate_by(server, attempts_of([], stage="demographic"))
     (body,) = server.requests
     assert body["response_format"]["json_schema"]["schema"] == PROSE_SCHEMA
     assert body["seed"] == seeds("demographic", [0])[0]
@@ -301,9 +300,9 @@ def test_prose_is_asked_for_under_its_schema() -> None:
     ],
     ids=["plain", "spaced", "fence", "talk", "invisible", "hostile"],
 )
-def test_prose_is_taken_out_of_what_surrounds_it(content: str) -> None:
+def test_prose_is_extracted_from_its_wrapping(content: str) -> None:
     """Some models wrap their JSON, some their text."""
-    assert prose_of(content) == (PROSE, [])
+    assert prose_and_rejects(content) == (PROSE, [])
 
 
 @pytest.mark.parametrize(
@@ -341,35 +340,34 @@ def test_prose_is_taken_out_of_what_surrounds_it(content: str) -> None:
         "invisible", "short", "loop", "long", "refusal",
     ],
 )  # fmt: skip
-def test_what_is_no_prose_is_refused_by_name(content: str, reason: str) -> None:
-    """Whatever the model sends, it is refused and never raises."""
-    prose, rejects = prose_of(content)
+def test_other_replies_than_prose_are_rejected_with_a_reason(content: str, reason: str) -> None:
+    """No reply raises."""
+    prose, rejects = prose_and_rejects(content)
     assert prose is None
     assert [(reject.id, reject.stage, reject.reason, reject.attempt) for reject in rejects] == [
         ("row-1", "demographic", reason, 0)
     ]
 
 
-def test_deep_nesting_from_a_server_is_refused() -> None:
-    """The reply itself is read without harm as well."""
+def test_a_deeply_nested_reply_is_rejected() -> None:
     rejects: list[Reject] = []
-    with FakeOpenAI(faults=[says('{"prose": ' + "[" * 100_000)]) as server:
-        assert elaborated(server, tries(rejects, stage="demographic", limit=2)) is None
+    with FakeOpenAI(faults=[fixed_reply('{"prose": ' + "[" * 100_000)]) as server:
+        assert elaborate_by(server, attempts_of(rejects, stage="demographic", limit=2)) is None
     assert [reject.reason for reject in rejects] == ["schema", "schema"]
 
 
-def test_prose_that_was_cut_is_refused() -> None:
-    """Half a JSON object is none."""
-    prose, rejects = prose_of(json.dumps({"prose": PROSE})[:40], finish="length")
+def test_cut_prose_is_rejected() -> None:
+    """Half a JSON object is no object."""
+    prose, rejects = prose_and_rejects(json.dumps({"prose": PROSE})[:40], finish="length")
     assert prose is None
     assert [reject.reason for reject in rejects] == ["schema"]
 
 
-def test_prose_in_place_of_json_is_asked_for_again() -> None:
-    """The next attempt has another seed, and its reply is taken."""
+def test_prose_without_json_is_retried() -> None:
+    """The next attempt has another seed, and its reply is accepted."""
     rejects: list[Reject] = []
     with FakeOpenAI(faults=[Fault("not_json", times=1)]) as server:
-        prose = elaborated(server, tries(rejects, stage="demographic"))
+        prose = elaborate_by(server, attempts_of(rejects, stage="demographic"))
     assert [body["seed"] for body in server.requests] == seeds("demographic", (0, 1))
     assert prose == json.loads(contents(server.requests[1])[0])["prose"]
     assert [(reject.reason, reject.attempt) for reject in rejects] == [("schema", 0)]

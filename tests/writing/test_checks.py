@@ -154,23 +154,19 @@ def rules(language: str | None = "en", *, emotion: str = "fear", reject: bool = 
 
 
 @pytest.mark.parametrize(("reply", "reason"), REPLIES)
-def test_reason(reply: str, reason: str | None) -> None:
-    """Each reply is rejected for its reason, or accepted."""
+def test_each_reply_is_accepted_or_rejected_for_its_reason(reply: str, reason: str | None) -> None:
     assert check_text(reply, prompt=PROMPT, finish="stop", rules=rules()).reason == reason
 
 
 def test_every_reason_has_a_reply() -> None:
-    """The table covers the reasons."""
     assert {reason for _, reason in REPLIES} == {None, *get_args(TextRejectReason)}
 
 
-def test_accepted_text_is_unchanged() -> None:
-    """What needs no cleaning comes out as it went in."""
+def test_a_text_that_needs_no_cleaning_is_unchanged() -> None:
     assert check_text(GOOD, prompt=PROMPT, finish="stop", rules=rules()).text == GOOD
 
 
-def test_leak_is_reported_where_it_does_not_reject() -> None:
-    """The flag does not depend on what is done about it."""
+def test_a_leak_is_flagged_even_if_it_does_not_reject() -> None:
     text = "The door stood open when I got back and I was so scared I ran."
     assert check_text(text, prompt="", finish="stop", rules=rules(reject=False)) == Verdict(text, None, leaked=True)
     assert not check_text(text, prompt="", finish="stop", rules=rules(emotion="joy")).leaked
@@ -178,8 +174,8 @@ def test_leak_is_reported_where_it_does_not_reject() -> None:
 
 
 @given(st.text(st.characters(codec=None)), st.sampled_from(["stop", "length"]), st.text())
-def test_verdict_is_one_of_the_reasons_and_always_the_same(text: str, finish: str, prompt: str) -> None:
-    """No string raises."""
+def test_every_string_has_one_verdict(text: str, finish: str, prompt: str) -> None:
+    """No string raises, and the reason is one of the list."""
     verdict = check_text(text, prompt=prompt, finish=finish, rules=rules())
     assert verdict.reason is None or verdict.reason in get_args(TextRejectReason)
     assert verdict == check_text(text, prompt=prompt, finish=finish, rules=rules())
@@ -194,15 +190,15 @@ HOSTILE = [
 
 @pytest.mark.parametrize("unit", HOSTILE)
 def test_a_hostile_reply_is_read_up_to_its_bound_only(unit: str) -> None:
-    """A megabyte of anything is treated as its first characters are; that these take little is in the benchmarks."""
+    """A megabyte of anything is treated like its first characters."""
     prompt, whole = unit * 1000, unit * (1_000_000 // len(unit))
     verdict = check_text(whole, prompt=prompt, finish="stop", rules=rules())
     assert verdict == check_text(whole[: MAX_CHARACTERS + 1], prompt=prompt, finish="stop", rules=rules())
     assert len(verdict.text) <= MAX_CHARACTERS
 
 
-def test_cut_text_is_reduced_where_enough_is_left() -> None:
-    """Else it is rejected, and kept whole for the rejects."""
+def test_a_cut_text_is_reduced_if_enough_is_left() -> None:
+    """Otherwise it is rejected, and the reject has the whole text."""
     verdict = check_text(GOOD + " And then I", prompt="", finish="length", rules=rules())
     assert verdict == Verdict(GOOD, None, leaked=False)
     short = "I ran. And then I heard the steps come up the stairs behind me"
@@ -210,8 +206,7 @@ def test_cut_text_is_reduced_where_enough_is_left() -> None:
 
 
 @pytest.mark.parametrize("language", sorted(FOREIGN))
-def test_other_languages_are_found(language: str) -> None:
-    """Every sentence is rejected as English and accepted as itself."""
+def test_a_foreign_sentence_is_rejected_as_english_and_accepted_as_itself(language: str) -> None:
     for sentence in FOREIGN[language]:
         assert check_text(sentence, prompt="", finish="stop", rules=rules()).reason == "language", sentence
         assert check_text(sentence, prompt="", finish="stop", rules=rules(language)).reason is None, sentence
@@ -227,8 +222,8 @@ def test_words_that_look_english_do_not_hide_another_language() -> None:
         assert check_text(sentence, prompt="", finish="stop", rules=rules()).reason == "language", sentence
 
 
-def test_language_that_cannot_be_told_apart_is_refused() -> None:
-    """The message says which can."""
+def test_a_language_that_cannot_be_identified_is_refused() -> None:
+    """The message lists the others."""
     assert {"en", "de", "zh"} <= checkable_languages()
     with pytest.raises(ValueError, match=r"language 'xx' cannot be checked; take one of af, .*zu, or none"):
         TextRules(8, 60, "xx", None, reject_leaks=False)

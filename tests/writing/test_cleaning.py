@@ -38,14 +38,13 @@ from personagen.builder.writing.cleaning import clean
         ("می\u200cروم", "می\u200cروم"),
     ],
 )  # fmt: skip
-def test_cleaning(reply: str, text: str) -> None:
-    """Wrapping and what cannot be seen goes, the text stays."""
+def test_wrapping_and_invisible_characters_are_removed(reply: str, text: str) -> None:
     assert clean(reply) == text
 
 
 @given(st.text(st.characters(codec=None)))
-def test_cleaning_twice_changes_nothing(text: str) -> None:
-    """Any string, lone surrogates too."""
+def test_cleaning_is_idempotent(text: str) -> None:
+    """For any string, lone surrogates included."""
     assert clean(clean(text)) == clean(text)
 
 
@@ -60,13 +59,12 @@ WRAPPINGS = [
 
 
 @given(st.lists(st.sampled_from(WRAPPINGS)).map("".join))
-def test_cleaning_twice_changes_nothing_of_wrappings(text: str) -> None:
-    """The same for what cleaning looks for."""
+def test_cleaning_of_wrappings_is_idempotent(text: str) -> None:
     assert clean(clean(text)) == clean(text)
 
 
-def test_cleaning_leaves_nothing_invisible() -> None:
-    """Of all characters, none that controls, formats or is private stays, but for number signs that can be seen."""
+def test_no_invisible_character_is_left() -> None:
+    """Of all format characters, only number signs stay, which are visible."""
     hidden = ("Cc", "Cs", "Co", "Zl", "Zp")
     left = set(
         clean("a".join(sign for sign in map(chr, range(0x110000)) if unicodedata.category(sign) in (*hidden, "Cf")))
@@ -91,8 +89,8 @@ REMOVED_NOW = {*range(0xFDD0, 0xFDF0), *(plane << 16 | low for plane in range(15
 """Noncharacters, which Unicode reserves for internal use of a program."""
 
 
-def test_the_same_characters_are_removed_as_ever_but_for_those_named_here() -> None:
-    """Texts of older releases stay as they are: none of the exceptions occurs in text."""
+def test_the_removed_characters_are_those_of_earlier_versions_but_for_named_exceptions() -> None:
+    """Texts of older releases stay as they are: no exception occurs in text."""
     left = set(clean("a".join(map(chr, range(0x110000)))))
     for code in range(0x110000):
         character = chr(code)

@@ -1,4 +1,4 @@
-"""Exact and near duplicates, and that the answers do not depend on the process."""
+"""Exact and near duplicates, in every process alike."""
 
 import os
 import subprocess
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from personagen.builder.writing.duplicates import DuplicateIndex, match_form
+from personagen.builder.writing.duplicates import DuplicateIndex, fold
 
 STORY = (
     "The landlord raised the rent again without a word, and I found out from a note that he had slid under my door "
@@ -18,10 +18,10 @@ PROBE = """
 from personagen.builder.writing.duplicates import DuplicateIndex
 index = DuplicateIndex(0.3)
 texts = [" ".join(f"w{(i * j) % 97}" for j in range(1, 30)) for i in range(300)]
-answers = []
+ids = []
 for i, text in enumerate(texts):
-    answers.append(index.add(str(i), text))
-print(answers)
+    ids.append(index.add(str(i), text))
+print(ids)
 """
 
 
@@ -42,8 +42,8 @@ except FolderError as error:
 OTHER = "My daughter took four wobbly steps across the kitchen this morning and then sat down and clapped."
 
 
-def answers(*texts: str, threshold: float = 0.7) -> list[str | None]:
-    """Add texts under the ids "a", "b", ... and return what each repeats."""
+def repeated_ids(*texts: str, threshold: float = 0.7) -> list[str | None]:
+    """Add texts under the ids "a", "b", ... and return the id that each repeats."""
     with DuplicateIndex(threshold) as index:
         return [index.add(chr(ord("a") + number), text) for number, text in enumerate(texts)]
 
@@ -60,9 +60,8 @@ def answers(*texts: str, threshold: float = 0.7) -> list[str | None]:
     ],
     ids=["same", "case", "punctuation", "spaces", "one-word", "longer"],
 )
-def test_finds_a_duplicate(text: str) -> None:
-    """What differs in form or in a word is found."""
-    assert answers(STORY, OTHER, text) == [None, None, "a"]
+def test_a_text_that_differs_in_form_or_in_a_word_is_a_duplicate(text: str) -> None:
+    assert repeated_ids(STORY, OTHER, text) == [None, None, "a"]
 
 
 @pytest.mark.parametrize(
@@ -74,55 +73,53 @@ def test_finds_a_duplicate(text: str) -> None:
         "😡",
     ],
 )
-def test_leaves_other_texts_alone(text: str) -> None:
-    """Shared phrases are no duplicate."""
-    assert answers(STORY, OTHER, text) == [None, None, None]
+def test_shared_phrases_are_no_duplicate(text: str) -> None:
+    assert repeated_ids(STORY, OTHER, text) == [None, None, None]
 
 
-def test_threshold_is_exact() -> None:
-    """A pair at Jaccard 2/4 is found from 0.5 down and not above."""
-    for threshold, found in ((0.5, "a"), (0.51, None)):
-        assert answers("one two three four five", "two three four five six", threshold=threshold) == [None, found]
+def test_the_threshold_is_exact() -> None:
+    """A pair at Jaccard 2/4 is a duplicate at 0.5 and not above."""
+    for threshold, repeated in ((0.5, "a"), (0.51, None)):
+        assert repeated_ids("one two three four five", "two three four five six", threshold=threshold) == [
+            None,
+            repeated,
+        ]
 
 
-def test_names_the_earliest_and_does_not_remember_what_it_refuses() -> None:
-    """A chain of small changes is not followed: each text is compared with those that were accepted."""
+def test_texts_are_compared_with_accepted_texts_only() -> None:
+    """A chain of small changes is not followed; the earliest text is named."""
     near = STORY.replace("landlord", "owner")
-    assert answers(STORY, near, STORY, near + " Really.") == [None, "a", "a", "a"]
+    assert repeated_ids(STORY, near, STORY, near + " Really.") == [None, "a", "a", "a"]
     two = "The ferry was late again and we stood on the pier with the dog for an hour."
-    assert answers(STORY, two, two + " Typical.", STORY + " Typical.") == [None, None, "b", "a"]
+    assert repeated_ids(STORY, two, two + " Typical.", STORY + " Typical.") == [None, None, "b", "a"]
 
 
 def test_short_and_wordless_texts_are_compared_whole() -> None:
-    """Two words have no triple; symbols have no word."""
+    """Two words have no triple, and symbols no word."""
     first = ("Not again", "😭 😭", "奶奶走了以后树第一次开花了")
-    found = answers(*first, "not AGAIN!", "😭😭", "Not now", "奶奶走了以后,树第一次开花了。")
-    assert found == [None, None, None, "a", "b", None, "c"]
+    ids = repeated_ids(*first, "not AGAIN!", "😭😭", "Not now", "奶奶走了以后,树第一次开花了。")
+    assert ids == [None, None, None, "a", "b", None, "c"]
 
 
 @pytest.mark.parametrize("threshold", [0, -0.1, 1.01])
-def test_refuses_a_threshold_out_of_range(threshold: float) -> None:
-    """The message says what was found and wanted."""
+def test_a_threshold_out_of_range_is_refused(threshold: float) -> None:
     with pytest.raises(ValueError, match=f"threshold is {threshold}, wanted above 0"):
         DuplicateIndex(threshold)
 
 
 @pytest.mark.parametrize("threshold", [0.05, 0.33, 1])
-def test_any_threshold_in_range_works(threshold: float) -> None:
-    """The bands fit every threshold."""
-    assert answers(STORY, OTHER, STORY, threshold=threshold)[-1] == "a"
+def test_every_threshold_in_range_finds_equal_texts(threshold: float) -> None:
+    assert repeated_ids(STORY, OTHER, STORY, threshold=threshold)[-1] == "a"
 
 
-def test_full_disk_is_told_in_plain_words() -> None:
-    """Where the index cannot grow, the run stops with one line."""
+def test_a_full_disk_is_an_error_of_one_line() -> None:
     done = subprocess.run([sys.executable, "-c", FULL], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("cannot write the index of duplicates: ")
     assert done.stdout.endswith("; free some space on the disk for temporary files and run the command again\n")
 
 
-def test_answers_do_not_depend_on_the_process() -> None:
-    """Neither on the seed of Python's hashes."""
+def test_results_do_not_depend_on_the_hash_seed_of_the_process() -> None:
     runs = {
         subprocess.run(
             [sys.executable, "-c", PROBE],
@@ -138,14 +135,12 @@ def test_answers_do_not_depend_on_the_process() -> None:
 
 
 @given(st.text(st.characters(codec=None), max_size=80), st.text(max_size=80))
-def test_any_string_is_found_again(text: str, other: str) -> None:
-    """No string raises, and what was added is found."""
-    _, repeats, again = answers(other, text, text)
+def test_every_added_string_is_found(text: str, other: str) -> None:
+    _, repeats, again = repeated_ids(other, text, text)
     assert again == (repeats or "b")
-    assert repeats == "a" or match_form(text) != match_form(other)
+    assert repeats == "a" or fold(text) != fold(other)
 
 
 @given(st.text(st.characters(codec=None), max_size=80))
-def test_normalising_twice_changes_nothing(text: str) -> None:
-    """The normal form is one."""
-    assert match_form(match_form(text)) == match_form(text)
+def test_folding_is_idempotent(text: str) -> None:
+    assert fold(fold(text)) == fold(text)

@@ -1,4 +1,4 @@
-"""The label check in the pipeline: what it keeps, what it refuses, and that the same run gives the same predictions."""
+"""The label check in the pipeline: predictions that are kept, texts that are rejected, reproducible runs."""
 
 import asyncio
 import json
@@ -34,8 +34,8 @@ def probe() -> LinearClassifier:
     return train_linear(*sides, "goemotions", lambda texts: vectors_of(list(texts)))
 
 
-def make(url: str, out: Path, probe: LinearClassifier, changes: dict[str, Any]) -> dict[str, Any]:
-    """Make a release whose labels are checked, and return its manifest."""
+def make_checked(url: str, out: Path, probe: LinearClassifier, changes: dict[str, Any]) -> dict[str, Any]:
+    """Generate a release whose labels are checked, and return its manifest."""
     recipe = recipe_for(url, changes)
     with open_run(out, recipe.fingerprint(), reuse=True) as run:
         backend = connect_openai(model="fake-1", base_url=url, api_key="k", concurrency=8)
@@ -46,7 +46,7 @@ def make(url: str, out: Path, probe: LinearClassifier, changes: dict[str, Any]) 
 
 def test_flagged_texts_carry_their_predictions(tmp_path: Path, probe: LinearClassifier) -> None:
     with FakeOpenAI() as server:
-        manifest = make(server.url, tmp_path / "out", probe, KEPT)
+        manifest = make_checked(server.url, tmp_path / "out", probe, KEPT)
         sent = len(server.requests)
     rows = texts_of(tmp_path / "out")
     read = {prediction.label for prediction in probe.predict([row["text"] for row in rows])}
@@ -63,14 +63,12 @@ def test_flagged_texts_carry_their_predictions(tmp_path: Path, probe: LinearClas
     assert f"accuracy {probe.facts.accuracy}" in card
 
 
-def test_a_gate_refuses_texts_in_which_another_emotion_is_read_and_has_them_written_again(
-    tmp_path: Path, probe: LinearClassifier
-) -> None:
+def test_texts_with_another_prediction_are_rejected_and_retried(tmp_path: Path, probe: LinearClassifier) -> None:
     with FakeOpenAI() as server:
-        manifest = make(server.url, tmp_path / "out", probe, STRICT)
+        manifest = make_checked(server.url, tmp_path / "out", probe, STRICT)
         sent = len(server.requests)
         rows = texts_of(tmp_path / "out")
-        again = make(server.url, tmp_path / "other", probe, STRICT)
+        again = make_checked(server.url, tmp_path / "other", probe, STRICT)
     assert len(rows) == 14
     for row in rows:
         assert row["provenance"]["checker_label"] == row["id"].split("-")[0]
@@ -85,11 +83,11 @@ def test_a_gate_refuses_texts_in_which_another_emotion_is_read_and_has_them_writ
     assert again == manifest, "the same predictions, whatever came first"
 
 
-def test_a_text_that_other_checks_refuse_is_not_read(probe: LinearClassifier) -> None:
+def test_a_text_that_other_checks_reject_has_no_prediction(probe: LinearClassifier) -> None:
     bad, good = Verdict("x", "length", leaked=False), Verdict("I am so happy", None, leaked=False)
     check = LabelCheck(probe, reject=False)
-    found = asyncio.run(check([bad, good], "joy"))
-    assert found[0] == bad and found[1].label in probe.classes
+    checked = asyncio.run(check([bad, good], "joy"))
+    assert checked[0] == bad and checked[1].label in probe.classes
     assert asyncio.run(check([bad], "joy")) == [bad]
 
 
@@ -100,14 +98,14 @@ def test_a_recipe_without_a_check_has_none_and_keeps_its_fingerprint() -> None:
     assert other.fingerprint() == recipe.fingerprint() != parse_recipe("checks: {label: flag}", "r").fingerprint()
 
 
-def test_the_folder_of_a_reference_is_nobodys_business(tmp_path: Path) -> None:
+def test_the_folder_of_a_reference_is_not_published(tmp_path: Path) -> None:
     path = tmp_path / "real.csv"
     path.write_text("text,label\nhello,joy\n")
     recipe = parse_recipe("", "r", {"checks.label": "flag", "checks.label_reference": str(path)})
     assert recipe.identity()["checks"]["label_reference"] == "real.csv"
 
 
-def test_an_emotion_that_the_reference_lacks_is_refused_before_anything_is_paid_for(tmp_path: Path) -> None:
+def test_an_emotion_that_the_reference_lacks_is_an_error_before_the_first_request(tmp_path: Path) -> None:
     path = tmp_path / "real.csv"
     path.write_text("text,label\n" + "hello there,joy\noh no,anger\n" * 10)
     recipe = parse_recipe("", "r", {"checks.label": "flag", "checks.label_reference": str(path), "rows": 7})
@@ -122,7 +120,7 @@ def test_an_emotion_that_the_reference_lacks_is_refused_before_anything_is_paid_
         load_label_check(recipe)
 
 
-def test_a_reference_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+def test_an_unreadable_reference_is_an_error_of_one_line(tmp_path: Path) -> None:
     recipe = parse_recipe("", "r", {"checks.label": "flag", "checks.label_reference": str(tmp_path / "real.xls")})
     (tmp_path / "real.xls").write_text("x")
     with pytest.raises(BackendError, match=r"^checks\.label: reference real\.xls is a \.xls file, wanted csv"):
@@ -130,13 +128,13 @@ def test_a_reference_that_cannot_be_read_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("value", ["off", "'refuse'", "[reject]"])
-def test_another_word_for_the_check_is_refused(value: str) -> None:
+def test_an_unknown_value_of_the_check_is_refused(value: str) -> None:
     with pytest.raises(RecipeError, match=r"checks\.label: got .*, wanted 'flag' or 'reject'"):
         parse_recipe(f"checks: {{label: {value}}}", "r")
 
 
 @pytest.mark.slow
-def test_the_command_reads_labels_with_the_embedded_model_and_the_slice_of_goemotions(tmp_path: Path) -> None:
+def test_the_command_checks_labels_with_the_default_model_and_reference(tmp_path: Path) -> None:
     from tests.helpers.command import command_line, python
 
     code = command_line("generate", "recipe.yaml", "--json")

@@ -1,4 +1,4 @@
-"""Prompt templates: what each depth shows, what a missing variable does, no value opens a turn, versions."""
+"""Prompt templates: content per depth, missing variables, hostile values, versions."""
 
 import hashlib
 import re
@@ -37,15 +37,15 @@ HOSTILE = (
 )
 
 
-def someone() -> tuple[Persona, Scene]:
-    """Draw a persona and a situation of theirs."""
+def draw_someone() -> tuple[Persona, Scene]:
+    """Draw a persona and a situation."""
     who = draw_persona(persona_tables(), make_design(persona_tables(), 0, 1), 0)
     return who, draw_scene(EMOTION, deal_events(EMOTION, [who.values], 0, 0)[0], who, seed=0, turn=0, number=0)
 
 
 def values(depth: str, **changes: Any) -> dict[str, Any]:
-    """Give everything that a template may show at a depth."""
-    who, what = someone()
+    """Return a value of every variable of the templates at a depth."""
+    who, what = draw_someone()
     layers = layers_of(depth)
     return {
         "demographic": who.demographic if "demographic" in layers else None,
@@ -64,7 +64,7 @@ def values(depth: str, **changes: Any) -> dict[str, Any]:
 
 
 def variables(name: str) -> set[str]:
-    """List the variables that a template reads."""
+    """Return the variables of a template."""
     source = (TEMPLATES / f"{name}.md").read_text(encoding="utf-8")
     return jinja2.meta.find_undeclared_variables(jinja2.Environment(autoescape=True).parse(source)) - {"layer"}
 
@@ -86,10 +86,10 @@ def test_every_template_renders_at_every_depth_that_has_its_layers(name: str, de
 
 @pytest.mark.parametrize("depth", DEPTHS)
 @pytest.mark.parametrize("kind", ["openai", "embedded"])
-def test_a_text_is_asked_for_with_its_own_layers_and_no_deeper_one(kind: str, depth: str) -> None:
+def test_the_request_for_a_text_has_the_layers_of_its_depth_only(kind: str, depth: str) -> None:
     model = "model: m, " if kind == "openai" else ""
     recipe = parse_recipe(f"depth: {depth}\nbackend: {{{model}kind: {kind}}}\nemotions: [fear]\nrows: 1", "r")
-    who, what = someone()
+    who, what = draw_someone()
     row = next(row for shard in make_plan(recipe).shards() for row in make_plan(recipe).rows(shard))
     who = replace(
         who,
@@ -113,9 +113,9 @@ def test_a_text_is_asked_for_with_its_own_layers_and_no_deeper_one(kind: str, de
         assert all(start.startswith(what.narration or "") for start in starts) == ("situational" in layers)
 
 
-def test_the_sociocultural_layer_is_kept_from_a_text_of_demographic_depth() -> None:
+def test_a_prompt_of_demographic_depth_has_no_sociocultural_facts() -> None:
     shown = render("expression", **values("demographic"))[-1].content
-    who, _ = someone()
+    who, _ = draw_someone()
     assert str(who.demographic.age) in shown
     for fact in (who.sociocultural.country, who.sociocultural.settlement, who.sociocultural.household):
         assert fact not in shown
@@ -138,7 +138,7 @@ def test_a_missing_part_of_a_layer_is_an_error() -> None:
 
 
 def test_the_instructions_are_in_the_system_turn_and_the_facts_in_the_user_turn() -> None:
-    who, _ = someone()
+    who, _ = draw_someone()
     for name in (*LAYERS, "expression"):
         system, user = render(name, **values("situational"))
         assert (system.role, user.role) == ("system", "user")
@@ -149,7 +149,7 @@ def test_the_instructions_are_in_the_system_turn_and_the_facts_in_the_user_turn(
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_hostile_value_opens_no_turn(name: str) -> None:
-    who, what = someone()
+    who, what = draw_someone()
     plain = render(name, **values("situational"))
     hostile = render(
         name,
@@ -177,13 +177,13 @@ def test_an_unknown_template_is_an_error() -> None:
 
 
 @pytest.mark.parametrize("file", sorted({"_layers.md", *(f"{name}.md" for name in NAMES)}))
-def test_every_template_says_its_version(file: str) -> None:
+def test_every_template_states_its_version(file: str) -> None:
     entry = versions()[file.removesuffix(".md")]
     assert re.fullmatch(r"[1-9]\d*", entry["version"])
     assert entry["sha256"] == hashlib.sha256((TEMPLATES / file).read_bytes()).hexdigest()
 
 
-def test_every_prompt_has_a_version_and_the_card_is_none() -> None:
+def test_every_prompt_has_a_version_and_the_card_has_none() -> None:
     on_disk = {path.stem for path in TEMPLATES.glob("*.md")} - {"dataset_card"}
     assert set(versions()) == on_disk == {"_layers", *NAMES}
 

@@ -26,6 +26,5 @@ from personagen.builder.writing.sentences import complete_sentences
         ("我跑了。然后我", True, "我跑了。"),
     ],
 )  # fmt: skip
-def test_complete_sentences(text: str, cut: bool, part: str) -> None:
-    """A text that breaks off is reduced to its complete sentences."""
+def test_a_text_that_breaks_off_is_reduced_to_its_complete_sentences(text: str, cut: bool, part: str) -> None:
     assert complete_sentences(text, cut=cut) == part
