@@ -13,8 +13,9 @@ import pytest
 from personagen.builder.core.errors import BudgetError, FolderError
 from personagen.builder.core.prices import Amount, Price
 from personagen.builder.llm import Reply, Request, start_engine
+from personagen.builder.llm.dispatcher import RetryTiming
 from personagen.builder.llm.journal import Journal
-from tests.helpers.dispatching import ask_for
+from tests.helpers.dispatching import ask_for, until
 
 SETTINGS = SimpleNamespace(kind="test", model=None, base_url=None, concurrency=None, rpm=None, tpm=None)
 LIMITS = SimpleNamespace(max_tokens=None, max_cost=None)
@@ -29,8 +30,11 @@ class EchoBackend:
 
     def __init__(self) -> None:
         self.closed = 0
+        self.delay_s = 0.0
 
     async def complete(self, request: Request) -> Reply:
+        await asyncio.sleep(self.delay_s)
+        assert not self.closed
         return Reply((), 30, 20, problem="echo")
 
     async def close(self) -> None:
@@ -75,6 +79,27 @@ def test_tokens_of_the_journal_count_against_the_budget(tmp_path: Path) -> None:
                 await engine.ask(0)(ask_for("Three."))
 
     asyncio.run(run())
+
+
+def test_reply_under_way_at_the_exit_is_journaled(tmp_path: Path) -> None:
+    """It is paid for, whatever ends the run."""
+    backend = EchoBackend()
+    backend.delay_s = 0.05
+    timing = RetryTiming(grace_s=60.0)
+
+    async def run() -> None:
+        running = start_engine(backend, tmp_path / "journal", settings=SETTINGS, limits=LIMITS, timing=timing)
+        async with running as engine:
+            waiting = asyncio.ensure_future(engine.ask(0)(ask_for("Go on.")))
+            await until(lambda: engine.in_flight == 1)
+            raise ZeroDivisionError
+        await waiting
+
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(run())
+    journal = Journal(tmp_path / "journal")
+    assert journal.total() == (30, 20)
+    journal.close()
 
 
 def test_backend_is_closed_if_the_journal_is_refused(tmp_path: Path) -> None:

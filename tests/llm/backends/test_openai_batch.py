@@ -287,12 +287,13 @@ def test_line_that_failed_for_now_is_retried(tmp_path: Path, status: int) -> Non
 
 
 def test_line_that_always_fails_is_given_up(tmp_path: Path) -> None:
-    """After three further batches; another run may retry it."""
-    with FakeBatches(faults=[Fault("status", status=429, times=4, body=error_body("slow down"))]) as server:
+    """After three further batches; a later run has three of its own."""
+    with FakeBatches(faults=[Fault("status", status=429, times=7, body=error_body("slow down"))]) as server:
         message = r"v1 limits the rate \(429\): 'slow down', also in 3 further batches$"
         refused(server.url, tmp_path, [ask(1)], RequestError, message)
         assert len(server.batches) == 4
         assert texts(answers(server.url, tmp_path, [ask(1)])) == expected([ask(1)])
+        assert len(server.batches) == 8
 
 
 @pytest.mark.parametrize("listed", [True, False])
