@@ -5,13 +5,17 @@ size of each request. Everything that cannot be known is assumed, and the assump
 """
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from html import escape
 from statistics import mean
+from typing import TYPE_CHECKING, Any
 
 from personagen.builder.core.event_loop import compute_in_thread, run_blocking
 from personagen.builder.core.prices import Amount
 from personagen.builder.core.records import layers_of
+from personagen.builder.core.result_table import ResultTable
 from personagen.builder.llm.budget import TOKENS_PER_TURN
 from personagen.builder.llm.connect import OPENAI_CONCURRENCY
 from personagen.builder.llm.requests import Ask, Candidate, Reply, Request
@@ -21,6 +25,9 @@ from personagen.builder.planning.recipe import Recipe
 from personagen.builder.planning.sections import CHANGEABLE_ATTRIBUTES
 from personagen.builder.writing.rows import RowWriter
 from personagen.metrics.texts.words import count_words
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MAX_SAMPLED_SHARDS = 24
 """Shards of which the first row is sampled, spread over the plan."""
@@ -53,21 +60,30 @@ PROSE = (
 
 @dataclass(frozen=True, slots=True)
 class StageEstimate:
-    """Requests of a stage, and tokens of their prompts and replies."""
+    """Requests of a stage, and tokens of their prompts and replies.
 
+    Attributes:
+        stage: layer whose prose is written, or "expression" for the texts; "total" for all stages.
+        requests: requests, those after a rejected reply included.
+        prompt_tokens: tokens of the prompts.
+        completion_tokens: tokens of the replies.
+
+    """
+
+    stage: str
     requests: int
     prompt_tokens: int
     completion_tokens: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Estimate:
     """Expected requests, tokens, cost and time of a recipe.
 
     Attributes:
         texts: accepted texts, ablations and counterfactuals included.
         personas: drawn personas.
-        stages: requests and tokens by stage.
+        stages: one record per stage.
         total: sum of the stages.
         cost: cost in the currency of the recipe's prices; None: the recipe has no price for the model.
         seconds: time from the first request to the last reply; None: it depends on a device or a queue.
@@ -76,10 +92,41 @@ class Estimate:
 
     texts: int
     personas: int
-    stages: Mapping[str, StageEstimate]
+    stages: ResultTable[StageEstimate]
     total: StageEstimate
     cost: float | None
     seconds: float | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the estimate as plain data, the stages by name."""
+        by_name = {stage.stage: asdict(stage) for stage in self._table()}
+        for values in by_name.values():
+            del values["stage"]
+        total = by_name.pop(self.total.stage)
+        counts = {"texts": self.texts, "personas": self.personas, "stages": by_name, "total": total}
+        return counts | {"cost": self.cost, "seconds": self.seconds}
+
+    def to_pandas(self) -> "pd.DataFrame":
+        """Return a data frame with one row per stage, and one for the total."""
+        return self._table().to_pandas()
+
+    def __repr__(self) -> str:
+        return f"<Estimate: {self._line()}>"
+
+    def _repr_html_(self) -> str:
+        """Render the counts and the stages; every value is escaped."""
+        return f"<p>{escape(self._line())}</p>{self._table()._repr_html_()}"
+
+    def _table(self) -> ResultTable[StageEstimate]:
+        return ResultTable(StageEstimate, (*self.stages, self.total))
+
+    def _line(self) -> str:
+        tokens = self.total.prompt_tokens + self.total.completion_tokens
+        counts = {"texts": self.texts, "personas": self.personas, "requests": self.total.requests, "tokens": tokens}
+        parts = [f"{count:,} {name}" for name, count in counts.items()]
+        parts += [] if self.cost is None else [f"cost {self.cost:.2f}"]
+        parts += [] if self.seconds is None else [f"time {timedelta(seconds=round(self.seconds))}"]
+        return ", ".join(parts)
 
 
 def estimate(recipe: Recipe) -> Estimate:
@@ -97,16 +144,18 @@ async def aestimate(recipe: Recipe) -> Estimate:
     single_attempt = recipe.model_copy(update={"checks": recipe.checks.model_copy(update={"attempts": 1})})
     plan = await compute_in_thread(lambda: add_counterfactuals(make_plan(single_attempt)))
     sampled = await _sample_requests(plan)
-    stages = {stage: _stage(requests, sampled[stage]) for stage, requests in _requests_per_stage(plan).items()}
+    stages = [_stage(stage, requests, sampled[stage]) for stage, requests in _requests_per_stage(plan).items()]
     total = StageEstimate(
-        requests=sum(stage.requests for stage in stages.values()),
-        prompt_tokens=sum(stage.prompt_tokens for stage in stages.values()),
-        completion_tokens=sum(stage.completion_tokens for stage in stages.values()),
+        "total",
+        requests=sum(stage.requests for stage in stages),
+        prompt_tokens=sum(stage.prompt_tokens for stage in stages),
+        completion_tokens=sum(stage.completion_tokens for stage in stages),
     )
     price = recipe.price()
     cost = None if price is None else price.of(Amount(total.prompt_tokens, total.completion_tokens))
     texts = sum(shard.stop - shard.start for shard in plan.shards())
-    return Estimate(texts, sum(plan.personas.values()), stages, total, cost, _seconds(recipe, texts, total))
+    table = ResultTable(StageEstimate, tuple(stages))
+    return Estimate(texts, sum(plan.personas.values()), table, total, cost, _seconds(recipe, texts, total))
 
 
 def _requests_per_stage(plan: Plan) -> dict[str, int]:
@@ -133,10 +182,11 @@ def _text_stage(recipe: Recipe, depth: str) -> str:
     return "expression" if depth == recipe.depth else f"expression, depth {depth}"
 
 
-def _stage(requests: int, sampled: Sequence[Amount]) -> StageEstimate:
+def _stage(stage: str, requests: int, sampled: Sequence[Amount]) -> StageEstimate:
     """Multiply the mean of the sampled requests by their number, requests after a rejected reply included."""
     total = requests * (1 + REJECTED_FRACTION)
     return StageEstimate(
+        stage,
         requests=round(total),
         prompt_tokens=round(total * mean(amount.prompt for amount in sampled)),
         completion_tokens=round(total * mean(amount.completion for amount in sampled)),

@@ -123,8 +123,8 @@ def estimate_lines(recipe: Recipe, expected: Estimate) -> Iterator[str]:
     yield f"{expected.texts} texts of {len(recipe.quota())} emotions, {expected.personas} personas"
     yield ""
     yield f"{'stage':28}{'requests':>12}{'tokens in':>14}{'tokens out':>14}"
-    for name, stage in [*expected.stages.items(), ("total", expected.total)]:
-        yield f"{name:28}{stage.requests:>12,}{stage.prompt_tokens:>14,}{stage.completion_tokens:>14,}"
+    for stage in (*expected.stages, expected.total):
+        yield f"{stage.stage:28}{stage.requests:>12,}{stage.prompt_tokens:>14,}{stage.completion_tokens:>14,}"
     yield ""
     yield f"cost: {_cost(recipe, expected)}"
     yield f"time: {_time(recipe, expected)}"
@@ -155,7 +155,7 @@ def _time(recipe: Recipe, expected: Estimate) -> str:
     if expected.seconds is not None:
         return f"about {duration(expected.seconds)}"
     if recipe.backend.kind == "batch":
-        stages = sum(not name.startswith("expression,") for name in expected.stages)
+        stages = sum(not stage.stage.startswith("expression,") for stage in expected.stages)
         return f"{stages} batches in sequence, each within 24 hours"
     return "unknown; it depends on the device"
 

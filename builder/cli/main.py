@@ -95,13 +95,11 @@ def _client(token: str | None, progress: Progress = SILENT) -> "HubClient":
 def plan(recipe: Path | None, as_json: bool, **values: Any) -> None:
     """Estimate the requests, tokens, cost and time of a recipe; nothing is sent."""
     parsed = read_options(recipe, values)
-    from dataclasses import asdict
-
     from personagen.builder.cli.display import estimate_lines
     from personagen.builder.estimate import estimate
 
     expected = estimate(parsed)
-    click.echo(json.dumps(asdict(expected)) if as_json else "\n".join(estimate_lines(parsed, expected)))
+    click.echo(json.dumps(expected.to_json()) if as_json else "\n".join(estimate_lines(parsed, expected)))
 
 
 @cli.command()

@@ -43,6 +43,7 @@ def test_generate_look_and_load(tmp_path: Path, model: FakeOpenAI) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_the_whole_page(tmp_path: Path, model: FakeOpenAI) -> None:
     with Hub() as hub:
         settings = hub.env() | {"HF_TOKEN": "hf_write", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
@@ -52,7 +53,7 @@ def test_the_whole_page(tmp_path: Path, model: FakeOpenAI) -> None:
             loaded = kernel.run("pg.load('user/personagen@v1.0.0', emotions=['joy'], split='train').num_rows")
     assert "value" in left["scores.realism.c2st_auc  # a Score: value, low, high, floor"].shown["text/plain"]
     assert "unknown keyword 'row', did you mean 'rows'?" in left["    print(error)"].streams["stdout"]
-    assert "<Preview: 1 text (anger)> <Scores against GoEmotions" in waited.streams["stdout"]
+    assert "<Preview: 1 text (anger)> <Scores against goemotions" in waited.streams["stdout"]
     assert loaded.shown["text/plain"] == "8"
 
 

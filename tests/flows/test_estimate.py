@@ -38,7 +38,7 @@ def test_the_requests_of_each_stage_are_those_of_a_run(changes: dict[str, Any], 
         usage = make(layered, tmp_path / "out").manifest["usage"]
         expected = estimate(layered)
         assert len(server.requests) == usage["requests"]
-    calls = [round(stage.requests / (1 + REJECTED_FRACTION)) for stage in expected.stages.values()]
+    calls = [round(stage.requests / (1 + REJECTED_FRACTION)) for stage in expected.stages]
     assert sum(calls) == usage["requests"]
 
 
