@@ -15,6 +15,7 @@ from personagen.builder.core.terminal import printable
 from personagen.builder.planning.taxonomy import NAMED_TAXONOMIES
 from personagen.builder.release.card_regions import begin_mark, end_mark
 from personagen.builder.release.manifest import classifier_facts, model_license, total_rejects
+from personagen.metrics.texts.emotion_words import is_listed
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
@@ -77,6 +78,7 @@ def render_card(manifest: Mapping[str, Any]) -> str:
         scores=manifest.get("scores"),
         findings=manifest.get("findings"),
         counterfactuals=manifest.get("counterfactuals"),
+        unlisted=[emotion["name"] for emotion in taxonomy["emotions"] if not is_listed(emotion["name"])],
         counterfactual=[f"`{name}`" for name in configs if name.startswith(COUNTERFACTUAL_PREFIX)],
         classifier=_as_line(classifier_facts(manifest)),
         model_license=model_license(manifest),

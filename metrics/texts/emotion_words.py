@@ -13,6 +13,8 @@ from personagen.metrics.texts.emotion_lexicon import LEXICON
 MASK = "[EMOTION]"
 """Replacement of a masked word."""
 
+_SEPARATOR = re.compile(r"[\s_-]+")
+
 
 @cache
 def emotion_pattern(emotion: str) -> re.Pattern[str] | None:
@@ -27,11 +29,8 @@ def emotion_pattern(emotion: str) -> re.Pattern[str] | None:
         return None
     if name in LEXICON:
         return word_pattern(LEXICON[name])
-    parts = re.split(r"[\s_-]+", name)
-    own_name = r"[\s_-]+".join(map(re.escape, parts))
-    spaced = " ".join(parts)
-    entries = [words for words in LEXICON.values() if word_pattern(words).fullmatch(spaced)]
-    return word_pattern([own_name, *chain.from_iterable(entries)])
+    own_name = r"[\s_-]+".join(map(re.escape, _SEPARATOR.split(name)))
+    return word_pattern([own_name, *chain.from_iterable(_entries_of(name))])
 
 
 @cache
@@ -39,6 +38,12 @@ def mask_pattern(emotions: frozenset[str]) -> re.Pattern[str] | None:
     """Compile the pattern of the words that name any of the emotions. None: no word names one."""
     patterns = [pattern.pattern for emotion in sorted(emotions) if (pattern := emotion_pattern(emotion))]
     return re.compile("|".join(patterns), re.IGNORECASE) if patterns else None
+
+
+def is_listed(emotion: str) -> bool:
+    """Return whether the lexicon has words for an emotion; neutral counts, since no word names it."""
+    name = emotion.strip().lower()
+    return name in ("", "neutral") or bool(_entries_of(name))
 
 
 def names_emotion(text: str, emotion: str) -> bool:
@@ -61,6 +66,13 @@ def mask_words(text: str, pattern: re.Pattern[str] | None) -> str:
 def straighten_apostrophes(text: str) -> str:
     """Return the text with typographic apostrophes as "'"; positions stay the same."""
     return text.replace("’", "'").replace("ʼ", "'")
+
+
+@cache
+def _entries_of(name: str) -> tuple[tuple[str, ...], ...]:
+    """Return the entries of the lexicon that list a name, its own entry included."""
+    spaced = " ".join(_SEPARATOR.split(name))
+    return tuple(words for words in LEXICON.values() if word_pattern(words).fullmatch(spaced))
 
 
 def word_pattern(expressions: Iterable[str]) -> re.Pattern[str]:

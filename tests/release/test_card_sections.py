@@ -267,3 +267,13 @@ def test_long_words_are_cut_and_say_so(word: str, manifest: dict[str, Any]) -> N
     assert len(card) < usual + 3 * MAX_RECIPE_CHARS + 40 * MAX_CELL_CHARS
     assert "# cut here; the whole recipe is in manifest.json" in recipe_block(card).splitlines()
     assert table(card, "| label |")["fear"][0].endswith(" ... (cut)")
+
+
+def test_the_card_states_the_limits_of_its_word_list(manifest: dict[str, Any]) -> None:
+    """It is English, and has no words for some emotions of a recipe."""
+    limits = section(render_card(manifest), "Biases and limits")
+    assert "The word list is English and not complete.\n" in limits
+    manifest["recipe"]["text"]["language"] = "de"
+    manifest["taxonomy"]["emotions"][0]["name"] = "schadenfreude"
+    limits = section(render_card(manifest), "Biases and limits")
+    assert "not complete. For schadenfreude it has the label alone. In de it finds hardly any.\n" in limits

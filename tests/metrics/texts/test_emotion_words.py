@@ -8,6 +8,7 @@ from personagen.metrics.texts.emotion_lexicon import LEXICON
 from personagen.metrics.texts.emotion_words import (
     MASK,
     emotion_pattern,
+    is_listed,
     mask_pattern,
     mask_words,
     names_emotion,
@@ -118,6 +119,11 @@ def test_another_label_has_its_name_and_the_words_of_the_entries_that_list_it(
     emotion: str, text: str, named: bool
 ) -> None:
     assert names_emotion(text, emotion) == named
+
+
+def test_labels_without_words_of_the_lexicon_are_known() -> None:
+    assert all(map(is_listed, [*NAMED_IN, "neutral", "angry", "Worried"]))
+    assert not any(map(is_listed, ["quiet_pride", "schadenfreude", "wütend"]))
 
 
 def test_masking_keeps_the_rest_of_the_text() -> None:
