@@ -6,7 +6,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -33,15 +32,27 @@ SCHEMA = {
     "additionalProperties": False,
 }
 
-# Prints a line, then generates for minutes.
+# Prints a line at the first token, then generates for minutes.
 LONG_RUN = """
 import asyncio
 import signal
 from personagen.builder.llm.backends.embedded import load_embedded
 from personagen.builder.llm.requests import Message, Request, Sampling
 signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in background jobs of a shell
-backend = load_embedded()
-print("ready", flush=True)
+backend = load_embedded(engines=1)
+engine = backend._idle.get()
+
+def announced(body, listener):
+    lines = ["writing"]
+
+    def listen(chunk):
+        while lines:
+            print(lines.pop(), flush=True)
+        return listener(chunk)
+
+    return engine(body, listen)
+
+backend._idle.put(announced)
 asyncio.run(backend.complete(Request((Message("user", "Write a story."),), Sampling(1400), 1, candidates=8)))
 """
 
@@ -190,10 +201,9 @@ def test_ctrl_c_ends_the_process() -> None:
         [sys.executable, "-c", LONG_RUN], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        time.sleep(1)
+        assert process.stdout.readline() == "writing\n"
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=120)
     # Python ends after Ctrl-C by the signal, not by a crash.
     assert process.returncode == -signal.SIGINT
     assert errors.endswith("KeyboardInterrupt\n")
@@ -203,7 +213,7 @@ def test_ctrl_c_ends_the_process() -> None:
 def test_engine_prints_nothing_and_an_unclosed_backend_exits_cleanly() -> None:
     code = LONG_RUN.replace("1400", "2")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "ready\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "writing\n", "")
 
 
 @needs_model
