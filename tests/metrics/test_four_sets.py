@@ -1,7 +1,7 @@
-"""Four sets of texts that measures have to tell apart, with the vectors of the real encoder.
+"""Four sets of texts that the measures separate, with the vectors of the real encoder.
 
-Real comments, the same with one half twice, with shuffled words, and templates; 1,000 of each against 1,000 others. The
-table that these bounds come from is in docs/metrics.md.
+Real comments, the same with one half twice, with shuffled words, and templates: 1,000 of each, compared with 1,000
+other comments. The bounds come from the table in docs/metrics.md.
 """
 
 from collections.abc import Mapping
@@ -9,11 +9,11 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
-from personagen.metrics.diversity.measure import lexical, semantic
+from personagen.metrics.diversity.lexical import lexical
+from personagen.metrics.diversity.measure import semantic
 from personagen.metrics.realism.measure import compare, side_of
 from personagen.metrics.realism.mmd import bandwidth
 from personagen.metrics.texts.corpus import read_corpus
-from personagen.metrics.texts.words import tokenise
 from tests.helpers.real_texts import goemotions, half_twice, shuffled_words, templates
 
 pytestmark = pytest.mark.slow
@@ -31,15 +31,16 @@ def figures() -> dict[str, Figures]:
     sets = {
         "real": texts, "twice": half_twice(texts), "shuffled": shuffled_words(texts), "templates": templates(texts),
     }  # fmt: skip
-    found: dict[str, Figures] = {}
+    by_set: dict[str, Figures] = {}
     width, other = bandwidth(others.vectors, 0), side_of(others)
-    for name, each in sets.items():
-        corpus = read_corpus(each)
-        words = [tokenise(text) for text in each]
-        found[name] = {
-            **lexical(words, each), **semantic(corpus.vectors), **compare(side_of(corpus), other, width, 0)
-        }  # fmt: skip
-    return found
+    for name, set_texts in sets.items():
+        side = side_of(read_corpus(set_texts))
+        by_set[name] = {
+            **lexical(side.tokens, set_texts),
+            **semantic(side.corpus.vectors),
+            **compare(side, other, width, 0),
+        }
+    return by_set
 
 
 @pytest.mark.parametrize(
@@ -64,12 +65,14 @@ def figures() -> dict[str, Figures]:
         ("templates", "c2st_auc", 0.99, 1.0), ("templates", "js_length", 0.3, 1.0), ("templates", "mmd2", 0.06, 0.2),
     ],
 )  # fmt: skip
-def test_each_set_is_told_as_it_was(name: str, key: str, low: float, high: float, figures: dict[str, Figures]) -> None:
+def test_figures_are_those_of_the_documentation(
+    name: str, key: str, low: float, high: float, figures: dict[str, Figures]
+) -> None:
     value = figures[name][key]
     assert value is not None and low <= value <= high
 
 
-def test_each_defect_is_seen_by_what_should_see_it(figures: dict[str, Figures]) -> None:
+def test_each_defect_shows_in_the_measures_for_it(figures: dict[str, Figures]) -> None:
     """And the weaknesses: precision takes templates for real text, and Vendi scores word salad for diversity."""
     real, twice, shuffled, filled = (figures[name] for name in ("real", "twice", "shuffled", "templates"))
     assert (twice["self_bleu"] or 0) > 5 * (real["self_bleu"] or 1)

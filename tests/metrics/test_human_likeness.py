@@ -102,7 +102,7 @@ def test_controls_are_made_of_real_texts() -> None:
     assert controls(["", "Hi"], 2, 0)["template"], "texts too short for anything"
 
 
-def test_j1_a_good_judge_rates_controls_below_real_texts_and_is_believed() -> None:
+def test_j1_a_good_judge_rates_controls_below_real_texts_and_is_validated() -> None:
     judges = [RuleJudge(connoisseur, "one"), RuleJudge(connoisseur, "two")]
     found = human_likeness(MADE, REAL, judges, sample_size=20)
     assert found["judge_validated"] is True and found["judge_validation"] is None
@@ -113,7 +113,7 @@ def test_j1_a_good_judge_rates_controls_below_real_texts_and_is_believed() -> No
     assert "persona_fit" not in found
 
 
-def test_j1_a_constant_judge_is_not_believed_and_agrees_with_nobody() -> None:
+def test_j1_ratings_of_a_constant_judge_are_not_validated_and_agree_with_no_other() -> None:
     found = human_likeness(MADE, REAL, [RuleJudge(lambda text: 3), RuleJudge(connoisseur)], sample_size=20)
     assert found["judge_kappa"] == 0.0 and found["judge_validated"] is False
     assert found["judge_validation"].startswith("judges do not agree")
@@ -122,7 +122,7 @@ def test_j1_a_constant_judge_is_not_believed_and_agrees_with_nobody() -> None:
     assert alone["judge_validation"].startswith("one judge alone; shuffled controls are not rated below real texts")
 
 
-def test_a_judge_that_likes_length_is_found_out() -> None:
+def test_a_preference_for_length_shows() -> None:
     long = RuleJudge(lambda text: min(5, 1 + len(text) // 30))
     short_made = [text[:60].rsplit(" ", 1)[0] for text in MADE]
     found = human_likeness(short_made, REAL, [long], sample_size=40)
