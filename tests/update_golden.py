@@ -1,4 +1,4 @@
-"""Write the golden files again, after a change that is meant: python -m tests.update_golden, then read the diff."""
+"""Write the golden files after an intended change: python -m tests.update_golden, then read the diff."""
 
 import json
 from pathlib import Path

@@ -147,6 +147,6 @@ def model_license(manifest: Mapping[str, Any]) -> str | None:
 
 
 def classifier_facts(manifest: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """Return the facts on the emotion classifier; None: no classifier ran. Version 0.1 named the key `checker`."""
-    facts: Mapping[str, Any] | None = manifest.get("classifier", manifest.get("checker"))
+    """Return the facts on the emotion classifier; None: no classifier ran."""
+    facts: Mapping[str, Any] | None = manifest.get("classifier", manifest.get("checker"))  # key of version 0.1
     return facts

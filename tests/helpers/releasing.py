@@ -1,4 +1,4 @@
-"""Make small releases for tests, with the fake server as the model."""
+"""Small releases for tests, written by the fake model server."""
 
 import json
 import shutil
@@ -24,11 +24,11 @@ RECIPE = (
     "rows: 70\nintensities: [low, high]\nablations: [none, demographic]\nshard_rows: 5\nelaborate: {demographic: llm}"
 )
 CONFIGS = (*EMOTIONS, "all", "depth_none", "depth_demographic", *LAYERS)
-"""Configurations of that recipe's release."""
+"""Configurations of a release of `RECIPE`."""
 
 
 def make_release(out: Path, url: str, recipe: str = "", *, fresh: bool = False, **keys: Any) -> Path:
-    """Make the release of a recipe in YAML, with `keys` in place of its own, by the fake server at `url`."""
+    """Make the release of a YAML recipe, changed by `keys`, with the fake server at `url`."""
     own = {"backend.kind": "openai", "backend.model": "fake-1", "backend.base_url": url}
     generate(parse_recipe(recipe, "test", own | keys), out, fresh=fresh)
     return out
@@ -47,7 +47,7 @@ def records(release: Path, config: str, split: str = "*") -> list[dict[str, Any]
 
 
 def strings(value: Any) -> Iterator[str]:
-    """Go through every string of a nested value."""
+    """Yield every string of a nested value."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
@@ -64,7 +64,7 @@ def rewrite(
     row_group: int = 500,
     **keys: Any,
 ) -> Path:
-    """Copy a release with the tables of some files changed, and `keys` in its manifest; all of it agrees again."""
+    """Copy a release with changes to some tables and to keys of its manifest; the copy is consistent."""
     shutil.copytree(release, out)
     manifest = manifest_of(release)
     for shard in manifest["shards"]:
@@ -80,12 +80,12 @@ def rewrite(
 
 
 def write_manifest(release: Path, manifest: dict[str, Any]) -> None:
-    """Replace the manifest, with a digest that fits."""
+    """Write a manifest with its digest."""
     (release / "manifest.json").write_text(json.dumps(sealed(manifest)), encoding="utf-8")
 
 
 def run_python(code: str, cwd: Path, **env: str) -> str:
-    """Run code in a process of its own that shares the caches of this one; gives its stdout.
+    """Run code in a process that shares the caches of this one, and return its stdout.
 
     It ends without the shutdown of the interpreter: threads of Arrow that still read ahead abort that now and then.
     """

@@ -1,4 +1,4 @@
-"""Publishing a release: one commit, one tag, nothing sent twice, nothing of anybody else's touched."""
+"""Publishing a release: one commit, one tag, no file sent twice, no foreign file changed."""
 
 import re
 import shutil
@@ -21,7 +21,7 @@ from tests.helpers.servers.hub.server import Hub
 
 @pytest.fixture(scope="module")
 def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Hub, Pusher]]:
-    """Serve and push in two processes for all tests; each has a repository of its own."""
+    """The Hub and a pushing process for all tests; each test has its own repository."""
     with Hub() as hub, Pusher(hub, tmp_path_factory.mktemp("hf")) as pusher:
         yield hub, pusher
 
@@ -45,12 +45,12 @@ def repo(request: pytest.FixtureRequest) -> str:
 
 
 def commits(hub: Hub) -> list[str]:
-    """List the commits that were asked for."""
+    """Return the requests for commits."""
     return [line for line in hub.requests if line.startswith("POST ") and "/commit/" in line]
 
 
 def uploads(hub: Hub) -> int:
-    """Count the files that were sent apart from a commit."""
+    """Count the files that were uploaded outside a commit."""
     return sum(line.startswith("PUT ") for line in hub.requests)
 
 
@@ -91,7 +91,7 @@ def test_one_changed_emotion_sends_its_files_and_the_card(
 
 
 @pytest.mark.slow
-def test_files_of_the_older_release_go_and_those_of_others_stay(
+def test_files_of_the_previous_release_are_deleted_and_others_stay(
     repo: str, hub: Hub, pusher: Pusher, release: Path, model: FakeOpenAI, tmp_path: Path
 ) -> None:
     pusher.push(release, repo)
@@ -110,10 +110,10 @@ def test_files_of_the_older_release_go_and_those_of_others_stay(
     assert pusher.verify(repo)["problems"] == []
 
 
-def test_a_dry_run_tells_and_sends_nothing(repo: str, hub: Hub, pusher: Pusher, release: Path) -> None:
-    told = pusher.push(release, repo, tag="v1.0.0", dry_run=True)
-    assert told["commit"] is told["url"] is None and set(told["sent"]) == set(held(release))
-    assert told["card"] == (release / "README.md").read_text(encoding="utf-8")
+def test_a_dry_run_reports_and_sends_nothing(repo: str, hub: Hub, pusher: Pusher, release: Path) -> None:
+    answer = pusher.push(release, repo, tag="v1.0.0", dry_run=True)
+    assert answer["commit"] is answer["url"] is None and set(answer["sent"]) == set(held(release))
+    assert answer["card"] == (release / "README.md").read_text(encoding="utf-8")
     assert not [line for line in hub.requests if not line.startswith(("GET ", "HEAD "))]
 
 
@@ -138,14 +138,14 @@ def test_a_tag_with_other_content_is_refused_before_anything_is_sent(
     pusher.push(release, repo, tag="v1.0.0")
     newer = rewrite(release, tmp_path / "newer", "joy/train-", lambda table: table.slice(1))
     hub.requests.clear()
-    told = pusher.push(newer, repo, tag="v1.0.0")
-    assert told["error"] == "HubError"
-    assert told["message"].startswith(f"{repo} already has a tag v1.0.0 with other content (")
-    assert told["message"].endswith("choose the next version. Nothing was sent")
+    answer = pusher.push(newer, repo, tag="v1.0.0")
+    assert answer["error"] == "HubError"
+    assert answer["message"].startswith(f"{repo} already has a tag v1.0.0 with other content (")
+    assert answer["message"].endswith("choose the next version. Nothing was sent")
     assert served(hub, repo) == held(release) and uploads(hub) == 0 and commits(hub) == []
 
 
-def test_what_a_person_wrote_on_the_hub_is_kept(
+def test_hand_written_text_on_the_hub_is_kept(
     repo: str, hub: Hub, pusher: Pusher, release: Path, tmp_path: Path
 ) -> None:
     pusher.push(release, repo)
@@ -163,7 +163,7 @@ def test_what_a_person_wrote_on_the_hub_is_kept(
     assert again["sent"] == {} and pusher.push(newer, repo, tag="v2.0.0")["sent"] == {}
 
 
-def test_a_card_of_yaml_alone_is_replaced_and_one_that_somebody_wrote_is_not(
+def test_a_card_of_yaml_alone_is_replaced_and_a_written_one_is_not(
     repo: str, hub: Hub, pusher: Pusher, release: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "README.md").write_text("---\nlicense: mit\n---\n\n")
@@ -172,8 +172,8 @@ def test_a_card_of_yaml_alone_is_replaced_and_one_that_somebody_wrote_is_not(
     assert served(hub, repo) == held(release)
     (tmp_path / "README.md").write_text("---\nlicense: mit\n---\n# My own\n")
     hub.publish(f"{repo}-2", tmp_path)
-    told = pusher.push(release, f"{repo}-2")
-    assert told["error"] == "ReleaseError" and "the earlier card lacks the marks of the region" in told["message"]
+    answer = pusher.push(release, f"{repo}-2")
+    assert answer["error"] == "ReleaseError" and "the earlier card lacks the marks of the region" in answer["message"]
     assert set(served(hub, f"{repo}-2")) == {"README.md"}
 
 
@@ -194,8 +194,10 @@ def test_hostile_rows_reach_the_data_and_nothing_else(
     bad = rewrite(release, tmp_path / "bad", "joy/train-", hostile)
     done = pusher.push(bad, repo, tag="v1")
     assert pusher.verify(f"{repo}@v1")["problems"] == [] and list(card_problems(done["card"], manifest_of(bad))) == []
-    told, harmless = served(hub, repo)["README.md"].decode(), (release / "README.md").read_text(encoding="utf-8")
-    assert told == done["card"] and len(told) == len(harmless) and not [word for word in words[:4] if word in told]
+    answer, harmless = served(hub, repo)["README.md"].decode(), (release / "README.md").read_text(encoding="utf-8")
+    assert (
+        answer == done["card"] and len(answer) == len(harmless) and not [word for word in words[:4] if word in answer]
+    )
     assert set(pusher.ask("load", repo=repo, config="joy")) <= set(words)
 
 
@@ -207,8 +209,8 @@ def test_many_files_are_one_commit_too(repo: str, hub: Hub, pusher: Pusher, mode
     assert pusher.push(big, repo)["commit"] == done["commit"]
 
 
-def test_more_files_than_the_hub_takes_at_once_are_refused_before_anything_is_sent() -> None:
-    """The caller has no client: whoever asked it would fail otherwise."""
+def test_more_files_than_the_hub_accepts_at_once_are_refused_before_anything_is_sent() -> None:
+    """The client has no API, so that any call would fail."""
     files = {f"joy/train-{number:05}.parquet": FileVersion(1, "0") for number in range(25_001)}
     client = HubClient(None)  # type: ignore[arg-type]
     with pytest.raises(
@@ -224,8 +226,8 @@ def test_a_file_that_would_be_read_as_a_part_of_the_release_stops_it(
     (tmp_path / "theirs" / path).parent.mkdir(parents=True)
     (tmp_path / "theirs" / path).write_bytes(b"x")
     hub.publish(repo, tmp_path / "theirs")
-    told = pusher.push(release, repo)
-    assert told["message"].startswith(
+    answer = pusher.push(release, repo)
+    assert answer["message"].startswith(
         f"{repo} has {path}, which is not of this release and would be read as a part of it"
     )
     assert set(served(hub, repo)) == {path}
@@ -236,23 +238,25 @@ def test_a_file_that_would_be_read_as_a_part_of_the_release_stops_it(
     assert pusher.verify(f"{repo}-2")["problems"] == [f"{path} is no file of this release, and would be read"]
 
 
-def test_a_manifest_of_something_else_stops_it(
+def test_a_manifest_of_another_program_stops_it(
     repo: str, hub: Hub, pusher: Pusher, release: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "manifest.json").write_text('{"mine": ["data/train-00000-of-00001.parquet"]}')
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "train-00000-of-00001.parquet").write_bytes(b"x")
     hub.publish(repo, tmp_path)
-    told = pusher.push(release, repo)
-    assert told["message"].startswith(f"{repo} has a manifest.json that is not of a release; choose another repository")
+    answer = pusher.push(release, repo)
+    assert answer["message"].startswith(
+        f"{repo} has a manifest.json that is not of a release; choose another repository"
+    )
     assert len(served(hub, repo)) == 2 and commits(hub) == []
 
 
 @pytest.mark.slow
-def test_the_release_is_found_below_a_later_commit_of_somebody(
+def test_the_release_is_found_below_a_later_commit(
     repo: str, hub: Hub, pusher: Pusher, release: Path, tmp_path: Path
 ) -> None:
-    """Its answer is lost, and before the branch is looked at the card is edited."""
+    """The answer is lost, and another commit follows before the branch is read."""
     pusher.push(release, repo)
     newer = rewrite(release, tmp_path / "newer", "joy/train-", lambda table: table.slice(1))
     hub.requests.clear()
@@ -265,27 +269,27 @@ def test_the_release_is_found_below_a_later_commit_of_somebody(
     (edited / "extra.txt").write_text("x")
     latest = hub.publish(repo, edited)
     gate.open()
-    told = pusher.read()
-    assert "error" not in told and told["commit"] != latest
-    assert pusher.verify(f"{repo}@{told['commit']}")["problems"] == []
+    answer = pusher.read()
+    assert "error" not in answer and answer["commit"] != latest
+    assert pusher.verify(f"{repo}@{answer['commit']}")["problems"] == []
 
 
-def test_a_repository_is_as_private_as_was_asked(repo: str, hub: Hub, pusher: Pusher, release: Path) -> None:
+def test_the_visibility_of_a_repository_is_compared(repo: str, hub: Hub, pusher: Pusher, release: Path) -> None:
     pusher.push(release, repo, private=False)
-    told = pusher.push(release, repo, private=True)
-    assert told["message"] == f"{repo} exists and is public; change that on its page, or leave the option out"
+    answer = pusher.push(release, repo, private=True)
+    assert answer["message"] == f"{repo} exists and is public; change that on its page, or leave the option out"
 
 
 def test_a_branch_is_no_tag_and_no_commit(repo: str, hub: Hub, pusher: Pusher, release: Path) -> None:
     done = pusher.push(release, repo, tag="v1")
     for name in ("v1", done["commit"]):
-        told = pusher.push(release, repo, revision=name)
-        assert told["message"] == f"{name} is a tag or a commit of {repo}; --revision names a branch"
-    told = pusher.push(release, repo, create_pr=True, tag="v2")
-    assert told["message"].startswith(
+        answer = pusher.push(release, repo, revision=name)
+        assert answer["message"] == f"{name} is a tag or a commit of {repo}; --revision names a branch"
+    answer = pusher.push(release, repo, create_pr=True, tag="v2")
+    assert answer["message"].startswith(
         "a tag names a commit of a branch, which a pull request does not change; leave one of the two out"
     )
-    assert pusher.push(release, repo, create_pr=True)["commit"] == done["commit"]  # nothing to ask for
+    assert pusher.push(release, repo, create_pr=True)["commit"] == done["commit"]  # no difference, so no pull request
 
 
 def test_a_push_from_python_has_the_arguments_of_datasets(repo: str, hub: Hub, release: Path, tmp_path: Path) -> None:
@@ -302,7 +306,7 @@ print(release.push_to_hub({repo!r}, commit_message="First", private=True, token=
 
 @pytest.mark.slow
 def test_a_push_by_xet(release: Path, tmp_path: Path) -> None:
-    """The default way of the client: chunks go to a content-addressed store, here a folder."""
+    """The default of the client: chunks go to a content-addressed store, here a folder."""
     pytest.importorskip("hf_xet", reason="the client was installed without it")
     with Hub(xet=True) as hub, Pusher(hub, tmp_path / "hf") as pusher:
         done = pusher.push(release, "user/xet", tag="v1")

@@ -46,8 +46,8 @@ print(json.dumps([type(metric).__module__, metric.features.to_dict()]))
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
-def test_a_space_has_all_that_it_imports(name: str, tmp_path: Path) -> None:
-    """The modules of ours come from the Space, as where nothing of ours is installed."""
+def test_a_space_has_the_modules_that_it_imports(name: str, tmp_path: Path) -> None:
+    """Our modules come from the Space, as on a machine without PersonaGen."""
     for path, file in metric_files(METRICS / name).items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_bytes(file.content or b"")
@@ -67,7 +67,7 @@ print(json.dumps([module.__file__ for name, module in sys.modules.items() if nam
 
 
 @pytest.mark.slow
-def test_what_is_there_is_not_sent_again(hub: Hub, tmp_path: Path) -> None:
+def test_unchanged_files_are_not_sent_again(hub: Hub, tmp_path: Path) -> None:
     with Pusher(hub, tmp_path) as pusher:
         first = pusher.ask("metric", folder=str(DIVERSITY), repo="user/diversity")
         again = pusher.ask("metric", folder=str(DIVERSITY), repo="user/diversity")
@@ -79,8 +79,8 @@ def test_what_is_there_is_not_sent_again(hub: Hub, tmp_path: Path) -> None:
         assert changed["sent"] == ["README.md"] and hub.repo("user/diversity", "space").find("v2") is not None
         (tmp_path / "diversity" / "requirements.txt").write_text("")
         before = len(hub.requests)
-        told = pusher.ask("metric", folder=str(tmp_path / "diversity"), repo="user/diversity", tag="v2")
-        assert told["message"].startswith("user/diversity has a tag v2 already, with other content (")
+        answer = pusher.ask("metric", folder=str(tmp_path / "diversity"), repo="user/diversity", tag="v2")
+        assert answer["message"].startswith("user/diversity has a tag v2 already, with other content (")
         assert not any("/commit/" in line for line in hub.requests[before:])
         assert pusher.ask("metric", folder=str(tmp_path / "diversity"), repo="user/diversity")["sent"] == [
             "requirements.txt"

@@ -1,4 +1,4 @@
-"""What `personagen push`, `verify` and `push-metric` refuse, each in one line; run as commands."""
+"""Refusals of `personagen push`, `verify` and `push-metric`: one line each, as commands."""
 
 import json
 import os
@@ -33,7 +33,7 @@ def hub(release: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub
 
 @pytest.fixture
 def copy(release: Path, tmp_path: Path) -> Path:
-    """A copy of the release, to be broken."""
+    """A copy of the release for changes."""
     return Path(shutil.copytree(release, tmp_path / "personagen"))
 
 
@@ -47,7 +47,7 @@ def run(hub: Hub, *words: object, token: str | None = "hf_write", **env: str) ->
 
 
 def refused(hub: Hub, message: str, *words: object, token: str | None = "hf_write", **env: str) -> None:
-    """See that the command fails with one line that holds neither a traceback nor a token."""
+    """Assert that the command fails with one line, without a traceback or a token."""
     done = run(hub, *words, token=token, **env)
     assert done.returncode == 1 and done.stdout == "", done
     (line,) = done.stderr.splitlines()
@@ -91,7 +91,7 @@ def test_no_token_and_one_that_may_not_write(hub: Hub, release: Path) -> None:
     assert ("dataset", "user/x") not in hub.store.repos
 
 
-def test_a_token_on_the_command_line_counts(hub: Hub, release: Path) -> None:
+def test_a_token_on_the_command_line_is_used(hub: Hub, release: Path) -> None:
     done = run(hub, "push", release, "user/given", "--token", "hf_write", "--tag", "v1", token=None)
     assert done.returncode == 0 and done.stdout.startswith(f"{hub.url}/datasets/user/given/commit/")
     assert "user/given: " in done.stderr and "files sent" in done.stderr
@@ -110,7 +110,7 @@ def test_a_token_on_the_command_line_counts(hub: Hub, release: Path) -> None:
         ("user/..", r"cannot look at user/\.\.: Repo id must use"),
     ],
 )
-def test_names_that_will_not_do(repo: str, message: str, hub: Hub, release: Path) -> None:
+def test_invalid_repository_names(repo: str, message: str, hub: Hub, release: Path) -> None:
     refused(hub, message, "push", release, repo)
 
 
@@ -129,7 +129,7 @@ Change = Callable[[Path], Any]
 
 
 def edited(key: str, value: Any) -> Change:
-    """Change the manifest by hand."""
+    """Return a change of the manifest that leaves its digest as it is."""
 
     def change(folder: Path) -> None:
         manifest = manifest_of(folder)
@@ -140,7 +140,7 @@ def edited(key: str, value: Any) -> Change:
 
 
 def resealed(change: Callable[[dict[str, Any]], Any]) -> Change:
-    """Change the manifest, and its digest with it."""
+    """Return a change of the manifest and of its digest."""
 
     def done(folder: Path) -> None:
         manifest = manifest_of(folder)
@@ -191,7 +191,7 @@ BROKEN: list[tuple[Change, str]] = [
 
 
 @pytest.mark.parametrize(("change", "message"), BROKEN)
-def test_a_release_that_is_not_as_it_was_made(change: Change, message: str, hub: Hub, copy: Path) -> None:
+def test_an_altered_release(change: Change, message: str, hub: Hub, copy: Path) -> None:
     change(copy)
     refused(hub, message, "push", copy, "user/broken")
     refused(hub, message, "verify", copy)
@@ -202,7 +202,7 @@ def test_a_release_that_is_not_as_it_was_made(change: Change, message: str, hub:
 @pytest.mark.parametrize(
     "yaml", ["configs: 2024-13-45", "a: &a [*a]", "{2020-01-01: 3}", "configs: []\ndataset_info: {}"], ids=range(4)
 )
-def test_a_card_that_would_be_read_otherwise(yaml: str, hub: Hub, copy: Path) -> None:
+def test_a_card_with_other_configurations(yaml: str, hub: Hub, copy: Path) -> None:
     (copy / "README.md").write_text(f"---\n{yaml}\n---\n# x\n")
     refused(hub, r"README\.md has (other configurations than the manifest|no YAML on top)", "verify", copy)
     refused(hub, r"README\.md has (other configurations than the manifest|no YAML on top)", "push", copy, "user/broken")
@@ -253,7 +253,7 @@ def test_a_folder_is_verified(hub: Hub, copy: Path) -> None:
         (lambda folder: (folder / "manifest.json").write_text("{"), r"cannot read user/spoiled: "),
     ],
 )
-def test_a_release_on_the_hub_that_is_not_what_it_says(change: Change, message: str, hub: Hub, copy: Path) -> None:
+def test_an_altered_release_on_the_hub(change: Change, message: str, hub: Hub, copy: Path) -> None:
     change(copy)
     hub.store.repos.pop(("dataset", "user/spoiled"), None)
     hub.publish("user/spoiled", copy)
@@ -263,8 +263,8 @@ def test_a_release_on_the_hub_that_is_not_what_it_says(change: Change, message: 
 @pytest.mark.slow
 def test_a_release_on_the_hub_is_verified(hub: Hub, release: Path) -> None:
     done = run(hub, "verify", "user/there@v1.0.0", "--json", token=None)
-    told = json.loads(done.stdout)
-    assert done.returncode == 0 and told["problems"] == [] and told["source"] == "user/there@v1.0.0"
+    answer = json.loads(done.stdout)
+    assert done.returncode == 0 and answer["problems"] == [] and answer["source"] == "user/there@v1.0.0"
     plain = run(hub, "verify", "hf://datasets/user/there", token=None)
     assert re.fullmatch(
         r"hf://datasets/user/there at \w{40}: \d+ files, \d+ rows, all as the manifest says\n", plain.stdout
@@ -286,8 +286,8 @@ def test_generate_publishes_when_it_is_done_and_asks_for_the_token_first(
     )
     assert len(model.requests) == asked
     done = run(hub, *words, *out, "--tag", "v1", "--json")
-    told = json.loads(done.stdout)
-    assert told["url"].startswith(f"{hub.url}/datasets/user/made/commit/") and told["made"]
+    answer = json.loads(done.stdout)
+    assert answer["url"].startswith(f"{hub.url}/datasets/user/made/commit/") and answer["made"]
     assert served(hub, "user/made", "v1") == held(tmp_path / "made")
     usage = run(hub, *words, "--tag", "v1")
     assert usage.returncode == 2 and "--tag names a version on the Hub, and nothing is pushed" in usage.stderr
@@ -297,9 +297,9 @@ def test_a_dry_run_shows_files_and_card(hub: Hub, release: Path, model: FakeOpen
     done = run(hub, "push", release, "user/there", "--dry-run")
     assert done.returncode == 0 and done.stderr == ""
     size = (release / SHARD).stat().st_size
-    assert f"there   {size:>14,}  {SHARD}\n" in done.stdout and "# personagen\n" in done.stdout
+    assert f"keep    {size:>14,}  {SHARD}\n" in done.stdout and "# personagen\n" in done.stdout
     assert re.search(r"user/there: 0 files to send \(0 bytes\), \d+ already there, 0 deleted\n$", done.stdout)
     other = make_release(tmp_path / "other", model.url, "rows: 10\nemotions: [joy]\ndepth: none")
-    told = json.loads(run(hub, "push", other, "user/there", "--dry-run", "--json").stdout)
-    assert "joy/train-00000-of-00001.parquet" in told["sent"] and SHARD in told["deleted"] and told["url"] is None
+    answer = json.loads(run(hub, "push", other, "user/there", "--dry-run", "--json").stdout)
+    assert "joy/train-00000-of-00001.parquet" in answer["sent"] and SHARD in answer["deleted"] and answer["url"] is None
     assert served(hub, "user/there") == held(release)

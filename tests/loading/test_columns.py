@@ -1,4 +1,4 @@
-"""The columns of a release: declared as dataclasses and as features, told in the card, and found in the files."""
+"""The columns of a release are the same in the dataclasses, the features, the card and the files."""
 
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ KINDS = {str: {"string"}, int: {"int32", "int64"}, bool: {"bool"}, float: {"floa
 
 
 def kinds(record: type) -> dict[str, Any]:
-    """Reduce a dataclass to the column types that can hold it."""
+    """Return the possible column types of each field of a dataclass."""
     hints = get_type_hints(record)
     columns = {}
     for field in fields(record):
@@ -29,7 +29,7 @@ def kinds(record: type) -> dict[str, Any]:
 
 
 def differences(record: dict[str, Any], features: dict[str, Any], place: str = "") -> list[str]:
-    """List where the columns of a dataclass and of features differ: names, order, types."""
+    """Return the differences of a dataclass and of features: names, order, types."""
     if list(record) != list(features):
         return [f"{place}: {list(record)} != {list(features)}"]
     found: list[str] = []
@@ -63,7 +63,7 @@ def test_the_features_of_a_layer_are_the_fields_of_its_record(layer: str, record
     assert differences(kinds(record), {name: columns[name] for name in list(columns)[len(keys) :]}) == []
 
 
-def test_the_comparison_sees_what_differs() -> None:
+def test_the_comparison_reports_differences() -> None:
     columns = dict(features("demographic", EMOTIONS))
     del columns["persona_id"]
     assert differences(kinds(Demographic), {**columns, "age": datasets.Value("string")}) == [
@@ -73,7 +73,7 @@ def test_the_comparison_sees_what_differs() -> None:
 
 
 def flat(columns: dict[str, Any], place: str = "") -> dict[str, str]:
-    """Name every column and part of a column with its type, as the card does."""
+    """Return every column and nested column with its type, as in the card."""
     found: dict[str, str] = {}
     for name, column in columns.items():
         if isinstance(column, dict):
@@ -83,7 +83,7 @@ def flat(columns: dict[str, Any], place: str = "") -> dict[str, str]:
     return found
 
 
-def test_what_is_loaded_has_the_columns_of_the_files_of_the_module_and_of_the_card(beside: Path) -> None:
+def test_loaded_tables_have_the_columns_of_files_module_and_card(beside: Path) -> None:
     for config in CONFIGS:
         wanted = features(config, EMOTIONS)
         for split, rows in load_dataset("personagen", config).items():

@@ -1,4 +1,4 @@
-"""`personagen_dataset`: the builder alone, the bare name that it makes resolve, and the parts of a release."""
+"""`personagen_dataset`: the builder, the names that it resolves, and parts of a release."""
 
 import json
 import pickle
@@ -45,7 +45,7 @@ def test_the_builder_reads_every_configuration(config: str, release: Path, tmp_p
         assert builder.as_dataset(split=split).to_list() == wanted
 
 
-def test_the_builder_reads_everything_unless_told_otherwise(release: Path, tmp_path: Path) -> None:
+def test_the_default_configuration_is_all(release: Path, tmp_path: Path) -> None:
     builder = built(release, None, tmp_path)
     assert builder.config.name == "all"
     assert builder.as_dataset(split="train").num_rows == 56
@@ -93,7 +93,7 @@ def test_the_builder_never_serves_the_release_of_another_working_directory(
         assert rows == records(folder, "joy", "train")
 
 
-# The bare name, wherever the release lies.
+# The name "personagen", for a release in any place.
 
 
 @pytest.mark.parametrize("config", ["all", "joy", "depth_none", *LAYERS])
@@ -143,7 +143,7 @@ def test_the_bare_name_takes_what_load_dataset_takes(beside: Path) -> None:
     assert list(load_dataset("personagen", "joy", split="train", streaming=True)) == train
     two = load_dataset("personagen", "joy", split="train", columns=["label", "text"])
     assert two.to_list() == [{"text": row["text"], "label": row["label"]} for row in train]
-    assert two.column_names == ["text", "label"]  # in the order of the release, as the packaged builder has it
+    assert two.column_names == ["text", "label"]  # in the order of the release, as in the parquet builder
     low = load_dataset("personagen", "joy", split="train", filters=[("intensity", "==", "low")])
     assert low.to_list() == [row for row in train if row["intensity"] == "low"] and len(low) == 4
     apart = load_dataset("personagen", split="train", num_proc=2)
@@ -169,7 +169,7 @@ def test_the_path_of_a_release_takes_the_arguments_of_the_builder(path: str, bes
     assert datasets.get_dataset_config_names(path.format(release=beside)) == list(CONFIGS)
 
 
-def test_other_folders_go_their_own_way(release: Path, away: Path) -> None:
+def test_other_folders_are_unaffected(release: Path, away: Path) -> None:
     (away / "texts").mkdir()
     (away / "texts" / "train.jsonl").write_text('{"text": "x"}\n')
     assert load_dataset("texts", split="train").to_list() == [{"text": "x"}]
@@ -246,7 +246,7 @@ def test_emotions_and_depth_choose_rows(
     assert list(streamed) == loaded["train"].to_list()
 
 
-def test_a_part_without_rows_is_empty_and_no_error(beside: Path) -> None:
+def test_a_selection_without_rows_is_empty_and_no_error(beside: Path) -> None:
     nothing = load_dataset("personagen", "joy", filters=[("intensity", "==", "none")])
     assert nothing.num_rows == {"train": 0, "validation": 0, "test": 0}
     assert nothing["train"].features == features("joy", EMOTIONS)
@@ -262,8 +262,8 @@ def test_conditions_add_up(beside: Path) -> None:
         assert len(loaded) == 4
 
 
-def checked(release: Path, out: Path, groups: list[list[float | None]]) -> Path:
-    """Copy a release of joy as if it had been checked: with these confidences for training, a row group each."""
+def with_confidences(release: Path, out: Path, groups: list[list[float | None]]) -> Path:
+    """Copy a release of joy with these confidences in the training split, one row group per list."""
 
     def confident(table: pa.Table) -> pa.Table:
         numbers = pa.array([number for group in groups for number in group], pa.float32())
@@ -278,17 +278,17 @@ def checked(release: Path, out: Path, groups: list[list[float | None]]) -> Path:
 
 @pytest.fixture
 def sure(model: FakeOpenAI, tmp_path: Path) -> Path:
-    """A release of 30 texts of joy: of 12 for training the classifier was sure, of 6 unsure, 6 it did not see."""
+    """A release of 24 training texts of joy: high confidence for 12, low for 6, no prediction for 6."""
     release = make_release(tmp_path / "plain", model.url, rows=30, emotions=["joy"])
-    return checked(release, tmp_path / "personagen", [[0.9] * 6, [0.5] * 6, [None] * 6, [0.8] * 6])
+    return with_confidences(release, tmp_path / "personagen", [[0.9] * 6, [0.5] * 6, [None] * 6, [0.8] * 6])
 
 
-def test_confidence_chooses_rows_and_leaves_out_what_was_not_checked(sure: Path) -> None:
+def test_confidence_selects_rows_and_drops_those_without_a_prediction(sure: Path) -> None:
     loaded = load_dataset("personagen", min_confidence=0.6, split="train", data_dir=str(sure))
     assert len(loaded) == 12 and {round(row["provenance"]["checker_confidence"], 6) for row in loaded} == {0.9, 0.8}
     assert len(load_dataset("personagen", min_confidence=0, split="train", data_dir=sure)) == 18
     at = load_dataset("personagen", min_confidence=0.9, split="train", data_dir=sure)
-    assert len(at) == 6  # in 32 bits 0.9 is less than in 64
+    assert len(at) == 6  # 0.9 as a float is less than 0.9 as a double
     none = load_dataset("personagen", min_confidence=1, split="train", data_dir=str(sure))
     assert len(none) == 0 and none.features == features("all", ["joy"])
     every = load_dataset("personagen", min_confidence=0.6, data_dir=str(sure))
@@ -296,7 +296,7 @@ def test_confidence_chooses_rows_and_leaves_out_what_was_not_checked(sure: Path)
 
 
 def test_row_groups_that_no_condition_needs_are_not_read(sure: Path, tmp_path: Path) -> None:
-    """Their bytes are overwritten: who reads them fails."""
+    """Their bytes are overwritten, so that reading them fails."""
     (path,) = (sure / "joy").glob("train-*.parquet")
     content = bytearray(path.read_bytes())
     metadata = pq.read_metadata(path)
@@ -346,7 +346,7 @@ def test_a_release_has_the_emotions_of_its_own_taxonomy(
     assert set(part["label"]) == {1}
 
 
-# Processes of their own.
+# In processes of their own.
 
 OFFLINE = """
 import json
@@ -358,21 +358,21 @@ print(json.dumps(load_dataset("personagen", "joy", split="train", streaming=True
 
 @pytest.mark.slow
 @pytest.mark.parametrize("ours", ["", "import personagen_dataset"], ids=["plain", "ours"])
-def test_a_local_release_asks_nobody(ours: str, release: Path, tmp_path: Path) -> None:
-    """With the Hub switched on and nowhere: each question to it would take five attempts."""
+def test_a_local_release_needs_no_network(ours: str, release: Path, tmp_path: Path) -> None:
+    """The Hub is a socket without a server: a request would arrive there."""
     import socket
 
-    with socket.create_server(("127.0.0.1", 0)) as nobody:
-        nobody.settimeout(0.01)
-        address = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(0.01)
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
         env = {"HF_ENDPOINT": address, "HF_HUB_OFFLINE": "0", "HF_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
         rows, names = run_python(ours + OFFLINE, release.parent, **env).splitlines()
         with pytest.raises(TimeoutError):
-            nobody.accept()
+            silent.accept()
     assert json.loads(rows) == {"all": 56, "joy": 8} and json.loads(names) == list(EMOTIONS)
 
 
-def test_the_module_needs_nothing_of_the_rest() -> None:
+def test_the_module_imports_no_other_of_ours() -> None:
     code = (
         "import sys, personagen_dataset; print([n for n in sys.modules if n == 'torch' or n.startswith('personagen.')])"
     )

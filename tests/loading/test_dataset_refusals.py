@@ -1,4 +1,4 @@
-"""What `personagen_dataset` refuses, each in one line that says what to do; and hostile releases."""
+"""Refusals of `personagen_dataset`, each in one line with advice; and hostile releases."""
 
 import json
 import re
@@ -20,13 +20,13 @@ Change = Callable[[dict[str, Any]], Any]
 
 @pytest.fixture
 def copy(release: Path, away: Path) -> Path:
-    """A copy of the release, to be broken."""
+    """A copy of the release for changes."""
     shutil.copytree(release, away / "personagen")
     return away / "personagen"
 
 
 def refused(kind: type[Exception], message: str, config: str | None = None, **options: Any) -> None:
-    """See that loading fails with one line, streaming too."""
+    """Assert that loading fails with one line, also as a stream."""
     for call in (load_dataset, load_dataset_streaming):
         with pytest.raises(kind, match=message) as caught:
             call("personagen", config, **options)
@@ -118,7 +118,7 @@ def test_arguments_of_datasets_are_no_mistakes(name: str, beside: Path) -> None:
     assert load_dataset("personagen", "joy", split="train", **{name: value}).num_rows == 8
 
 
-def test_the_builder_says_the_same(release: Path, tmp_path: Path) -> None:
+def test_the_builder_has_the_same_messages(release: Path, tmp_path: Path) -> None:
     message = f"^no configuration of {re.escape(str(release))}: 'joi'; did you mean 'joy'\\? There is anger"
     with pytest.raises(ValueError, match=message):
         PersonaGen(cache_dir=str(tmp_path), config_name="joi", data_dir=str(release))
@@ -142,7 +142,7 @@ def test_a_named_folder_that_is_not_there(away: Path) -> None:
 
 
 @pytest.mark.parametrize("named", ["/nowhere/at/all", "./nowhere", "hf://datasets/user", "s3://bucket/x"])
-def test_an_environment_that_points_nowhere(named: str, away: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_environment_variable_without_a_release(named: str, away: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PERSONAGEN_RELEASE", named)
     message = rf"^PERSONAGEN_RELEASE='{re.escape(named)}': no folder, no hf://datasets/USER/NAME; correct it$"
     refused(FileNotFoundError, message)
@@ -164,7 +164,7 @@ def test_a_missing_file(copy: Path) -> None:
 
 
 def test_a_file_that_is_cut_off(copy: Path) -> None:
-    assert load_dataset("personagen", "joy", split="train").num_rows == 8  # in the cache, and not served from there
+    assert load_dataset("personagen", "joy", split="train").num_rows == 8  # cached, and not served from the cache
     path = copy / "joy" / "train-00000-of-00002.parquet"
     content = path.read_bytes()
     path.write_bytes(content[:-100])
@@ -175,7 +175,7 @@ def test_a_file_that_is_cut_off(copy: Path) -> None:
 
 
 def test_a_file_of_the_right_size_with_other_rows(copy: Path, release: Path, tmp_path: Path) -> None:
-    """The manifest agrees with itself and with the sizes, and counts rows that are not there."""
+    """The manifest is consistent and has the right sizes, but counts too many rows."""
     other = rewrite(release, tmp_path / "other", "joy/train-", lambda table: table.slice(0, 3))
     manifest = manifest_of(other)
     for shard in manifest["shards"]:
@@ -290,7 +290,7 @@ def test_a_configuration_that_leads_out_of_the_cache(name: str, copy: Path) -> N
 
 
 @pytest.mark.usefixtures("plain_datasets")
-def test_hostile_yaml_gets_nowhere_with_plain_datasets(copy: Path, tmp_path: Path) -> None:
+def test_hostile_yaml_is_harmless_with_plain_datasets(copy: Path, tmp_path: Path) -> None:
     """`datasets` refuses a name in the YAML that would lead out of the cache."""
     card = (copy / "README.md").read_text(encoding="utf-8")
     (copy / "README.md").write_text(card.replace("config_name: joy", "config_name: ../../../joy"), encoding="utf-8")

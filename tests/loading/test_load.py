@@ -1,4 +1,4 @@
-"""Loading a release with plain `datasets`, by the name of its folder and by its path, and with pandas."""
+"""Loading a release with `datasets` alone, by name and by path, and with pandas."""
 
 import re
 import subprocess
@@ -27,7 +27,7 @@ def plain(config: str, **options: Any) -> DatasetDict:
 
 
 def named(record: dict[str, Any]) -> dict[str, Any]:
-    """Put the label's name in place of its number."""
+    """Return a row with the name of its label."""
     return record | {"label": EMOTIONS[record["label"]]}
 
 
@@ -84,7 +84,7 @@ def test_the_error_about_an_argument_of_our_module_names_the_module(argument: di
     assert "\n" not in str(caught.value)
 
 
-def test_an_unknown_configuration_is_refused_by_name(beside: Path) -> None:
+def test_an_unknown_configuration_is_refused(beside: Path) -> None:
     with pytest.raises(ValueError, match=r"BuilderConfig 'joi' not found\. Available: \['anger', 'disgust'"):
         load_dataset("personagen", "joi")
 
@@ -175,7 +175,7 @@ def test_an_ablation_repeats_the_personas_of_its_rows(beside: Path) -> None:
                 assert row[column] == full[column]
 
 
-def test_the_provenance_says_how_a_text_came_about(beside: Path) -> None:
+def test_every_text_has_its_provenance(beside: Path) -> None:
     prompts = manifest_of(beside)["prompts"]["version"]
     seeds = []
     for row in (row for rows in plain("all").values() for row in rows):

@@ -1,4 +1,4 @@
-"""The card of a release: the golden one, its YAML read by `datasets` and the Hub, its numbers, hostile words."""
+"""The card of a release: the golden card, its YAML, its numbers, and hostile text."""
 
 import json
 import re
@@ -27,7 +27,7 @@ ablations: [none]
 
 
 def make_golden_release(out: Path) -> Path:
-    """Make the release whose manifest and card are golden; two replies of it are refused."""
+    """Make the release of the golden manifest and card; two of its replies are rejected."""
     faults = [
         Fault("refusal", contains="Write what the person writes", times=1),
         Fault("not_json", contains="JSON", times=1),
@@ -43,7 +43,7 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def manifest() -> dict[str, Any]:
-    """The golden manifest: that of a real run, kept so that a card changes with its template alone."""
+    """The golden manifest: the stored manifest of a real run, so that a card changes with its template alone."""
     parsed: dict[str, Any] = json.loads(MANIFEST.read_text(encoding="utf-8"))
     return parsed
 
@@ -56,17 +56,17 @@ def front_matter(card: str) -> dict[str, Any]:
 
 
 def patterns(part: dict[str, Any]) -> list[str]:
-    """List the patterns of a split; a single one stands alone."""
+    """Return the patterns of a split, which are a list or a single string."""
     return [part["path"]] if isinstance(part["path"], str) else part["path"]
 
 
 def body(card: str) -> list[str]:
-    """Lines below the YAML."""
+    """Return the lines below the YAML."""
     return card.split("\n---\n", 1)[1].splitlines()
 
 
 def outside_code(card: str) -> Iterator[str]:
-    """Lines below the YAML that are no code, by the rules of Markdown for fences."""
+    """Yield the lines below the YAML outside fenced code."""
     fence = ""
     for line in body(card):
         ticks = re.match(r" {0,3}(`{3,})([^`]*)$", line)
@@ -80,7 +80,7 @@ def outside_code(card: str) -> Iterator[str]:
 
 
 def table(card: str, head: str) -> dict[str, list[str]]:
-    """Read the table whose head begins so: other cells by the first one."""
+    """Return the rows of the table with this head: the other cells by the first cell."""
     lines = body(card)
     start = next(number for number, line in enumerate(lines) if line.startswith(head))
     rows: dict[str, list[str]] = {}
@@ -93,19 +93,19 @@ def table(card: str, head: str) -> dict[str, list[str]]:
 
 
 def shape(value: Any) -> Any:
-    """Reduce a manifest to its keys and the types of its values."""
+    """Return the keys of a manifest with the types of their values."""
     if isinstance(value, dict):
         return {key: shape(part) for key, part in value.items()}
     return [shape(value[0])] if isinstance(value, list) and value else type(value).__name__
 
 
 def test_the_card_is_the_golden_one(manifest: dict[str, Any]) -> None:
-    """After a change that is meant: python -m tests.update_golden."""
+    """After an intended change: python -m tests.update_golden."""
     assert render_card(manifest) == CARD.read_text(encoding="utf-8")
 
 
 def test_a_checkout_without_links_is_refused_in_one_line(tmp_path: Path) -> None:
-    """Git then writes the path of the link's target into the file."""
+    """Git then writes the target path of the link into the file."""
     (tmp_path / "dataset_card.md").write_text("../../dataset_card.md", encoding="utf-8")
     with pytest.raises(ReleaseError) as caught:
         read_template(tmp_path / "dataset_card.md")
@@ -129,7 +129,7 @@ def test_a_broken_template_stops_a_run_before_any_request(
 def test_the_golden_manifest_is_as_a_run_writes_it(release: Path, manifest: dict[str, Any]) -> None:
     fresh = manifest_of(release)
     for files in (fresh["tables"], fresh["prompts"]["templates"], manifest["tables"], manifest["prompts"]["templates"]):
-        files.clear()  # which tables and templates there are is told elsewhere
+        files.clear()  # other tests compare their names
     assert shape(fresh) == shape(manifest)
 
 
@@ -151,7 +151,7 @@ def test_the_card_holds_no_text_of_the_model(release: Path) -> None:
     assert [text for text in written if text in card] == []
 
 
-def test_the_yaml_is_read_alike_by_yaml_and_by_the_hub(release: Path) -> None:
+def test_yaml_and_the_hub_client_parse_the_same_metadata(release: Path) -> None:
     text = (release / "README.md").read_text(encoding="utf-8")
     metadata = DatasetCard.load(release / "README.md").data.to_dict()
     assert metadata == front_matter(text)
@@ -231,7 +231,7 @@ def test_the_card_shows_how_to_load_the_release(manifest: dict[str, Any]) -> Non
     assert 'load_dataset("small", "fear")["train"][0]' in render_card(manifest)
 
 
-def test_a_card_of_the_small_model_says_what_its_texts_are_not(manifest: dict[str, Any]) -> None:
+def test_a_card_of_the_embedded_model_has_a_warning(manifest: dict[str, Any]) -> None:
     warning = "They are no evidence for or against the method"
     assert warning not in " ".join(render_card(manifest).split())
     manifest["model"]["backend"] = "embedded"
@@ -254,7 +254,7 @@ def test_a_card_without_a_language_names_none(manifest: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("name", ["yes", "no", "on", "null", "true", "default", "train", "builder", "e1"])
-def test_an_emotion_whose_name_means_something_to_yaml_keeps_it(name: str, manifest: dict[str, Any]) -> None:
+def test_an_emotion_keeps_a_name_with_a_meaning_in_yaml(name: str, manifest: dict[str, Any]) -> None:
     manifest["configs"] = {"all": manifest["configs"]["all"], name: manifest["configs"]["joy"]}
     assert front_matter(render_card(manifest))["configs"][1]["config_name"] == name
 
@@ -273,7 +273,7 @@ HOSTILE = {
 
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A release whose taxonomy and model have names that fight the card."""
+    """A release with hostile names of emotions and model."""
     emotions = [{"name": name, "definition": text, "like": "joy"} for name, text in HOSTILE.items()]
     recipe = {"rows": len(emotions), "taxonomy": {"name": "mine", "emotions": emotions}, "name": "hostile"}
     with FakeOpenAI() as server:

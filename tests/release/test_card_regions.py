@@ -1,4 +1,4 @@
-"""What is written by hand into a card: taken over by later releases, or refused in one line; never lost."""
+"""Hand-written regions of a card are kept by later releases, or the run ends in one line; they are never lost."""
 
 from pathlib import Path
 
@@ -24,19 +24,19 @@ FIRST, LAST = REGIONS
 
 
 def with_notes(card: str, **notes: str) -> str:
-    """Write into the regions of a card, as a person would."""
+    """Return a card with text in its regions."""
     for name, text in notes.items():
         card = card.replace(begin_mark(name) + "\n", f"{begin_mark(name)}\n{text}\n", 1)
     return card
 
 
-def test_the_card_has_a_region_after_what_it_is_and_one_at_the_end() -> None:
+def test_the_card_has_a_region_after_its_introduction_and_one_at_its_end() -> None:
     assert list(regions(NEW)) == list(REGIONS)
     assert NEW.index("\n# small\n") < NEW.index(begin_mark(FIRST)) < NEW.index("\n## Load it\n")
     assert NEW.endswith(f"\n{begin_mark(LAST)}\n{end_mark(LAST)}\n")
 
 
-def test_notes_are_taken_over_and_nothing_else() -> None:
+def test_only_regions_are_kept() -> None:
     older = with_notes(NEW, introduction="Mine.\n\n## Also mine", notes="- thanks").replace("# small", "# renamed")
     merged = merge_regions(NEW, older)
     assert merged == with_notes(NEW, introduction="Mine.\n\n## Also mine", notes="- thanks")
@@ -50,8 +50,8 @@ def test_a_region_that_is_not_empty_stays() -> None:
 
 
 @given(st.text(), st.text())
-def test_any_text_comes_back_as_it_was(first: str, last: str) -> None:
-    """Text that holds no mark; blank text counts as none."""
+def test_any_text_is_kept_unchanged(first: str, last: str) -> None:
+    """Any text without a mark; blank text counts as empty."""
     older = with_notes("old\n" + NEW, introduction=first, notes=last)
     merged = merge_regions(NEW, older)
     for name, text in ((FIRST, first), (LAST, last)):
@@ -64,7 +64,7 @@ PARTS = [begin_mark(FIRST), end_mark(FIRST), begin_mark(LAST), end_mark(LAST), "
 
 @given(st.lists(st.sampled_from(PARTS), max_size=9))
 def test_marks_in_any_order_are_kept_or_refused(lines: list[str]) -> None:
-    """A card is taken only if each region is there once and whole; and then all text in it comes along."""
+    """A card is accepted only if it has each region once and complete; then all text in them is kept."""
     older = "\n".join(["# title", *lines])
     try:
         merged = merge_regions(NEW, older)
@@ -97,7 +97,7 @@ def test_marks_that_are_not_in_order_are_refused_in_one_line(older: str, message
     assert "put the lines <!-- personagen: ... --> back around your text" in str(caught.value)
 
 
-def test_an_empty_region_that_is_not_known_is_no_loss() -> None:
+def test_an_unknown_region_may_be_dropped_if_it_is_empty() -> None:
     assert merge_regions(NEW, f"{NEW}{begin_mark('more')}\n{end_mark('more')}\n") == NEW
 
 
@@ -111,8 +111,8 @@ def notes_of(out: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("way", ["same", "fresh", "reuse", "killed"])
-def test_a_release_keeps_the_notes_of_the_one_it_replaces(way: str, tmp_path: Path) -> None:
-    """Made again by the same command, by --fresh, by --reuse for another recipe, or killed between two renames."""
+def test_a_release_keeps_the_regions_of_the_one_it_replaces(way: str, tmp_path: Path) -> None:
+    """By the same command, by --fresh, by --reuse for another recipe, or after a kill between two renames."""
     out = tmp_path / "out"
     with FakeOpenAI() as server:
         make(recipe_for(server.url), out)
@@ -141,7 +141,7 @@ def test_a_release_keeps_the_notes_of_the_one_it_replaces(way: str, tmp_path: Pa
         (b"\xff", "save it as UTF-8"),
     ],
 )
-def test_notes_that_cannot_be_kept_stop_the_run_before_it_pays(
+def test_regions_that_cannot_be_kept_stop_the_run_before_any_request(
     card: str | bytes, message: str, way: str, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
@@ -161,7 +161,7 @@ def test_notes_that_cannot_be_kept_stop_the_run_before_it_pays(
     assert notes_of(out) == {"introduction": "", "notes": ""}
 
 
-def test_notes_wait_for_a_run_that_was_begun_anew_and_cut_off(tmp_path: Path) -> None:
+def test_regions_survive_interrupted_fresh_runs(tmp_path: Path) -> None:
     out = tmp_path / "out"
     with FakeOpenAI() as server:
         make(recipe_for(server.url), out)

@@ -1,4 +1,4 @@
-"""The sections of a card: composition, recipe, quality, licence, citation; and recipes that fight them."""
+"""The sections of a card: composition, recipe, quality, licence, citation; and hostile recipes."""
 
 import json
 import re
@@ -53,12 +53,12 @@ def manifest() -> dict[str, Any]:
 
 
 def section(card: str, name: str) -> str:
-    """Text below a heading up to the next one."""
+    """Return the text below a heading up to the next one."""
     return re.split(r"^## ", card.split(f"\n## {name}\n", 1)[1], maxsplit=1, flags=re.MULTILINE)[0]
 
 
 def recipe_block(card: str) -> str:
-    """Find the recipe in the card: what stands between its fences."""
+    """Return the recipe in the card, without its fences."""
     found = re.search(r"^(`{3,})yaml\n(.*?)^\1$", section(card, "How it was made"), re.DOTALL | re.MULTILINE)
     assert found
     return found.group(2)
@@ -74,7 +74,7 @@ def test_the_sections_are_in_order(manifest: dict[str, Any]) -> None:
 
 
 def test_the_composition_is_that_of_the_files(made: Path) -> None:
-    """Counted again from the parquet files, at the recipe's depth alone."""
+    """Recounted from the parquet files at the depth of the recipe."""
     emotions = [emotion["name"] for emotion in manifest_of(made)["taxonomy"]["emotions"]]
     rows = [row for emotion in emotions for row in records(made, emotion)]
     found = manifest_of(made)["composition"]
@@ -91,7 +91,7 @@ def test_the_composition_is_that_of_the_files(made: Path) -> None:
 
 
 def test_events_of_a_recipe_are_counted_by_their_text(tmp_path: Path) -> None:
-    """They all have the kind "custom"."""
+    """All of them have the kind "custom"."""
     events = {"awe": ["saw a comet", "heard an organ", "stood below a glacier"], "calm": ["sat by a lake", "read"]}
     emotions = [{"name": name, "definition": "any", "like": "joy", "events": own} for name, own in events.items()]
     recipe = {"rows": 20, "taxonomy": {"name": "mine", "emotions": emotions}}
@@ -119,14 +119,14 @@ def test_the_card_reports_the_composition(made: Path) -> None:
         assert sum(float(share) for share in re.findall(r"([\d.]+)%", text)) == pytest.approx(100, abs=0.8), name
 
 
-@pytest.mark.parametrize(("depth", "told"), [("none", []), ("demographic", ["age", "gender", "work"])])
-def test_a_depth_has_the_composition_of_its_layers(depth: str, told: list[str], tmp_path: Path) -> None:
+@pytest.mark.parametrize(("depth", "expected"), [("none", []), ("demographic", ["age", "gender", "work"])])
+def test_a_depth_has_the_composition_of_its_layers(depth: str, expected: list[str], tmp_path: Path) -> None:
     with FakeOpenAI() as server:
         out = make_release(tmp_path / "out", server.url, "rows: 7", depth=depth)
     card = (out / "README.md").read_text(encoding="utf-8")
-    assert list(manifest_of(out)["composition"]["attributes"]) == told
-    assert (list(table(card, "| attribute |")) if told else []) == told
-    assert ("| attribute |" in card) == bool(told) and "different events" not in card
+    assert list(manifest_of(out)["composition"]["attributes"]) == expected
+    assert (list(table(card, "| attribute |")) if expected else []) == expected
+    assert ("| attribute |" in card) == bool(expected) and "different events" not in card
     for words in (
         "Sources of the attribute tables",
         "expect stereotypes",
@@ -142,7 +142,7 @@ def test_the_recipe_in_the_card_makes_the_same_release(made: Path) -> None:
     assert parse_recipe(block, "card").fingerprint() == manifest["fingerprint"]
 
 
-def test_what_was_measured_stands_with_its_command(manifest: dict[str, Any]) -> None:
+def test_scores_have_their_command(manifest: dict[str, Any]) -> None:
     quality = section(render_card(manifest), "Quality")
     assert "These texts have not been measured" in quality and "No emotion classifier was run" in quality
     manifest["scores"] = [{"metric": "a|b", "value": 0.5, "command": "run `x`\n## y"}]
@@ -154,13 +154,13 @@ def test_what_was_measured_stands_with_its_command(manifest: dict[str, Any]) -> 
     assert r"predicted the emotion of each text: model \<b\>c\</b\>, agreement 0.75." in quality
 
 
-def test_a_manifest_of_earlier_code_has_a_card(manifest: dict[str, Any]) -> None:
+def test_a_manifest_of_an_earlier_version_has_a_card(manifest: dict[str, Any]) -> None:
     del manifest["composition"], manifest["license"]
     card = render_card(manifest)
     assert front_matter(card)["license"] == "other" and "| attribute |" not in card
 
 
-def test_no_licence_is_claimed_that_nobody_chose(made: Path) -> None:
+def test_no_licence_is_claimed_unless_the_recipe_has_one(made: Path) -> None:
     metadata = DatasetCard.load(made / "README.md").data.to_dict()
     assert {key: metadata[key] for key in NO_LICENCE} == NO_LICENCE
     licence = section((made / "README.md").read_text(encoding="utf-8"), "Licence")
@@ -168,7 +168,7 @@ def test_no_licence_is_claimed_that_nobody_chose(made: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("keys", "told"),
+    ("keys", "expected"),
     [
         ({"license": "cc-by-4.0"}, "Licence of this release: cc-by-4.0. "),
         ({"license": "other", "license_name": "mine-1"}, "Licence of this release: mine-1. "),
@@ -178,14 +178,16 @@ def test_no_licence_is_claimed_that_nobody_chose(made: Path) -> None:
         ),
     ],
 )
-def test_a_chosen_licence_is_told(keys: dict[str, str], told: str, manifest: dict[str, Any]) -> None:
+def test_the_card_has_the_licence_of_the_recipe(keys: dict[str, str], expected: str, manifest: dict[str, Any]) -> None:
     manifest["license"] = parse_recipe(json.dumps(keys), "r").licence()
     manifest["model"]["license"] = "llama *3*"
     card = render_card(manifest)
     assert {key: value for key, value in front_matter(card).items() if key.startswith("license")} == keys
     licence = section(card, "Licence")
     assert (
-        told in licence and r"Its weights are under llama \*3\*." in licence and "No licence was chosen" not in licence
+        expected in licence
+        and r"Its weights are under llama \*3\*." in licence
+        and "No licence was chosen" not in licence
     )
 
 
@@ -221,7 +223,7 @@ WORDS = st.text() | st.sampled_from(list(HOSTILE.values())) | st.from_regex(r"(`
 @settings(max_examples=200, deadline=None)
 @given(WORDS, WORDS)
 def test_no_recipe_breaks_out_of_its_block(definition: str, model: str) -> None:
-    """Nor makes headings, rows or marks of its own, nor changes what the YAML says."""
+    """Nor adds headings, rows or marks, nor changes the YAML."""
     manifest = json.loads(MANIFEST.read_text(encoding="utf-8"))
     plain = front_matter(render_card(manifest))
     manifest["taxonomy"]["emotions"][0]["definition"] = manifest["model"]["name"] = definition
@@ -258,7 +260,7 @@ def test_the_marks_in_a_recipe_are_no_marks(manifest: dict[str, Any]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("word", ["x", "`", "\na", "\u202e", "a b "])
-def test_long_words_are_cut_and_say_so(word: str, manifest: dict[str, Any]) -> None:
+def test_long_text_is_cut_visibly(word: str, manifest: dict[str, Any]) -> None:
     usual = len(render_card(manifest))
     words = word * (1_000_000 // len(word))
     manifest["taxonomy"]["emotions"][0]["definition"] = manifest["model"]["name"] = words

@@ -1,4 +1,4 @@
-"""The folders of a run: what is not ours, another recipe's or another process's is refused; --fresh sets aside."""
+"""Run folders: foreign files, other recipes and other processes are refused; --fresh renames."""
 
 import os
 import shutil
@@ -15,7 +15,7 @@ from tests.helpers.servers.fake_openai import FakeOpenAI, Fault
 
 
 def test_release_of_another_recipe_is_left_alone(tmp_path: Path) -> None:
-    """Both fingerprints are told, and no request is made."""
+    """The message has both fingerprints, and no request is made."""
     with FakeOpenAI() as server:
         one, other = recipe_for(server.url), recipe_for(server.url, {"seed": 1})
         make(one, tmp_path / "out")
@@ -35,7 +35,7 @@ def test_release_of_another_recipe_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_run_of_another_recipe_is_left_alone(tmp_path: Path) -> None:
-    """Also before it has made a release."""
+    """Also before it has completed a release."""
     with FakeOpenAI(faults=[Fault("refusal")]) as server:
         one, other = recipe_for(server.url, {"checks.attempts": 1}), recipe_for(server.url, {"seed": 1})
         with pytest.raises(AllRejectedError):
@@ -65,7 +65,7 @@ def test_run_of_another_recipe_is_left_alone(tmp_path: Path) -> None:
     ids=["folder", "file", "other manifest", "list", "no JSON", "run folder", "run file"],
 )
 def test_foreign_files_are_refused_and_kept(tmp_path: Path, file: str, content: str, message: str, fresh: bool) -> None:
-    """What is not ours is never touched, with --fresh as little as without."""
+    """Foreign files are never touched, with or without --fresh."""
     path = tmp_path / file
     path.parent.mkdir(exist_ok=True)
     path.write_text(content, encoding="utf-8")
@@ -74,8 +74,8 @@ def test_foreign_files_are_refused_and_kept(tmp_path: Path, file: str, content: 
     assert path.read_text(encoding="utf-8") == content
 
 
-def test_damaged_manifest_is_told(tmp_path: Path) -> None:
-    """A release that does not say what it was made of is not overwritten; --fresh sets it aside."""
+def test_damaged_manifest_is_refused(tmp_path: Path) -> None:
+    """A release with an unreadable manifest is not overwritten; --fresh renames it."""
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "manifest.json").write_text('{"format": "personagen-release/1"}', encoding="utf-8")
     with FakeOpenAI() as server:
@@ -86,8 +86,8 @@ def test_damaged_manifest_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("state", ["", "{", "[]", "{}", '{"fingerprint": "0"}', "\x00\x00"])
-def test_damaged_state_of_a_run_is_told(tmp_path: Path, state: str) -> None:
-    """It may be another recipe's, so it is not used; --fresh sets it aside."""
+def test_damaged_run_state_is_refused(tmp_path: Path, state: str) -> None:
+    """It may belong to another recipe, so it is not used; --fresh renames it."""
     (tmp_path / "out.run").mkdir()
     (tmp_path / "out.run" / "run.json").write_text(state, encoding="utf-8")
     with FakeOpenAI() as server:
@@ -98,7 +98,7 @@ def test_damaged_state_of_a_run_is_told(tmp_path: Path, state: str) -> None:
 
 
 def test_second_process_is_refused(tmp_path: Path) -> None:
-    """While one is at work; when it is gone, however it went, the folder is free."""
+    """While the first one runs; after its end, even by a kill, the folder is free."""
     path, out = write_recipe(tmp_path), tmp_path / "out"
     with FakeOpenAI(faults=[Fault("delay", times=2, seconds=2)]) as server:
         recipe = read_recipe(path, {"backend.base_url": server.url})
@@ -110,10 +110,10 @@ def test_second_process_is_refused(tmp_path: Path) -> None:
             ):
                 make(recipe, out, fresh=True)
             process.kill()
-        server_was_asked = len(server.requests)
+        first_requests = len(server.requests)
     with FakeOpenAI() as server:
         assert make(read_recipe(path, {"backend.base_url": server.url}), out).created
-    assert server_was_asked == 1
+    assert first_requests == 1
 
 
 @pytest.mark.parametrize(
@@ -127,14 +127,14 @@ def test_second_process_is_refused(tmp_path: Path) -> None:
     ids=["below a file", "kernel", "root", "long name"],
 )
 def test_folder_that_cannot_be_written_is_refused(tmp_path: Path, out: str, message: str) -> None:
-    """Before any request, in one line."""
+    """In one line, before any request."""
     with pytest.raises(FolderError, match=message):
         make(recipe_for("http://127.0.0.1:1/v1"), tmp_path / out)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden to root")
 def test_folder_without_permission_is_refused(tmp_path: Path) -> None:
-    """The advice names permissions."""
+    """The advice mentions permissions."""
     tmp_path.chmod(0o500)
     try:
         with pytest.raises(FolderError, match=r"permission denied; choose another folder with --out, or change its"):
@@ -144,15 +144,15 @@ def test_folder_without_permission_is_refused(tmp_path: Path) -> None:
 
 
 def test_empty_folder_is_taken(tmp_path: Path) -> None:
-    """It holds nothing to lose."""
+    """It has nothing to lose."""
     (tmp_path / "out").mkdir()
     with FakeOpenAI() as server:
         assert make(recipe_for(server.url), tmp_path / "out").created
     assert len(texts_of(tmp_path / "out")) == 14
 
 
-def test_fresh_sets_the_old_run_and_release_aside(tmp_path: Path) -> None:
-    """Renamed with a number, never deleted; all is paid for anew."""
+def test_fresh_renames_the_old_run_and_release(tmp_path: Path) -> None:
+    """They are renamed with a number, never deleted; every request is paid for again."""
     with FakeOpenAI() as server:
         recipes = [recipe_for(server.url, {"seed": seed}) for seed in (0, 0, 1)]
         made = []
@@ -170,7 +170,7 @@ def test_fresh_sets_the_old_run_and_release_aside(tmp_path: Path) -> None:
 
 
 def test_reuse_pays_only_for_what_changed(tmp_path: Path) -> None:
-    """Another definition of one emotion asks again for its rows alone; the old release is set aside."""
+    """Another definition of one emotion repeats the requests of its rows alone; the old release is renamed."""
     taxonomy = {"name": "two", "emotions": [{"name": "calm", "definition": "at rest", "like": "neutral"}]}
     joy = {"name": "joy", "definition": "glad", "like": "joy"}
     both = [
@@ -188,8 +188,8 @@ def test_reuse_pays_only_for_what_changed(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["calm", "calm.run", "out", "out.1", "out.run"]
 
 
-def test_reuse_of_a_run_without_a_release_goes_on_from_its_replies(tmp_path: Path) -> None:
-    """More rows are more requests and no more."""
+def test_reuse_of_a_run_without_a_release_uses_its_replies(tmp_path: Path) -> None:
+    """Additional rows cost their own requests only."""
     with FakeOpenAI() as server:
         make(recipe_for(server.url), tmp_path / "out")
         shutil.rmtree(tmp_path / "out")
@@ -198,8 +198,8 @@ def test_reuse_of_a_run_without_a_release_goes_on_from_its_replies(tmp_path: Pat
     assert len(texts_of(tmp_path / "out")) == 20
 
 
-def test_reuse_takes_nothing_foreign(tmp_path: Path) -> None:
-    """A folder that is no release stays."""
+def test_reuse_leaves_foreign_files_alone(tmp_path: Path) -> None:
+    """A folder that is no release stays unchanged."""
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.txt").write_text("years", encoding="utf-8")
     with pytest.raises(FolderError, match="is not a release"):

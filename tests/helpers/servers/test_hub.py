@@ -1,4 +1,4 @@
-"""The small Hub of the tests, by the real clients in processes of their own."""
+"""The fake Hub, with the real clients in processes of their own."""
 
 import asyncio
 import hashlib
@@ -26,19 +26,19 @@ from huggingface_hub import CommitOperationAdd as Add, CommitOperationDelete as 
 from huggingface_hub.utils import disable_progress_bars
 disable_progress_bars()
 api = HfApi()
-def tell(value): print(json.dumps(value))
+def show(value): print(json.dumps(value))
 def refused(call, *args, **options):
-    try: tell(["done", str(call(*args, **options))])
+    try: show(["done", str(call(*args, **options))])
     except Exception as error:
         response = getattr(error, "response", None)
-        tell([type(error).__name__, None if response is None else response.status_code, str(error)])
+        show([type(error).__name__, None if response is None else response.status_code, str(error)])
 def paths(repo, **options): return sorted(api.list_repo_files(repo, repo_type="dataset", **options))
 """
 
 
 @pytest.fixture(scope="module")
 def hub() -> Iterator[Hub]:
-    """Serve to everybody; files by LFS of more than 100 kB come in parts."""
+    """Serve without tokens; LFS files of more than 100 kB are uploaded in parts."""
     with Hub(multipart=PART) as running:
         yield running
 
@@ -52,13 +52,13 @@ def _no_faults_left_and_none_unasked_for(request: pytest.FixtureRequest) -> Iter
 
 
 def on_hub(hub: Hub, cwd: Path, code: str, **env: str) -> list[Any]:
-    """Run code against the Hub with a cache of its own; gives what it told."""
+    """Run code against the Hub with a cache of its own; return the values that it printed."""
     own = {"HF_HOME": str(cwd / "hf"), "PYTHONPATH": str(ROOT)}
     return [json.loads(line) for line in run_python(HEAD + code, cwd, **hub.env(), **own, **env).splitlines()]
 
 
 def noise(size: int, seed: str = "") -> bytes:
-    """Make bytes that no other call makes."""
+    """Return pseudo-random bytes."""
     return hashlib.shake_128(seed.encode()).digest(size)
 
 
@@ -74,27 +74,27 @@ def test_a_folder_is_uploaded_changed_and_read_back(hub: Hub, tmp_path: Path) ->
     (folder / "empty.parquet").touch()
     code = """
 from huggingface_hub import snapshot_download, HfFileSystem
-tell(str(api.create_repo("user/one", repo_type="dataset")))
-tell(str(api.create_repo("user/one", repo_type="dataset", exist_ok=True)))
+show(str(api.create_repo("user/one", repo_type="dataset")))
+show(str(api.create_repo("user/one", repo_type="dataset", exist_ok=True)))
 refused(api.create_repo, "user/one", repo_type="dataset")
 first = api.upload_folder(repo_id="user/one", folder_path="folder", repo_type="dataset", commit_message="First")
 again = api.upload_folder(repo_id="user/one", folder_path="folder", repo_type="dataset", commit_message="Again")
-tell([first.oid == again.oid, first.commit_message, first.repo_url.repo_id, first.repo_url.repo_type])
+show([first.oid == again.oid, first.commit_message, first.repo_url.repo_id, first.repo_url.repo_type])
 got = Path(snapshot_download("user/one", repo_type="dataset"))
-tell({path.relative_to(got).as_posix(): path.stat().st_size for path in sorted(got.rglob("*")) if path.is_file()})
-tell((got / "joy/a.parquet").read_bytes() == Path("folder/joy/a.parquet").read_bytes())
+show({path.relative_to(got).as_posix(): path.stat().st_size for path in sorted(got.rglob("*")) if path.is_file()})
+show((got / "joy/a.parquet").read_bytes() == Path("folder/joy/a.parquet").read_bytes())
 fs = HfFileSystem()
-tell(sorted(fs.find("datasets/user/one/joy")))
+show(sorted(fs.find("datasets/user/one/joy")))
 with fs.open("datasets/user/one/joy/a.parquet") as file:
     file.seek(-5, 2)
-    tell(file.read().hex())
-tell([[e.path, type(e).__name__] for e in api.list_repo_tree("user/one", repo_type="dataset", expand=True)])
+    show(file.read().hex())
+show([[e.path, type(e).__name__] for e in api.list_repo_tree("user/one", repo_type="dataset", expand=True)])
 (a,) = api.get_paths_info("user/one", ["joy/a.parquet", "nothing"], repo_type="dataset", expand=True)
-tell([a.size, a.lfs.sha256, a.lfs.pointer_size, a.last_commit.title])
+show([a.size, a.lfs.sha256, a.lfs.pointer_size, a.last_commit.title])
 api.delete_file("README.md", "user/one", repo_type="dataset", commit_message="Less")
 api.delete_folder("joy", "user/one", repo_type="dataset", commit_message="Least")
-tell([paths("user/one"), paths("user/one", revision=first.oid)])
-tell([commit.title for commit in api.list_repo_commits("user/one", repo_type="dataset")])
+show([paths("user/one"), paths("user/one", revision=first.oid)])
+show([commit.title for commit in api.list_repo_commits("user/one", repo_type="dataset")])
 refused(api.delete_file, "nothing", "user/one", repo_type="dataset")
 """
     before = len(hub.requests)
@@ -114,33 +114,33 @@ refused(api.delete_file, "nothing", "user/one", repo_type="dataset")
     assert asked(hub, before, "POST .*/commit/main") == 4  # not "Again"; the one that fails
 
 
-def test_one_commit_of_what_was_sent_before(hub: Hub, tmp_path: Path) -> None:
-    """As a release does it: contents first, then a commit that is for one parent only."""
+def test_one_commit_of_uploaded_contents(hub: Hub, tmp_path: Path) -> None:
+    """As in a push of a release: contents first, then a commit with a fixed parent."""
     code = """
 api.create_repo("user/two", repo_type="dataset")
 ops = [Add(f"all/{n}.parquet", bytes([n]) * size) for n, size in ((1, 10), (2, 300000), (3, 10))]
 ops.append(Add("README.md", b"---\\npretty_name: Two\\n---\\n# Two\\n"))
 head = api.dataset_info("user/two").sha
 api.preupload_lfs_files("user/two", ops, repo_type="dataset", num_threads=1)
-tell([op._upload_mode for op in ops])
+show([op._upload_mode for op in ops])
 commit = dict(repo_id="user/two", repo_type="dataset", commit_message="All")
 made = api.create_commit(operations=ops, parent_commit=head, **commit)
 refused(api.create_commit, operations=[Add("x", b"x")], parent_commit=head, **commit)
 info = api.dataset_info("user/two", files_metadata=True)
-tell([info.sha == made.oid, info.card_data.pretty_name, {s.rfilename: s.size for s in info.siblings}])
+show([info.sha == made.oid, info.card_data.pretty_name, {s.rfilename: s.size for s in info.siblings}])
 api.create_tag("user/two", tag="v1", tag_message="One", repo_type="dataset")
 refused(api.create_tag, "user/two", tag="v1", repo_type="dataset")
 api.create_branch("user/two", branch="next/one", revision="v1", repo_type="dataset")
 api.create_commit(operations=[Delete("all/"), Add("b.txt", io.BytesIO(b"b"))], revision="next/one", **commit)
-tell([paths("user/two"), paths("user/two", revision="next/one")])
+show([paths("user/two"), paths("user/two", revision="next/one")])
 refs = api.list_repo_refs("user/two", repo_type="dataset")
-tell([[ref.name for ref in refs.branches], [[ref.name, ref.target_commit == made.oid] for ref in refs.tags]])
+show([[ref.name for ref in refs.branches], [[ref.name, ref.target_commit == made.oid] for ref in refs.tags]])
 api.delete_tag("user/two", tag="v1", repo_type="dataset")
 api.delete_branch("user/two", branch="next/one", repo_type="dataset")
 refused(api.dataset_info, "user/two", revision="v1")
 refused(api.create_commit, operations=[Add("README.md", b"---\\na: [\\n---\\n")], **commit)
 api.super_squash_history("user/two", repo_type="dataset")
-tell([len(api.list_repo_commits("user/two", repo_type="dataset")), paths("user/two")])
+show([len(api.list_repo_commits("user/two", repo_type="dataset")), paths("user/two")])
 api.delete_repo("user/two", repo_type="dataset")
 refused(api.dataset_info, "user/two")
 """
@@ -163,31 +163,31 @@ num = dict(repo_id="user/pr", repo_type="dataset", discussion_num=1)
 made = api.create_commit(operations=[Add("a", b"a")], commit_message="Open", create_pr=True, **commit)
 api.create_commit(operations=[Add("b", b"b")], commit_message="More", revision=made.pr_revision, **commit)
 api.create_commit(operations=[Add("c", b"c")], commit_message="Aside", **commit)
-tell([made.pr_num, made.pr_revision, made.pr_url, paths("user/pr"), paths("user/pr", revision="refs/pr/1")])
+show([made.pr_num, made.pr_revision, made.pr_url, paths("user/pr"), paths("user/pr", revision="refs/pr/1")])
 def pulls(status): return [[d.num, d.title, d.status] for d in api.get_repo_discussions("user/pr", repo_type="dataset",
     discussion_type="pull_request", discussion_status=status)]
-tell([pulls("open"), pulls("closed")])
+show([pulls("open"), pulls("closed")])
 refs = api.list_repo_refs("user/pr", repo_type="dataset", include_pull_requests=True)
-tell([ref.ref for ref in refs.pull_requests])
-told = api.get_discussion_details(**num)
-tell([told.conflicting_files, told.target_branch, [[e.type, getattr(e, "summary", "")] for e in told.events]])
-tell(api.change_discussion_status(new_status="closed", comment="no", **num).new_status)
+show([ref.ref for ref in refs.pull_requests])
+answer = api.get_discussion_details(**num)
+show([answer.conflicting_files, answer.target_branch, [[e.type, getattr(e, "summary", "")] for e in answer.events]])
+show(api.change_discussion_status(new_status="closed", comment="no", **num).new_status)
 refused(api.merge_pull_request, **num)
 api.change_discussion_status(new_status="open", **num)
-tell(api.comment_discussion(comment="yes", **num).content)
-tell(api.rename_discussion(new_title="Opened", **num).new_title)
+show(api.comment_discussion(comment="yes", **num).content)
+show(api.rename_discussion(new_title="Opened", **num).new_title)
 api.merge_pull_request(**num)
 main = api.dataset_info("user/pr").sha
-told = api.get_discussion_details(**num)
-tell([told.status, told.merge_commit_oid == main, paths("user/pr"), pulls("open"), pulls("closed")])
+answer = api.get_discussion_details(**num)
+show([answer.status, answer.merge_commit_oid == main, paths("user/pr"), pulls("open"), pulls("closed")])
 draft = api.create_pull_request("user/pr", "A draft", repo_type="dataset")
-tell([draft.num, draft.status, draft.git_reference, paths("user/pr", revision="refs/pr/2")])
+show([draft.num, draft.status, draft.git_reference, paths("user/pr", revision="refs/pr/2")])
 """
-    made, lists, refs, told, closed, refusal, comment, title, merged, draft = on_hub(hub, tmp_path, code)
+    made, lists, refs, answer, closed, refusal, comment, title, merged, draft = on_hub(hub, tmp_path, code)
     first, files = f"{hub.url}/datasets/user/pr/discussions/1", [".gitattributes", "a", "b", "c"]
     assert made == [1, "refs/pr/1", first, [".gitattributes", "c"], [".gitattributes", "a", "b"]]
     assert lists == [[[1, "Open", "open"]], []] and refs == ["refs/pr/1"]
-    assert told == [[], "refs/heads/main", [["comment", ""], ["commit", "Open"], ["commit", "More"]]]
+    assert answer == [[], "refs/heads/main", [["comment", ""], ["commit", "Open"], ["commit", "More"]]]
     assert closed == "closed" and refusal[1] == 409 and comment == "yes" and title == "Opened"
     assert merged == ["merged", True, files, [], [[1, "Opened", "merged"]]]
     assert draft == [2, "draft", "refs/pr/2", files]
@@ -209,12 +209,12 @@ made(2).push_to_hub("user/sets", "anger")
 pr = made(3).push_to_hub("user/sets", "fear", create_pr=True)
 made(4).push_to_hub("user/sets", "fear", revision=pr.pr_revision)
 made(5).push_to_hub("user/sets", "joy", revision="aside")
-tell(datasets.get_dataset_config_names("user/sets"))
-tell(load_dataset("user/sets", "anger", split="train")["n"][:] + load_dataset("user/sets", "joy", split="test")["n"][:])
-tell(load_dataset("user/sets", "fear", revision="refs/pr/1", split="train")["n"][:])
-tell(list(load_dataset("user/sets", "joy", revision="aside", split="train", streaming=True)))
+show(datasets.get_dataset_config_names("user/sets"))
+show(load_dataset("user/sets", "anger", split="train")["n"][:] + load_dataset("user/sets", "joy", split="test")["n"][:])
+show(load_dataset("user/sets", "fear", revision="refs/pr/1", split="train")["n"][:])
+show(list(load_dataset("user/sets", "joy", revision="aside", split="train", streaming=True)))
 api.merge_pull_request("user/sets", 1, repo_type="dataset")
-tell(load_dataset("user/sets", "fear", split="train")["n"][:])
+show(load_dataset("user/sets", "fear", split="train")["n"][:])
 """
     names, main, pr, streamed, merged = on_hub(hub, tmp_path, DATASETS + code)
     assert sorted(names) == ["anger", "joy"] and main == [2, 2, -1] and pr == merged == [4, 4]
@@ -238,11 +238,11 @@ def test_models_and_spaces_are_apart(hub: Hub, tmp_path: Path) -> None:
 for kind in ("model", "dataset", "space"):
     api.create_repo("user/metric", repo_type=kind, space_sdk="gradio" if kind == "space" else None)
     api.upload_file(path_or_fileobj=kind.encode() * 9, path_in_repo="kind.bin", repo_id="user/metric", repo_type=kind)
-    tell([Path(api.hf_hub_download("user/metric", "kind.bin", repo_type=kind)).read_text()[:9],
+    show([Path(api.hf_hub_download("user/metric", "kind.bin", repo_type=kind)).read_text()[:9],
         api.repo_info("user/metric", repo_type=kind).id])
 api.upload_folder(repo_id="user/metric", folder_path="metric", repo_type="space")
 import evaluate
-tell(evaluate.load("user/metric").compute(predictions=[1], references=[1]))
+show(evaluate.load("user/metric").compute(predictions=[1], references=[1]))
 """
     assert on_hub(hub, tmp_path, code) == [
         ["modelmode", "user/metric"], ["datasetda", "user/metric"], ["spacespac", "user/metric"], {"same": True}
@@ -254,7 +254,7 @@ def test_tokens(tmp_path: Path) -> None:
     code = """
 api.create_repo("user/open", repo_type="dataset", token="hf_write")
 api.create_repo("user/shut", repo_type="dataset", private=True, token="hf_write")
-tell([api.whoami(token="hf_read")["name"], api.whoami(token="hf_write")["auth"]["accessToken"]["role"]])
+show([api.whoami(token="hf_read")["name"], api.whoami(token="hf_write")["auth"]["accessToken"]["role"]])
 def write(token): refused(api.upload_file, path_or_fileobj=b"x", path_in_repo="x", repo_id="user/open",
     repo_type="dataset", token=token)
 for token in (False, "hf_read", "hf_wrong", "hf_write"): write(token)
@@ -263,9 +263,9 @@ refused(api.whoami, token="hf_wrong")
 refused(api.create_repo, "user/more", repo_type="dataset", token="hf_read")
 """
     with Hub(tokens={"hf_write": "write", "hf_read": "read"}) as hub:
-        who, nobody, reader, wrong, writer, hidden, shown, unknown, create = on_hub(hub, tmp_path, code)
+        who, anonymous, reader, wrong, writer, hidden, shown, unknown, create = on_hub(hub, tmp_path, code)
     assert who == ["user", "write"] and writer[0] == "done"
-    assert nobody[:2] == ["HfHubHTTPError", 401] and "Invalid username or password" in nobody[2]
+    assert anonymous[:2] == ["HfHubHTTPError", 401] and "Invalid username or password" in anonymous[2]
     assert reader[:2] == ["HfHubHTTPError", 403] and "you must use a write token" in reader[2]
     assert wrong[:2] == ["HfHubHTTPError", 401] and "Invalid credentials" in wrong[2]
     assert hidden[:2] == ["RepositoryNotFoundError", 404] and shown[0] == "done"
@@ -279,13 +279,13 @@ def send(name, **options): return api.upload_file(path_or_fileobj=name.encode() 
 
 
 def test_an_answer_is_refused_or_lost(hub: Hub, tmp_path: Path) -> None:
-    """What is not tried again by the client; the second commit is made all the same."""
+    """Failures that the client does not retry; the second commit takes effect all the same."""
     code = """
 api.create_repo("user/faults", repo_type="dataset")
 for name in ("ok", "busy", "made", "cut", "lost"): refused(send, name)
-tell(paths("user/faults"))
+show(paths("user/faults"))
 refused(api.create_tag, "user/faults", tag="v1", repo_type="dataset")
-tell([ref.name for ref in api.list_repo_refs("user/faults", repo_type="dataset").tags])
+show([ref.name for ref in api.list_repo_refs("user/faults", repo_type="dataset").tags])
 """
     since = len(hub.log)
     commit = "POST .*/user/faults/commit/main"
@@ -306,13 +306,13 @@ tell([ref.name for ref in api.list_repo_refs("user/faults", repo_type="dataset")
 
 
 @pytest.mark.slow
-def test_what_the_client_tries_again(hub: Hub, tmp_path: Path) -> None:
-    """Contents that are cut on their way, to the Hub and from it."""
+def test_failures_that_the_client_retries(hub: Hub, tmp_path: Path) -> None:
+    """Contents that are cut in transfer, to the Hub and from it."""
     code = """
 api.create_repo("user/again", repo_type="dataset")
 for name, size in (("one.bin", 90_000), ("parts.bin", 250_000)):
     api.upload_file(path_or_fileobj=os.urandom(size), path_in_repo=name, repo_id="user/again", repo_type="dataset")
-    tell(Path(api.hf_hub_download("user/again", name, repo_type="dataset")).read_bytes().hex())
+    show(Path(api.hf_hub_download("user/again", name, repo_type="dataset")).read_bytes().hex())
 """
     since = len(hub.requests)
     hub.fail("PUT /_lfs/objects", cut=1000)
@@ -360,7 +360,7 @@ def test_a_gate_opens_when_all_have_arrived() -> None:
 
 
 def serve(folder: Path) -> tuple[subprocess.Popen[str], dict[str, str]]:
-    """Run the Hub as a process; gives what leads clients to it."""
+    """Run the Hub as a process; return it with the environment of its clients."""
     command = [sys.executable, "-m", "tests.helpers.servers.hub", "--folder", str(folder), "--token", "hf_w=write"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
     assert process.stdout is not None
@@ -380,39 +380,39 @@ api.create_commit(operations=[Add("c.txt", b"c")], create_pr=True, **commit)
     state = """
 info = api.dataset_info("user/kept")
 refs = api.list_repo_refs("user/kept", repo_type="dataset", include_pull_requests=True)
-tell([info.sha, info.private, paths("user/kept"), [ref.target_commit for ref in refs.tags + refs.pull_requests]])
+show([info.sha, info.private, paths("user/kept"), [ref.target_commit for ref in refs.tags + refs.pull_requests]])
 """
     second = """
 api.merge_pull_request("user/kept", 1, repo_type="dataset")
-tell([Path(api.hf_hub_download("user/kept", name, repo_type="dataset")).read_text()[:2] for name in paths("user/kept")])
+show([Path(api.hf_hub_download("user/kept", name, repo_type="dataset")).read_text()[:2] for name in paths("user/kept")])
 """
-    told = []
+    answer = []
     for code in (first + state, state + second):
         process, env = serve(tmp_path / "state")
         own = {"HF_HOME": str(tmp_path / "hf"), "PYTHONPATH": str(ROOT)}
-        told += [json.loads(line) for line in run_python(HEAD + code, tmp_path, **own, **env).splitlines()]
+        answer += [json.loads(line) for line in run_python(HEAD + code, tmp_path, **own, **env).splitlines()]
         process.send_signal(end)
         assert process.wait(10) == (0 if end is signal.SIGTERM else -9)
         assert process.stdout is not None
         process.stdout.close()
-    assert told[0] == told[1] and told[0][1:3] == [True, [".gitattributes", "a.parquet", "b.txt"]]
-    assert told[2] == ["*.", "aa", "b", "c"]
+    assert answer[0] == answer[1] and answer[0][1:3] == [True, [".gitattributes", "a.parquet", "b.txt"]]
+    assert answer[2] == ["*.", "aa", "b", "c"]
 
 
 @pytest.mark.slow
 def test_xet(tmp_path: Path) -> None:
-    """What hf_xet does unless it is turned off, by way of the simulation that it has for tests."""
+    """Uploads and downloads by hf_xet, with its simulation for tests."""
     pytest.importorskip("hf_xet")
     (tmp_path / "a.parquet").write_bytes(noise(300_000, "xet"))
     code = """
 from huggingface_hub import HfFileSystem
 made(1).push_to_hub("user/xet", "joy")
 joy = dict(path="user/xet", name="joy", split="train")
-tell([list(load_dataset(**joy)), list(load_dataset(**joy, streaming=True))])
+show([list(load_dataset(**joy)), list(load_dataset(**joy, streaming=True))])
 for name, source in (("a.parquet", "a.parquet"), ("b.parquet", os.urandom(200_000))):
     api.upload_file(path_or_fileobj=source, path_in_repo=name, repo_id="user/xet", repo_type="dataset")
     got = Path(api.hf_hub_download("user/xet", name, repo_type="dataset")).read_bytes()
-    tell([got.hex(), got == HfFileSystem(skip_instance_cache=True).read_bytes("datasets/user/xet/" + name)])
+    show([got.hex(), got == HfFileSystem(skip_instance_cache=True).read_bytes("datasets/user/xet/" + name)])
 """
     with Hub(xet=True) as hub:
         rows, a, b = on_hub(hub, tmp_path, DATASETS + code)

@@ -40,7 +40,7 @@ class Routes:
 
     async def answer(self, request: Request) -> Response:
         """Answer one request."""
-        # Revisions such as refs/pr/1 come encoded as one part: only the raw path tells where they end.
+        # Revisions such as refs/pr/1 are one encoded part; the decoded path would split them.
         path = request.scope["raw_path"].decode().split("?")[0]
         parts = path.strip("/").split("/")
         try:
