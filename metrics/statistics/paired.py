@@ -35,7 +35,7 @@ class Blocks:
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class MeanEstimate:
     """A mean over blocks.
 
     Attributes:
@@ -52,7 +52,7 @@ class Estimate:
     p: float | None
 
 
-def estimate(blocks: Blocks) -> Estimate:
+def estimate(blocks: Blocks) -> MeanEstimate:
     """Estimate a mean over blocks, with its 95 % interval and p-value.
 
     The variance of a block is pooled from the spread between and within blocks, weighted by degrees of freedom. If
@@ -63,15 +63,15 @@ def estimate(blocks: Blocks) -> Estimate:
     value = float(blocks.wholes.mean())
     variance, freedom = _variance(blocks)
     if variance is None:
-        return Estimate(value, None, None, None)
+        return MeanEstimate(value, None, None, None)
     error = (variance / len(blocks.wholes)) ** 0.5
     if error == 0:
-        return Estimate(value, value, value, 1.0 if value == 0 else 0.0)
+        return MeanEstimate(value, value, value, 1.0 if value == 0 else 0.0)
     reach = float(t.ppf(1 - LEVEL / 2, freedom)) * error
-    return Estimate(value, value - reach, value + reach, float(2 * t.sf(abs(value) / error, freedom)))
+    return MeanEstimate(value, value - reach, value + reach, float(2 * t.sf(abs(value) / error, freedom)))
 
 
-def clustered(values: NDArray[np.float64], groups: NDArray[np.intp]) -> Estimate:
+def clustered(values: NDArray[np.float64], groups: NDArray[np.intp]) -> MeanEstimate:
     """Estimate a mean of values in independent groups, with a cluster-robust error.
 
     Args:
@@ -86,13 +86,13 @@ def clustered(values: NDArray[np.float64], groups: NDArray[np.intp]) -> Estimate
 
     value, count = float(values.mean()), int(groups.max()) + 1
     if count < 2:
-        return Estimate(value, value, value, 1.0)
+        return MeanEstimate(value, value, value, 1.0)
     sums = np.bincount(groups, values - value, minlength=count)
     error = float(np.square(sums).sum() * count / (count - 1)) ** 0.5 / len(values)
     if error == 0:
-        return Estimate(value, value, value, 1.0 if value == 0 else 0.0)
+        return MeanEstimate(value, value, value, 1.0 if value == 0 else 0.0)
     reach = float(t.ppf(1 - LEVEL / 2, count - 1)) * error
-    return Estimate(value, value - reach, value + reach, float(2 * t.sf(abs(value) / error, count - 1)))
+    return MeanEstimate(value, value - reach, value + reach, float(2 * t.sf(abs(value) / error, count - 1)))
 
 
 def _variance(blocks: Blocks) -> tuple[float | None, int]:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from personagen.metrics.statistics.paired import Blocks, Estimate, estimate, holm
+from personagen.metrics.statistics.paired import Blocks, MeanEstimate, estimate, holm
 
 NO_HALVES = np.empty((3, 0))
 
@@ -36,12 +36,12 @@ def test_blocks_that_differ_by_more_than_their_halves_explain_count_alone() -> N
 
 def test_what_does_not_vary_has_an_interval_of_no_width() -> None:
     same = Blocks(np.ones(3), np.ones((3, 2)))
-    assert estimate(same) == Estimate(1.0, 1.0, 1.0, 0.0)
-    assert estimate(same.minus(same)) == Estimate(0.0, 0.0, 0.0, 1.0)
+    assert estimate(same) == MeanEstimate(1.0, 1.0, 1.0, 0.0)
+    assert estimate(same.minus(same)) == MeanEstimate(0.0, 0.0, 0.0, 1.0)
 
 
 def test_one_block_without_halves_has_no_interval() -> None:
-    assert estimate(Blocks(np.array([0.5]), np.empty((1, 0)))) == Estimate(0.5, None, None, None)
+    assert estimate(Blocks(np.array([0.5]), np.empty((1, 0)))) == MeanEstimate(0.5, None, None, None)
 
 
 def test_one_block_with_halves_has_one() -> None:
