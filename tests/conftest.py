@@ -31,6 +31,8 @@ NEEDS = {
     "report": "plotly",
     "benchmarks": "sentence_transformers",
     "project": "build",
+    "api/test_kernel_judges.py": "sentence_transformers",
+    "api/test_running_loop.py": "sentence_transformers",
     "llm/backends/test_embedded.py": "xllamacpp",
     "llm/backends/test_transformers_model.py": "transformers",
     "llm/backends/test_transformers_queue.py": "transformers",

@@ -45,6 +45,7 @@ def test_generate_look_and_load(tmp_path: Path, model: FakeOpenAI) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_the_whole_page(tmp_path: Path, model: FakeOpenAI) -> None:
+    pytest.importorskip("sentence_transformers")
     with Hub() as hub:
         settings = hub.env() | {"HF_TOKEN": "hf_write", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
         with started_kernel(tmp_path, **settings, HF_HOME=str(tmp_path / "home")) as kernel:

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 import personagen as pg
+from tests.helpers.flow import journalled_texts
 from tests.helpers.real_texts import as_reference, known_vectors, real
 from tests.helpers.releasing import EMOTIONS, records
 from tests.helpers.servers.fake_judge import FakeJudge
-from tests.helpers.servers.fake_openai import FakeOpenAI
+from tests.helpers.servers.fake_openai import FakeOpenAI, Fault
 
 REAL, LABELLED = real(150), real(400)
 SMALL: dict[str, Any] = {"rows": 14, "depth": "none", "text": {"language": None}}
@@ -133,7 +134,7 @@ def verify(at: Notebook) -> object:
 VERBS: dict[Callable[[Notebook], object], str] = {
     generate: "<Release 'out': 14 texts of 7 emotions by fake-1",
     preview: "<Preview: 2 texts (anger, disgust)>",
-    estimate: "Estimate(texts=700",
+    estimate: "<Estimate: 700 texts, ",
     load: "num_rows: 7",
     evaluate: "<Scores against real.jsonl: diversity, realism, human_likeness>",
     audit: "<Audit",
@@ -158,7 +159,7 @@ def test_evaluation_runs_beside_other_work(notebook: Notebook) -> None:
         task = asyncio.create_task(pg.aevaluate(notebook.release, reference=notebook.reference, progress=False))
         while not task.done():
             ticks += 1
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.01)
         return await task, ticks
 
     scores, ticks = asyncio.run(cell())
@@ -190,3 +191,27 @@ def test_the_release_keeps_the_audit(notebook: Notebook) -> None:
 def test_a_wrong_keyword_of_evaluate_is_refused_before_anything(notebook: Notebook) -> None:
     with pytest.raises(TypeError, match="unexpected keyword argument 'referenc'"):
         pg.evaluate(notebook.release, referenc="goemotions")  # type: ignore[call-arg]  # what is tested
+
+
+def test_a_cancelled_coroutine_keeps_every_answered_reply(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    held = [Fault("delay", nth=number, seconds=600) for number in range(6, 100)]
+
+    async def cell(url: str, journaled: Callable[[], bool]) -> None:
+        work = pg.agenerate(**SMALL, model="openai:fake-1", base_url=url, out="out", progress=False)
+        task = asyncio.create_task(work)
+        while not journaled():
+            await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    def replies() -> int:
+        return len(journalled_texts(tmp_path / "out", tmp_path))
+
+    with FakeOpenAI(faults=held) as server:
+        asyncio.run(cell(server.url, lambda: replies() == 5))
+    assert replies() == 5
+    with FakeOpenAI() as server:
+        release = pg.generate(**SMALL, model="openai:fake-1", base_url=server.url, out="out", progress=False)
+        assert (len(release), len(server.requests)) == (14, 14 - 5)
