@@ -41,8 +41,8 @@ def c2st_auc(one: Features, other: Features, groups: NDArray[np.intp], seed: int
         None for fewer than 20 different texts on a side.
 
     """
+    from scipy.stats import mannwhitneyu
     from sklearn.linear_model import LogisticRegression
-    from sklearn.metrics import roc_auc_score
 
     side = np.repeat([0, 1], [len(one), len(other)])
     kept = np.unique(np.stack([groups, side]), axis=1, return_index=True)[1]
@@ -60,7 +60,10 @@ def c2st_auc(one: Features, other: Features, groups: NDArray[np.intp], seed: int
         if np.bincount(sides[test], minlength=2).min() == 0:
             continue
         fitted = LogisticRegression(C=INVERSE_REGULARISATION, max_iter=200).fit(rows[train], sides[train])
-        areas.append(roc_auc_score(sides[test], fitted.decision_function(rows[test])))
+        scores, real = fitted.decision_function(rows[test]), sides[test] == 1
+        # The area is U / (n m), at a quarter of the time that roc_auc_score needs, mostly for checks.
+        pairs = int(real.sum()) * int((~real).sum())
+        areas.append(mannwhitneyu(scores[real], scores[~real], method="asymptotic").statistic / pairs)
     return float(np.mean(areas)) if areas else None
 
 

@@ -2,12 +2,17 @@
 
 import warnings
 from dataclasses import dataclass
+from functools import cache
 from hashlib import blake2b
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from personagen.metrics.texts.inputs import Vectors
+
+if TYPE_CHECKING:
+    from threadpoolctl import ThreadpoolController
 
 RELATIVE_GAIN = 1e-4
 """Gain per step, relative to the sum of squared distances, below which the search ends."""
@@ -42,7 +47,6 @@ def kmeans(vectors: Vectors, k: int, seed: int) -> Clusters:
     """
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
-    from threadpoolctl import threadpool_limits
 
     if not 1 <= k <= len(vectors):
         raise ValueError(f"k is {k}, wanted 1 to {len(vectors)}: as many clusters as vectors at most")
@@ -59,10 +63,18 @@ def kmeans(vectors: Vectors, k: int, seed: int) -> Clusters:
         tol=RELATIVE_GAIN * k * points.shape[1],
         random_state=int(np.random.default_rng([seed, k]).integers(2**32)),
     )
-    with threadpool_limits(1), warnings.catch_warnings():  # several threads add up in no fixed order
+    with _thread_pools().limit(limits=1), warnings.catch_warnings():  # several threads add up in no fixed order
         warnings.simplefilter("ignore", ConvergenceWarning)  # fewer clusters than k: rows a rounding error apart
         model.fit(points, sample_weight=np.bincount(places))
     return Clusters(model.cluster_centers_, model.labels_[places].astype(np.intp))
+
+
+@cache
+def _thread_pools() -> "ThreadpoolController":
+    """Return the thread pools of the loaded libraries; finding them takes 3 ms."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 def nearest(vectors: Vectors, centres: Vectors) -> NDArray[np.intp]:

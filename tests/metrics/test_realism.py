@@ -163,6 +163,22 @@ def test_jensen_shannon_of_nearly_equal_counts_is_a_number() -> None:
         assert 0 <= (jensen_shannon(one, other) or 0) < 1e-12
 
 
+def test_the_classifier_test_is_cross_validated_as_defined() -> None:
+    """Five folds of groups, standardised features, and the mean area of scikit-learn."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import roc_auc_score
+
+    one, other = vectors_of(templates(real(60).texts)), real(80, 600).vectors
+    rows = np.concatenate([one, other])
+    rows = (rows - rows.mean(axis=0)) / rows.std(axis=0)
+    sides, folds = np.repeat([0, 1], [60, 80]), np.random.default_rng([4, 9]).permutation(140) % 5
+    areas = []
+    for fold in range(5):
+        fitted = LogisticRegression(C=0.01, max_iter=200).fit(rows[folds != fold], sides[folds != fold])
+        areas.append(roc_auc_score(sides[folds == fold], fitted.decision_function(rows[folds == fold])))
+    assert c2st_auc(one, other, np.arange(140), 4) == pytest.approx(np.mean(areas), abs=1e-6)
+
+
 def test_profiles_count_what_they_say() -> None:
     assert lengths([1, 2, 1]) == {"1": 2, "2": 1}
     signs = punctuation(["Hi! (really) 😡", "no."])
