@@ -25,6 +25,12 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.pop("OPENAI_API_KEY", None)
 os.environ.pop("PERSONAGEN_RELEASE", None)
 
+if find_spec("hypothesis"):
+    from hypothesis import settings
+
+    settings.register_profile("no deadline", deadline=None)  # a loaded machine takes longer for an example
+    settings.load_profile("no deadline")
+
 NEEDS = {
     "metrics": "sentence_transformers",
     "evaluation": "sentence_transformers",

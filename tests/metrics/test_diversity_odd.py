@@ -37,7 +37,7 @@ def test_odd_texts_have_numbers_or_none(name: str) -> None:
         assert found["distinct_1"] is None and found["duplicate_share"] == 2 / 3 and found["self_bleu"] == 0
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.text(max_size=20), min_size=1, max_size=12), st.integers(0, 5))
 def test_any_texts_have_numbers_within_their_ranges(texts: list[str], seed: int) -> None:
     vectors = unit(np.random.default_rng(seed).normal(size=(len(texts), 4)))

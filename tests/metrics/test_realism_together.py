@@ -79,7 +79,7 @@ def test_odd_texts_have_numbers_or_none(name: str) -> None:
     assert all(value is None or not isinstance(value, float) or math.isfinite(value) for value in found.values())
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 9), st.integers(0, 3))
 def test_any_sizes_have_numbers_within_their_ranges(n: int, m: int, width: int, seed: int) -> None:
     generator = np.random.default_rng(seed)
