@@ -9,7 +9,6 @@ names sort by age; its random end makes it unique among the batches of an accoun
 """
 
 import json
-import os
 import re
 import secrets
 from collections.abc import Collection, Iterable, Iterator
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from personagen.builder.core.errors import FolderError
+from personagen.builder.core.files import write_atomically
 
 REQUESTS, RECORD, RESULTS = ".jsonl", ".json", ".output.jsonl"
 
@@ -186,18 +186,8 @@ class BatchFolder:
 
     def _write_durably(self, path: Path, chunks: Iterable[bytes]) -> None:
         """Write a file that is complete or absent, also after a power cut."""
-        part = path.with_name(path.name + ".part")
-        with self._folder_errors("write"):
-            with part.open("wb") as file:
-                file.writelines(chunks)
-                file.flush()
-                os.fsync(file.fileno())
-            part.rename(path)
-            folder = os.open(self._root, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+        with self._folder_errors("write"), write_atomically(path, durable=True) as part, part.open("wb") as file:
+            file.writelines(chunks)
 
     @contextmanager
     def _folder_errors(self, verb: str) -> Iterator[None]:
