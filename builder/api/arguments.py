@@ -19,7 +19,7 @@ from personagen.builder.planning.sections import (
     Elaboration,
     ModelPrice,
     RecipeSection,
-    Sampling,
+    SamplingSettings,
     Splits,
     TextRequirements,
 )
@@ -54,7 +54,7 @@ class ArmKeys(TypedDict, total=False):
     text: TextRequirements | Mapping[str, Any]
     checks: Checks | Mapping[str, Any]
     backend: BackendChoice | Mapping[str, Any]
-    draw: Sampling | Mapping[str, Any]
+    draw: SamplingSettings | Mapping[str, Any]
     prices: Mapping[str, ModelPrice | Mapping[str, float]]
     budget: Budgets | Mapping[str, Any]
     model: str

@@ -26,7 +26,7 @@ from personagen.builder.planning.sections import (
     ModelPrice,
     Name,
     RecipeSection,
-    Sampling,
+    SamplingSettings,
     Splits,
     TextRequirements,
 )
@@ -94,7 +94,7 @@ class Recipe(RecipeSection):
     text: TextRequirements = TextRequirements()
     checks: Checks = Checks()
     backend: BackendChoice = BackendChoice()
-    draw: Sampling = Sampling()
+    draw: SamplingSettings = SamplingSettings()
     prices: Mapping[str, ModelPrice] = Field(
         default={}, description="Prices by model name. The cost of a run is reported if its model has one."
     )

@@ -191,7 +191,7 @@ class Budgets(RecipeSection):
     max_tokens: int | None = Field(default=None, ge=1, description="Maximum of prompt and completion tokens together.")
 
 
-class Sampling(RecipeSection):
+class SamplingSettings(RecipeSection):
     """How the model samples a text. null: the backend's default."""
 
     temperature: float | None = Field(default=None, ge=0, le=2, description="Softmax temperature.")
