@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.helpers.servers.fake_batches import Trouble
 from tests.helpers.servers.fake_openai import SCHEMA, Fault, completion, contents, instance
 
 
@@ -71,3 +72,9 @@ def test_fake_rejects_an_unknown_fault() -> None:
     """A typing error in a test must not become a fault that never occurs."""
     with pytest.raises(ValueError, match="unknown fault 'cuts', expected one of"):
         Fault("cuts")
+
+
+def test_fake_rejects_unknown_trouble() -> None:
+    """The same holds for the fake Batch API."""
+    with pytest.raises(ValueError, match="unknown trouble creat cut, expected"):
+        Trouble("creat", "cut")

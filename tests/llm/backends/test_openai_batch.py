@@ -394,12 +394,3 @@ def test_batch_too_large_for_the_queue_is_split(tmp_path: Path) -> None:
         assert texts(answers(server.url, tmp_path, asks(10))) == expected(asks(10))
     assert server.repeated() == {}
     assert max(len(batch.lines) for batch in server.batches if batch.fate is None) <= 3
-
-
-# The fake
-
-
-def test_fake_rejects_unknown_trouble() -> None:
-    """A typing error in a test must not become trouble that never occurs."""
-    with pytest.raises(ValueError, match="unknown trouble creat cut, expected"):
-        Trouble("creat", "cut")
