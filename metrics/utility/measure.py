@@ -51,8 +51,7 @@ def utility(
         ValueError: labels are missing, or fewer than two labels have five texts in every part.
 
     """
-    sides = (corpus, reference) if test is None else (corpus, reference, test)
-    if any(side.labels is None for side in sides):
+    if any(part is not None and part.labels is None for part in (corpus, reference, test)):
         raise ValueError("labels or reference_labels are missing, wanted one per text: utility is about labels")
     train, held_out = (reference, test) if test is not None else _split(reference, seed)
     dropped = {"synthetic": overlaps_test(corpus, held_out), "real": overlaps_test(train, held_out)}
@@ -61,12 +60,13 @@ def utility(
     real = train.take(np.flatnonzero(~dropped["real"]))
     classes = _common_labels(synthetic, real, held_out)
     synthetic, real, held_out = (_of_labels(side, classes) for side in (synthetic, real, held_out))
-    per_class = _per_class(synthetic, real, classes, sample_size)
-    setting = TransferSetting(synthetic, real, held_out, classes, per_class, seed)
+    setting = TransferSetting(
+        synthetic, real, held_out, classes, _per_class(synthetic, real, classes, sample_size), seed
+    )
     result: dict[str, Any] = {
         "n": len(corpus),
         "n_test": len(held_out),
-        "n_train": per_class * len(classes),
+        "n_train": setting.per_class * len(classes),
         "labels_used": len(classes),
         "labels_left_out": len(set(corpus.labels or []) - set(classes)),
         "leaked_rows": {name: int(rows.sum()) for name, rows in dropped.items()},
