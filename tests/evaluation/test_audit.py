@@ -118,7 +118,7 @@ def test_nothing_is_found_without_a_bias(run: Run, release: Path, cache: Path, l
         "label", "intensity", "prediction", "sentiment", "length", "vocabulary", "content",
     ]  # fmt: skip
     assert done.out.splitlines()[-1] == "no association was found in 210 texts"
-    assert "found nothing in the texts" in (folder / "README.md").read_text(encoding="utf-8")
+    assert "found no association of the texts" in (folder / "README.md").read_text(encoding="utf-8")
     assert str(tmp_path) not in json.dumps(content)
 
 
