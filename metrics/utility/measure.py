@@ -51,6 +51,26 @@ def utility(
         ValueError: labels are missing, or fewer than two labels have five texts in every part.
 
     """
+    setting, dropped = _setting(corpus, reference, test, seed, sample_size)
+    result: dict[str, Any] = {
+        "n": len(corpus),
+        "n_test": len(setting.test),
+        "n_train": setting.per_class * len(setting.classes),
+        "labels_used": len(setting.classes),
+        "labels_left_out": len(set(corpus.labels or []) - set(setting.classes)),
+        "leaked_rows": {name: int(rows.sum()) for name, rows in dropped.items()},
+        **transfer(setting, predict_from_vectors),
+    }
+    by_words = transfer(setting, predict_from_words)
+    result |= {f"tfidf_{name}": value for name, value in by_words.items() if name[:2] in ("ts", "tr")}
+    result |= {**_bounds(setting), "augmentation": augmentation(setting, predict_from_vectors)}
+    return {**result, **_fine_tuned(setting, model), "seed": seed, "embedding_model": corpus.model}
+
+
+def _setting(
+    corpus: Corpus, reference: Corpus, test: Corpus | None, seed: int, sample_size: int | None
+) -> tuple[TransferSetting, Mapping[str, NDArray[np.bool_]]]:
+    """Build training and test parts of the common labels; return them with the training texts that overlap the test."""
     if any(part is not None and part.labels is None for part in (corpus, reference, test)):
         raise ValueError("labels or reference_labels are missing, wanted one per text: utility is about labels")
     train, held_out = (reference, test) if test is not None else _split(reference, seed)
@@ -59,23 +79,9 @@ def utility(
     synthetic = corpus.take(np.flatnonzero(~dropped["synthetic"]))
     real = train.take(np.flatnonzero(~dropped["real"]))
     classes = _common_labels(synthetic, real, held_out)
-    synthetic, real, held_out = (_of_labels(side, classes) for side in (synthetic, real, held_out))
-    setting = TransferSetting(
-        synthetic, real, held_out, classes, _per_class(synthetic, real, classes, sample_size), seed
-    )
-    result: dict[str, Any] = {
-        "n": len(corpus),
-        "n_test": len(held_out),
-        "n_train": setting.per_class * len(classes),
-        "labels_used": len(classes),
-        "labels_left_out": len(set(corpus.labels or []) - set(classes)),
-        "leaked_rows": {name: int(rows.sum()) for name, rows in dropped.items()},
-        **transfer(setting, predict_from_vectors),
-    }
-    by_words = transfer(setting, predict_from_words)
-    result |= {f"tfidf_{name}": value for name, value in by_words.items() if name[:2] in ("ts", "tr")}
-    result |= {**_bounds(setting), "augmentation": augmentation(setting, predict_from_vectors)}
-    return {**result, **_fine_tuned(setting, model), "seed": seed, "embedding_model": corpus.model}
+    synthetic, real, held_out = (_of_labels(part, classes) for part in (synthetic, real, held_out))
+    per_class = _per_class(synthetic, real, classes, sample_size)
+    return TransferSetting(synthetic, real, held_out, classes, per_class, seed), dropped
 
 
 def masked(corpus: Corpus, pattern: re.Pattern[str] | None) -> Corpus:
@@ -170,5 +176,5 @@ def _warn_of_overlap(dropped: Mapping[str, NDArray[np.bool_]]) -> None:
         warnings.warn(
             f"{synthetic} texts and {real} real training texts are nearly in the test part: training leaves them out",
             UserWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
