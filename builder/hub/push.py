@@ -136,17 +136,26 @@ def push(
     tagged = settings.tag is not None and state.head is not None and is_tagged(client, branch, settings.tag, data)
     if settings.dry_run:
         return _result(repo, None, None, changes, card)
-    head, remote = _ensure_branch(client, branch, state, private=settings.private)
+    state = _ensure_branch(client, branch, state, private=settings.private)
     message = f"{settings.message or manifest['name']} ({manifest['digest'][:12]})"
-    page = f"{client.api.endpoint}/datasets/{repo}"
-    if settings.create_pr and (changes.send or changes.delete):
-        number = open_pull_request(client, branch, head, remote, changes, message)
-        return _result(repo, None, f"{page}/discussions/{number}", changes, card)
-    if changes.send or changes.delete:
-        head = commit(client, branch, head, remote, changes, message)
-    if settings.tag is not None and not tagged:
+    head, url = _send(client, branch, state, changes, message, create_pr=settings.create_pr)
+    if settings.tag is not None and head is not None and not tagged:
         set_tag(client, branch, settings.tag, head)
-    return _result(repo, head, f"{page}/commit/{head}", changes, card)
+    return _result(repo, head, url, changes, card)
+
+
+def _send(
+    client: HubClient, branch: RepoBranch, state: RepoState, changes: FileChanges, message: str, *, create_pr: bool
+) -> tuple[str | None, str]:
+    """Commit changes or open a pull request; return the commit (None: a pull request) and the page."""
+    head, page = state.head, f"{client.api.endpoint}/datasets/{branch.repo}"
+    assert head is not None, "the branch exists"
+    if changes.send or changes.delete:
+        if create_pr:
+            number = open_pull_request(client, branch, head, state.files, changes, message)
+            return None, f"{page}/discussions/{number}"
+        head = commit(client, branch, head, state.files, changes, message)
+    return head, f"{page}/commit/{head}"
 
 
 def _result(repo: str, commit_: str | None, url: str | None, changes: FileChanges, card: str) -> PushResult:
@@ -255,10 +264,8 @@ def _previous_files(client: HubClient, branch: RepoBranch, state: RepoState) -> 
     return [path for path in state.files if path in listed and (SHARD.fullmatch(path) or path in ADDED.values())]
 
 
-def _ensure_branch(
-    client: HubClient, branch: RepoBranch, state: RepoState, *, private: bool | None
-) -> tuple[str, FilesByPath]:
-    """Create the repository and the branch if they do not exist; return the parent commit and its files.
+def _ensure_branch(client: HubClient, branch: RepoBranch, state: RepoState, *, private: bool | None) -> RepoState:
+    """Create the repository and the branch if they do not exist; return the state of the branch.
 
     An existing one is no error here: the answer to an earlier try may have been lost.
     """
@@ -272,4 +279,4 @@ def _ensure_branch(
     if branch.name != "main":
         add = partial(client.api.create_branch, repo, branch=branch.name, repo_type=branch.kind, exist_ok=True)
         client.with_retries(f"create the branch {branch.name} of {repo}", add)
-    return state.head, state.files
+    return state

@@ -11,6 +11,7 @@ import yaml
 from huggingface_hub import DatasetCard
 
 from personagen.builder.core.errors import ReleaseError
+from personagen.builder.release import card as card_module
 from personagen.builder.release.card import HINT, read_template, render_card
 from tests.helpers.releasing import GOLDEN, make_release, manifest_of, records, strings
 from tests.helpers.servers.fake_openai import FakeOpenAI, Fault
@@ -119,7 +120,7 @@ def test_a_broken_template_stops_a_run_before_any_request(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: FakeOpenAI
 ) -> None:
     (tmp_path / "dataset_card.md").write_text("../../dataset_card.md", encoding="utf-8")
-    monkeypatch.setattr("personagen.builder.release.card.TEMPLATE", tmp_path / "dataset_card.md")
+    monkeypatch.setattr(card_module, "TEMPLATE", tmp_path / "dataset_card.md")
     sent = len(model.requests)
     with pytest.raises(ReleaseError, match="is not a template of a dataset card"):
         make_release(tmp_path / "out", model.url, "rows: 7")

@@ -1,9 +1,7 @@
 """The fake Hub, with the real clients in processes of their own."""
 
-import asyncio
 import hashlib
 import json
-import os
 import re
 import signal
 import subprocess
@@ -15,7 +13,6 @@ from typing import Any
 import pytest
 
 from tests.helpers.releasing import ROOT, run_python
-from tests.helpers.servers.hub.faults import Gate
 from tests.helpers.servers.hub.server import Hub
 
 PART = 100_000
@@ -331,32 +328,6 @@ for name, size in (("one.bin", 90_000), ("parts.bin", 250_000)):
     starts = [record for record in hub.log[since:] if record.path.endswith(".bin") and record.method == "GET"]
     assert [record.sent for record in starts] == [50_000, 90_000, 250_000]
     assert not list((hub.folder / "objects" / "incoming").iterdir())
-
-
-@pytest.mark.parametrize("opened", [True, False])
-def test_a_held_request_waits_for_the_gate(opened: bool, hub: Hub, tmp_path: Path) -> None:
-    since = len(hub.requests)
-    gate = hub.hold("GET .*/whoami-v2")
-    code = f"{HEAD}refused(api.whoami)"
-    env = os.environ | hub.env() | {"HF_HOME": str(tmp_path), "HF_TOKEN": "hf_any"}
-    with subprocess.Popen([sys.executable, "-c", code], env=env, stdout=subprocess.PIPE, text=True) as client:
-        gate.wait()
-        record = hub.log[-1]
-        assert (len(hub.log) - since, record.path, record.status) == (1, "/api/whoami-v2", 0)
-        gate.open() if opened else gate.drop()
-        answer = json.loads(client.communicate()[0])
-    assert answer[0] in ({"done"} if opened else {"ReadError", "RemoteProtocolError"}), answer
-    assert record.status == (200 if opened else 0)
-
-
-def test_a_gate_opens_when_all_have_arrived() -> None:
-    async def enter(gate: Gate) -> list[bool]:
-        first = asyncio.create_task(gate.enter())
-        await asyncio.sleep(0)
-        assert not first.done()
-        return [await gate.enter(), await first, await gate.enter()]
-
-    assert asyncio.run(enter(Gate(opens_at=2))) == [True, True, True]
 
 
 def serve(folder: Path) -> tuple[subprocess.Popen[str], dict[str, str]]:
