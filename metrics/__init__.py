@@ -1,15 +1,18 @@
-"""Measures of emotional text: four `evaluate` modules over plain functions, for any lists of texts."""
+"""Measures of emotional text: four `evaluate` modules over plain functions, for any lists of texts.
+
+Rooms: `texts` < `statistics` < the four metrics < `emotion_classifiers` < `panel`. No room imports the builder.
+"""
 
 from pathlib import Path
 
 __all__ = ["NAMES", "path"]
 
 NAMES = ("diversity", "realism", "human_likeness", "utility")
-"""The metrics; each is a folder here."""
+"""Names of the metrics and of their folders."""
 
 
 def path(name: str) -> str:
-    """Return the folder of a metric, as `evaluate.load` takes it.
+    """Return the folder of a metric, the argument of `evaluate.load`.
 
     Raises:
         ValueError: there is no such metric.

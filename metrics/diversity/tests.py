@@ -1,4 +1,4 @@
-"""Examples of the measurement with some of their results, as `evaluate` keeps them; None where there is no number."""
+"""Test cases of the measurement in the format of `evaluate`, with some of their results; None: not defined."""
 
 test_cases = [
     {

@@ -1,4 +1,4 @@
-"""Examples of the measurement with some of their results, as `evaluate` keeps them."""
+"""Test cases of the measurement in the format of `evaluate`, with some of their results; None: not defined."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ from personagen.metrics.human_likeness.judge import Answer, Question
 
 
 class _Constant:
-    """A judge that says 3 of everything."""
+    """A judge that rates every text 3."""
 
     name = "constant"
 

@@ -1,4 +1,4 @@
-"""Examples of the metric with some of their results, as `evaluate` keeps them; None where there is no number."""
+"""Test cases of the metric in the format of `evaluate`, with some of their results; None: not defined."""
 
 test_cases = [
     {

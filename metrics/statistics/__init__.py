@@ -1,1 +1,4 @@
-"""Statistics shared by the metrics: intervals, paired tests, association, matching and projection."""
+"""Statistics shared by the metrics: intervals, paired tests, association, clustering, matching and projection.
+
+Imports only the room `texts`.
+"""

@@ -1,4 +1,4 @@
-"""Examples of the metric with some of their results, as `evaluate` keeps them."""
+"""Test cases of the metric in the format of `evaluate`, with some of their results; None: not defined."""
 
 _LABELS = ["joy", "fear"] * 5
 _VECTORS = [[1.0, 0.0], [0.0, 1.0]] * 5
