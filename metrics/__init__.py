@@ -1,6 +1,7 @@
 """Measures of emotional text: four `evaluate` modules over plain functions, for any lists of texts.
 
-Rooms: `texts` < `statistics` < the four metrics < `emotion_classifiers` < `panel`. No room imports the builder.
+Rooms, each importing only those before it: `texts`, `statistics`, the four metrics, `emotion_classifiers`, `panel`.
+None imports the builder.
 """
 
 from pathlib import Path
