@@ -1,4 +1,8 @@
-"""PersonaGen: emotional text from staged virtual personas, published as a Hugging Face dataset."""
+"""The rooms of PersonaGen, from recipe to published release.
+
+Private: modules, functions and signatures below this package change without notice. The public Python API is
+`import personagen`.
+"""
 
 from personagen.builder.version import __version__
 
