@@ -19,6 +19,7 @@ from personagen.builder.core.errors import ReleaseError
 from personagen.builder.core.progress import RunStatus
 from personagen.builder.evaluation.evaluate import EvaluationSettings, aevaluate, evaluate
 from personagen.builder.hub.verify import verify_folder
+from personagen.builder.release import measuring
 from personagen.metrics.texts.embeddings import DEFAULT_MODEL
 from tests.helpers.command import Run, run_here
 from tests.helpers.pushing import Pusher, held, served
@@ -221,7 +222,7 @@ def test_no_judge_is_asked_unless_named(run: Run, copy: Path, reference: Path) -
 def test_a_missing_package_is_reported_before_anything_is_read(
     run: Run, copy: Path, reference: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("personagen.builder.release.measuring.find_spec", lambda name: None)
+    monkeypatch.setattr(measuring, "find_spec", lambda name: None)
     done = run("evaluate", copy, "--reference", reference)
     wanted = "cannot measure without numpy, scipy, sklearn, rapidfuzz, sentence_transformers"
     assert done.code == 1 and done.err == f"personagen: {wanted}; run: pip install 'personagen[metrics]'\n"
