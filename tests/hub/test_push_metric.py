@@ -80,7 +80,7 @@ def test_unchanged_files_are_not_sent_again(hub: Hub, tmp_path: Path) -> None:
         (tmp_path / "diversity" / "requirements.txt").write_text("")
         before = len(hub.requests)
         answer = pusher.ask("metric", folder=str(tmp_path / "diversity"), repo="user/diversity", tag="v2")
-        assert answer["message"].startswith("user/diversity has a tag v2 already, with other content (")
+        assert answer["message"].startswith("user/diversity already has a tag v2 with other content (")
         assert not any("/commit/" in line for line in hub.requests[before:])
         assert pusher.ask("metric", folder=str(tmp_path / "diversity"), repo="user/diversity")["sent"] == [
             "requirements.txt"
@@ -89,7 +89,7 @@ def test_unchanged_files_are_not_sent_again(hub: Hub, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_refusals(hub: Hub) -> None:
-    refused(hub, r"user/other is no place for diversity: evaluate\.load looks for NAME\.py in USER/NAME; push",
+    refused(hub, r"user/other is no Space for diversity: evaluate\.load looks for NAME\.py in USER/NAME; push",
             "push-metric", "diversity", "user/other")  # fmt: skip
     refused(hub, r"no token for the Hub; log in", "push-metric", "diversity", "user/diversity", token=None)
     refused(hub, r"/nonsense is no metric: it lacks nonsense\.py, README\.md, app\.py, requirements\.txt, tests\.py;",

@@ -290,7 +290,7 @@ def test_generate_publishes_when_it_is_done_and_asks_for_the_token_first(
     assert answer["url"].startswith(f"{hub.url}/datasets/user/made/commit/") and answer["made"]
     assert served(hub, "user/made", "v1") == held(tmp_path / "made")
     usage = run(hub, *words, "--tag", "v1")
-    assert usage.returncode == 2 and "--tag names a version on the Hub, and nothing is pushed" in usage.stderr
+    assert usage.returncode == 2 and "--tag is set on the Hub, and nothing is pushed" in usage.stderr
 
 
 def test_a_dry_run_shows_files_and_card(hub: Hub, release: Path, model: FakeOpenAI, tmp_path: Path) -> None:
