@@ -1,9 +1,10 @@
 """Run coroutines from synchronous code, also where an event loop is already running, as in a notebook."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
-from contextlib import suppress
-from threading import Thread
+import signal
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from threading import Thread, current_thread, main_thread
 from typing import Any, Protocol, TypeVar
 
 Result = TypeVar("Result")
@@ -27,6 +28,11 @@ def run_blocking(work: Coroutine[Any, Any, Result]) -> Result:
         asyncio.get_running_loop()
     except RuntimeError:
         return asyncio.run(work)
+    with _interruptible():
+        return _run_in_own_thread(work)
+
+
+def _run_in_own_thread(work: Coroutine[Any, Any, Result]) -> Result:
     loop = asyncio.new_event_loop()
     thread = Thread(target=loop.run_forever, name="personagen-event-loop", daemon=True)
     thread.start()
@@ -42,6 +48,22 @@ def run_blocking(work: Coroutine[Any, Any, Result]) -> Result:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let SIGINT raise KeyboardInterrupt in the waiting main thread.
+
+    `asyncio.run` only cancels its main task at the first SIGINT, which has no effect while this task waits here.
+    """
+    if current_thread() is not main_thread() or signal.getsignal(signal.SIGINT) in (signal.SIG_IGN, None):
+        yield
+        return
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
 
 
 async def _hold(work: Coroutine[Any, Any, Result]) -> Result:

@@ -37,7 +37,7 @@ class RetryTiming:
     refusal_s: float = 300.0
     outage_s: float = 120.0
     max_server_wait_s: float = 900.0
-    grace_s: float = 1.5
+    grace_s: float = 1.0
 
 
 class Dispatcher:

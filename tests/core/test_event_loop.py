@@ -1,6 +1,8 @@
 """Coroutines from synchronous code, and computations beside an event loop."""
 
 import asyncio
+import os
+import signal
 import threading
 
 import pytest
@@ -35,6 +37,33 @@ def test_an_exception_is_raised_with_and_without_a_loop() -> None:
         run_blocking(fail())
     with pytest.raises(ValueError, match=r"^as it is$"):
         asyncio.run(cell())
+
+
+def test_one_interrupt_ends_a_call_inside_asyncio_run() -> None:
+    """`asyncio.run` only cancels its task at the first interrupt, while the call keeps the task from running."""
+    before, begun = signal.getsignal(signal.SIGINT), threading.Event()
+
+    async def wait_for_ever() -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    async def cell() -> None:
+        run_blocking(wait_for_ever())
+
+    def interrupt() -> None:
+        begun.wait()
+        os.kill(os.getpid(), signal.SIGINT)
+
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            asyncio.run(cell())
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        thread.join()
+        signal.signal(signal.SIGINT, before)
 
 
 def test_a_computation_returns_its_result_or_raises_its_error() -> None:
