@@ -34,14 +34,13 @@ def run_blocking(work: Coroutine[Any, Any, Result]) -> Result:
 
 def _run_in_own_thread(work: Coroutine[Any, Any, Result]) -> Result:
     loop = asyncio.new_event_loop()
+    begun: list[asyncio.Task[Any]] = []
     thread = Thread(target=loop.run_forever, name="personagen-event-loop", daemon=True)
     thread.start()
-    task = asyncio.run_coroutine_threadsafe(_hold(work), loop)
     try:
-        return task.result()
+        return asyncio.run_coroutine_threadsafe(_register(work, begun), loop).result()
     except BaseException:
-        task.cancel()
-        asyncio.run_coroutine_threadsafe(_finish_tasks(), loop).result()
+        asyncio.run_coroutine_threadsafe(_cancel(begun), loop).result()
         raise
     finally:
         asyncio.run_coroutine_threadsafe(loop.shutdown_asyncgens(), loop).result()
@@ -66,12 +65,18 @@ def _interruptible() -> Iterator[None]:
         signal.signal(signal.SIGINT, handler)
 
 
-async def _hold(work: Coroutine[Any, Any, Result]) -> Result:
+async def _register(work: Coroutine[Any, Any, Result], begun: list[asyncio.Task[Any]]) -> Result:
+    """Run a coroutine, and add its task to a list at its first step: an interrupt can come before a caller has it."""
+    task = asyncio.current_task()
+    assert task is not None
+    begun.append(task)
     return await work
 
 
-async def _finish_tasks() -> None:
-    """Wait until every other task of the loop has ended, its clean-up included."""
+async def _cancel(begun: Sequence[asyncio.Task[Any]]) -> None:
+    """Cancel tasks, and wait until every other task of the loop has ended, its clean-up included."""
+    for task in begun:
+        task.cancel()
     current = asyncio.current_task()
     others = [task for task in asyncio.all_tasks() if task is not current]
     await asyncio.gather(*others, return_exceptions=True)

