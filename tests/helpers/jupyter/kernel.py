@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -93,14 +93,19 @@ def kernel_manager(folder: Path) -> KernelManager:
     return manager
 
 
+def kernel_environment(folder: Path, environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of a kernel: this one, less the user's settings of IPython, plus `environment`."""
+    own = {"IPYTHONDIR": str(folder / "ipython"), "JUPYTER_RUNTIME_DIR": str(folder), "PYTHONSTARTUP": ""}
+    return {**os.environ, **own, **environment}
+
+
 @contextmanager
 def started_kernel(folder: Path, **environment: str) -> Iterator[Kernel]:
     """Start a kernel in the working directory `folder`/work, and end it."""
     work = folder / "work"
     work.mkdir(exist_ok=True)
     manager = kernel_manager(folder)
-    settings = {"IPYTHONDIR": str(folder / "ipython"), "JUPYTER_RUNTIME_DIR": str(folder), "PYTHONSTARTUP": ""}
-    manager.start_kernel(cwd=str(work), env=os.environ | settings | environment)
+    manager.start_kernel(cwd=str(work), env=kernel_environment(folder, environment))
     client = manager.blocking_client()
     client.start_channels()
     try:

@@ -6,7 +6,7 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 
-from tests.helpers.jupyter.kernel import TIMEOUT_S, kernel_manager
+from tests.helpers.jupyter.kernel import TIMEOUT_S, kernel_environment, kernel_manager
 from tests.helpers.releasing import ROOT
 
 QUICKSTART = ROOT / "docs" / "quickstart.ipynb"
@@ -23,7 +23,7 @@ def executed(path: Path, folder: Path, **environment: str) -> nbformat.NotebookN
         timeout=10 * TIMEOUT_S,
         resources={"metadata": {"path": str(work)}},
     )
-    client.execute(env=environment)
+    client.execute(env=kernel_environment(folder, environment), cleanup_kc=True)
     return notebook
 
 
