@@ -1,6 +1,7 @@
 """What is installed: the packages, their files, their names, and the built distributions."""
 
 import ast
+import configparser
 import importlib
 import importlib.metadata
 import importlib.util
@@ -261,9 +262,10 @@ def test_the_wheel_says_who_it_is(built: tuple[Path, Path]) -> None:
     with zipfile.ZipFile(built[1]) as wheel:
         info = f"personagen-{__version__}.dist-info"
         metadata = wheel.read(f"{info}/METADATA").decode()
-        assert wheel.read(f"{info}/entry_points.txt").decode() == (
-            "[console_scripts]\npersonagen = personagen.builder.cli.main:main\n"
-        )
+        entry_points = configparser.ConfigParser(delimiters=("=",))
+        entry_points.read_string(wheel.read(f"{info}/entry_points.txt").decode())
+        assert dict(entry_points["console_scripts"]) == PROJECT["project"]["scripts"]
+        assert dict(entry_points["personagen.judges"]) == PROJECT["project"]["entry-points"]["personagen.judges"]
         top = {name.split("/")[0] for name in wheel.namelist()}
     assert top == {"personagen", "personagen_dataset.py", info}
     assert f"Version: {__version__}\n" in metadata and "License-Expression: Apache-2.0\n" in metadata
