@@ -76,5 +76,9 @@ def _entries_of(name: str) -> tuple[tuple[str, ...], ...]:
 
 
 def word_pattern(expressions: Iterable[str]) -> re.Pattern[str]:
-    """Compile regular expressions into one pattern that matches whole words, regardless of case."""
-    return re.compile(rf"(?<!\w)(?:{'|'.join(expressions)})(?!\w)", re.IGNORECASE)
+    """Compile regular expressions into one pattern that matches whole words, regardless of case.
+
+    The pattern is to be searched in `straighten_apostrophes(text)`.
+    """
+    alternatives = straighten_apostrophes("|".join(expressions))
+    return re.compile(rf"(?<!\w)(?:{alternatives})(?!\w)", re.IGNORECASE)

@@ -99,6 +99,11 @@ def test_a_bare_model_name_keeps_the_backend() -> None:
     assert recipe(backend={"kind": "openai"}, model="m").backend == BackendChoice(kind="openai", model="m")
 
 
+def test_a_bare_model_name_does_not_name_a_model_of_an_embedded_recipe() -> None:
+    message = refusal(pg.Recipe(rows=14), model="gpt-4o")
+    assert message.startswith("model: got 'gpt-4o'") and '"openai:gpt-4o"' in message
+
+
 def test_a_shorthand_is_the_key_of_its_section() -> None:
     url = "http://127.0.0.1:9/v1"
     made = recipe(model="openai:m", base_url=url, concurrency=2, rpm=3, tpm=4, max_tokens=5)

@@ -4,10 +4,11 @@ import asyncio
 import os
 import signal
 import threading
+from collections.abc import AsyncIterator
 
 import pytest
 
-from personagen.builder.core.event_loop import compute_in_thread, run_blocking
+from personagen.builder.core.event_loop import compute_in_thread, gather_or_cancel, run_blocking
 
 
 async def in_loop_of(result: str) -> tuple[str, str]:
@@ -39,16 +40,49 @@ def test_an_exception_is_raised_with_and_without_a_loop() -> None:
         asyncio.run(cell())
 
 
+def test_an_async_generator_that_is_left_open_is_closed() -> None:
+    closed, generators = [], []
+
+    async def numbers() -> AsyncIterator[int]:
+        try:
+            yield 1
+            yield 2
+        finally:
+            closed.append(True)
+
+    async def first() -> int:
+        generators.append(numbers())
+        return await anext(generators[0])
+
+    async def cell() -> int:
+        return run_blocking(first())
+
+    assert asyncio.run(cell()) == 1
+    assert closed == [True]
+
+
 def test_one_interrupt_ends_a_call_inside_asyncio_run() -> None:
-    """`asyncio.run` only cancels its task at the first interrupt, while the call keeps the task from running."""
+    """`asyncio.run` only cancels its task at the first interrupt, while the call keeps the task from running.
+
+    The clean-up of the call is awaited, and the handler of `asyncio.run` is there again after the call.
+    """
     before, begun = signal.getsignal(signal.SIGINT), threading.Event()
+    cleaned_up, handlers = [], []
 
     async def wait_for_ever() -> None:
         begun.set()
-        await asyncio.Event().wait()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0.1)
+            cleaned_up.append(True)
 
     async def cell() -> None:
-        run_blocking(wait_for_ever())
+        handlers.append(signal.getsignal(signal.SIGINT))
+        try:
+            run_blocking(wait_for_ever())
+        finally:
+            handlers.append(signal.getsignal(signal.SIGINT))
 
     def interrupt() -> None:
         begun.wait()
@@ -60,7 +94,8 @@ def test_one_interrupt_ends_a_call_inside_asyncio_run() -> None:
     try:
         with pytest.raises(KeyboardInterrupt):
             asyncio.run(cell())
-        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        assert cleaned_up == [True]
+        assert handlers[0] == handlers[1] != signal.default_int_handler
     finally:
         thread.join()
         signal.signal(signal.SIGINT, before)
@@ -92,3 +127,24 @@ def test_a_cancelled_computation_is_left_behind() -> None:
     assert not ended.is_set()
     may_end.set()
     assert ended.wait(timeout=60)
+
+
+def test_the_first_failure_cancels_the_other_tasks_and_awaits_their_clean_up() -> None:
+    cleaned_up = []
+
+    async def wait_for_ever() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            cleaned_up.append(True)
+
+    async def fail() -> None:
+        raise ValueError("the first")
+
+    async def run() -> None:
+        with pytest.raises(ValueError, match="the first"):
+            await gather_or_cancel([asyncio.create_task(work) for work in (wait_for_ever(), fail())])
+        assert cleaned_up == [True]
+
+    asyncio.run(asyncio.wait_for(run(), timeout=60))

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from personagen.builder.core.errors import BudgetError, FolderError
-from personagen.builder.core.prices import Amount, Price
+from personagen.builder.core.prices import NOTHING, Amount, Price
 from personagen.builder.llm import Reply, Request, start_engine
 from personagen.builder.llm.dispatcher import RetryTiming
 from personagen.builder.llm.journal import Journal
@@ -97,6 +97,25 @@ def test_reply_under_way_at_the_exit_is_journaled(tmp_path: Path) -> None:
 
     with pytest.raises(ZeroDivisionError):
         asyncio.run(run())
+    journal = Journal(tmp_path / "journal")
+    assert journal.total() == (30, 20)
+    journal.close()
+
+
+def test_reply_that_awaits_its_commit_at_the_exit_is_journaled(tmp_path: Path) -> None:
+    """Even without a grace period: the reply has arrived and is charged."""
+    timing = RetryTiming(grace_s=0.0)
+
+    async def run() -> None:
+        running = start_engine(EchoBackend(), tmp_path / "journal", settings=SETTINGS, limits=LIMITS, timing=timing)
+        async with running as engine:
+            waiting = asyncio.ensure_future(engine.ask(0)(ask_for("Go on.")))
+            while engine.budget.spent == NOTHING:
+                await asyncio.sleep(0)
+            assert not waiting.done()
+        await asyncio.gather(waiting, return_exceptions=True)
+
+    asyncio.run(run())
     journal = Journal(tmp_path / "journal")
     assert journal.total() == (30, 20)
     journal.close()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from personagen.metrics.statistics.paired import Blocks, MeanEstimate, estimate, holm
+from personagen.metrics.statistics.paired import Blocks, MeanEstimate, clustered, estimate, holm
 
 NO_HALVES = np.empty((3, 0))
 
@@ -59,6 +59,24 @@ def test_intervals_hold_the_truth_about_as_often_as_they_say() -> None:
         assert found.low is not None and found.high is not None
         held += found.low <= 0 <= found.high
     assert 0.91 <= held / 300 <= 0.99
+
+
+def test_the_error_of_groups_is_that_of_their_sums() -> None:
+    """Worked out by hand: the deviations from the mean of 6 have the sums -8, -1 and 9."""
+    found = clustered(np.array([1.0, 3, 5, 9, 12]), np.array([0, 0, 1, 2, 2]))
+    error = ((64 + 1 + 81) * 3 / 2) ** 0.5 / 5
+    assert found.value == 6
+    assert found.high == pytest.approx(6 + 4.302653 * error, abs=1e-5)  # t(0.975, 2) = 4.302653
+    assert found.low == pytest.approx(6 - 4.302653 * error, abs=1e-5)
+    squared = (6 / error) ** 2
+    assert found.p == pytest.approx(1 - (squared / (squared + 2)) ** 0.5), "t with 2 degrees of freedom"
+
+
+def test_groups_of_one_value_have_the_t_test_and_one_group_has_no_error() -> None:
+    values = np.array([1.0, 2.0, 3.0])
+    alone, expected = clustered(values, np.arange(3)), estimate(Blocks(values, NO_HALVES))
+    assert (alone.low, alone.high, alone.p) == pytest.approx((expected.low, expected.high, expected.p))
+    assert clustered(values, np.zeros(3, dtype=np.intp)) == MeanEstimate(2.0, 2.0, 2.0, 1.0)
 
 
 def test_holm_corrects_as_published() -> None:

@@ -61,6 +61,8 @@ SENTENCES = [
     ("disgust", "A revolting smell came out of the drain.", True),
     ("disgust", "The gross income is on the second page.", False),
     ("trust", "I can rely on the woman next door.", True),
+    ("devil's_luck", "With the devil’s luck we caught the bus.", True),
+    ("devil’s_luck", "With the devil's luck we caught the bus.", True),
     ("neutral", "The neutral report lies on the desk.", False),
 ]
 """Sentences written for this test; no word of the emotions in them stands literally in the lexicon's source."""
@@ -133,6 +135,11 @@ def test_masking_keeps_the_rest_of_the_text() -> None:
     )
     assert mask_words("as it is", None) == "as it is"
     assert mask_words("one emotion", mask_pattern(frozenset({"emotion"}))) == "one [EMOTION]"
+
+
+def test_words_of_the_caller_match_either_apostrophe() -> None:
+    for word, text in (("can’t wait", "I can't wait."), ("can't wait", "I can’t wait.")):
+        assert mask_words(text, requested_mask({"joy": [word]}, ["joy"])) == "I [EMOTION]."
 
 
 def test_straightened_apostrophes_keep_positions() -> None:
