@@ -77,7 +77,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _PATH = re.compile(r"[a-z][a-z0-9_]*/(train|validation|test)-[0-9]{5}-of-[0-9]{5}\.parquet")
 _HEX = re.compile(r"[0-9a-f]+")
 _ON_HUB = re.compile(r"(?:hf://datasets/)?([A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:@(.+))?")
-_HOW = "run `personagen generate`, or name one by data_dir='FOLDER' or data_dir='hf://datasets/USER/NAME'"
+_HOW = "run `personagen generate`, or name a folder or USER/NAME on the Hub (`data_dir=` of `load_dataset`)"
 _AGAIN = "make or download the release again"
 _OWN_ARGUMENTS = ("emotions", "depth", "min_confidence", "data_dir", "columns", "filters")
 
@@ -293,8 +293,8 @@ def _require_argument(name: str) -> None:
     inherited = (*inspect.signature(datasets.DatasetBuilder).parameters, *vars(Parquet.BUILDER_CONFIG_CLASS("all")))
     if name not in (known := {*inherited, *_OWN_ARGUMENTS}):
         near = ["data_dir"] if name == "source" else difflib.get_close_matches(name, sorted(known), n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise ValueError(f"no argument {name!r:.80}; {hint}There is {', '.join(_OWN_ARGUMENTS)}")
+        hint = f", did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"no argument {name!r:.80}{hint}; known: {', '.join(_OWN_ARGUMENTS)}")
 
 
 def _select(
@@ -328,7 +328,7 @@ def _confident(release: LocatedRelease, config: str, least: Any) -> Any:
         raise ValueError(f"min_confidence is for texts, and {config!r} has none; leave it out")
     if isinstance(least, bool) or not isinstance(least, numbers.Real) or not 0 <= float(least) <= 1:
         raise ValueError(f"min_confidence is {least!r}, wanted a number from 0 to 1")
-    # Releases of version 0.1 have the key "checker".
+    # Releases with columns of version 1.0.0 have the key "checker".
     if not isinstance(release.manifest.get("classifier", release.manifest.get("checker")), dict):
         raise ValueError(f"min_confidence: {release.root} has no predictions of an emotion classifier; leave it out")
     # In the type of the column: 0.7 as a double is more than 0.7 as a float.
@@ -338,8 +338,8 @@ def _confident(release: LocatedRelease, config: str, least: Any) -> Any:
 def _require_known(what: str, name: Any, names: Iterable[str]) -> None:
     if name not in (names := list(names)):
         near = difflib.get_close_matches(str(name).lower(), names, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise ValueError(f"no {what}: {name!r:.80}; {hint}There is {', '.join(names)}")
+        hint = f", did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"no {what}: {name!r:.80}{hint}; known: {', '.join(names)}")
 
 
 def _rows(shards: Shards) -> dict[str, int]:

@@ -1,5 +1,6 @@
 """Arguments of the public verbs: a recipe from keywords, a file or an object, and the names of its keys."""
 
+import difflib
 import inspect
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -119,8 +120,25 @@ def _require_kind(keys: Mapping[str, Any], overrides: Mapping[str, Any], kind: s
     """Raise RecipeError for a model name that no backend can load: none was named, and the embedded has its own."""
     name = overrides.get("backend.model")
     if "model" in keys and isinstance(name, str) and overrides.get("backend.kind", kind) == "embedded":
-        wanted = ", ".join(f'"{kind}:{name}"' for kind in KINDS)
+        prefix, _, rest = name.partition(":")
+        kinds = difflib.get_close_matches(prefix, KINDS, n=1) or KINDS  # a misspelt prefix, else a model alone
+        model = name if kinds is KINDS else rest or "NAME"
+        wanted = ", ".join(f'"{kind}:{model}"' for kind in kinds)
         raise RecipeError(f'model: got {name!r:.80}, wanted {wanted} or "embedded"')
+
+
+def require_keywords(verb: str, given: Iterable[str], known: Sequence[str]) -> None:
+    """Raise TypeError, as Python does for a wrong call, for a keyword that a verb lacks."""
+    for key in given:
+        if key not in known:
+            hint = did_you_mean(key, known)
+            raise TypeError(f"{verb}() got an unexpected keyword argument {key!r}{hint}; known: {', '.join(known)}")
+
+
+def require_count(name: str, value: object) -> None:
+    """Raise RecipeError for a value that is not an integer of 1 or more."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise RecipeError(f"{name}: got {value!r:.80}, wanted an integer of 1 or more")
 
 
 def _parse(text: str, overrides: Mapping[str, Any]) -> Recipe:

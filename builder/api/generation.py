@@ -8,6 +8,7 @@ from personagen.builder.api.arguments import (
     RecipeKeys,
     as_recipe,
     recipe_keywords,
+    require_count,
     with_keywords,
 )
 from personagen.builder.api.preview_texts import Preview
@@ -95,7 +96,7 @@ def preview(
     progress: Progress | bool = True,
     **keys: Unpack[RecipeKeys],
 ) -> Preview:
-    """Write a few texts of a recipe, to look at; nothing is kept.
+    """Write a few texts of a recipe, to look at; no file is written.
 
     Args:
         recipe: see `generate`.
@@ -113,6 +114,7 @@ def preview(
     """
     from personagen.builder.preview import preview as run
 
+    require_count("number", number)
     chosen = as_recipe(recipe, keys, preview)
     with shown_progress(progress) as receiver:
         return Preview(tuple(run(chosen, number, api_key=api_key, progress=receiver)))
@@ -130,6 +132,7 @@ async def apreview(
     """Run `preview` beside other work of the event loop."""
     from personagen.builder.preview import apreview as run
 
+    require_count("number", number)
     chosen = as_recipe(recipe, keys, apreview)
     with shown_progress(progress) as receiver:
         return Preview(tuple(await run(chosen, number, api_key=api_key, progress=receiver)))

@@ -18,6 +18,7 @@ from personagen.builder.api.measurement_keywords import (
     EvaluationKeywords,
     comparison_settings,
     evaluation_settings,
+    require_evaluation_keywords,
     split_keywords,
 )
 from personagen.builder.api.progress import shown_progress
@@ -61,6 +62,7 @@ def evaluate(
         FolderError: the release cannot be written.
 
     """
+    require_evaluation_keywords(settings)
     return as_release(release).evaluate(api_key=api_key, progress=progress, **settings)
 
 
@@ -75,6 +77,7 @@ async def aevaluate(
     """Run `evaluate` beside other work of the event loop."""
     from personagen.builder.evaluation.evaluate import aevaluate as run
 
+    require_evaluation_keywords(settings)
     opened = as_release(release)
     chosen = evaluation_settings(opened.name, **settings)
     with shown_progress(progress) as receiver:

@@ -4,7 +4,14 @@ from collections.abc import Sequence
 from os import fspath
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from personagen.builder.api.arguments import ArmKeys, PathOrName, keywords_of, recorded_call
+from personagen.builder.api.arguments import (
+    ArmKeys,
+    PathOrName,
+    keywords_of,
+    recorded_call,
+    require_count,
+    require_keywords,
+)
 from personagen.builder.core.files import redact_path
 
 if TYPE_CHECKING:
@@ -51,6 +58,12 @@ def evaluation_settings(  # noqa: PLR0913 - the keywords of `evaluate` with thei
     return EvaluationSettings(source, embeddings, named, seed, sample_size, judge_url, judge_max_tokens, call)
 
 
+def require_evaluation_keywords(keywords: EvaluationKeywords) -> None:
+    """Raise TypeError for a keyword that `evaluate` lacks."""
+    known = [parameter.name for parameter in keywords_of(evaluation_settings)]
+    require_keywords("evaluate", keywords, [*known, "api_key", "progress"])
+
+
 class ComparisonKeywords(ArmKeys, total=False):
     """Settings of a comparison and keys of its recipe; see `personagen.compare`."""
 
@@ -78,6 +91,8 @@ def comparison_settings(  # noqa: PLR0913 - the keywords of `compare` with their
     """Build the settings of a comparison, with the call that repeats it; the results record that call."""
     from personagen.builder.evaluation.compare import ComparisonSettings
 
+    require_count("rows", rows)
+    require_count("seeds", seeds)
     source, named, chosen = fspath(reference), _names(judges), None if arms is None else _names(arms)
     call = recorded_call(
         "compare",

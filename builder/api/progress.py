@@ -91,6 +91,8 @@ def _bar(name: str, total: int | None) -> "tqdm[Any]":
 def shown_progress(progress: Progress | bool) -> Iterator[Progress]:
     """Yield the receiver that a caller chose.
 
+    Raises TypeError if it is none.
+
     Args:
         progress: True: bars, closed at the end. False: nothing is shown. Else the receiver itself.
 
@@ -105,4 +107,7 @@ def shown_progress(progress: Progress | bool) -> Iterator[Progress]:
         finally:
             bars.close()
     else:
+        if missing := [name for name in ("update", "step", "advance", "warn") if not hasattr(progress, name)]:
+            methods = ", ".join(missing)
+            raise TypeError(f"progress: got {progress!r:.80}, wanted True, False or a receiver; it lacks {methods}")
         yield progress

@@ -9,7 +9,11 @@ from typing import TYPE_CHECKING, Any, Unpack, overload
 
 from personagen.builder.api.arguments import DEFAULT_FOLDER, PathOrName, keywords_of, recorded_call, with_keywords
 from personagen.builder.api.loading import LoadOptions, read_release
-from personagen.builder.api.measurement_keywords import EvaluationKeywords, evaluation_settings
+from personagen.builder.api.measurement_keywords import (
+    EvaluationKeywords,
+    evaluation_settings,
+    require_evaluation_keywords,
+)
 from personagen.builder.api.progress import shown_progress
 from personagen.builder.api.release_facts import (
     EmotionCount,
@@ -180,6 +184,7 @@ class Release:
         """
         from personagen.builder.evaluation.evaluate import evaluate
 
+        require_evaluation_keywords(settings)
         chosen = evaluation_settings(self.name, **settings)
         with shown_progress(progress) as receiver:
             scores = evaluate(self.folder, chosen, progress=receiver, api_key=api_key)

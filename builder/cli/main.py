@@ -125,7 +125,10 @@ def preview(recipe: Path | None, api_key_file: Path | None, number: int, as_json
 )
 @options("--json")
 def inspect(release: Path, samples: int, as_json: bool) -> None:
-    """Show the counts, splits, refused replies and sample texts of a release."""
+    """Show the counts, splits, refused replies and sample texts of a release.
+
+    RELEASE defaults to the folder personagen.
+    """
     from personagen.builder.cli.display import summary, summary_lines
     from personagen.builder.release.folder import read_manifest
 
@@ -177,7 +180,7 @@ def verify(source: str, token: str | None, as_json: bool) -> None:
         click.echo(json.dumps(asdict(result)))
     elif not result.problems:
         revision = f" at {result.commit}" if result.commit else ""
-        click.echo(f"{result.source}{revision}: {result.files} files, {result.rows} rows, all as the manifest says")
+        click.echo(f"{result.source}{revision}: {result.files} files, {result.rows} rows, all match the manifest")
     if result.problems:
         raise ReleaseError(f"{result.source} differs from its manifest: {'; '.join(result.problems)}")
 

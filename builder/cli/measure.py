@@ -33,9 +33,9 @@ from personagen.builder.core.terminal import printable
 def evaluate(release: Path, judges: tuple[str, ...], no_judge: bool, as_json: bool, **settings: Any) -> None:
     """Measure a release against real texts.
 
-    The metrics are diversity, realism, utility and, if a judge is named, human-likeness. The scores are
-    written to scores.json in the release and to its dataset card. Embeddings and replies of judges are cached:
-    repeating the command computes and pays for nothing twice.
+    RELEASE defaults to the folder personagen. The metrics are diversity, realism, utility and, if a judge is named,
+    human-likeness. The scores are written to scores.json in the release and to its dataset card. Embeddings and replies
+    of judges are cached: repeating the command computes and pays for nothing twice.
     """
     from personagen.builder.cli.progress import TerminalProgress
     from personagen.builder.evaluation.evaluate import EvaluationSettings
@@ -123,10 +123,10 @@ def compare(recipe: Path | None, judges: tuple[str, ...], no_judge: bool, as_jso
 def audit(release: Path, as_json: bool, **settings: Any) -> None:
     """Audit a release for bias in its texts.
 
-    The audit looks for associations with persona attributes that the recipe did not plan. Emotion, intensity, predicted
-    emotion, sentiment, length, words and content are compared between the values of gender, age, country, religion,
-    means and the other attributes. The results are written to audit.json in the release and to its dataset card. The
-    reference trains an emotion classifier if the release has no predictions.
+    RELEASE defaults to the folder personagen. The audit looks for associations with persona attributes that the recipe
+    did not plan. Emotion, intensity, predicted emotion, sentiment, length, words and content are compared between the
+    values of gender, age, country, religion, means and the other attributes. The results are written to audit.json in
+    the release and to its dataset card. The reference trains an emotion classifier if the release has no predictions.
     """
     from personagen.builder.cli.progress import TerminalProgress
     from personagen.builder.evaluation.audit import AuditSettings
@@ -147,9 +147,10 @@ def audit(release: Path, as_json: bool, **settings: Any) -> None:
 def report(folder: Path, out: Path | None, **settings: Any) -> None:
     """Write an HTML page about a release or a comparison; it needs no network.
 
-    The page shows a map of the texts, predicted emotions, lengths, words, personas, arms and refused replies, and a
-    searchable table of texts with their personas. It is written to report.html in a comparison, and to
-    RELEASE.report.html beside a release. A comparison ignores --reference and --embeddings: it has its own.
+    The folder defaults to personagen. The page shows a map of the texts, predicted emotions, lengths, words, personas,
+    arms and refused replies, and a searchable table of texts with their personas. It is written to report.html in a
+    comparison, and to RELEASE.report.html beside a release. A comparison ignores --reference and --embeddings: it has
+    its own.
     """
     from personagen.builder.cli.progress import TerminalProgress
     from personagen.builder.report import write_report

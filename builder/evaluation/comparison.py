@@ -268,6 +268,8 @@ def read_comparison(folder: str | Path) -> ComparisonResults:
 
     """
     folder = Path(folder)
+    if not (folder / RESULTS).is_file():
+        raise ReleaseError(f"no comparison in {folder}: {RESULTS} is missing; name the folder that `compare` wrote")
     try:
         content = json.loads((folder / RESULTS).read_text(encoding="utf-8"))
         if content["format"] != FORMAT:

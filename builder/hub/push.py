@@ -120,10 +120,7 @@ def push(
 
     """
     manifest = check_release(folder)
-    if settings.tag is not None and settings.create_pr:
-        raise HubError(
-            "a tag names a commit of a branch, which a pull request does not change; leave one of the two out"
-        )
+    _validate_target(repo, settings)
     client = client or connect(token, progress)
     branch = RepoBranch(repo, name=settings.revision)
     state = repo_state(client, branch)
@@ -142,6 +139,16 @@ def push(
     if settings.tag is not None and head is not None and not tagged:
         set_tag(client, branch, settings.tag, head)
     return _result(repo, head, url, changes, card)
+
+
+def _validate_target(repo: str, settings: PushSettings) -> None:
+    """Raise HubError for a name without a user, or a tag of a pull request."""
+    if "/" not in repo:
+        raise HubError(f"repository: got {repo!r:.80}, wanted USER/NAME")
+    if settings.tag is not None and settings.create_pr:
+        raise HubError(
+            "a tag names a commit of a branch, which a pull request does not change; leave one of the two out"
+        )
 
 
 def _send(

@@ -171,7 +171,7 @@ def _config(name: str, entry: Mapping[str, Any], version: str) -> dict[str, Any]
 
 
 def _without_hints(configs: Any) -> Any:
-    """Cut the hint off the descriptions: cards of version 0.1 have none."""
+    """Cut the hint off the descriptions: cards of releases with columns of version 1.0.0 have none."""
     if not isinstance(configs, list) or not all(isinstance(config, dict) for config in configs):
         return configs
     return [{**config, "description": str(config.get("description")).partition(";")[0]} for config in configs]

@@ -148,5 +148,5 @@ def model_license(manifest: Mapping[str, Any]) -> str | None:
 
 def classifier_facts(manifest: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """Return the facts on the emotion classifier; None: no classifier ran."""
-    facts: Mapping[str, Any] | None = manifest.get("classifier", manifest.get("checker"))  # key of version 0.1
+    facts: Mapping[str, Any] | None = manifest.get("classifier", manifest.get("checker"))  # key of columns 1.0.0
     return facts

@@ -24,6 +24,9 @@ LABEL_COLUMNS = ("label", "emotion", "labels", "emotions", "ekman", "class")
 TEST_SPLITS = ("test", "validation", "valid", "dev")
 """Names of the test split, in order of preference."""
 
+FILE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
+"""Suffixes of readable files: a name with one that is no file is not looked up on the Hub."""
+
 Rows = Iterator[tuple[str, str | None, str | None]]
 """Text, label and split of every row."""
 
@@ -69,6 +72,10 @@ def load_reference(source: str) -> Reference:
     path = Path(source)
     if path.is_file():
         return _gathered(path.name, _file_rows(path))
+    if not path.is_dir() and path.name.lower().removesuffix(".gz").endswith(FILE_SUFFIXES):
+        raise ValueError(
+            f"no reference file {brief(source)}; wanted {BUNDLED}, a file, a folder or a dataset on the Hub"
+        )
     return _gathered(path.name if path.is_dir() else source, _dataset_rows(source))
 
 

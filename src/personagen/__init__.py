@@ -71,4 +71,4 @@ if not TYPE_CHECKING:  # else static analysis accepts every name
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return __all__

@@ -1,6 +1,7 @@
 """Recipes from the keywords of the public verbs."""
 
 import inspect
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -122,6 +123,8 @@ def test_a_shorthand_is_the_key_of_its_section() -> None:
         ({"emotions": ["jog"]}, ["unknown emotion 'jog'", "did you mean 'joy'?"]),
         ({"model": "gpt-4o"}, ["model: got 'gpt-4o'", '"openai:gpt-4o"', '"embedded"']),
         ({"model": "openai:"}, ['"openai:NAME"']),
+        ({"model": "openai"}, ["model: got 'openai'", 'wanted "openai:NAME" or "embedded"']),
+        ({"model": "opnai:gpt-4o"}, ['wanted "openai:gpt-4o" or "embedded"']),
         ({"model": 3}, ["backend.model: got 3"]),
     ],
 )
@@ -133,6 +136,20 @@ def test_a_wrong_keyword_is_one_line_that_helps(keys: dict[str, Any], words: lis
 def test_a_source_that_is_no_recipe_is_refused() -> None:
     assert "got dict, wanted a Recipe, the path of a YAML file, or keywords" in refusal({"rows": 3})
     assert "cannot read recipe nowhere.yaml" in refusal("nowhere.yaml")
+
+
+@pytest.mark.parametrize("number", [0, "2", True, 1.5])
+def test_a_number_of_texts_is_a_count(number: Any) -> None:
+    wanted = f"number: got {number!r}, wanted an integer of 1 or more"
+    with pytest.raises(pg.errors.RecipeError, match=re.escape(wanted)):
+        pg.preview(number=number, progress=False)
+    with pytest.raises(pg.errors.RecipeError, match=f"seeds: got {number!r}"):
+        pg.compare(seeds=number, progress=False)
+
+
+def test_a_folder_that_is_no_comparison(tmp_path: Path) -> None:
+    with pytest.raises(pg.errors.ReleaseError, match=r"no comparison in .*: results.json is missing; name the folder"):
+        pg.Comparison(tmp_path)
 
 
 @given(rows=st.integers(7, 10_000), seed=st.integers(0, 2**31), depth=st.sampled_from(["none", "situational"]))

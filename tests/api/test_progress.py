@@ -60,6 +60,12 @@ def test_a_receiver_of_the_caller_is_used_as_it_is() -> None:
         assert receiver is bars
 
 
+def test_a_receiver_without_the_methods_is_refused() -> None:
+    message = r"progress: got 3, wanted True, False or a receiver; it lacks update, step, advance, warn$"
+    with pytest.raises(TypeError, match=message), shown_progress(3):  # type: ignore[arg-type]  # what is tested
+        pass
+
+
 def test_bars_are_closed_when_a_verb_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     stream = Terminal()
     monkeypatch.setattr(sys, "stderr", stream)

@@ -189,7 +189,9 @@ def test_the_release_keeps_the_audit(notebook: Notebook) -> None:
 
 
 def test_a_wrong_keyword_of_evaluate_is_refused_before_anything(notebook: Notebook) -> None:
-    with pytest.raises(TypeError, match="unexpected keyword argument 'referenc'"):
+    with pytest.raises(
+        TypeError, match=r"evaluate\(\) got an unexpected keyword argument 'referenc', did you mean 'reference'\?"
+    ):
         pg.evaluate(notebook.release, referenc="goemotions")  # type: ignore[call-arg]  # what is tested
 
 

@@ -107,6 +107,7 @@ def test_a_token_on_the_command_line_is_used(hub: Hub, release: Path) -> None:
         ),
         ("user/a b", r"cannot look at user/a b: .*Repo id must"),
         ("a/b/c", r"cannot look at a/b/c: .*Repo id must be in the form"),
+        ("user", r"repository: got 'user', wanted USER/NAME$"),
         ("user/..", r"cannot look at user/\.\.: Repo id must use"),
     ],
 )
@@ -219,7 +220,7 @@ def test_a_link_is_no_file_of_a_release(hub: Hub, copy: Path) -> None:
 def test_a_folder_is_verified(hub: Hub, copy: Path) -> None:
     done = run(hub, "verify", copy, token=None)
     files, rows = len(manifest_of(copy)["shards"]), sum(shard["rows"] for shard in manifest_of(copy)["shards"])
-    assert done.stdout == f"{copy}: {files} files, {rows} rows, all as the manifest says\n" and done.returncode == 0
+    assert done.stdout == f"{copy}: {files} files, {rows} rows, all match the manifest\n" and done.returncode == 0
     (copy / "joy" / "train-00009-of-00010.parquet").write_bytes(b"x")
     card = (copy / "README.md").read_text(encoding="utf-8")
     (copy / "README.md").write_text(card.replace("config_name: joy", "config_name: glee"), encoding="utf-8")
@@ -267,7 +268,7 @@ def test_a_release_on_the_hub_is_verified(hub: Hub, release: Path) -> None:
     assert done.returncode == 0 and answer["problems"] == [] and answer["source"] == "user/there@v1.0.0"
     plain = run(hub, "verify", "hf://datasets/user/there", token=None)
     assert re.fullmatch(
-        r"hf://datasets/user/there at \w{40}: \d+ files, \d+ rows, all as the manifest says\n", plain.stdout
+        r"hf://datasets/user/there at \w{40}: \d+ files, \d+ rows, all match the manifest\n", plain.stdout
     )
     refused(hub, r"no dataset user/none on the Hub, or no right to read it; check", "verify", "user/none", token=None)
     refused(hub, r"user/there has no revision 'v9'; see its branches and tags", "verify", "user/there@v9", token=None)

@@ -43,24 +43,24 @@ def load_dataset_streaming(*args: Any, **options: Any) -> Any:
         (
             "joi",
             {},
-            r"^no configuration of .*/personagen: 'joi'; did you mean 'joy'\? There is anger, .*, situational$",
+            r"^no configuration of .*/personagen: 'joi', did you mean 'joy'\?; known: anger, .*, situational$",
         ),
-        ("zebra", {}, r"^no configuration of .*/personagen: 'zebra'; There is anger"),
-        ("../joy", {}, r"^no configuration of .*: '\.\./joy'; did you mean 'joy'\? There is anger"),
+        ("zebra", {}, r"^no configuration of .*/personagen: 'zebra'; known: anger"),
+        ("../joy", {}, r"^no configuration of .*: '\.\./joy', did you mean 'joy'\?; known: anger"),
         (
             None,
             {"emotions": ["joy", "angr"]},
-            r"^no emotion of all in .*: 'angr'; did you mean 'anger'\? There is anger, disgust",
+            r"^no emotion of all in .*: 'angr', did you mean 'anger'\?; known: anger, disgust",
         ),
-        ("joy", {"emotions": ["anger"]}, r"^no emotion of joy in .*: 'anger'; There is joy$"),
+        ("joy", {"emotions": ["anger"]}, r"^no emotion of joy in .*: 'anger'; known: joy$"),
         (None, {"emotions": []}, r"^emotions is \[\]; name at least one, or leave it out$"),
         (
             "demographic",
             {"emotions": ["joy"]},
             r"^emotions is \['joy'\], but 'demographic' is a table of personas; leave it out$",
         ),
-        (None, {"depth": "deep"}, r"^no depth of .*: 'deep'; There is situational, none, demographic$"),
-        (None, {"depth": "sociocultral"}, r"^no depth of .*: 'sociocultral'; There is situational, none, demographic$"),
+        (None, {"depth": "deep"}, r"^no depth of .*: 'deep'; known: situational, none, demographic$"),
+        (None, {"depth": "sociocultral"}, r"^no depth of .*: 'sociocultral'; known: situational, none, demographic$"),
         (
             "depth_none",
             {"depth": "demographic"},
@@ -82,7 +82,7 @@ def load_dataset_streaming(*args: Any, **options: Any) -> Any:
         (
             None,
             {"columns": ["text", "lable"]},
-            r"^no column of all: 'lable'; did you mean 'label'\? There is id, text, label",
+            r"^no column of all: 'lable', did you mean 'label'\?; known: id, text, label",
         ),
         (
             None,
@@ -98,11 +98,11 @@ def test_what_a_release_does_not_have(config: str | None, options: dict[str, Any
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"emotion": ["joy"]}, r"^no argument 'emotion'; did you mean 'emotions'\? There is emotions, depth, min_conf"),
-        ({"min_confidnece": 0.5}, r"^no argument 'min_confidnece'; did you mean 'min_confidence'\? There is emotions,"),
-        ({"column": ["text"]}, r"^no argument 'column'; did you mean 'columns'\? There is emotions, depth, min_confi"),
-        ({"source": "personagen"}, r"^no argument 'source'; did you mean 'data_dir'\? There is emotions, depth, min_c"),
-        ({"qqq": 1}, r"^no argument 'qqq'; There is emotions, depth, min_confidence, data_dir, columns, filters$"),
+        ({"emotion": ["joy"]}, r"^no argument 'emotion', did you mean 'emotions'\?; known: emotions, depth, min_conf"),
+        ({"min_confidnece": 0.5}, r"^no argument 'min_confidnece', did you mean 'min_confidence'\?; known: emotions,"),
+        ({"column": ["text"]}, r"^no argument 'column', did you mean 'columns'\?; known: emotions, depth, min_confi"),
+        ({"source": "personagen"}, r"^no argument 'source', did you mean 'data_dir'\?; known: emotions, depth, min_c"),
+        ({"qqq": 1}, r"^no argument 'qqq'; known: emotions, depth, min_confidence, data_dir, columns, filters$"),
     ],
 )
 def test_arguments_that_do_not_exist(arguments: dict[str, Any], message: str, beside: Path) -> None:
@@ -119,12 +119,12 @@ def test_arguments_of_datasets_are_no_mistakes(name: str, beside: Path) -> None:
 
 
 def test_the_builder_has_the_same_messages(release: Path, tmp_path: Path) -> None:
-    message = f"^no configuration of {re.escape(str(release))}: 'joi'; did you mean 'joy'\\? There is anger"
+    message = f"^no configuration of {re.escape(str(release))}: 'joi', did you mean 'joy'\\?; known: anger"
     with pytest.raises(ValueError, match=message):
         PersonaGen(cache_dir=str(tmp_path), config_name="joi", data_dir=str(release))
 
 
-OTHERS = r"run `personagen generate`, or name one by data_dir='FOLDER' or data_dir='hf://datasets/USER/NAME'$"
+OTHERS = r"run `personagen generate`, or name a folder or USER/NAME on the Hub \(`data_dir=` of `load_dataset`\)$"
 
 
 def test_no_release_anywhere(away: Path) -> None:
@@ -322,7 +322,7 @@ def test_a_release_of_another_program_with_a_manifest(away: Path) -> None:
 
 def test_a_recipe_at_depth_none_has_no_layers(away: Path, model: Any) -> None:
     make_release(away / "personagen", model.url, "rows: 10\nemotions: [joy]\ndepth: none")
-    refused(ValueError, r"^no configuration of .*: 'demographic'; There is joy, all$", "demographic")
-    refused(ValueError, r"^no depth of .*: 'situational'; There is none$", depth="situational")
+    refused(ValueError, r"^no configuration of .*: 'demographic'; known: joy, all$", "demographic")
+    refused(ValueError, r"^no depth of .*: 'situational'; known: none$", depth="situational")
     assert load_dataset("personagen", depth="none", split="train").num_rows == 8
     assert pq.read_table(away / "personagen" / "joy").num_rows == 10

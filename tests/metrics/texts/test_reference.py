@@ -83,6 +83,8 @@ def test_what_cannot_be_read_is_one_line(name: str, text: str | bytes | None, me
 def test_what_is_not_there_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"^cannot load reference '.* \(.*\); wanted goemotions, a file, a folder"):
         load_reference(str(tmp_path / "nowhere"))
+    with pytest.raises(ValueError, match=r"^no reference file 'nowhere\.csv\.gz'; wanted goemotions, a file, a folder"):
+        load_reference("nowhere.csv.gz")
 
 
 def test_a_folder_that_datasets_can_load(tmp_path: Path) -> None:
