@@ -56,7 +56,7 @@ async def apreview(
                 rows.append(finalized.row)
             report()
     if not rows:
-        raise AllRejectedError(f"no text was accepted: {rejected} replies were refused; try another model")
+        raise AllRejectedError(f"no text was accepted: {rejected} replies were rejected; try another model")
     return rows
 
 

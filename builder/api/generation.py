@@ -38,7 +38,7 @@ def generate(
 
     Args:
         recipe: a Recipe, or the path of a recipe file. None: the default of every key.
-        out: folder of the release; replies and refused texts are kept beside it in "OUT.run".
+        out: folder of the release; replies and rejected texts are kept beside it in "OUT.run".
         fresh: set aside an earlier run in this folder and start over.
         reuse: continue the run of another recipe; replies that both need are not paid for again.
         api_key: key of an endpoint. None: environment variable OPENAI_API_KEY.

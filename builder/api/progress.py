@@ -34,7 +34,7 @@ class ProgressBars:
         """Draw the counts of a generation run."""
         if self._texts is None:
             self._texts = _bar(TEXTS, status.wanted)
-        parts = [f"{status.refused} refused", f"{status.in_flight} in flight", f"{status.tokens:,} tokens"]
+        parts = [f"{status.rejected} rejected", f"{status.in_flight} in flight", f"{status.tokens:,} tokens"]
         parts += [] if status.cost is None else [f"cost {status.cost:.4f}"]
         self._texts.set_postfix_str(", ".join(parts), refresh=False)
         self._texts.update(status.accepted - self._texts.n)

@@ -17,10 +17,10 @@ from personagen.builder.api.measurement_keywords import (
 from personagen.builder.api.progress import shown_progress
 from personagen.builder.api.release_facts import (
     EmotionCount,
-    RefusedCount,
+    RejectCount,
     emotion_counts,
     emotion_names,
-    refused_counts,
+    reject_counts,
     release_html,
     release_line,
     shown_path,
@@ -102,9 +102,9 @@ class Release:
         return emotion_counts(self._manifest)
 
     @property
-    def refused(self) -> ResultTable[RefusedCount]:
-        """Refused replies per stage and reason."""
-        return refused_counts(self._manifest)
+    def rejects(self) -> ResultTable[RejectCount]:
+        """Rejected replies per stage and reason."""
+        return reject_counts(self._manifest)
 
     @property
     def cost(self) -> float | None:

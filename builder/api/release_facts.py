@@ -36,8 +36,8 @@ class EmotionCount:
 
 
 @dataclass(frozen=True, slots=True)
-class RefusedCount:
-    """Replies of the model that a check refused.
+class RejectCount:
+    """Replies of the model that a check rejected.
 
     Attributes:
         stage: "demographic", "sociocultural", "situational" or "expression".
@@ -70,14 +70,14 @@ def emotion_counts(manifest: Mapping[str, Any]) -> ResultTable[EmotionCount]:
     return ResultTable(EmotionCount, tuple(counts))
 
 
-def refused_counts(manifest: Mapping[str, Any]) -> ResultTable[RefusedCount]:
-    """Count the refused replies per stage and reason."""
+def reject_counts(manifest: Mapping[str, Any]) -> ResultTable[RejectCount]:
+    """Count the rejected replies per stage and reason."""
     counts = [
-        RefusedCount(stage, reason, replies)
+        RejectCount(stage, reason, replies)
         for stage, reasons in manifest["rejects"].items()
         for reason, replies in reasons.items()
     ]
-    return ResultTable(RefusedCount, tuple(counts))
+    return ResultTable(RejectCount, tuple(counts))
 
 
 def emotion_names(manifest: Mapping[str, Any]) -> tuple[str, ...]:
@@ -112,16 +112,16 @@ def release_line(manifest: Mapping[str, Any]) -> str:
     """Return the counts of a release in one line."""
     rows = manifest["configs"]["all"]["rows"]
     splits = ", ".join(f"{rows[split]:,} {split}" for split in SPLITS if split in rows)
-    refused = sum(count for reasons in manifest["rejects"].values() for count in reasons.values())
+    rejected = sum(count for reasons in manifest["rejects"].values() for count in reasons.values())
     texts, emotions = sum(rows.values()), len(emotion_names(manifest))
     return (
         f"{texts:,} texts of {emotions} emotion{'s' * (emotions != 1)} by {manifest['model']['name']} "
-        f"({splits}), {refused:,} {'reply' if refused == 1 else 'replies'} refused"
+        f"({splits}), {rejected:,} {'reply' if rejected == 1 else 'replies'} rejected"
     )
 
 
 def release_html(title: str, folder: Path, manifest: Mapping[str, Any], samples: int) -> str:
-    """Render counts, splits, refused replies and sample texts; every value is escaped."""
+    """Render counts, splits, rejected replies and sample texts; every value is escaped."""
     cost = manifest["usage"]["cost"]
     facts = [f"recipe {manifest['fingerprint']}", f"{manifest['usage']['requests']:,} requests"]
     facts += [] if cost is None else [f"cost {cost:g}"]
@@ -131,7 +131,7 @@ def release_html(title: str, folder: Path, manifest: Mapping[str, Any], samples:
         emotion_counts(manifest)._repr_html_(),
     ]
     if manifest["rejects"]:
-        parts.append(refused_counts(manifest)._repr_html_())
+        parts.append(reject_counts(manifest)._repr_html_())
     for sample in sample_texts(folder, manifest, samples):
         text = sample.text[:MAX_SAMPLE_CHARACTERS] + "…" * (len(sample.text) > MAX_SAMPLE_CHARACTERS)
         parts.append(f"<p><strong>{escape(sample.emotion)}</strong>: {escape(text)}</p>")

@@ -134,7 +134,7 @@ def estimate_lines(recipe: Recipe, expected: Estimate) -> Iterator[str]:
     yield ""
     words_per_token, rejected = f"{1 / TOKENS_PER_WORD:.2f}", f"{REJECTED_FRACTION:.0%}"
     yield f"Assumptions, for English: {BYTES_PER_TOKEN:g} bytes or {words_per_token} words per token, texts of"
-    yield f"medium length, {rejected} of the replies refused, {TOKENS_PER_SECOND:g} tokens per second and request."
+    yield f"medium length, {rejected} of the replies rejected, {TOKENS_PER_SECOND:g} tokens per second and request."
     yield "Nothing was sent."
 
 
@@ -173,7 +173,7 @@ def _summary_lines(facts: Mapping[str, Any]) -> Iterator[str]:
         f"{personas['pairs_met']} of {personas['pairs_possible']}"
     )
     reasons = ", ".join(f"{reason} {count}" for reason, count in total_rejects(facts).most_common())
-    yield f"replies refused: {reasons or 'none'}"
+    yield f"replies rejected: {reasons or 'none'}"
     yield f"texts that name their emotion: {facts['leaked']}"
     usage = facts["usage"]
     cost = "" if usage.get("cost") is None else f", cost {usage['cost']}"

@@ -125,7 +125,7 @@ def preview(recipe: Path | None, api_key_file: Path | None, number: int, as_json
 )
 @options("--json")
 def inspect(release: Path, samples: int, as_json: bool) -> None:
-    """Show the counts, splits, refused replies and sample texts of a release.
+    """Show the counts, splits, rejected replies and sample texts of a release.
 
     RELEASE defaults to the folder personagen.
     """

@@ -148,7 +148,7 @@ def report(folder: Path, out: Path | None, **settings: Any) -> None:
     """Write an HTML page about a release or a comparison; it needs no network.
 
     The folder defaults to personagen. The page shows a map of the texts, predicted emotions, lengths, words, personas,
-    arms and refused replies, and a searchable table of texts with their personas. It is written to report.html in a
+    arms and rejected replies, and a searchable table of texts with their personas. It is written to report.html in a
     comparison, and to RELEASE.report.html beside a release. A comparison ignores --reference and --embeddings: it has
     its own.
     """

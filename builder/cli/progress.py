@@ -130,9 +130,9 @@ class TerminalProgress:
 
 def details(status: RunStatus) -> str:
     """Return all counts but the rows, as a comma-separated text."""
-    replies = status.accepted + status.refused
-    fraction = f" ({status.refused / replies:.1%})" if replies else ""
-    parts = [f"{status.refused} refused{fraction}", f"{status.in_flight} in flight"]
+    replies = status.accepted + status.rejected
+    fraction = f" ({status.rejected / replies:.1%})" if replies else ""
+    parts = [f"{status.rejected} rejected{fraction}", f"{status.in_flight} in flight"]
     parts.append(f"{short_number(status.tokens)} tokens")
     if status.cost is not None:
         parts.append(f"cost {status.cost:.4f}")

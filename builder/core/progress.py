@@ -18,7 +18,7 @@ class RunStatus:
     Attributes:
         accepted: rows accepted so far.
         wanted: rows of the release, ablations and counterfactuals included.
-        refused: replies that a check refused.
+        rejected: replies that a check rejected.
         in_flight: requests sent and not answered yet.
         tokens: tokens of all replies in the journal, earlier runs of the folder included.
         cost: their cost in the currency of the recipe's prices; None: the recipe has no price for the model.
@@ -27,7 +27,7 @@ class RunStatus:
 
     accepted: int
     wanted: int
-    refused: int
+    rejected: int
     in_flight: int
     tokens: int
     cost: float | None

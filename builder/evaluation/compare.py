@@ -211,7 +211,7 @@ def _require_texts(written: Written) -> None:
                 reasons = ", ".join(f"{reason} {count}" for reason, count in arm.reasons().items())
                 raise GenerationError(
                     f"arm {name} has {len(arm.texts)} texts in seed {number}, wanted 4 or more of two emotions: the "
-                    f"rest was refused ({reasons}); try another model, loosen the checks, or leave the arm out with "
+                    f"rest was rejected ({reasons}); try another model, loosen the checks, or leave the arm out with "
                     "--arms"
                 )
 

@@ -167,7 +167,7 @@ class ReleaseWriter:
         advice = f"see {self._run.rejects}"
         if not self.accepted:
             return AllRejectedError(
-                f"no text was accepted: {self.rejects.total()} replies were refused ({reasons}); {advice}, then try "
+                f"no text was accepted: {self.rejects.total()} replies were rejected ({reasons}); {advice}, then try "
                 "another model or loosen the checks of the recipe"
             )
         return GenerationError(

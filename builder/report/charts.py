@@ -71,7 +71,7 @@ def _points(estimates: Mapping[str, ValueWithInterval]) -> dict[str, Any]:
 
 
 def rejects_chart(counts: Mapping[str, Mapping[str, int]], colours: Mapping[str, str]) -> Chart | None:
-    """Draw the number of refused replies by reason, stacked by group.
+    """Draw the number of rejected replies by reason, stacked by group.
 
     Args:
         counts: replies by group and reason.

@@ -17,7 +17,7 @@ from personagen.builder.evaluation.comparison import (
 from personagen.builder.evaluation.comparison_tables import MAIN, classifier_line, cost_cells
 from personagen.builder.report.charts import ValueWithInterval, interval_chart
 from personagen.builder.report.persona_coverage import Layers
-from personagen.builder.report.refused_replies import RefusedReply, read_examples
+from personagen.builder.report.rejected_replies import RejectedReply, read_examples
 from personagen.builder.report.sections import (
     Cell,
     Section,
@@ -59,7 +59,7 @@ class ComparisonReport:
         points: position of every text on the map, group by group.
         main: the arm of the full method, or else the first one that a model wrote.
         personas: layers of every persona of that arm.
-        examples: refused replies by reason.
+        examples: rejected replies by reason.
         comparison: results of the comparison.
 
     """
@@ -72,7 +72,7 @@ class ComparisonReport:
     points: Sequence[Point]
     main: str
     personas: Sequence[Layers]
-    examples: Mapping[str, Sequence[RefusedReply]]
+    examples: Mapping[str, Sequence[RejectedReply]]
     comparison: ComparisonResults
 
     def sections(self) -> Iterator[Section]:

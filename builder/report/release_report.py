@@ -23,7 +23,7 @@ from personagen.builder.report.charts import (
     interval_chart,
 )
 from personagen.builder.report.persona_coverage import Layers
-from personagen.builder.report.refused_replies import RefusedReply, read_examples
+from personagen.builder.report.rejected_replies import RejectedReply, read_examples
 from personagen.builder.report.sections import (
     Cell,
     Section,
@@ -63,8 +63,8 @@ class ReleaseReport:
         groups: samples of the synthetic and of the real texts; the real ones are missing if none has a known label.
         points: position of every text on the map, group by group.
         personas: layers of every persona.
-        rejects: number of refused replies by reason.
-        examples: refused replies by reason.
+        rejects: number of rejected replies by reason.
+        examples: rejected replies by reason.
         manifest: manifest of the release, with the results of `evaluate` and `audit` if they were run.
         audit: results of `audit`; None: not audited.
 
@@ -78,7 +78,7 @@ class ReleaseReport:
     points: Sequence[Point]
     personas: Sequence[Layers]
     rejects: Mapping[str, int]
-    examples: Mapping[str, Sequence[RefusedReply]]
+    examples: Mapping[str, Sequence[RejectedReply]]
     manifest: Mapping[str, Any]
     audit: Audit | None
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from personagen.builder.report.charts import Chart, rejects_chart
 from personagen.builder.report.persona_charts import pairs_chart, values_chart
 from personagen.builder.report.persona_coverage import Layers, expected_fractions, observed_fractions, pair_coverage
-from personagen.builder.report.refused_replies import RefusedReply
+from personagen.builder.report.rejected_replies import RejectedReply
 from personagen.builder.report.text_charts import (
     confusion_chart,
     growth_chart,
@@ -43,7 +43,7 @@ class Section:
         table: a table.
         chart: a chart.
         lines: a list of lines.
-        examples: refused replies by reason.
+        examples: rejected replies by reason.
 
     """
 
@@ -53,7 +53,7 @@ class Section:
     table: SectionTable | None = None
     chart: Chart | None = None
     lines: Sequence[str] = ()
-    examples: Mapping[str, Sequence[RefusedReply]] = field(default_factory=dict)
+    examples: Mapping[str, Sequence[RejectedReply]] = field(default_factory=dict)
 
     @property
     def has_content(self) -> bool:
@@ -126,9 +126,9 @@ def persona_sections(personas: Sequence[Layers]) -> Iterator[Section]:
 def rejects_section(
     counts: Mapping[str, Mapping[str, int]],
     colours: Mapping[str, str],
-    examples: Mapping[str, Sequence[RefusedReply]],
+    examples: Mapping[str, Sequence[RejectedReply]],
 ) -> Section:
-    """Return the section on refused replies.
+    """Return the section on rejected replies.
 
     Args:
         counts: replies by group and reason.
@@ -138,8 +138,8 @@ def rejects_section(
     """
     return Section(
         "rejects",
-        "Refused replies",
-        "Replies that a check refused, by reason. Examples are listed below.",
+        "Rejected replies",
+        "Replies that a check rejected, by reason. Examples are listed below.",
         chart=rejects_chart(counts, colours),
         examples=examples,
     )

@@ -33,7 +33,7 @@ async def reporting(
             RunStatus(
                 accepted=accepted,
                 wanted=wanted,
-                refused=rejected,
+                rejected=rejected,
                 in_flight=engine.in_flight,
                 tokens=engine.budget.spent.tokens,
                 cost=engine.budget.cost,

@@ -33,7 +33,7 @@ def test_a_terminal_sees_counts_steps_and_warnings(monkeypatch: pytest.MonkeyPat
     report_a_run()
     drawn = stream.getvalue()
     assert "4/4" in drawn
-    assert "2 refused, 0 in flight, 1,234 tokens, cost 0.5000" in drawn
+    assert "2 rejected, 0 in flight, 1,234 tokens, cost 0.5000" in drawn
     assert "computing realism [" in drawn
     assert "personagen: judge \\x1b[0m not validated\n" in drawn
     assert "\x1b[31m" not in drawn, "control characters of a message never reach the terminal"

@@ -39,23 +39,23 @@ def test_counts_are_those_of_the_files(release: Path) -> None:
         assert count.texts == sum(per_split)
 
 
-def test_refused_replies_and_cost_are_those_of_the_manifest(release: Path, tmp_path: Path) -> None:
+def test_rejected_replies_and_cost_are_those_of_the_manifest(release: Path, tmp_path: Path) -> None:
     usage = {"requests": 9, "prompt_tokens": 1, "completion_tokens": 1, "cost": 0.25}
     rejects = {"expression": {"length": 2, "duplicate": 1}, "situational": {"not_json": 3}}
     changed = pg.Release(rewrite(release, tmp_path / "r", "-", lambda table: table, rejects=rejects, usage=usage))
-    assert [(row.stage, row.reason, row.replies) for row in changed.refused] == [
+    assert [(row.stage, row.reason, row.replies) for row in changed.rejects] == [
         ("expression", "length", 2),
         ("expression", "duplicate", 1),
         ("situational", "not_json", 3),
     ]
     assert changed.cost == 0.25
-    assert "6 replies refused" in repr(changed)
+    assert "6 replies rejected" in repr(changed)
     assert "not_json" in changed._repr_html_()
 
 
 def test_repr_is_one_short_line(beside: Path) -> None:
     line = (
-        "<Release 'personagen': 70 texts of 7 emotions by fake-1 (56 train, 7 validation, 7 test), 0 replies refused>"
+        "<Release 'personagen': 70 texts of 7 emotions by fake-1 (56 train, 7 validation, 7 test), 0 replies rejected>"
     )
     assert repr(pg.Release()) == line
 

@@ -235,7 +235,7 @@ def test_inspect_shows_counts_and_a_sample_of_every_emotion(release: Path, run: 
     assert done.out.startswith(f"personagen  recipe {manifest_of(release)['fingerprint']}  openai: fake-1\n")
     lines = {" ".join(line.split()) for line in done.out.splitlines()}
     assert "all 7 0 0" in lines and "joy 1 0 0" in lines and "situational 7 0 0" in lines
-    assert "replies refused: none" in lines
+    assert "replies rejected: none" in lines
     assert all(f"{name}  ({name}-000000)" in done.out for name in ("anger", "joy", "neutral"))
 
 

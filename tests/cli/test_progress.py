@@ -18,20 +18,20 @@ from personagen.builder.core.progress import RunStatus
 from tests.helpers.flow import command, write_recipe
 from tests.helpers.servers.fake_openai import FakeOpenAI
 
-STATUS = RunStatus(accepted=312, wanted=700, refused=4, in_flight=48, tokens=81_234, cost=0.01234)
+STATUS = RunStatus(accepted=312, wanted=700, rejected=4, in_flight=48, tokens=81_234, cost=0.01234)
 
 
 def test_the_line_of_a_run_has_all_counts() -> None:
     assert status_line(STATUS, 10.0) == (
-        "312 of 700 texts, 10.00 per second, 0:00:39 left, 4 refused (1.3%), 48 in flight, 81.2k tokens, cost 0.0123"
+        "312 of 700 texts, 10.00 per second, 0:00:39 left, 4 rejected (1.3%), 48 in flight, 81.2k tokens, cost 0.0123"
     )
     assert status_line(STATUS, 0.0).startswith(
-        "312 of 700 texts, 0.00 per second, no text in the last minute, 4 refused"
+        "312 of 700 texts, 0.00 per second, no text in the last minute, 4 rejected"
     )
 
 
 def test_a_run_without_replies_and_prices_has_no_fraction_and_no_cost() -> None:
-    assert details(RunStatus(0, 7, 0, 0, 0, None)) == "0 refused, 0 in flight, 0 tokens"
+    assert details(RunStatus(0, 7, 0, 0, 0, None)) == "0 rejected, 0 in flight, 0 tokens"
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_bar_of_a_command_on_a_terminal(tmp_path: Path) -> None:
     shown = received(parent)
     assert done.stdout == f"{tmp_path / 'out'}\n"
     assert "14/14" in shown and "text/s" in shown
-    assert re.search(r"0 refused \(0\.0%\), \d+ in flight, \S+ tokens, cost 0\.\d{4}", shown)
+    assert re.search(r"0 rejected \(0\.0%\), \d+ in flight, \S+ tokens, cost 0\.\d{4}", shown)
     assert shown.count("\n") == 2, "one line of the bar, and one of the result"
 
 

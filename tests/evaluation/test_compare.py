@@ -285,7 +285,7 @@ def test_an_arm_without_an_accepted_text_ends_the_comparison_early(run: Run, ref
         words = ("--arms", "none", "--rows", "60", "--concurrency", "2")
         found = compare(run, refusing, reference, tmp_path / "c", *words)
         assert len(refusing.requests) < 2 * 30 * 8, "not every attempt of every row was paid for"
-    message = "arm none has 0 texts in seed 0, wanted 4 or more of two emotions: the rest was refused (refusal "
+    message = "arm none has 0 texts in seed 0, wanted 4 or more of two emotions: the rest was rejected (refusal "
     assert found.code == 1 and message in found.err and "leave the arm out with --arms" in found.err
     assert not (tmp_path / "c" / "results.json").exists()
 

@@ -135,7 +135,7 @@ def test_a_run_without_an_accepted_row_stops_early(tmp_path: Path) -> None:
         recipe = recipe_for(server.url, {"rows": 300, "checks.attempts": 2, "backend.concurrency": 4})
         refused = 2 * HOPELESS_ROWS
         message = (
-            rf"^no text was accepted: {refused} replies were refused \(expression refusal {refused}\); "
+            rf"^no text was accepted: {refused} replies were rejected \(expression refusal {refused}\); "
             r"see \S+/rejects\.jsonl, then try another model or loosen the checks of the recipe$"
         )
         with pytest.raises(AllRejectedError, match=message):
@@ -147,7 +147,7 @@ def test_a_run_without_an_accepted_row_stops_early(tmp_path: Path) -> None:
 def test_a_small_run_without_an_accepted_reply_fails_in_one_line(tmp_path: Path) -> None:
     """If the prose of the personas fails, each of its replies is counted once."""
     with FakeOpenAI(faults=[Fault("not_json")]) as server:
-        message = r"^no text was accepted: 14 replies were refused \(sociocultural schema 14\); "
+        message = r"^no text was accepted: 14 replies were rejected \(sociocultural schema 14\); "
         with pytest.raises(AllRejectedError, match=message):
             make(recipe_for(server.url, LAYERED, {"checks.attempts": 2}), tmp_path / "out")
         assert len(server.requests) == 14

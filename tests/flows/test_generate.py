@@ -179,8 +179,8 @@ def test_progress_reports_accepted_rows_and_rejected_replies(tmp_path: Path) -> 
     assert usage["cost"] == pytest.approx((usage["prompt_tokens"] + 2 * usage["completion_tokens"]) / 1000)
     tokens = usage["prompt_tokens"] + usage["completion_tokens"]
     calls = recorder.statuses
-    assert calls[0] == RunStatus(accepted=0, wanted=14, refused=0, in_flight=0, tokens=0, cost=0.0)
+    assert calls[0] == RunStatus(accepted=0, wanted=14, rejected=0, in_flight=0, tokens=0, cost=0.0)
     assert calls[-1] == RunStatus(14, 14, 1, 0, tokens, pytest.approx(usage["cost"]))
-    counts = [(call.accepted, call.refused) for call in calls]
+    counts = [(call.accepted, call.rejected) for call in calls]
     assert counts == sorted(counts)
     assert max(call.in_flight for call in calls) >= 1

@@ -82,7 +82,7 @@ def texts_of(out: Path) -> list[dict[str, Any]]:
 
 
 def rejects_of(out: Path) -> list[dict[str, Any]]:
-    """Read the refused replies of a run."""
+    """Read the rejected replies of a run."""
     lines = out.with_name(out.name + ".run").joinpath("rejects.jsonl").read_text(encoding="utf-8").splitlines()
     return [json.loads(line) for line in lines]
 

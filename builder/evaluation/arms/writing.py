@@ -90,14 +90,14 @@ class _Counter:
     wanted: int
     progress: Progress
     accepted: int = 0
-    refused: int = 0
+    rejected: int = 0
 
-    def add(self, accepted: int, refused: int) -> None:
+    def add(self, accepted: int, rejected: int) -> None:
         self.accepted += accepted
-        self.refused += refused
+        self.rejected += rejected
         engine, budget = self.engine, self.engine.budget
         self.progress.update(
-            RunStatus(self.accepted, self.wanted, self.refused, engine.in_flight, budget.spent.tokens, budget.cost)
+            RunStatus(self.accepted, self.wanted, self.rejected, engine.in_flight, budget.spent.tokens, budget.cost)
         )
 
 

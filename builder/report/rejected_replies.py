@@ -1,4 +1,4 @@
-"""Refused replies of a run or a comparison, of which the page shows examples."""
+"""Rejected replies of a run or a comparison, of which the page shows examples."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -9,12 +9,12 @@ from typing import Any
 from personagen.builder.report.text_groups import sample
 
 MAX_EXAMPLES_PER_REASON = 20
-"""Refused replies of one reason that the page shows."""
+"""Rejected replies of one reason that the page shows."""
 
 
 @dataclass(frozen=True, slots=True)
-class RefusedReply:
-    """A reply that a check refused.
+class RejectedReply:
+    """A reply that a check rejected.
 
     Attributes:
         origin: arm, seed, row, stage and attempt, in words.
@@ -26,11 +26,11 @@ class RefusedReply:
     text: str | None
 
 
-def read_examples(path: Path, seed: int) -> dict[str, list[RefusedReply]]:
-    """Draw refused replies of each reason from a file of rejects; empty if there is no file."""
-    by_reason: dict[str, list[RefusedReply]] = {}
+def read_examples(path: Path, seed: int) -> dict[str, list[RejectedReply]]:
+    """Draw rejected replies of each reason from a file of rejects; empty if there is no file."""
+    by_reason: dict[str, list[RejectedReply]] = {}
     for reject in read_json_lines(path):
-        by_reason.setdefault(reject["reason"], []).append(RefusedReply(_origin(reject), reject["text"]))
+        by_reason.setdefault(reject["reason"], []).append(RejectedReply(_origin(reject), reject["text"]))
     return {
         reason: [replies[row] for row in sample(len(replies), MAX_EXAMPLES_PER_REASON, seed)]
         for reason, replies in sorted(by_reason.items())
