@@ -12,7 +12,14 @@ import pytest
 
 from personagen.builder.core.errors import ReleaseError
 from personagen.builder.evaluation.audit import AuditSettings, audit, first_personas
-from personagen.builder.evaluation.audit_results import AttributeAssociation, Audit, findings, read_audit
+from personagen.builder.evaluation.audit_results import (
+    FORMAT,
+    AttributeAssociation,
+    Audit,
+    counterfactual_lines,
+    findings,
+    read_audit,
+)
 from personagen.builder.hub.verify import verify_folder
 from personagen.builder.release.texts import read_texts
 from tests.helpers.command import Run, run_here
@@ -143,6 +150,24 @@ def test_results_are_tables_of_records(release: Path, cache: Path, labelled: Pat
 def test_results_of_an_older_version_are_refused_in_one_line() -> None:
     with pytest.raises(ReleaseError, match=r"^audit.json has the format 'personagen-audit/1', wanted personagen-audit"):
         read_audit({"format": "personagen-audit/1"})
+
+
+def test_a_star_marks_the_effects_whose_corrected_p_is_small() -> None:
+    values = {"attribute": "gender", "first": "woman", "second": "man", "pairs": 6}
+    pairs = {**values, "identical": 0.5, "reclassified": None, "distance": 0.1}
+    effect = {**values, "difference": 2.0, "low": 1.0, "high": 3.0, "p": 0.001}
+    content: dict[str, Any] = {
+        **{"format": FORMAT, "command": None, "release": "", "texts": 12, "digest": "", "outcomes": {}, "problems": {}},
+        **{"associations": [], "differences": [], "words": [], "pairs": [pairs]},
+        "effects": [
+            {**effect, "outcome": "sentiment", "p_corrected": 0.04},
+            {**effect, "outcome": "length", "p_corrected": 0.06},
+        ],
+    }
+    assert list(counterfactual_lines(read_audit(content))) == [
+        "gender man instead of woman, all else equal: of 6 pairs 50% are the same word for word; "
+        "sentiment +2 [+1, +3]*, length +2 [+1, +3]"
+    ]
 
 
 def test_a_second_audit_writes_the_same_bytes_and_scores_stay(

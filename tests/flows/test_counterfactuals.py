@@ -195,6 +195,9 @@ def test_a_planted_effect_is_measured_pair_by_pair(run: Run, audited: tuple[Path
     assert length.difference == length.low == length.high == -6 and length.p_corrected == 0
     assert effects["sentiment"].low > 0, "men are less wretched"
     assert -1 <= effects["agreement"].difference <= 1
+    second = sorted(audit.effects, key=lambda effect: effect.p)[1]
+    assert second == effects["sentiment"] and 0 < second.p < 0.01
+    assert second.p_corrected == pytest.approx((len(audit.effects) - 1) * second.p), "of all effects of the audit"
     for attribute in ("religion", "age"):
         unchanged = [pairs for pairs in audit.pairs if pairs.attribute == attribute]
         assert unchanged, "some pairs of values"

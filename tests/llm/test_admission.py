@@ -147,7 +147,7 @@ def test_requests_and_tokens_per_minute_are_bounded() -> None:
 
     async def run() -> None:
         assert await times(requests=RateLimiter(120)) == [0.0, 0.0, 0.5, 1.0]
-        assert await times(tokens=RateLimiter(24_000), requests=RateLimiter(6000)) == [0.0, 0.0, 0.0, 0.0]
+        assert await times(tokens=RateLimiter(12_000), requests=RateLimiter(6000)) == [0.0, 0.0, 0.5, 1.0]
 
     in_loop(run)
 

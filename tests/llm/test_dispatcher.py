@@ -50,6 +50,21 @@ def test_keys_of_requests_are_those_of_existing_journals() -> None:
     ]
 
 
+def test_a_refused_request_is_not_sent_again(tmp_path: Path) -> None:
+    """Otherwise rows of one persona could have different backgrounds."""
+
+    async def use(backend: OpenAIBackend, journal: Journal) -> None:
+        run = dispatcher(backend, journal)
+        for row in range(3):
+            with pytest.raises(RequestError):
+                await run.ask(row)(ask_for("Go on."))
+        assert len((await run.ask(0)(ask_for("Another."))).candidates) == 1
+
+    with FakeOpenAI(faults=[Fault("status", status=400, nth=1)]) as server:
+        with_model(server.url, tmp_path / "journal", use)
+        assert len(server.requests) == 2
+
+
 def test_equal_requests_under_way_are_sent_once(tmp_path: Path) -> None:
     """Rows of one persona share its background."""
 

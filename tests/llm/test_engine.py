@@ -22,20 +22,22 @@ LIMITS = SimpleNamespace(max_tokens=None, max_cost=None)
 
 
 class EchoBackend:
-    """A backend that answers at once, and counts how often it was closed."""
+    """A backend that answers at once, and counts its requests and how often it was closed."""
 
     name, model, concurrency, adaptive = "echo", "echo", 4, False
     revision: str | None = None
     licence: str | None = None
 
     def __init__(self) -> None:
-        self.closed = 0
+        self.sent = self.closed = 0
         self.delay_s = 0.0
+        self.prompt_tokens = 30
 
     async def complete(self, request: Request) -> Reply:
+        self.sent += 1
         await asyncio.sleep(self.delay_s)
         assert not self.closed
-        return Reply((), 30, 20, problem="echo")
+        return Reply((), self.prompt_tokens, 20, problem="echo")
 
     async def close(self) -> None:
         self.closed += 1
@@ -119,6 +121,21 @@ def test_reply_that_awaits_its_commit_at_the_exit_is_journaled(tmp_path: Path) -
     journal = Journal(tmp_path / "journal")
     assert journal.total() == (30, 20)
     journal.close()
+
+
+def test_nothing_is_sent_once_a_reply_could_not_be_journaled(tmp_path: Path) -> None:
+    """It would be paid for and lost."""
+    backend = EchoBackend()
+    backend.prompt_tokens = 2**63  # more than an integer of SQLite
+
+    async def run() -> None:
+        async with start_engine(backend, tmp_path / "journal", settings=SETTINGS, limits=LIMITS) as engine:
+            for text in ("One.", "Two.", "Three."):
+                with pytest.raises(FolderError, match="cannot write the journal"):
+                    await engine.ask(0)(ask_for(text))
+
+    asyncio.run(run())
+    assert backend.sent == 1
 
 
 def test_backend_is_closed_if_the_journal_is_refused(tmp_path: Path) -> None:

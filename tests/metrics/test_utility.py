@@ -106,6 +106,14 @@ def test_texts_of_the_test_part_are_left_out_of_training() -> None:
     assert found["n_train"] <= 120
 
 
+def test_a_text_overlaps_the_test_part_by_its_tokens_or_by_its_vector() -> None:
+    test = Corpus(["The cat sat."], None, np.array([[1, 0]], dtype=np.float32), "given")
+    cosines = np.array([0, 0.96, 0.94])
+    vectors = np.stack([cosines, np.sqrt(1 - cosines**2)], axis=1).astype(np.float32)
+    train = Corpus(["the CAT sat", "a dog ran", "a cow ran"], None, vectors, "given")
+    assert overlaps_test(train, test).tolist() == [True, True, False]
+
+
 @pytest.mark.slow
 def test_keys_of_curves_name_the_numbers_of_texts() -> None:
     found = quiet(three(80, 0), three(80, 150), three(60, 300))["augmentation"]

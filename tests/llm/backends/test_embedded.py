@@ -107,6 +107,8 @@ def test_candidates_are_drawn_with_the_following_seeds(backend: EmbeddedBackend)
     whole, second_round = ask(backend, request(7, candidates=SLOTS + 2), request(7 + SLOTS, candidates=2))
     assert whole.candidates[SLOTS:] == second_round.candidates
     assert not set(whole.candidates[SLOTS:]) & set(whole.candidates[:2])
+    (first_round,) = ask(backend, request(7, candidates=SLOTS))
+    assert whole.completion_tokens == first_round.completion_tokens + second_round.completion_tokens
 
 
 @needs_model
