@@ -138,7 +138,7 @@ refused(path="personagen", revision="v7", data_dir="user/personagen")
     ):
         assert re.match(start + serves.format(error), answer["FileNotFoundError"])
     assert part["FileNotFoundError"].startswith("no release in hf://datasets/user/personagen/joy: no such folder; run")
-    assert re.match(r"no configuration of hf://datasets/user/personagen@\w{40}: 'joi'; did you mean", joi["ValueError"])
+    assert re.match(r"no configuration of hf://datasets/user/personagen@\w{40}: 'joi', did you mean", joi["ValueError"])
 
 
 def test_a_file_that_the_hub_does_not_have(hub: Hub, release: Path, tmp_path: Path) -> None:
