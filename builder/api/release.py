@@ -299,6 +299,7 @@ class Release:
         revision: str | None = None,
         create_pr: bool = False,
         tag: str | None = None,
+        progress: Progress | bool = True,
     ) -> "PushResult":
         """Publish the release on the Hub in one commit; the same call resumes an interrupted push.
 
@@ -310,6 +311,7 @@ class Release:
             revision: branch, created where it does not exist. None: "main".
             create_pr: open a pull request instead of changing the branch.
             tag: name of this version. None: no tag.
+            progress: see `generate`.
 
         Raises:
             ReleaseError: a file was altered.
@@ -319,4 +321,5 @@ class Release:
         from personagen.builder.hub.push import PushSettings, push
 
         settings = PushSettings(revision or "main", tag, private, create_pr, commit_message)
-        return push(self.folder, repo_id, settings, token=token)
+        with shown_progress(progress) as receiver:
+            return push(self.folder, repo_id, settings, token=token, progress=receiver)
