@@ -36,7 +36,7 @@ NEEDS = {
     "evaluation": "sentence_transformers",
     "report": "plotly",
     "benchmarks": "sentence_transformers",
-    "project": "build",
+    "project": "importlinter",
     "flows/test_counterfactuals.py": "sentence_transformers",
     "hub/test_push_metric.py": "evaluate",
     "writing/test_label_check.py": "sentence_transformers",
