@@ -195,4 +195,5 @@ def _encode(reply: Reply) -> str:
 def _decode(text: str) -> Reply:
     data = json.loads(text)
     candidates = tuple(Candidate(**candidate) for candidate in data.pop("candidates"))
-    return Reply(candidates=candidates, **data)
+    left_out = tuple(data.pop("left_out", ()))
+    return Reply(candidates=candidates, left_out=left_out, **data)

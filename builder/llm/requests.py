@@ -70,10 +70,11 @@ class Candidate:
 
     Attributes:
         text: the generated text, without prefill and stop string.
-        finish: "stop" (ended by the model or a stop string) or "length" (cut at max_tokens).
+        finish: "stop" (ended by the model or a stop string) or "length" (cut at max_tokens, or ended in an unknown way).
         mean_logprob: mean natural-log probability of its tokens; None: unknown to the backend.
         first_logprobs: natural-log probabilities of up to `Request.top_logprobs` first tokens; None: not requested, or
             unknown to the backend.
+        problem: why the candidate holds no text of the model (e.g. a content filter); None: it holds one.
 
     """
 
@@ -81,6 +82,7 @@ class Candidate:
     finish: str
     mean_logprob: float | None = None
     first_logprobs: Mapping[str, float] | None = None
+    problem: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,11 @@ class Reply:
         prompt_tokens: tokens that the model read.
         completion_tokens: tokens that the model wrote.
         problem: why a reply that was paid for is unusable (e.g. a content filter); None: it is usable.
+        estimated: whether the token counts are upper bounds, because the server stated none or impossible ones.
+        answered_by: model that the server names, with its fingerprint if it names one; None: it names the requested
+            model, or none.
+        left_out: parts of the request that the server refuses, and that were left out or rewritten.
+        cut_at: limit on completion tokens at which a reply without content was cut; None: it was not cut there.
 
     """
 
@@ -99,6 +106,10 @@ class Reply:
     prompt_tokens: int
     completion_tokens: int
     problem: str | None = None
+    estimated: bool = False
+    answered_by: str | None = None
+    left_out: tuple[str, ...] = ()
+    cut_at: int | None = None
 
 
 Ask = Callable[[Request], Awaitable[Reply]]

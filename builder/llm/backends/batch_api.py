@@ -14,7 +14,8 @@ from openai.types import Batch, FileObject
 
 from personagen.builder.core.errors import BackendError, TransientError
 from personagen.builder.core.retry_after import retry_after
-from personagen.builder.llm.backends.openai_protocol import Endpoint, error_message, parse_error, status_error
+from personagen.builder.llm.chat_protocol.endpoint import Endpoint
+from personagen.builder.llm.chat_protocol.statuses import error_message, parse_error, status_error
 
 FINAL_STATUSES = ("completed", "failed", "expired", "cancelled")
 

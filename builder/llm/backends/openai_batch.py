@@ -17,17 +17,16 @@ from personagen.builder.core.errors import BackendError, RequestError, Transient
 from personagen.builder.llm.backends.batch_api import QUEUE_FULL, BatchApi, BatchTiming
 from personagen.builder.llm.backends.batch_files import BatchFolder, LineResult, is_results
 from personagen.builder.llm.backends.batch_states import AtServer, Fetched, OnDisk, PendingBatch, RequestGatherer
-from personagen.builder.llm.backends.openai_protocol import (
+from personagen.builder.llm.backends.openai_settings import endpoint_of, make_client
+from personagen.builder.llm.chat_protocol.learning import adapt_dialect
+from personagen.builder.llm.chat_protocol.replies import merge_replies, parse_reply
+from personagen.builder.llm.chat_protocol.request_body import (
     Dialect,
-    adapt_dialect,
-    merge_replies,
     missing_candidates,
-    parse_reply,
     request_body,
     require_no_prefill,
-    status_error,
 )
-from personagen.builder.llm.backends.openai_settings import endpoint_of, make_client
+from personagen.builder.llm.chat_protocol.statuses import status_error
 from personagen.builder.llm.requests import Reply, Request, request_key
 
 MAX_FURTHER_BATCHES = 3

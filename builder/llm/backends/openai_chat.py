@@ -16,20 +16,18 @@ import aiohttp
 
 from personagen.builder.core.errors import RequestError, TransientError
 from personagen.builder.core.retry_after import retry_after
-from personagen.builder.llm.backends.openai_protocol import (
+from personagen.builder.llm.backends.openai_settings import validate_settings
+from personagen.builder.llm.chat_protocol.endpoint import Endpoint
+from personagen.builder.llm.chat_protocol.learning import adapt_dialect
+from personagen.builder.llm.chat_protocol.replies import merge_replies, parse_reply
+from personagen.builder.llm.chat_protocol.request_body import (
     Dialect,
-    Endpoint,
-    adapt_dialect,
-    merge_replies,
     missing_candidates,
-    parse_reply,
-    repair_request,
     request_body,
     require_no_prefill,
-    schema_violation,
-    status_error,
 )
-from personagen.builder.llm.backends.openai_settings import validate_settings
+from personagen.builder.llm.chat_protocol.schema_repair import repair_request, schema_violation
+from personagen.builder.llm.chat_protocol.statuses import status_error
 from personagen.builder.llm.requests import Reply, Request
 from personagen.builder.version import __version__
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from personagen.builder.core.errors import BackendError
-from personagen.builder.llm.backends.openai_protocol import Endpoint
+from personagen.builder.llm.chat_protocol.endpoint import Endpoint
 
 if TYPE_CHECKING:
     import openai
