@@ -97,6 +97,14 @@ def test_a_bad_recipe_is_refused_in_one_line(text: str, message: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "licence", ["eupl-1.2", "llama3.3", "openmdw-1.1", "apple-amlr", "fair-noncommercial-research-license"]
+)
+def test_a_licence_that_the_hub_added_lately_is_accepted(licence: str) -> None:
+    """Identifiers that its page lists since 2024."""
+    assert parse_recipe(f"license: {licence}", "r").license == licence
+
+
 def test_a_message_quotes_the_beginning_of_a_long_value() -> None:
     with pytest.raises(RecipeError) as caught:
         parse_recipe(f"rows: {'x' * 1000}", "r")
