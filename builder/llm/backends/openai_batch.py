@@ -307,7 +307,9 @@ class BatchBackend:
             return None
         if line.status == 200:
             try:
-                self._resolve(key, parse_reply(line.text, pending.request, self._endpoint))
+                data = line.text.encode("utf-8", "surrogatepass")
+                limit = pending.request.sampling.max_tokens
+                self._resolve(key, parse_reply(data, pending.request, self._endpoint, limit=limit))
             except RequestError as error:
                 self._refuse(key, error)
             except BackendError as error:

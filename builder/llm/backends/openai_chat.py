@@ -125,22 +125,23 @@ class OpenAIBackend:
         """Send one call, and resend it after each refusal of a parameter that can be left out."""
         while True:
             body = request_body(request, self.model, self._dialect)
-            status, text, wait = await self._post(body)
+            status, data, wait = await self._post(body)
             if status == 200:
-                return parse_reply(text, request, self._endpoint)
+                return parse_reply(data, request, self._endpoint, limit=request.sampling.max_tokens)
+            text = data.decode("utf-8", "replace")
             adapted = adapt_dialect(self._dialect, body, text) if status in (400, 422) else None
             if adapted is None:
                 raise status_error(status, text, self._endpoint, wait=wait)
             self._dialect = adapted
 
-    async def _post(self, body: dict[str, Any]) -> tuple[int, str, float | None]:
-        """Send a body; return status, text, and the seconds that the server asks to wait."""
+    async def _post(self, body: dict[str, Any]) -> tuple[int, bytes, float | None]:
+        """Send a body; return status, body of the answer, and the seconds that the server asks to wait."""
         address = self._endpoint.address
         data = json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass")
         try:
             async with self._open_session().post(self._url, data=data) as response:
-                text = await self._read(response)
-                return response.status, text, retry_after(response.headers)
+                answer = await self._read(response)
+                return response.status, answer, retry_after(response.headers)
         except (
             aiohttp.ClientConnectorError,
             aiohttp.ClientProxyConnectionError,
@@ -172,7 +173,7 @@ class OpenAIBackend:
             )
         return self._session
 
-    async def _read(self, response: aiohttp.ClientResponse) -> str:
+    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
         chunks, size = [], 0
         async for chunk in response.content.iter_any():
             chunks.append(chunk)
@@ -183,7 +184,7 @@ class OpenAIBackend:
                     f"{self._endpoint.address}: the reply is larger than {MAX_REPLY_BYTES // 2**20} MB, expected a "
                     "chat completion; check that --base-url points to an OpenAI-compatible server"
                 )
-        return b"".join(chunks).decode("utf-8", "replace")
+        return b"".join(chunks)
 
 
 def connect_openai(

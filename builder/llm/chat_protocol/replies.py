@@ -8,38 +8,45 @@ from personagen.builder.llm.chat_protocol.endpoint import Endpoint
 from personagen.builder.llm.requests import Candidate, Reply, Request
 
 
-def parse_reply(text: str, request: Request, endpoint: Endpoint) -> Reply:
+def parse_reply(data: bytes, request: Request, endpoint: Endpoint, *, limit: int) -> Reply:
     """Parse the body of a chat completion; one that was paid for and is unusable becomes a reply with a problem.
+
+    Args:
+        data: body of the answer.
+        request: the request.
+        endpoint: the server that answered.
+        limit: limit on completion tokens per candidate that was sent.
 
     Raises:
         RequestError: the body is no chat completion.
         BackendError: the body is a web page, so the URL is not that of such a server.
 
     """
+    text = data.decode("utf-8", "replace")
     if text.lstrip()[:1] == "<":
         raise BackendError(
             f"{endpoint.address} answered with a web page, not with JSON: got {endpoint.quote(text)}; "
             "check --base-url (it usually ends in /v1)"
         )
     try:
-        data = json.loads(text)
+        body = json.loads(text)
     except (ValueError, RecursionError):
         raise _unusable(endpoint, "is no JSON", text) from None
-    choices = data.get("choices") if isinstance(data, dict) else None
+    choices = body.get("choices") if isinstance(body, dict) else None
     if not isinstance(choices, list):
         raise _unusable(endpoint, "has no list of choices", text)
     if not choices:
         raise _unusable(endpoint, "has empty choices", text)
-    usage = data.get("usage")
+    usage = body.get("usage")
     counts = usage if isinstance(usage, dict) else {}
     tokens = _token_count(counts.get("prompt_tokens")), _token_count(counts.get("completion_tokens"))
-    parsed = [_parse_choice(choice, request, endpoint) for choice in choices]
+    parsed = [_parse_choice(choice, request, endpoint, limit) for choice in choices]
     problem = next((choice for choice in parsed if isinstance(choice, str)), None)
     candidates = tuple(choice for choice in parsed if isinstance(choice, Candidate))
     return Reply(candidates if problem is None else (), *tokens, problem)
 
 
-def _parse_choice(choice: Any, request: Request, endpoint: Endpoint) -> Candidate | str:
+def _parse_choice(choice: Any, request: Request, endpoint: Endpoint, limit: int) -> Candidate | str:
     """Parse one choice; a string is the reason why it is unusable."""
     message = choice.get("message") if isinstance(choice, dict) else None
     if not isinstance(message, dict):
@@ -50,7 +57,7 @@ def _parse_choice(choice: Any, request: Request, endpoint: Endpoint) -> Candidat
     if message.get("refusal"):
         return f"{endpoint.address}: the model refused: {endpoint.quote(str(message['refusal']))}"
     if not isinstance(content, str) or not content:
-        hint = f"; max_tokens {request.sampling.max_tokens} may be too small" if finish == "length" else ""
+        hint = f"; max_tokens {limit} may be too small" if finish == "length" else ""
         return f"{endpoint.address}: the reply has no content (finish_reason {finish}){hint}"
     # Names of a natural end differ between servers ("stop", "eos", none at all); only a cut matters.
     return Candidate(
