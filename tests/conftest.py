@@ -22,7 +22,8 @@ os.environ["PERSONAGEN_CACHE"] = tempfile.mkdtemp(prefix="personagen-test-cache-
 # Two processes run tests side by side; with more threads each they would wait for one another.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-os.environ.pop("OPENAI_API_KEY", None)
+for variable in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
+    os.environ.pop(variable, None)
 os.environ.pop("PERSONAGEN_RELEASE", None)
 
 if find_spec("hypothesis"):

@@ -70,7 +70,8 @@ class Candidate:
 
     Attributes:
         text: the generated text, without prefill and stop string.
-        finish: "stop" (ended by the model or a stop string) or "length" (cut at max_tokens, or ended in an unknown way).
+        finish: "stop" (ended by the model or a stop string) or "length" (cut at max_tokens, or ended in an unknown
+            way).
         mean_logprob: mean natural-log probability of its tokens; None: unknown to the backend.
         first_logprobs: natural-log probabilities of up to `Request.top_logprobs` first tokens; None: not requested, or
             unknown to the backend.
@@ -127,6 +128,7 @@ class Backend(Protocol):
         concurrency: upper bound on requests in flight.
         adaptive: True: find the best number of requests in flight below `concurrency`, as for a shared server;
             False: use `concurrency` as it is.
+        variant: settings of every request that change replies, as plain data; empty: none is set.
 
     """
 
@@ -136,6 +138,7 @@ class Backend(Protocol):
     licence: str | None
     concurrency: int
     adaptive: bool
+    variant: Mapping[str, Any]
 
     async def complete(self, request: Request) -> Reply:
         """Answer one request; may be called concurrently.
@@ -154,11 +157,13 @@ class Backend(Protocol):
 
 
 def request_key(backend: Backend, request: Request) -> str:
-    """Compute the journal key: a hash of backend, model, revision and the whole request (64 hex digits)."""
+    """Compute the journal key: a hash of backend, model, revision, variant and the whole request (64 hex digits)."""
     fields = dict(as_mapping(request))
     if not request.top_logprobs:
         del fields["top_logprobs"]  # keeps the keys of journals that are older than this field
-    identity = [backend.name, backend.model, backend.revision, fields]
+    identity: list[Any] = [backend.name, backend.model, backend.revision, fields]
+    if backend.variant:  # left out if empty, for the same reason
+        identity.append(dict(backend.variant))
     text = json.dumps(identity, sort_keys=True, ensure_ascii=False, default=as_mapping)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 

@@ -45,6 +45,12 @@ RESERVED_NAMES = (
 )
 """Names that no emotion can have: other configurations of a release, and the default configuration of `datasets`."""
 
+RUNTIME_KEYS = ("base_url", "headers", "query", "timeout", "thinking_tokens", "concurrency", "rpm", "tpm")
+"""Keys of the backend that change no accepted row."""
+
+NEWER_KEYS = (("backend", "body"), ("backend", "reasoning_effort"), ("draw", "max_tokens"))
+"""Section and key of settings that are part of a fingerprint only if they are set."""
+
 BATCH_PRICE_FACTOR = 0.5
 """Price of a token in a batch as a fraction of its listed price (https://platform.openai.com/docs/guides/batch)."""
 
@@ -126,6 +132,7 @@ class Recipe(RecipeSection):
         _validate_counterfactual(self)
         validate_licence(self.license, self.license_name, self.license_link)
         _validate_budget(self)
+        _validate_token_limit(self)
         return self
 
     @model_validator(mode="wrap")
@@ -176,11 +183,15 @@ class Recipe(RecipeSection):
     def identity(self) -> dict[str, Any]:
         """Return the settings that determine the accepted rows, as plain data.
 
-        Left out: the endpoint, rate limits, attempts, prices, budget and licence. They change no accepted row.
+        Left out: the endpoint, rate limits, attempts, prices, budget and licence. They change no accepted row. Keys
+        that are newer than the first fingerprints are left out if they are not set.
         """
         data = self.model_dump(mode="json")
-        for runtime in ("base_url", "concurrency", "rpm", "tpm"):
+        for runtime in RUNTIME_KEYS:
             del data["backend"][runtime]
+        for section, key in NEWER_KEYS:
+            if data[section][key] in (None, {}):
+                del data[section][key]
         for other in ("prices", "budget", *LICENCE_KEYS):
             del data[other]
         del data["checks"]["attempts"]
@@ -283,4 +294,12 @@ def _validate_budget(recipe: Recipe) -> None:
         raise ValueError(
             f"budget.max_cost needs the price of {model}; give it as prices: {{{model}: {{input: 0.15, "
             "output: 0.6}} per million tokens, or limit budget.max_tokens"
+        )
+
+
+def _validate_token_limit(recipe: Recipe) -> None:
+    limit, words = recipe.draw.max_tokens, recipe.text.min_words
+    if limit is not None and limit < words and recipe.backend.kind != "embedded":
+        raise ValueError(
+            f"draw.max_tokens is {limit} and text.min_words {words}, so every text would be cut; raise max_tokens"
         )

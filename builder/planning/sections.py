@@ -3,8 +3,11 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from personagen.builder.core.endpoints.addresses import parse_address, require_api_version
+from personagen.builder.core.endpoints.bodies import validate_body
+from personagen.builder.core.endpoints.secrets import validate_headers, validate_query
 from personagen.metrics.texts.language import checkable_languages
 
 Depth = Literal["none", "demographic", "sociocultural", "situational"]
@@ -23,7 +26,12 @@ class RecipeSection(BaseModel):
     """Base of every section: unknown keys, NaN and infinity are refused; values are not coerced and cannot change."""
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, json_schema_extra=_keep_summary
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        allow_inf_nan=False,
+        hide_input_in_errors=True,
+        json_schema_extra=_keep_summary,
     )
 
 
@@ -146,6 +154,13 @@ class Checks(RecipeSection):
     attempts: int = Field(default=8, ge=1, le=1000, description="Requests per text before the run gives up the row.")
 
 
+BACKENDS_WITH: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(("base_url", "headers", "query", "body", "timeout"), ("openai", "batch")),
+    **dict.fromkeys(("thinking_tokens", "reasoning_effort"), ("openai", "batch", "transformers")),
+}
+"""Kinds of backends that have a key."""
+
+
 class BackendChoice(RecipeSection):
     """The language model that writes the texts, and the limits on its use."""
 
@@ -155,7 +170,29 @@ class BackendChoice(RecipeSection):
         "batch: OpenAI's Batch API; transformers: a local model.",
     )
     model: str | None = Field(default=None, description="Model name. The embedded backend has its own model.")
-    base_url: str | None = Field(default=None, description="OpenAI-compatible endpoint. null: OpenAI's own.")
+    base_url: str | None = Field(
+        default=None, description="OpenAI-compatible endpoint. null: OPENAI_BASE_URL, else OpenAI's own."
+    )
+    headers: Mapping[str, str] | None = Field(
+        default=None,
+        description="Headers of every call; ${NAME} stands for an environment variable. Values are written nowhere.",
+    )
+    query: Mapping[str, str] | None = Field(
+        default=None, description="Parameters behind the path of every call, such as api-version; values as in headers."
+    )
+    body: Mapping[str, Any] | None = Field(
+        default=None, description="Parts of every request body. A part that is null is left out of the requests."
+    )
+    timeout: float | None = Field(default=None, gt=0, le=86_400, description="Seconds per call. null: 600.")
+    thinking_tokens: int | None = Field(
+        default=None,
+        ge=0,
+        le=1_000_000,
+        description="Tokens for thoughts, added to the limit of every request. null: learnt from the replies.",
+    )
+    reasoning_effort: Annotated[str, Field(pattern="^[a-z]+$", max_length=32)] | None = Field(
+        default=None, description="How much a reasoning model thinks, such as low. null: the model's default."
+    )
     concurrency: int | None = Field(
         default=None, ge=1, le=4096, description="Maximum number of requests in flight. null: the backend's default."
     )
@@ -170,11 +207,41 @@ class BackendChoice(RecipeSection):
             raise ValueError(f"backend {self.kind} needs a model; name one with --model or backend.model")
         if self.kind == "embedded" and self.model is not None:
             raise ValueError(f"backend embedded has its own model, got {self.model!r}; leave model out or change kind")
-        if self.kind not in ("openai", "batch") and self.base_url is not None:
-            raise ValueError(f"backend {self.kind} has no base_url; leave it out or use kind openai")
-        if self.base_url is not None and "@" in self.base_url:
-            raise ValueError("base_url holds a user or password; leave them out and set OPENAI_API_KEY")
         return self
+
+    @model_validator(mode="after")
+    def _keys_of_the_kind(self) -> Self:
+        for key, kinds in BACKENDS_WITH.items():
+            if self.kind not in kinds and getattr(self, key) is not None:
+                raise ValueError(f"backend {self.kind} has no {key}; leave it out or use kind {kinds[0]}")
+        if self.base_url is not None:
+            require_api_version(parse_address(self.base_url), self.query or {})
+        return self
+
+    @field_validator("base_url")
+    @classmethod
+    def _address(cls, value: str | None) -> str | None:
+        if value is not None:
+            parse_address(value)
+        return value
+
+    @field_validator("headers")
+    @classmethod
+    def _sendable_headers(cls, value: Mapping[str, str] | None) -> Mapping[str, str] | None:
+        validate_headers(value or {})
+        return value
+
+    @field_validator("query")
+    @classmethod
+    def _sendable_query(cls, value: Mapping[str, str] | None) -> Mapping[str, str] | None:
+        validate_query(value or {})
+        return value
+
+    @field_validator("body")
+    @classmethod
+    def _body_of_a_recipe(cls, value: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+        validate_body(value or {})
+        return value
 
 
 class ModelPrice(RecipeSection):
@@ -196,6 +263,12 @@ class SamplingSettings(RecipeSection):
 
     temperature: float | None = Field(default=None, ge=0, le=2, description="Softmax temperature.")
     top_p: float | None = Field(default=None, gt=0, le=1, description="Probability mass of nucleus sampling.")
+    max_tokens: int | None = Field(
+        default=None,
+        ge=1,
+        le=1_000_000,
+        description="Maximum number of tokens per text. null: 2 * text.max_words + 64; 16 of the embedded model.",
+    )
     candidates: int | None = Field(
         default=None, ge=1, le=64, description="Texts sampled per request, of which the best is kept."
     )

@@ -98,8 +98,10 @@ def expression_settings(recipe: Recipe) -> ExpressionSettings:
         sampling = Sampling(max_tokens=2 * recipe.text.max_words + 64, temperature=0.9, top_p=draw.top_p)
         settings = ExpressionSettings("expression", sampling, (), draw.candidates or 1)
     if draw.temperature is not None:
-        settings = replace(settings, sampling=replace(sampling, temperature=draw.temperature))
-    return settings
+        sampling = replace(sampling, temperature=draw.temperature)
+    if draw.max_tokens is not None:
+        sampling = replace(sampling, max_tokens=draw.max_tokens)
+    return replace(settings, sampling=sampling)
 
 
 def expression_request(

@@ -44,8 +44,11 @@ OPTIONS = [
     (("--backend", "openai"), "backend openai needs a model; name one with --model or backend.model"),
     (("--model", "m"), "backend embedded has its own model, got 'm'"),
     (("--base-url", "http://h"), "backend embedded has no base_url; leave it out or use kind openai"),
-    ((*OPENAI, "http://me:secret@h/v1"), "base_url holds a user or password; leave them out and set OPENAI_API_KEY"),
-    ((*OPENAI, "h/v1"), "--base-url 'h/v1' is no URL; expected something like http://127.0.0.1:8000/v1"),
+    (
+        (*OPENAI, "http://me:secret@h/v1"),
+        "backend.base_url: holds a user or password; leave them out and set OPENAI_API_KEY",
+    ),
+    ((*OPENAI, "h/v1"), "backend.base_url: got 'h/v1', wanted a URL; write http://h/v1"),
     (("--backend", "openai", "--model", "m"), "no API key; set the environment variable OPENAI_API_KEY"),
     (("--concurrency", "0"), "backend.concurrency: got 0, wanted greater than or equal to 1"),
     (("--seed", "-1"), "seed: got -1, wanted greater than or equal to 0"),

@@ -231,7 +231,7 @@ def test_the_key_is_not_part_of_the_repr() -> None:
 
 def test_the_key_of_a_request_without_probabilities_is_that_of_earlier_versions() -> None:
     """Otherwise an update would invalidate every journal of a judge."""
-    backend: Any = SimpleNamespace(name="openai", model="m", revision=None)
+    backend: Any = SimpleNamespace(name="openai", model="m", revision=None, variant={})
     drawn = request_key(backend, request_of(Question("s", "u", 1), samples=8))
     assert drawn == "1bd8000bb2686d628da47ff0f17728293e1d3182bb997206df9796bef8fcff64"
     assert request_key(backend, request_of(Question("s", "u", 1))) != drawn

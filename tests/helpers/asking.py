@@ -17,7 +17,7 @@ def ask(text: str = "Say something.", **changes: Any) -> Request:
 
 
 def answers(
-    url: str,
+    url: str | None,
     requests: Sequence[Request],
     *,
     api_key: str | None = KEY,
@@ -44,7 +44,9 @@ def answers(
     return asyncio.run(run())
 
 
-def answer(url: str, request: Request, *, api_key: str | None = KEY, timeouts: ChatTimeouts | None = None) -> Reply:
+def answer(
+    url: str | None, request: Request, *, api_key: str | None = KEY, timeouts: ChatTimeouts | None = None
+) -> Reply:
     """Send one request through a fresh backend."""
     return answers(url, [request], api_key=api_key, timeouts=timeouts)[0]
 

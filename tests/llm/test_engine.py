@@ -4,6 +4,7 @@ import asyncio
 import gc
 import sqlite3
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -27,6 +28,7 @@ class EchoBackend:
     name, model, concurrency, adaptive = "echo", "echo", 4, False
     revision: str | None = None
     licence: str | None = None
+    variant: Mapping[str, Any] = {}
 
     def __init__(self) -> None:
         self.sent = self.closed = 0

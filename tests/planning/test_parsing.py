@@ -38,7 +38,7 @@ REFUSALS = [
     ("backend: {kind: foo}", "backend.kind: got \"foo\", wanted 'embedded', 'openai', 'batch' or 'transformers'"),
     ("backend: {model: x}", "backend embedded has its own model, got 'x'"),
     ("backend: {base_url: 'http://x'}", "backend embedded has no base_url; leave it out or use kind openai"),
-    ("backend: {kind: openai, model: m, base_url: 'http://me:key@h'}", "base_url holds a user or password; leave them"),
+    ("backend: {kind: openai, model: m, base_url: 'http://me:key@h'}", "backend.base_url: holds a user or password;"),
     ("backend: {concurrency: 0}", "backend.concurrency: got 0, wanted greater than or equal to 1"),
     ("splits: {train: 0.9}", "splits: fractions sum to 1.1, wanted 1"),
     ("splits: {train: -1}", "splits.train: got -1, wanted greater than or equal to 0"),

@@ -23,6 +23,10 @@ BASE = (
 
 RUNTIME: Mapping[str, Mapping[str, Any]] = {
     "backend.base_url": {"backend.base_url": "http://localhost:1"},
+    "backend.headers": {"backend.headers": {"X-Title": "personas"}},
+    "backend.query": {"backend.query": {"api-version": "2024-10-21"}},
+    "backend.timeout": {"backend.timeout": 60},
+    "backend.thinking_tokens": {"backend.thinking_tokens": 2000},
     "backend.concurrency": {"backend.concurrency": 3},
     "backend.rpm": {"backend.rpm": 60},
     "backend.tpm": {"backend.tpm": 1000},
@@ -65,6 +69,9 @@ IDENTITY: Mapping[str, Mapping[str, Any]] = {
     "checks.label_model": {"checks.label_model": "encoder"},
     "backend.kind": {"backend.kind": "batch"},
     "backend.model": {"backend.model": "n"},
+    "backend.body": {"backend.body": {"chat_template_kwargs": {"enable_thinking": False}}},
+    "backend.reasoning_effort": {"backend.reasoning_effort": "low"},
+    "draw.max_tokens": {"draw.max_tokens": 4000},
     "draw.temperature": {"draw.temperature": 0.5},
     "draw.top_p": {"draw.top_p": 0.5},
     "draw.candidates": {"draw.candidates": 2},
@@ -118,6 +125,10 @@ def test_the_fingerprint_depends_on_the_name_of_a_reference_file_and_not_on_its_
     recipes = [parse_recipe(BASE, "r", {"checks.label_reference": path}) for path in paths]
     assert recipes[0].fingerprint() == recipes[1].fingerprint()
     assert recipes[0].identity()["checks"]["label_reference"] == "real.jsonl"
+
+
+def test_an_empty_body_does_not_change_the_fingerprint() -> None:
+    assert fingerprint({"backend.body": {}}) == fingerprint({"backend.body": None}) == fingerprint({})
 
 
 def test_fingerprints_are_those_of_earlier_versions() -> None:

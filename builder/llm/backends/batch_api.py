@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import re
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from openai.types import Batch, FileObject
 
 from personagen.builder.core.errors import BackendError, TransientError
 from personagen.builder.core.retry_after import retry_after
-from personagen.builder.llm.chat_protocol.endpoint import Endpoint
+from personagen.builder.llm.chat_protocol.endpoint import Endpoint, redirect_target
 from personagen.builder.llm.chat_protocol.statuses import error_message, parse_error, status_error
 
 FINAL_STATUSES = ("completed", "failed", "expired", "cancelled")
@@ -71,9 +72,18 @@ class BatchTiming:
 class BatchApi:
     """The Batch API of one server; calls that may succeed later are retried with growing random pauses."""
 
-    def __init__(self, client: openai.AsyncOpenAI, endpoint: Endpoint, timing: BatchTiming) -> None:
-        """Wrap a client that never retries: a batch created again after a lost answer would be paid for twice."""
+    def __init__(self, client: openai.AsyncOpenAI, endpoint: Endpoint, timing: BatchTiming, *, chat_path: str) -> None:
+        """Wrap a client that never retries: a batch created again after a lost answer would be paid for twice.
+
+        Args:
+            client: client of the server.
+            endpoint: the server, for messages.
+            timing: times of retries and polls.
+            chat_path: path of the chat completions that the lines of a batch name.
+
+        """
         self._endpoint = endpoint
+        self._chat_path = chat_path
         self._timing = timing
         self._quick = client.with_options(timeout=openai.Timeout(timing.answer_s, connect=timing.connect_s))
         self._long = client.with_options(timeout=openai.Timeout(timing.transfer_s, connect=timing.connect_s))
@@ -120,7 +130,7 @@ class BatchApi:
             try:
                 created = await self._quick.batches.create(
                     input_file_id=file,
-                    endpoint="/v1/chat/completions",
+                    endpoint=self._chat_path,  # type: ignore[arg-type]  # Azure's path has no "/v1"
                     completion_window="24h",
                     metadata={TOKEN_KEY: token},
                 )
@@ -236,6 +246,10 @@ class BatchApi:
         self, error: openai.APIStatusError, missing: tuple[str, str] | None
     ) -> BackendError | TransientError:
         address, status, answer = self._endpoint.address, error.status_code, error.response.text
+        if 300 <= status < 400:
+            target = redirect_target(self._endpoint, str(error.request.url), error.response.headers.get("location"))
+            base_url = self._endpoint.quote(re.sub(r"/(files|batches)([/?].*)?$", "", target), limit=160)
+            return BackendError(f"{address} redirects to {base_url}; write --base-url {base_url}")
         quoted = self._endpoint.quote(error_message(answer), limit=160)
         if status in (404, 405) and missing is None:
             return BackendError(

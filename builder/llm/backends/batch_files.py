@@ -50,9 +50,10 @@ class LineResult:
 class BatchFolder:
     """Batches of one run, by request key; replies stay on disk."""
 
-    def __init__(self, root: Path) -> None:
-        """Use a folder that may not exist yet; files are read by `load`."""
+    def __init__(self, root: Path, *, chat_path: str = "/v1/chat/completions") -> None:
+        """Use a folder that may not exist yet, whose files `load` reads; `chat_path`: path that request lines name."""
         self._root = root
+        self._chat_path = chat_path
         self._loaded = False
         self._sizes: dict[str, int] = {}
         self._tokens: dict[bytes, str] = {}  # by digest, not hex: half the memory, for millions of keys
@@ -108,7 +109,7 @@ class BatchFolder:
         lines: list[bytes] = []
         size = 0
         for key, body in requests:
-            line = _request_line(key, body)
+            line = _request_line(key, body, self._chat_path)
             if lines and (len(lines) >= max_requests or size + len(line) > max_bytes):
                 tokens.append(self._write_one(lines))
                 lines, size = [], 0
@@ -212,8 +213,8 @@ def is_results(content: bytes) -> bool:
     return not first or _parse_result(first)[0] is not None
 
 
-def _request_line(key: str, body: dict[str, Any]) -> bytes:
-    line = {"custom_id": key, "method": "POST", "url": "/v1/chat/completions", "body": body}
+def _request_line(key: str, body: dict[str, Any], chat_path: str) -> bytes:
+    line = {"custom_id": key, "method": "POST", "url": chat_path, "body": body}
     return json.dumps(line).encode("ascii") + b"\n"
 
 

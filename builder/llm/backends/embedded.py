@@ -13,7 +13,7 @@ import json
 import queue
 import secrets
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -105,6 +105,7 @@ class EmbeddedBackend:
         licence: SPDX id of the licence of the weights.
         concurrency: number of engines.
         adaptive: False.
+        variant: empty: no setting of a recipe changes its replies.
 
     """
 
@@ -112,6 +113,7 @@ class EmbeddedBackend:
     model = MODEL
     licence: str | None = "Apache-2.0"
     adaptive = False
+    variant: Mapping[str, Any] = {}
 
     def __init__(self, engines: list[LlamaEngine], *, revision: str) -> None:
         """Use started engines; each answers one request at a time, in its own thread."""

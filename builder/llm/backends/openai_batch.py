@@ -6,10 +6,10 @@ before it is sent (batch_files.py), so that a later process continues with it.
 """
 
 import asyncio
-from collections.abc import Coroutine, Iterable
-from dataclasses import dataclass
+from collections.abc import Coroutine, Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import openai
 
@@ -17,7 +17,8 @@ from personagen.builder.core.errors import BackendError, RequestError, Transient
 from personagen.builder.llm.backends.batch_api import QUEUE_FULL, BatchApi, BatchTiming
 from personagen.builder.llm.backends.batch_files import BatchFolder, LineResult, is_results
 from personagen.builder.llm.backends.batch_states import AtServer, Fetched, OnDisk, PendingBatch, RequestGatherer
-from personagen.builder.llm.backends.openai_settings import endpoint_of, make_client
+from personagen.builder.llm.backends.openai_settings import ServerOptions, batch_target, make_client, make_endpoint
+from personagen.builder.llm.chat_protocol.endpoint import Endpoint
 from personagen.builder.llm.chat_protocol.learning import adapt_dialect
 from personagen.builder.llm.chat_protocol.replies import merge_replies, parse_reply
 from personagen.builder.llm.chat_protocol.request_body import (
@@ -77,6 +78,7 @@ class BatchBackend:
         licence: None, for the same reason.
         concurrency: upper bound on requests that wait at one time.
         adaptive: False: a batch of a few requests takes as long as one of many.
+        variant: parts of every request body that the recipe sets.
 
     """
 
@@ -85,25 +87,18 @@ class BatchBackend:
     licence: str | None = None
     adaptive = False
 
-    def __init__(
-        self,
-        client: openai.AsyncOpenAI,
-        *,
-        model: str,
-        secret: str | None,
-        folder: Path,
-        timing: BatchTiming,
-        limits: BatchLimits,
-    ) -> None:
-        """Wrap a client that never retries; `secret`: key to keep out of messages; `folder`: files of the batches."""
-        self.model = model
+    def __init__(self, endpoint: Endpoint, *, folder: Path, timing: BatchTiming, limits: BatchLimits) -> None:
+        """Use an endpoint, and the folder of the files of the batches."""
+        self.model = endpoint.model
+        self.variant: Mapping[str, Any] = endpoint.body
         self.concurrency = limits.concurrency
         self._timing = timing
         self._max_requests = limits.max_requests
         self._max_bytes = limits.max_bytes
-        self._endpoint = endpoint_of(client, model, secret)
-        self._api = BatchApi(client, self._endpoint, timing)
-        self._folder = BatchFolder(folder)
+        self._endpoint = endpoint
+        base_url, chat_path = batch_target(endpoint)
+        self._api = BatchApi(make_client(endpoint, base_url), endpoint, timing, chat_path=chat_path)
+        self._folder = BatchFolder(folder, chat_path=chat_path)
         self._dialect = Dialect()
         self._requests: dict[str, _PendingRequest] = {}  # by key
         self._gatherer = RequestGatherer(timing.quiet_s)
@@ -362,27 +357,25 @@ def connect_batch(
     folder: Path,
     timing: BatchTiming | None = None,
     limits: BatchLimits | None = None,
+    **options: Unpack[ServerOptions],
 ) -> BatchBackend:
     """Build a backend for one model of one server, without sending anything.
 
     Args:
         model: the model as the server names it.
-        base_url: see `make_client`.
-        api_key: value of OPENAI_API_KEY; see `make_client`.
+        base_url: see `make_endpoint`.
+        api_key: value of OPENAI_API_KEY; see `make_endpoint`.
         folder: folder of the batches; created at the first request.
         timing: times; None: the defaults.
         limits: upper bounds of a batch; None: those of the API.
+        options: further settings of the server.
 
     Raises:
-        BackendError: see `make_client`.
+        BackendError: see `make_endpoint`.
 
     """
-    client, secret = make_client(base_url=base_url, api_key=api_key, backend="batch")
-    return BatchBackend(
-        client,
-        model=model,
-        secret=secret,
-        folder=folder,
-        timing=timing or BatchTiming(),
-        limits=limits or BatchLimits(),
-    )
+    endpoint = make_endpoint(model, base_url, api_key, options, backend="batch")
+    timing = timing or BatchTiming()
+    if (timeout_s := options.get("timeout")) is not None:
+        timing = replace(timing, answer_s=timeout_s, transfer_s=max(timeout_s, timing.transfer_s))
+    return BatchBackend(endpoint, folder=folder, timing=timing, limits=limits or BatchLimits())

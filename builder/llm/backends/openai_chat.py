@@ -6,9 +6,9 @@ client. This module never retries: a failure that may pass is a TransientError, 
 """
 
 import json
-import os
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Unpack
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -16,7 +16,7 @@ import aiohttp
 
 from personagen.builder.core.errors import RequestError, TransientError
 from personagen.builder.core.retry_after import retry_after
-from personagen.builder.llm.backends.openai_settings import validate_settings
+from personagen.builder.llm.backends.openai_settings import ServerOptions, make_endpoint
 from personagen.builder.llm.chat_protocol.endpoint import Endpoint
 from personagen.builder.llm.chat_protocol.learning import adapt_dialect
 from personagen.builder.llm.chat_protocol.replies import merge_replies, parse_reply
@@ -29,7 +29,6 @@ from personagen.builder.llm.chat_protocol.request_body import (
 from personagen.builder.llm.chat_protocol.schema_repair import repair_request, schema_violation
 from personagen.builder.llm.chat_protocol.statuses import status_error
 from personagen.builder.llm.requests import Reply, Request
-from personagen.builder.version import __version__
 
 MAX_REPLY_BYTES = 8 * 1024 * 1024
 """Upper bound on the bytes of a reply; no requested text is that long."""
@@ -59,6 +58,7 @@ class OpenAIBackend:
         licence: None, for the same reason.
         concurrency: upper bound on calls in flight.
         adaptive: True: the number of calls that the server can answer at once is found.
+        variant: parts of every request body that the recipe sets.
 
     """
 
@@ -67,15 +67,12 @@ class OpenAIBackend:
     licence: str | None = None
     adaptive = True
 
-    def __init__(
-        self, *, model: str, base_url: str, key: str | None, concurrency: int, timeouts: ChatTimeouts | None = None
-    ) -> None:
-        """Store validated settings; see `connect_openai`."""
-        self.model = model
+    def __init__(self, *, endpoint: Endpoint, concurrency: int, timeouts: ChatTimeouts | None = None) -> None:
+        """Use an endpoint; see `connect_openai`."""
+        self.model = endpoint.model
+        self.variant: Mapping[str, Any] = endpoint.body
         self.concurrency = concurrency
-        self._endpoint = Endpoint(base_url.rstrip("/"), model, key)
-        self._url = f"{base_url.rstrip('/')}/chat/completions"
-        self._headers = _headers(key)
+        self._endpoint = endpoint
         self._timeouts = timeouts or ChatTimeouts()
         self._session: aiohttp.ClientSession | None = None
         self._dialect = Dialect()
@@ -139,7 +136,7 @@ class OpenAIBackend:
         address = self._endpoint.address
         data = json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass")
         try:
-            async with self._open_session().post(self._url, data=data) as response:
+            async with self._open_session().post(self._endpoint.chat_url, data=data) as response:
                 answer = await self._read(response)
                 return response.status, answer, retry_after(response.headers)
         except (
@@ -169,7 +166,10 @@ class OpenAIBackend:
             connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=30)
             # Not trust_env, which rereads the environment and ~/.netrc per call.
             self._session = aiohttp.ClientSession(
-                connector=connector, timeout=timeouts, headers=self._headers, proxy=_proxy(self._url)
+                connector=connector,
+                timeout=timeouts,
+                headers={**self._endpoint.headers, "Content-Type": "application/json", "Accept": "application/json"},
+                proxy=_proxy(self._endpoint.address),
             )
         return self._session
 
@@ -188,31 +188,33 @@ class OpenAIBackend:
 
 
 def connect_openai(
-    *, model: str, base_url: str | None, api_key: str | None, concurrency: int, timeouts: ChatTimeouts | None = None
+    *,
+    model: str,
+    base_url: str | None,
+    api_key: str | None,
+    concurrency: int,
+    timeouts: ChatTimeouts | None = None,
+    **options: Unpack[ServerOptions],
 ) -> OpenAIBackend:
     """Build a backend for one model of one server, without sending anything.
 
     Args:
         model: the model as the server names it.
-        base_url: see `validate_settings`.
-        api_key: value of OPENAI_API_KEY; see `validate_settings`.
+        base_url: see `make_endpoint`.
+        api_key: value of OPENAI_API_KEY; see `make_endpoint`.
         concurrency: upper bound on calls in flight.
         timeouts: timeouts of a call; None: the defaults.
+        options: further settings of the server.
 
     Raises:
-        BackendError: see `validate_settings`.
+        BackendError: see `make_endpoint`.
 
     """
-    url, key = validate_settings(base_url, api_key)
-    return OpenAIBackend(model=model, base_url=url, key=key, concurrency=concurrency, timeouts=timeouts)
-
-
-def _headers(key: str | None) -> dict[str, str]:
-    """Build the request headers; organisation and project come from the variables that OpenAI's own client reads."""
-    variables = {"OpenAI-Organization": "OPENAI_ORG_ID", "OpenAI-Project": "OPENAI_PROJECT_ID"}
-    account = {header: os.environ[name] for header, name in variables.items() if os.environ.get(name)}
-    identity = {"Authorization": f"Bearer {key or 'none'}", "User-Agent": f"personagen/{__version__}"}
-    return account | identity | {"Content-Type": "application/json", "Accept": "application/json"}
+    endpoint = make_endpoint(model, base_url, api_key, options)
+    timeouts = timeouts or ChatTimeouts()
+    if (timeout_s := options.get("timeout")) is not None:
+        timeouts = replace(timeouts, total_s=timeout_s)
+    return OpenAIBackend(endpoint=endpoint, concurrency=concurrency, timeouts=timeouts)
 
 
 def _proxy(url: str) -> str | None:

@@ -11,7 +11,7 @@ import math
 import queue
 import threading
 import time
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib import import_module
@@ -47,12 +47,14 @@ class TransformersBackend:
         licence: licence of the model card; None: not declared.
         concurrency: requests in flight that fill the batches.
         adaptive: False.
+        variant: empty: no setting of a recipe changes its replies.
 
     """
 
     name = "transformers"
     concurrency = CONCURRENCY
     adaptive = False
+    variant: Mapping[str, Any] = {}
 
     def __init__(
         self,

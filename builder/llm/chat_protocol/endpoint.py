@@ -1,26 +1,142 @@
-"""A server and its model, as messages name them."""
+"""A server and its model: where requests go, what every request carries, and what no message shows."""
 
-from dataclasses import dataclass, field
+import base64
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import Any
+from urllib.parse import parse_qsl, quote, quote_plus, urlencode, urljoin, urlsplit
+
+from personagen.builder.core.errors import BackendError
+
+CHAT_PATH = "/chat/completions"
+"""Path of the chat completions behind a base URL."""
+
+MIN_ENCODED_CHARS = 8
+"""Least length of a secret whose base64 forms are removed too; those of shorter ones occur in any text."""
+
+STANDARD_PORTS: Mapping[str, int] = {"http": 80, "https": 443}
+"""Ports of URLs that name none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A server and its model, as messages name them.
+    """A server and its model; built by `make_endpoint`.
 
     Attributes:
-        address: base URL, without user and password.
+        address: base URL as messages name it: scheme, host, port and path, without user, password and query.
         model: model name.
-        secret: API key, removed from quoted answers; None: no key.
+        headers: headers of every call, the key's included; without Content-Type and Accept.
+        query: parameters behind the path of every call.
+        body: parts of every request body, as the recipe sets them; None: leave that part out.
+        secrets: key, and values from environment variables; removed from quoted answers.
+        alternatives: further URLs of chat completions to try after a 404 before any success.
+        path: path of the chat completions behind the address.
 
     """
 
     address: str
     model: str
-    secret: str | None = field(repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    query: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+    alternatives: tuple[str, ...] = field(default=(), repr=False)
+    path: str = CHAT_PATH
+
+    @property
+    def chat_url(self) -> str:
+        """URL of the chat completions, for calls and not for messages: its query may hold a secret."""
+        return f"{self.address}{self.path}{'?' if self.query else ''}{urlencode(self.query)}"
+
+    def at(self, chat_url: str) -> "Endpoint":
+        """Return the endpoint with another URL of its chat completions: an alternative, or the target of a redirect."""
+        parts = urlsplit(chat_url)
+        path = next((end for end in (CHAT_PATH, f"{CHAT_PATH}/") if parts.path.endswith(end)), "")
+        address = f"{parts.scheme}://{parts.netloc}{parts.path.removesuffix(path)}"
+        query = dict(parse_qsl(parts.query, keep_blank_values=True))
+        return replace(self, address=address, path=path, query=query, alternatives=())
+
+    def redact(self, text: str) -> str:
+        """Replace every secret in a text by ***: as it is, URL-encoded, escaped as in JSON, or in base64."""
+        pattern = _secret_pattern(self.secrets)
+        return text if pattern is None else pattern.sub("***", text)
 
     def quote(self, text: str, *, limit: int = 80) -> str:
-        """Quote foreign text on one line, at most `limit` characters, control characters escaped, without the key."""
-        if self.secret:
-            # Before the cut, which could leave a part of the key.
-            text = text.replace(self.secret, "***")
+        """Quote foreign text on one line, at most `limit` characters, control characters escaped, without secrets."""
+        # Redacted before the cut, which could leave a part of a secret.
+        text = self.redact(text)
         return repr(text[:limit] + ("..." if len(text) > limit else ""))
+
+
+@lru_cache(maxsize=16)
+def _secret_pattern(secrets: tuple[str, ...]) -> re.Pattern[str] | None:
+    """Compile the pattern of all forms of the secrets, the longest first; None: no secrets."""
+    forms = {form for secret in secrets if secret for form in _forms(secret)}
+    return re.compile("|".join(map(re.escape, sorted(forms, key=len, reverse=True)))) if forms else None
+
+
+def _forms(secret: str) -> Iterator[str]:
+    """Yield the forms in which a text can hold a secret."""
+    yield secret
+    for encoded in (quote(secret, safe=""), quote(secret), quote_plus(secret)):
+        yield encoded
+        yield re.sub(r"%[0-9A-F]{2}", lambda match: match[0].lower(), encoded)
+    yield json.dumps(secret)[1:-1]
+    yield json.dumps(secret, ensure_ascii=False)[1:-1]
+    yield repr(secret)[1:-1]
+    if len(secret) >= MIN_ENCODED_CHARS:
+        yield from _base64_forms(secret.encode("utf-8", "surrogatepass"))
+
+
+def _base64_forms(secret: bytes) -> Iterator[str]:
+    """Yield the base64 characters that depend on a secret alone, for each of its three positions in a longer text."""
+    for offset in range(3):
+        encoded = base64.b64encode(b"\0" * offset + secret).decode("ascii")
+        certain = encoded[(8 * offset + 5) // 6 : 8 * (offset + len(secret)) // 6]
+        yield certain
+        yield certain.translate(str.maketrans("+/", "-_"))
+
+
+def redirect_target(endpoint: Endpoint, url: str, location: str | None) -> str:
+    """Return the URL that a redirected call goes to: one of the same server, since the call carries the key.
+
+    Args:
+        endpoint: the server that answered.
+        url: URL of the call.
+        location: header Location of the answer; None: it has none.
+
+    Raises:
+        BackendError: the redirect leads to another server, leaves HTTPS, or names no URL.
+
+    """
+    try:
+        target = urlsplit(urljoin(url, (location or "").strip()))
+        same = location and target.username is None and _is_same_server(url, target.geturl())
+    except ValueError:
+        same, target = False, urlsplit("")
+    if same:
+        return target._replace(fragment="").geturl()
+    if not location or target.scheme not in STANDARD_PORTS or not target.hostname or target.username is not None:
+        raise BackendError(f"{endpoint.address} redirects to no usable URL: check --base-url")
+    base = f"{target.scheme}://{target.netloc}{target.path.rstrip('/').removesuffix(CHAT_PATH)}"
+    quoted = endpoint.quote(base, limit=160)
+    raise BackendError(f"{endpoint.address} redirects to {quoted}; write --base-url {quoted} if that is meant")
+
+
+def _is_same_server(url: str, target: str) -> bool:
+    """Return whether two URLs have one host and port, or the second is the HTTPS side of the first."""
+    (scheme, host, port), (target_scheme, target_host, target_port) = map(_server, (url, target))
+    if host != target_host or not host:
+        return False
+    if scheme == target_scheme:
+        return port == target_port
+    upgraded = (scheme, target_scheme) == ("http", "https")
+    return upgraded and (port == target_port or (port, target_port) == (80, 443))
+
+
+def _server(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or STANDARD_PORTS.get(parts.scheme)

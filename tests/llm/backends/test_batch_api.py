@@ -130,7 +130,7 @@ def test_malformed_list_ends_the_run(tmp_path: Path, body: dict[str, Any] | str)
     [
         (None, None, "no API key; set the environment variable OPENAI_API_KEY, or name a server of your own with"),
         (None, "sk-\u2013", "OPENAI_API_KEY has characters that no key can have; set it again$"),
-        ("localhost:8000", None, "--base-url 'localhost:8000' is no URL; expected something like http://127"),
+        ("localhost:8000", None, "--base-url: got 'localhost:8000', wanted a URL; write http://localhost:8000$"),
     ],
 )
 def test_wrong_settings_are_refused_before_any_call(

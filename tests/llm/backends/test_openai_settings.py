@@ -5,23 +5,21 @@ import asyncio
 import pytest
 
 from personagen.builder.llm.backends.openai_chat import connect_openai
-from personagen.builder.llm.backends.openai_settings import HOSTED_URL, make_client
+from personagen.builder.llm.backends.openai_settings import HOSTED_URL, make_endpoint
 from tests.helpers.asking import KEY, answer, ask, reply_of
 from tests.helpers.servers.fake_openai import FakeOpenAI
 
 
-def test_environment_does_not_redirect_the_prompts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """OPENAI_BASE_URL is ignored, since the recipe names the server."""
-    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/elsewhere")
-
-    async def run() -> None:
-        client, key = make_client(base_url=None, api_key=KEY)
-        assert (str(client.base_url).rstrip("/"), key) == (HOSTED_URL, KEY)
-        await client.close()
-
-    asyncio.run(run())
+def test_the_environment_names_the_server_of_settings_without_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As OpenAI's own client does."""
     with FakeOpenAI() as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", f" {server.url}/ ")
+        assert answer(None, ask()).candidates
+        assert len(server.requests) == 1
+        monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/elsewhere")
         assert answer(server.url, ask()).candidates
+    monkeypatch.setenv("OPENAI_BASE_URL", "")
+    assert make_endpoint("m", None, KEY, {}).chat_url == f"{HOSTED_URL}/chat/completions"
 
 
 def test_headers_name_client_key_and_account(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,119 @@
+"""Parse the base URL of a server as people write it."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import SplitResult, parse_qsl, urlsplit
+
+from personagen.builder.core.endpoints.secrets import is_secret_name
+
+API_PATHS = re.compile(r"/chat/completions$|(?<=/v1)/(chat|completions|responses|models|embeddings|messages)$")
+"""Paths behind a base URL that people copy with it."""
+
+AZURE_HOSTS = re.compile(r"\.(openai|cognitiveservices|services\.ai)\.azure\.com(:\d+)?$")
+"""Hosts of Azure's resources."""
+
+AZURE_DEPLOYMENT = re.compile(r"(?P<resource>.*/openai)/deployments/(?P<name>[^/]+)$")
+"""Path of a deployment in Azure's classic addresses."""
+
+LOCAL_HOST = re.compile(r"(localhost|127\.|10\.|192\.168\.|\[|[^.]+(:|/|$))")
+"""Beginning of a host that is named without a scheme and usually speaks plain HTTP."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Base URL of a server in parts.
+
+    Attributes:
+        origin: scheme, host and port: "https://host:8443".
+        path: path without a slash at its end and without "/chat/completions"; "" for none.
+        query: parameters behind the path, such as api-version.
+
+    """
+
+    origin: str
+    path: str
+    query: Mapping[str, str]
+
+    @property
+    def is_azure(self) -> bool:
+        """Whether the host is a resource of Azure, or the path that of its classic addresses."""
+        return bool(AZURE_HOSTS.search(self.origin) or self.deployment)
+
+    @property
+    def deployment(self) -> str | None:
+        """Deployment that one of Azure's classic addresses names; None: another form of address."""
+        match = AZURE_DEPLOYMENT.match(self.path)
+        return match["name"] if match else None
+
+
+def parse_address(text: str) -> Address:
+    """Parse a base URL: blanks, double slashes and "/chat/completions" are removed, a query is split off.
+
+    Raises:
+        ValueError: the text is no URL of a server, or holds a password; the message quotes neither password nor query.
+
+    """
+    text = text.strip()
+    parts = _split(text)
+    if parts.fragment or text.endswith("#"):
+        raise ValueError(f"got a fragment (#...) behind {_quoted(text)}; leave it out")
+    path = API_PATHS.sub("", re.sub("/{2,}", "/", parts.path).rstrip("/"))
+    return Address(f"{parts.scheme}://{parts.netloc.lower()}", path, _parameters(parts.query))
+
+
+def require_api_version(address: Address, query: Mapping[str, str]) -> None:
+    """Raise ValueError for one of Azure's classic addresses without a version of the API in it or in `query`."""
+    if address.deployment and "api-version" not in {**address.query, **query}:
+        shown = f"{address.origin}{address.path}"
+        raise ValueError(f"got {shown!r} without a version of Azure's API; write {shown}?api-version=2024-10-21")
+
+
+def _split(text: str) -> SplitResult:
+    """Split a URL; raise ValueError unless it names a server."""
+    shown = _quoted(text)
+    authority = re.sub(r"^[a-z+.-]*:?/+", "", text.partition("?")[0], flags=re.IGNORECASE).partition("/")[0]
+    if "@" in authority or re.match(r"https?://[^/?#]*:[^/?#]*/[^?#]*@", text):
+        raise ValueError("holds a user or password; leave them out and set OPENAI_API_KEY")
+    if not re.match(r"https?://", text, re.IGNORECASE):
+        raise ValueError(f"got {shown}, wanted a URL; write {_with_scheme(text)}")
+    if re.search(r"[\s\\<>\"{}|^`\x00-\x1f\x7f]", text):
+        raise ValueError(f"got {shown}, wanted a URL without blanks and brackets, such as http://localhost:8000/v1")
+    try:
+        parts = urlsplit(text)
+        host = parts.hostname
+    except ValueError:
+        host = None
+    if host in (None, "", "http", "https"):
+        raise ValueError(f"got {shown}, wanted a host behind the scheme, such as http://localhost:8000/v1")
+    try:
+        valid_port = parts.port is None or parts.port > 0
+    except ValueError:
+        valid_port = False
+    if not valid_port:
+        raise ValueError(f"got {shown}, wanted a port from 1 to 65535, such as http://localhost:8000/v1")
+    return parts
+
+
+def _quoted(text: str) -> str:
+    """Quote a URL without user, password, query and fragment."""
+    return repr(re.sub(r"[?#].*", "", re.sub(r".*@", "***@", text, flags=re.DOTALL), flags=re.DOTALL)[:80])
+
+
+def _with_scheme(text: str) -> str:
+    """Return the URL that a host without a scheme stands for; an example if the text names no host."""
+    if not re.fullmatch(r"[\w.-]+(:\d+)?(/[\w./-]*)?|\[[\da-fA-F:]+\](:\d+)?(/[\w./-]*)?", text):
+        return "http://localhost:8000/v1 or the like"
+    return f"{'http' if LOCAL_HOST.match(text) else 'https'}://{text}"
+
+
+def _parameters(query: str) -> dict[str, str]:
+    """Parse the query of a base URL; raise ValueError for a parameter that holds a secret."""
+    parameters = dict(parse_qsl(query, keep_blank_values=True))
+    for name in parameters:
+        if is_secret_name(name):
+            raise ValueError(
+                f"holds a secret in its query ({name!r:.40}); leave it out and write "
+                f"backend.query: {{{name:.40}: ${{NAME}}}}"
+            )
+    return parameters
