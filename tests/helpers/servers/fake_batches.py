@@ -10,7 +10,7 @@ import asyncio
 import json
 import threading
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from email.parser import BytesParser
 from types import TracebackType
@@ -127,6 +127,7 @@ class FakeBatches:
         fates: Mapping[int, Fate] | None = None,
         faults: Sequence[Fault] = (),
         page: int = 100,
+        answer: Callable[[Mapping[str, Any]], tuple[int, Any]] | None = None,
     ) -> None:
         """Bind to a free port of 127.0.0.1.
 
@@ -136,12 +137,14 @@ class FakeBatches:
             fates: ends of batches, by number from 1.
             faults: faults of lines; their `nth` is ignored.
             page: upper bound on the batches per page of the list.
+            answer: returns status and body of a line's answer from its request; None: as fake_openai.py answers.
 
         """
         self._trouble = [*trouble]
         self._fates = dict(fates or {})
         self._faults = [(fault, [fault.times]) for fault in faults]
         self._page = page
+        self._custom_answer = answer
         self._files: dict[str, bytes] = {}
         self._lock = threading.Lock()
         self.polls = polls
@@ -292,6 +295,8 @@ class FakeBatches:
                 batch.data[name] = id_
 
     def _answer(self, body: Mapping[str, Any]) -> tuple[int, Any]:
+        if self._custom_answer is not None:
+            return self._custom_answer(body)
         kinds = []
         for fault, left in self._faults:
             contained = any(fault.contains in message["content"] for message in body["messages"])

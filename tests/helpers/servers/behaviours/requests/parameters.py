@@ -1,0 +1,249 @@
+"""Optional parameters of a request that a server refuses, in the wordings of common servers."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tests.helpers.servers.behaviours.records import Behaviour, OddAnswer, OddCall, Serve, always
+from tests.helpers.servers.behaviours.replies import fail
+
+GROUP = "parameters"
+
+Wording = Callable[[str, Any], OddAnswer]
+"""Builds the refusal of a parameter from its name and value."""
+
+
+def unsupported(name: str, value: Any) -> OddAnswer:
+    hint = " Use 'max_completion_tokens' instead." if name == "max_tokens" else ""
+    message = f"Unsupported parameter: '{name}' is not supported with this model.{hint}"
+    return fail(400, message, param=name, code="unsupported_parameter")
+
+
+def unsupported_value(name: str, value: Any) -> OddAnswer:
+    message = f"Unsupported value: '{name}' does not support {value} with this model. Only the default (1) value is"
+    return fail(400, f"{message} supported.", param=name, code="unsupported_value")
+
+
+def unrecognized(name: str, value: Any) -> OddAnswer:
+    return fail(400, f"Unrecognized request argument supplied: {name}")
+
+
+def extra_forbidden(name: str, value: Any) -> OddAnswer:
+    error = {"type": "extra_forbidden", "loc": ["body", name], "msg": "Extra inputs are not permitted", "input": value}
+    return OddAnswer(422, {"detail": [error]})
+
+
+def mistral(name: str, value: Any) -> OddAnswer:
+    error = {"type": "extra_forbidden", "loc": ["body", name], "msg": "Extra inputs are not permitted", "input": value}
+    return OddAnswer(422, {"object": "error", "message": {"detail": [error]}, "type": "invalid_request_error"})
+
+
+def mistral_text(name: str, value: Any) -> OddAnswer:
+    """Mistral's refusal as a proxy repeats it: JSON in a string."""
+    detail = (
+        f'{{"detail":[{{"type":"extra_forbidden","loc":["body","{name}"],"msg":"Extra inputs are not permitted"}}]}}'
+    )
+    return OddAnswer(422, {"object": "error", "message": detail, "code": 3051})
+
+
+def plain(name: str, value: Any) -> OddAnswer:
+    return fail(400, f"{name} is not supported by this model")
+
+
+def groq(name: str, value: Any) -> OddAnswer:
+    return fail(400, f"property '{name}' is unsupported")
+
+
+def gemini(name: str, value: Any) -> OddAnswer:
+    message = f'Invalid JSON payload received. Unknown name "{name}": Cannot find field.'
+    return OddAnswer(400, [{"error": {"code": 400, "message": message, "status": "INVALID_ARGUMENT"}}])
+
+
+def xai(name: str, value: Any) -> OddAnswer:
+    message = f"Argument not supported on this model: {name}"
+    return OddAnswer(400, {"code": "Client specified an invalid argument", "error": message})
+
+
+def litellm(name: str, value: Any) -> OddAnswer:
+    message = (
+        f"litellm.UnsupportedParamsError: bedrock does not support parameters: ['{name}'], for model=m. To drop these, "
+        "set `litellm.drop_params=True`. Received Model Group=m\nAvailable Model Group Fallbacks=None"
+    )
+    return fail(400, message, type="None", param="None", code="400")
+
+
+def cohere(name: str, value: Any) -> OddAnswer:
+    return OddAnswer(422, {"id": "x", "message": f"invalid request: unknown field: parameter '{name}' is not a valid"})
+
+
+def openrouter(name: str, value: Any) -> OddAnswer:
+    message = "No endpoints found that can handle the requested parameters. To learn more about provider routing"
+    return OddAnswer(404, {"error": {"message": message, "code": 404}})
+
+
+def bad_request(name: str, value: Any) -> OddAnswer:
+    return fail(400, "Bad Request")
+
+
+def empty_body(name: str, value: Any) -> OddAnswer:
+    return OddAnswer(400, "", {"Content-Type": "text/plain"})
+
+
+def rust(name: str, value: Any) -> OddAnswer:
+    text = f"Failed to deserialize the JSON body into the target type: unknown field `{name}` at line 1 column 9"
+    return OddAnswer(422, text, {"Content-Type": "text/plain"})
+
+
+def not_implemented(name: str, value: Any) -> OddAnswer:
+    error = {"code": 501, "message": f"{name} is not supported by this server", "type": "not_supported_error"}
+    return OddAnswer(501, {"error": error})
+
+
+WORDINGS: Mapping[str, Wording] = {
+    "openai": unsupported,
+    "openai, older": unrecognized,
+    "pydantic": extra_forbidden,
+    "mistral": mistral,
+    "mistral behind a proxy": mistral_text,
+    "plain sentence": plain,
+    "groq": groq,
+    "gemini": gemini,
+    "xai": xai,
+    "litellm": litellm,
+    "cohere": cohere,
+    "openrouter, 404, nothing named": openrouter,
+    "bad request, nothing named": bad_request,
+    "no body at all": empty_body,
+    "serde": rust,
+    "llama.cpp, 501": not_implemented,
+}
+
+
+def refusing(wording: Wording, *names: str) -> Serve:
+    """Refuse the first of these parameters that a request has."""
+
+    def serve(call: OddCall) -> OddAnswer | None:
+        name = next((name for name in names if name in call.body), None)
+        return None if name is None else wording(name, call.body[name])
+
+    return serve
+
+
+def refuses_temperature(call: OddCall) -> OddAnswer | None:
+    """Refuse as the reasoning models of OpenAI do: any temperature but 1, and max_tokens."""
+    if "max_tokens" in call.body:
+        return unsupported("max_tokens", call.body["max_tokens"])
+    for name in ("temperature", "top_p"):
+        if call.body.get(name, 1) != 1:
+            return unsupported_value(name, call.body[name])
+    return None
+
+
+def refuses_both(call: OddCall) -> OddAnswer | None:
+    """Refuse temperature and top_p together, as Claude does."""
+    if {"temperature", "top_p"} <= call.body.keys():
+        message = "`temperature` and `top_p` cannot both be specified for this model. Please use only one."
+        return fail(400, message)
+    return None
+
+
+def refuses_together(call: OddCall) -> OddAnswer | None:
+    """Name all refused parameters in one answer."""
+    names = [name for name in ("seed", "temperature", "n") if name in call.body]
+    if not names:
+        return None
+    errors = [
+        {"type": "extra_forbidden", "loc": ["body", name], "msg": "Extra inputs are not permitted"} for name in names
+    ]
+    return OddAnswer(422, {"detail": errors})
+
+
+def requires_limit(call: OddCall) -> OddAnswer | None:
+    """Require a limit, and refuse the seed without naming it."""
+    if not ({"max_tokens", "max_completion_tokens"} & call.body.keys()):
+        return fail(400, "max_tokens: Field required")
+    return bad_request("seed", 0) if "seed" in call.body else None
+
+
+def bounded_temperature(call: OddCall) -> OddAnswer | None:
+    """Refuse a temperature above 1, as GLM and MiniMax do."""
+    if call.body.get("temperature", 1) > 1:
+        return fail(400, "temperature must be in range [0, 1]", code="1210")
+    return None
+
+
+ALLOWED = ("model", "messages", "stream")
+"""Parameters of a server that accepts nothing optional."""
+
+
+def strict(wording: Wording) -> Serve:
+    """Refuse everything optional, one parameter per answer."""
+
+    def serve(call: OddCall) -> OddAnswer | None:
+        extra = [name for name in call.body if name not in ALLOWED]
+        return wording(extra[0], call.body[extra[0]]) if extra else None
+
+    return serve
+
+
+def _row(name: str, serve: Serve, source: str, wasted: int = 3, **options: Any) -> Behaviour:
+    return Behaviour(name, GROUP, always(serve), source, wasted=wasted, **options)
+
+
+SEEDS = tuple(
+    _row(
+        f"seed refused: {name}",
+        refusing(wording, "seed"),
+        name,
+        judge=name in ("mistral", "bad request, nothing named"),
+    )
+    for name, wording in WORDINGS.items()
+)
+"""One parameter in every wording."""
+
+UNNAMED = tuple(
+    _row(f"{name} refused, nothing named", refusing(bad_request, *names), "gateways", recipe="draw: {top_p: 0.9}\n")
+    for name, names in {
+        "temperature": ("temperature",),
+        "top_p": ("top_p",),
+        "max_tokens": ("max_tokens",),
+        "every limit": ("max_tokens", "max_completion_tokens"),
+        "seed and temperature": ("seed", "temperature"),
+    }.items()
+)
+"""Several parameters in the wording that says nothing."""
+
+PARAMETERS = (
+    _row("openai's reasoning models", refuses_temperature, "OpenAI o-series, gpt-5", 6, judge=True),
+    _row("max_tokens by its newer name only", refusing(unsupported, "max_tokens"), "OpenAI"),
+    _row("max_tokens by its older name only", refusing(extra_forbidden, "max_completion_tokens"), "Mistral, TGI"),
+    _row("temperature: plain sentence", refusing(plain, "temperature"), "gateways"),
+    _row("temperature and top_p, not both", refuses_both, "Claude behind gateways", recipe="draw: {top_p: 0.9}\n"),
+    _row("temperature above 1", bounded_temperature, "GLM, MiniMax", recipe="draw: {temperature: 1.3}\n"),
+    _row("several in one answer", refuses_together, "pydantic", 6, recipe="draw: {candidates: 2}\n"),
+    _row(
+        "several, one per answer",
+        refusing(unsupported, "seed", "temperature", "top_p"),
+        "OpenAI",
+        9,
+        recipe="draw: {top_p: 0.9}\n",
+    ),
+    _row("a limit is required, seed refused unnamed", requires_limit, "Claude behind gateways", 6),
+    _row(
+        "nothing optional, each named",
+        strict(extra_forbidden),
+        "pydantic models with extra=forbid",
+        18,
+        recipe="draw: {top_p: 0.9, candidates: 2}\n",
+        judge=True,
+    ),
+    _row(
+        "nothing optional, nothing named",
+        strict(bad_request),
+        "home-made servers",
+        18,
+        recipe="draw: {top_p: 0.9, candidates: 2}\n",
+    ),
+    *SEEDS,
+    *UNNAMED,
+)
+"""All rows of the group."""
