@@ -30,7 +30,7 @@ def test_names_are_unique_and_every_row_names_its_source() -> None:
 
 @pytest.mark.parametrize("behaviour", BEHAVIOURS, ids=lambda row: row.name)
 def test_every_row_answers_a_call_or_does_not(behaviour: Behaviour) -> None:
-    """Where all rows can be written, a call of sixteen has a text; where a run must stop, none has, or a budget ends it."""
+    """Where all rows can be written, some call has a text; where a run must stop, none has, or a budget ends it."""
     tally = ServerTally(behaviour)
     path = behaviour.address.split("?")[0].strip().rstrip("/") + "/chat/completions"
     query = {"api-version": "2024-10-21"}

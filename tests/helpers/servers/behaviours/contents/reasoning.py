@@ -86,7 +86,7 @@ def effort_only(call: OddCall) -> OddAnswer:
 
 
 def template_only(call: OddCall) -> OddAnswer:
-    """Think without end unless the template is told not to."""
+    """Think without end unless the template turns thinking off."""
     if (call.body.get("chat_template_kwargs") or {}).get("enable_thinking") is not False:
         return useless(call, finish="length", message=silent("reasoning_content", None), written=call.limit)
     return reply(call)

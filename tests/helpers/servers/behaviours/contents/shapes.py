@@ -71,7 +71,7 @@ def content(shape: Callable[[str], Any]) -> Serve:
 
 
 def tool_call(call: OddCall) -> OddAnswer:
-    """Call a tool that nobody offered."""
+    """Call a tool that was not offered."""
     function = {"name": "write", "arguments": json.dumps({"text": "x"})}
     message = {
         "role": "assistant",
