@@ -113,7 +113,7 @@ def endless(call: OddCall) -> OddAnswer:
 
 
 def misplaced(call: OddCall) -> OddAnswer:
-    """Put the answer where thoughts belong, as a wrong reasoning parser does: it cannot be told from a thought."""
+    """Put the answer where thoughts belong, as a wrong reasoning parser does: nothing distinguishes it from one."""
     return useless(call, message=lambda text: {"role": "assistant", "content": None, "reasoning_content": text})
 
 
