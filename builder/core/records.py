@@ -35,8 +35,8 @@ INTENSITIES = ("low", "medium", "high")
 TextRejectReason = Literal["empty", "refusal", "meta", "garbled", "truncated", "length", "language", "echo", "leak"]
 """Why a check of the text rejects it, in the order of the checks: a text has the first reason that applies."""
 
-RejectReason = TextRejectReason | Literal["request", "schema", "astray", "label", "duplicate"]
-"""Why a reply is rejected."""
+RejectReason = Literal["request", "thought"] | TextRejectReason | Literal["schema", "astray", "label", "duplicate"]
+"""Why a reply is rejected; "thought": it is a thought of the model without an end, or nothing follows the thought."""
 
 
 def layers_of(depth: str) -> tuple[str, ...]:
