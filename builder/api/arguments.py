@@ -36,7 +36,7 @@ KINDS = ("openai", "transformers", "batch")
 """Backends that `model="KIND:NAME"` chooses; "embedded" stands alone, for it has one model only."""
 
 SHORTHANDS: Mapping[str, str] = {
-    **{name: f"backend.{name}" for name in ("model", "base_url", "concurrency", "rpm", "tpm")},
+    **{name: f"backend.{name}" for name in ("model", "base_url", "reasoning_effort", "concurrency", "rpm", "tpm")},
     **{name: f"budget.{name}" for name in ("max_cost", "max_tokens")},
 }
 """Keys of a section that are keywords of their own, as they are options of the command line."""
@@ -60,6 +60,7 @@ class ArmKeys(TypedDict, total=False):
     budget: Budgets | Mapping[str, Any]
     model: str
     base_url: str | None
+    reasoning_effort: str | None
     concurrency: int | None
     rpm: int | None
     tpm: int | None

@@ -135,6 +135,10 @@ def estimate_lines(recipe: Recipe, expected: Estimate) -> Iterator[str]:
     words_per_token, rejected = f"{1 / TOKENS_PER_WORD:.2f}", f"{REJECTED_FRACTION:.0%}"
     yield f"Assumptions, for English: {BYTES_PER_TOKEN:g} bytes or {words_per_token} words per token, texts of"
     yield f"medium length, {rejected} of the replies rejected, {TOKENS_PER_SECOND:g} tokens per second and request."
+    if backend.thinking_tokens is not None:
+        yield f"Every reply begins with {backend.thinking_tokens:,} tokens of thoughts (backend.thinking_tokens)."
+    elif backend.kind != "embedded":
+        yield "Thoughts of a reasoning model are counted only if backend.thinking_tokens is set."
     yield "Nothing was sent."
 
 

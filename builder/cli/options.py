@@ -36,6 +36,9 @@ RECIPE: Mapping[str, Decorator] = {
     "--base-url": _option(
         "--base-url", metavar="URL", help="OpenAI-compatible endpoint; the key is read from OPENAI_API_KEY."
     ),
+    "--reasoning-effort": _option(
+        "--reasoning-effort", metavar="WORD", help="How much a reasoning model thinks: low, medium, high, ..."
+    ),
     "--concurrency": _option("--concurrency", type=int, metavar="N", help="Maximum number of requests in flight."),
     "--rpm": _option("--rpm", type=int, metavar="N", help="Maximum number of requests per minute."),
     "--tpm": _option("--tpm", type=int, metavar="N", help="Maximum number of tokens per minute."),
@@ -132,7 +135,7 @@ def read_options(path: Path | None, values: Mapping[str, Any]) -> "Recipe":
     from personagen.builder.planning.parsing import read_recipe
 
     keys = {"backend": "backend.kind", "model": "backend.model", "base_url": "backend.base_url"}
-    keys |= {name: f"backend.{name}" for name in ("concurrency", "rpm", "tpm")}
+    keys |= {name: f"backend.{name}" for name in ("reasoning_effort", "concurrency", "rpm", "tpm")}
     keys |= {name: f"budget.{name}" for name in ("max_cost", "max_tokens")}
     overrides = {keys.get(name, name): value for name, value in values.items() if value is not None}
     if "emotions" in overrides:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from personagen.builder.core.errors import FolderError, PersonaGenError, RecipeError, RequestError
 from personagen.builder.core.event_loop import Runner, gather_or_cancel, run_blocking
 from personagen.builder.core.files import explain
@@ -16,6 +18,7 @@ from personagen.builder.core.progress import SILENT, Progress
 from personagen.builder.llm import Engine, connect, start_engine
 from personagen.builder.llm.requests import Ask, Message, Request, Sampling
 from personagen.builder.planning.sections import BackendChoice, Budgets
+from personagen.builder.planning.suggestions import explain_refusal
 from personagen.metrics.human_likeness.judge import SAMPLES, Answer, Judge, Question
 from personagen.metrics.texts.cache import cache_folder
 
@@ -102,14 +105,18 @@ def connect_judge(
         max_tokens: upper bound on the tokens of all replies in that journal; None: no limit.
 
     Raises:
-        RecipeError: the spec names no such backend.
+        RecipeError: the spec names no such backend, or the endpoint is no URL.
         FolderError: the folder cannot be created.
 
     """
     kind, _, model = spec.partition(":")
     if kind not in KINDS or (kind == "embedded") == bool(model):
         raise RecipeError(f"judge is {spec!r:.80}, wanted embedded, openai:MODEL or transformers:MODEL")
-    choice = BackendChoice.model_validate({"kind": kind, "model": model or None, "base_url": base_url})
+    try:
+        choice = BackendChoice.model_validate({"kind": kind, "model": model or None, "base_url": base_url})
+    except ValidationError as error:
+        line = explain_refusal(error, BackendChoice).replace("base_url", "judge_url")
+        raise RecipeError(f"judge {spec:.80}: {line}") from None
     folder = folder or cache_folder("judge")
     try:
         folder.mkdir(parents=True, exist_ok=True)

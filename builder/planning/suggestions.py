@@ -3,7 +3,7 @@
 import difflib
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -14,9 +14,20 @@ MIN_SIMILARITY = 0.5
 MAX_INPUT_CHARS = 80
 """Characters of a refused value that a message quotes."""
 
+OTHER_NAMES: Mapping[str, str] = {
+    "api_key": "the environment variable OPENAI_API_KEY",
+    "max_completion_tokens": "draw.max_tokens",
+    "max_new_tokens": "draw.max_tokens",
+}
+"""Names that other programs use, and what has their effect here."""
+
+PRIVATE_KEYS = (("backend", "headers"), ("backend", "query"))
+"""Keys whose values no message quotes: they may be secrets."""
+
 PLAIN_WORDS = {
     "a valid tuple": "a list, such as [joy, anger]",
     r"a valid dictionary or instance of \w+": "an object",
+    "a valid dictionary": "a mapping, such as {name: value}",
     "String should match pattern": "text that matches",
 }
 """Patterns in messages of pydantic, and what a message says instead."""
@@ -47,17 +58,32 @@ def explain_refusal(error: ValidationError, model: type[BaseModel]) -> str:
     key = ".".join(path)
     if problem["type"] == "extra_forbidden":
         known = _known_keys(path[:-1], model)
-        return f"unknown key {key!r}{did_you_mean(path[-1], known)}; known: {', '.join(sorted(known))}"
+        hint = _key_elsewhere(path, model) or did_you_mean(path[-1], known)
+        return f"unknown key {key!r}{hint}; known: {', '.join(sorted(known))}"
     if problem["type"] == "missing":
         return f"{key}: missing; add it, see docs/recipe.md"
     if problem["type"] == "value_error":
         message = str(problem.get("ctx", {})["error"])
         return f"{key}: {message}" if key else message
     value = json.dumps(problem["input"], default=str, ensure_ascii=False)[:MAX_INPUT_CHARS]
+    if tuple(path[:2]) in PRIVATE_KEYS:
+        value = f"a value of type {type(problem['input']).__name__}"
     wanted = problem["msg"].removeprefix("Input should be ")
     for pattern, words in PLAIN_WORDS.items():
         wanted = re.sub(pattern, words, wanted)
     return f"{key}: got {value}, wanted {wanted[0].lower()}{wanted[1:]}"
+
+
+def _key_elsewhere(path: list[str], model: type[BaseModel]) -> str:
+    """Return a suggestion to append to a message: another section that has a key, or another name of it."""
+    sections = {name: next(_sections_in(field.annotation), None) for name, field in model.model_fields.items()}
+    keys = [
+        f"{name}.{path[-1]}"
+        for name, section in sections.items()
+        if section is not None and path[-1] in section.model_fields and len(path) <= 2
+    ]
+    meant = " or ".join(keys) or OTHER_NAMES.get(path[-1])
+    return f", did you mean {meant}?" if meant else ""
 
 
 def _known_keys(path: list[str], model: type[BaseModel]) -> tuple[str, ...]:

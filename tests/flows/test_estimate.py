@@ -72,6 +72,24 @@ def test_the_time_follows_the_slowest_of_concurrency_and_rate_limits() -> None:
     assert estimate(recipe(**{"backend.tpm": 1000})).seconds == pytest.approx(0.06 * tokens)
 
 
+def test_thoughts_count_if_the_recipe_makes_room_for_them(run: Run) -> None:
+    """Every candidate has its own thoughts."""
+    priced, thinking = estimate(recipe()), estimate(recipe(**{"backend.thinking_tokens": 500}))
+    calls = sum(stage.requests for stage in priced.stages)
+    thoughts = thinking.total.completion_tokens - priced.total.completion_tokens
+    assert thoughts == pytest.approx(500 * calls, rel=0.01)
+    assert thinking.total.prompt_tokens == priced.total.prompt_tokens
+    several = [estimate(recipe(**{"draw.candidates": 2, "backend.thinking_tokens": room})) for room in (0, 500)]
+    assert several[1].stages[-1].completion_tokens - several[0].stages[-1].completion_tokens == pytest.approx(
+        2 * 500 * several[0].stages[-1].requests, rel=0.01
+    )
+    Path("thinking.yaml").write_text("backend: {kind: openai, model: m, thinking_tokens: 2000}", encoding="utf-8")
+    assert (
+        "\nEvery reply begins with 2,000 tokens of thoughts (backend.thinking_tokens).\n"
+        in run("plan", "thinking.yaml").out
+    )
+
+
 @pytest.mark.slow
 def test_the_sampled_rows_represent_the_plan() -> None:
     """Another seed or more rows change the tokens per request little."""

@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Unpack
 
 from personagen.builder.llm.backends.openai_chat import ChatTimeouts, connect_openai
+from personagen.builder.llm.backends.openai_settings import ServerOptions
 from personagen.builder.llm.requests import Message, Reply, Request, Sampling
 
 KEY = "sk-test-0123456789abcdef"
@@ -23,12 +24,13 @@ def answers(
     api_key: str | None = KEY,
     concurrency: int = 4,
     timeouts: ChatTimeouts | None = None,
+    **options: Unpack[ServerOptions],
 ) -> list[Reply]:
     """Send all requests together through one fresh backend; the first error is raised."""
 
     async def run() -> list[Reply]:
         backend = connect_openai(
-            model="fake-1", base_url=url, api_key=api_key, concurrency=concurrency, timeouts=timeouts
+            model="fake-1", base_url=url, api_key=api_key, concurrency=concurrency, timeouts=timeouts, **options
         )
         limit = asyncio.Semaphore(concurrency)
 

@@ -13,6 +13,9 @@ API_PATHS = re.compile(r"/chat/completions$|(?<=/v1)/(chat|completions|responses
 AZURE_HOSTS = re.compile(r"\.(openai|cognitiveservices|services\.ai)\.azure\.com(:\d+)?$")
 """Hosts of Azure's resources."""
 
+AZURE_MODELS_PATH = "/models"
+"""Path at which a resource of Azure serves models of all publishers."""
+
 AZURE_DEPLOYMENT = re.compile(r"(?P<resource>.*/openai)/deployments/(?P<name>[^/]+)$")
 """Path of a deployment in Azure's classic addresses."""
 
@@ -41,6 +44,11 @@ class Address:
         return bool(AZURE_HOSTS.search(self.origin) or self.deployment)
 
     @property
+    def is_versioned(self) -> bool:
+        """Whether calls name a version of Azure's API, and have the key in `api-key`."""
+        return bool(self.deployment or (AZURE_HOSTS.search(self.origin) and self.path == AZURE_MODELS_PATH))
+
+    @property
     def deployment(self) -> str | None:
         """Deployment that one of Azure's classic addresses names; None: another form of address."""
         match = AZURE_DEPLOYMENT.match(self.path)
@@ -63,8 +71,8 @@ def parse_address(text: str) -> Address:
 
 
 def require_api_version(address: Address, query: Mapping[str, str]) -> None:
-    """Raise ValueError for one of Azure's classic addresses without a version of the API in it or in `query`."""
-    if address.deployment and "api-version" not in {**address.query, **query}:
+    """Raise ValueError if an address needs a version of Azure's API, and neither it nor `query` names one."""
+    if address.is_versioned and "api-version" not in {**address.query, **query}:
         shown = f"{address.origin}{address.path}"
         raise ValueError(f"got {shown!r} without a version of Azure's API; write {shown}?api-version=2024-10-21")
 
@@ -72,11 +80,13 @@ def require_api_version(address: Address, query: Mapping[str, str]) -> None:
 def _split(text: str) -> SplitResult:
     """Split a URL; raise ValueError unless it names a server."""
     shown = _quoted(text)
-    authority = re.sub(r"^[a-z+.-]*:?/+", "", text.partition("?")[0], flags=re.IGNORECASE).partition("/")[0]
-    if "@" in authority or re.match(r"https?://[^/?#]*:[^/?#]*/[^?#]*@", text):
+    rest = re.sub(r"^[a-z+.-]*:?/+", "", text, flags=re.IGNORECASE)
+    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    # The second pattern: a password with a slash, which no port has.
+    if "@" in authority or re.match(r"https?://[^/?#]*:(?!\d*/)[^/?#]*/[^?#]*@", text, re.IGNORECASE):
         raise ValueError("holds a user or password; leave them out and set OPENAI_API_KEY")
     if not re.match(r"https?://", text, re.IGNORECASE):
-        raise ValueError(f"got {shown}, wanted a URL; write {_with_scheme(text)}")
+        raise ValueError(f"got {shown}, wanted a URL{_with_scheme(text)}")
     if re.search(r"[\s\\<>\"{}|^`\x00-\x1f\x7f]", text):
         raise ValueError(f"got {shown}, wanted a URL without blanks and brackets, such as http://localhost:8000/v1")
     try:
@@ -101,10 +111,10 @@ def _quoted(text: str) -> str:
 
 
 def _with_scheme(text: str) -> str:
-    """Return the URL that a host without a scheme stands for; an example if the text names no host."""
+    """Return what to write for a host without a scheme; an example if the text names no host."""
     if not re.fullmatch(r"[\w.-]+(:\d+)?(/[\w./-]*)?|\[[\da-fA-F:]+\](:\d+)?(/[\w./-]*)?", text):
-        return "http://localhost:8000/v1 or the like"
-    return f"{'http' if LOCAL_HOST.match(text) else 'https'}://{text}"
+        return " such as http://localhost:8000/v1"
+    return f"; write {'http' if LOCAL_HOST.match(text) else 'https'}://{text}"
 
 
 def _parameters(query: str) -> dict[str, str]:

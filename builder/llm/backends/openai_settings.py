@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 HOSTED_URL = "https://api.openai.com/v1"
 """Base URL of OpenAI's own server."""
 
-MODELS_PATH = "/models"
-"""Path at which a resource of Azure serves models of all publishers."""
+KEY_HEADERS = ("authorization", "api-key", "x-api-key", "x-goog-api-key")
+"""Headers in place of which the key of the environment is not sent."""
 
 
 class ServerOptions(TypedDict, total=False):
@@ -68,7 +68,7 @@ def make_endpoint(
     """
     key = _validate_key(api_key, backend)
     environment_url = os.environ.get("OPENAI_BASE_URL", "").strip()
-    if not key and base_url is None and not environment_url:
+    if not key and base_url is None and not environment_url and not _has_key(options.get("headers") or {}):
         raise BackendError(
             f"backend {backend}: no API key; set the environment variable OPENAI_API_KEY, or name a server of your own "
             "with --base-url"
@@ -106,7 +106,7 @@ def _completed(address: Address, model: str) -> Address:
     """Return the address with the path that its server is known to have, if it names none."""
     if not address.is_azure:
         return address if address.path else replace(address, path="/v1")
-    if address.path.lower() not in ("", "/openai"):
+    if address.path.lower() not in ("", "/openai", "/openai/deployments"):
         return address
     # A version that is a date belongs to the classic addresses.
     if address.query.get("api-version", "")[:1].isdigit():
@@ -125,18 +125,24 @@ def _alternatives(endpoint: Endpoint, address: Address) -> tuple[str, ...]:
 def _identity(address: Address, key: str | None, headers: Mapping[str, str]) -> dict[str, str]:
     """Build the headers that name client, account and key.
 
-    Organisation and project come from the variables that OpenAI's own client reads. Without a key a placeholder is
-    sent, unless a header of the recipe carries another secret.
+    Organisation and project come from the variables that OpenAI's own client reads. A header of the recipe that
+    carries a key replaces that of the environment. Without a key a placeholder is sent, unless another header carries
+    a secret.
     """
     variables = {"OpenAI-Organization": "OPENAI_ORG_ID", "OpenAI-Project": "OPENAI_PROJECT_ID"}
     identity = {header: os.environ[name] for header, name in variables.items() if os.environ.get(name)}
     identity["User-Agent"] = f"personagen/{__version__}"
-    takes_api_key = address.is_azure and (address.deployment or address.path == MODELS_PATH)
-    if takes_api_key:
+    if _has_key(headers):
+        return identity
+    if address.is_versioned:
         return identity | ({"api-key": key} if key else {})
     if key or not any(map(is_secret_name, headers)):
         identity["Authorization"] = f"Bearer {key or 'none'}"
     return identity
+
+
+def _has_key(headers: Mapping[str, str]) -> bool:
+    return any(name.lower() in KEY_HEADERS for name in headers)
 
 
 def _merge(headers: Mapping[str, str], more: Mapping[str, str]) -> dict[str, str]:

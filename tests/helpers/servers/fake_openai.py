@@ -282,19 +282,39 @@ class FakeOpenAI:
         url: base URL for a client, "/v1" included.
         requests: bodies of the chat requests in order of arrival, refused ones included.
         headers: their headers, names in lower case.
+        urls: their paths and queries.
         most_in_flight: maximum number of requests that were answered at one time.
 
     """
 
-    def __init__(self, *, faults: Sequence[Fault] = (), latency: float = 0.0, port: int = 0) -> None:
-        """Bind to `port` of 127.0.0.1; 0: a free port. `latency`: seconds before each reply."""
+    def __init__(
+        self,
+        *,
+        faults: Sequence[Fault] = (),
+        latency: float = 0.0,
+        port: int = 0,
+        path: str = "/v1/chat/completions",
+        secrets: Mapping[str, str] | None = None,
+    ) -> None:
+        """Bind to `port` of 127.0.0.1; 0: a free port.
+
+        Args:
+            faults: faults of the replies.
+            latency: seconds before each reply.
+            port: port; 0: a free one.
+            path: path of the chat completions; every other one is a 404.
+            secrets: headers without which a request is refused with a 401.
+
+        """
+        self._secrets = secrets or {}
+        self.urls: list[str] = []
         self._faults = [(fault, [fault.times]) for fault in faults]
         self._latency = latency
         self.requests: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.most_in_flight = 0
         self._in_flight = 0
-        app = Starlette(routes=[Route("/v1/chat/completions", self._chat, methods=["POST"])])
+        app = Starlette(routes=[Route(path, self._chat, methods=["POST"])])
         self._loopback = Loopback(app, port)
         self.url = self._loopback.url
 
@@ -311,6 +331,9 @@ class FakeOpenAI:
         body = await request.json()
         self.requests.append(body)
         self.headers.append(dict(request.headers))
+        self.urls.append(f"{request.url.path}?{request.url.query}".rstrip("?"))
+        if any(request.headers.get(name) != value for name, value in self._secrets.items()):
+            return JSONResponse({"error": {"message": "Access denied due to invalid subscription key"}}, 401)
         self._in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self._in_flight)
         try:
