@@ -1,5 +1,6 @@
 """Parts of a request body that a recipe may set, and those it may not."""
 
+import re
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ for _ in range(100_000):
 REFUSED: list[tuple[dict[Any, Any], str]] = [
     *(({name: value}, f"{name} is set by PersonaGen; leave it out") for name in OWN_PARTS for value in (1, None)),
     *(({name: 5}, f"{name} is set by {key}; write it there, or null to leave") for name, key in OTHER_KEYS.items()),
-    ({"extra_body": {"a": 1}}, "extra_body is an argument of a client, not a part of a request; write its keys without"),
+    ({"extra_body": {"a": 1}}, "extra_body is an argument of a client, not a part of a request; write its keys"),
     ({"a": float("nan")}, "wanted JSON data; got something else (Out of range float values are not JSON compliant"),
     ({"a": {1, 2}}, "wanted JSON data; got something else (Object of type set is not JSON serializable)"),
     ({"a": DEEP}, "wanted JSON data; got something else (nested too deeply)"),
@@ -41,7 +42,6 @@ def test_optional_parts_may_be_set_and_left_out(body: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(("body", "message"), REFUSED, ids=[message for _, message in REFUSED])
 def test_other_parts_are_refused_in_one_line(body: dict[Any, Any], message: str) -> None:
-    with pytest.raises(ValueError) as caught:
+    with pytest.raises(ValueError, match="^" + re.escape(message)) as caught:
         validate_body(body)
-    assert str(caught.value).startswith(message)
     assert "SECRET" not in str(caught.value) and "\n" not in str(caught.value)

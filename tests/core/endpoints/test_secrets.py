@@ -1,5 +1,7 @@
 """Headers and queries: what can be sent, and secrets that come from the environment."""
 
+import re
+
 import pytest
 
 from personagen.builder.core.endpoints.secrets import (
@@ -28,9 +30,8 @@ REFUSED = [
 
 @pytest.mark.parametrize(("headers", "message"), REFUSED, ids=[str(headers) for headers, _ in REFUSED])
 def test_headers_that_cannot_be_sent_or_kept_are_refused(headers: dict[str, str], message: str) -> None:
-    with pytest.raises(ValueError) as caught:
+    with pytest.raises(ValueError, match="^" + re.escape(message)) as caught:
         validate_headers(headers)
-    assert str(caught.value).startswith(message)
     assert "SECRET" not in str(caught.value) and str(caught.value).isprintable()
 
 
@@ -62,7 +63,7 @@ def test_other_values_are_written_out(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["", "a\nb"])
 def test_a_parameter_has_a_name(name: str) -> None:
-    with pytest.raises(ValueError, match="wanted the name of a parameter, such as api-version$"):
+    with pytest.raises(ValueError, match=r"wanted the name of a parameter, such as api-version$"):
         validate_query({name: "1"})
 
 
@@ -84,5 +85,5 @@ def test_a_variable_that_cannot_be_sent_is_one_line(monkeypatch: pytest.MonkeyPa
     for variable in ("MISSING", "EMPTY"):
         with pytest.raises(ValueError, match=rf"^A: the environment variable {variable} is not set; set it$"):
             resolve_references({"A": f"Bearer ${{{variable}}}"})
-    with pytest.raises(ValueError, match="^A: the environment variable LINES has characters that .* set it again$"):
+    with pytest.raises(ValueError, match=r"^A: the environment variable LINES has characters that .* set it again$"):
         resolve_references({"A": "${LINES}"})

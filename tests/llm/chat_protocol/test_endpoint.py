@@ -122,7 +122,7 @@ def test_a_redirect_to_another_server_ends_in_a_line_that_says_what_to_write(loc
 
 
 def test_a_redirect_never_leaves_https() -> None:
-    with pytest.raises(BackendError, match="^https://h/v1 redirects to 'http://h/v1'; write --base-url 'http://h/v1'"):
+    with pytest.raises(BackendError, match=r"^https://h/v1 redirects to 'http://h/v1'; write --base-url 'http://h/v1'"):
         redirect_target(replace(PLAIN, address="https://h/v1"), "https://h/v1/chat/completions", "http://h/v1")
 
 
