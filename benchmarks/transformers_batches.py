@@ -124,7 +124,7 @@ def measure_equality(network: Any, tokenizer: Any) -> None:
     """Print how many texts are equal at every batch size, at temperature 1 without truncation."""
     sampling = Sampling(TOKENS, 1.0)
     backend = TransformersBackend(network, tokenizer, model=MODEL, revision=None, licence=None)
-    prompts = [tokenizer(backend._prompt(request))["input_ids"] for request in requests(TEXTS)]
+    prompts = [tokenizer(backend._prompt(request).text)["input_ids"] for request in requests(TEXTS)]
     lines = [PromptRow(prompt, seed) for seed, prompt in enumerate(prompts)]
 
     def write(size: int) -> list[str]:

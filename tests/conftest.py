@@ -47,6 +47,7 @@ NEEDS = {
     "llm/backends/test_transformers_model.py": "transformers",
     "llm/backends/test_transformers_queue.py": "transformers",
     "llm/backends/test_transformers_sampling.py": "transformers",
+    "llm/chat_templates": "transformers",
 }
 """Tests, and the module of an extra without which they are not collected; the header of a run names them."""
 

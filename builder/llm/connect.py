@@ -89,9 +89,11 @@ def connect(
         return load_embedded()
     if settings.kind in ("openai", "batch"):
         return _connect_server(settings, folder, api_key or os.environ.get("OPENAI_API_KEY"))
-    from personagen.builder.llm.backends.transformers_model import load_transformers
+    from personagen.builder.llm.backends.transformers_loading import load_transformers
 
-    return load_transformers(model=model)
+    return load_transformers(
+        model=model, reasoning_effort=settings.reasoning_effort, thinking_tokens=settings.thinking_tokens
+    )
 
 
 def _connect_server(settings: BackendSettings, folder: Path | None, api_key: str | None) -> Backend:

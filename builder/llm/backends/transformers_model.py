@@ -1,24 +1,21 @@
 """The `transformers` backend: a causal language model of the Hub or of a local folder, run in this process.
 
-Waiting requests are answered in batches: transformers_queue.py chooses them, transformers_sampling.py writes them.
-torch and transformers are imported when a model is loaded: they take seconds, and most runs need neither. transformers
-is imported by import_module, as Any: its own types are partial, and it is absent without the extra.
+transformers_loading.py loads it. Waiting requests are answered in batches: transformers_queue.py chooses them,
+transformers_sampling.py writes them. torch and transformers are imported when a model is loaded: they take seconds, and
+most runs need neither. transformers is imported by import_module, as Any: its own types are partial, and it is absent
+without the extra.
 """
 
 import asyncio
-import hashlib
 import math
 import queue
 import threading
 import time
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from importlib import import_module
-from pathlib import Path
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
-
-import yaml
 
 from personagen.builder.core.errors import BackendError, RequestError
 from personagen.builder.llm.backends.transformers_queue import BatchRow, BatchSizer, QueuedRequest, choose_rows
@@ -26,15 +23,44 @@ from personagen.builder.llm.backends.transformers_sampling import (
     BatchSampler,
     PromptRow,
     SampledText,
+    first_known,
     sample_batch,
 )
+from personagen.builder.llm.chat_templates.learning import learn_dialect, templates_by_name
+from personagen.builder.llm.chat_templates.notes import NOTES, dialect_notes
+from personagen.builder.llm.chat_templates.rendering import ChatPrompt, ChatRenderer
 from personagen.builder.llm.requests import Reply, Request, with_schema
 
 CONCURRENCY = 128
 """Requests in flight: two batches of 64, so that one is ready when the other ends."""
 
-# Files of a model folder that determine its texts, unlike a README or a training log.
-_WEIGHT_FILES = {".safetensors", ".bin", ".json", ".jinja", ".model", ".txt"}
+THINKING_TOKENS = 1024
+"""Tokens that are added to the limit of a text if a thought may come before it."""
+
+
+def ignore_warning(message: str) -> None:
+    """Drop a warning."""
+
+
+@dataclass(frozen=True, slots=True)
+class TransformersSettings:
+    """What a user may set.
+
+    Attributes:
+        reasoning_effort: passed to the chat template, and thoughts are switched on unless it is "none" or "minimal";
+            None: not passed, and thoughts are switched off where the template can.
+        thinking_tokens: tokens that are added to the limit of a text if a thought may come before it; None:
+            THINKING_TOKENS.
+        warn: receives one line per thing that the model's chat template does not render.
+        quiet_s: seconds without a new request after which an incomplete batch is written; callers send their next
+            requests one by one.
+
+    """
+
+    reasoning_effort: str | None = None
+    thinking_tokens: int | None = None
+    warn: Callable[[str], None] = ignore_warning
+    quiet_s: float = 0.02
 
 
 class TransformersBackend:
@@ -47,14 +73,14 @@ class TransformersBackend:
         licence: licence of the model card; None: not declared.
         concurrency: requests in flight that fill the batches.
         adaptive: False.
-        variant: empty: no setting of a recipe changes its replies.
+        variant: the reasoning effort, if it is set.
+        thinking_tokens: tokens that are added to the limit of each text without prefill; 0: the model does not think.
 
     """
 
     name = "transformers"
     concurrency = CONCURRENCY
     adaptive = False
-    variant: Mapping[str, Any] = {}
 
     def __init__(
         self,
@@ -64,27 +90,39 @@ class TransformersBackend:
         model: str,
         revision: str | None,
         licence: str | None,
-        quiet_s: float = 0.02,
+        settings: TransformersSettings | None = None,
     ) -> None:
-        """Wrap a loaded model.
+        """Wrap a loaded model, and learn the dialect of its chat template.
 
         Args:
             network: causal model of transformers.
-            tokenizer: its tokenizer, with a chat template.
+            tokenizer: its tokenizer, with its chat template, if it has one.
             model: see the attributes.
             revision: see the attributes.
             licence: see the attributes.
-            quiet_s: seconds without a new request after which an incomplete batch is written; callers send their next
-                requests one by one.
+            settings: None: the defaults.
+
+        Raises:
+            BackendError: the chat template renders no chat.
 
         """
+        settings = settings or TransformersSettings()
         self.model = model
         self.revision = revision
         self.licence = licence
-        self._quiet_s = quiet_s
+        effort = settings.reasoning_effort
+        self.variant: Mapping[str, Any] = {"reasoning_effort": effort} if effort else {}
+        self._warn = settings.warn
+        self._quiet_s = settings.quiet_s
         self._network = network
         self._tokenizer = tokenizer
         self._end_tokens = _end_tokens(network, tokenizer)
+        self._chat = _learn_chat(tokenizer, model, effort)
+        self.thinking_tokens = 0
+        if self._chat.dialect.thinks:
+            self.thinking_tokens = first_known(settings.thinking_tokens, THINKING_TOKENS)
+        self._reported: set[str] = set()
+        self._report(dialect_notes(self._chat.dialect, effort, self.thinking_tokens))
         # One thread owns model, tokenizer and waiting rows; requests reach it through the inbox.
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="transformers")
         self._inbox: queue.SimpleQueue[QueuedRequest] = queue.SimpleQueue()
@@ -116,7 +154,9 @@ class TransformersBackend:
         queued = QueuedRequest(request)
         self._inbox.put(queued)
         self._worker.submit(self._serve)
-        return await asyncio.wrap_future(queued.reply)
+        reply = await asyncio.wrap_future(queued.reply)
+        self._report(NOTES[part] for part in reply.left_out)
+        return reply
 
     async def close(self) -> None:
         """End the batch at its next token, fail waiting requests and free the model; a second call does nothing."""
@@ -160,12 +200,14 @@ class TransformersBackend:
     def _admit(self, queued: QueuedRequest) -> None:
         """Add the rows of a request to the waiting ones, or refuse the request."""
         try:
-            prompt = self._tokenizer(self._prompt(queued.request), add_special_tokens=False)["input_ids"]
-            self._require_length(len(prompt), queued.request.sampling.max_tokens)
+            chat = self._prompt(queued.request)
+            prompt = self._tokenize(chat.text)
+            thinking_tokens = self.thinking_tokens if chat.thinks else 0
+            self._require_length(len(prompt), queued.request.sampling.max_tokens, thinking_tokens)
         except Exception as error:  # any error concerns this request only
             queued.fail(error)
         else:
-            queued.prompt = prompt
+            queued.prompt, queued.chat, queued.thinking_tokens = prompt, chat, thinking_tokens
             self._waiting += [BatchRow(queued, candidate) for candidate in range(queued.rows)]
 
     def _sizer(self, row: BatchRow) -> BatchSizer:
@@ -173,22 +215,28 @@ class TransformersBackend:
 
     def _write(self, batch: Sequence[BatchRow]) -> None:
         """Write one batch; its rows stay in the queue until they are written, so none is lost if memory is exceeded."""
-        request = batch[0].queued.request
-        rows = [PromptRow(row.queued.prompt, row.queued.request.seed + row.candidate) for row in batch]
+        queued = batch[0].queued
+        sampling = queued.request.sampling
+        sampling = replace(sampling, max_tokens=sampling.max_tokens + queued.thinking_tokens)
+        rows = [
+            PromptRow(row.queued.prompt, row.queued.request.seed + row.candidate, row.queued.chat.opening)
+            for row in batch
+        ]
         sampler = BatchSampler(
             self._tokenizer,
             rows,
             end_tokens=self._end_tokens,
-            stop=request.stop,
+            stop=(*queued.request.stop, *self._chat.dialect.stop),
+            thinks=queued.chat.thinks,
             is_dropped=lambda number: self._closed.is_set() or batch[number].queued.reply.done(),
         )
         began = time.perf_counter()
-        written = sample_batch(self._network, self._tokenizer, rows, sampling=request.sampling, sampler=sampler)
+        written = sample_batch(self._network, self._tokenizer, rows, sampling=sampling, sampler=sampler)
         if self._closed.is_set():
             return
         if written is None:
             if self._sizer(batch[0]).record_out_of_memory(len(batch)):
-                batch[0].queued.fail(_memory_error(len(rows[0].prompt), request.sampling.max_tokens))
+                queued.fail(_memory_error(len(rows[0].prompt), sampling.max_tokens))
             return
         tokens = sum(text.tokens for text in written)
         self._sizer(batch[0]).record_batch(len(batch), tokens / (time.perf_counter() - began))
@@ -217,138 +265,57 @@ class TransformersBackend:
                 candidates=tuple(text.candidate for text in texts),
                 prompt_tokens=len(queued.prompt),
                 completion_tokens=sum(text.tokens for text in texts),
+                left_out=queued.chat.left_out,
             )
         )
 
-    def _prompt(self, request: Request) -> str:
+    def _prompt(self, request: Request) -> ChatPrompt:
         """Render the chat up to the beginning of the model's text."""
-        import jinja2
-
         messages = request.messages if request.schema is None else with_schema(request.messages, request.schema)
         try:
-            # Only templates of reasoning models read enable_thinking: their thoughts are no part of a reply.
-            rendered = self._tokenizer.apply_chat_template(
-                [{"role": message.role, "content": message.content} for message in messages],
-                tokenize=False,
-                add_generation_prompt=True,
-                enable_thinking=False,
-            )
-        except (jinja2.TemplateError, ValueError, TypeError) as error:
+            # The prefill is no turn: templates that strip an assistant turn would change it.
+            return self._chat.prompt(messages, request.prefill)
+        except Exception as error:  # a template is code of the model's author
             raise RequestError(
-                f"backend transformers: the chat template of {self.model!r} refuses the messages: {_first_line(error)}"
+                f"backend transformers: the chat template of {self.model!r} refuses the messages: {first_line(error)}"
             ) from error
-        # Not continue_final_message: templates that strip an assistant turn would change the prefill.
-        return str(rendered) + request.prefill
 
-    def _require_length(self, prompt_tokens: int, max_tokens: int) -> None:
+    def _tokenize(self, text: str) -> list[int]:
+        """Tokenize a prompt; a template writes the token at the beginning itself."""
+        is_plain = self._chat.dialect.is_plain
+        tokens: list[int] = self._tokenizer(text, add_special_tokens=is_plain)["input_ids"]
+        while is_plain and tokens[-1] in self._end_tokens:
+            tokens.pop()
+        return tokens
+
+    def _require_length(self, prompt_tokens: int, max_tokens: int, thinking_tokens: int) -> None:
         limit = getattr(self._network.config.get_text_config(), "max_position_embeddings", None)
-        if limit is not None and prompt_tokens + max_tokens > limit:
+        if limit is not None and prompt_tokens + max_tokens + thinking_tokens > limit:
+            thought = f" + {thinking_tokens} thinking_tokens" if thinking_tokens else ""
             raise RequestError(
-                f"backend transformers: the request needs {prompt_tokens} prompt tokens + {max_tokens} max_tokens, "
-                f"but {self.model!r} takes {limit}; lower max_tokens or shorten the prompt"
+                f"backend transformers: the request needs {prompt_tokens} prompt tokens + {max_tokens} max_tokens"
+                f"{thought}, but {self.model!r} takes {limit}; lower max_tokens or shorten the prompt"
             )
 
+    def _report(self, notes: Iterable[str]) -> None:
+        """Pass on notes that are new."""
+        for note in notes:
+            if note not in self._reported:
+                self._reported.add(note)
+                self._warn(f"backend transformers: {self.model!r} {note}")
 
-def load_transformers(*, model: str) -> TransformersBackend:
-    """Load a chat model: onto the GPUs, if any, in bfloat16 or else float16; onto the CPU in float32.
 
-    No code of the model's repository is run (no trust_remote_code).
-
-    Args:
-        model: id on the Hub, downloaded at the first use, or path of a local folder.
-
-    Raises:
-        BackendError: the extra is not installed, the folder is missing, the id is unknown or the Hub out of reach,
-            the model cannot be loaded, or its tokenizer has no chat template.
-
-    """
+def _learn_chat(tokenizer: Any, model: str, reasoning_effort: str | None) -> ChatRenderer:
+    """Learn how the chat template of a tokenizer renders chats."""
+    render = partial(tokenizer.apply_chat_template, tokenize=False)
     try:
-        import torch
-
-        transformers = import_module("transformers")
-        broken_file = import_module("safetensors").SafetensorError
-    except ImportError as error:
+        dialect = learn_dialect(render, templates_by_name(tokenizer.chat_template), reasoning_effort)
+    except Exception as error:  # a template is code of the model's author
         raise BackendError(
-            f"backend transformers: {_first_line(error)}; install it with pip install 'personagen[transformers]'"
+            f"backend transformers: the chat template of {model!r} renders no chat: {first_line(error)}; "
+            "repair it in a copy of the model, or take another model"
         ) from error
-    folder = Path(model).expanduser()
-    if not folder.is_dir() and (model.startswith((".", "/", "~")) or model.count("/") > 1):
-        raise BackendError(f"backend transformers: no folder {model!r}; name a model's folder or its id on the Hub")
-    source = str(folder) if folder.is_dir() else model
-    try:
-        with _quiet():
-            # The commit first, so that weights and tokenizer are of the same one.
-            commit = None if folder.is_dir() else _commit(model)
-            # False, not the default None, with which transformers prompts on the terminal.
-            pinned = {"revision": commit, "trust_remote_code": False}
-            tokenizer = transformers.AutoTokenizer.from_pretrained(source, **pinned)
-            network = transformers.AutoModelForCausalLM.from_pretrained(source, **pinned, **_placement(torch))
-            licence = _licence(source, commit)
-    except (OSError, ValueError, ImportError, RuntimeError, KeyError, broken_file) as error:
-        hint = "" if folder.is_dir() else "; check the id and the network, or give a local folder"
-        raise BackendError(f"backend transformers: cannot load {model!r}: {_first_line(error)}{hint}") from error
-    if not getattr(tokenizer, "chat_template", None):
-        raise BackendError(
-            f"backend transformers: {model!r} has no chat template, so it is no chat model; take its instruct variant"
-        )
-    network.eval()
-    revision = f"sha256:{_digest(folder)}" if folder.is_dir() else commit
-    return TransformersBackend(network, tokenizer, model=model, revision=revision, licence=licence)
-
-
-def _placement(torch: Any) -> dict[str, Any]:
-    """Return device map and float type of the weights: all GPUs, by accelerate, or the CPU."""
-    if not torch.cuda.is_available():
-        return {"dtype": torch.float32}
-    # Older GPUs only emulate bfloat16, which is slow.
-    has_bfloat16 = torch.cuda.is_bf16_supported(including_emulation=False)
-    return {"device_map": "auto", "dtype": torch.bfloat16 if has_bfloat16 else torch.float16}
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Suppress the progress bars and advice of transformers."""
-    logging = import_module("transformers.utils.logging")
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()
-
-
-def _commit(model: str) -> str | None:
-    """Return the commit of the default branch of a Hub repository; offline, the one in the cache."""
-    hub = import_module("transformers.utils.hub")
-    commit: str | None = hub.extract_commit_hash(hub.cached_file(model, "config.json"), None)
-    return commit
-
-
-def _licence(source: str, commit: str | None) -> str | None:
-    """Read the licence from the model card, on the Hub or in a folder; None: not declared, or card unreadable."""
-    from huggingface_hub import metadata_load
-
-    lenient = {"_raise_exceptions_for_missing_entries": False, "_raise_exceptions_for_connection_errors": False}
-    card = import_module("transformers.utils.hub").cached_file(source, "README.md", revision=commit, **lenient)
-    try:
-        data = (metadata_load(card) if card else None) or {}
-    except (ValueError, yaml.YAMLError):
-        return None
-    licence = data.get("license_name") or data.get("license")
-    return licence if isinstance(licence, str) else None
-
-
-def _digest(folder: Path) -> str:
-    """Hash names and contents of the files of a model, in about a second per gigabyte."""
-    digest = hashlib.sha256()
-    for path in sorted(folder.iterdir()):
-        if path.is_file() and path.suffix in _WEIGHT_FILES:
-            with path.open("rb") as file:
-                digest.update(f"{path.name}\0{hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
-    return digest.hexdigest()
+    return ChatRenderer(render, dialect)
 
 
 def _end_tokens(network: Any, tokenizer: Any) -> set[int]:
@@ -369,5 +336,6 @@ def _memory_error(prompt_tokens: int, max_tokens: int) -> RequestError:
     )
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Return the first line of an error's message, without a full stop."""
     return str(error).strip().partition("\n")[0].rstrip(".")

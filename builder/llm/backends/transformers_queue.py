@@ -8,6 +8,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from personagen.builder.llm.backends.transformers_sampling import SampledText
+from personagen.builder.llm.chat_templates.rendering import NO_CHAT, ChatPrompt
 from personagen.builder.llm.requests import Reply, Request, Sampling
 
 START_ROWS = 4
@@ -28,6 +29,8 @@ class QueuedRequest:
         request: the request.
         reply: future of the reply; done once the request is answered, refused, or cancelled by the caller.
         prompt: tokens of its prompt; empty before it is tokenized.
+        chat: its rendered chat; empty before.
+        thinking_tokens: tokens that are added to the limit of its texts for a thought.
         written: texts so far, by number of the candidate.
 
     """
@@ -35,12 +38,14 @@ class QueuedRequest:
     request: Request
     reply: "Future[Reply]" = field(default_factory=Future)
     prompt: list[int] = field(default_factory=list)
+    chat: ChatPrompt = NO_CHAT
+    thinking_tokens: int = 0
     written: dict[int, SampledText] = field(default_factory=dict)
 
     @property
-    def group(self) -> tuple[Sampling, tuple[str, ...]]:
+    def group(self) -> tuple[Sampling, tuple[str, ...], int, bool]:
         """Attributes that requests of one batch have in common."""
-        return self.request.sampling, self.request.stop
+        return self.request.sampling, self.request.stop, self.thinking_tokens, self.chat.thinks
 
     @property
     def rows(self) -> int:

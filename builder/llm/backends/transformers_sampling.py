@@ -14,17 +14,29 @@ from importlib import import_module
 from typing import Any
 
 from personagen.builder.llm.requests import Candidate, Sampling
+from personagen.builder.llm.thoughts import without_thoughts
 
 # Messages of memory errors without a class of their own: the CPU allocator's, and cuBLAS's for its workspace.
 _OUT_OF_MEMORY = ("DefaultCPUAllocator: can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED")
 
+# Special tokens that are no part of a text, unlike the marks of thoughts and channels.
+_HIDDEN_TOKENS = ("bos", "eos", "pad", "unk")
+
 
 @dataclass(frozen=True, slots=True)
 class PromptRow:
-    """One row of a batch: the tokens of its prompt (at least one) and the seed of its draw (0 or more)."""
+    """One row of a batch.
+
+    Attributes:
+        prompt: tokens of its prompt, at least one.
+        seed: seed of its draw, 0 or more.
+        opening: the mark of a thought at the end of the prompt, which the text repeats; empty: none.
+
+    """
 
     prompt: Sequence[int]
     seed: int
+    opening: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +136,7 @@ class BatchSampler:
         end_tokens: set[int],
         stop: tuple[str, ...] = (),
         is_dropped: Callable[[int], bool] = lambda row: False,
+        thinks: bool = False,
     ) -> None:
         """Prepare the sampling of one batch.
 
@@ -134,11 +147,16 @@ class BatchSampler:
             stop: strings that end a text and are not part of it.
             is_dropped: called per row and token with the number of the row; True ends the row, e.g. because its request
                 was cancelled.
+            thinks: whether texts may begin with a thought. Its marks are part of the text, although they may be special
+                tokens, and no stop string ends it.
 
         """
         self.end_tokens = end_tokens
         self._tokenizer = tokenizer
         self._prompts = [row.prompt for row in rows]
+        self._openings = [row.opening for row in rows]
+        self._thinks = thinks
+        self._hidden = {getattr(tokenizer, f"{name}_token_id") for name in _HIDDEN_TOKENS} if thinks else set()
         self._stop = stop
         self._is_dropped = is_dropped
         # A token of text has at least one byte; a few more tokens cover special ones and split characters.
@@ -187,9 +205,10 @@ class BatchSampler:
 
         logprobs = torch.stack(self._logprobs, dim=1).tolist()
         texts = []
-        for prompt, ids, done, scores in zip(self._prompts, self._ids, self._done, logprobs, strict=True):
-            text = self._text(list(prompt[-8:]), ids[:-1] if ids[-1] in self.end_tokens else ids)
-            stops = [text.index(stop) for stop in self._stop if stop in text]
+        for row, (ids, done, scores) in enumerate(zip(self._ids, self._done, logprobs, strict=True)):
+            text = self._row_text(row)
+            start = self._answer_start(text)
+            stops = [text.index(stop, start) for stop in self._stop if stop in text[start:]]
             mean = sum(scores[: len(ids)]) / len(ids)
             candidate = Candidate(text[: min(stops, default=len(text))], "stop" if done else "length", mean)
             texts.append(SampledText(candidate, len(ids)))
@@ -201,7 +220,23 @@ class BatchSampler:
         if not self._may_complete_stop(ids[-1]):
             return False
         tail = self._decode(ids[-self._tail :])
-        return any(stop in tail for stop in self._stop)
+        if not any(stop in tail for stop in self._stop):
+            return False
+        text = self._row_text(row) if self._thinks else tail
+        return any(stop in text[self._answer_start(text) :] for stop in self._stop)
+
+    def _answer_start(self, text: str) -> int:
+        """Return where the answer begins after a thought, which no stop string ends."""
+        if not self._thinks:
+            return 0
+        answer = without_thoughts(text)
+        return len(text) if answer is None else text.rfind(answer)
+
+    def _row_text(self, row: int) -> str:
+        """Return the whole text of a row, without the token that ended it."""
+        ids = self._ids[row]
+        written = ids[:-1] if ids[-1] in self.end_tokens else ids
+        return self._openings[row] + self._text(list(self._prompts[row][-8:]), written)
 
     def _may_complete_stop(self, token: int) -> bool:
         """Return whether a token may have the end of a stop string: its last character, or a byte of that."""
@@ -219,7 +254,11 @@ class BatchSampler:
         return whole[len(prefix) :] if whole.startswith(prefix) else self._decode(written)
 
     def _decode(self, ids: list[int]) -> str:
-        return str(self._tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
+        if self._thinks:
+            ids = [token for token in ids if token not in self._hidden]
+        return str(
+            self._tokenizer.decode(ids, skip_special_tokens=not self._thinks, clean_up_tokenization_spaces=False)
+        )
 
 
 def first_known(*values: Any) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from personagen.builder.llm.backends.transformers_sampling import BatchSampler, draw_tokens
-from tests.helpers.tiny_model import torch
+from tests.helpers.models.tiny_model import torch
 
 
 def draws(scores: Any, seeds: range) -> Any:

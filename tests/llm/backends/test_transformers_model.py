@@ -5,15 +5,18 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from personagen.builder.core.errors import BackendError, RequestError
-from personagen.builder.llm.backends.transformers_model import TransformersBackend, load_transformers
+from personagen.builder.llm.backends.transformers_loading import load_transformers
+from personagen.builder.llm.backends.transformers_model import TransformersBackend
 from personagen.builder.llm.requests import Message, Request, Sampling
-from tests.helpers.tiny_model import answer, answers, ask, save_model, save_tokenizer, texts, torch
+from tests.helpers.models import chat_templates as kinds
+from tests.helpers.models.tiny_model import answer, answers, ask, save_model, save_tokenizer, texts, torch
 
 
 @pytest.fixture(scope="session")
@@ -29,27 +32,6 @@ def backend(folder: Path) -> TransformersBackend:
     """Load that model once, with one thread: more of them make so small a model slower."""
     torch.set_num_threads(1)
     return load_transformers(model=str(folder))
-
-
-def test_identity_names_weights_and_licence(backend: TransformersBackend, folder: Path) -> None:
-    """The revision of a folder is a digest of its files, its licence that of its card."""
-    assert (backend.name, backend.model, backend.licence) == ("transformers", str(folder), "apache-2.0")
-    assert backend.revision is not None
-    assert len(backend.revision) == len("sha256:") + 64
-
-
-def test_revision_follows_the_weights(folder: Path, tmp_path: Path) -> None:
-    """Other weights have another revision; another card or path has not."""
-    copy = tmp_path / "copy"
-    shutil.copytree(folder, copy)
-    (copy / "README.md").unlink()
-    same = load_transformers(model=str(copy))
-    assert (same.revision, same.licence) == (load_transformers(model=str(folder)).revision, None)
-    weights = copy / "model.safetensors"
-    data = bytearray(weights.read_bytes())
-    data[-1] ^= 1
-    weights.write_bytes(bytes(data))
-    assert load_transformers(model=str(copy)).revision != same.revision
 
 
 def test_text_depends_on_the_request_only(backend: TransformersBackend) -> None:
@@ -156,7 +138,7 @@ def test_end_token_finishes(backend: TransformersBackend, monkeypatch: pytest.Mo
 def test_prefill_is_continued_and_not_repeated(backend: TransformersBackend) -> None:
     """The prompt ends with the exact prefill, although the template strips turns."""
     request = ask(prefill="We counted eleven ")
-    assert backend._prompt(request).endswith("<user>Go on.<end><assistant>We counted eleven ")
+    assert backend._prompt(request).text.endswith("<user>Go on.<end><assistant>We counted eleven ")
     reply = answer(backend, request)
     assert not reply.candidates[0].text.startswith("We counted")
     assert reply != answer(backend, ask())
@@ -164,11 +146,11 @@ def test_prefill_is_continued_and_not_repeated(backend: TransformersBackend) -> 
 
 def test_schema_goes_into_the_system_turn(backend: TransformersBackend) -> None:
     """The schema is an instruction and not enforced: the caller validates."""
-    prompt = backend._prompt(ask(schema={"type": "object"}))
+    prompt = backend._prompt(ask(schema={"type": "object"})).text
     assert prompt.startswith("<system>You write.\n\nAnswer with JSON that satisfies this JSON schema, and with nothing")
     assert json.dumps({"type": "object"}) in prompt
     alone = Request((Message("user", "Go."),), Sampling(9), seed=1, schema={"type": "object"})
-    assert backend._prompt(alone).startswith("<system>Answer with JSON")
+    assert backend._prompt(alone).text.startswith("<system>Answer with JSON")
 
 
 def test_long_request_is_refused(backend: TransformersBackend) -> None:
@@ -195,14 +177,101 @@ def test_exceeded_memory_costs_one_request(backend: TransformersBackend, monkeyp
         answer(backend, ask())
 
 
-def test_model_without_chat_template_is_refused(folder: Path, tmp_path: Path) -> None:
-    """A base model cannot chat."""
+# Loading.
+
+
+def test_identity_names_weights_and_licence(folder: Path) -> None:
+    """The revision of a folder is a digest of its files, its licence that of its card."""
+    backend = load_transformers(model=str(folder))
+    assert (backend.name, backend.model, backend.licence) == ("transformers", str(folder), "apache-2.0")
+    assert backend.revision is not None
+    assert len(backend.revision) == len("sha256:") + 64
+
+
+def test_revision_follows_the_weights(folder: Path, tmp_path: Path) -> None:
+    """Other weights have another revision; another card or path has not."""
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    (copy / "README.md").unlink()
+    same = load_transformers(model=str(copy))
+    assert (same.revision, same.licence) == (load_transformers(model=str(folder)).revision, None)
+    weights = copy / "model.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(bytes(data))
+    assert load_transformers(model=str(copy)).revision != same.revision
+
+
+def test_model_without_chat_template_is_loaded_with_a_warning(folder: Path, tmp_path: Path) -> None:
+    """A base model continues plain text."""
     bare = tmp_path / "bare"
     shutil.copytree(folder, bare)
     (bare / "chat_template.jinja").unlink()
     save_tokenizer(bare, template=None)
-    with pytest.raises(BackendError, match=r"bare' has no chat template, so it is no chat model; take its instruct"):
-        load_transformers(model=str(bare))
+    warnings: list[str] = []
+    backend = load_transformers(model=str(bare), warn=warnings.append)
+    assert answer(backend, ask(max_tokens=3)).left_out == ("chat template",)
+    assert len(warnings) == 1 and "has no chat template (a base model)" in warnings[0]
+
+
+def in_tokenizer_config(folder: Path) -> None:
+    """Save several templates as older versions of transformers did."""
+    path = folder / "tokenizer_config.json"
+    entries = [{"name": name, "template": template} for name, template in kinds.HERMES.items()]
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"chat_template": entries}))
+
+
+def in_additional_files(folder: Path) -> None:
+    (folder / "additional_chat_templates").mkdir()
+    for name, template in kinds.HERMES.items():
+        (folder / "additional_chat_templates" / f"{name}.jinja").write_text(template)
+
+
+def in_a_file_of_the_processor(folder: Path) -> None:
+    (folder / "chat_template.json").write_text(json.dumps({"chat_template": kinds.HERMES["rag"]}))
+
+
+def in_the_configuration_of_the_processor(folder: Path) -> None:
+    (folder / "processor_config.json").write_text(json.dumps({"chat_template": kinds.HERMES["rag"]}))
+
+
+@pytest.mark.parametrize(
+    "save",
+    [in_tokenizer_config, in_additional_files, in_a_file_of_the_processor, in_the_configuration_of_the_processor],
+)
+def test_templates_are_found_in_any_file(folder: Path, tmp_path: Path, save: Callable[[Path], None]) -> None:
+    """Tokenizers read their own files only."""
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    (copy / "chat_template.jinja").unlink()
+    save_tokenizer(copy, template=None)
+    save(copy)
+    backend = load_transformers(model=str(copy))
+    assert backend._prompt(ask()).text.startswith("<|rag_start|>system\nYou write.")
+
+
+def test_revision_follows_additional_templates(folder: Path, tmp_path: Path) -> None:
+    """Where the model has no other: elsewhere, they are not used."""
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    before = load_transformers(model=str(copy)).revision
+    in_additional_files(copy)
+    assert load_transformers(model=str(copy)).revision == before
+    (copy / "chat_template.jinja").unlink()
+    one = load_transformers(model=str(copy)).revision
+    (copy / "additional_chat_templates" / "rag.jinja").write_text(kinds.CHATML)
+    assert load_transformers(model=str(copy)).revision not in (one, before)
+
+
+def test_thoughts_are_set_when_a_model_is_loaded(folder: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    (copy / "chat_template.jinja").write_text(kinds.GPT_OSS)
+    warnings: list[str] = []
+    backend = load_transformers(model=str(copy), warn=warnings.append, reasoning_effort="low", thinking_tokens=9)
+    assert "Reasoning: low<" in backend._prompt(ask()).text
+    assert backend.thinking_tokens == 9
+    assert warnings == [], "thoughts were asked for"
 
 
 @pytest.mark.parametrize("model", ["./nowhere", "/nowhere/model", "~/nowhere", "a/b/c"])
@@ -249,7 +318,7 @@ def test_missing_extra_names_the_pip_line(monkeypatch: pytest.MonkeyPatch) -> No
 SCRIPT = """
 import asyncio
 from personagen.builder.llm.requests import Message, Request, Sampling
-from personagen.builder.llm.backends.transformers_model import load_transformers
+from personagen.builder.llm.backends.transformers_loading import load_transformers
 
 async def run():
     backend = load_transformers(model="user/tiny")

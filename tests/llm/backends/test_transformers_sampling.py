@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from personagen.builder.core.errors import BackendError, RequestError
-from personagen.builder.llm.backends.transformers_model import TransformersBackend, _placement, load_transformers
+from personagen.builder.llm.backends.transformers_loading import _placement, load_transformers
+from personagen.builder.llm.backends.transformers_model import TransformersBackend
 from personagen.builder.llm.backends.transformers_queue import START_ROWS
 from personagen.builder.llm.backends.transformers_sampling import (
     BatchSampler,
@@ -23,7 +24,7 @@ from personagen.builder.llm.backends.transformers_sampling import (
     sample_batch,
 )
 from personagen.builder.llm.requests import Sampling
-from tests.helpers.tiny_model import answer, answers, ask, save_model, texts, torch
+from tests.helpers.models.tiny_model import answer, answers, ask, save_model, texts, torch
 
 LONG = "We counted eleven boxes in the cellar, then we went home. " * 2
 
@@ -55,7 +56,7 @@ def prompt_of(number: int) -> str:
 
 
 def rows_of(backend: TransformersBackend, count: int) -> list[PromptRow]:
-    prompts = [backend._tokenizer(backend._prompt(ask(prompt_of(number))))["input_ids"] for number in range(count)]
+    prompts = [backend._tokenizer(backend._prompt(ask(prompt_of(number))).text)["input_ids"] for number in range(count)]
     return [PromptRow(prompt, 50 + number) for number, prompt in enumerate(prompts)]
 
 

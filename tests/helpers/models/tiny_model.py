@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from personagen.builder.llm.backends.transformers_model import TransformersBackend
+from personagen.builder.llm.backends.transformers_model import TransformersBackend, TransformersSettings
 from personagen.builder.llm.requests import Message, Reply, Request, Sampling
 
 torch = pytest.importorskip("torch")
@@ -27,8 +27,8 @@ SENTENCES = [
 ]
 
 
-def save_tokenizer(folder: Path, *, template: str | None = TEMPLATE) -> int:
-    """Train a byte-level tokenizer on three sentences, save it and return its size."""
+def save_tokenizer(folder: Path, *, template: Any = TEMPLATE, end: str | None = "<end>") -> int:
+    """Train a byte-level tokenizer on three sentences, save it and return its size; it has no pad token."""
     tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE())
     tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = tokenizers.decoders.ByteLevel()
@@ -38,9 +38,7 @@ def save_tokenizer(folder: Path, *, template: str | None = TEMPLATE) -> int:
         vocab_size=400, special_tokens=special, initial_alphabet=alphabet, show_progress=False
     )
     tokenizer.train_from_iterator(SENTENCES, trainer)
-    wrapped = transformers.PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, eos_token="<end>", chat_template=template
-    )
+    wrapped = transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=end, chat_template=template)
     wrapped.save_pretrained(folder)
     return len(wrapped)
 
@@ -62,6 +60,42 @@ def save_model(folder: Path) -> None:
     )
     transformers.LlamaForCausalLM(config).save_pretrained(folder)
     (folder / "README.md").write_text("---\nlicense: apache-2.0\n---\nTiny.\n", encoding="utf-8")
+
+
+def scripted_backend(
+    folder: Path, template: Any, words: Sequence[str], *, special: Sequence[str] = (), **settings: Any
+) -> TransformersBackend:
+    """Build a backend of a model that writes these words after every prompt and repeats the last, unless it is <end>.
+
+    Args:
+        folder: folder of a saved tokenizer.
+        template: chat template.
+        words: each of them at most once; they become tokens.
+        special: words that are special tokens.
+        settings: of the backend.
+
+    """
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    tokenizer.chat_template = template
+    tokenizer.add_tokens([tokenizers.AddedToken(word, special=word in special) for word in words if word != "<end>"])
+    size = len(tokenizer)
+    config = transformers.LlamaConfig(
+        vocab_size=size, hidden_size=size + size % 2, intermediate_size=8, num_hidden_layers=1, num_attention_heads=1
+    )
+    network = transformers.LlamaForCausalLM(config).eval()
+    ids = [tokenizer.convert_tokens_to_ids(word) for word in words]
+    follows = dict(zip(ids, [*ids[1:], ids[-1]], strict=True))
+    with torch.no_grad():
+        for weights in network.parameters():
+            weights.zero_()
+        network.model.norm.weight.fill_(1.0)
+        for token in range(size):
+            # One dimension per token: the next token depends on the last one only.
+            network.model.embed_tokens.weight[token, token] = 1.0
+            network.lm_head.weight[follows.get(token, ids[0]), token] = 9.0
+    return TransformersBackend(
+        network, tokenizer, model="scripted", revision=None, licence=None, settings=TransformersSettings(**settings)
+    )
 
 
 def ask(text: str = "Go on.", *, max_tokens: int = 24, temperature: float | None = 1.0, **changes: Any) -> Request:
