@@ -47,10 +47,15 @@ def answers(
 
 
 def answer(
-    url: str | None, request: Request, *, api_key: str | None = KEY, timeouts: ChatTimeouts | None = None
+    url: str | None,
+    request: Request,
+    *,
+    api_key: str | None = KEY,
+    timeouts: ChatTimeouts | None = None,
+    **options: Unpack[ServerOptions],
 ) -> Reply:
     """Send one request through a fresh backend."""
-    return answers(url, [request], api_key=api_key, timeouts=timeouts)[0]
+    return answers(url, [request], api_key=api_key, timeouts=timeouts, **options)[0]
 
 
 def reply_of(content: str) -> dict[str, Any]:

@@ -4,12 +4,13 @@ import asyncio
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import pytest
 
 from personagen.builder.llm.backends.batch_api import BatchTiming
 from personagen.builder.llm.backends.openai_batch import BatchBackend, BatchLimits, connect_batch
+from personagen.builder.llm.backends.openai_settings import ServerOptions
 from personagen.builder.llm.requests import Message, Reply, Request, Sampling
 from tests.helpers.servers.fake_openai import contents
 
@@ -46,10 +47,17 @@ def backend_of(
     api_key: str | None = KEY,
     timing: BatchTiming = FAST,
     limits: BatchLimits | None = None,
+    **options: Unpack[ServerOptions],
 ) -> BatchBackend:
     """Build the backend of one process, whose batches are in `folder/batches`."""
     return connect_batch(
-        model="fake-1", base_url=url, api_key=api_key, folder=folder / "batches", timing=timing, limits=limits
+        model="fake-1",
+        base_url=url,
+        api_key=api_key,
+        folder=folder / "batches",
+        timing=timing,
+        limits=limits,
+        **options,
     )
 
 
@@ -60,11 +68,12 @@ def outcomes(
     *,
     timing: BatchTiming = FAST,
     limits: BatchLimits | None = None,
+    **options: Unpack[ServerOptions],
 ) -> list[Reply | BaseException]:
     """Send all requests together, as a separate process would, and return replies and errors."""
 
     async def run() -> list[Reply | BaseException]:
-        backend = backend_of(url, folder, timing=timing, limits=limits)
+        backend = backend_of(url, folder, timing=timing, limits=limits, **options)
         try:
             return await asyncio.gather(*map(backend.complete, requests), return_exceptions=True)
         finally:
@@ -73,9 +82,16 @@ def outcomes(
     return asyncio.run(run())
 
 
-def answers(url: str, folder: Path, requests: Sequence[Request], *, limits: BatchLimits | None = None) -> list[Reply]:
+def answers(
+    url: str,
+    folder: Path,
+    requests: Sequence[Request],
+    *,
+    limits: BatchLimits | None = None,
+    **options: Unpack[ServerOptions],
+) -> list[Reply]:
     """Send all requests together; the first error is raised."""
-    results = outcomes(url, folder, requests, limits=limits)
+    results = outcomes(url, folder, requests, limits=limits, **options)
     for result in results:
         if isinstance(result, BaseException):
             raise result

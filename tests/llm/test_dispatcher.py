@@ -9,6 +9,7 @@ import pytest
 from personagen.builder.core.errors import BackendError, FolderError, RequestError
 from personagen.builder.core.prices import Amount
 from personagen.builder.llm.backends.openai_chat import OpenAIBackend, connect_openai
+from personagen.builder.llm.backends.openai_settings import ServerOptions
 from personagen.builder.llm.budget import Budget
 from personagen.builder.llm.journal import Journal, Usage
 from personagen.builder.llm.requests import Message, Reply, Request, Sampling, request_key
@@ -35,6 +36,26 @@ def test_requests_that_differ_have_different_keys() -> None:
     keys = {request_key(one, other) for other in (request, *others)} | {request_key(two, request)}
     assert len(keys) == len(others) + 2
     assert request_key(moved, request) == request_key(one, request)
+
+
+def test_settings_that_change_replies_change_the_keys_of_requests() -> None:
+    """Those of the server and the time do not, and an empty body is no setting."""
+    changing: list[ServerOptions] = [{"body": {"top_k": 5}}, {"body": {"seed": None}}, {"reasoning_effort": "low"}]
+    others: list[ServerOptions] = [
+        {"headers": {"X-Title": "a"}},
+        {"query": {"a": "b"}},
+        {"timeout": 5.0},
+        {"thinking_tokens": 900},
+        {"body": {}},
+        {"body": None, "reasoning_effort": None},
+    ]
+
+    def key(options: ServerOptions) -> str:
+        backend = connect_openai(model="one", base_url="http://127.0.0.1:1/v1", api_key=None, concurrency=1, **options)
+        return request_key(backend, ask_for("Go on."))
+
+    assert len({key(options) for options in ({}, *changing)}) == len(changing) + 1
+    assert {key(options) for options in others} == {key({})}
 
 
 def test_keys_of_requests_are_those_of_existing_journals() -> None:

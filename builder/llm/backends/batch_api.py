@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-import re
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -247,9 +246,11 @@ class BatchApi:
     ) -> BackendError | TransientError:
         address, status, answer = self._endpoint.address, error.status_code, error.response.text
         if 300 <= status < 400:
-            target = redirect_target(self._endpoint, str(error.request.url), error.response.headers.get("location"))
-            base_url = self._endpoint.quote(re.sub(r"/(files|batches)([/?].*)?$", "", target), limit=160)
-            return BackendError(f"{address} redirects to {base_url}; write --base-url {base_url}")
+            url, location = str(error.request.url), error.response.headers.get("location")
+            path = url.partition("?")[0].removeprefix(str(self._client.base_url).rstrip("/"))
+            base_url = redirect_target(self._endpoint, url, location, path=path).partition("?")[0].removesuffix(path)
+            quoted = self._endpoint.quote(base_url, limit=160)
+            return BackendError(f"{address} redirects to {quoted}; write --base-url {quoted}")
         quoted = self._endpoint.quote(error_message(answer), limit=160)
         if status in (404, 405) and missing is None:
             return BackendError(

@@ -175,15 +175,17 @@ def make_client(endpoint: Endpoint, base_url: str) -> "openai.AsyncOpenAI":
     """Build a client of the `openai` package that never retries, and never follows a redirect with the key."""
     import openai
 
-    # Its own headers would name a key that the endpoint leaves out, and an organisation beside the endpoint's.
-    names = {name.lower() for name in endpoint.headers}
-    unset = ("Authorization", "OpenAI-Organization", "OpenAI-Project")
-    absent = {name: openai.Omit() for name in unset if name.lower() not in names}
+    async def remove_key(request: Any) -> None:
+        request.headers.pop("Authorization", None)
+
+    # The client insists on a key of its own, which the endpoint may leave out.
+    has_key = any(name.lower() == "authorization" for name in endpoint.headers)
+    hooks = {} if has_key else {"request": [remove_key]}
     return openai.AsyncOpenAI(
         api_key="none",
         base_url=base_url,
         max_retries=0,
-        default_headers={**endpoint.headers, **absent},  # type: ignore[dict-item]  # Omit leaves out a header
+        default_headers=endpoint.headers,
         default_query=dict(endpoint.query),
-        http_client=openai.DefaultAsyncHttpxClient(follow_redirects=False),
+        http_client=openai.DefaultAsyncHttpxClient(follow_redirects=False, event_hooks=hooks),
     )

@@ -100,13 +100,14 @@ def _base64_forms(secret: bytes) -> Iterator[str]:
         yield certain.translate(str.maketrans("+/", "-_"))
 
 
-def redirect_target(endpoint: Endpoint, url: str, location: str | None) -> str:
+def redirect_target(endpoint: Endpoint, url: str, location: str | None, *, path: str = CHAT_PATH) -> str:
     """Return the URL that a redirected call goes to: one of the same server, since the call carries the key.
 
     Args:
         endpoint: the server that answered.
         url: URL of the call.
         location: header Location of the answer; None: it has none.
+        path: path of the call behind the base URL.
 
     Raises:
         BackendError: the redirect leads to another server, leaves HTTPS, or names no URL.
@@ -121,7 +122,7 @@ def redirect_target(endpoint: Endpoint, url: str, location: str | None) -> str:
         return target._replace(fragment="").geturl()
     if not location or target.scheme not in STANDARD_PORTS or not target.hostname or target.username is not None:
         raise BackendError(f"{endpoint.address} redirects to no usable URL: check --base-url")
-    base = f"{target.scheme}://{target.netloc}{target.path.rstrip('/').removesuffix(CHAT_PATH)}"
+    base = f"{target.scheme}://{target.netloc}{target.path.rstrip('/').removesuffix(path)}"
     quoted = endpoint.quote(base, limit=160)
     raise BackendError(f"{endpoint.address} redirects to {quoted}; write --base-url {quoted} if that is meant")
 

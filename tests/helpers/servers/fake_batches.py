@@ -115,6 +115,8 @@ class FakeBatches:
         calls: endpoints in order of their calls, failed ones included.
         uploads: uploaded files, by id.
         batches: batches in order of creation.
+        headers: headers of the calls, names in lower case.
+        urls: their paths and queries.
         room: upper bound on the lines that wait in batches; a batch beyond it fails. None: no limit.
 
     """
@@ -128,6 +130,8 @@ class FakeBatches:
         faults: Sequence[Fault] = (),
         page: int = 100,
         answer: Callable[[Mapping[str, Any]], tuple[int, Any]] | None = None,
+        prefix: str = "/v1",
+        chat_path: str = "/v1/chat/completions",
     ) -> None:
         """Bind to a free port of 127.0.0.1.
 
@@ -138,6 +142,8 @@ class FakeBatches:
             faults: faults of lines; their `nth` is ignored.
             page: upper bound on the batches per page of the list.
             answer: returns status and body of a line's answer from its request; None: as fake_openai.py answers.
+            prefix: path before that of every call.
+            chat_path: path of the chat completions that batches and their lines name.
 
         """
         self._trouble = [*trouble]
@@ -145,6 +151,9 @@ class FakeBatches:
         self._faults = [(fault, [fault.times]) for fault in faults]
         self._page = page
         self._custom_answer = answer
+        self._chat_path = chat_path
+        self.headers: list[dict[str, str]] = []
+        self.urls: list[str] = []
         self._files: dict[str, bytes] = {}
         self._lock = threading.Lock()
         self.polls = polls
@@ -154,11 +163,11 @@ class FakeBatches:
         self.room: int | None = None
         app = Starlette(
             routes=[
-                Route("/v1/files", self._serve("upload", self._upload), methods=["POST"]),
-                Route("/v1/files/{id}/content", self._serve("content", self._content)),
-                Route("/v1/batches", self._serve("create", self._create), methods=["POST"]),
-                Route("/v1/batches", self._serve("list", self._list)),
-                Route("/v1/batches/{id}", self._serve("retrieve", self._retrieve)),
+                Route(f"{prefix}/files", self._serve("upload", self._upload), methods=["POST"]),
+                Route(f"{prefix}/files/{{id}}/content", self._serve("content", self._content)),
+                Route(f"{prefix}/batches", self._serve("create", self._create), methods=["POST"]),
+                Route(f"{prefix}/batches", self._serve("list", self._list)),
+                Route(f"{prefix}/batches/{{id}}", self._serve("retrieve", self._retrieve)),
             ]
         )
         self._loopback = Loopback(app)
@@ -189,6 +198,8 @@ class FakeBatches:
     def _serve(self, endpoint: str, act: Any) -> Any:
         async def serve(request: Request) -> Response:
             self.calls.append(endpoint)
+            self.headers.append(dict(request.headers))
+            self.urls.append(f"{request.url.path}?{request.url.query}".rstrip("?"))
             number = self.calls.count(endpoint)
             current = [one for one in self._trouble if one.endpoint == endpoint and one.nth in (None, number)]
             for trouble in current:
@@ -236,10 +247,10 @@ class FakeBatches:
 
     async def _create(self, request: Request) -> Response:
         body = await request.json()
-        assert (body["endpoint"], body["completion_window"]) == ("/v1/chat/completions", "24h")
+        assert (body["endpoint"], body["completion_window"]) == (self._chat_path, "24h")
         number = len(self.batches) + 1
         lines = [json.loads(line) for line in self.uploads[body["input_file_id"]].splitlines()]
-        assert all((line["method"], line["url"]) == ("POST", "/v1/chat/completions") for line in lines)
+        assert all((line["method"], line["url"]) == ("POST", self._chat_path) for line in lines)
         assert len({line["custom_id"] for line in lines}) == len(lines)
         fate = self._fates.get(number)
         if self.room is not None and len(lines) + sum(len(batch.lines) for batch in self.waiting()) > self.room:

@@ -1,13 +1,16 @@
 """Where requests of the OpenAI backends go, and which headers they have."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
+from personagen.builder.core.errors import BackendError, TransientError
 from personagen.builder.llm.backends.openai_chat import connect_openai
-from personagen.builder.llm.backends.openai_settings import HOSTED_URL, make_endpoint
+from personagen.builder.llm.backends.openai_settings import HOSTED_URL, ServerOptions, make_endpoint
+from personagen.builder.llm.chat_protocol.endpoint import Endpoint
 from tests.helpers.asking import KEY, answer, ask, reply_of
-from tests.helpers.servers.fake_openai import FakeOpenAI
+from tests.helpers.servers.fake_openai import FakeOpenAI, Fault
 
 
 def test_the_environment_names_the_server_of_settings_without_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,3 +62,140 @@ def test_calls_use_the_proxy_of_the_environment(monkeypatch: pytest.MonkeyPatch)
     with FakeOpenAI() as server:
         assert answer(server.url, ask()).candidates
     assert len(request_lines) == 1
+
+
+DEPLOYMENT = "/openai/deployments/d"
+VERSION = {"api-version": "2024-10-21"}
+RESOURCE = "https://r.openai.azure.com"
+
+
+def endpoint(base_url: str | None, api_key: str | None = KEY, **options: Any) -> Endpoint:
+    return make_endpoint("m", base_url, api_key, options)  # type: ignore[arg-type]  # the keys are those of ServerOptions
+
+
+@pytest.mark.parametrize(
+    ("tail", "options"),
+    [
+        (f"{DEPLOYMENT}?api-version=2024-10-21", {}),
+        (f"{DEPLOYMENT}/chat/completions?api-version=2024-10-21", {}),
+        (f"{DEPLOYMENT}/", {"query": VERSION}),
+        (f"{DEPLOYMENT}?api-version=2020-01-01", {"query": VERSION}),
+    ],
+)
+def test_azures_classic_address_has_its_version_and_the_key_in_a_header(tail: str, options: ServerOptions) -> None:
+    path = f"{DEPLOYMENT}/chat/completions"
+    with FakeOpenAI(path=path, secrets={"api-key": KEY}) as server:
+        assert answer(server.url.removesuffix("/v1") + tail, ask(), **options).candidates
+    assert server.urls == [f"{path}?api-version=2024-10-21"]
+    assert "authorization" not in server.headers[0]
+
+
+def test_a_header_of_the_recipe_carries_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The key of the environment may be that of another server, so it is not sent beside it."""
+    monkeypatch.setenv("GATEWAY_KEY", "gw-0123456789")
+    with FakeOpenAI(path=f"{DEPLOYMENT}/chat/completions", secrets={"api-key": "gw-0123456789"}) as server:
+        url = server.url.removesuffix("/v1") + DEPLOYMENT
+        assert answer(url, ask(), query=VERSION, headers={"api-key": "${GATEWAY_KEY}"}).candidates
+    assert KEY not in str(server.headers)
+    sent = endpoint(None, None, headers={"Authorization": "Token ${GATEWAY_KEY}"}).headers
+    assert sent["Authorization"] == "Token gw-0123456789"
+
+
+def test_headers_and_query_of_the_recipe_are_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names differ in case only once; a secret beside the key replaces the placeholder, not the key."""
+    monkeypatch.setenv("TEAM", "team-0123")
+    headers = {"X-Title": "personas", "user-agent": "mine", "X-Team-Token": "${TEAM}"}
+    with FakeOpenAI() as server:
+        answer(f"{server.url}?a=1&b=2", ask(), headers=headers, query={"b": "x y", "c": "${TEAM}"})
+        answer(server.url, ask(), headers=headers, api_key=None)
+    assert server.urls[0] == "/v1/chat/completions?a=1&b=x+y&c=team-0123"
+    assert {"x-title": "personas", "user-agent": "mine", "x-team-token": "team-0123"}.items() <= server.headers[
+        0
+    ].items()
+    assert server.headers[0]["authorization"] == f"Bearer {KEY}"
+    assert "authorization" not in server.headers[1]
+
+
+def test_every_secret_is_removed_from_messages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of the environment too, and the words of a header that has one."""
+    monkeypatch.setenv("COOKIE", "session=abcdefgh; id=7")
+    secured = endpoint("http://h/v1", headers={"Cookie": "${COOKIE}"}, query={"sig": "${COOKIE}"})
+    for secret in (KEY, "session=abcdefgh; id=7", "abcdefgh"):
+        assert secured.quote(f"got {secret} here") == "'got *** here'"
+    assert "abcdefgh" not in repr(secured) and KEY not in repr(secured)
+    assert endpoint("http://h/v1", None).quote("none") == "'none'"
+
+
+@pytest.mark.parametrize(
+    ("base_url", "options", "message"),
+    [
+        ("http://h:x/v1", {}, r"--base-url: got 'http://h:x/v1', wanted a port from 1 to 65535, such as "),
+        (
+            f"{RESOURCE}{DEPLOYMENT}",
+            {},
+            rf"--base-url: got '{RESOURCE}{DEPLOYMENT}' without a version .*\?api-version=",
+        ),
+        (
+            "http://h/v1",
+            {"headers": {"A": "${NONE}"}},
+            r"headers: A: the environment variable NONE is not set; set it$",
+        ),
+        ("http://h/v1", {"query": {"a": "${NONE}"}}, r"query: a: the environment variable NONE is not set; set it$"),
+    ],
+)
+def test_wrong_settings_are_one_line(base_url: str, options: ServerOptions, message: str) -> None:
+    for backend in ("openai", "batch"):
+        with pytest.raises(BackendError, match=f"^backend {backend}: {message}"):
+            make_endpoint("m", base_url, KEY, options, backend=backend)
+
+
+def test_a_wrong_address_of_the_environment_is_named_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://me:pw@h/v1")
+    with pytest.raises(BackendError, match=r"^backend openai: OPENAI_BASE_URL: holds a user or password; leave them"):
+        endpoint(None)
+
+
+@pytest.mark.parametrize(
+    ("base_url", "url", "alternative"),
+    [
+        (None, f"{HOSTED_URL}/chat/completions", None),
+        ("https://api.openai.com", f"{HOSTED_URL}/chat/completions", None),
+        ("http://h:1", "http://h:1/v1/chat/completions", "http://h:1/chat/completions"),
+        ("http://h:1/v1", "http://h:1/v1/chat/completions", "http://h:1/chat/completions"),
+        ("http://h:1/api?a=b", "http://h:1/api/chat/completions?a=b", "http://h:1/api/v1/chat/completions?a=b"),
+        (RESOURCE, f"{RESOURCE}/openai/v1/chat/completions", None),
+        (f"{RESOURCE}/openai/", f"{RESOURCE}/openai/v1/chat/completions", None),
+        (
+            f"{RESOURCE}/?api-version=2024-10-21",
+            f"{RESOURCE}/openai/deployments/m/chat/completions?api-version=2024-10-21",
+            None,
+        ),
+        (f"{RESOURCE}/openai/v1", f"{RESOURCE}/openai/v1/chat/completions", None),
+        (
+            "https://r.services.ai.azure.com/models?api-version=2024-05-01-preview",
+            "https://r.services.ai.azure.com/models/chat/completions?api-version=2024-05-01-preview",
+            None,
+        ),
+    ],
+)
+def test_an_address_is_completed_as_its_server_needs_it(
+    base_url: str | None, url: str, alternative: str | None
+) -> None:
+    """Of others, the alternative is tried after a 404."""
+    made = endpoint(base_url)
+    assert made.chat_url == url
+    assert made.alternatives == ((alternative,) if alternative else ())
+    assert ("api-key" in made.headers) != ("Authorization" in made.headers)
+    assert ("api-key" in made.headers) == ("deployments" in url or "/models/" in url)
+
+
+def test_the_body_and_the_effort_are_parts_of_every_request() -> None:
+    body = {"top_k": 5, "seed": None}
+    assert endpoint("http://h/v1", body=body, reasoning_effort="low").body == {**body, "reasoning_effort": "low"}
+    assert endpoint("http://h/v1", body=None, reasoning_effort=None).body == {}
+
+
+def test_the_timeout_of_the_recipe_is_that_of_a_call() -> None:
+    fault = Fault("hang")
+    with FakeOpenAI(faults=[fault]) as server, pytest.raises(TransientError, match=r"v1: no reply within 0\.05 s$"):
+        answer(server.url, ask(), timeout=0.05)
