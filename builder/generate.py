@@ -90,18 +90,21 @@ async def agenerate(
         if manifest is not None:
             return GenerationResult(run.out, manifest, created=False)
         run.keep_card()  # fails before anything is paid for if its notes cannot be kept
-        plan, backend, label_check = await compute_in_thread(lambda: _prepare(recipe, run, api_key))
+        plan, backend, label_check = await compute_in_thread(lambda: _prepare(recipe, run, api_key, progress))
         return await write_release(backend, plan, run, progress, label_check)
 
 
-def _prepare(recipe: Recipe, run: RunFolder, api_key: str | None) -> tuple[Plan, Backend, LabelCheck | None]:
+def _prepare(
+    recipe: Recipe, run: RunFolder, api_key: str | None, progress: Progress
+) -> tuple[Plan, Backend, LabelCheck | None]:
     """Load everything before the first request, the largest first: loading takes more memory than keeping it."""
     read_template()  # a broken installation fails before anything is paid for
     if recipe.text.language is not None:
         load_identifier()
     shards.prepare()
     label_check = load_label_check(recipe)
-    return add_counterfactuals(make_plan(recipe)), connect(recipe.backend, run.batches, api_key), label_check
+    backend = connect(recipe.backend, run.batches, api_key, warn=progress.warn)
+    return add_counterfactuals(make_plan(recipe)), backend, label_check
 
 
 async def write_release(

@@ -40,7 +40,7 @@ async def apreview(
     names = recipe.chosen_taxonomy().names[:number]
     data = recipe.model_dump(mode="json") | {"rows": number, "emotions": names, "quotas": None, "ablations": []}
     shortened = Recipe.model_validate(data, strict=False)
-    backend, label_check = await compute_in_thread(lambda: _prepare(shortened, api_key))
+    backend, label_check = await compute_in_thread(lambda: _prepare(shortened, api_key, progress))
     plan = make_plan(shortened)
     rows: list[Row] = []
     rejected = 0
@@ -60,6 +60,6 @@ async def apreview(
     return rows
 
 
-def _prepare(recipe: Recipe, api_key: str | None) -> tuple[Backend, LabelCheck | None]:
+def _prepare(recipe: Recipe, api_key: str | None, progress: Progress) -> tuple[Backend, LabelCheck | None]:
     label_check = load_label_check(recipe)
-    return connect(recipe.backend, None, api_key), label_check
+    return connect(recipe.backend, None, api_key, warn=progress.warn), label_check

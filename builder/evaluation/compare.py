@@ -158,7 +158,7 @@ def _compare(
         parts = read_parts(settings.reference, settings.embeddings, quota)
         arm_settings = [plan_arms(part, parts.pool) for part in recipes]
         check = _label_check(recipe, parts)
-        backend = connect(recipe.backend, out / RUN / "batches", api_key)
+        backend = connect(recipe.backend, out / RUN / "batches", api_key, warn=progress.warn)
         running = start_engine(
             backend, out / RUN / JOURNAL, settings=recipe.backend, limits=recipe.budget, price=recipe.price()
         )

@@ -70,7 +70,7 @@ class ModelJudge:
         return self.run(self._answers(questions))
 
     async def _answers(self, questions: Sequence[Question]) -> list[Answer]:
-        backend = connect(self.choice, None, self.api_key)
+        backend = connect(self.choice, None, self.api_key, warn=self.progress.warn)
         limits = Budgets(max_tokens=self.max_tokens)
         try:
             async with start_engine(backend, self.journal, settings=self.choice, limits=limits) as engine:

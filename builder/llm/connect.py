@@ -92,7 +92,10 @@ def connect(
     from personagen.builder.llm.backends.transformers_loading import load_transformers
 
     return load_transformers(
-        model=model, reasoning_effort=settings.reasoning_effort, thinking_tokens=settings.thinking_tokens
+        model=model,
+        reasoning_effort=settings.reasoning_effort,
+        thinking_tokens=settings.thinking_tokens,
+        warn=warn,
     )
 
 

@@ -110,6 +110,7 @@ def test_a_shorthand_is_the_key_of_its_section() -> None:
     made = recipe(model="openai:m", base_url=url, concurrency=2, rpm=3, tpm=4, max_tokens=5)
     assert made.backend == BackendChoice(kind="openai", model="m", base_url=url, concurrency=2, rpm=3, tpm=4)
     assert made.budget.max_tokens == 5
+    assert recipe(model="openai:m", reasoning_effort="low").backend.reasoning_effort == "low"
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,8 @@ OPTIONS = [
     ),
     ((*OPENAI, "h/v1"), "backend.base_url: got 'h/v1', wanted a URL; write http://h/v1"),
     (("--backend", "openai", "--model", "m"), "no API key; set the environment variable OPENAI_API_KEY"),
+    ((*OPENAI, "http://h/v1", "--reasoning-effort", "Much"), 'backend.reasoning_effort: got "Much", wanted text that'),
+    (("--reasoning-effort", "low"), "backend embedded has no reasoning_effort; leave it out or use kind openai"),
     (("--concurrency", "0"), "backend.concurrency: got 0, wanted greater than or equal to 1"),
     (("--seed", "-1"), "seed: got -1, wanted greater than or equal to 0"),
     (("none.yaml",), "cannot read recipe none.yaml: [Errno 2] No such file or directory"),

@@ -38,6 +38,10 @@ def test_a_recorded_release_has_its_name_and_the_defaults_of_the_help(monkeypatc
     assert recorded("audit", [], monkeypatch, release="mine") == "personagen audit mine --reference goemotions --seed 0"
 
 
+def test_an_option_that_changes_texts_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "--reasoning-effort low" in recorded("compare", ["--reasoning-effort", "low"], monkeypatch)
+
+
 def test_private_and_runtime_options_are_not_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
     private = ["--base-url", "http://h/v1", "--judge-url", "http://j/v1", "--api-key-file", "key.txt", "--rpm", "9"]
     private += ["--tpm", "9", "--concurrency", "2", "--max-cost", "1", "--max-tokens", "9", "--judge-max-tokens", "9"]

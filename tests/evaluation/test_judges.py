@@ -219,6 +219,33 @@ def test_a_misspelt_judge_is_refused(spec: str, tmp_path: Path) -> None:
         connect_judge(spec, folder=tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("spec", "url", "line"),
+    [
+        ("openai:m", "h/v1", "judge_url: got 'h/v1', wanted a URL; write http://h/v1"),
+        (
+            "openai:m",
+            "http://me:SECRET@h",
+            "judge_url: holds a user or password; leave them out and set OPENAI_API_KEY",
+        ),
+        ("embedded", "http://h", "backend embedded has no judge_url; leave it out or use kind openai"),
+    ],
+)
+def test_a_wrong_endpoint_of_a_judge_is_one_line(spec: str, url: str, line: str, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=f"^{re.escape(f'judge {spec}: {line}')}$"):
+        connect_judge(spec, base_url=url, folder=tmp_path)
+
+
+def test_the_environment_names_the_server_of_a_judge_without_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it names that of the writer."""
+    with FakeJudge(rule) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        answers = connect_judge("openai:judge-1", folder=tmp_path)(questions()[:1])
+    assert rate(answers[0]).score == pytest.approx(4.5)
+
+
 def test_a_folder_that_cannot_be_created_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(FolderError, match=r"^cannot make .*file/judge: "):

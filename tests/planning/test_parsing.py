@@ -17,6 +17,9 @@ def test_an_empty_recipe_has_every_default() -> None:
     assert parse_recipe("", "recipe.yaml") == read_recipe(None) == Recipe()
 
 
+ENDPOINT = "backend: {{kind: openai, model: m, {}}}"
+"""Recipe with one more setting of the endpoint."""
+
 REFUSALS = [
     ("foo: 1", "unknown key 'foo'; known: ablations, backend"),
     ("checks: {leek: flag}", "unknown key 'checks.leek', did you mean 'leak'?"),
@@ -39,6 +42,61 @@ REFUSALS = [
     ("backend: {model: x}", "backend embedded has its own model, got 'x'"),
     ("backend: {base_url: 'http://x'}", "backend embedded has no base_url; leave it out or use kind openai"),
     ("backend: {kind: openai, model: m, base_url: 'http://me:key@h'}", "backend.base_url: holds a user or password;"),
+    (ENDPOINT.format("base_url: 'h:8000/v1'"), "backend.base_url: got 'h:8000/v1', wanted a URL; write http://h:8000"),
+    (
+        ENDPOINT.format("base_url: 'http://h/v1?token=SECRET'"),
+        "backend.base_url: holds a secret in its query ('token');",
+    ),
+    (
+        ENDPOINT.format("base_url: 'http://h/openai/deployments/d'"),
+        "backend: got 'http://h/openai/deployments/d' without a version of Azure's API; write http://h/openai/deploy",
+    ),
+    (ENDPOINT.format("headers: {Authorization: SECRET}"), "backend.headers: Authorization: the value would be kept as"),
+    (ENDPOINT.format("headers: {X-Title: 5}"), "backend.headers.X-Title: got a value of type int, wanted a valid str"),
+    (ENDPOINT.format("headers: Bearer SECRET"), "backend.headers: got a value of type str, wanted a mapping, such as"),
+    (ENDPOINT.format("query: {code: SECRET}"), "backend.query: code: the value would be kept as plain text; put it"),
+    (ENDPOINT.format("query: [SECRET]"), "backend.query: got a value of type list, wanted a mapping, such as {name: v"),
+    (ENDPOINT.format("body: {model: n}"), "backend.body: model is set by PersonaGen; leave it out"),
+    (ENDPOINT.format("body: {max_tokens: 9}"), "backend.body: max_tokens is set by draw.max_tokens and backend.think"),
+    (ENDPOINT.format("body: {a: .nan}"), "backend.body: wanted JSON data; got something else (Out of range float"),
+    (ENDPOINT.format("body: 3"), "backend.body: got 3, wanted a mapping, such as {name: value}"),
+    (ENDPOINT.format("timeout: 0"), "backend.timeout: got 0, wanted greater than 0"),
+    (ENDPOINT.format("timeout: .inf"), "backend.timeout: got Infinity, wanted a finite number"),
+    (ENDPOINT.format("thinking_tokens: -1"), "backend.thinking_tokens: got -1, wanted greater than or equal to 0"),
+    (
+        ENDPOINT.format("reasoning_effort: Very low"),
+        'backend.reasoning_effort: got "Very low", wanted text that matches',
+    ),
+    (ENDPOINT.format("reasoning_effort: off"), "backend.reasoning_effort: got false, wanted a valid string"),
+    *(
+        (
+            f"backend: {{kind: {kind}{', model: m' * (kind != 'embedded')}, {setting}}}",
+            f"backend {kind} has no {key}; leave",
+        )
+        for setting, kinds in {
+            "headers: {X-A: b}": ("embedded", "transformers"),
+            "query: {a: b}": ("embedded", "transformers"),
+            "body: {a: 1}": ("embedded", "transformers"),
+            "timeout: 5": ("embedded", "transformers"),
+            "thinking_tokens: 5": ("embedded",),
+            "reasoning_effort: low": ("embedded",),
+        }.items()
+        for kind in kinds
+        for key in (setting.partition(":")[0],)
+    ),
+    (ENDPOINT.format("extra_body: {a: 1}"), "unknown key 'backend.extra_body', did you mean 'body'?; known: base_url"),
+    (ENDPOINT.format("extra_headers: {a: b}"), "unknown key 'backend.extra_headers', did you mean 'headers'?"),
+    (ENDPOINT.format("default_query: {a: b}"), "unknown key 'backend.default_query', did you mean 'query'?"),
+    (ENDPOINT.format("request_timeout: 9"), "unknown key 'backend.request_timeout', did you mean 'timeout'?"),
+    (ENDPOINT.format("temperature: 1"), "unknown key 'backend.temperature', did you mean draw.temperature?"),
+    (ENDPOINT.format("max_tokens: 9"), "unknown key 'backend.max_tokens', did you mean draw.max_tokens or budget.max_"),
+    (ENDPOINT.format("max_new_tokens: 9"), "unknown key 'backend.max_new_tokens', did you mean draw.max_tokens?"),
+    (ENDPOINT.format("api_key: SECRET"), "'backend.api_key', did you mean the environment variable OPENAI_API_KEY?"),
+    ("draw: {max_tokens: 0}", "draw.max_tokens: got 0, wanted greater than or equal to 1"),
+    (
+        "draw: {max_tokens: 7}\nbackend: {kind: openai, model: m}",
+        "draw.max_tokens is 7 and text.min_words 8, so every text would be cut; raise max_tokens",
+    ),
     ("backend: {concurrency: 0}", "backend.concurrency: got 0, wanted greater than or equal to 1"),
     ("splits: {train: 0.9}", "splits: fractions sum to 1.1, wanted 1"),
     ("splits: {train: -1}", "splits.train: got -1, wanted greater than or equal to 0"),
@@ -94,7 +152,35 @@ def test_a_bad_recipe_is_refused_in_one_line(text: str, message: str) -> None:
         parse_recipe(text, "recipe.yaml")
     assert str(caught.value).startswith("recipe.yaml")
     assert message in str(caught.value)
-    assert "\n" not in str(caught.value)
+    assert "\n" not in str(caught.value) and "SECRET" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ENDPOINT.format("headers: {HTTP-Referer: x, Authorization: 'Bearer ${KEY}'}"),
+        ENDPOINT.format("query: {api-version: 2024-10-21-preview}"),
+        ENDPOINT.format("body: {chat_template_kwargs: {enable_thinking: false}, seed: null}"),
+        ENDPOINT.format("timeout: 60"),
+        ENDPOINT.format("reasoning_effort: low, thinking_tokens: 4000"),
+        ENDPOINT.format("reasoning_effort: none, thinking_tokens: 0"),
+        ENDPOINT.format("base_url: 'http://h/openai/deployments/d', query: {api-version: '2024-10-21'}"),
+        "backend: {kind: transformers, model: m, reasoning_effort: low, thinking_tokens: 4000}",
+        "backend: {kind: openai, model: m}\ndraw: {max_tokens: 4000}",
+    ],
+)
+def test_settings_of_an_endpoint_are_accepted(text: str) -> None:
+    assert parse_recipe(text, "recipe.yaml").backend.model == "m"
+
+
+def test_the_error_of_a_recipe_shows_no_value_in_its_cause() -> None:
+    """A traceback prints the whole chain."""
+    with pytest.raises(RecipeError) as caught:
+        parse_recipe(ENDPOINT.format("headers: {X-Title: [SECRET]}"), "recipe.yaml")
+    error: BaseException | None = caught.value
+    while error is not None:
+        assert "SECRET" not in str(error)
+        error = error.__cause__
 
 
 @pytest.mark.parametrize(

@@ -113,6 +113,23 @@ def test_the_request_for_a_text_has_the_layers_of_its_depth_only(kind: str, dept
         assert all(start.startswith(what.narration or "") for start in starts) == ("situational" in layers)
 
 
+@pytest.mark.parametrize(
+    ("backend", "draw", "limit"),
+    [
+        ("{kind: openai, model: m}", "{}", 2 * 120 + 64),
+        ("{kind: openai, model: m}", "{max_tokens: 4000, temperature: 0.1}", 4000),
+        ("{kind: transformers, model: m}", "{max_tokens: 4000}", 4000),
+        ("{kind: embedded}", "{}", 16),
+        ("{kind: embedded}", "{max_tokens: 24}", 24),
+    ],
+)
+def test_the_limit_of_a_text_is_that_of_the_recipe(backend: str, draw: str, limit: int) -> None:
+    recipe = parse_recipe(f"backend: {backend}\ndraw: {draw}", "r")
+    sampling = expression_settings(recipe).sampling
+    assert sampling.max_tokens == limit
+    assert recipe.draw.temperature in (None, sampling.temperature)
+
+
 def test_a_prompt_of_demographic_depth_has_no_sociocultural_facts() -> None:
     shown = render("expression", **values("demographic"))[-1].content
     who, _ = draw_someone()
