@@ -171,7 +171,7 @@ def test_an_interrupt_ends_judging_while_replies_are_held_back_and_keeps_those_t
 
 def test_progress_counts_the_answered_questions(tmp_path: Path) -> None:
     reported: list[tuple[int, int]] = []
-    recorder: Any = SimpleNamespace(advance=lambda done, total: reported.append((done, total)))
+    recorder: Any = SimpleNamespace(advance=lambda done, total: reported.append((done, total)), warn=print)
     with FakeJudge(rule) as server:
         replace(judge(server.url, tmp_path), progress=recorder)(questions()[:4])
     assert reported == [(1, 4), (2, 4), (3, 4), (4, 4)]
