@@ -30,6 +30,7 @@ from personagen.builder.llm.chat_templates.learning import learn_dialect, templa
 from personagen.builder.llm.chat_templates.notes import NOTES, dialect_notes
 from personagen.builder.llm.chat_templates.rendering import ChatPrompt, ChatRenderer
 from personagen.builder.llm.requests import Reply, Request, with_schema
+from personagen.builder.llm.thoughts import without_thoughts
 
 CONCURRENCY = 128
 """Requests in flight: two batches of 64, so that one is ready when the other ends."""
@@ -260,12 +261,17 @@ class TransformersBackend:
         if len(queued.written) < queued.rows:
             return
         texts = [queued.written[number % queued.rows] for number in range(queued.request.candidates)]
+        candidates = tuple(text.candidate for text in texts)
+        is_cut = queued.chat.thinks and all(
+            candidate.finish == "length" and without_thoughts(candidate.text) is None for candidate in candidates
+        )
         queued.answer(
             Reply(
-                candidates=tuple(text.candidate for text in texts),
+                candidates=candidates,
                 prompt_tokens=len(queued.prompt),
                 completion_tokens=sum(text.tokens for text in texts),
                 left_out=queued.chat.left_out,
+                cut_at=queued.request.sampling.max_tokens + queued.thinking_tokens if is_cut else None,
             )
         )
 

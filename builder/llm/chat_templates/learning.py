@@ -109,29 +109,35 @@ def _with_thoughts(
     is_on = reasoning_effort is not None and reasoning_effort not in QUIET_EFFORTS
     has_levels = _has_effect(render, dialect, "reasoning_effort", ("low", "high"))
     is_switched = _has_effect(render, dialect, "enable_thinking", (True, False))
+    if not is_switched:
+        dialect, is_switched = _with_own_switch(render, dialect, source, is_on)
     opening, is_closed = _find_opening(render, dialect, source)
-    is_refused = not (opening or is_switched or has_levels) if is_on else bool(opening)
-    for name in _switch_names(source) if is_refused else ():
-        changed = _with(dialect, {name: is_on})
-        changed_opening, changed_closed = _find_opening(render, changed, source)
-        if _has_effect(render, dialect, name, (True, False)) and (is_on or not changed_opening):
-            dialect, opening, is_closed, is_switched = changed, changed_opening, changed_closed, True
-            break
-    if is_on:
-        thinks = bool(opening) or is_switched or has_levels
-        is_ignored = not thinks
-    else:
-        is_off = is_switched or is_closed
-        thinks = bool(opening) or (not is_off and (has_levels or _strips_thoughts(render, dialect, source)))
-        is_ignored = reasoning_effort is not None and thinks and not has_levels
-    left_out = (REASONING_EFFORT,) if is_ignored else ()
+    can_think = bool(opening) or has_levels or _strips_thoughts(render, dialect, source)
+    thinks = can_think or is_switched if is_on else bool(opening) or (can_think and not (is_switched or is_closed))
+    has_effect = has_levels or is_switched or (bool(opening) if is_on else not thinks)
+    left_out = (REASONING_EFFORT,) if reasoning_effort is not None and not has_effect else ()
     return replace(dialect, opening=opening, thinks=thinks, left_out=left_out)
+
+
+def _with_own_switch(
+    render: RenderTemplate, dialect: TemplateDialect, source: str, is_on: bool
+) -> tuple[TemplateDialect, bool]:
+    """Switch thoughts by a variable of the template, and return whether it has one."""
+    default = try_turns(render, dialect, [_USER])
+    for name in _switch_names(source):
+        changed = {value: _with(dialect, {name: value}) for value in (False, True)}
+        prompts = {value: try_turns(render, changed[value], [_USER]) for value in changed}
+        if prompts[False] not in (None, default):
+            return (dialect if is_on else changed[False]), True
+        if prompts[True] not in (None, default):
+            return (changed[True] if is_on else dialect), True
+    return dialect, False
 
 
 def _switch_names(source: str) -> list[str]:
     """List variables of a template that may switch thoughts, other than the two that are always tried."""
-    names = set(re.findall(r"\b(?:[a-z_]+_)?(?:thinking|thoughts?|reasoning)\b", source))
-    return sorted(names - {"enable_thinking"})
+    names = set(re.findall(r"\b(?:[a-z]+_)*(?:thinking|thoughts?|reasoning)(?:_[a-z]+)*\b", source))
+    return sorted(names - {"enable_thinking", "reasoning_effort"})
 
 
 def _has_effect(render: RenderTemplate, dialect: TemplateDialect, option: str, values: tuple[Any, Any]) -> bool:

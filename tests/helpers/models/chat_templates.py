@@ -127,6 +127,9 @@ OWN_SWITCH = _REPLIES + (
 )
 """Opens a thought unless a variable of its own is false."""
 
+BUDGET = CHATML + "{% if thinking_budget is defined and thinking_budget == 0 %}<seed:think>\n</seed:think>{% endif %}"
+"""Thinks unless a number is 0; the model opens the thought."""
+
 NEMOTRON = (
     "{% for m in messages %}<SPECIAL_11>{{ m['role'] }}\n{% if m['role'] == 'assistant' %}<think></think>{% endif %}"
     "{{ m['content'] }}\n{% endfor %}{% if add_generation_prompt %}<SPECIAL_11>assistant\n<think>\n{% endif %}"

@@ -140,7 +140,9 @@ def test_thought_has_its_marks(folder: Path, special: tuple[str, ...]) -> None:
     """The one at the end of the prompt is put in front; the other may be a special token."""
     warnings: list[str] = []
     backend = scripted_backend(folder, kinds.DEEPSEEK_R1, THOUGHT, special=special, warn=warnings.append)
-    (candidate,) = answer(backend, ask(max_tokens=5)).candidates
+    reply = answer(backend, ask(max_tokens=5))
+    (candidate,) = reply.candidates
+    assert reply.cut_at is None
     assert (candidate.text, candidate.finish) == ("<think>\nHm. Well.\n</think>\n\nFine.", "stop")
     assert warnings == [
         "backend transformers: 'scripted' may think before it writes, and cannot be kept from it: "
@@ -163,7 +165,7 @@ def test_room_for_a_thought_is_added_to_the_limit(folder: Path, asked: int | Non
     backend = scripted_backend(folder, kinds.DEEPSEEK_R1, ["Hm."], thinking_tokens=asked)
     assert backend.thinking_tokens == room
     reply = answer(backend, ask(max_tokens=5))
-    assert reply.completion_tokens == 5 + room
+    assert reply.completion_tokens == reply.cut_at == 5 + room
     assert (reply.candidates[0].text, reply.candidates[0].finish) == ("<think>\n" + "Hm." * (5 + room), "length")
 
 

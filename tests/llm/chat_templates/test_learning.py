@@ -170,7 +170,8 @@ def test_thoughts_are_switched_off() -> None:
     assert prompt_of(kinds.COMMAND_A, USER).text.endswith("<|START_THINKING|><|END_THINKING|>")
     assert prompt_of(kinds.DEEPSEEK_V31, USER).text.endswith("<｜Assistant｜></think>")
     assert prompt_of(kinds.OWN_SWITCH, USER).text.endswith("assistant\n")
-    for template in (kinds.QWEN_3, kinds.QWEN_35, kinds.COMMAND_A, kinds.DEEPSEEK_V31, kinds.OWN_SWITCH):
+    assert prompt_of(kinds.BUDGET, USER).text.endswith("<seed:think>\n</seed:think>")
+    for template in (kinds.QWEN_3, kinds.QWEN_35, kinds.COMMAND_A, kinds.DEEPSEEK_V31, kinds.OWN_SWITCH, kinds.BUDGET):
         dialect = learnt(template)
         assert (dialect.thinks, dialect.opening, dialect.left_out) == (False, "", ())
 
@@ -220,6 +221,11 @@ def test_model_that_cannot_be_kept_from_thinking_thinks() -> None:
         (kinds.DEEPSEEK_R1, "none", True, ("reasoning effort",)),
         (kinds.CHATML, "high", False, ("reasoning effort",)),
         (kinds.CHATML, "none", False, ()),
+        (kinds.BUDGET, "high", True, ()),
+        (kinds.DEEPSEEK_V31, "high", True, ()),
+        (kinds.DEEPSEEK_V31, "none", False, ()),
+        (kinds.QWQ, "high", True, ("reasoning effort",)),
+        (kinds.QWQ, "none", True, ("reasoning effort",)),
         (kinds.TWO_EFFORTS, "low", False, ("reasoning effort",)),
     ],
 )
