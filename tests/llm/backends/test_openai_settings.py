@@ -218,7 +218,7 @@ def test_azure_serves_files_and_batches_beside_the_deployments(tail: str, tmp_pa
     options: ServerOptions = {"query": {"api-version": "2024-10-21"}} if tail.endswith("/") else {}
     with FakeBatches(prefix="/openai", chat_path="/chat/completions") as server:
         url = server.url.removesuffix("/v1") + tail
-        assert texts(answers(url, tmp_path, asks(2), **options)) == expected(asks(2))
+        assert texts(batch_answers(url, tmp_path, asks(2), **options)) == expected(asks(2))
     assert all(called.endswith("?api-version=2024-10-21") for called in server.urls)
     assert {headers.get("api-key") for headers in server.headers} == {KEY}
     assert not any("authorization" in headers for headers in server.headers)
