@@ -15,7 +15,7 @@ from openai.types import Batch, FileObject
 from personagen.builder.core.errors import BackendError, TransientError
 from personagen.builder.core.retry_after import retry_after
 from personagen.builder.llm.chat_protocol.endpoint import Endpoint, redirect_target
-from personagen.builder.llm.chat_protocol.statuses import error_message, parse_error, status_error
+from personagen.builder.llm.chat_protocol.statuses import OVERLOAD_STATUSES, error_message, parse_error, status_error
 
 FINAL_STATUSES = ("completed", "failed", "expired", "cancelled")
 
@@ -262,7 +262,8 @@ class BatchApi:
                 f"{address} does not know {thing} (404): {quoted}; go on with the server and the key that made it, or "
                 f"delete batches/{token}.jsonl in the run's folder to pay for its requests again"
             )
-        problem = status_error(status, answer, self._endpoint, wait=retry_after(error.response.headers))
+        wait = retry_after(error.response.headers, answer if status in OVERLOAD_STATUSES else "")
+        problem = status_error(status, answer, self._endpoint, wait=wait)
         # A refused call concerns all requests of the batch, not one.
         return problem if isinstance(problem, TransientError) else BackendError(str(problem))
 

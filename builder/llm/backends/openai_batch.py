@@ -307,6 +307,8 @@ class BatchBackend:
                 self._resolve(key, parse_reply(data, pending.request, self._endpoint, limit=limit))
             except RequestError as error:
                 self._refuse(key, error)
+            except TransientError as error:
+                self._retry(key, str(error), is_new)
             except BackendError as error:
                 return error
             return None

@@ -27,7 +27,7 @@ from personagen.builder.llm.chat_protocol.request_body import (
     require_no_prefill,
 )
 from personagen.builder.llm.chat_protocol.schema_repair import repair_request, schema_violation
-from personagen.builder.llm.chat_protocol.statuses import status_error
+from personagen.builder.llm.chat_protocol.statuses import OVERLOAD_STATUSES, status_error
 from personagen.builder.llm.requests import Reply, Request
 
 MAX_REPLY_BYTES = 8 * 1024 * 1024
@@ -105,7 +105,7 @@ class OpenAIBackend:
 
     async def _repaired(self, request: Request, reply: Reply) -> Reply:
         """Let the model correct a reply that violates the schema, once; the tokens of both calls count."""
-        if reply.problem is not None:
+        if reply.problem is not None or reply.candidates[0].problem is not None:
             return reply
         first = reply.candidates[0]
         violation = schema_violation(first.text, request.schema or {})
@@ -138,7 +138,8 @@ class OpenAIBackend:
         try:
             async with self._open_session().post(self._endpoint.chat_url, data=data) as response:
                 answer = await self._read(response)
-                return response.status, answer, retry_after(response.headers)
+                text = answer.decode("utf-8", "replace") if response.status in OVERLOAD_STATUSES else ""
+                return response.status, answer, retry_after(response.headers, text)
         except (
             aiohttp.ClientConnectorError,
             aiohttp.ClientProxyConnectionError,

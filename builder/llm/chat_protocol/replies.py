@@ -1,15 +1,63 @@
 """Parse the body of a chat completion into a reply."""
 
 import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from personagen.builder.core.errors import BackendError, RequestError
+from personagen.builder.core.errors import BackendError, RequestError, TransientError
+from personagen.builder.llm.chat_protocol.bodies import decode_body, decode_text
 from personagen.builder.llm.chat_protocol.endpoint import Endpoint
+from personagen.builder.llm.chat_protocol.finish_reasons import End, classify_end, failure_status
+from personagen.builder.llm.chat_protocol.messages import MessageContent, read_message
+from personagen.builder.llm.chat_protocol.reply_errors import (
+    error_in_text,
+    error_status,
+    find_error,
+    require_no_error,
+    to_exception,
+)
+from personagen.builder.llm.chat_protocol.usage import WrittenChoice, count_tokens
 from personagen.builder.llm.requests import Candidate, Reply, Request
+from personagen.builder.llm.thoughts import without_thoughts
+
+MAX_NAME_CHARS = 200
+"""Upper bound on the name of the model that answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedChoice:
+    """One choice of a completion.
+
+    Attributes:
+        content: what its message holds; None: it has no message.
+        finish: its finish_reason.
+        end: class of that.
+        logprobs: log probabilities of the alternatives to the first token; None: absent.
+        error: error that it reports in place of a text; None: it reports none.
+
+    """
+
+    content: MessageContent | None
+    finish: Any
+    end: End
+    logprobs: dict[str, float] | None
+    error: Mapping[str, Any] | None
+
+    def to_written(self, tokens: Any, limit: int) -> WrittenChoice:
+        """Return what was written; `tokens`: tokens that the server states for this choice alone, if any."""
+        content = self.content or MessageContent("", "", "", calls_tool=False)
+        texts = (content.text, content.thoughts, content.refusal)
+        size = sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)
+        is_full = type(tokens) is int and tokens >= limit and not content.text.strip()
+        return WrittenChoice(size, at_limit=self.end == "limit" or is_full)
 
 
 def parse_reply(data: bytes, request: Request, endpoint: Endpoint, *, limit: int) -> Reply:
-    """Parse the body of a chat completion; one that was paid for and is unusable becomes a reply with a problem.
+    """Parse the body of a chat completion.
+
+    A choice without a usable text becomes a candidate with a problem; a reply without any usable candidate has a
+    problem itself, since it was paid for. Thoughts within a text are left in it.
 
     Args:
         data: body of the answer.
@@ -18,53 +66,132 @@ def parse_reply(data: bytes, request: Request, endpoint: Endpoint, *, limit: int
         limit: limit on completion tokens per candidate that was sent.
 
     Raises:
-        RequestError: the body is no chat completion.
-        BackendError: the body is a web page, so the URL is not that of such a server.
+        RequestError: the body is no chat completion, or reports that the request was refused.
+        TransientError: it reports a failure that may pass.
+        BackendError: it is a web page, so the URL is not that of such a server; or it reports an error that no other
+            request would escape.
 
     """
-    text = data.decode("utf-8", "replace")
+    body = _decode(data, endpoint)
+    require_no_error(body, endpoint)
+    parsed = _parse_choices(body, request, endpoint)
+    usage = body.get("usage")
+    alone = usage.get("completion_tokens") if len(parsed) == 1 and isinstance(usage, dict) else None
+    written = [choice.to_written(alone, limit) for choice in parsed]
+    pairs = list(zip(parsed, written, strict=True))
+    candidates = tuple(_to_candidate(choice, endpoint, limit if part.at_limit else None) for choice, part in pairs)
+    problem = candidates[0].problem if all(candidate.problem for candidate in candidates) else None
+    if problem is not None and (error := next((choice.error for choice in parsed if choice.error), None)):
+        raise to_exception(error, endpoint)
+    tokens, is_estimated = count_tokens(usage, request, written, limit)
+    return Reply(
+        candidates=() if problem else candidates,
+        prompt_tokens=tokens.prompt,
+        completion_tokens=tokens.completion,
+        problem=problem,
+        estimated=is_estimated,
+        answered_by=_answering_model(body, endpoint),
+        cut_at=limit if any(part.at_limit and _has_no_text(choice) for choice, part in pairs) else None,
+    )
+
+
+def _decode(data: bytes, endpoint: Endpoint) -> dict[str, Any]:
+    """Decode a body that is no web page."""
+    try:
+        return decode_body(data)
+    except ValueError:
+        text = decode_text(data)
+    if not text.strip():
+        raise TransientError(f"{endpoint.address}: the reply is empty")
     if text.lstrip()[:1] == "<":
         raise BackendError(
             f"{endpoint.address} answered with a web page, not with JSON: got {endpoint.quote(text)}; "
             "check --base-url (it usually ends in /v1)"
         )
-    try:
-        body = json.loads(text)
-    except (ValueError, RecursionError):
-        raise _unusable(endpoint, "is no JSON", text) from None
-    choices = body.get("choices") if isinstance(body, dict) else None
+    raise _unusable(endpoint, "is no JSON object", text)
+
+
+def _parse_choices(body: Mapping[str, Any], request: Request, endpoint: Endpoint) -> list[ParsedChoice]:
+    """Parse the choices of a completion, in the order of their indices."""
+    choices = body.get("choices")
     if not isinstance(choices, list):
-        raise _unusable(endpoint, "has no list of choices", text)
+        raise _unusable(endpoint, "has no list of choices", body)
     if not choices:
-        raise _unusable(endpoint, "has empty choices", text)
-    usage = body.get("usage")
-    counts = usage if isinstance(usage, dict) else {}
-    tokens = _token_count(counts.get("prompt_tokens")), _token_count(counts.get("completion_tokens"))
-    parsed = [_parse_choice(choice, request, endpoint, limit) for choice in choices]
-    problem = next((choice for choice in parsed if isinstance(choice, str)), None)
-    candidates = tuple(choice for choice in parsed if isinstance(choice, Candidate))
-    return Reply(candidates if problem is None else (), *tokens, problem)
+        raise _unusable(endpoint, f"has empty choices{_block_reason(body, endpoint)}", body)
+    parsed = [_parse_choice(choice, request) for choice in _in_order(choices)]
+    if all(choice.content is None and choice.error is None and choice.end != "filtered" for choice in parsed):
+        raise _unusable(endpoint, "has a choice without a message", choices[0])
+    return parsed
 
 
-def _parse_choice(choice: Any, request: Request, endpoint: Endpoint, limit: int) -> Candidate | str:
-    """Parse one choice; a string is the reason why it is unusable."""
-    message = choice.get("message") if isinstance(choice, dict) else None
-    if not isinstance(message, dict):
-        raise _unusable(endpoint, "has a choice without a message", json.dumps(choice))
-    finish, content = choice.get("finish_reason"), message.get("content")
-    if finish == "content_filter":
-        return f"{endpoint.address}: the content filter stopped the reply (finish_reason content_filter)"
-    if message.get("refusal"):
-        return f"{endpoint.address}: the model refused: {endpoint.quote(str(message['refusal']))}"
-    if not isinstance(content, str) or not content:
-        hint = f"; max_tokens {limit} may be too small" if finish == "length" else ""
-        return f"{endpoint.address}: the reply has no content (finish_reason {finish}){hint}"
-    # Names of a natural end differ between servers ("stop", "eos", none at all); only a cut matters.
+def _in_order(choices: Sequence[Any]) -> list[Any]:
+    """Sort choices by their index, if each has one."""
+    indices = [choice.get("index") if isinstance(choice, dict) else None for choice in choices]
+    if not all(type(index) is int for index in indices):
+        return list(choices)
+    return sorted(choices, key=lambda choice: int(choice["index"]))
+
+
+def _parse_choice(choice: Any, request: Request) -> ParsedChoice:
+    """Parse one choice, whatever it is."""
+    choice = choice if isinstance(choice, dict) else {}
+    message = choice.get("message", choice.get("delta"))
+    if not isinstance(message, dict) and isinstance(choice.get("text"), str):
+        message = {"content": choice["text"]}  # completions without a chat
+    content = read_message(message) if isinstance(message, dict) else None
+    finish = choice.get("finish_reason")
+    end = classify_end(finish)
+    error = find_error({"error": choice.get("error")}) or error_in_text(content.text if content else "")
+    if error is None and end == "failed":
+        status = failure_status(finish)
+        error = {"message": f"the reply ended with finish_reason {str(finish)[:40]}", "code": status}
+    logprobs = _first_logprobs(choice.get("logprobs")) if request.top_logprobs else None
+    return ParsedChoice(content, finish, end, logprobs, error)
+
+
+def _to_candidate(choice: ParsedChoice, endpoint: Endpoint, cut_at: int | None) -> Candidate:
+    """Build the candidate of a choice; `cut_at`: limit on its tokens at which it ended, None: it did not end there."""
+    content, problem = choice.content, None
+    if choice.error is not None:
+        problem = f"failed ({error_status(choice.error)}): {endpoint.quote(choice.error['message'], limit=160)}"
+    elif choice.end == "filtered":
+        problem = f"the content filter stopped the reply (finish_reason {_word(choice.finish)})"
+    elif content is None:
+        problem = "the reply has a choice without a message"
+    elif content.refusal:
+        problem = f"the model refused: {endpoint.quote(content.refusal)}"
+    elif choice.end == "malformed":
+        problem = f"the reply is malformed (finish_reason {_word(choice.finish)})"
+    elif not content.text:
+        hint = f"; max_tokens {cut_at} may be too small" if cut_at else ""
+        hint = "; the model called a tool" if content.calls_tool else hint
+        problem = f"the reply has no content (finish_reason {_word(choice.finish)}){hint}"
+    if problem is not None or content is None:
+        return Candidate("", "stop", problem=f"{endpoint.address}: {problem}")
     return Candidate(
-        text=content,
-        finish="length" if finish == "length" else "stop",
-        first_logprobs=_first_logprobs(choice.get("logprobs")) if request.top_logprobs else None,
+        text=content.text,
+        finish="stop" if choice.end == "natural" else "length",
+        first_logprobs=choice.logprobs,
     )
+
+
+def _has_no_text(choice: ParsedChoice) -> bool:
+    """Return whether a choice holds nothing but thoughts."""
+    text = choice.content.text if choice.content else ""
+    return not text.strip() or without_thoughts(text) is None
+
+
+def _word(finish: Any) -> str:
+    """Return a finish_reason as part of a line."""
+    return "".join(filter(str.isprintable, str(finish)))[:40]
+
+
+def _block_reason(body: Mapping[str, Any], endpoint: Endpoint) -> str:
+    """Name the filter that stopped a prompt, as Gemini does in a reply without choices."""
+    feedback = body.get("prompt_feedback", body.get("promptFeedback"))
+    values = feedback.values() if isinstance(feedback, dict) else ()
+    reasons = [value for value in values if isinstance(value, str)]
+    return f": the prompt was blocked, {endpoint.quote(reasons[0])}" if reasons else ""
 
 
 def _first_logprobs(logprobs: Any) -> dict[str, float] | None:
@@ -82,17 +209,28 @@ def _first_logprobs(logprobs: Any) -> dict[str, float] | None:
     return alternatives or None
 
 
-def _unusable(endpoint: Endpoint, defect: str, text: str) -> RequestError:
+def _answering_model(body: Mapping[str, Any], endpoint: Endpoint) -> str | None:
+    """Return the model that answered, with its fingerprint; None: the requested one, without a fingerprint."""
+    model, fingerprint = body.get("model"), body.get("system_fingerprint")
+    name = model if isinstance(model, str) and model else endpoint.model
+    mark = f" ({fingerprint})" if isinstance(fingerprint, str) and fingerprint else ""
+    if name == endpoint.model and not mark:
+        return None
+    return "".join(filter(str.isprintable, endpoint.redact(f"{name}{mark}")))[:MAX_NAME_CHARS]
+
+
+def _unusable(endpoint: Endpoint, defect: str, answer: Any) -> RequestError:
+    text = answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False)
     return RequestError(
         f"{endpoint.address}: the reply {defect}: got {endpoint.quote(text)}, expected a chat completion; "
         "check that --base-url points to an OpenAI-compatible server"
     )
 
 
-def merge_replies(replies: list[Reply], max_candidates: int) -> Reply:
+def merge_replies(replies: Sequence[Reply], max_candidates: int) -> Reply:
     """Merge the candidates of several calls, at most `max_candidates`, and sum their tokens.
 
-    The merged reply has a problem only if no call returned a candidate.
+    The merged reply has a problem only if no call returned a usable candidate.
     """
     candidates = tuple(candidate for reply in replies for candidate in reply.candidates)[:max_candidates]
     return Reply(
@@ -100,9 +238,8 @@ def merge_replies(replies: list[Reply], max_candidates: int) -> Reply:
         prompt_tokens=sum(reply.prompt_tokens for reply in replies),
         completion_tokens=sum(reply.completion_tokens for reply in replies),
         problem=None if candidates else next((reply.problem for reply in replies if reply.problem), None),
+        estimated=any(reply.estimated for reply in replies),
+        answered_by=next((reply.answered_by for reply in replies if reply.answered_by), None),
+        left_out=tuple(dict.fromkeys(part for reply in replies for part in reply.left_out)),
+        cut_at=max((reply.cut_at for reply in replies if reply.cut_at), default=None),
     )
-
-
-def _token_count(value: Any) -> int:
-    """Return a token count unchanged, and 0 for any value that cannot be one."""
-    return value if type(value) is int and 0 <= value < 2**31 else 0

@@ -262,7 +262,7 @@ def test_max_completion_tokens_only_on_demand(tmp_path: Path) -> None:
         ),
         (Fault("content_filter", seed=2), r"v1: the content filter stopped the reply"),
         (Fault("empty_content", seed=2), r"v1: the reply has no content \(finish_reason stop\)$"),
-        (Fault("status", seed=2, status=200, body="OK"), r"v1: the reply is no JSON: got 'OK', expected a chat"),
+        (Fault("status", seed=2, status=200, body="OK"), r"v1: the reply is no JSON object: got 'OK', expected a"),
     ],
 )
 def test_refused_line_costs_one_request(tmp_path: Path, fault: Fault, message: str) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from personagen.builder.core.errors import BackendError, RequestError, TransientError
 from personagen.builder.llm.backends.openai_chat import ChatTimeouts, connect_openai
+from personagen.builder.llm.budget import token_upper_bound
 from personagen.builder.llm.requests import Sampling
 from tests.helpers.asking import KEY, answer, answers, ask, reply_of
 from tests.helpers.servers.fake_openai import FakeOpenAI, Fault, contents
@@ -202,13 +203,10 @@ def test_status_errors_are_one_clear_line(
 REPLY_CASES = [
     ([Fault("html")], BackendError, r"answered with a web page, not with JSON: got '<!DOCTYPE html>\\n.*\(it usually"),
     ([Fault("empty_choices")], RequestError, r"the reply has empty choices: got .*, expected a chat completion; check"),
-    ([Fault("status", status=200, body="OK")], RequestError, r"the reply is no JSON: got 'OK', expected a chat compl"),
-    ([Fault("status", status=200, body="[1]")], RequestError, r"the reply has no list of choices: got '\[1\]', expect"),
-    (
-        [Fault("status", status=200, body=error_body("x" * 99))],
-        RequestError,
-        r"no list of choices: got '.{80}\.\.\.', exp",
-    ),
+    ([Fault("status", status=200, body="OK")], RequestError, r"the reply is no JSON object: got 'OK', expected a c"),
+    ([Fault("status", status=200, body="[1]")], RequestError, r"the reply is no JSON object: got '\[1\]', expected a"),
+    ([Fault("status", status=200, body=error_body("x" * 99))], RequestError, r"refused the request \(400\): 'x{99}'$"),
+    ([Fault("status", status=200, body={"id": "x" * 99})], RequestError, r"no list of choices: got '.{80}\.\.\.', exp"),
     ([Fault("status", status=200, body={"choices": [{}]})], RequestError, r"a choice without a message: got '{}', "),
 ]
 
@@ -247,12 +245,13 @@ def test_unusable_completion_is_a_reply_with_a_problem(
     assert re.search(message, reply.problem)
 
 
-def test_reply_without_usage_counts_zero() -> None:
+def test_reply_without_usage_is_an_estimate_from_above() -> None:
     """Some servers count no tokens; names of a natural end differ."""
     body = {"choices": [{"message": {"content": "Fine."}, "finish_reason": "eos"}]}
     with FakeOpenAI(faults=[Fault("status", status=200, body=body)]) as server:
         reply = answer(server.url, ask())
-    assert (reply.prompt_tokens, reply.completion_tokens, reply.candidates[0].finish) == (0, 0, "stop")
+    assert reply.estimated and reply.candidates[0].finish == "stop"
+    assert (reply.prompt_tokens, reply.completion_tokens) == (token_upper_bound(ask()).prompt, 9)
 
 
 def test_broken_connection_costs_one_request() -> None:
