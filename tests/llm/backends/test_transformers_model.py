@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from personagen.builder.core.errors import BackendError, RequestError
-from personagen.builder.llm.backends.transformers_loading import load_transformers
+from personagen.builder.llm.backends.transformers_loading import _placement, load_transformers
 from personagen.builder.llm.backends.transformers_model import TransformersBackend
 from personagen.builder.llm.requests import Message, Request, Sampling
 from tests.helpers.models import chat_templates as kinds
@@ -356,3 +356,23 @@ def test_unreadable_card_does_not_stop_the_load(folder: Path, tmp_path: Path) ->
     shutil.copytree(folder, copy)
     (copy / "README.md").write_text("---\nlicense: [\n---\n", encoding="utf-8")
     assert load_transformers(model=str(copy)).licence is None
+
+
+@pytest.mark.parametrize(
+    ("gpu", "modern", "wanted"),
+    [
+        (False, False, {"dtype": torch.float32}),
+        (True, True, {"device_map": "auto", "dtype": torch.bfloat16}),
+        (True, False, {"device_map": "auto", "dtype": torch.float16}),
+    ],
+)
+def test_device_and_float_type_of_the_weights(
+    monkeypatch: pytest.MonkeyPatch, gpu: bool, modern: bool, wanted: dict[str, Any]
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: modern and not including_emulation)
+    assert _placement(torch) == wanted
+
+
+def test_concurrency_is_fixed_and_fills_batches(backend: TransformersBackend) -> None:
+    assert (backend.concurrency, backend.adaptive) == (128, False)
