@@ -43,6 +43,8 @@ NEEDS = {
     "writing/test_label_check.py": "sentence_transformers",
     "api/test_kernel_judges.py": "sentence_transformers",
     "api/test_running_loop.py": "sentence_transformers",
+    "flows/test_llama_server.py": "xllamacpp",
+    "flows/test_other_servers.py": "xllamacpp",
     "llm/backends/test_embedded.py": "xllamacpp",
     "llm/backends/test_transformers_model.py": "transformers",
     "llm/backends/test_transformers_queue.py": "transformers",
@@ -51,13 +53,17 @@ NEEDS = {
 }
 """Tests, and the module of an extra without which they are not collected; the header of a run names them."""
 
+NEEDS_VARIABLE = {"flows/test_other_servers.py": "PERSONAGEN_SERVERS_PYTHON"}
+"""Tests, and the environment variable without which they are not collected; tests/helpers says what it names."""
+
 LEFT_OUT = [tests for tests, module in NEEDS.items() if find_spec(module) is None]
+LEFT_OUT += [tests for tests, name in NEEDS_VARIABLE.items() if name not in os.environ and tests not in LEFT_OUT]
 collect_ignore = LEFT_OUT
 
 
 def pytest_report_header() -> str:
-    """Name the tests that are left out because an extra is not installed."""
-    return f"left out, for want of an extra: {', '.join(LEFT_OUT) or 'none'}"
+    """Name the tests that are left out because an extra or an environment is missing."""
+    return f"left out, for want of an extra or an environment: {', '.join(LEFT_OUT) or 'none'}"
 
 
 @pytest.fixture(scope="session")

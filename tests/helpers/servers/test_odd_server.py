@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from tests.helpers.odd_runs import KEY, OddRun, defects
 from tests.helpers.servers.behaviours.contents.languages import SPEECHES
 from tests.helpers.servers.behaviours.contents.thoughts import SHAPES
 from tests.helpers.servers.behaviours.records import Behaviour
 from tests.helpers.servers.behaviours.replies import MARKS, THOUGHT, halves
 from tests.helpers.servers.behaviours.table import BEHAVIOURS, ORDINARY, behaviour_named
+from tests.helpers.servers.odd_runs import KEY, OddRun, defects
 from tests.helpers.servers.odd_server import OddServer, ServerTally
 
 BODY: dict[str, Any] = {"model": "m", "seed": 1, "messages": [{"role": "user", "content": "Write."}]}

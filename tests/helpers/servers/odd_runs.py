@@ -1,6 +1,6 @@
 """Whole runs against a behaviour: texts by plain calls and by batches, and ratings of a judge.
 
-    python -m tests.helpers.odd_runs NAME [openai|batch|judge]
+    python -m tests.helpers.servers.odd_runs NAME [openai|batch|judge]
 
 prints what came of one run as a line of JSON.
 """
