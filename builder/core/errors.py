@@ -36,7 +36,17 @@ class BackendError(PersonaGenError):
 
 
 class RequestError(PersonaGenError):
-    """The backend refused one request (for example with a 400); its row fails and the run continues."""
+    """The backend refused one request (for example with a 400); its row fails and the run continues.
+
+    Attributes:
+        status: HTTP status of the refusal; None: not refused by a status.
+
+    """
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        """Create the error of a refused request."""
+        super().__init__(message)
+        self.status = status
 
 
 class TransientError(PersonaGenError):

@@ -1,37 +1,251 @@
-"""Learn the dialect of a server from its refusals."""
+"""Learn the dialect of a server from its answers, once per run.
 
-import re
-from collections.abc import Mapping
-from dataclasses import replace
+A refused part is read from the answer, or found by a search if the answer names none. A change of the dialect counts
+once a request was accepted with it: otherwise a flagged prompt could cost the run its parameters. Until the server has
+accepted a request with the same parts, requests are sent one at a time, so that a refusal is met once and not once per
+request in flight.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
-from personagen.builder.llm.chat_protocol.request_body import FORMATS, Dialect
-from personagen.builder.llm.chat_protocol.statuses import error_message, parse_error
+from personagen.builder.llm.chat_protocol.part_search import PartSearch, start_search
+from personagen.builder.llm.chat_protocol.refused_parts import names_a_part, refused_parts
+from personagen.builder.llm.chat_protocol.request_body import LAST_LEVELS, Dialect, levels_of
+
+BLIND_STATUSES = (400, 415, 422, 500, 501)
+"""Statuses of a refusal that may concern a part although the answer names none."""
+
+UNNAMED_STATUSES = (401, 402, 408, 413, 429)
+"""Statuses that never concern a part, whatever the answer says."""
+
+MAX_BLIND_SEARCHES = 3
+"""Requests per run that are sent without their optional parts to find out whether one of them is refused."""
+
+MAX_CHANGES = 16
+"""Changes of the dialect within one request, a safeguard against a server that refuses everything in turn."""
+
+MAX_MENTIONED = 3
+"""Parts that a sentence may mention; one with more repeats the request and names none."""
+
+SUSPICION = (
+    "response_format", "temperature", "seed", "system role", "n", "logprobs", "max_tokens", "stop", "top_p", "min_p",
+    "repetition_penalty", "stream",
+)  # fmt: skip
+"""Parts in the order in which a search tests them: those that servers refuse most often first."""
+
+CONSEQUENCES: Mapping[str, str] = {
+    "temperature": "its default temperature applies",
+    "top_p": "its default applies",
+    "min_p": "its default applies",
+    "repetition_penalty": "its default applies",
+    "seed": "a text cannot be drawn a second time from its seed, so the journal is what makes the release repeatable",
+    "n": "candidates are requested one by one",
+    "stop": "texts end where the model ends them",
+    "logprobs": "answers are sampled",
+    "stream": "the server decides whether it streams",
+    "system role": "instructions are part of the user turn",
+    "response_format": "the JSON schema is part of the prompt or less strict",
+    "max_tokens": "the length of a reply has no limit, and the budget reckons with the usual one",
+}
+"""Consequence of each part that is left out."""
 
 
-def adapt_dialect(dialect: Dialect, body: Mapping[str, Any], answer: str) -> Dialect | None:
-    """Return the dialect after a 400 or 422; None: the answer names no parameter that could be left out.
+@dataclass(slots=True)
+class Negotiation:
+    """Dialect of one request while it is sent, changed by each refusal.
 
-    Each change leaves fewer parameters to refuse, so resending after it ends.
-
-    Args:
-        dialect: the dialect so far. Calls in flight together get the same refusal, and only the first one may switch
-            to the next format.
-        body: the refused body.
-        answer: body of the refusal.
+    Attributes:
+        dialect: dialect of the next try.
+        is_test: whether it tests a group of the search.
+        named: levels of the parts that answers named.
+        bareness: 0: all accepted parts are sent; 1: all optional parts but the limit are left out; 2: all.
+        changes: changes so far.
 
     """
-    error = parse_error(answer)
-    text = f"{error.get('param')} {error_message(answer)}".lower()
-    response_format = body.get("response_format")
-    if response_format and re.search(r"response_format|json_schema|json_object", text):
-        if response_format["type"] == dialect.format:
-            return replace(dialect, format=FORMATS[FORMATS.index(dialect.format) + 1])
-        return dialect
-    if "max_tokens" in body and "max_completion_tokens" in text:
-        return replace(dialect, limit_name="max_completion_tokens")
-    if "logprobs" in body and "logprobs" in text:
-        return replace(dialect, takes_logprobs=False)
-    if "n" in body and (error.get("param") == "n" or re.search(r"['\"`]n['\"`]", text)):
-        return replace(dialect, takes_n=False)
-    return None
+
+    dialect: Dialect
+    is_test: bool = False
+    named: dict[str, int] = field(default_factory=dict)
+    bareness: int = 0
+    changes: int = 0
+
+
+class DialectLearner:
+    """Knowledge of one server's dialect, shared by the requests of a run; for use from one event loop."""
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        fixed: Iterable[str] = (),
+        warn: Callable[[str], None] = lambda message: None,
+        patience_s: float = 10.0,
+        can_search: bool = True,
+    ) -> None:
+        """Start with a server that is assumed to accept everything.
+
+        Args:
+            address: base URL of the server, for reports.
+            fixed: names of parts that the user requested explicitly, which are never left out.
+            warn: receives one line per part that is left out.
+            patience_s: time that a request waits for another one that finds out the dialect: a refusal comes at once.
+            can_search: whether to test parts one group at a time; False: without a named part, all are left out.
+
+        """
+        self._address = address
+        self._fixed = frozenset(fixed)
+        self._warn = warn
+        self._patience_s = patience_s
+        self._can_search = can_search
+        self._learnt = Dialect()
+        self._search: PartSearch | None = None
+        self._confirmed: frozenset[str] = frozenset()
+        self._blind_searches = 0
+        self._reported: set[str] = set()
+        self._alone = asyncio.Lock()
+
+    @property
+    def dialect(self) -> Dialect:
+        """The dialect that the server is known to accept."""
+        return self._learnt if self._search is None else self._without(self._search.suspects)
+
+    @asynccontextmanager
+    async def turn(self, build_body: Callable[[Dialect], Mapping[str, Any]]) -> AsyncIterator[Negotiation]:
+        """Yield the negotiation of a request, alone as long as the server has not accepted such a request.
+
+        Args:
+            build_body: builds the body of the request in a dialect.
+
+        """
+        if self._knows(build_body) or not await self._acquire():
+            yield Negotiation(self.dialect)
+            return
+        with ExitStack() as alone:
+            alone.callback(self._alone.release)
+            if self._knows(build_body):  # another request has found out meanwhile
+                alone.close()
+                yield Negotiation(self.dialect)
+            elif self._search is None:
+                yield Negotiation(self._learnt)
+            else:
+                yield Negotiation(self._without(self._search.left_out_in_test), is_test=True)
+
+    async def _acquire(self) -> bool:
+        """Wait until no other request finds out the dialect; False: it takes too long."""
+        try:
+            async with asyncio.timeout(self._patience_s):
+                return await self._alone.acquire()
+        except TimeoutError:
+            return False
+
+    def _knows(self, build_body: Callable[[Dialect], Mapping[str, Any]]) -> bool:
+        return self._is_confirmed(self._sent(build_body(self.dialect)))
+
+    def record_refusal(self, negotiation: Negotiation, status: int, answer: str, body: Mapping[str, Any]) -> bool:
+        """Change the dialect of a refused request; False: no part of it is refused, so the request is.
+
+        Args:
+            negotiation: of the request.
+            status: HTTP status of the answer.
+            answer: body of the answer.
+            body: the refused body.
+
+        """
+        if status in UNNAMED_STATUSES or negotiation.changes >= MAX_CHANGES:
+            return False
+        negotiation.changes += 1
+        sent = self._sent(body)
+        parts = self._named(answer, sent)
+        if parts:
+            levels = {part: sent[part] + 1 for part in parts}
+            negotiation.named |= levels
+            negotiation.dialect = negotiation.dialect.weakened(levels)
+            return True
+        if negotiation.is_test and self._search is not None:
+            negotiation.is_test = False
+            self._search = self._search.record_refused()
+            negotiation.dialect = self.dialect
+            self._end_search()
+            return True
+        return status in BLIND_STATUSES and not self._is_confirmed(sent) and self._strip(negotiation, sent)
+
+    def record_acceptance(self, negotiation: Negotiation, body: Mapping[str, Any], *, usable: bool) -> None:
+        """Record that the server accepted a request in the negotiation's dialect.
+
+        Args:
+            negotiation: of the request.
+            body: the accepted body.
+            usable: whether the reply has content; others go on being sent one at a time if it has none.
+
+        """
+        self._learnt = self._learnt.weakened(negotiation.named)
+        if negotiation.bareness and self._search is None:
+            suspects = [part for part in SUSPICION if negotiation.dialect.level(part) > self._learnt.level(part)]
+            self._search = start_search(suspects)
+            if not self._can_search:
+                self._search = PartSearch((), tuple(suspects))
+        elif negotiation.is_test and self._search is not None:
+            self._search = self._search.record_accepted()
+        self._end_search()
+        if self._search is None:
+            self._report()
+            if usable:
+                self._confirmed |= self._sent(body).keys()
+
+    def give_up_format(self) -> None:
+        """Write schemas into the prompt from now on: the server accepts response_format and ignores it."""
+        if "response_format" not in self._fixed:
+            self._learnt = self._learnt.without(["response_format"])
+            self._report()
+
+    def _named(self, answer: str, sent: Mapping[str, int]) -> frozenset[str]:
+        """Return the sent parts that an answer refuses, as far as it can be believed."""
+        parts = refused_parts(answer, sent)
+        explicit = names_a_part(answer)
+        # A request that was flagged for its content may be quoted in the answer.
+        return parts if explicit or (len(parts) <= MAX_MENTIONED and not self._is_confirmed(sent)) else frozenset()
+
+    def _strip(self, negotiation: Negotiation, sent: Mapping[str, int]) -> bool:
+        """Leave out all optional parts but the limit, then the limit too."""
+        if negotiation.bareness == 0:
+            if self._blind_searches >= MAX_BLIND_SEARCHES:
+                return False
+            self._blind_searches += 1
+        optional = [part for part in sent if part != "max_tokens"]
+        if optional and negotiation.bareness == 0:
+            negotiation.bareness = 1
+            negotiation.dialect = negotiation.dialect.without(optional)
+            return True
+        if "max_tokens" in sent and negotiation.bareness < 2:
+            negotiation.bareness = 2
+            negotiation.dialect = negotiation.dialect.weakened({"max_tokens": sent["max_tokens"] + 1})
+            return True
+        return False
+
+    def _end_search(self) -> None:
+        if self._search is not None and self._search.is_over:
+            self._learnt, self._search = self._without(self._search.refused), None
+
+    def _without(self, parts: Iterable[str]) -> Dialect:
+        """Return the learnt dialect without some parts; a limit gets its newer name first."""
+        parts = tuple(parts)
+        levels = {part: LAST_LEVELS[part] for part in parts}
+        if "max_tokens" in levels:
+            levels["max_tokens"] = self._learnt.level("max_tokens") + 1
+        return self._learnt.weakened(levels)
+
+    def _sent(self, body: Mapping[str, Any]) -> dict[str, int]:
+        return {part: level for part, level in levels_of(body).items() if part not in self._fixed}
+
+    def _is_confirmed(self, sent: Mapping[str, int]) -> bool:
+        return self._search is None and sent.keys() <= self._confirmed
+
+    def _report(self) -> None:
+        for part in self._learnt.left_out():
+            if part not in self._reported:
+                self._reported.add(part)
+                self._warn(f"{self._address} refuses {part}: left out from now on; {CONSEQUENCES[part]}")

@@ -1,32 +1,77 @@
-"""Build the body of a chat completion in the dialect of a server."""
+"""Build the body of a chat completion in the dialect of a server.
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+Servers accept different parts of a request. Every part that can be left out, renamed or rewritten is a rung of a
+ladder: level 0 is the part as requested, the last level is the form that no server can refuse.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any
 
 from personagen.builder.core.errors import RequestError
-from personagen.builder.llm.requests import Reply, Request, with_schema
+from personagen.builder.llm.requests import Message, Reply, Request, with_schema
 
-FORMATS = ("json_schema", "json_object", "prompt")
-"""Ways to request JSON, from the strictest one to the one that every server accepts."""
+LAST_LEVELS: Mapping[str, int] = {
+    "temperature": 1,
+    "top_p": 1,
+    "min_p": 1,
+    "repetition_penalty": 1,
+    "seed": 1,
+    "n": 1,
+    "stop": 1,
+    "logprobs": 1,
+    "stream": 1,
+    "system role": 1,  # 1: the system turn becomes a part of the user turn, and roles alternate
+    "response_format": 3,  # 1: a schema without bounds, not strict; 2: any JSON object; 3: the schema is in the prompt
+    "max_tokens": 2,  # 1: its newer name; 2: no limit
+}
+"""Optional parts of a request, by name, with the level at which each is no longer sent."""
+
+LIMIT_NAMES = ("max_tokens", "max_completion_tokens")
+"""Names of the limit on completion tokens, by level."""
+
+FORMAT_TYPES = ("json_schema", "json_schema", "json_object")
+"""Types of response_format, by level."""
+
+PROMPT_FORMAT = LAST_LEVELS["response_format"]
+"""Level at which the schema is written into the prompt and not enforced."""
+
+UNENFORCED_FORMAT = 2
+"""Level from which on the server does not enforce the schema itself."""
+
+BOUNDS = frozenset({"minLength", "maxLength", "pattern", "format", "minimum", "maximum", "minItems", "maxItems"})
+"""Keywords of a JSON schema that strict modes refuse."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """Parameters that a server accepts.
+    """Parts of a request that a server refuses.
 
     Attributes:
-        format: one of FORMATS.
-        limit_name: its name of the limit on completion tokens.
-        takes_n: whether it draws several candidates per call.
-        takes_logprobs: whether it returns log probabilities.
+        levels: level of each part that is not sent as requested, by name; see `LAST_LEVELS`.
 
     """
 
-    format: str = FORMATS[0]
-    limit_name: str = "max_tokens"
-    takes_n: bool = True
-    takes_logprobs: bool = True
+    levels: Mapping[str, int] = field(default_factory=dict)
+
+    def level(self, part: str) -> int:
+        """Return the level of a part; 0: it is sent as requested."""
+        return self.levels.get(part, 0)
+
+    def weakened(self, levels: Mapping[str, int]) -> "Dialect":
+        """Return the dialect with the levels of some parts raised, each at most to its last one."""
+        raised = {part: max(self.level(part), min(level, LAST_LEVELS[part])) for part, level in levels.items()}
+        return Dialect({**self.levels, **{part: level for part, level in raised.items() if level}})
+
+    def without(self, parts: Iterable[str]) -> "Dialect":
+        """Return the dialect that leaves out, or rewrites to the last level, further parts."""
+        return self.weakened({part: LAST_LEVELS[part] for part in parts})
+
+    def left_out(self) -> tuple[str, ...]:
+        """Return the names of all parts that are left out or rewritten; a renamed limit is neither."""
+        lost = {part for part, level in self.levels.items() if part != "max_tokens" or level == LAST_LEVELS[part]}
+        return tuple(part for part in LAST_LEVELS if part in lost)
 
 
 def require_no_prefill(request: Request, backend: str) -> None:
@@ -41,7 +86,8 @@ def require_no_prefill(request: Request, backend: str) -> None:
 def missing_candidates(request: Request, reply: Reply) -> list[Request]:
     """Return a request for each candidate that a reply lacks; candidate i is drawn with seed + i.
 
-    Empty for a reply with a problem: a content filter or a refusal would meet the other candidates too.
+    Empty for a reply with a problem: a content filter or a refusal would meet the other candidates too. A candidate
+    with a problem is an answer and not missing.
     """
     if reply.problem is not None:
         return []
@@ -49,32 +95,90 @@ def missing_candidates(request: Request, reply: Reply) -> list[Request]:
     return [replace(request, candidates=1, seed=(request.seed + number) % 2**31) for number in numbers]
 
 
-def request_body(request: Request, model: str, dialect: Dialect) -> dict[str, Any]:
-    """Build the JSON body of one call; parameters that are None are left out."""
-    sampling = request.sampling
-    in_prompt = request.schema is not None and dialect.format != "json_schema"
-    messages = with_schema(request.messages, request.schema or {}) if in_prompt else request.messages
+def request_body(
+    request: Request, model: str, dialect: Dialect, *, limit: int, extra: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Build the JSON body of one call; parameters that are None are left out.
+
+    Args:
+        request: the request.
+        model: model name.
+        dialect: parts that the server refuses.
+        limit: upper bound on the completion tokens of a candidate.
+        extra: parts that replace those of the same name; null leaves a part out. None: none.
+
+    """
+    sampling, logprobs = request.sampling, request.top_logprobs if not dialect.level("logprobs") else 0
+    limit_level = dialect.level("max_tokens")
     body: dict[str, Any] = {
         "model": model,
-        "messages": [{"role": message.role, "content": message.content} for message in messages],
+        "messages": [{"role": message.role, "content": message.content} for message in _messages(request, dialect)],
         "seed": request.seed,
-        dialect.limit_name: sampling.max_tokens,
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,
         "min_p": sampling.min_p,
         "repetition_penalty": sampling.repetition_penalty,
         "stop": list(request.stop) or None,
-        "n": request.candidates if request.candidates > 1 and dialect.takes_n else None,
-        "response_format": _response_format(request.schema, dialect),
-        "logprobs": True if request.top_logprobs and dialect.takes_logprobs else None,
-        "top_logprobs": request.top_logprobs if request.top_logprobs and dialect.takes_logprobs else None,
+        "n": request.candidates if request.candidates > 1 else None,
+        "response_format": _response_format(request.schema, dialect.level("response_format")),
+        "stream": False,
     }
-    return {name: value for name, value in body.items() if value is not None}
+    body = {name: None if dialect.level(name) and name != "response_format" else body[name] for name in body}
+    if limit_level < LAST_LEVELS["max_tokens"]:
+        body[LIMIT_NAMES[limit_level]] = limit
+    body |= {"logprobs": True, "top_logprobs": logprobs} if logprobs else {}
+    return {name: value for name, value in (body | dict(extra or {})).items() if value is not None}
 
 
-def _response_format(schema: Mapping[str, Any] | None, dialect: Dialect) -> dict[str, Any] | None:
-    if schema is None or dialect.format == "prompt":
+def levels_of(body: Mapping[str, Any]) -> dict[str, int]:
+    """Return the optional parts of a body, each with the level at which it was sent."""
+    parts = {part: 0 for part in LAST_LEVELS if part in body and part not in ("response_format", "max_tokens")}
+    if isinstance(response_format := body.get("response_format"), Mapping):
+        strict = response_format.get("json_schema", {}).get("strict") is True
+        parts["response_format"] = 2 if response_format.get("type") == "json_object" else int(not strict)
+    parts.update(("max_tokens", level) for level, name in enumerate(LIMIT_NAMES) if name in body)
+    roles = [message["role"] for message in body["messages"]]
+    if "system" in roles or any(role == following for role, following in pairwise(roles)):
+        parts["system role"] = 0
+    return parts
+
+
+def merge_turns(messages: Iterable[Message]) -> tuple[Message, ...]:
+    """Rewrite a chat for a model without a system role: system turns join the user's, and roles alternate."""
+    merged: list[Message] = []
+    for message in messages:
+        role = "user" if message.role == "system" else message.role
+        if merged and merged[-1].role == role:
+            merged[-1] = Message(role, f"{merged[-1].content}\n\n{message.content}")
+        else:
+            merged.append(Message(role, message.content))
+    return tuple(merged)
+
+
+def _messages(request: Request, dialect: Dialect) -> tuple[Message, ...]:
+    messages = request.messages
+    if request.schema is not None and dialect.level("response_format") >= UNENFORCED_FORMAT:
+        messages = with_schema(messages, request.schema)
+    return merge_turns(messages) if dialect.level("system role") else messages
+
+
+def _response_format(schema: Mapping[str, Any] | None, level: int) -> dict[str, Any] | None:
+    if schema is None or level == PROMPT_FORMAT:
         return None
-    if dialect.format == "json_object":
+    if FORMAT_TYPES[level] == "json_object":
         return {"type": "json_object"}
-    return {"type": "json_schema", "json_schema": {"name": "reply", "strict": True, "schema": schema}}
+    named = {"name": "reply", "schema": schema if level == 0 else _unbounded(schema)}
+    return {"type": "json_schema", "json_schema": named | ({"strict": True} if level == 0 else {})}
+
+
+def _unbounded(schema: Any) -> Any:
+    """Remove the bounds of values from a JSON schema; property names that look like keywords stay."""
+    if isinstance(schema, list):
+        return [_unbounded(part) for part in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    return {
+        name: {key: _unbounded(part) for key, part in value.items()} if name == "properties" else _unbounded(value)
+        for name, value in schema.items()
+        if name not in BOUNDS
+    }
