@@ -136,8 +136,6 @@ async def write_release(
                 async for finalized in rows:
                     release.add(finalized)
                     report()
-                    if release.is_hopeless:
-                        break
-            manifest = release.finish(backend, engine.usage(), label_check)
+            manifest = release.finish(backend, engine.used(), label_check)
     run.publish()
     return GenerationResult(run.out, manifest, created=True)

@@ -9,6 +9,7 @@ from personagen.builder.core.records import Row
 from personagen.builder.llm import Backend, connect, start_engine
 from personagen.builder.planning.plan import make_plan
 from personagen.builder.planning.recipe import Recipe
+from personagen.builder.writing.attempts import describe_reject
 from personagen.builder.writing.label_check import LabelCheck, load_label_check
 from personagen.builder.writing.pipeline import write_rows
 from personagen.builder.writing.reporting import reporting
@@ -43,7 +44,7 @@ async def apreview(
     backend, label_check = await compute_in_thread(lambda: _prepare(shortened, api_key, progress))
     plan = make_plan(shortened)
     rows: list[Row] = []
-    rejected = 0
+    rejected, last = 0, None
     starting = start_engine(backend, None, settings=recipe.backend, limits=recipe.budget, price=recipe.price())
     async with (
         starting as engine,
@@ -52,11 +53,13 @@ async def apreview(
     ):
         async for finalized in finalized_rows:
             rejected += len(finalized.rejects)
+            last = next(reversed(finalized.rejects), last)
             if finalized.row is not None:
                 rows.append(finalized.row)
             report()
     if not rows:
-        raise AllRejectedError(f"no text was accepted: {rejected} replies were rejected; try another model")
+        reason = f", the last one: {describe_reject(last)}" if last else ""
+        raise AllRejectedError(f"no text was accepted: {rejected} replies were rejected{reason}")
     return rows
 
 

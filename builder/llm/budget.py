@@ -11,12 +11,15 @@ TOKENS_PER_TURN = 8
 """Upper bound on the tokens that the usual chat templates add per turn."""
 
 
-def token_upper_bound(request: Request) -> Amount:
-    """Compute an upper bound on the tokens of one call: prompt tokens from its bytes, completions from their limit."""
+def token_upper_bound(request: Request, limit: int | None = None) -> Amount:
+    """Compute an upper bound on the tokens of one call: prompt tokens from its bytes, completions from their limit.
+
+    `limit`: upper bound on the completion tokens of one candidate; None: that of the request.
+    """
     texts = [request.prefill, *(message.content for message in request.messages)]
     size = sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)
     prompt = int(size / MIN_BYTES_PER_TOKEN) + TOKENS_PER_TURN * len(request.messages)
-    return Amount(prompt, request.sampling.max_tokens * request.candidates)
+    return Amount(prompt, (limit or request.sampling.max_tokens) * request.candidates)
 
 
 class Budget:

@@ -88,8 +88,9 @@ def connect(
 
         return load_embedded()
     if settings.kind in ("openai", "batch"):
-        return _connect_server(settings, folder, api_key or os.environ.get("OPENAI_API_KEY"))
+        return _connect_server(settings, folder, api_key or os.environ.get("OPENAI_API_KEY"), warn)
     from personagen.builder.llm.backends.transformers_loading import load_transformers
+
 
     return load_transformers(
         model=model,
@@ -99,11 +100,13 @@ def connect(
     )
 
 
-def _connect_server(settings: BackendSettings, folder: Path | None, api_key: str | None) -> Backend:
+def _connect_server(
+    settings: BackendSettings, folder: Path | None, api_key: str | None, warn: Callable[[str], None]
+) -> Backend:
     """Build the backend of an endpoint; see `connect`."""
     server: dict[str, Any] = {"model": settings.model or "", "base_url": settings.base_url, "api_key": api_key}
     names = ("headers", "query", "body", "timeout", "thinking_tokens", "reasoning_effort")
-    options = {name: getattr(settings, name) for name in names}
+    options = {name: getattr(settings, name) for name in names} | {"warn": warn}
     if settings.kind == "batch" and folder is not None:
         from personagen.builder.llm.backends.openai_batch import connect_batch
 

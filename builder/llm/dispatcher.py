@@ -6,16 +6,33 @@ The stages know an `Ask` and none of this.
 import asyncio
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from personagen.builder.core.errors import BackendError, RequestError, TransientError
 from personagen.builder.llm.admission import AdmissionControl
 from personagen.builder.llm.budget import token_upper_bound
 from personagen.builder.llm.journal import Journal
-from personagen.builder.llm.requests import Ask, Backend, Reply, Request, request_key
+from personagen.builder.llm.requests import (
+    ONLY_THOUGHT,
+    Ask,
+    Backend,
+    Candidate,
+    Reply,
+    Request,
+    request_key,
+    with_tokens_of,
+)
+from personagen.builder.llm.thoughts import without_thoughts
 
 MAX_FAILURES = 6
 """Failures after which a request is given up, if the server answers others meanwhile."""
+
+
+ACCOUNT_STATUSES = (401, 402, 403, 404, 405)
+"""Statuses of a refused key, account or model; a gateway sends some of them for a single prompt too."""
+
+MAX_ACCOUNT_REFUSALS = 24
+"""Refusals with such a status, without a reply between, after which a run ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +71,7 @@ class Dispatcher:
         self._under_way: dict[str, asyncio.Task[Reply]] = {}
         self._refused: dict[str, RequestError] = {}
         self._in_flight: set[asyncio.Task[Reply]] = set()
+        self._account_refusals = 0
 
     def ask(self, priority: int) -> Ask:
         """Return the `Ask` of a row; among waiting requests, those of the lowest priority number are sent first.
@@ -65,16 +83,16 @@ class Dispatcher:
         async def ask(request: Request) -> Reply:
             key = request_key(self._backend, request)
             journaled = self._journal.get(key)
-            if journaled is not None:
-                return journaled
+            if journaled is not None and not self._has_more_room(request, journaled):
+                return readable(journaled)
             if key in self._refused:
                 raise self._refused[key]
             task = self._under_way.get(key)
             if task is None:
-                task = self._under_way[key] = asyncio.create_task(self._fetch(priority, key, request))
+                task = self._under_way[key] = asyncio.create_task(self._fetch(priority, key, request, journaled))
                 task.add_done_callback(lambda done: self._finish(key, done))
             # Shielded: a cancelled row must not cancel the other rows that await the same reply.
-            return await asyncio.shield(task)
+            return readable(await asyncio.shield(task))
 
         return ask
 
@@ -88,18 +106,22 @@ class Dispatcher:
             task.cancel()
         await asyncio.gather(*remaining, return_exceptions=True)
 
-    async def _fetch(self, priority: int, key: str, request: Request) -> Reply:
-        """Send a request until it is answered, and journal the reply."""
+    async def _fetch(self, priority: int, key: str, request: Request, cut: Reply | None) -> Reply:
+        """Send a request until it is answered, and journal the reply; one cut before its content is sent once more.
+
+        `cut`: earlier reply that was cut before its content; its tokens were paid for and count.
+        """
         task = asyncio.current_task()
         assert task is not None
-        upper_bound = token_upper_bound(request)
         failed_at: list[float] = []
         while True:
-            slot = await self._admission.acquire(priority, upper_bound)
+            limit = self._backend.token_limit(request)
+            slot = await self._admission.acquire(priority, token_upper_bound(request, limit))
             if self._journal.problem is not None:  # a reply that cannot be journaled should not be paid for
                 self._admission.record_abort(slot)
                 raise self._journal.problem
             self._in_flight.add(task)
+            pause_s = 0.0
             try:
                 reply = await self._backend.complete(request)
             except TransientError as error:
@@ -107,22 +129,53 @@ class Dispatcher:
                 failed_at.append(self._admission.clock())
                 require_retry(error, failed_at, self._admission, self._timing)
                 pause_s = retry_pause(error, len(failed_at), self._timing)
-            except BaseException:
+            except BaseException as error:
                 self._admission.record_abort(slot)
+                self._require_account(error)
                 raise
             else:
                 self._admission.record_reply(slot, reply)
+                self._account_refusals = 0
+                reply = reply if cut is None else with_tokens_of(reply, cut)
                 await self._journal.put(key, reply)
-                return reply
+                if not self._has_more_room(request, reply):
+                    return reply
+                cut = reply
             finally:
                 self._in_flight.discard(task)
             await asyncio.sleep(pause_s)
+
+    def _has_more_room(self, request: Request, reply: Reply) -> bool:
+        """Return whether a reply was cut before its content, and would have more room for thoughts now."""
+        return reply.cut_at is not None and reply.cut_at < self._backend.token_limit(request, reply.cut_at)
+
+    def _require_account(self, error: BaseException) -> None:
+        """Raise BackendError if the server refuses key, account or model again and again, with no reply between."""
+        if isinstance(error, RequestError) and error.status in ACCOUNT_STATUSES:
+            self._account_refusals += 1
+            if self._account_refusals >= MAX_ACCOUNT_REFUSALS:
+                raise BackendError(
+                    f"{error}; {self._account_refusals} times in a row: run the same command to go on"
+                ) from error
 
     def _finish(self, key: str, task: "asyncio.Task[Reply]") -> None:
         del self._under_way[key]
         # Retrieved in any case: asyncio logs an exception that no row awaits any more.
         if not task.cancelled() and isinstance(error := task.exception(), RequestError):
             self._refused[key] = error
+
+
+def readable(reply: Reply) -> Reply:
+    """Return a reply without the thoughts that the model wrote before its text; the journal keeps them."""
+    candidates = tuple(_readable_candidate(candidate) for candidate in reply.candidates)
+    return replace(reply, candidates=candidates)
+
+
+def _readable_candidate(candidate: Candidate) -> Candidate:
+    if candidate.problem is not None:
+        return candidate
+    text = without_thoughts(candidate.text)
+    return replace(candidate, problem=ONLY_THOUGHT) if text is None else replace(candidate, text=text)
 
 
 def require_retry(

@@ -11,7 +11,7 @@ from personagen.builder.llm.admission import AdmissionControl, make_admission_co
 from personagen.builder.llm.budget import Budget
 from personagen.builder.llm.connect import BackendSettings
 from personagen.builder.llm.dispatcher import Dispatcher, RetryTiming
-from personagen.builder.llm.journal import Journal, Usage
+from personagen.builder.llm.journal import Journal, UsedReplies
 from personagen.builder.llm.requests import Ask, Backend
 
 
@@ -54,9 +54,9 @@ class Engine:
         """Return the `Ask` of one row; among waiting requests, those of the lowest priority number are sent first."""
         return self._dispatcher.ask(priority)
 
-    def usage(self) -> Usage:
-        """Count the distinct requests of this run and their tokens, replies found in the journal included."""
-        return self._journal.usage()
+    def used(self) -> UsedReplies:
+        """Count the distinct replies of this run, their tokens and their origins, journaled ones included."""
+        return UsedReplies(self._journal.usage(), self._journal.origins())
 
 
 @asynccontextmanager

@@ -3,6 +3,8 @@
 import asyncio
 import json
 import sqlite3
+from collections import Counter
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
@@ -32,6 +34,30 @@ class Usage:
     requests: int
     prompt_tokens: int
     completion_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Origins:
+    """How the replies of a release came about, where it was not as requested; each is a number of replies.
+
+    Attributes:
+        estimated: replies whose tokens are upper bounds, because the server counted none.
+        answered_by: replies of models other than the requested one, by the name that the server states.
+        left_out: replies to requests without a part that the server refuses, by part.
+
+    """
+
+    estimated: int
+    answered_by: Mapping[str, int]
+    left_out: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class UsedReplies:
+    """Tokens and origins of the replies of a release."""
+
+    usage: Usage
+    origins: Origins
 
 
 class Journal:
@@ -85,6 +111,23 @@ class Journal:
             return Usage(*self._reader.execute(query).fetchone())
         except sqlite3.Error as error:
             raise self._unreadable(error) from error
+
+    def origins(self) -> Origins:
+        """Count the replies that this process has used and that did not come about as requested."""
+        query = (
+            "SELECT coalesce(json_extract(reply, '$.estimated'), 0), json_extract(reply, '$.answered_by'), "
+            "coalesce(json_extract(reply, '$.left_out'), '[]'), count(*) "
+            "FROM replies JOIN used USING (key) GROUP BY 1, 2, 3"
+        )
+        estimated, answered_by, left_out = 0, Counter[str](), Counter[str]()
+        try:
+            for is_estimated, model, parts, count in self._reader.execute(query):
+                estimated += count if is_estimated else 0
+                answered_by.update({model: count} if model else {})
+                left_out.update(dict.fromkeys(json.loads(parts), count))
+        except sqlite3.Error as error:
+            raise self._unreadable(error) from error
+        return Origins(estimated, dict(sorted(answered_by.items())), dict(sorted(left_out.items())))
 
     def total(self) -> tuple[int, int]:
         """Sum the prompt and completion tokens of all replies, those of earlier runs included."""
@@ -189,7 +232,14 @@ def _open(path: Path | None) -> tuple[sqlite3.Connection, sqlite3.Connection]:
 
 
 def _encode(reply: Reply) -> str:
-    return json.dumps(reply, default=as_mapping)
+    """Encode a reply as JSON, without the fields that most replies do not need."""
+    fields = as_mapping(reply)
+    return json.dumps(
+        {name: fields[name] for name in fields if fields[name] or name in _FIRST_FIELDS}, default=as_mapping
+    )
+
+
+_FIRST_FIELDS = ("candidates", "prompt_tokens", "completion_tokens", "problem")
 
 
 def _decode(text: str) -> Reply:

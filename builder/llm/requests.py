@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from personagen.builder.core.records import as_mapping
@@ -64,6 +64,10 @@ class Request:
     top_logprobs: int = 0
 
 
+ONLY_THOUGHT = "the reply is a thought without an end"
+"""Problem of a candidate that holds nothing but the thoughts of a reasoning model."""
+
+
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """One continuation.
@@ -99,6 +103,7 @@ class Reply:
         answered_by: model that the server names, with its fingerprint if it names one; None: it names the requested
             model, or none.
         left_out: parts of the request that the server refuses, and that were left out or rewritten.
+        thought_tokens: completion tokens that were thoughts; 0: none, or not stated.
         cut_at: limit on completion tokens at which a reply without content was cut; None: it was not cut there.
 
     """
@@ -110,7 +115,18 @@ class Reply:
     estimated: bool = False
     answered_by: str | None = None
     left_out: tuple[str, ...] = ()
+    thought_tokens: int = 0
     cut_at: int | None = None
+
+
+def with_tokens_of(reply: Reply, earlier: Reply) -> Reply:
+    """Add the tokens of an earlier reply to the same request, which was paid for too."""
+    return replace(
+        reply,
+        prompt_tokens=reply.prompt_tokens + earlier.prompt_tokens,
+        completion_tokens=reply.completion_tokens + earlier.completion_tokens,
+        estimated=reply.estimated or earlier.estimated,
+    )
 
 
 Ask = Callable[[Request], Awaitable[Reply]]
@@ -126,6 +142,7 @@ class Backend(Protocol):
         revision: commit, digest or file hash that pins the weights; None: unknown.
         licence: SPDX id or name of the licence of the weights; None: unknown.
         concurrency: upper bound on requests in flight.
+        paid: whether replies may cost money, so that few are requested before the first usable one.
         adaptive: True: find the best number of requests in flight below `concurrency`, as for a shared server;
             False: use `concurrency` as it is.
         variant: settings of every request that change replies, as plain data; empty: none is set.
@@ -137,8 +154,16 @@ class Backend(Protocol):
     revision: str | None
     licence: str | None
     concurrency: int
+    paid: bool
     adaptive: bool
     variant: Mapping[str, Any]
+
+    def token_limit(self, request: Request, cut_at: int | None = None) -> int:
+        """Return the upper bound on the completion tokens of one candidate, thoughts included, if it is sent now.
+
+        `cut_at`: limit at which an earlier reply to the request was cut before its content; None: none was.
+        """
+        ...
 
     async def complete(self, request: Request) -> Reply:
         """Answer one request; may be called concurrently.

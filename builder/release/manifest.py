@@ -10,7 +10,7 @@ from personagen.builder.core.errors import ReleaseError
 from personagen.builder.core.package_data import digests
 from personagen.builder.core.prices import Amount
 from personagen.builder.core.records import SCHEMA_VERSION
-from personagen.builder.llm.journal import Usage
+from personagen.builder.llm.journal import Origins, Usage, UsedReplies
 from personagen.builder.llm.requests import Backend
 from personagen.builder.planning.attribute_tables import persona_tables
 from personagen.builder.planning.personas import possible_pairs
@@ -42,7 +42,7 @@ class RunCounts:
 
 
 def make_manifest(
-    backend: Backend, plan: Plan, shards: Sequence[ShardFile], counts: RunCounts, usage: Usage
+    backend: Backend, plan: Plan, shards: Sequence[ShardFile], counts: RunCounts, used: UsedReplies
 ) -> dict[str, Any]:
     """Build the manifest. It has no time, path, address or key, so equal runs have equal manifests.
 
@@ -51,10 +51,10 @@ def make_manifest(
         plan: the plan of the release.
         shards: every data file of the release.
         counts: counts over replies and texts.
-        usage: requests and tokens of the release; their cost is added if the recipe has the price of the model.
+        used: requests and tokens of the release; their cost is added if the recipe has the price of the model.
 
     """
-    recipe = plan.recipe
+    recipe, usage = plan.recipe, used.usage
     manifest = {
         "format": FORMAT,
         "name": recipe.name,
@@ -64,7 +64,7 @@ def make_manifest(
         "recipe": recipe.identity(),
         "seed": recipe.seed,
         "taxonomy": _taxonomy(recipe),
-        "model": _model(backend),
+        "model": _model(backend) | _deviations(used.origins),
         "prompts": {"version": prompt_version(), "templates": versions()},
         "tables": digests(),
         "personas": {
@@ -78,7 +78,7 @@ def make_manifest(
         "rejects": _by_stage(counts.rejects),
         "leaked": counts.leaked,
         "classifier": counts.classifier,
-        "usage": {**asdict(usage), "cost": _cost(recipe, usage)},
+        "usage": {**asdict(usage), "cost": _cost(recipe, usage), **_estimates(used.origins)},
         "shards": [asdict(shard) for shard in shards],
     }
     return sealed(manifest)
@@ -91,6 +91,17 @@ def _model(backend: Backend) -> dict[str, str | None]:
         "revision": backend.revision,
         "license": backend.licence,
     }
+
+
+def _deviations(origins: Origins) -> dict[str, Any]:
+    """Return the models that answered other than the requested one, and the refused parts of requests, by replies."""
+    deviations = {"answered_by": dict(origins.answered_by), "left_out": dict(origins.left_out)}
+    return {key: replies for key, replies in deviations.items() if replies}
+
+
+def _estimates(origins: Origins) -> dict[str, int]:
+    """Return the number of replies whose tokens are upper bounds, since the server counted none."""
+    return {"estimated": origins.estimated} if origins.estimated else {}
 
 
 def _cost(recipe: Recipe, usage: Usage) -> float | None:

@@ -13,7 +13,7 @@ from personagen.builder.core.errors import AllRejectedError, FolderError, Genera
 from personagen.builder.core.file_names import CARD, MANIFEST
 from personagen.builder.core.files import explain, write_text
 from personagen.builder.core.records import Reject, layers_of
-from personagen.builder.llm.journal import Usage
+from personagen.builder.llm.journal import UsedReplies
 from personagen.builder.llm.requests import Backend
 from personagen.builder.planning.plan import Plan
 from personagen.builder.release.card import render_card
@@ -23,8 +23,9 @@ from personagen.builder.release.composition import Composition
 from personagen.builder.release.manifest import RunCounts, make_manifest
 from personagen.builder.release.run_folder import RunFolder
 from personagen.builder.release.shards import Shards
+from personagen.builder.writing.attempts import describe_reject
 from personagen.builder.writing.label_check import LabelCheck
-from personagen.builder.writing.pipeline import HOPELESS_ROWS, FinalizedRow
+from personagen.builder.writing.pipeline import FinalizedRow
 
 
 class ReleaseWriter:
@@ -48,6 +49,7 @@ class ReleaseWriter:
         self.accepted = 0
         self.given_up = 0
         self.rejects: Counter[tuple[str, str]] = Counter()
+        self._last_reject: Reject | None = None
         self._plan, self._run = plan, run
         names = plan.recipe.chosen_taxonomy().names
         self._class_ids = {name: number for number, name in enumerate(names)}
@@ -83,11 +85,6 @@ class ReleaseWriter:
         with suppress(OSError):
             self._rejects_file.close()
 
-    @property
-    def is_hopeless(self) -> bool:
-        """Whether so many rows were given up and none accepted that a run should stop."""
-        return self.given_up >= HOPELESS_ROWS and not self.accepted
-
     def add(self, finalized: FinalizedRow) -> None:
         """Write a row to its table, its layers to theirs, and its rejects; count all of them.
 
@@ -116,7 +113,7 @@ class ReleaseWriter:
         if layers_of(depth):
             self._known_personas[planned.persona] = 1
 
-    def finish(self, backend: Backend, usage: Usage, label_check: LabelCheck | None) -> Mapping[str, Any]:
+    def finish(self, backend: Backend, used: UsedReplies, label_check: LabelCheck | None) -> Mapping[str, Any]:
         """Write manifest and card, and return the manifest.
 
         Raises:
@@ -136,7 +133,7 @@ class ReleaseWriter:
         if label_check is not None:
             classifier = {**label_check.facts(), "agreement": round(self._agreed / self.accepted, 4)}
         counts = RunCounts(self.rejects, self._leaked, self._composition.counts(), classifier)
-        manifest = make_manifest(backend, self._plan, self._shards.written(), counts, usage)
+        manifest = make_manifest(backend, self._plan, self._shards.written(), counts, used)
         self._run.keep_card()  # its notes may have been edited during the run
         write_text(self._run.staging / CARD, merge_regions(render_card(manifest), self._run.kept_card()))
         write_text(self._run.staging / MANIFEST, json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
@@ -146,6 +143,7 @@ class ReleaseWriter:
         try:
             for reject in self._new(rejects):
                 self.rejects[reject.stage, reject.reason] += 1
+                self._last_reject = reject
                 self._rejects_file.write(json.dumps(asdict(reject)) + "\n")
         except OSError as error:
             raise self._rejects_error(error) from error
@@ -164,14 +162,16 @@ class ReleaseWriter:
 
     def _shortfall(self) -> PersonaGenError:
         reasons = ", ".join(f"{stage} {reason} {count}" for (stage, reason), count in self.rejects.most_common())
-        advice = f"see {self._run.rejects}"
+        last = self._last_reject
+        advice = (
+            f"the last one: {describe_reject(last)}; see {self._run.rejects}" if last else f"see {self._run.rejects}"
+        )
         if not self.accepted:
             return AllRejectedError(
-                f"no text was accepted: {self.rejects.total()} replies were rejected ({reasons}); {advice}, then try "
-                "another model or loosen the checks of the recipe"
+                f"no text was accepted: {self.rejects.total()} replies were rejected ({reasons}), {advice}"
             )
         return GenerationError(
-            f"{self.accepted} texts were accepted, {self.given_up} rows were given up after "
-            f"{self._plan.recipe.checks.attempts} attempts each ({reasons}); {advice}, then raise checks.attempts or "
-            "loosen the checks: what was accepted is kept and not paid for again"
+            f"{self.accepted} texts were accepted, {self.given_up} rows were given up, each after at most "
+            f"{self._plan.recipe.checks.attempts} attempts ({reasons}), {advice}; what was accepted is kept and not paid "
+            "for again"
         )

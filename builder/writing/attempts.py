@@ -3,14 +3,39 @@
 A stage turns facts into a request and checks the reply. It depends on no other row and on no scheduling.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from personagen.builder.core.errors import RequestError
-from personagen.builder.core.records import Reject
-from personagen.builder.llm.requests import Ask, Candidate, Reply, Request
+from personagen.builder.core.records import Reject, RejectReason
+from personagen.builder.llm.requests import ONLY_THOUGHT, Ask, Candidate, Reply, Request
+from personagen.builder.llm.trial import Trial
 from personagen.builder.planning.plan import request_seed
 from personagen.builder.writing.checks import Verdict
+
+
+UNFIT_REASONS = ("length", "echo", "leak", "astray", "label")
+"""Reasons against a text that does not fit its row: another one of the same model may."""
+
+
+ADVICE: Mapping[str, str] = {
+    "request": "check the model and the backend section of the recipe",
+    "thought": "raise backend.thinking_tokens, or set backend.reasoning_effort",
+    "empty": "try another model, or raise draw.max_tokens",
+    "schema": "try a larger model, or set elaborate to sampled",
+    "refusal": "try another model",
+    "meta": "try a larger model",
+    "garbled": "try another model, or lower draw.temperature",
+    "truncated": "raise draw.max_tokens",
+    "length": "try another model, or change text.min_words and text.max_words",
+    "language": "try a model that writes the language, or change text.language",
+    "echo": "try a larger model",
+    "leak": "set checks.leak to flag, or try another model",
+    "label": "set checks.label to flag, or try another model",
+    "astray": "try another model",
+    "duplicate": "raise checks.near_duplicate or draw.temperature",
+}
+"""Advice by the reason for which replies are rejected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +50,7 @@ class Attempts:
         first: number of the first attempt.
         limit: attempts in total; the last is number `limit` - 1.
         reject: called with every reply that is rejected.
+        trials: evidence whether replies of the stage can be used; a hopeless one ends the attempts.
 
     """
 
@@ -35,6 +61,7 @@ class Attempts:
     first: int
     limit: int
     reject: Callable[[Reject], None]
+    trials: Sequence[Trial] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,37 +105,94 @@ async def attempt(
     """
     for number in range(attempts.first, attempts.limit):
         seed = request_seed(attempts.seed, attempts.seed_id, attempts.stage, number)
+        request = replace(make_request(number), seed=seed)
+        if not await _begin(attempts.trials):
+            return None
         try:
-            request = replace(make_request(number), seed=seed)
-            reply = await ask(request)
-        except RequestError as error:
-            attempts.reject(Reject(attempts.id, attempts.stage, "request", number, None, str(error)))
-            continue
-        if reply.problem is not None:  # paid for, so it is journaled and counted like any reply, but it holds no text
-            attempts.reject(Reject(attempts.id, attempts.stage, "request", number, None, reply.problem))
-            continue
-        verdicts: Sequence[Verdict] = [check(candidate, request) for candidate in reply.candidates]
-        if check_together is not None:
-            verdicts = await check_together(verdicts)
-        best = _best(reply, verdicts)
-        if best is not None:
-            return AcceptedReply(best, seed, number)
-        attempts.reject(_rejected(attempts, number, reply, verdicts))
+            outcome = await _attempt_once(request, number, ask, attempts, check, check_together)
+        except BaseException:
+            for trial in attempts.trials:
+                trial.cancel()
+            raise
+        if isinstance(outcome, AcceptedReply):
+            _end(attempts.trials, None)
+            return outcome
+        _end(attempts.trials, outcome)
+        attempts.reject(outcome)
     return None
 
 
-def _best(reply: Reply, verdicts: Sequence[Verdict]) -> Verdict | None:
+async def _attempt_once(
+    request: Request,
+    number: int,
+    ask: Ask,
+    attempts: Attempts,
+    check: CheckCandidate,
+    check_together: CheckTogether | None,
+) -> AcceptedReply | Reject:
+    """Send one request and check its candidates; return the reject if none is accepted."""
+    try:
+        reply = await ask(request)
+    except RequestError as error:
+        return Reject(attempts.id, attempts.stage, "request", number, None, str(error))
+    if reply.problem is not None:  # paid for, so it is journaled and counted like any reply, but it holds no text
+        return Reject(attempts.id, attempts.stage, "request", number, None, reply.problem)
+    usable = [candidate for candidate in reply.candidates if candidate.problem is None]
+    verdicts: Sequence[Verdict] = [check(candidate, request) for candidate in usable]
+    if check_together is not None and verdicts:
+        verdicts = await check_together(verdicts)
+    best = _best(usable, verdicts)
+    if best is not None:
+        return AcceptedReply(best, request.seed, number)
+    return _rejected(attempts, number, reply, usable, verdicts)
+
+
+async def _begin(trials: Sequence[Trial]) -> bool:
+    """Have all trials admit a request, or none."""
+    begun: list[Trial] = []
+    for trial in trials:
+        if not await trial.begin():
+            for admitted in begun:
+                admitted.cancel()
+            return False
+        begun.append(trial)
+    return True
+
+
+def _end(trials: Sequence[Trial], reject: Reject | None) -> None:
+    for trial in trials:
+        if reject is None:
+            trial.end(None)
+        else:
+            trial.end(reject.reason, reject.detail or reject.text or "", unfit=reject.reason in UNFIT_REASONS)
+
+
+def _best(candidates: Sequence[Candidate], verdicts: Sequence[Verdict]) -> Verdict | None:
     accepted = [
         (candidate.mean_logprob or 0.0, -position, verdict)
-        for position, (candidate, verdict) in enumerate(zip(reply.candidates, verdicts, strict=True))
+        for position, (candidate, verdict) in enumerate(zip(candidates, verdicts, strict=True))
         if verdict.reason is None
     ]
     return max(accepted, key=lambda entry: entry[:2])[2] if accepted else None
 
 
-def _rejected(attempts: Attempts, number: int, reply: Reply, verdicts: Sequence[Verdict]) -> Reject:
-    """Describe a reply of which no candidate was accepted by its first candidate."""
-    if not verdicts:
+def _rejected(
+    attempts: Attempts, number: int, reply: Reply, usable: Sequence[Candidate], verdicts: Sequence[Verdict]
+) -> Reject:
+    """Describe a reply of which no candidate was accepted by its first one that holds a text, or by its first one."""
+    if verdicts:
+        first = verdicts[0]
+        return Reject(attempts.id, attempts.stage, first.reason or "empty", number, usable[0].text, first.label)
+    if not reply.candidates:
         return Reject(attempts.id, attempts.stage, "empty", number, "")
-    first = verdicts[0]
-    return Reject(attempts.id, attempts.stage, first.reason or "empty", number, reply.candidates[0].text, first.label)
+    candidate = reply.candidates[0]
+    reason: RejectReason = "thought" if candidate.problem == ONLY_THOUGHT else "request"
+    return Reject(attempts.id, attempts.stage, reason, number, candidate.text or None, candidate.problem)
+
+
+def describe_reject(reject: Reject) -> str:
+    """Describe a rejected reply on one line, with advice that fits its reason."""
+    text = (
+        reject.detail if reject.reason in ("request", "thought") and reject.detail else repr((reject.text or "")[:160])
+    )
+    return f"{reject.reason}, {text}; {ADVICE[reject.reason]}"

@@ -26,9 +26,6 @@ MAX_ROWS_AHEAD = 2000
 MAX_SPARE_ROWS = 256
 """Upper bound on rows being written beyond the requests in flight, so that one is ready when a request returns."""
 
-HOPELESS_ROWS = 20
-"""Rows given up before the first one is accepted after which a run stops: each costs all its attempts."""
-
 
 @dataclass(frozen=True, slots=True)
 class FinalizedRow:
@@ -70,13 +67,13 @@ def write_rows(
     def ask_of(priority: int, stage: str) -> Ask:
         return wrap_ask(engine.ask(priority))
 
-    model = engine.backend.model
-    writer = RowWriter(plan, ask_of, model=model, label_check=label_check, grounding_of=grounding_of)
+    model, paid = engine.backend.model, engine.backend.paid
+    writer = RowWriter(plan, ask_of, model=model, label_check=label_check, grounding_of=grounding_of, paid=paid)
     return finalize_rows(writer, engine.concurrency)
 
 
 async def finalize_rows(writer: RowWriter, concurrency: int) -> AsyncGenerator[FinalizedRow, None]:
-    """Yield every row of the writer's plan, in order.
+    """Yield every row of the writer's plan, in order; once a stage is hopeless, only the rows that were begun.
 
     Args:
         writer: writes the rows.
@@ -122,10 +119,10 @@ class _Window:
         self.rows: deque[_PendingRow] = deque()
 
     def fill(self) -> None:
-        """Begin rows as long as there is room."""
+        """Begin rows as long as there is room and hope."""
         max_rows = self._max_being_written + MAX_ROWS_AHEAD
         while self._being_written < self._max_being_written and len(self.rows) < max_rows:
-            entry = next(self._planned, None)
+            entry = None if self._writer.trials.is_hopeless else next(self._planned, None)
             if entry is None:
                 return
             priority, config, row = entry

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from personagen.builder.core.records import Provenance, Reject, Row, layers_of
 from personagen.builder.llm.requests import Ask
+from personagen.builder.llm.trial import Trials
 from personagen.builder.planning.attribute_tables import persona_tables
 from personagen.builder.planning.counterfactuals import counterfactual_persona
 from personagen.builder.planning.event_dealing import DealtEvents, event_of
@@ -52,6 +53,7 @@ class RowWriter:
 
     Attributes:
         plan: plan of the rows.
+        trials: evidence whether replies of the stages can be used.
 
     """
 
@@ -63,6 +65,7 @@ class RowWriter:
         model: str,
         label_check: LabelCheck | None = None,
         grounding_of: Callable[[RowPlan], Grounding] = lambda row: NO_GROUNDING,
+        paid: bool = False,
     ) -> None:
         """Prepare what all rows share.
 
@@ -72,10 +75,12 @@ class RowWriter:
             model: name of the model, for the provenance.
             label_check: check of the label of every text; None: no check.
             grounding_of: returns the content of a row's prompt beside its layers.
+            paid: whether replies may cost money; see `Backend`.
 
         """
         recipe = plan.recipe
         self.plan = plan
+        self.trials = Trials(paid=paid)
         self._ask_of = ask_of
         self._model = model
         self._label_check = label_check
@@ -182,8 +187,10 @@ class RowWriter:
         return None if prose is None else replace(scene, situational=replace(scene.situational, prose=prose))
 
     def _attempts(self, stages: "_RowStages", id_: str, stage: str, seed_id: str) -> Attempts:
-        recipe = self.plan.recipe
-        return Attempts(id_, seed_id, stage, recipe.seed, 0, recipe.checks.attempts, stages.rejects.append)
+        recipe, trials = self.plan.recipe, [self.trials.of_stage(stage)]
+        if stage == "expression":
+            trials.append(self.trials.of_emotion(stage, stages.row.emotion))
+        return Attempts(id_, seed_id, stage, recipe.seed, 0, recipe.checks.attempts, stages.rejects.append, trials)
 
     def _record(self, planned: RowPlan, subject: Subject, accepted: AcceptedReply) -> Row:
         persona, scene, verdict = subject.persona, subject.scene, accepted.verdict

@@ -20,7 +20,7 @@ from personagen.builder.llm.requests import Ask, Reply, Request, request_key
 from personagen.builder.llm.verbalized_sampling import verbalized
 from personagen.builder.planning.plan import make_plan
 from personagen.builder.writing.label_check import LabelCheck
-from personagen.builder.writing.pipeline import HOPELESS_ROWS, write_rows
+from personagen.builder.writing.pipeline import write_rows
 
 
 @dataclass(slots=True)
@@ -120,7 +120,7 @@ async def _write(
     task: WritingTask, engine: Engine, counter: _Counter, check: LabelCheck | None, *, is_verbalized: bool
 ) -> WrittenArm:
     """Write one arm by the pipeline of a release; rows that are given up are left out."""
-    arm, given_up = WrittenArm([]), 0
+    arm = WrittenArm([])
 
     def wrap_ask(ask: Ask) -> Ask:
         counted = _counted(ask, arm.usage, lambda request: request_key(engine.backend, request))
@@ -134,9 +134,6 @@ async def _write(
             if finalized.row is not None:
                 arm.texts.append(_text(finalized.row))
             counter.add(finalized.row is not None, len(finalized.rejects))
-            given_up += finalized.row is None
-            if given_up >= HOPELESS_ROWS and not arm.texts:
-                break  # each further row would cost all its attempts
     return arm
 
 

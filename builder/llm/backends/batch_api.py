@@ -14,6 +14,7 @@ from openai.types import Batch, FileObject
 
 from personagen.builder.core.errors import BackendError, TransientError
 from personagen.builder.core.retry_after import retry_after
+from personagen.builder.llm.backends.batch_files import is_results
 from personagen.builder.llm.chat_protocol.endpoint import Endpoint, redirect_target
 from personagen.builder.llm.chat_protocol.statuses import OVERLOAD_STATUSES, error_message, parse_error, status_error
 
@@ -181,6 +182,26 @@ class BatchApi:
                 return batch
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * self._timing.poll_growth, self._timing.poll_max_s)
+
+    async def results_of(self, token: str, over: Batch) -> bytes:
+        """Download the results of a batch that is over, errors of single requests included, as lines.
+
+        Raises:
+            BackendError: as for `download`, or a file holds something else.
+
+        """
+        content = b""
+        for file in (over.output_file_id, over.error_file_id):
+            if file:
+                part = await self.download(token, file)
+                if not is_results(part):
+                    raise BackendError(
+                        f"{self._endpoint.address} answered with something else than the results of batch {over.id}: "
+                        f"got {self._endpoint.quote(part.decode('utf-8', 'replace'))}; run the same command to try "
+                        "again"
+                    )
+                content += part.rstrip(b"\n") + b"\n"
+        return content
 
     async def download(self, token: str, file: str) -> bytes:
         """Download a file of the batch of a token.

@@ -1,4 +1,4 @@
-"""State of the batch backend in one process: requests that are gathered, and the life cycle of each batch.
+"""State of the batch backend in one process: pilot, requests that are gathered, and the life cycle of each batch.
 
     OnDisk -> AtServer -> Fetched
        |        |  ^
@@ -9,10 +9,57 @@ Files are in batch_files.py, calls in batch_api.py.
 """
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
+
+from personagen.builder.llm.chat_protocol.learning import Negotiation
+from personagen.builder.llm.requests import Reply, Request
+
+PILOT_REQUESTS = 3
+"""Requests that are sent first, to find out which parameters the server accepts."""
 
 QUIET_TURNS = 10
 """Turns of the event loop into which the quiet time is divided."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchLimits:
+    """Upper bounds of one batch and of all requests that wait.
+
+    Attributes:
+        max_requests: requests per batch, as the API allows.
+        max_bytes: bytes per batch; the API allows 200 MB.
+        concurrency: requests that wait for batches at one time.
+
+    """
+
+    max_requests: int = 50_000
+    max_bytes: int = 190_000_000
+    concurrency: int = 20_000
+
+
+@dataclass(slots=True)
+class PendingRequest:
+    """A request that is not answered yet.
+
+    Attributes:
+        request: the request.
+        answer: future of its reply.
+        negotiation: dialect in which it is sent; None: that of the server as known so far.
+        limit: limit on completion tokens with which it was sent last; None: by an earlier process.
+        cut: reply that was cut before its content; its tokens count.
+        failures: batches that came back without its reply.
+        needs_new_batch: whether to ignore the batch on disk that has it.
+
+    """
+
+    request: Request
+    answer: asyncio.Future[Reply]
+    negotiation: Negotiation | None = None
+    limit: int | None = None
+    cut: Reply | None = None
+    failures: int = 0
+    needs_new_batch: bool = False
 
 
 class RequestGatherer:
@@ -46,6 +93,39 @@ class RequestGatherer:
             quiet_turns = quiet_turns + 1 if arrivals == self._arrivals else 0
         keys, self._keys = self._keys, []
         return keys
+
+
+class Pilot:
+    """Requests that go first, while it is unknown whether the server accepts their like; the others are held back.
+
+    A batch takes hours, so a parameter that the server refuses would cost a whole batch of thousands of requests.
+    """
+
+    def __init__(self, knows: Callable[[str], bool]) -> None:
+        """Begin without requests; `knows` returns whether the server has accepted requests like that of a key."""
+        self._knows = knows
+        self._first: set[str] = set()
+        self._held: list[str] = []
+
+    def admit(self, key: str) -> bool:
+        """Return whether a request may be sent now; otherwise it is held back."""
+        if self._knows(key):
+            return True
+        if len(self._first) < PILOT_REQUESTS:
+            self._first.add(key)
+            return True
+        self._held.append(key)
+        return False
+
+    def end(self, key: str) -> list[str]:
+        """Record that a request was answered or refused, and return the requests that may be sent now."""
+        self._first.discard(key)
+        held, self._held = self._held, []
+        return [held_key for held_key in held if self.admit(held_key)]
+
+    def clear(self) -> None:
+        """Forget the requests that are held back."""
+        self._held.clear()
 
 
 @dataclass(frozen=True, slots=True)

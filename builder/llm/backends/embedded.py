@@ -104,6 +104,7 @@ class EmbeddedBackend:
         revision: hash of the weights, quantisation and version of the engine; replies may differ between revisions.
         licence: SPDX id of the licence of the weights.
         concurrency: number of engines.
+        paid: False.
         adaptive: False.
         variant: empty: no setting of a recipe changes its replies.
 
@@ -112,6 +113,7 @@ class EmbeddedBackend:
     name = "embedded"
     model = MODEL
     licence: str | None = "Apache-2.0"
+    paid = False
     adaptive = False
     variant: Mapping[str, Any] = {}
 
@@ -124,6 +126,10 @@ class EmbeddedBackend:
         self._idle: queue.SimpleQueue[LlamaEngine] = queue.SimpleQueue()
         for engine in engines:
             self._idle.put(engine)
+
+    def token_limit(self, request: Request, cut_at: int | None = None) -> int:
+        """Return the limit of the request: the model writes no thoughts."""
+        return request.sampling.max_tokens
 
     async def complete(self, request: Request) -> Reply:
         """Answer one request, once an engine is idle.

@@ -7,7 +7,8 @@ before it is sent (batch_files.py), so that a later process continues with it.
 
 import asyncio
 from collections.abc import Coroutine, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -15,11 +16,26 @@ import openai
 
 from personagen.builder.core.errors import BackendError, RequestError, TransientError
 from personagen.builder.llm.backends.batch_api import QUEUE_FULL, BatchApi, BatchTiming
-from personagen.builder.llm.backends.batch_files import BatchFolder, LineResult, is_results
-from personagen.builder.llm.backends.batch_states import AtServer, Fetched, OnDisk, PendingBatch, RequestGatherer
-from personagen.builder.llm.backends.openai_settings import ServerOptions, batch_target, make_client, make_endpoint
+from personagen.builder.llm.backends.batch_files import BatchFolder, LineResult
+from personagen.builder.llm.backends.batch_states import (
+    AtServer,
+    BatchLimits,
+    Fetched,
+    OnDisk,
+    PendingBatch,
+    PendingRequest,
+    Pilot,
+    RequestGatherer,
+)
+from personagen.builder.llm.backends.openai_settings import (
+    ServerOptions,
+    batch_target,
+    make_client,
+    make_endpoint,
+    report_nothing,
+)
 from personagen.builder.llm.chat_protocol.endpoint import Endpoint
-from personagen.builder.llm.chat_protocol.learning import adapt_dialect
+from personagen.builder.llm.chat_protocol.learning import DialectLearner, Negotiation
 from personagen.builder.llm.chat_protocol.replies import merge_replies, parse_reply
 from personagen.builder.llm.chat_protocol.request_body import (
     Dialect,
@@ -28,44 +44,14 @@ from personagen.builder.llm.chat_protocol.request_body import (
     require_no_prefill,
 )
 from personagen.builder.llm.chat_protocol.statuses import status_error
-from personagen.builder.llm.requests import Reply, Request, request_key
+from personagen.builder.llm.chat_protocol.token_room import TokenRoom
+from personagen.builder.llm.requests import Reply, Request, request_key, with_tokens_of
+
+UNSTREAMED = {"stream": None}
+"""Part that a line of a batch does not have: results of batches are never streamed."""
 
 MAX_FURTHER_BATCHES = 3
 """Further batches for a request that its batch did not answer."""
-
-
-@dataclass(frozen=True, slots=True)
-class BatchLimits:
-    """Upper bounds of one batch and of all requests that wait.
-
-    Attributes:
-        max_requests: requests per batch, as the API allows.
-        max_bytes: bytes per batch; the API allows 200 MB.
-        concurrency: requests that wait for batches at one time.
-
-    """
-
-    max_requests: int = 50_000
-    max_bytes: int = 190_000_000
-    concurrency: int = 20_000
-
-
-@dataclass(slots=True)
-class _PendingRequest:
-    """A request that is not answered yet.
-
-    Attributes:
-        request: the request.
-        answer: future of its reply.
-        failures: batches that came back without its reply.
-        needs_new_batch: whether to ignore the batch on disk that has it.
-
-    """
-
-    request: Request
-    answer: asyncio.Future[Reply]
-    failures: int = 0
-    needs_new_batch: bool = False
 
 
 class BatchBackend:
@@ -77,6 +63,7 @@ class BatchBackend:
         revision: None: servers do not state the revision of the weights.
         licence: None, for the same reason.
         concurrency: upper bound on requests that wait at one time.
+        paid: True.
         adaptive: False: a batch of a few requests takes as long as one of many.
         variant: parts of every request body that the recipe sets.
 
@@ -85,9 +72,12 @@ class BatchBackend:
     name = "batch"
     revision: str | None = None
     licence: str | None = None
+    paid = True
     adaptive = False
 
-    def __init__(self, endpoint: Endpoint, *, folder: Path, timing: BatchTiming, limits: BatchLimits) -> None:
+    def __init__(
+        self, endpoint: Endpoint, options: ServerOptions, *, folder: Path, timing: BatchTiming, limits: BatchLimits
+    ) -> None:
         """Use an endpoint, and the folder of the files of the batches."""
         self.model = endpoint.model
         self.variant: Mapping[str, Any] = endpoint.body
@@ -99,13 +89,22 @@ class BatchBackend:
         base_url, chat_path = batch_target(endpoint)
         self._api = BatchApi(make_client(endpoint, base_url), endpoint, timing, chat_path=chat_path)
         self._folder = BatchFolder(folder, chat_path=chat_path)
-        self._dialect = Dialect()
-        self._requests: dict[str, _PendingRequest] = {}  # by key
+        self._learner = DialectLearner(endpoint, warn=options.get("warn", report_nothing), can_search=False)
+        self._room = TokenRoom(options.get("thinking_tokens"))
+        self._answered = False
+        self._requests: dict[str, PendingRequest] = {}  # by key
+        self._pilot = Pilot(self._knows)
         self._gatherer = RequestGatherer(timing.quiet_s)
         self._sender: asyncio.Task[None] | None = None
         self._batches: dict[str, PendingBatch] = {}  # by token
         self._tasks: set[asyncio.Task[None]] = set()
         self._problem: Exception | None = None
+
+    def token_limit(self, request: Request, cut_at: int | None = None) -> int:
+        """Return the limit of the request, and the room for thoughts that replies have shown to be needed."""
+        if cut_at is not None:
+            self._room.record_cut(request, cut_at)
+        return self._room.limit(request)
 
     async def complete(self, request: Request) -> Reply:
         """Answer one request, after minutes or hours; candidates that the server leaves out are requested one by one.
@@ -138,8 +137,9 @@ class BatchBackend:
             raise self._problem
         key = request_key(self, request)
         if key not in self._requests:
-            self._requests[key] = _PendingRequest(request, asyncio.get_running_loop().create_future())
-            self._gather(key)
+            self._requests[key] = PendingRequest(request, asyncio.get_running_loop().create_future())
+            if self._pilot.admit(key):
+                self._gather(key)
         # Shielded: a cancelled caller must not cancel another that awaits the same reply.
         return await asyncio.shield(self._requests[key].answer)
 
@@ -159,6 +159,7 @@ class BatchBackend:
             await work
         except Exception as error:  # any error: otherwise the callers would wait for ever
             self._problem = self._problem or error
+            self._pilot.clear()
             for key in list(self._requests):
                 self._refuse(key, error)
 
@@ -176,7 +177,7 @@ class BatchBackend:
             new.append(key) if token is None else assigned.setdefault(token, []).append(key)
         for token, assigned_keys in assigned.items():
             self._assign(token, assigned_keys, maybe_created=True)
-        bodies = self._bodies(new, self._dialect)  # built in the thread: thousands take a while
+        bodies = self._bodies(new)  # built in the thread: thousands take a while
         tokens = await asyncio.to_thread(
             self._folder.write, bodies, max_requests=self._max_requests, max_bytes=self._max_bytes
         )
@@ -185,9 +186,21 @@ class BatchBackend:
             self._assign(token, new[:count], maybe_created=False)
             new = new[count:]
 
-    def _bodies(self, keys: list[str], dialect: Dialect) -> Iterable[tuple[str, dict[str, Any]]]:
+    def _bodies(self, keys: list[str]) -> Iterable[tuple[str, dict[str, Any]]]:
         for key in keys:
-            yield key, request_body(self._requests[key].request, self.model, dialect)
+            pending = self._requests[key]
+            pending.limit = self._room.limit(pending.request)
+            negotiation = pending.negotiation
+            yield key, self._body(pending, self._learner.dialect if negotiation is None else negotiation.dialect)
+
+    def _body(self, pending: PendingRequest, dialect: Dialect) -> dict[str, Any]:
+        limit = pending.limit or self._room.limit(pending.request)
+        return request_body(
+            pending.request, self.model, dialect, limit=limit, extra={**self._endpoint.body, **UNSTREAMED}
+        )
+
+    def _knows(self, key: str) -> bool:
+        return self._learner.knows(partial(self._body, self._requests[key]))
 
     def _assign(self, token: str, keys: list[str], *, maybe_created: bool) -> None:
         """Let a batch answer requests; a batch under way answers them once its results are fetched."""
@@ -227,7 +240,9 @@ class BatchBackend:
             if isinstance(batch.state, AtServer):
                 over = await self._api.wait_until_over(token, batch.state.batch_id)
                 if over.status != "failed":
-                    await self._keep(batch, over)
+                    content = await self._api.results_of(token, over)
+                    await asyncio.to_thread(self._folder.keep_results, token, content)
+                    batch.record_fetched()
                     return True
                 self._require_queue_full(token, over)
             batch.record_no_room()
@@ -236,21 +251,6 @@ class BatchBackend:
             pause_s = min(pause_s * 2, self._timing.queue_max_s)
             if alone and self._folder.size(token) > 1:
                 return False
-
-    async def _keep(self, batch: PendingBatch, over: openai.types.Batch) -> None:
-        content = b""
-        for file in (over.output_file_id, over.error_file_id):
-            if file:
-                part = await self._api.download(batch.token, file)
-                if not is_results(part):
-                    raise BackendError(
-                        f"{self._endpoint.address} answered with something else than the results of batch {over.id}: "
-                        f"got {self._endpoint.quote(part.decode('utf-8', 'replace'))}; run the same command to try "
-                        "again"
-                    )
-                content += part.rstrip(b"\n") + b"\n"
-        await asyncio.to_thread(self._folder.keep_results, batch.token, content)
-        batch.record_fetched()
 
     def _require_queue_full(self, token: str, over: openai.types.Batch) -> None:
         """Raise BackendError for a failed batch, unless the account's queue was full."""
@@ -302,9 +302,7 @@ class BatchBackend:
             return None
         if line.status == 200:
             try:
-                data = line.text.encode("utf-8", "surrogatepass")
-                limit = pending.request.sampling.max_tokens
-                self._resolve(key, parse_reply(data, pending.request, self._endpoint, limit=limit))
+                self._accept(key, line)
             except RequestError as error:
                 self._refuse(key, error)
             except TransientError as error:
@@ -312,12 +310,11 @@ class BatchBackend:
             except BackendError as error:
                 return error
             return None
-        adapted = None if line.sent is None else adapt_dialect(self._dialect, line.sent, line.text)
-        if adapted is not None:
-            self._dialect = adapted
+        negotiation = pending.negotiation = pending.negotiation or Negotiation(self._learner.dialect)
+        if line.sent is not None and self._learner.record_refusal(negotiation, line.status, line.text, line.sent):
             self._gather_again(key)
             return None
-        problem = status_error(line.status, line.text, self._endpoint)
+        problem = status_error(line.status, line.text, self._endpoint, answered=self._answered)
         if isinstance(problem, RequestError):
             self._refuse(key, problem)
         elif not is_new or isinstance(problem, TransientError):
@@ -326,16 +323,40 @@ class BatchBackend:
             return problem
         return None
 
+    def _accept(self, key: str, line: LineResult) -> None:
+        """Answer a request with the reply in its line, or send it again if the reply was cut before its content."""
+        pending = self._requests[key]
+        limit = pending.limit or self._room.limit(pending.request)
+        reply = parse_reply(line.text.encode("utf-8", "surrogatepass"), pending.request, self._endpoint, limit=limit)
+        usable = any(candidate.problem is None for candidate in reply.candidates)
+        negotiation = pending.negotiation or Negotiation(self._learner.dialect)
+        self._learner.record_acceptance(negotiation, self._body(pending, negotiation.dialect), usable=usable)
+        self._room.record_reply(pending.request, reply)
+        self._answered = self._answered or usable
+        reply = reply if pending.cut is None else with_tokens_of(reply, pending.cut)
+        if reply.cut_at is not None and reply.cut_at < self._room.limit(pending.request):
+            pending.cut = reply
+            self._gather_again(key)
+        else:
+            self._resolve(key, replace(reply, left_out=negotiation.dialect.left_out()))
+
     def _resolve(self, key: str, reply: Reply) -> None:
         answer = self._requests.pop(key).answer
         if not answer.done():
             answer.set_result(reply)
+        self._release(key)
+
+    def _release(self, key: str) -> None:
+        """Send the requests that the end of a pilot request permits."""
+        for held_key in self._pilot.end(key):
+            self._gather(held_key)
 
     def _refuse(self, key: str, error: Exception) -> None:
         answer = self._requests.pop(key).answer
         if not answer.done():
             answer.set_exception(error)
             answer.exception()  # retrieved: all callers may have been cancelled
+        self._release(key)
 
     def _retry(self, key: str, reason: str, is_new: bool) -> None:
         pending = self._requests[key]
@@ -380,4 +401,4 @@ def connect_batch(
     timing = timing or BatchTiming()
     if (timeout_s := options.get("timeout")) is not None:
         timing = replace(timing, answer_s=timeout_s, transfer_s=max(timeout_s, timing.transfer_s))
-    return BatchBackend(endpoint, folder=folder, timing=timing, limits=limits or BatchLimits())
+    return BatchBackend(endpoint, options, folder=folder, timing=timing, limits=limits or BatchLimits())

@@ -8,30 +8,40 @@ client. This module never retries: a failure that may pass is a TransientError, 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Unpack
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 
-from personagen.builder.core.errors import RequestError, TransientError
+from personagen.builder.core.errors import BackendError, RequestError, TransientError
 from personagen.builder.core.retry_after import retry_after
-from personagen.builder.llm.backends.openai_settings import ServerOptions, make_endpoint
-from personagen.builder.llm.chat_protocol.endpoint import Endpoint
-from personagen.builder.llm.chat_protocol.learning import adapt_dialect
+from personagen.builder.llm.backends.openai_settings import ServerOptions, make_endpoint, report_nothing
+from personagen.builder.llm.chat_protocol.endpoint import Endpoint, redirect_target
+from personagen.builder.llm.chat_protocol.learning import DialectLearner
 from personagen.builder.llm.chat_protocol.replies import merge_replies, parse_reply
 from personagen.builder.llm.chat_protocol.request_body import (
+    UNENFORCED_FORMAT,
     Dialect,
+    levels_of,
     missing_candidates,
     request_body,
     require_no_prefill,
 )
 from personagen.builder.llm.chat_protocol.schema_repair import repair_request, schema_violation
 from personagen.builder.llm.chat_protocol.statuses import OVERLOAD_STATUSES, status_error
+from personagen.builder.llm.chat_protocol.token_room import TokenRoom
 from personagen.builder.llm.requests import Reply, Request
 
 MAX_REPLY_BYTES = 8 * 1024 * 1024
 """Upper bound on the bytes of a reply; no requested text is that long."""
+
+MAX_REDIRECTS = 5
+"""Redirects that are followed in a run; each is followed once for all later calls."""
+
+MAX_LIMITS = 3
+"""Other limits on completion tokens that a request is sent with after the server refused its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +58,36 @@ class ChatTimeouts:
     connect_s: float = 4.0
 
 
+@dataclass(frozen=True, slots=True)
+class ServerAnswer:
+    """Answer to one call.
+
+    Attributes:
+        url: URL of the call.
+        status: HTTP status.
+        data: body.
+        wait: seconds that the server asks to wait; None: it does not ask.
+        location: header Location; None: absent.
+
+    """
+
+    url: str
+    status: int
+    data: bytes
+    wait: float | None
+    location: str | None
+
+    @property
+    def text(self) -> str:
+        """Body as text."""
+        return self.data.decode("utf-8", "replace")
+
+    @property
+    def redirects(self) -> bool:
+        """Whether the server redirects the call."""
+        return self.status in (301, 302, 303, 307, 308)
+
+
 class OpenAIBackend:
     """Answers requests over HTTP; built by `connect_openai`.
 
@@ -57,6 +97,7 @@ class OpenAIBackend:
         revision: None: servers do not state the revision of the weights.
         licence: None, for the same reason.
         concurrency: upper bound on calls in flight.
+        paid: True.
         adaptive: True: the number of calls that the server can answer at once is found.
         variant: parts of every request body that the recipe sets.
 
@@ -65,24 +106,35 @@ class OpenAIBackend:
     name = "openai"
     revision: str | None = None
     licence: str | None = None
+    paid = True
     adaptive = True
 
-    def __init__(self, *, endpoint: Endpoint, concurrency: int, timeouts: ChatTimeouts | None = None) -> None:
+    def __init__(self, endpoint: Endpoint, options: ServerOptions, *, concurrency: int, timeouts: ChatTimeouts) -> None:
         """Use an endpoint; see `connect_openai`."""
         self.model = endpoint.model
         self.variant: Mapping[str, Any] = endpoint.body
         self.concurrency = concurrency
         self._endpoint = endpoint
-        self._timeouts = timeouts or ChatTimeouts()
+        self._timeouts = timeouts
         self._session: aiohttp.ClientSession | None = None
-        self._dialect = Dialect()
+        self._learner = DialectLearner(endpoint, warn=options.get("warn", report_nothing))
+        self._room = TokenRoom(options.get("thinking_tokens"))
+        self._answered = False
+        self._redirects = 0
+
+    def token_limit(self, request: Request, cut_at: int | None = None) -> int:
+        """Return the limit of the request, and the room for thoughts that replies have shown to be needed."""
+        if cut_at is not None:
+            self._room.record_cut(request, cut_at)
+        return self._room.limit(request)
 
     async def complete(self, request: Request) -> Reply:
         """Answer one request; candidates that the server leaves out are requested one by one.
 
-        Sampling parameters that are None are not sent, so the server's own defaults apply. Candidate i of a server
-        that ignores `n` is drawn with seed + i. `mean_logprob` is None. If the server cannot enforce a schema, a reply
-        that violates it is sent back once with a description of the violation.
+        Sampling parameters that are None are not sent, so the server's own defaults apply. Parts that the server
+        refuses are left out, see `DialectLearner`. Candidate i of a server that ignores `n` is drawn with seed + i.
+        `mean_logprob` is None. If the server cannot enforce a schema, a reply that violates it is sent back once with a
+        description of the violation.
 
         Raises:
             RequestError: the request was refused or the reply is no chat completion; also for a prefill, since chat
@@ -93,8 +145,8 @@ class OpenAIBackend:
         """
         require_no_prefill(request, self.name)
         reply = await self._call(request)
-        if request.schema is not None and self._dialect.format != "json_schema":
-            reply = await self._repaired(request, reply)
+        if request.schema is not None:
+            reply = await self._conforming(request, reply)
         further = [await self._call(single) for single in missing_candidates(request, reply)]
         return merge_replies([reply, *further], request.candidates)
 
@@ -103,43 +155,87 @@ class OpenAIBackend:
         if self._session is not None:
             await self._session.close()
 
-    async def _repaired(self, request: Request, reply: Reply) -> Reply:
-        """Let the model correct a reply that violates the schema, once; the tokens of both calls count."""
-        if reply.problem is not None or reply.candidates[0].problem is not None:
+    async def _conforming(self, request: Request, reply: Reply) -> Reply:
+        """Let the model correct a reply that violates the schema, once; the tokens of both calls count.
+
+        A server that should enforce the schema gets no correction, but loses that trust after a few violations.
+        """
+        first = next(iter(reply.candidates), None)
+        if first is None or first.problem is not None or first.finish == "length":
             return reply
-        first = reply.candidates[0]
         violation = schema_violation(first.text, request.schema or {})
-        if violation is None or first.finish == "length":
+        if self._learner.dialect.level("response_format") < UNENFORCED_FORMAT:
+            self._learner.record_format(kept=violation is None)
+            return reply
+        if violation is None:
             return reply
         try:
             corrected = await self._call(repair_request(request, first.text, violation))
         except RequestError:
             return reply  # it was paid for, and the checks report its defects
         merged = merge_replies([reply, corrected], len(reply.candidates) + 1)
-        return replace(merged, candidates=((corrected.candidates or reply.candidates)[0], *reply.candidates[1:]))
+        usable = [candidate for candidate in corrected.candidates if candidate.problem is None]
+        return replace(merged, candidates=((usable or reply.candidates)[0], *reply.candidates[1:]))
 
     async def _call(self, request: Request) -> Reply:
-        """Send one call, and resend it after each refusal of a parameter that can be left out."""
-        while True:
-            body = request_body(request, self.model, self._dialect)
-            status, data, wait = await self._post(body)
-            if status == 200:
-                return parse_reply(data, request, self._endpoint, limit=request.sampling.max_tokens)
-            text = data.decode("utf-8", "replace")
-            adapted = adapt_dialect(self._dialect, body, text) if status in (400, 422) else None
-            if adapted is None:
-                raise status_error(status, text, self._endpoint, wait=wait)
-            self._dialect = adapted
+        """Send one call, and resend it in another dialect after each refusal of a part of it."""
+        async with self._learner.turn(partial(self._body, request, self._room.limit(request))) as negotiation:
+            limit, limits_left = self._room.limit(request), MAX_LIMITS
+            while True:
+                body = self._body(request, limit, negotiation.dialect)
+                answer = await self._post(body)
+                if answer.status == 200:
+                    reply = self._parse(answer, request, limit)
+                    usable = any(candidate.problem is None for candidate in reply.candidates)
+                    self._learner.record_acceptance(negotiation, body, usable=usable)
+                    self._room.record_reply(request, reply)
+                    self._answered = self._answered or usable
+                    return replace(reply, left_out=negotiation.dialect.left_out())
+                if self._moves(answer):
+                    continue
+                other = self._room.refused_limit(limit, answer.text) if answer.status in (400, 422) else None
+                if other is not None and limits_left and "max_tokens" in levels_of(body):
+                    limit, limits_left = other, limits_left - 1
+                elif not self._learner.record_refusal(negotiation, answer.status, answer.text, body):
+                    raise status_error(
+                        answer.status, answer.text, self._endpoint, wait=answer.wait, answered=self._answered
+                    )
 
-    async def _post(self, body: dict[str, Any]) -> tuple[int, bytes, float | None]:
-        """Send a body; return status, body of the answer, and the seconds that the server asks to wait."""
-        address = self._endpoint.address
+    def _body(self, request: Request, limit: int, dialect: Dialect) -> dict[str, Any]:
+        return request_body(request, self.model, dialect, limit=limit, extra=self._endpoint.body)
+
+    def _parse(self, answer: ServerAnswer, request: Request, limit: int) -> Reply:
+        """Parse a reply; a web page in the middle of a run is an outage of a proxy, and not a wrong address."""
+        try:
+            return parse_reply(answer.data, request, self._endpoint, limit=limit)
+        except BackendError as error:
+            if self._answered:
+                raise TransientError(str(error)) from None
+            raise
+
+    def _moves(self, answer: ServerAnswer) -> bool:
+        """Return whether the call is to be sent to another address: a redirect, or a spelling of the base URL."""
+        if answer.redirects and self._redirects < MAX_REDIRECTS:
+            self._redirects += 1
+            self._endpoint = self._endpoint.at(redirect_target(self._endpoint, answer.url, answer.location))
+            return True
+        others = self._endpoint.alternatives
+        if answer.status not in (404, 405) or self._answered or not others or "model" in answer.text.lower():
+            return False
+        self._endpoint = self._endpoint.at(others[0])
+        return True
+
+    async def _post(self, body: dict[str, Any]) -> ServerAnswer:
+        """Send a body and return the answer, whatever its status."""
+        address, url = self._endpoint.address, self._endpoint.chat_url
         data = json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass")
         try:
-            async with self._open_session().post(self._endpoint.chat_url, data=data) as response:
+            # No redirects: aiohttp would send the key's headers along to another host.
+            async with self._open_session().post(url, data=data, allow_redirects=False) as response:
                 answer = await self._read(response)
                 text = answer.decode("utf-8", "replace") if response.status in OVERLOAD_STATUSES else ""
-                return response.status, answer, retry_after(response.headers, text)
+                wait, location = retry_after(response.headers, text), response.headers.get("Location")
+                return ServerAnswer(url, response.status, answer, wait, location)
         except (
             aiohttp.ClientConnectorError,
             aiohttp.ClientProxyConnectionError,
@@ -215,7 +311,7 @@ def connect_openai(
     timeouts = timeouts or ChatTimeouts()
     if (timeout_s := options.get("timeout")) is not None:
         timeouts = replace(timeouts, total_s=timeout_s)
-    return OpenAIBackend(endpoint=endpoint, concurrency=concurrency, timeouts=timeouts)
+    return OpenAIBackend(endpoint, options, concurrency=concurrency, timeouts=timeouts)
 
 
 def _proxy(url: str) -> str | None:

@@ -1,7 +1,7 @@
 """Address, key and headers of an OpenAI-compatible server, shared by the `openai` and the `batch` backend."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypedDict
 from urllib.parse import quote
@@ -37,6 +37,7 @@ class ServerOptions(TypedDict, total=False):
         timeout: timeout of a call in seconds.
         thinking_tokens: room for thoughts in the limit of every request, in tokens; None: learnt from replies.
         reasoning_effort: how much a reasoning model thinks, by the server's word for it.
+        warn: receives one line about each part of a request that the server refuses.
 
     """
 
@@ -46,6 +47,11 @@ class ServerOptions(TypedDict, total=False):
     timeout: float | None
     thinking_tokens: int | None
     reasoning_effort: str | None
+    warn: Callable[[str], None]
+
+
+def report_nothing(message: str) -> None:
+    """Receive a line and report it nowhere."""
 
 
 def make_endpoint(

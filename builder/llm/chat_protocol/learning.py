@@ -12,8 +12,9 @@ from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from personagen.builder.llm.chat_protocol.endpoint import Endpoint
 from personagen.builder.llm.chat_protocol.part_search import PartSearch, start_search
-from personagen.builder.llm.chat_protocol.refused_parts import names_a_part, refused_parts
+from personagen.builder.llm.chat_protocol.refused_parts import ALIASES, names_a_part, refused_parts
 from personagen.builder.llm.chat_protocol.request_body import LAST_LEVELS, Dialect, levels_of
 
 BLIND_STATUSES = (400, 415, 422, 500, 501)
@@ -24,6 +25,9 @@ UNNAMED_STATUSES = (401, 402, 408, 413, 429)
 
 MAX_BLIND_SEARCHES = 3
 """Requests per run that are sent without their optional parts to find out whether one of them is refused."""
+
+MAX_VIOLATIONS = 3
+"""Replies in a row that violate their schema after which response_format counts as ignored."""
 
 MAX_CHANGES = 16
 """Changes of the dialect within one request, a safeguard against a server that refuses everything in turn."""
@@ -79,9 +83,8 @@ class DialectLearner:
 
     def __init__(
         self,
-        address: str,
+        endpoint: Endpoint,
         *,
-        fixed: Iterable[str] = (),
         warn: Callable[[str], None] = lambda message: None,
         patience_s: float = 10.0,
         can_search: bool = True,
@@ -89,15 +92,14 @@ class DialectLearner:
         """Start with a server that is assumed to accept everything.
 
         Args:
-            address: base URL of the server, for reports.
-            fixed: names of parts that the user requested explicitly, which are never left out.
+            endpoint: the server; parts of its body are requested by the user and never left out.
             warn: receives one line per part that is left out.
             patience_s: time that a request waits for another one that finds out the dialect: a refusal comes at once.
             can_search: whether to test parts one group at a time; False: without a named part, all are left out.
 
         """
-        self._address = address
-        self._fixed = frozenset(fixed)
+        self._address = endpoint.address
+        self._fixed = frozenset(ALIASES.get(name, name) for name in endpoint.body)
         self._warn = warn
         self._patience_s = patience_s
         self._can_search = can_search
@@ -105,6 +107,7 @@ class DialectLearner:
         self._search: PartSearch | None = None
         self._confirmed: frozenset[str] = frozenset()
         self._blind_searches = 0
+        self._violations = 0  # in a row; -1: a schema was kept
         self._reported: set[str] = set()
         self._alone = asyncio.Lock()
 
@@ -121,18 +124,22 @@ class DialectLearner:
             build_body: builds the body of the request in a dialect.
 
         """
-        if self._knows(build_body) or not await self._acquire():
+        if self.knows(build_body) or not await self._acquire():
             yield Negotiation(self.dialect)
             return
         with ExitStack() as alone:
             alone.callback(self._alone.release)
-            if self._knows(build_body):  # another request has found out meanwhile
+            if self.knows(build_body):  # another request has found out meanwhile
                 alone.close()
                 yield Negotiation(self.dialect)
             elif self._search is None:
                 yield Negotiation(self._learnt)
             else:
                 yield Negotiation(self._without(self._search.left_out_in_test), is_test=True)
+
+    def knows(self, build_body: Callable[[Dialect], Mapping[str, Any]]) -> bool:
+        """Return whether the server has accepted a request with the same parts."""
+        return self._is_confirmed(self._sent(build_body(self.dialect)))
 
     async def _acquire(self) -> bool:
         """Wait until no other request finds out the dialect; False: it takes too long."""
@@ -141,9 +148,6 @@ class DialectLearner:
                 return await self._alone.acquire()
         except TimeoutError:
             return False
-
-    def _knows(self, build_body: Callable[[Dialect], Mapping[str, Any]]) -> bool:
-        return self._is_confirmed(self._sent(build_body(self.dialect)))
 
     def record_refusal(self, negotiation: Negotiation, status: int, answer: str, body: Mapping[str, Any]) -> bool:
         """Change the dialect of a refused request; False: no part of it is refused, so the request is.
@@ -196,9 +200,13 @@ class DialectLearner:
             if usable:
                 self._confirmed |= self._sent(body).keys()
 
-    def give_up_format(self) -> None:
-        """Write schemas into the prompt from now on: the server accepts response_format and ignores it."""
-        if "response_format" not in self._fixed:
+    def record_format(self, *, kept: bool) -> None:
+        """Record whether a reply satisfies the schema in its response_format.
+
+        A server that accepts the schema and never keeps to it gets schemas in the prompt from then on.
+        """
+        self._violations = -1 if kept or self._violations < 0 else self._violations + 1
+        if self._violations == MAX_VIOLATIONS and "response_format" not in self._fixed:
             self._learnt = self._learnt.without(["response_format"])
             self._report()
 

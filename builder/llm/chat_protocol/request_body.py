@@ -124,7 +124,7 @@ def request_body(
         "stream": False,
     }
     body = {name: None if dialect.level(name) and name != "response_format" else body[name] for name in body}
-    if limit_level < LAST_LEVELS["max_tokens"]:
+    if limit_level < LAST_LEVELS["max_tokens"] and not (extra or {}).keys() & set(LIMIT_NAMES):
         body[LIMIT_NAMES[limit_level]] = limit
     body |= {"logprobs": True, "top_logprobs": logprobs} if logprobs else {}
     return {name: value for name, value in (body | dict(extra or {})).items() if value is not None}

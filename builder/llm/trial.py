@@ -1,0 +1,114 @@
+"""Bound what is paid for before the first usable reply, and find out whether there will be one.
+
+A model or a prompt of which no reply can be used is noticed after a dozen replies of the same stage. Until the first
+one is used, no more requests are sent than that takes.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+
+HOPELESS_REPLIES = 12
+"""Useless replies without a usable one after which a stage is hopeless: nearly all models give one in two of them."""
+
+HOPELESS_EMOTION_REPLIES = 24
+"""The same for one emotion, of which a model may refuse some texts."""
+
+UNFIT_REPLIES = 40
+"""Replies that hold a text which does not fit (too long, of another emotion), for the same: many fail, few fit."""
+
+TRIAL_REQUESTS = 16
+"""Requests of a stage that may be paid for before one is usable; a run starts with as many in flight."""
+
+
+@dataclass(slots=True)
+class Trial:
+    """Evidence on the replies of one stage; for one event loop.
+
+    Attributes:
+        hopeless_after: useless replies without a usable one after which the stage is hopeless.
+        max_sent: requests that may be in flight or rejected before the first usable reply; None: no limit.
+        usable: whether a reply was usable.
+        reasons: rejected replies by reason.
+        sample: reason and text of the last reply that was rejected.
+
+    """
+
+    hopeless_after: int
+    max_sent: int | None = None
+    usable: bool = False
+    reasons: Counter[str] = field(default_factory=Counter)
+    sample: tuple[str, str] | None = None
+    _unfit: int = 0
+    _in_flight: int = 0
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether so many replies were rejected and none used that further ones are not worth their price."""
+        rejected = self.reasons.total()
+        return not self.usable and (rejected - self._unfit >= self.hopeless_after or rejected >= UNFIT_REPLIES)
+
+    async def begin(self) -> bool:
+        """Wait until a request may be sent; False: the stage is hopeless, and nothing is to be sent."""
+        while not (self.usable or self.is_hopeless or self._has_room):
+            await self._changed.wait()
+        if self.is_hopeless:
+            return False
+        self._in_flight += 1
+        return True
+
+    def end(self, reason: str | None, text: str = "", *, unfit: bool = False) -> None:
+        """Record the outcome of a request that `begin` admitted.
+
+        Args:
+            reason: why its reply was rejected; None: it was used.
+            text: the error or the reply.
+            unfit: whether it holds a text that does not fit, and not something else than a text.
+
+        """
+        self._in_flight -= 1
+        if reason is None:
+            self.usable = True
+        else:
+            self.reasons[reason] += 1
+            self._unfit += unfit
+            self.sample = (reason, text)
+        self._wake()
+
+    def cancel(self) -> None:
+        """Record that a request that `begin` admitted came to no end."""
+        self._in_flight -= 1
+        self._wake()
+
+    @property
+    def _has_room(self) -> bool:
+        return self.max_sent is None or self._in_flight < max(1, self.max_sent - self.reasons.total())
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+
+class Trials:
+    """The trials of a run: one per stage, and one per stage and emotion."""
+
+    def __init__(self, *, paid: bool = False) -> None:
+        """Begin without evidence; `paid`: whether replies cost money, so that few are requested at first."""
+        self._paid = paid
+        self._trials: dict[Hashable, Trial] = {}
+
+    def of_stage(self, stage: str) -> Trial:
+        """Return the trial of a stage."""
+        max_sent = TRIAL_REQUESTS if self._paid else None
+        return self._trials.setdefault(stage, Trial(HOPELESS_REPLIES, max_sent))
+
+    def of_emotion(self, stage: str, emotion: str) -> Trial:
+        """Return the trial of an emotion in a stage."""
+        return self._trials.setdefault((stage, emotion), Trial(HOPELESS_EMOTION_REPLIES))
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether a stage is hopeless, and with it every row that needs it."""
+        return any(trial.is_hopeless for name, trial in self._trials.items() if isinstance(name, str))
