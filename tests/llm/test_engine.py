@@ -25,7 +25,7 @@ LIMITS = SimpleNamespace(max_tokens=None, max_cost=None)
 class EchoBackend:
     """A backend that answers at once, and counts its requests and how often it was closed."""
 
-    name, model, concurrency, adaptive = "echo", "echo", 4, False
+    name, model, concurrency, paid, adaptive = "echo", "echo", 4, False, False
     revision: str | None = None
     licence: str | None = None
     variant: Mapping[str, Any] = {}
@@ -34,6 +34,9 @@ class EchoBackend:
         self.sent = self.closed = 0
         self.delay_s = 0.0
         self.prompt_tokens = 30
+
+    def token_limit(self, request: Request, cut_at: int | None = None) -> int:
+        return request.sampling.max_tokens
 
     async def complete(self, request: Request) -> Reply:
         self.sent += 1
@@ -57,7 +60,7 @@ def test_engine_answers_journals_and_counts(tmp_path: Path) -> None:
                 assert (engine.concurrency, engine.in_flight) == (4, 0)
                 assert engine.budget.spent == Amount(30, 20)
                 assert engine.budget.cost == pytest.approx(70e-6)
-                assert engine.usage().requests == 1
+                assert engine.used().usage.requests == 1
 
     asyncio.run(run())
     assert backend.closed == 2

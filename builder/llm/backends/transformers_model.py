@@ -73,6 +73,7 @@ class TransformersBackend:
         revision: commit of the Hub repository, or "sha256:" and a digest of the files of a local folder.
         licence: licence of the model card; None: not declared.
         concurrency: requests in flight that fill the batches.
+        paid: False.
         adaptive: False.
         variant: the reasoning effort, if it is set.
         thinking_tokens: tokens that are added to the limit of each text without prefill; 0: the model does not think.
@@ -81,6 +82,7 @@ class TransformersBackend:
 
     name = "transformers"
     concurrency = CONCURRENCY
+    paid = False
     adaptive = False
 
     def __init__(
@@ -130,6 +132,10 @@ class TransformersBackend:
         self._waiting: list[BatchRow] = []
         self._sizers: dict[Hashable, BatchSizer] = {}
         self._closed = threading.Event()
+
+    def token_limit(self, request: Request, cut_at: int | None = None) -> int:
+        """Return the limit of the request."""
+        return request.sampling.max_tokens
 
     async def complete(self, request: Request) -> Reply:
         """Answer one request, in batches with other requests of the same sampling and stop strings.
