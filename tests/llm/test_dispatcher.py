@@ -81,7 +81,7 @@ def test_a_refused_request_is_not_sent_again(tmp_path: Path) -> None:
                 await run.ask(row)(ask_for("Go on."))
         assert len((await run.ask(0)(ask_for("Another."))).candidates) == 1
 
-    with FakeOpenAI(faults=[Fault("status", status=400, nth=1)]) as server:
+    with FakeOpenAI(faults=[Fault("status", status=403, nth=1)]) as server:
         with_model(server.url, tmp_path / "journal", use)
         assert len(server.requests) == 2
 
@@ -141,7 +141,7 @@ def test_no_more_requests_are_in_flight_than_allowed(tmp_path: Path, limit: int)
 
 def test_error_reaches_all_waiting_rows_and_is_not_journaled(tmp_path: Path) -> None:
     """A later run sends the request again and gets the reply."""
-    fault = Fault("status", times=1, status=400, body={"error": {"message": "no such thing"}})
+    fault = Fault("status", times=1, status=403, body={"error": {"message": "no such thing"}})
 
     async def refused(backend: OpenAIBackend, journal: Journal) -> None:
         ask = asker(backend, journal)

@@ -14,7 +14,7 @@ from typing import Any
 
 from personagen.builder.llm.chat_protocol.endpoint import Endpoint
 from personagen.builder.llm.chat_protocol.part_search import PartSearch, start_search
-from personagen.builder.llm.chat_protocol.refused_parts import ALIASES, names_a_part, refused_parts
+from personagen.builder.llm.chat_protocol.refused_parts import ALIASES, names_a_part, next_levels, refused_parts
 from personagen.builder.llm.chat_protocol.request_body import LAST_LEVELS, Dialect, levels_of
 
 BLIND_STATUSES = (400, 415, 422, 500, 501)
@@ -22,6 +22,9 @@ BLIND_STATUSES = (400, 415, 422, 500, 501)
 
 UNNAMED_STATUSES = (401, 402, 408, 413, 429)
 """Statuses that never concern a part, whatever the answer says."""
+
+MAX_SERVER_ERRORS = 2
+"""Server errors that count as passing before one counts as a refusal: some servers fail on a part that they lack."""
 
 MAX_BLIND_SEARCHES = 3
 """Requests per run that are sent without their optional parts to find out whether one of them is refused."""
@@ -107,6 +110,7 @@ class DialectLearner:
         self._search: PartSearch | None = None
         self._confirmed: frozenset[str] = frozenset()
         self._blind_searches = 0
+        self._server_errors = 0
         self._violations = 0  # in a row; -1: a schema was kept
         self._reported: set[str] = set()
         self._alone = asyncio.Lock()
@@ -165,7 +169,7 @@ class DialectLearner:
         sent = self._sent(body)
         parts = self._named(answer, sent)
         if parts:
-            levels = {part: sent[part] + 1 for part in parts}
+            levels = next_levels(answer, parts, sent)
             negotiation.named |= levels
             negotiation.dialect = negotiation.dialect.weakened(levels)
             return True
@@ -175,7 +179,13 @@ class DialectLearner:
             negotiation.dialect = self.dialect
             self._end_search()
             return True
-        return status in BLIND_STATUSES and not self._is_confirmed(sent) and self._strip(negotiation, sent)
+        if status not in BLIND_STATUSES or self._is_confirmed(sent):
+            return False
+        if status >= 500 and not negotiation.bareness:
+            self._server_errors += 1
+            if self._server_errors <= MAX_SERVER_ERRORS:
+                return False
+        return self._strip(negotiation, sent)
 
     def record_acceptance(self, negotiation: Negotiation, body: Mapping[str, Any], *, usable: bool) -> None:
         """Record that the server accepted a request in the negotiation's dialect.

@@ -4,7 +4,7 @@ Servers name a part in a field (`param`, `field`), in the path of a validation e
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from personagen.builder.llm.chat_protocol.statuses import parse_answer
@@ -80,6 +80,16 @@ _CONFLICT = re.compile(
     re.IGNORECASE,
 )
 
+_SCHEMA_CONTENT = re.compile(
+    r"invalid (?:json[_ ]?)?schema|\bstrict\b|permitted|keyword|min_?length|max_?length|additional_?properties"
+    r"|\bproperties\b|\brequired\b.{0,40}\bschema|schema.{0,60}\b(?:not valid|unsupported|complex|too)\b",
+    re.IGNORECASE,
+)
+"""Refusals of what a schema says, and not of schemas."""
+
+_FORMAT_TYPE = re.compile(r"json_schema|json_object|\btype\b", re.IGNORECASE)
+"""Refusals of a type of response_format, and not of the whole part."""
+
 IMPORTANCE = (
     "stream", "n", "logprobs", "min_p", "repetition_penalty", "stop", "top_p", "seed", "response_format", "system role",
     "temperature", "max_tokens",
@@ -107,6 +117,18 @@ def refused_parts(answer: str, sent: Mapping[str, int]) -> frozenset[str]:
     if len(mentioned) > 1 and _CONFLICT.search(sentence):
         return frozenset([next(part for part in IMPORTANCE if part in mentioned)])
     return frozenset(mentioned)
+
+
+def next_levels(answer: str, parts: Iterable[str], sent: Mapping[str, int]) -> dict[str, int]:
+    """Return the level at which to send each refused part next.
+
+    A schema with refused keywords is sent without them, a refused type of response_format is replaced by the next one,
+    and a refused response_format is left out.
+    """
+    levels = {part: sent[part] + 1 for part in parts}
+    if levels.get("response_format") == 1 and not _SCHEMA_CONTENT.search(answer):
+        levels["response_format"] = 2 if _FORMAT_TYPE.search(answer) else 3
+    return levels
 
 
 def names_a_part(answer: str) -> bool:

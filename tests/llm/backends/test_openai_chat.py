@@ -26,6 +26,7 @@ def test_plain_request_sends_only_what_is_set() -> None:
         "messages": [{"role": "system", "content": "You write."}, {"role": "user", "content": "Say something."}],
         "max_tokens": 100,
         "seed": 7,
+        "stream": False,
     }
     (candidate,) = reply.candidates
     assert candidate.text == contents(body)[0]
@@ -46,6 +47,7 @@ def test_every_sampling_parameter_reaches_the_server() -> None:
         "min_p": 0.05,
         "repetition_penalty": 1.1,
         "stop": ["\n", "END"],
+        "stream": False,
     }
 
 
@@ -156,7 +158,7 @@ STATUS_CASES = [
     (
         403,
         error_body(f"not for {KEY}"),
-        BackendError,
+        RequestError,
         r"denied access \(403\): 'not for \*\*\*'; .* OPENAI_API_KEY may do$",
     ),
     (
