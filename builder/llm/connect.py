@@ -91,7 +91,6 @@ def connect(
         return _connect_server(settings, folder, api_key or os.environ.get("OPENAI_API_KEY"), warn)
     from personagen.builder.llm.backends.transformers_loading import load_transformers
 
-
     return load_transformers(
         model=model,
         reasoning_effort=settings.reasoning_effort,

@@ -99,6 +99,7 @@ class Dispatcher:
     async def drain(self) -> None:
         """Send no further request, and give those in flight `grace_s` to be answered, since they are paid for."""
         self._admission.close()
+        self._backend.stop()
         if self._in_flight:
             await asyncio.wait(self._in_flight, timeout=self._timing.grace_s)
         remaining = list(self._under_way.values())

@@ -176,6 +176,10 @@ class Backend(Protocol):
         """
         ...
 
+    def stop(self) -> None:
+        """Send no further call; calls under way go on."""
+        ...
+
     async def close(self) -> None:
         """Free the model or close the connections; the backend is not used afterwards."""
         ...

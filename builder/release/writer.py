@@ -172,6 +172,6 @@ class ReleaseWriter:
             )
         return GenerationError(
             f"{self.accepted} texts were accepted, {self.given_up} rows were given up, each after at most "
-            f"{self._plan.recipe.checks.attempts} attempts ({reasons}), {advice}; what was accepted is kept and not paid "
-            "for again"
+            f"{self._plan.recipe.checks.attempts} attempts ({reasons}), {advice}; what was accepted is kept and not "
+            "paid for again"
         )

@@ -13,7 +13,6 @@ from personagen.builder.llm.trial import Trial
 from personagen.builder.planning.plan import request_seed
 from personagen.builder.writing.checks import Verdict
 
-
 UNFIT_REASONS = ("length", "echo", "leak", "astray", "label")
 """Reasons against a text that does not fit its row: another one of the same model may."""
 

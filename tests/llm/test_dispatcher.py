@@ -81,7 +81,8 @@ def test_a_refused_request_is_not_sent_again(tmp_path: Path) -> None:
                 await run.ask(row)(ask_for("Go on."))
         assert len((await run.ask(0)(ask_for("Another."))).candidates) == 1
 
-    with FakeOpenAI(faults=[Fault("status", status=403, nth=1)]) as server:
+    refused = Fault("status", status=403, nth=1, body={"error": {"message": "not this one"}})
+    with FakeOpenAI(faults=[refused]) as server:
         with_model(server.url, tmp_path / "journal", use)
         assert len(server.requests) == 2
 
@@ -214,8 +215,9 @@ def test_stopped_run_takes_replies_under_way_and_sends_no_more(tmp_path: Path) -
 
     async def use(backend: OpenAIBackend, journal: Journal) -> None:
         run = dispatcher(backend, journal)
+        await run.ask(0)(ask_for("The first one is sent alone."))
         asked = [asyncio.ensure_future(run.ask(priority)(ask_for(f"Nr {priority}."))) for priority in range(6)]
-        await until(lambda: len(server.requests) == 2)
+        await until(lambda: len(server.requests) == 3)
         await run.drain()
         results = await asyncio.gather(*asked, return_exceptions=True)
         assert [isinstance(result, Reply) for result in results] == [True, True, False, False, False, False]
@@ -224,7 +226,23 @@ def test_stopped_run_takes_replies_under_way_and_sends_no_more(tmp_path: Path) -
 
     with FakeOpenAI(latency=0.4) as server:
         with_model(server.url, tmp_path / "journal", use, concurrency=2)
-        assert len(server.requests) == 2
+        assert len(server.requests) == 3
+
+
+def test_stopped_run_sends_no_request_that_waits_for_the_dialect(tmp_path: Path) -> None:
+    """The first request of a run is sent alone; those that wait for its reply are never sent."""
+
+    async def use(backend: OpenAIBackend, journal: Journal) -> None:
+        run = dispatcher(backend, journal)
+        asked = [asyncio.ensure_future(run.ask(priority)(ask_for(f"Nr {priority}."))) for priority in range(4)]
+        await until(lambda: server.requests)
+        await run.drain()
+        results = await asyncio.gather(*asked, return_exceptions=True)
+        assert [isinstance(result, Reply) for result in results] == [True, False, False, False]
+
+    with FakeOpenAI(latency=0.3) as server:
+        with_model(server.url, tmp_path / "journal", use)
+        assert len(server.requests) == 1
 
 
 def test_stopped_run_waits_no_longer_than_the_grace_period(tmp_path: Path) -> None:

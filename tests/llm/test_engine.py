@@ -44,6 +44,9 @@ class EchoBackend:
         assert not self.closed
         return Reply((), self.prompt_tokens, 20, problem="echo")
 
+    def stop(self) -> None:
+        pass
+
     async def close(self) -> None:
         self.closed += 1
 

@@ -154,6 +154,9 @@ class EmbeddedBackend:
             cancelled.set()
             raise
 
+    def stop(self) -> None:
+        """Let the requests under way go on: no others wait in this backend."""
+
     async def close(self) -> None:
         """Stop the requests under way and free the engines; a second call does nothing."""
         self._closed.set()

@@ -125,6 +125,9 @@ class BatchBackend:
         further = await asyncio.gather(*map(self._answer_of, missing_candidates(request, reply)))
         return merge_replies([reply, *further], request.candidates)
 
+    def stop(self) -> None:
+        """Let the batches go on: what is not answered yet is continued by the next run."""
+
     async def close(self) -> None:
         """Stop waiting and close the connections; batches go on at the server."""
         for task in self._tasks:

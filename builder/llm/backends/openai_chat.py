@@ -150,6 +150,10 @@ class OpenAIBackend:
         further = [await self._call(single) for single in missing_candidates(request, reply)]
         return merge_replies([reply, *further], request.candidates)
 
+    def stop(self) -> None:
+        """Send no request that waits for another one to find out the dialect."""
+        self._learner.stop()
+
     async def close(self) -> None:
         """Close the connections."""
         if self._session is not None:

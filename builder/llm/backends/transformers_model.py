@@ -165,6 +165,9 @@ class TransformersBackend:
         self._report(NOTES[part] for part in reply.left_out)
         return reply
 
+    def stop(self) -> None:
+        """Let the requests under way go on: those that wait have their place in a batch."""
+
     async def close(self) -> None:
         """End the batch at its next token, fail waiting requests and free the model; a second call does nothing."""
         self._closed.set()

@@ -114,6 +114,7 @@ class DialectLearner:
         self._violations = 0  # in a row; -1: a schema was kept
         self._reported: set[str] = set()
         self._alone = asyncio.Lock()
+        self._stopped = False
 
     @property
     def dialect(self) -> Dialect:
@@ -133,6 +134,8 @@ class DialectLearner:
             return
         with ExitStack() as alone:
             alone.callback(self._alone.release)
+            if self._stopped:
+                raise asyncio.CancelledError
             if self.knows(build_body):  # another request has found out meanwhile
                 alone.close()
                 yield Negotiation(self.dialect)
@@ -140,6 +143,10 @@ class DialectLearner:
                 yield Negotiation(self._learnt)
             else:
                 yield Negotiation(self._without(self._search.left_out_in_test), is_test=True)
+
+    def stop(self) -> None:
+        """Cancel the requests that wait for their turn."""
+        self._stopped = True
 
     def knows(self, build_body: Callable[[Dialect], Mapping[str, Any]]) -> bool:
         """Return whether the server has accepted a request with the same parts."""
