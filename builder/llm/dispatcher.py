@@ -148,7 +148,9 @@ class Dispatcher:
 
     def _has_more_room(self, request: Request, reply: Reply) -> bool:
         """Return whether a reply was cut before its content, and would have more room for thoughts now."""
-        return reply.cut_at is not None and reply.cut_at < self._backend.token_limit(request, reply.cut_at)
+        if reply.cut_at is None or any(candidate.problem is None for candidate in readable(reply).candidates):
+            return False
+        return reply.cut_at < self._backend.token_limit(request, reply.cut_at)
 
     def _require_account(self, error: BaseException) -> None:
         """Raise BackendError if the server refuses key, account or model again and again, with no reply between."""

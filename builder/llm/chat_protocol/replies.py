@@ -17,7 +17,7 @@ from personagen.builder.llm.chat_protocol.reply_errors import (
     require_no_error,
     to_exception,
 )
-from personagen.builder.llm.chat_protocol.usage import WrittenChoice, count_tokens
+from personagen.builder.llm.chat_protocol.usage import WrittenChoice, count_tokens, reasoning_tokens
 from personagen.builder.llm.requests import Candidate, Reply, Request
 from personagen.builder.llm.thoughts import without_thoughts
 
@@ -91,6 +91,7 @@ def parse_reply(data: bytes, request: Request, endpoint: Endpoint, *, limit: int
         problem=problem,
         estimated=is_estimated,
         answered_by=_answering_model(body, endpoint),
+        thought_tokens=reasoning_tokens(usage),
         cut_at=limit if any(part.at_limit and _has_no_text(choice) for choice, part in pairs) else None,
     )
 
@@ -241,5 +242,6 @@ def merge_replies(replies: Sequence[Reply], max_candidates: int) -> Reply:
         estimated=any(reply.estimated for reply in replies),
         answered_by=next((reply.answered_by for reply in replies if reply.answered_by), None),
         left_out=tuple(dict.fromkeys(part for reply in replies for part in reply.left_out)),
+        thought_tokens=sum(reply.thought_tokens for reply in replies),
         cut_at=max((reply.cut_at for reply in replies if reply.cut_at), default=None),
     )
