@@ -45,7 +45,8 @@ def generate(
         progress: True: progress bars. False: nothing. Or a receiver of your own.
         keys: keys of the recipe that replace those of `recipe`: `rows=700`, `emotions=["joy", "fear"]`,
             `text={"max_words": 40}`. `model="openai:NAME"`, "transformers:NAME", "batch:NAME" or "embedded" chooses
-            backend and model; `base_url`, `concurrency`, `rpm`, `tpm`, `max_cost` and `max_tokens` are keywords too.
+            backend and model; `base_url`, `reasoning_effort`, `concurrency`, `rpm`, `tpm`, `max_cost` and `max_tokens`
+            are keywords too.
 
     Returns:
         The finished release.

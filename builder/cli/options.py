@@ -34,7 +34,9 @@ RECIPE: Mapping[str, Decorator] = {
     "--backend": _option("--backend", metavar="KIND", help="Backend: embedded, openai, batch or transformers."),
     "--model": _option("--model", metavar="NAME", help="Model of the backend; the embedded backend has its own."),
     "--base-url": _option(
-        "--base-url", metavar="URL", help="OpenAI-compatible endpoint; the key is read from OPENAI_API_KEY."
+        "--base-url",
+        metavar="URL",
+        help="OpenAI-compatible endpoint; OPENAI_BASE_URL by default. The key is read from OPENAI_API_KEY.",
     ),
     "--reasoning-effort": _option(
         "--reasoning-effort", metavar="WORD", help="How much a reasoning model thinks: low, medium, high, ..."

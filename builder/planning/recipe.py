@@ -45,6 +45,9 @@ RESERVED_NAMES = (
 )
 """Names that no emotion can have: other configurations of a release, and the default configuration of `datasets`."""
 
+WINDOWS_DEVICES = ("con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10)))
+"""Names that no emotion can have: Windows creates no folder of that name."""
+
 RUNTIME_KEYS = ("base_url", "headers", "query", "timeout", "thinking_tokens", "concurrency", "rpm", "tpm")
 """Keys of the backend that change no accepted row."""
 
@@ -239,6 +242,8 @@ def _validate_emotions(recipe: Recipe) -> None:
     for name in names:
         if name in RESERVED_NAMES:
             raise ValueError(f"emotion {name!r} is the name of another configuration; choose another name")
+        if name in WINDOWS_DEVICES:
+            raise ValueError(f"emotion {name!r} can be no folder on Windows; choose another name")
     for name in (*(recipe.emotions or ()), *(recipe.quotas or {})):
         if name not in names:
             raise ValueError(f"unknown emotion {name!r}{did_you_mean(name, names)}; known: {', '.join(names)}")

@@ -21,6 +21,9 @@ OTHER_NAMES: Mapping[str, str] = {
 }
 """Names that other programs use, and what has their effect here."""
 
+YAML_BOOLEANS = "; YAML reads yes, no, on and off as true or false: put the word in quotes"
+"""Hint behind a boolean where a word is wanted."""
+
 PRIVATE_KEYS = (("backend", "headers"), ("backend", "query"))
 """Keys whose values no message quotes: they may be secrets."""
 
@@ -71,7 +74,8 @@ def explain_refusal(error: ValidationError, model: type[BaseModel]) -> str:
     wanted = problem["msg"].removeprefix("Input should be ")
     for pattern, words in PLAIN_WORDS.items():
         wanted = re.sub(pattern, words, wanted)
-    return f"{key}: got {value}, wanted {wanted[0].lower()}{wanted[1:]}"
+    hint = YAML_BOOLEANS if problem["type"] == "string_type" and isinstance(problem["input"], bool) else ""
+    return f"{key}: got {value}, wanted {wanted[0].lower()}{wanted[1:]}{hint}"
 
 
 def _key_elsewhere(path: list[str], model: type[BaseModel]) -> str:
