@@ -64,7 +64,8 @@ def load_transformers(
             tokenizer = transformers.AutoTokenizer.from_pretrained(source, **pinned)
             network = transformers.AutoModelForCausalLM.from_pretrained(source, **pinned, **_placement(torch))
             licence = _licence(source, commit)
-            tokenizer.chat_template = tokenizer.chat_template or _processor_templates(source, commit)
+            if not getattr(tokenizer, "chat_template", None):
+                tokenizer.chat_template = _processor_templates(source, commit)
     except (OSError, ValueError, ImportError, RuntimeError, KeyError, broken_file) as error:
         hint = "" if folder.is_dir() else "; check the id and the network, or give a local folder"
         raise BackendError(f"backend transformers: cannot load {model!r}: {first_line(error)}{hint}") from error

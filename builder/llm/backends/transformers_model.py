@@ -150,6 +150,9 @@ class TransformersBackend:
         penalty and before temperature and truncation. The call can be cancelled: its texts end at the next token, and
         the others of the batch go on.
 
+        Candidates of a model that thinks may have `thinking_tokens` more. They begin with the thought and its marks; a
+        thought that was cut has no closing one.
+
         Raises:
             RequestError: the chat template refuses the messages, the request exceeds the context of the model, a
                 candidate alone is too large for the memory of the device, or a token is scored as not a number.
@@ -324,7 +327,7 @@ def _learn_chat(tokenizer: Any, model: str, reasoning_effort: str | None) -> Cha
     """Learn how the chat template of a tokenizer renders chats."""
     render = partial(tokenizer.apply_chat_template, tokenize=False)
     try:
-        dialect = learn_dialect(render, templates_by_name(tokenizer.chat_template), reasoning_effort)
+        dialect = learn_dialect(render, templates_by_name(getattr(tokenizer, "chat_template", None)), reasoning_effort)
     except Exception as error:  # a template is code of the model's author
         raise BackendError(
             f"backend transformers: the chat template of {model!r} renders no chat: {first_line(error)}; "
