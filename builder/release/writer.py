@@ -48,6 +48,7 @@ class ReleaseWriter:
         """
         self.accepted = 0
         self.given_up = 0
+        self._given_up: Counter[str] = Counter()
         self.rejects: Counter[tuple[str, str]] = Counter()
         self._last_reject: Reject | None = None
         self._plan, self._run = plan, run
@@ -96,6 +97,7 @@ class ReleaseWriter:
         row, planned = finalized.row, finalized.planned
         if row is None:
             self.given_up += 1
+            self._given_up[planned.emotion] += 1
             return
         self.accepted += 1
         self._leaked += row.provenance.leaked
@@ -170,8 +172,9 @@ class ReleaseWriter:
             return AllRejectedError(
                 f"no text was accepted: {self.rejects.total()} replies were rejected ({reasons}), {advice}"
             )
+        emotions = ", ".join(f"{name} {count}" for name, count in sorted(self._given_up.items()))
         return GenerationError(
-            f"{self.accepted} texts were accepted, {self.given_up} rows were given up, each after at most "
+            f"{self.accepted} texts were accepted, {self.given_up} rows were given up ({emotions}), each after at most "
             f"{self._plan.recipe.checks.attempts} attempts ({reasons}), {advice}; what was accepted is kept and not "
             "paid for again"
         )

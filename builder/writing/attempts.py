@@ -194,4 +194,5 @@ def describe_reject(reject: Reject) -> str:
     text = (
         reject.detail if reject.reason in ("request", "thought") and reject.detail else repr((reject.text or "")[:160])
     )
-    return f"{reject.reason}, {text}; {ADVICE[reject.reason]}"
+    advice = "" if reject.reason == "request" and "; " in text else f"; {ADVICE[reject.reason]}"
+    return f"{reject.reason}, {text}{advice}"

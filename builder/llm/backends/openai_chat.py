@@ -114,7 +114,8 @@ class OpenAIBackend:
         self.model = endpoint.model
         self.variant: Mapping[str, Any] = endpoint.body
         self.concurrency = concurrency
-        self._endpoint = endpoint
+        self._endpoint = self._named_endpoint = endpoint
+        self._alternatives = endpoint.alternatives
         self._timeouts = timeouts
         self._session: aiohttp.ClientSession | None = None
         self._learner = DialectLearner(endpoint, warn=options.get("warn", report_nothing))
@@ -223,11 +224,15 @@ class OpenAIBackend:
             self._redirects += 1
             self._endpoint = self._endpoint.at(redirect_target(self._endpoint, answer.url, answer.location))
             return True
-        others = self._endpoint.alternatives
-        if answer.status not in (404, 405) or self._answered or not others or "model" in answer.text.lower():
+        if answer.status not in (404, 405) or self._answered or "model" in answer.text.lower():
             return False
-        self._endpoint = self._endpoint.at(others[0])
-        return True
+        return self._tries_alternative()
+
+    def _tries_alternative(self) -> bool:
+        """Take the next spelling of the address; False: there is none, and the first one is taken again."""
+        self._alternatives, others = (), self._alternatives
+        self._endpoint = self._named_endpoint.at(others[0]) if others else self._named_endpoint
+        return bool(others)
 
     async def _post(self, body: dict[str, Any]) -> ServerAnswer:
         """Send a body and return the answer, whatever its status."""

@@ -65,7 +65,7 @@ def status_error(
         return TransientError(f"{endpoint.address} failed ({kind} {status}): {quoted}", wait=wait)
     if _BUSY.search(error_message(answer)):
         return TransientError(f"{endpoint.address} is busy ({status}): {quoted}", overload=True, wait=wait)
-    if status == 403:
+    if status == 403 and not answered:
         message = f"denied access (403): {quoted}; check what the key in OPENAI_API_KEY may do"
         return RequestError(f"{endpoint.address} {message}", status=status)
     return RequestError(f"{endpoint.address} refused the request ({status}): {quoted}", status=status)
