@@ -203,17 +203,3 @@ def with_schema(messages: tuple[Message, ...], schema: Mapping[str, Any]) -> tup
     if messages and messages[0].role == "system":
         return (Message("system", f"{messages[0].content}\n\n{instruction}"), *messages[1:])
     return (Message("system", instruction), *messages)
-
-
-def parse_json(text: str) -> Any:
-    """Parse the JSON object in a reply, without the code fence or prose that some models put around it.
-
-    Raises:
-        ValueError: the reply contains no JSON object.
-
-    """
-    start, end = text.find("{"), text.rfind("}")
-    try:
-        return json.loads(text[max(start, 0) : end + 1])
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error

@@ -7,7 +7,8 @@ import random
 from dataclasses import replace
 from typing import Any
 
-from personagen.builder.llm.requests import Ask, Candidate, Message, Reply, Request, parse_json
+from personagen.builder.llm.json_replies import json_values, parse_json
+from personagen.builder.llm.requests import Ask, Candidate, Message, Reply, Request
 
 RESPONSES = 5
 """Texts per request."""
@@ -68,12 +69,8 @@ def _request_several(request: Request) -> Request:
 
 def _draw_order(reply: Reply, request: Request) -> list[Candidate]:
     """Parse the texts of a reply and shuffle them by their probabilities; empty if the reply is no such JSON."""
-    weighted: list[tuple[str, float]] = []
-    for candidate in reply.candidates:
-        try:
-            weighted += [_parse_response(response) for response in parse_json(candidate.text)["responses"]]
-        except (ValueError, TypeError, KeyError):
-            continue
+    responses = [response for candidate in reply.candidates for response in _responses(candidate.text)]
+    weighted = [parsed for response in responses if (parsed := _parse_response(response)) is not None]
     rng = random.Random(f"verbalized:{request.seed}")
     # Weighted sampling without replacement: order by u^(1/w) (Efraimidis and Spirakis, 2006).
     keyed = [(rng.random() ** (1 / max(weight, 1e-6)), text) for text, weight in weighted]
@@ -81,8 +78,19 @@ def _draw_order(reply: Reply, request: Request) -> list[Candidate]:
     return [Candidate(text.removeprefix(request.prefill), "stop") for text in texts]
 
 
-def _parse_response(response: Any) -> tuple[str, float]:
-    text, weight = response["text"], float(response["probability"])
-    if not isinstance(text, str) or not 0 <= weight <= 100:
-        raise ValueError("no text with a probability")
-    return text, weight
+def _responses(text: str) -> list[Any]:
+    """Return the responses in a reply; those that are whole, if it breaks off."""
+    try:
+        responses = parse_json(text, SCHEMA).get("responses")
+    except ValueError:
+        return []
+    return responses if isinstance(responses, list) else list(json_values(text))
+
+
+def _parse_response(response: Any) -> tuple[str, float] | None:
+    """Return text and probability of a response; None: it lacks one of them."""
+    try:
+        text, weight = response["text"], float(response["probability"])
+    except (ValueError, TypeError, KeyError, OverflowError):
+        return None
+    return (text, weight) if isinstance(text, str) and 0 <= weight <= 100 else None

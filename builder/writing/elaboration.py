@@ -1,8 +1,10 @@
 """Elaborate a layer: have the model write prose about a persona or a situation."""
 
+from dataclasses import replace
 from typing import Any
 
-from personagen.builder.llm.requests import Ask, Candidate, Request, Sampling, parse_json
+from personagen.builder.llm.json_replies import parse_json
+from personagen.builder.llm.requests import Ask, Candidate, Request, Sampling
 from personagen.builder.writing.attempts import Attempts, attempt
 from personagen.builder.writing.checks import TextRules, Verdict, check_text
 from personagen.builder.writing.prompts import render
@@ -35,12 +37,15 @@ async def elaborate(layer: str, ask: Ask, attempts: Attempts, **facts: Any) -> s
 
 
 def _check_prose(candidate: Candidate, request: Request) -> Verdict:
+    """Check the prose of a reply, which may also be plain text: some servers ignore the schema."""
     try:
-        reply = parse_json(candidate.text)
-        prose = reply["prose"]
-    except (ValueError, TypeError, KeyError):
+        prose = parse_json(candidate.text, PROSE_SCHEMA).get("prose")
+    except ValueError:
+        prose = None
+    if not isinstance(prose, str):
         return Verdict(candidate.text, "schema" if candidate.text.strip() else "empty", leaked=False)
-    if not isinstance(prose, str) or set(reply) != {"prose"}:
-        return Verdict(candidate.text, "schema", leaked=False)
-    # The prompt states the facts that the prose repeats, so an echo of it is no fault.
-    return check_text(prose, prompt="", finish=candidate.finish, rules=PROSE_RULES)
+    is_plain = "{" not in candidate.text
+    # JSON that can be decoded was not cut. The prompt states the facts that the prose repeats, so an echo is no fault.
+    finish = candidate.finish if is_plain else "stop"
+    verdict = check_text(prose, prompt="", finish=finish, rules=PROSE_RULES)
+    return replace(verdict, reason="schema") if is_plain and verdict.reason == "length" else verdict

@@ -60,7 +60,7 @@ EXPECTED = {
     ("joy-000004", "expression", "duplicate", 0),
     ("p000000", "sociocultural", "schema", 0),
     ("p000001-s0", "situational", "schema", 0),
-    ("p000001-s0", "situational", "schema", 1),
+    ("p000001-s0", "situational", "refusal", 1),
 }
 
 
@@ -74,7 +74,7 @@ def test_every_rejected_reply_is_listed_once_and_counted(tmp_path: Path) -> None
     assert len(rejects) == len(EXPECTED)
     assert result.manifest["rejects"] == {
         "expression": {"duplicate": 1, "empty": 1, "length": 1, "refusal": 1, "request": 2, "truncated": 1},
-        "situational": {"schema": 2},
+        "situational": {"refusal": 1, "schema": 1},
         "sociocultural": {"schema": 1},
     }
     by_id = {(reject["id"], reject["attempt"]): reject for reject in rejects}

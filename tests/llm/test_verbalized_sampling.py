@@ -60,6 +60,16 @@ def test_malformed_reply_has_no_candidates(content: str) -> None:
     assert texts(content) == []
 
 
+@pytest.mark.parametrize("bad", ['{"text": 1, "probability": 0.1}', '{"text": "b"}', "null", "7", '"b"'])
+def test_a_bad_response_costs_itself_only(bad: str) -> None:
+    assert texts(f'{{"responses": [{{"text": "a", "probability": 0.5}}, {bad}]}}') == ["a"]
+
+
+def test_a_reply_that_breaks_off_keeps_its_whole_responses() -> None:
+    content = listed(("a", 0.5), ("b", 0.3), ("c", 0.2))
+    assert sorted(texts(content[: content.index('"c"') + 2])) == ["a", "b"]
+
+
 def test_text_of_probability_zero_is_kept() -> None:
     assert sorted(texts(listed(("a", 0.0), ("b", 0)))) == ["a", "b"]
 

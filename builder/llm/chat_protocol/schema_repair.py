@@ -4,18 +4,20 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from personagen.builder.llm.requests import Message, Request, parse_json
+from personagen.builder.llm.json_replies import parse_json
+from personagen.builder.llm.requests import Message, Request
 
 
 def schema_violation(text: str, schema: Mapping[str, Any]) -> str | None:
-    """Describe on one line how a reply violates a JSON schema; None: it is valid."""
+    """Describe on one line how a reply violates a JSON schema; None: it is valid. Further keys violate nothing."""
     import jsonschema
 
     try:
-        value = parse_json(text)
+        value = parse_json(text, schema)
     except ValueError as error:
-        return f"it is not JSON ({error})"
-    problem = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(schema).iter_errors(value))
+        return f"{error}"
+    errors = jsonschema.Draft202012Validator(schema).iter_errors(value)
+    problem = jsonschema.exceptions.best_match(error for error in errors if error.validator != "additionalProperties")
     if problem is None:
         return None
     return f"at {problem.json_path}: {problem.message[:300]}"

@@ -36,7 +36,7 @@ KINDS = (
     "empty_choices",  # "choices": []
     "empty_content",  # the content is ""
     "refusal",  # the content is a polite refusal
-    "not_json",  # prose where a schema asked for JSON
+    "not_json",  # an open brace and prose where a schema asked for JSON
     "length",  # the content is cut in half, finish_reason "length"
     "content_filter",  # finish_reason "content_filter"
     "refuse_format",  # 400 for a response_format of one of `formats`
@@ -243,6 +243,8 @@ def completion(body: Mapping[str, Any], kinds: Sequence[str] = ()) -> dict[str, 
     """Build the completion of a request body with the faults in `kinds`; words are counted as tokens."""
     body = {**body, "n": 1} if "ignore_n" in kinds else body
     texts = contents(body, prose="not_json" in kinds)
+    if "not_json" in kinds:
+        texts = ["{" + text for text in texts]
     finish = next((kind for kind in ("length", "content_filter") if kind in kinds), "stop")
     if "length" in kinds:
         texts = [text[: len(text) // 2] for text in texts]
