@@ -11,15 +11,16 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from personagen.builder.core.errors import FolderError, PersonaGenError, RecipeError, RequestError
+from personagen.builder.core.errors import BackendError, FolderError, PersonaGenError, RecipeError, RequestError
 from personagen.builder.core.event_loop import Runner, gather_or_cancel, run_blocking
 from personagen.builder.core.files import explain
 from personagen.builder.core.progress import SILENT, Progress
 from personagen.builder.llm import Engine, connect, start_engine
 from personagen.builder.llm.requests import Ask, Message, Request, Sampling
+from personagen.builder.llm.trial import Trial, Trials
 from personagen.builder.planning.sections import BackendChoice, Budgets
 from personagen.builder.planning.suggestions import explain_refusal
-from personagen.metrics.human_likeness.judge import SAMPLES, Answer, Judge, Question
+from personagen.metrics.human_likeness.judge import SAMPLES, Answer, Judge, Question, rate
 from personagen.metrics.texts.cache import cache_folder
 
 MAX_ANSWER_TOKENS = 16
@@ -167,10 +168,16 @@ def request_of(question: Question, *, samples: int = 0) -> Request:
 
 
 async def _ask_all(engine: Engine, questions: Sequence[Question], progress: Progress) -> list[Answer]:
-    """Answer all questions; whether the first reply has probabilities decides how the others are requested."""
+    """Answer all questions; whether the first reply has probabilities decides how the others are requested.
+
+    Raises:
+        BackendError: a dozen questions were answered, and no answer has a rating.
+
+    """
     if not questions:
         return []
-    first = await _answer(engine.ask(0), questions[0], samples=0)
+    trial = Trials(paid=engine.backend.paid).of_stage("rating")
+    first = await _answer(engine.ask(0), questions[0], trial, samples=0)
     samples = 0 if first.logprobs else SAMPLES
     answered = 0
 
@@ -181,16 +188,37 @@ async def _ask_all(engine: Engine, questions: Sequence[Question], progress: Prog
         progress.advance(answered, len(questions))
         return answer
 
-    work = [_answer(engine.ask(priority), question, samples=samples) for priority, question in enumerate(questions)]
+    work = [
+        _answer(engine.ask(priority), question, trial, samples=samples) for priority, question in enumerate(questions)
+    ]
     return await gather_or_cancel([asyncio.create_task(counted(part)) for part in work])
 
 
-async def _answer(ask: Ask, question: Question, *, samples: int) -> Answer:
+async def _answer(ask: Ask, question: Question, trial: Trial, *, samples: int) -> Answer:
+    if not await trial.begin():
+        raise BackendError(f"no answer of the judge has a rating: {trial.reasons.total()} were useless; {trial.last}")
+    try:
+        answer = await _answer_once(ask, question, samples=samples)
+    except BaseException:
+        trial.cancel()
+        raise
+    if answer.problem is not None:
+        trial.end("request", answer.problem)
+    elif rate(answer).score is None:
+        trial.end("no rating", "".join(answer.texts)[:80], unfit=True)
+    else:
+        trial.end(None)
+    return answer
+
+
+async def _answer_once(ask: Ask, question: Question, *, samples: int) -> Answer:
     try:
         reply = await ask(request_of(question, samples=samples))
     except RequestError as error:
         return Answer(problem=str(error))
-    if reply.problem is not None:
-        return Answer(problem=reply.problem)
-    texts = tuple(candidate.text for candidate in reply.candidates)
-    return Answer(None if samples else reply.candidates[0].first_logprobs, texts)
+    usable = [candidate for candidate in reply.candidates if candidate.problem is None]
+    problem = reply.problem or next((candidate.problem for candidate in reply.candidates), None)
+    if not usable:
+        return Answer(problem=problem or "the reply is empty")
+    texts = tuple(candidate.text for candidate in usable)
+    return Answer(None if samples else usable[0].first_logprobs, texts)

@@ -31,7 +31,7 @@ class Trial:
         max_sent: requests that may be in flight or rejected before the first usable reply; None: no limit.
         usable: whether a reply was usable.
         reasons: rejected replies by reason.
-        sample: reason and text of the last reply that was rejected.
+        last: error or text of the last reply that was rejected.
 
     """
 
@@ -39,7 +39,7 @@ class Trial:
     max_sent: int | None = None
     usable: bool = False
     reasons: Counter[str] = field(default_factory=Counter)
-    sample: tuple[str, str] | None = None
+    last: str = ""
     _unfit: int = 0
     _in_flight: int = 0
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -74,7 +74,7 @@ class Trial:
         else:
             self.reasons[reason] += 1
             self._unfit += unfit
-            self.sample = (reason, text)
+            self.last = text
         self._wake()
 
     def cancel(self) -> None:

@@ -12,7 +12,12 @@ import datasets
 import pytest
 import yaml
 
-from personagen.builder.core.errors import AllRejectedError, BackendError, FolderError, GenerationError
+from personagen.builder.core.errors import (
+    AllRejectedError,
+    FolderError,
+    GenerationError,
+    PersonaGenError,
+)
 from personagen.builder.planning.parsing import read_recipe
 from tests.helpers.flow import (
     CUT,
@@ -114,9 +119,9 @@ def test_a_run_with_spent_attempts_fails_and_is_finished_with_more_attempts(tmp_
     with FakeOpenAI(faults=faults) as server:
         few, many = recipe_for(server.url, {"checks.attempts": 2}), recipe_for(server.url, {"checks.attempts": 4})
         message = (
-            r"^12 texts were accepted, 2 rows were given up after 2 attempts each \(expression refusal 2, expression "
-            r"duplicate 2\); see \S+/out\.run/rejects\.jsonl, then raise checks\.attempts or loosen the checks: what "
-            r"was accepted is kept and not paid for again$"
+            r"^12 texts were accepted, 2 rows were given up \(joy 2\), each after at most 2 attempts "
+            r"\(expression refusal 2, expression duplicate 2\), the last one: duplicate, 'The postman .*'; raise checks\.near_duplicate or "
+            r"draw\.temperature; see \S+/out\.run/rejects\.jsonl; what was accepted is kept and not paid for again$"
         )
         with pytest.raises(GenerationError, match=message):
             make(few, tmp_path / "out")
@@ -133,8 +138,8 @@ def test_a_run_without_an_accepted_row_stops_early(tmp_path: Path) -> None:
     with FakeOpenAI(faults=[Fault("refusal")]) as server:
         recipe = recipe_for(server.url, {"rows": 300, "checks.attempts": 2, "backend.concurrency": 4})
         message = (
-            r"^no text was accepted: 1[2-6] replies were rejected \(expression refusal 1[2-6]\), the last one: refusal, "
-            r"\"I'm sorry, but I can't help with that\.\"; try another model; see \S+/rejects\.jsonl$"
+            r"^no text was accepted: 1[2-6] replies were rejected \(expression refusal 1[2-6]\), the last one: "
+            r"refusal, \"I'm sorry, but I can't help with that\.\"; try another model; see \S+/rejects\.jsonl$"
         )
         with pytest.raises(AllRejectedError, match=message):
             make(recipe, tmp_path / "out")
@@ -144,8 +149,10 @@ def test_a_run_without_an_accepted_row_stops_early(tmp_path: Path) -> None:
 
 def test_a_small_run_without_an_accepted_reply_fails_in_one_line(tmp_path: Path) -> None:
     """If the prose of the personas fails, each of its replies is counted once."""
-    with FakeOpenAI(faults=[Fault("not_json")]) as server:
-        message = r"^no text was accepted: 14 replies were rejected \(sociocultural schema 14\); "
+    with FakeOpenAI(faults=[Fault("refusal")]) as server:
+        message = (
+            r"^no text was accepted: 14 replies were rejected \(sociocultural refusal 14\), the last one: refusal, "
+        )
         with pytest.raises(AllRejectedError, match=message):
             make(recipe_for(server.url, LAYERED, {"checks.attempts": 2}), tmp_path / "out")
         assert len(server.requests) == 14
@@ -153,7 +160,8 @@ def test_a_small_run_without_an_accepted_reply_fails_in_one_line(tmp_path: Path)
 
 def test_layer_tables_have_the_prose_of_the_prompts(tmp_path: Path) -> None:
     """A request that failed once is not sent later in the run, when it would succeed."""
-    fault = Fault("status", contains="Write this person's background", times=2, status=400)
+    refused = {"error": {"message": "not this one"}}
+    fault = Fault("status", contains="Write this person's background", times=2, status=403, body=refused)
     with FakeOpenAI(faults=[fault]) as server:
         make(recipe_for(server.url, LAYERED, {"backend.concurrency": 1}), tmp_path / "out")
     prose = {row["persona_id"]: row["prose"] for row in rows_of(tmp_path / "out", "sociocultural")}
@@ -238,7 +246,7 @@ def test_the_key_is_in_no_file_and_no_output(
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     echo = {"error": {"message": f"cannot use the key {KEY} for this", "key": KEY}}
     path = write_recipe(tmp_path)
-    with FakeOpenAI(faults=[Fault("status", seed=seed_of("joy-000001", 0), status=400, body=echo)]) as server:
+    with FakeOpenAI(faults=[Fault("status", seed=seed_of("joy-000001", 0), status=403, body=echo)]) as server:
         done = run_command(command(server.url, tmp_path / "out", path))
         assert (done.returncode, done.stdout) == (0, f"{tmp_path / 'out'}\n"), done.stderr
     (reject,) = rejects_of(tmp_path / "out")
@@ -247,7 +255,7 @@ def test_the_key_is_in_no_file_and_no_output(
     for status, body in ((401, echo), (403, echo), (404, f"<html>{KEY}</html>"), (200, f"<html>{KEY}</html>")):
         with (
             FakeOpenAI(faults=[Fault("status", status=status, body=body)]) as server,
-            pytest.raises(BackendError) as info,
+            pytest.raises(PersonaGenError) as info,
         ):
             make(recipe_for(server.url), tmp_path / str(status))
         output += str(info.value)
