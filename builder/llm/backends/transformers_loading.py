@@ -64,8 +64,7 @@ def load_transformers(
             tokenizer = transformers.AutoTokenizer.from_pretrained(source, **pinned)
             network = transformers.AutoModelForCausalLM.from_pretrained(source, **pinned, **_placement(torch))
             licence = _licence(source, commit)
-            if not getattr(tokenizer, "chat_template", None):
-                tokenizer.chat_template = _processor_templates(source, commit)
+            tokenizer.chat_template = _templates(tokenizer, source, commit)
     except (OSError, ValueError, ImportError, RuntimeError, KeyError, broken_file) as error:
         hint = "" if folder.is_dir() else "; check the id and the network, or give a local folder"
         raise BackendError(f"backend transformers: cannot load {model!r}: {first_line(error)}{hint}") from error
@@ -140,11 +139,13 @@ def _digest(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def _processor_templates(source: str, commit: str | None) -> Any:
-    """Read the chat template of a processor, on the Hub or in a folder, as text or by name; None: it has none.
+def _templates(tokenizer: Any, source: str, commit: str | None) -> Any:
+    """Return the chat template of a model, as text or by name, on the Hub or in a folder; None: it has none.
 
-    Tokenizers read their own files only. Older models for images and text have the template in these two.
+    Tokenizers read their own files only. Older models for images and text have the template in two of a processor.
     """
+    if template := getattr(tokenizer, "chat_template", None):
+        return template
     for name in ("chat_template.json", "processor_config.json"):
         path = import_module("transformers.utils.hub").cached_file(source, name, revision=commit, **_LENIENT)
         data = json.loads(Path(path).read_text(encoding="utf-8")) if path else None
