@@ -150,12 +150,11 @@ def test_a_run_without_an_accepted_row_stops_early(tmp_path: Path) -> None:
 def test_a_small_run_without_an_accepted_reply_fails_in_one_line(tmp_path: Path) -> None:
     """If the prose of the personas fails, each of its replies is counted once."""
     with FakeOpenAI(faults=[Fault("refusal")]) as server:
-        message = (
-            r"^no text was accepted: 14 replies were rejected \(sociocultural refusal 14\), the last one: refusal, "
-        )
-        with pytest.raises(AllRejectedError, match=message):
+        message = r"^no text was accepted: (\d+) replies were rejected \(sociocultural refusal \1\), the last one: "
+        with pytest.raises(AllRejectedError, match=message) as info:
             make(recipe_for(server.url, LAYERED, {"checks.attempts": 2}), tmp_path / "out")
-        assert len(server.requests) == 14
+        assert f"accepted: {len(server.requests)} replies" in str(info.value)
+        assert len(server.requests) <= 14
 
 
 def test_layer_tables_have_the_prose_of_the_prompts(tmp_path: Path) -> None:
