@@ -93,8 +93,9 @@ def _limits(headers: Mapping[str, str]) -> Iterator[tuple[str | None, str]]:
                 reset = headers.get(name % "reset")
                 if reset is not None:
                     yield headers.get(name % "remaining"), reset
-    # RateLimit: "default";r=0;t=30
-    for policy in headers.get("ratelimit", "").split(","):
+    # RateLimit: "default";r=0;t=30, and its older form: limit=100, remaining=0, reset=30
+    policies = headers.get("ratelimit", "")
+    for policy in policies.split(",") if ";" in policies else [policies]:
         fields = dict(re.findall(r"\b(r|t|remaining|reset)\s?=\s?(\d{1,12})", policy))
         reset = fields.get("t", fields.get("reset"))
         if reset is not None:
