@@ -120,8 +120,9 @@ def test_a_run_with_spent_attempts_fails_and_is_finished_with_more_attempts(tmp_
         few, many = recipe_for(server.url, {"checks.attempts": 2}), recipe_for(server.url, {"checks.attempts": 4})
         message = (
             r"^12 texts were accepted, 2 rows were given up \(joy 2\), each after at most 2 attempts "
-            r"\(expression refusal 2, expression duplicate 2\), the last one: duplicate, 'The postman .*'; raise checks\.near_duplicate or "
-            r"draw\.temperature; see \S+/out\.run/rejects\.jsonl; what was accepted is kept and not paid for again$"
+            r"\(expression refusal 2, expression duplicate 2\), the last one: duplicate, 'The postman .*'; raise "
+            r"checks\.near_duplicate or draw\.temperature; see \S+/out\.run/rejects\.jsonl; what was accepted is kept "
+            r"and not paid for again$"
         )
         with pytest.raises(GenerationError, match=message):
             make(few, tmp_path / "out")

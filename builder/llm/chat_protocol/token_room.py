@@ -17,7 +17,7 @@ _TOO_LARGE = re.compile(
     re.IGNORECASE,
 )
 _CONTEXT = re.compile(r"context|prompt|input|messages", re.IGNORECASE)
-_NUMBER = re.compile(r"(?<![\w.])\d{1,3}(?:,\d{3})+(?![\w.])|(?<![\w.,])\d{1,7}(?![\w,]|\.\d)")
+_NUMBER = re.compile(r"(?<![\w.])\d{1,3}(?:,\d{3})+(?![\w.])|(?<![\w.,])\d{1,7}(?!\w|[.,]\d)")
 
 Kind = tuple[int, bool]
 """Requests that share a limit: the recipe's own limit, and whether JSON is requested."""
