@@ -6,18 +6,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from personagen.builder.core.errors import BackendError, RequestError, TransientError
-from personagen.builder.llm.chat_protocol.bodies import decode_body, decode_text
-from personagen.builder.llm.chat_protocol.endpoint import Endpoint
-from personagen.builder.llm.chat_protocol.finish_reasons import End, classify_end, failure_status
-from personagen.builder.llm.chat_protocol.messages import MessageContent, read_message
-from personagen.builder.llm.chat_protocol.reply_errors import (
+from personagen.builder.llm.chat_protocol.completions.bodies import decode_body, decode_text
+from personagen.builder.llm.chat_protocol.completions.finish_reasons import End, classify_end, failure_status
+from personagen.builder.llm.chat_protocol.completions.messages import MessageContent, read_message
+from personagen.builder.llm.chat_protocol.completions.reply_errors import (
     error_in_text,
     error_status,
     find_error,
     require_no_error,
     to_exception,
 )
-from personagen.builder.llm.chat_protocol.usage import WrittenChoice, count_tokens, reasoning_tokens
+from personagen.builder.llm.chat_protocol.completions.usage import WrittenChoice, count_tokens, reasoning_tokens
+from personagen.builder.llm.chat_protocol.endpoint import Endpoint
 from personagen.builder.llm.requests import Candidate, Reply, Request
 from personagen.builder.llm.thoughts import without_thoughts
 

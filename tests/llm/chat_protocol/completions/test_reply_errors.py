@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from personagen.builder.core.errors import BackendError, RequestError, TransientError
-from personagen.builder.llm.chat_protocol.endpoint import Endpoint
-from personagen.builder.llm.chat_protocol.reply_errors import (
+from personagen.builder.llm.chat_protocol.completions.reply_errors import (
     error_in_text,
     error_status,
     find_error,
     require_no_error,
 )
+from personagen.builder.llm.chat_protocol.endpoint import Endpoint
 from tests.helpers.servers.behaviours.failures.passing import IN_BODY
 
 ENDPOINT = Endpoint("http://127.0.0.1:1/v1", "m")

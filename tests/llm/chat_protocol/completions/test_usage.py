@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from personagen.builder.core.prices import Amount
 from personagen.builder.llm.budget import token_upper_bound
-from personagen.builder.llm.chat_protocol.usage import (
+from personagen.builder.llm.chat_protocol.completions.usage import (
     MAX_BYTES_PER_TOKEN,
     MAX_TOKENS_PER_CALL,
     WrittenChoice,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from personagen.builder.llm.chat_protocol.messages import read_message
+from personagen.builder.llm.chat_protocol.completions.messages import read_message
 from tests.helpers.servers.behaviours.contents.shapes import SHAPES
 
 TEXT = "On Monday the postman carried the ladder to the harbour."

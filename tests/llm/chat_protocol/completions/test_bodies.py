@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from personagen.builder.llm.chat_protocol.bodies import BROKEN, decode_body, decode_text
+from personagen.builder.llm.chat_protocol.completions.bodies import BROKEN, decode_body, decode_text
 
 TEXT = "Der Postbote trug „Körbe“ zum Café 😀."
 BODY: dict[str, Any] = {

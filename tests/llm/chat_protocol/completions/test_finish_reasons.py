@@ -6,7 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from personagen.builder.llm.chat_protocol.finish_reasons import LIMITS, NATURAL, classify_end, failure_status
+from personagen.builder.llm.chat_protocol.completions.finish_reasons import (
+    LIMITS,
+    NATURAL,
+    classify_end,
+    failure_status,
+)
 
 ENDS: dict[str, list[Any]] = {
     "natural": [

@@ -1,0 +1,1 @@
+"""What the body of a chat completion says: its encoding, errors, messages, ends and tokens."""
