@@ -6,6 +6,7 @@ client. This module never retries: a failure that may pass is a TransientError, 
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -224,7 +225,7 @@ class OpenAIBackend:
             self._redirects += 1
             self._endpoint = self._endpoint.at(redirect_target(self._endpoint, answer.url, answer.location))
             return True
-        if answer.status not in (404, 405) or self._answered or "model" in answer.text.lower():
+        if answer.status not in (404, 405) or self._answered or _is_about_the_request(answer.text):
             return False
         return self._tries_alternative()
 
@@ -321,6 +322,11 @@ def connect_openai(
     if (timeout_s := options.get("timeout")) is not None:
         timeouts = replace(timeouts, total_s=timeout_s)
     return OpenAIBackend(endpoint, options, concurrency=concurrency, timeouts=timeouts)
+
+
+def _is_about_the_request(answer: str) -> bool:
+    """Return whether a 404 names the model or parameters, so that the address is right."""
+    return re.search(r"model|parameter", answer, re.IGNORECASE) is not None
 
 
 def _proxy(url: str) -> str | None:

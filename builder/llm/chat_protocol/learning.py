@@ -7,7 +7,7 @@ request in flight.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,10 +15,13 @@ from typing import Any
 from personagen.builder.llm.chat_protocol.endpoint import Endpoint
 from personagen.builder.llm.chat_protocol.part_search import PartSearch, start_search
 from personagen.builder.llm.chat_protocol.refused_parts import ALIASES, names_a_part, next_levels, refused_parts
-from personagen.builder.llm.chat_protocol.request_body import LAST_LEVELS, Dialect, levels_of
+from personagen.builder.llm.chat_protocol.request_body import Dialect, levels_of
 
 BLIND_STATUSES = (400, 415, 422, 500, 501)
 """Statuses of a refusal that may concern a part although the answer names none."""
+
+VALUED_PARTS = ("temperature", "top_p", "min_p", "repetition_penalty", "n")
+"""Parts of which a server may accept some values only."""
 
 UNNAMED_STATUSES = (401, 402, 408, 413, 429)
 """Statuses that never concern a part, whatever the answer says."""
@@ -39,8 +42,8 @@ MAX_MENTIONED = 3
 """Parts that a sentence may mention; one with more repeats the request and names none."""
 
 SUSPICION = (
-    "response_format", "temperature", "seed", "system role", "n", "logprobs", "max_tokens", "stop", "top_p", "min_p",
-    "repetition_penalty", "stream",
+    "response_format", "temperature", "seed", "system role", "n", "logprobs", "stop", "top_p", "min_p",
+    "repetition_penalty", "reasoning_effort", "stream",
 )  # fmt: skip
 """Parts in the order in which a search tests them: those that servers refuse most often first."""
 
@@ -53,12 +56,18 @@ CONSEQUENCES: Mapping[str, str] = {
     "n": "candidates are requested one by one",
     "stop": "texts end where the model ends them",
     "logprobs": "answers are sampled",
+    "reasoning_effort": "the model thinks as much as it does by default",
     "stream": "the server decides whether it streams",
     "system role": "instructions are part of the user turn",
     "response_format": "the JSON schema is part of the prompt or less strict",
     "max_tokens": "the length of a reply has no limit, and the budget reckons with the usual one",
 }
 """Consequence of each part that is left out."""
+
+
+def speaks_of_parameters(status: int, answer: str) -> bool:
+    """Return whether a 404 is about parameters: a router finds no server that takes them all."""
+    return status == 404 and "parameter" in answer.lower()
 
 
 @dataclass(slots=True)
@@ -69,7 +78,8 @@ class Negotiation:
         dialect: dialect of the next try.
         is_test: whether it tests a group of the search.
         named: levels of the parts that answers named.
-        bareness: 0: all accepted parts are sent; 1: all optional parts but the limit are left out; 2: all.
+        bareness: 0: all accepted parts are sent; 1: all optional parts but the limit are left out; 2: the limit is
+            renamed or left out too.
         changes: changes so far.
 
     """
@@ -95,14 +105,14 @@ class DialectLearner:
         """Start with a server that is assumed to accept everything.
 
         Args:
-            endpoint: the server; parts of its body are requested by the user and never left out.
+            endpoint: the server; parts of its body are requested by the user and never left out, but for the effort.
             warn: receives one line per part that is left out.
             patience_s: time that a request waits for another one that finds out the dialect: a refusal comes at once.
             can_search: whether to test parts one group at a time; False: without a named part, all are left out.
 
         """
         self._address = endpoint.address
-        self._fixed = frozenset(ALIASES.get(name, name) for name in endpoint.body)
+        self._fixed = frozenset(ALIASES.get(name, name) for name in endpoint.body) - {"reasoning_effort"}
         self._warn = warn
         self._patience_s = patience_s
         self._can_search = can_search
@@ -119,7 +129,7 @@ class DialectLearner:
     @property
     def dialect(self) -> Dialect:
         """The dialect that the server is known to accept."""
-        return self._learnt if self._search is None else self._without(self._search.suspects)
+        return self._learnt if self._search is None else self._learnt.without(self._search.suspects)
 
     @asynccontextmanager
     async def turn(self, build_body: Callable[[Dialect], Mapping[str, Any]]) -> AsyncIterator[Negotiation]:
@@ -142,7 +152,7 @@ class DialectLearner:
             elif self._search is None:
                 yield Negotiation(self._learnt)
             else:
-                yield Negotiation(self._without(self._search.left_out_in_test), is_test=True)
+                yield Negotiation(self._learnt.without(self._search.left_out_in_test), is_test=True)
 
     def stop(self) -> None:
         """Cancel the requests that wait for their turn."""
@@ -150,7 +160,7 @@ class DialectLearner:
 
     def knows(self, build_body: Callable[[Dialect], Mapping[str, Any]]) -> bool:
         """Return whether the server has accepted a request with the same parts."""
-        return self._is_confirmed(self._sent(build_body(self.dialect)))
+        return self._is_confirmed(build_body(self.dialect))
 
     async def _acquire(self) -> bool:
         """Wait until no other request finds out the dialect; False: it takes too long."""
@@ -174,7 +184,7 @@ class DialectLearner:
             return False
         negotiation.changes += 1
         sent = self._sent(body)
-        parts = self._named(answer, sent)
+        parts = self._named(answer, body)
         if parts:
             levels = next_levels(answer, parts, sent)
             negotiation.named |= levels
@@ -186,7 +196,7 @@ class DialectLearner:
             negotiation.dialect = self.dialect
             self._end_search()
             return True
-        if status not in BLIND_STATUSES or self._is_confirmed(sent):
+        if not (status in BLIND_STATUSES or speaks_of_parameters(status, answer)) or self._is_confirmed(body):
             return False
         if status >= 500 and not negotiation.bareness:
             self._server_errors += 1
@@ -205,8 +215,10 @@ class DialectLearner:
         """
         self._learnt = self._learnt.weakened(negotiation.named)
         if negotiation.bareness and self._search is None:
+            # A limit that had to be changed is known to be refused; the others may be fine then.
+            self._learnt = self._learnt.weakened({"max_tokens": negotiation.dialect.level("max_tokens")})
             suspects = [part for part in SUSPICION if negotiation.dialect.level(part) > self._learnt.level(part)]
-            self._search = start_search(suspects)
+            self._search = start_search(suspects, guilty=negotiation.bareness == 1)
             if not self._can_search:
                 self._search = PartSearch((), tuple(suspects))
         elif negotiation.is_test and self._search is not None:
@@ -215,7 +227,7 @@ class DialectLearner:
         if self._search is None:
             self._report()
             if usable:
-                self._confirmed |= self._sent(body).keys()
+                self._confirmed |= self._features(body)
 
     def record_format(self, *, kept: bool) -> None:
         """Record whether a reply satisfies the schema in its response_format.
@@ -227,15 +239,15 @@ class DialectLearner:
             self._learnt = self._learnt.without(["response_format"])
             self._report()
 
-    def _named(self, answer: str, sent: Mapping[str, int]) -> frozenset[str]:
+    def _named(self, answer: str, body: Mapping[str, Any]) -> frozenset[str]:
         """Return the sent parts that an answer refuses, as far as it can be believed."""
-        parts = refused_parts(answer, sent)
+        parts = refused_parts(answer, self._sent(body))
         explicit = names_a_part(answer)
         # A request that was flagged for its content may be quoted in the answer.
-        return parts if explicit or (len(parts) <= MAX_MENTIONED and not self._is_confirmed(sent)) else frozenset()
+        return parts if explicit or (len(parts) <= MAX_MENTIONED and not self._is_confirmed(body)) else frozenset()
 
     def _strip(self, negotiation: Negotiation, sent: Mapping[str, int]) -> bool:
-        """Leave out all optional parts but the limit, then the limit too."""
+        """Leave out all optional parts but the limit, then rename the limit, then leave it out too."""
         if negotiation.bareness == 0:
             if self._blind_searches >= MAX_BLIND_SEARCHES:
                 return False
@@ -245,7 +257,7 @@ class DialectLearner:
             negotiation.bareness = 1
             negotiation.dialect = negotiation.dialect.without(optional)
             return True
-        if "max_tokens" in sent and negotiation.bareness < 2:
+        if "max_tokens" in sent:
             negotiation.bareness = 2
             negotiation.dialect = negotiation.dialect.weakened({"max_tokens": sent["max_tokens"] + 1})
             return True
@@ -253,21 +265,17 @@ class DialectLearner:
 
     def _end_search(self) -> None:
         if self._search is not None and self._search.is_over:
-            self._learnt, self._search = self._without(self._search.refused), None
-
-    def _without(self, parts: Iterable[str]) -> Dialect:
-        """Return the learnt dialect without some parts; a limit gets its newer name first."""
-        parts = tuple(parts)
-        levels = {part: LAST_LEVELS[part] for part in parts}
-        if "max_tokens" in levels:
-            levels["max_tokens"] = self._learnt.level("max_tokens") + 1
-        return self._learnt.weakened(levels)
+            self._learnt, self._search = self._learnt.without(self._search.refused), None
 
     def _sent(self, body: Mapping[str, Any]) -> dict[str, int]:
         return {part: level for part, level in levels_of(body).items() if part not in self._fixed}
 
-    def _is_confirmed(self, sent: Mapping[str, int]) -> bool:
-        return self._search is None and sent.keys() <= self._confirmed
+    def _features(self, body: Mapping[str, Any]) -> frozenset[str]:
+        """Return the parts of a body, with their values where a server may refuse some of them."""
+        return frozenset(f"{part} {body[part]}" if part in VALUED_PARTS else part for part in self._sent(body))
+
+    def _is_confirmed(self, body: Mapping[str, Any]) -> bool:
+        return self._search is None and self._features(body) <= self._confirmed
 
     def _report(self) -> None:
         for part in self._learnt.left_out():

@@ -88,6 +88,9 @@ class PartSearch:
         return PartSearch(tuple(groups), tuple(refused), refusals)
 
 
-def start_search(parts: Sequence[str]) -> PartSearch:
-    """Begin the search among parts of which at least one is refused, in the order in which they are tested."""
-    return PartSearch((PartGroup(tuple(parts), guilty=True),))._resolved()
+def start_search(parts: Sequence[str], *, guilty: bool = True) -> PartSearch:
+    """Begin the search among parts, in the order in which they are tested.
+
+    `guilty`: whether at least one of them is refused for certain.
+    """
+    return PartSearch((PartGroup(tuple(parts), guilty=guilty),) if parts else ())._resolved()

@@ -34,6 +34,8 @@ ALIASES: Mapping[str, str] = {
     "best_of": "n",
     "stopSequences": "stop",
     "stop_sequences": "stop",
+    "reasoning": "reasoning_effort",
+    "effort": "reasoning_effort",
     "role": "system role",
     "system": "system role",
     "system_instruction": "system role",
@@ -62,6 +64,7 @@ SENTENCES: Mapping[str, re.Pattern[str]] = {
         "logprobs": r"log[_ ]?prob",
         "stream": rf"{_QUOTE}stream['\"`\u2019\u201d]|\bstream\b(?= (?:is|parameter|must|not|should|field|has))"
         r"|(?:parameter|field|argument|name|supplied)s?:? ?stream\b",
+        "reasoning_effort": r"\breasoning[_. ]?effort\b|\breasoning\b.{0,40}\bsupported\b",
         "system role": r"\bsystem[_ ]?(?:role|message|prompt|instruction|turn)s?\b"
         r"|\bdeveloper (?:role|message|instruction)s?\b"
         r"|\broles?\b.{0,40}\b(?:system|alternate|alternating)|\b(?:system|alternate|alternating)\b.{0,40}\broles?\b"
@@ -91,8 +94,8 @@ _FORMAT_TYPE = re.compile(r"json_schema|json_object|\btype\b", re.IGNORECASE)
 """Refusals of a type of response_format, and not of the whole part."""
 
 IMPORTANCE = (
-    "stream", "n", "logprobs", "min_p", "repetition_penalty", "stop", "top_p", "seed", "response_format", "system role",
-    "temperature", "max_tokens",
+    "stream", "reasoning_effort", "n", "logprobs", "min_p", "repetition_penalty", "stop", "top_p", "seed",
+    "response_format", "system role", "temperature", "max_tokens",
 )  # fmt: skip
 """Parts from the one to give up first, where a server refuses a combination of several."""
 

@@ -22,6 +22,7 @@ LAST_LEVELS: Mapping[str, int] = {
     "stop": 1,
     "logprobs": 1,
     "stream": 1,
+    "reasoning_effort": 1,
     "system role": 1,  # 1: the system turn becomes a part of the user turn, and roles alternate
     "response_format": 3,  # 1: a schema without bounds, not strict; 2: any JSON object; 3: the schema is in the prompt
     "max_tokens": 2,  # 1: its newer name; 2: no limit
@@ -127,7 +128,8 @@ def request_body(
     if limit_level < LAST_LEVELS["max_tokens"] and not (extra or {}).keys() & set(LIMIT_NAMES):
         body[LIMIT_NAMES[limit_level]] = limit
     body |= {"logprobs": True, "top_logprobs": logprobs} if logprobs else {}
-    return {name: value for name, value in (body | dict(extra or {})).items() if value is not None}
+    body |= {name: value for name, value in (extra or {}).items() if not dialect.level(name)}
+    return {name: value for name, value in body.items() if value is not None}
 
 
 def levels_of(body: Mapping[str, Any]) -> dict[str, int]:

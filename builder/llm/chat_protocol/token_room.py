@@ -34,7 +34,7 @@ class TokenRoom:
 
     def limit(self, request: Request) -> int:
         """Return the limit on the completion tokens of one candidate, thoughts included."""
-        limit = request.sampling.max_tokens + self._extra.get(_kind(request), self._initial)
+        limit = request.sampling.max_tokens + self._extra.get(_kind(request), self._usual())
         return limit if self._max_limit is None else min(limit, self._max_limit)
 
     def record_reply(self, request: Request, reply: Reply) -> None:
@@ -52,7 +52,11 @@ class TokenRoom:
 
     def _raise(self, request: Request, extra: int) -> None:
         kind = _kind(request)
-        self._extra[kind] = max(extra, self._extra.get(kind, self._initial))
+        self._extra[kind] = max(extra, self._extra.get(kind, self._usual()))
+
+    def _usual(self) -> int:
+        """Return the room of a kind of request that is not known yet: that of the others."""
+        return max(self._extra.values(), default=self._initial)
 
     def refused_limit(self, sent: int, answer: str) -> int | None:
         """Return the limit that a server asks for in place of the one that was sent; None: it asks for none.

@@ -12,15 +12,15 @@ def request_of(max_tokens: int = 300, *, schema: bool = False) -> Request:
 
 
 def test_the_limit_is_that_of_the_recipe_until_a_reply_is_cut() -> None:
-    """A reply that was cut before its content raises the limit of its kind of request by one step."""
-    room, text, prose = TokenRoom(), request_of(), request_of(schema=True)
+    """A reply that was cut before its content raises the limit by one step; other kinds of requests follow."""
+    room, text, prose = TokenRoom(), request_of(), request_of(100, schema=True)
     assert room.limit(text) == 300
     limits = [300]
     for _ in range(len(ROOM_STEPS) + 1):
         room.record_reply(text, Reply((), 9, 9, problem="no content", cut_at=limits[-1]))
         limits.append(room.limit(text))
     assert limits == [300, *(300 + step for step in ROOM_STEPS), 300 + ROOM_STEPS[-1]]
-    assert room.limit(prose) == 300
+    assert room.limit(prose) == 100 + ROOM_STEPS[-1]
 
 
 def test_replies_cut_at_the_same_limit_raise_it_once() -> None:
