@@ -26,6 +26,7 @@ from personagen.builder.llm.backends.transformers_sampling import (
     first_known,
     sample_batch,
 )
+from personagen.builder.llm.chat_protocol.token_room import TokenRoom
 from personagen.builder.llm.chat_templates.learning import learn_dialect, templates_by_name
 from personagen.builder.llm.chat_templates.notes import NOTES, dialect_notes
 from personagen.builder.llm.chat_templates.rendering import ChatPrompt, ChatRenderer
@@ -37,6 +38,9 @@ CONCURRENCY = 128
 
 THINKING_TOKENS = 1024
 """Tokens that are added to the limit of a text if a thought may come before it."""
+
+ROOM_GRAIN = 256
+"""Room that the context bounds is a multiple of this, so that prompts of different lengths share a batch."""
 
 
 def ignore_warning(message: str) -> None:
@@ -50,7 +54,7 @@ class TransformersSettings:
     Attributes:
         reasoning_effort: passed to the chat template, and thoughts are switched on unless it is "none" or "minimal";
             None: not passed, and thoughts are switched off where the template can.
-        thinking_tokens: tokens that are added to the limit of a text if a thought may come before it; None:
+        thinking_tokens: tokens that are added at first to the limit of a text if a thought may come before it; None:
             THINKING_TOKENS.
         warn: receives one line per thing that the model's chat template does not render.
         quiet_s: seconds without a new request after which an incomplete batch is written; callers send their next
@@ -76,7 +80,8 @@ class TransformersBackend:
         paid: False.
         adaptive: False.
         variant: the reasoning effort, if it is set.
-        thinking_tokens: tokens that are added to the limit of each text without prefill; 0: the model does not think.
+        thinking_tokens: tokens that are added at first to the limit of a text without prefill; 0: the model does not
+            think.
 
     """
 
@@ -124,6 +129,7 @@ class TransformersBackend:
         self.thinking_tokens = 0
         if self._chat.dialect.thinks:
             self.thinking_tokens = first_known(settings.thinking_tokens, THINKING_TOKENS)
+        self._room = TokenRoom(self.thinking_tokens)
         self._reported: set[str] = set()
         self._report(dialect_notes(self._chat.dialect, effort, self.thinking_tokens))
         # One thread owns model, tokenizer and waiting rows; requests reach it through the inbox.
@@ -134,8 +140,12 @@ class TransformersBackend:
         self._closed = threading.Event()
 
     def token_limit(self, request: Request, cut_at: int | None = None) -> int:
-        """Return the limit of the request."""
-        return request.sampling.max_tokens
+        """Return the limit of the request, and the room for thoughts that replies have shown to be needed."""
+        if request.prefill or not self._chat.dialect.thinks:
+            return request.sampling.max_tokens
+        if cut_at is not None:
+            self._room.record_cut(request, cut_at)
+        return self._room.limit(request)
 
     async def complete(self, request: Request) -> Reply:
         """Answer one request, in batches with other requests of the same sampling and stop strings.
@@ -150,8 +160,8 @@ class TransformersBackend:
         penalty and before temperature and truncation. The call can be cancelled: its texts end at the next token, and
         the others of the batch go on.
 
-        Candidates of a model that thinks may have `thinking_tokens` more. They begin with the thought and its marks; a
-        thought that was cut has no closing one.
+        Candidates of a model that thinks may have `thinking_tokens` more, and more than that after a reply that was cut
+        within its thought. They begin with the thought and its marks; a thought that was cut has no closing one.
 
         Raises:
             RequestError: the chat template refuses the messages, the request exceeds the context of the model, a
@@ -161,11 +171,13 @@ class TransformersBackend:
         """
         if self._closed.is_set():
             raise _closed_error()
-        queued = QueuedRequest(request)
+        queued = QueuedRequest(request, room=self.token_limit(request) - request.sampling.max_tokens)
         self._inbox.put(queued)
         self._worker.submit(self._serve)
         reply = await asyncio.wrap_future(queued.reply)
         self._report(NOTES[part] for part in reply.left_out)
+        if reply.cut_at is not None:
+            self._room.record_cut(request, reply.cut_at)
         return reply
 
     def stop(self) -> None:
@@ -215,8 +227,7 @@ class TransformersBackend:
         try:
             chat = self._prompt(queued.request)
             prompt = self._tokenize(chat.text)
-            thinking_tokens = self.thinking_tokens if chat.thinks else 0
-            self._require_length(len(prompt), queued.request.sampling.max_tokens, thinking_tokens)
+            thinking_tokens = self._fitting_room(queued, len(prompt))
         except Exception as error:  # any error concerns this request only
             queued.fail(error)
         else:
@@ -283,7 +294,10 @@ class TransformersBackend:
                 prompt_tokens=len(queued.prompt),
                 completion_tokens=sum(text.tokens for text in texts),
                 left_out=queued.chat.left_out,
-                cut_at=queued.request.sampling.max_tokens + queued.thinking_tokens if is_cut else None,
+                # None where the context bounds the room: the request cannot have more.
+                cut_at=queued.request.sampling.max_tokens + queued.room
+                if is_cut and queued.thinking_tokens == queued.room
+                else None,
             )
         )
 
@@ -306,14 +320,24 @@ class TransformersBackend:
             tokens.pop()
         return tokens
 
-    def _require_length(self, prompt_tokens: int, max_tokens: int, thinking_tokens: int) -> None:
-        limit = getattr(self._network.config.get_text_config(), "max_position_embeddings", None)
-        if limit is not None and prompt_tokens + max_tokens + thinking_tokens > limit:
-            thought = f" + {thinking_tokens} thinking_tokens" if thinking_tokens else ""
+    def _fitting_room(self, queued: QueuedRequest, prompt_tokens: int) -> int:
+        """Return the room for a thought that the context leaves: at least `thinking_tokens`, if a thought may come.
+
+        Raises:
+            RequestError: the context leaves less.
+
+        """
+        limit: int | None = getattr(self._network.config.get_text_config(), "max_position_embeddings", None)
+        max_tokens, needed = queued.request.sampling.max_tokens, min(queued.room, self.thinking_tokens)
+        if limit is None or prompt_tokens + max_tokens + queued.room <= limit:
+            return queued.room
+        if prompt_tokens + max_tokens + needed > limit:
+            thought = f" + {needed} thinking_tokens" if needed else ""
             raise RequestError(
                 f"backend transformers: the request needs {prompt_tokens} prompt tokens + {max_tokens} max_tokens"
                 f"{thought}, but {self.model!r} takes {limit}; lower max_tokens or shorten the prompt"
             )
+        return max(needed, (limit - prompt_tokens - max_tokens) // ROOM_GRAIN * ROOM_GRAIN)
 
     def _report(self, notes: Iterable[str]) -> None:
         """Pass on notes that are new."""

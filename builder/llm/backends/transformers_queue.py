@@ -30,7 +30,8 @@ class QueuedRequest:
         reply: future of the reply; done once the request is answered, refused, or cancelled by the caller.
         prompt: tokens of its prompt; empty before it is tokenized.
         chat: its rendered chat; empty before.
-        thinking_tokens: tokens that are added to the limit of its texts for a thought.
+        room: tokens that are to be added to the limit of its texts for a thought.
+        thinking_tokens: those of them that the context of the model leaves.
         written: texts so far, by number of the candidate.
 
     """
@@ -39,6 +40,7 @@ class QueuedRequest:
     reply: "Future[Reply]" = field(default_factory=Future)
     prompt: list[int] = field(default_factory=list)
     chat: ChatPrompt = NO_CHAT
+    room: int = 0
     thinking_tokens: int = 0
     written: dict[int, SampledText] = field(default_factory=dict)
 

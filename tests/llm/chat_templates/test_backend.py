@@ -176,6 +176,28 @@ def test_room_is_added_to_no_text_of_a_model_that_is_kept_from_thinking(folder: 
     assert answer(thinking, ask(max_tokens=5)).completion_tokens == 55
 
 
+def test_room_grows_after_a_thought_that_was_cut(folder: Path) -> None:
+    """For requests of that kind, up to the context of the model; then the reply asks for no more."""
+    backend = scripted_backend(folder, kinds.DEEPSEEK_R1, ["Hm."], thinking_tokens=7)
+    request = ask(max_tokens=5)
+    assert backend.token_limit(request) == 12
+    assert answer(backend, request).cut_at == 12
+    assert backend.token_limit(request, 12) == backend.token_limit(request) == 5 + 1024
+    assert answer(backend, request).cut_at == 5 + 1024
+    assert backend.token_limit(request) == 5 + 4096
+    last = answer(backend, request)
+    assert last.cut_at is None
+    assert 1536 <= last.completion_tokens < 2048, "the context has 2,048 tokens"
+    assert backend.token_limit(ask(max_tokens=5, prefill="It")) == 5
+    assert backend.token_limit(ask(max_tokens=9)) == 9 + 4096
+
+
+def test_limit_of_a_model_without_thoughts_is_that_of_the_request(folder: Path) -> None:
+    backend = scripted_backend(folder, kinds.QWEN_3, ["Fine."], thinking_tokens=50)
+    assert backend.token_limit(ask(max_tokens=5), 5) == 5
+    assert answer(backend, ask(max_tokens=5)).cut_at is None
+
+
 def test_room_counts_against_the_context(folder: Path) -> None:
     backend = backend_of(folder, kinds.DEEPSEEK_R1, thinking_tokens=200)
     message = r"needs \d+ prompt tokens \+ 100 max_tokens \+ 200 thinking_tokens, but 'odd' takes 256; lower max_tokens"
