@@ -1,15 +1,18 @@
 """Models of the transformers backend with chat templates of many kinds, and models that think."""
 
+import asyncio
 import re
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from personagen.builder.core.errors import BackendError, RequestError
 from personagen.builder.llm.backends.transformers_model import TransformersBackend, TransformersSettings
-from personagen.builder.llm.requests import Message, Request, Sampling
+from personagen.builder.llm.engine import start_engine
+from personagen.builder.llm.requests import Message, Reply, Request, Sampling
 from tests.helpers.models import chat_templates as kinds
 from tests.helpers.models.tiny_model import (
     TEMPLATE,
@@ -23,6 +26,9 @@ from tests.helpers.models.tiny_model import (
     torch,
     transformers,
 )
+
+SETTINGS = SimpleNamespace(kind="test", model=None, base_url=None, concurrency=None, rpm=None, tpm=None)
+LIMITS = SimpleNamespace(max_tokens=None, max_cost=None)
 
 
 @pytest.fixture(scope="module")
@@ -190,6 +196,21 @@ def test_room_grows_after_a_thought_that_was_cut(folder: Path) -> None:
     assert 1536 <= last.completion_tokens < 2048, "the context has 2,048 tokens"
     assert backend.token_limit(ask(max_tokens=5, prefill="It")) == 5
     assert backend.token_limit(ask(max_tokens=9)) == 9 + 4096
+
+
+def test_run_gets_the_answer_of_a_thought_that_was_cut_at_first(folder: Path, tmp_path: Path) -> None:
+    """The request is sent a second time with more room, and the journal has the answer for good."""
+    words = [f"{number} " for number in range(20)]
+    backend = scripted_backend(folder, kinds.DEEPSEEK_R1, [*words, "</think>", "Fine.", "<end>"], thinking_tokens=4)
+
+    async def run() -> list[Reply]:
+        async with start_engine(backend, tmp_path / "journal", settings=SETTINGS, limits=LIMITS) as one:
+            return [await one.ask(0)(ask(max_tokens=5)) for _ in range(2)]
+
+    first, second = asyncio.run(run())
+    assert first.candidates == second.candidates
+    assert (first.candidates[0].text, first.candidates[0].finish) == ("Fine.", "stop")
+    assert first.completion_tokens == 9 + 23, "both replies count"
 
 
 def test_limit_of_a_model_without_thoughts_is_that_of_the_request(folder: Path) -> None:
