@@ -23,6 +23,28 @@ MESSAGE_KEYS = (
 )
 CODE_KEYS = ("code", "error_code", "errorCode", "status_code", "http_status", "status")
 
+MAX_ERROR_CHARS = 600
+"""Length above which a text is no report of an error."""
+
+MIN_SERVICE_PHRASES = 2
+"""Different phrases of servers from which on a text that begins like an error is one: real texts have fewer."""
+
+_ERROR_OPENING = re.compile(
+    r"\W{0,4}(?:(?:\w{1,20} ){0,2}(?:error|exception|failure)\b|an? (?:\w{1,20} ){0,3}error\b"
+    r"|(?:the |your |this )?(?:rate|request|server|service|model|upstream|provider|connection|quota|api)\b"
+    r"|too many requests|something went wrong|sorry|oops|we(?:'re| are)\b|bad gateway|gateway time|http\b|\d{3}\b"
+    r"|unable to|failed to|could not)",
+    re.IGNORECASE,
+)
+_SERVICE_PHRASES = re.compile(
+    r"\b(?:upstream|providers?|bad gateway|gateway time-?out|internal (?:server )?error|server error|service (?:is )?"
+    r"(?:temporarily |currently )?unavailable|temporarily unavailable|processing (?:your|the|this) request|request id"
+    r"|contact (?:support|us at)|(?:try|retry)(?: again)? (?:later|shortly|in (?:a )?(?:few |\d))|retry your request"
+    r"|rate limit|upgrade your plan|quota|too many requests|status code|http \d{3}|error code|timed out|overloaded"
+    r"|api (?:key|error|request)|generating (?:the|a|your) re(?:ply|sponse)|completion tokens|tokens per)\b",
+    re.IGNORECASE,
+)
+
 _STATUSES: tuple[tuple[int, str], ...] = (
     (402, r"insufficient.?(?:quota|balance|credit|fund)|billing|out of credits?|no credit|payment|arrear|余额"),
     (
@@ -73,9 +95,17 @@ def find_error(body: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def error_in_text(text: str) -> dict[str, Any] | None:
-    """Return the error that a gateway put into the text of a message as JSON; None: the text is none."""
-    if text.lstrip()[:1] != "{" or '"error"' not in text[:1000]:
+    """Return the error that a gateway put into the text of a message, as JSON or as words; None: the text is none."""
+    start = text[:MAX_ERROR_CHARS].strip()
+    if start[:1] == "{":
+        return _error_in_json(text) if '"error"' in start else None
+    if len(text) > MAX_ERROR_CHARS or not _ERROR_OPENING.match(start):
         return None
+    phrases = {phrase.lower() for phrase in _SERVICE_PHRASES.findall(start)}
+    return {"message": start, "type": "server_error"} if len(phrases) >= MIN_SERVICE_PHRASES else None
+
+
+def _error_in_json(text: str) -> dict[str, Any] | None:
     try:
         value = json.loads(text, strict=False)
     except (ValueError, RecursionError):

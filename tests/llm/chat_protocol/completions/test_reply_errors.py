@@ -14,7 +14,8 @@ from personagen.builder.llm.chat_protocol.completions.reply_errors import (
     require_no_error,
 )
 from personagen.builder.llm.chat_protocol.endpoint import Endpoint
-from tests.helpers.servers.behaviours.failures.passing import IN_BODY
+from tests.helpers.real_texts import goemotions
+from tests.helpers.servers.behaviours.failures.passing import ERROR_TEXTS, IN_BODY
 
 ENDPOINT = Endpoint("http://127.0.0.1:1/v1", "m")
 
@@ -112,6 +113,9 @@ def test_words_of_the_provider_and_its_wait_are_passed_on() -> None:
 def test_an_error_in_place_of_a_text_is_found() -> None:
     found = error_in_text('\n{"error": {"message": "Internal server error", "code": 500}}')
     assert found == {"message": "Internal server error", "code": 500}
+    for text, status in zip(ERROR_TEXTS, (503, 500, 429, 500), strict=True):
+        error = error_in_text(text)
+        assert error is not None and error_status(error) == status
     for text in (
         '{"prose": "an \\"error\\" of mine"}',
         '{"error": ',
@@ -120,6 +124,19 @@ def test_an_error_in_place_of_a_text_is_found() -> None:
         '{"a": {"error": 1}}',
     ):
         assert error_in_text(text) is None
+
+
+HUMAN = (
+    "Error 404: motivation not found. Please try again tomorrow.",
+    "Error: my brain stopped. I am so tired of this server room.",
+    "Server error again at work today, and I had to stay until nine.",
+    "Sorry, I could not come: the service of the trains is a joke.",
+)
+
+
+def test_what_people_write_of_errors_is_a_text() -> None:
+    texts = [*HUMAN, *goemotions().texts, *goemotions().test_texts]
+    assert [text for text in texts if error_in_text(text) is not None] == []
 
 
 VALUES = st.recursive(
