@@ -22,13 +22,16 @@ def read_yaml(name: str) -> Any:
     return yaml.load((DATA / name).read_text(encoding="utf-8"), Loader=loader)  # noqa: S506 - both loaders are safe
 
 
+def table_names(folder: str) -> list[str]:
+    """Return the names of the tables in a folder of `builder/data`, for `read_yaml`."""
+    return [f"{folder}/{entry.name}" for entry in (DATA / folder).iterdir() if entry.name.endswith(".yaml")]
+
+
 @cache
 def digests() -> dict[str, str]:
     """Return the SHA-256 of every table, by file name, and of the emotion lexicon: part of a release's manifest."""
-    names = sorted(
-        [entry.name for entry in DATA.iterdir() if entry.name.endswith(".yaml")]
-        + [f"situations/{entry.name}" for entry in (DATA / "situations").iterdir() if entry.name.endswith(".yaml")]
-    )
+    tables = [entry.name for entry in DATA.iterdir() if entry.name.endswith(".yaml")]
+    names = sorted([*tables, *table_names("reply_patterns"), *table_names("situations")])
     lexicon = hashlib.sha256(json.dumps(LEXICON).encode()).hexdigest()
     return {"emotion_lexicon": lexicon} | {
         name: hashlib.sha256((DATA / name).read_bytes()).hexdigest() for name in names

@@ -1,17 +1,19 @@
 """Accept or reject a text that a model wrote: clean it, then name the first reason against it.
 
 A reply is hostile data. The checks find what a model writes instead of the text (refusals, talk about the task, copies
-of the prompt) and texts that do not fit their row. The patterns are in `data/reply_patterns.yaml`.
+of the prompt) and texts that do not fit their row. The patterns are in `data/reply_patterns/`.
 """
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
-from personagen.builder.core.package_data import read_yaml
 from personagen.builder.core.records import RejectReason
-from personagen.builder.writing.cleaning import clean, compile_any
+from personagen.builder.writing.cleaning import clean
+from personagen.builder.writing.replies.languages import languages_in
+from personagen.builder.writing.replies.patterns import patterns_of, read_language
 from personagen.builder.writing.sentences import complete_sentences
 from personagen.metrics.texts.emotion_words import straighten_apostrophes
 from personagen.metrics.texts.language import checkable_languages, is_in_other_language
@@ -106,12 +108,17 @@ def check_text(text: str, *, prompt: str, finish: str, rules: TextRules) -> Verd
 
     """
     cut = finish == "length" or len(text) > MAX_CHARACTERS
-    cleaned = clean(text[:MAX_CHARACTERS])
-    reason = _unusable(cleaned)
+    text = text[:MAX_CHARACTERS]
+    words = _folded_words(text)
+    languages = languages_in(text, words, rules.language)
+    cleaned = clean(text, languages)
+    words = words if cleaned == text else _folded_words(cleaned)
+    reason = _unusable(cleaned, words, languages)
     if reason is None:
         complete = complete_sentences(cleaned, cut=cut)
         if complete == cleaned or count_words(complete) >= rules.min_words:
-            cleaned, reason = complete, _misfit(complete, prompt, rules)
+            words = words if complete == cleaned else _folded_words(complete)
+            cleaned, reason = complete, _misfit(complete, words, prompt, rules)
         else:
             reason = "truncated"
     leaked = rules.emotion_words is not None and rules.emotion_words.search(straighten_apostrophes(cleaned)) is not None
@@ -120,39 +127,33 @@ def check_text(text: str, *, prompt: str, finish: str, rules: TextRules) -> Verd
     return Verdict(cleaned, reason, leaked)
 
 
-def _unusable(text: str) -> RejectReason | None:
-    """Return why a reply is no text at all; None: it may be one."""
+def _unusable(text: str, words: list[str], languages: Sequence[str]) -> RejectReason | None:
+    """Return why a reply is no text at all; None: it may be one.
+
+    Args:
+        text: the cleaned reply.
+        words: its words, folded.
+        languages: languages of refusals and of talk to search for.
+
+    """
     if not any(character.isalnum() for character in text):
         return "empty"
     plain = straighten_apostrophes(text)
-    if _matches("refusal", plain):
+    patterns = [patterns_of(language) for language in languages]
+    if any(entry.refusal.matches(plain) for entry in patterns):
         return "refusal"
-    if _matches("meta", plain):
+    if any(entry.meta.matches(plain) for entry in patterns):
         return "meta"
-    return "garbled" if "\ufffd" in text or _loops(_folded_words(text)) else None
+    return "garbled" if "\ufffd" in text or _loops(words) else None
 
 
-def _misfit(text: str, prompt: str, rules: TextRules) -> RejectReason | None:
-    """Return why a text does not fit its row; None: it fits."""
+def _misfit(text: str, words: list[str], prompt: str, rules: TextRules) -> RejectReason | None:
+    """Return why a text, of which the folded words are given too, does not fit its row; None: it fits."""
     if not rules.min_words <= count_words(text) <= rules.max_words:
         return "length"
-    if rules.language is not None and _is_foreign(text, rules.language):
+    if rules.language is not None and _is_foreign(text, words, rules.language):
         return "language"
-    return "echo" if _echoes(text, prompt) else None
-
-
-def _matches(kind: str, text: str) -> bool:
-    opening, anywhere = _patterns(kind)
-    return (opening.match(text) or anywhere.search(text)) is not None
-
-
-@cache
-def _patterns(kind: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
-    """Return the patterns that match at the beginning only, and the others: else each is tried at every character."""
-    entries = read_yaml("reply_patterns.yaml")[kind]
-    opening = [entry for entry in entries if entry.startswith(r"\A")]
-    # (?!) never matches; an empty alternation would always match.
-    return compile_any(opening or [r"(?!)"]), compile_any([entry for entry in entries if entry not in opening])
+    return "echo" if _echoes(words, prompt) else None
 
 
 def _folded_words(text: str) -> list[str]:
@@ -170,14 +171,14 @@ def _searchable(prompt: str) -> str:
     return f" {' '.join(_folded_words(prompt))} "
 
 
-def _echoes(text: str, prompt: str) -> bool:
-    source, words = _searchable(prompt), _folded_words(text)
+def _echoes(words: list[str], prompt: str) -> bool:
+    source = _searchable(prompt)
     run = max(min(ECHO_WORDS, int(ECHO_FRACTION * len(words)) + 1), min(MIN_ECHO_WORDS, len(words)))
     return any(f" {' '.join(words[start : start + run])} " in source for start in range(len(words) - run + 1))
 
 
-def _is_foreign(text: str, language: str) -> bool:
-    if language == "en" and _is_surely_english(_folded_words(text)):
+def _is_foreign(text: str, words: list[str], language: str) -> bool:
+    if language == "en" and _is_surely_english(words):
         return False
     return is_in_other_language(text, language)
 
@@ -193,4 +194,4 @@ def _is_surely_english(words: list[str]) -> bool:
 
 @cache
 def _english_words() -> frozenset[str]:
-    return frozenset(read_yaml("reply_patterns.yaml")["english_only"])
+    return frozenset(read_language("en")["english_only"])

@@ -61,4 +61,4 @@ def _is_abbreviation(before: str, mark: str) -> bool:
 
 @cache
 def _word_list(kind: str) -> frozenset[str]:
-    return frozenset(read_yaml("reply_patterns.yaml")[kind])
+    return frozenset(read_yaml("reply_patterns/en.yaml")[kind])
