@@ -50,7 +50,7 @@ SPEECHES: Mapping[str, Speech] = {
 """What models write, by ISO 639-1 code; written for these tests."""
 
 
-def sentences(speech: Speech, call: OddCall, count: int = 3) -> str:
+def sentences(speech: Speech, call: OddCall, count: int = 2) -> str:
     """Write plain sentences that depend on the messages and the seed."""
     key = json.dumps([call.body["messages"], call.body.get("seed", call.number)], sort_keys=True)
     rng = random.Random(hashlib.sha256(key.encode()).digest())
@@ -80,8 +80,8 @@ def speaking(speech: Speech, faults: Sequence[str], nth: int) -> Serve:
     return serve
 
 
-def _recipe(language: str | None) -> str:
-    return f"text: {{language: {language or 'null'}}}\n"
+def _recipe(language: str) -> str:
+    return f"depth: none\ntext: {{language: {language}}}\n"
 
 
 LANGUAGES = (
@@ -91,7 +91,7 @@ LANGUAGES = (
             GROUP,
             always(speaking(speech, speech.refusals, 3)),
             "cautious models",
-            wasted=18,
+            wasted=9,
             recipe=_recipe(code),
         )
         for code, speech in SPEECHES.items()
@@ -102,7 +102,7 @@ LANGUAGES = (
             GROUP,
             always(speaking(speech, speech.talk, 3)),
             "talkative models",
-            wasted=18,
+            wasted=9,
             recipe=_recipe(code),
         )
         for code, speech in SPEECHES.items()
