@@ -6,6 +6,7 @@ A driver runs in the environment of the system that it drives, so this file need
 import argparse
 import json
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,8 @@ class Job:
         out: folder for results, journal and cache; a second run in the same folder goes on with the first.
         bad: whether one prompt of 50 is such that the server refuses it.
         depth: layers of a persona; PersonaGen only.
+        system: system prompt; "": none.
+        limit: limit on the tokens of a reply where the system has no default of its own; 0: none.
 
     """
 
@@ -36,6 +39,8 @@ class Job:
     out: Path
     bad: bool
     depth: str
+    system: str = ""
+    limit: int = 200
 
     def prompts(self) -> list[str]:
         """Word the prompts, each another one."""
@@ -54,6 +59,8 @@ def read_job() -> Job:
     parser.add_argument("out", type=Path)
     parser.add_argument("--bad", action="store_true")
     parser.add_argument("--depth", default="none")
+    parser.add_argument("--system", default="")
+    parser.add_argument("--limit", type=int, default=200)
     job = Job(**vars(parser.parse_args()))
     job.out.mkdir(parents=True, exist_ok=True)
     return job
@@ -69,6 +76,12 @@ def count_words_as_tokens() -> None:
     import tiktoken
 
     tiktoken.get_encoding = lambda name: _Words()
+
+
+def write_texts(job: Job, texts: Iterable[Any]) -> None:
+    """Write the texts of a result to texts.json in the folder of the job; rows without a text are left out."""
+    written = [text for text in texts if isinstance(text, str)]
+    (job.out / "texts.json").write_text(json.dumps(written), encoding="utf-8")
 
 
 def report(started: float, kept: int, listed: int | None = None) -> None:

@@ -4,7 +4,7 @@ import os
 import time
 from typing import Any
 
-from benchmarks.pipeline.drivers.common import MODEL, Job, count_words_as_tokens, read_job, report
+from benchmarks.pipeline.drivers.common import MODEL, Job, count_words_as_tokens, read_job, report, write_texts
 
 
 def answer(job: Job) -> Any:
@@ -20,6 +20,7 @@ def answer(job: Job) -> Any:
 
     writer = Writer(
         model_name=MODEL,
+        system_prompt=job.system or None,
         backend="openai",
         backend_params={
             "base_url": job.url,
@@ -41,7 +42,9 @@ def main() -> None:
     import bespokelabs.curator  # noqa: F401
 
     started = time.perf_counter()
-    report(started, len(answer(job).dataset))
+    dataset = answer(job).dataset
+    report(started, len(dataset))
+    write_texts(job, (row["text"] for row in dataset))
 
 
 if __name__ == "__main__":

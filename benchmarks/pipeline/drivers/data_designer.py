@@ -4,7 +4,7 @@ import os
 import time
 from typing import Any
 
-from benchmarks.pipeline.drivers.common import MODEL, Job, count_words_as_tokens, read_job, report
+from benchmarks.pipeline.drivers.common import MODEL, Job, count_words_as_tokens, read_job, report, write_texts
 
 
 def columns(job: Job) -> Any:
@@ -16,14 +16,19 @@ def columns(job: Job) -> Any:
         alias="writer",
         model=MODEL,
         provider="loopback",
-        inference_parameters=dd.ChatCompletionInferenceParams(max_parallel_requests=job.in_flight, max_tokens=200),
+        inference_parameters=dd.ChatCompletionInferenceParams(
+            max_parallel_requests=job.in_flight, max_tokens=job.limit or None
+        ),
         skip_health_check=True,
     )
     builder = dd.DataDesignerConfigBuilder(model_configs=[model])
     seeds = job.out / "seeds.parquet"
     pd.DataFrame({"item": job.prompts()}).to_parquet(seeds)
     builder.with_seed_dataset(dd.LocalFileSeedSource(path=str(seeds)))
-    builder.add_column(dd.LLMTextColumnConfig(name="text", prompt="{{ item }}", model_alias="writer"))
+    text = dd.LLMTextColumnConfig(
+        name="text", prompt="{{ item }}", system_prompt=job.system or None, model_alias="writer"
+    )
+    builder.add_column(text)
     return builder
 
 
@@ -40,7 +45,9 @@ def main() -> None:
     designer.set_run_config(dd.RunConfig(otel_metrics_port=None))
     started = time.perf_counter()
     made = designer.create(columns(job), num_records=job.rows, dataset_name="rows", resume=dd.ResumeMode.IF_POSSIBLE)
-    report(started, len(made.load_dataset()))
+    dataset = made.load_dataset()
+    report(started, len(dataset))
+    write_texts(job, dataset["text"])
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-from benchmarks.pipeline.drivers.common import MODEL, Job, read_job, report
+from benchmarks.pipeline.drivers.common import MODEL, Job, read_job, report, write_texts
 
 
 def pipeline(job: Job) -> Any:
@@ -17,7 +17,7 @@ def pipeline(job: Job) -> Any:
     with Pipeline(name="rows", cache_dir=str(job.out / "cache")) as made:
         load = LoadDataFromDicts(name="load", data=data, batch_size=job.in_flight)
         llm = OpenAILLM(model=MODEL, base_url=job.url, api_key="none")
-        load >> TextGeneration(name="write", llm=llm, input_batch_size=job.in_flight)
+        load >> TextGeneration(name="write", llm=llm, system_prompt=job.system or None, input_batch_size=job.in_flight)
     return made
 
 
@@ -28,6 +28,7 @@ def main() -> None:
     started = time.perf_counter()
     rows = made.run(use_cache=True)["default"]["train"]
     report(started, sum(text is not None for text in rows["generation"]))
+    write_texts(job, rows["generation"])
 
 
 if __name__ == "__main__":

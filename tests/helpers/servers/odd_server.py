@@ -72,6 +72,16 @@ def ordinary_texts(body: Mapping[str, Any], number: int, *, judge: bool = False)
     return tuple(texts)
 
 
+def with_plain_content(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Replace content in parts by its text, as servers of chat completions do."""
+    messages = []
+    for message in body["messages"]:
+        content = message.get("content") or ""
+        parts = [content] if isinstance(content, str) else [part.get("text", "") for part in content]
+        messages.append({**message, "content": "".join(parts)})
+    return {**body, "messages": messages}
+
+
 def strings_of(text: str) -> list[str]:
     """Return a text, or the strings of the JSON object that it is."""
     try:
@@ -107,6 +117,7 @@ class ServerTally:
         query: Mapping[str, str] | None = None,
     ) -> OddAnswer:
         """Answer one chat request, and count it."""
+        body = with_plain_content(body)
         number = len(self.calls) + 1
         texts = ordinary_texts(body, number, judge=self._judge)
         call = OddCall(body, headers or {}, path, query or {}, number, time.monotonic(), texts)

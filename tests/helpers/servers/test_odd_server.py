@@ -56,6 +56,13 @@ def test_a_text_is_usable_whole_or_in_complete_sentences() -> None:
     assert len(tally.unusable([halves(text), f"{THOUGHT} {text}", "", ".", "Another text."])) == 5
 
 
+def test_a_request_in_parts_is_understood() -> None:
+    parts = [{"type": "text", "text": "Wri"}, {"type": "text", "text": "te."}]
+    assert content(ServerTally(ORDINARY), messages=[{"role": "user", "content": parts}]) == content(
+        ServerTally(ORDINARY)
+    )
+
+
 def test_prose_in_json_is_usable() -> None:
     tally = ServerTally(ORDINARY)
     asked = [{"role": "user", "content": 'Answer as {"prose": "..."}.'}]
