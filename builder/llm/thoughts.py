@@ -73,7 +73,7 @@ _ANSWER = (
 )
 _FINAL = r"final (?:answer|response|text|output|version|post|message|reply)"
 _BEFORE = r"[#*_\[(（【〔=~\s-]{0,8}"
-_COLON = r"[*_\])】〕]{0,4} ?[:：][*_]{0,3}"
+_COLON = r"[*_\])】〕]{0,4} ?[:：](?:\*\*|__)?"
 _CLOSED = r"(?:\*\*|__|\]|[】〕]|={2,8}|-{2,8})"
 
 _LABEL = re.compile(
@@ -88,9 +88,8 @@ _ANSWER_LINE = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _ANSWER_INSIDE = re.compile(
-    r"[.!?…。！？\"”)]\s{0,3}[*_]{0,3}(?:(?:final )?(?:answer|response|text|output|post)[*_]{0,3} ?:[*_]{0,3}"
-    r"|回答[:：])",
-    re.IGNORECASE,
+    r"\s(?:\*\*|__)?(?:Final [Aa]nswer|Answer|Final [Rr]esponse|Response|Text|Output|Post)(?:\*\*|__)? ?:(?:\*\*|__)?"
+    r"|回答[:：]"
 )
 _FINAL_LINE = re.compile(rf"^{_BEFORE}{_FINAL}(?:{_COLON}|{_CLOSED} ?$)", re.IGNORECASE | re.MULTILINE)
 _RULE = re.compile(r"^(?:-{3,20}|={3,20}|\*{3,20})[ \t]{0,9}$", re.MULTILINE)
@@ -107,8 +106,8 @@ _CHANNEL = re.compile(
     rf"{_CHANNEL_MARK.pattern}\s{{0,9}}(\w{{0,40}})[^<]{{0,60}}(?:<[|｜]constrain[|｜]>[^<]{{0,40}})?<[|｜]message[|｜]>"
 )
 _CHANNEL_END = re.compile(r"<[|｜](?:end|return|call|start)[|｜]>")
-_LOST_CHANNEL = re.compile(r"\s{0,9}(?:assistant\s{0,2})?(?:analysis|commentary)(?=[^a-z]|\Z)")
-_LOST_FINAL = re.compile(r"assistant\s{0,2}final(?![a-z])")
+_LOST_CHANNEL = re.compile(r"\s{0,9}(?:assistant\s{0,2})?(?:analysis|commentary)")
+_LOST_FINAL = re.compile(r"assistantfinal|assistant\s{1,2}final(?![a-z])")
 _NUMBERED = re.compile(r"\s{0,9}<([a-z]{2,12})\d{1,4}>\s{0,9}(?:thought|think|reason|analysis)", re.IGNORECASE)
 _FENCE = re.compile(r"\s{0,9}(```|~~~)[ \t]{0,9}([^\s`~]{1,40})[^\n]{0,80}\n")
 
@@ -218,8 +217,8 @@ def _cut_channels(text: str) -> str | None:
         return _rest(text, finals[-1].end())
     if finals and not text[: finals[0].start()].strip():
         return _rest(text, finals[0].end())
-    glued = lost is not None and text[lost.end() : lost.end() + 1].isalpha()
-    return None if glued else text
+    after = text[lost.end() : lost.end() + 1] if lost else ""
+    return None if after.isalpha() and not "a" <= after <= "z" else text
 
 
 def _marks(text: str) -> Iterator[_Mark]:
@@ -250,7 +249,11 @@ def _parse_mark(body: str, match: re.Match[str], bracket: str) -> _Mark | None:
         return None
     closes = slash or alone or edge == "end" or pipes == (False, True)
     family = "|" if any(pipes) else bracket
-    return _Mark(match.start(), match.end(), rest, family, closes, name.isupper(), edge is not None)
+    start, end = match.span()
+    if match[1]:  # "<think>>" closes once: the second bracket belongs to the text
+        width = min(len(match[1]), len(match[3]))
+        start, end = match.start(2) - width, match.start(3) + width
+    return _Mark(start, end, rest, family, closes, name.isupper(), edge is not None)
 
 
 def _without_edge(words: tuple[str, ...]) -> tuple[tuple[str, ...], str | None]:
@@ -328,7 +331,8 @@ def _cut_unknown(text: str, marks: Sequence[_Mark]) -> str | None:
 def _stands_alone(text: str, mark: _Mark) -> bool:
     """Return whether a closing mark separates blocks: people write jokes such as `</rant>` within a line."""
     before, after = text[max(0, mark.start - 1) : mark.start], text[mark.end : mark.end + 1]
-    return mark.family == "|" or "\n" in (before, after) or after.isalnum()
+    is_glued = after != "" and not after.isspace() and after not in ".,;!?)…"
+    return mark.family == "|" or "\n" in (before, after) or is_glued
 
 
 def _cut_blocks(text: str) -> str | None:
@@ -343,7 +347,13 @@ def _cut_blocks(text: str) -> str | None:
     if elapsed := _ELAPSED.match(text):
         return _cut_quotation(text, elapsed.end())
     is_quotation = start.startswith(">")
-    if _LABEL.match(text.lstrip("> *_(💭🤔🧠\n")) and (is_quotation or re.match(r"[^\n]{0,80}\n\s{0,4}>", start)):
+    label = _LABEL.match(text.lstrip("> *_(💭🤔🧠\n"))
+    # With a label of the reply, the quotation is a part of the thought.
+    if (
+        label
+        and not any(pattern.search(text, label.end()) for pattern in (_ANSWER_LINE, _RULE))
+        and (is_quotation or re.match(r"[^\n]{0,80}\n\s{0,4}>", start))
+    ):
         return _cut_quotation(text, 0 if is_quotation else text.find("\n", len(text) - len(start)))
     return text
 

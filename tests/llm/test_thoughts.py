@@ -57,12 +57,16 @@ CHANNELS = [
     "commentary{t}assistantcommentary{t}assistantfinal{x}",
     "analysis\n{t}\nassistant\nfinal\n{x}",
     "assistantfinal{x}",
+    "analysiswe look. assistantfinal{x}",
 ]
 """Channels, and what is left of them where a server lost the special tokens."""
 
 LABELS = [
     "Thinking: {t}\n\nAnswer: {x}",
     "Thinking: {t} Answer: {x}",
+    "Thinking: it has no mark at its end Answer: {x}",
+    "**Reasoning:**\n> quoted\n{t}\n\n**Answer:**\n{x}",
+    "**Thinking**\n\n> quoted\n{t}\n\n---\n\n{x}",
     "**Reasoning**\n{t}\n\n**Final answer**:\n{x}",
     "**Thought process:** {t}\n\n**Text:** {x}",
     "# Thought process\n{t}\n\n# Final text\n{x}",
@@ -142,10 +146,18 @@ def test_thought_without_an_end_or_a_text_is_no_reply(shape: str) -> None:
     assert without_thoughts(filled(shape)) is None
 
 
+def test_brackets_of_the_text_stay_with_it() -> None:
+    assert without_thoughts("<think>so</think>>[NAME] Why?") == ">[NAME] Why?"
+    assert without_thoughts("so</zorbl>[NAME] Why?") == "[NAME] Why?"
+    assert without_thoughts("analysisSo. assistantfinalthanks") == "thanks"
+    assert without_thoughts("<answer>not bad ><</answer>") == "not bad ><"
+
+
 PEOPLE = [
     "", "  two blanks ", "I <b>love</b> it", "<i>so</i> good\nyes", "<3", "</3 it broke", "[laughs] no", "<-- look",
     "a < b > c", "x <= y", "I love <3 you > me", "<N> persons", "<username> hello", "mail <me@example.org>",
     "I can't. </rant> Sorry.", "<sarcasm>great</sarcasm> thanks", "[quote]you[/quote] no", "enough. </crazy-talk>",
+    "so there</rant>.", "analysiswise that is fine",
     "so <thinking face emoji> yes", "My plan? <smile> ok", "[thinking] hmm, no", "*thinks about it* ok",
     "[NAME] is here", "{name} hello", "I said [text] to her", "see [this](http://example.org)",
     "First thought: OH NO", "Thought: why?", "Thoughts, prayers, and hugs", "I think: Congrats!", "Plan: sleep",
