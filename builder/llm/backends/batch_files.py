@@ -38,7 +38,7 @@ class LineResult:
     Attributes:
         status: HTTP status.
         text: body of the answer.
-        sent: body that was sent, if the status refuses it (400 or 422); else None.
+        sent: body that was sent, if the status refuses it; else None.
 
     """
 
@@ -177,7 +177,7 @@ class BatchFolder:
                 key, line = _parse_result(text)
                 if line is not None and key in wanted and (key not in results or line.status == 200):
                     results[key] = line
-        refused = {key for key, line in results.items() if line.status in (400, 422)}
+        refused = {key for key, line in results.items() if line.status >= 400}
         if refused:
             with self._folder_errors("read"), self.input(token).open("rb") as lines:
                 for text in lines:

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from personagen.builder.llm.chat_protocol.learning import Negotiation
 from personagen.builder.llm.requests import Reply, Request
 
-PILOT_REQUESTS = 3
-"""Requests that are sent first, to find out which parameters the server accepts."""
+MAX_PILOT_REQUESTS = 4
+"""Upper bound on the requests that are sent first, to find out which parameters the server accepts."""
 
 QUIET_TURNS = 10
 """Turns of the event loop into which the quiet time is divided."""
@@ -98,12 +98,14 @@ class RequestGatherer:
 class Pilot:
     """Requests that go first, while it is unknown whether the server accepts their like; the others are held back.
 
-    A batch takes hours, so a parameter that the server refuses would cost a whole batch of thousands of requests.
+    A batch takes hours, so a parameter that the server refuses would cost a whole batch of thousands of requests. The
+    first request goes alone; each one that comes to nothing doubles the number, so that a hopeless run ends soon.
     """
 
     def __init__(self, knows: Callable[[str], bool]) -> None:
         """Begin without requests; `knows` returns whether the server has accepted requests like that of a key."""
         self._knows = knows
+        self._max_first = 1
         self._first: set[str] = set()
         self._held: list[str] = []
 
@@ -111,7 +113,7 @@ class Pilot:
         """Return whether a request may be sent now; otherwise it is held back."""
         if self._knows(key):
             return True
-        if len(self._first) < PILOT_REQUESTS:
+        if len(self._first) < self._max_first:
             self._first.add(key)
             return True
         self._held.append(key)
@@ -119,7 +121,10 @@ class Pilot:
 
     def end(self, key: str) -> list[str]:
         """Record that a request was answered or refused, and return the requests that may be sent now."""
-        self._first.discard(key)
+        if key in self._first:
+            self._first.discard(key)
+            if not self._first:
+                self._max_first = min(2 * self._max_first, MAX_PILOT_REQUESTS)
         held, self._held = self._held, []
         return [held_key for held_key in held if self.admit(held_key)]
 

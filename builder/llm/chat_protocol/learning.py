@@ -29,7 +29,7 @@ UNNAMED_STATUSES = (401, 402, 408, 413, 429)
 MAX_SERVER_ERRORS = 2
 """Server errors that count as passing before one counts as a refusal: some servers fail on a part that they lack."""
 
-MAX_BLIND_SEARCHES = 3
+MAX_BLIND_SEARCHES = 2
 """Requests per run that are sent without their optional parts to find out whether one of them is refused."""
 
 MAX_VIOLATIONS = 3
