@@ -6,23 +6,22 @@ The stages know an `Ask` and none of this.
 import asyncio
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from personagen.builder.core.errors import BackendError, RequestError, TransientError
 from personagen.builder.llm.admission import AdmissionControl
 from personagen.builder.llm.budget import token_upper_bound
 from personagen.builder.llm.journal import Journal
 from personagen.builder.llm.requests import (
-    ONLY_THOUGHT,
     Ask,
     Backend,
-    Candidate,
     Reply,
     Request,
+    has_text,
+    readable,
     request_key,
     with_tokens_of,
 )
-from personagen.builder.llm.thoughts import without_thoughts
 
 MAX_FAILURES = 6
 """Failures after which a request is given up, if the server answers others meanwhile."""
@@ -148,7 +147,7 @@ class Dispatcher:
 
     def _has_more_room(self, request: Request, reply: Reply) -> bool:
         """Return whether a reply was cut before its content, and would have more room for thoughts now."""
-        if reply.cut_at is None or any(candidate.problem is None for candidate in readable(reply).candidates):
+        if reply.cut_at is None or has_text(reply):
             return False
         return reply.cut_at < self._backend.token_limit(request, reply.cut_at)
 
@@ -166,19 +165,6 @@ class Dispatcher:
         # Retrieved in any case: asyncio logs an exception that no row awaits any more.
         if not task.cancelled() and isinstance(error := task.exception(), RequestError):
             self._refused[key] = error
-
-
-def readable(reply: Reply) -> Reply:
-    """Return a reply without the thoughts that the model wrote before its text; the journal keeps them."""
-    candidates = tuple(_readable_candidate(candidate) for candidate in reply.candidates)
-    return replace(reply, candidates=candidates)
-
-
-def _readable_candidate(candidate: Candidate) -> Candidate:
-    if candidate.problem is not None:
-        return candidate
-    text = without_thoughts(candidate.text)
-    return replace(candidate, problem=ONLY_THOUGHT) if text is None else replace(candidate, text=text)
 
 
 def require_retry(

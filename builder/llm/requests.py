@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from personagen.builder.core.records import as_mapping
+from personagen.builder.llm.thoughts import without_thoughts
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +118,24 @@ class Reply:
     left_out: tuple[str, ...] = ()
     thought_tokens: int = 0
     cut_at: int | None = None
+
+
+def readable(reply: Reply) -> Reply:
+    """Return a reply without the thoughts that the model wrote before its text; the journal keeps them."""
+    candidates = tuple(_readable_candidate(candidate) for candidate in reply.candidates)
+    return replace(reply, candidates=candidates)
+
+
+def _readable_candidate(candidate: Candidate) -> Candidate:
+    if candidate.problem is not None:
+        return candidate
+    text = without_thoughts(candidate.text)
+    return replace(candidate, problem=ONLY_THOUGHT) if text is None else replace(candidate, text=text)
+
+
+def has_text(reply: Reply) -> bool:
+    """Return whether a candidate of a reply holds more than thoughts."""
+    return any(candidate.problem is None for candidate in readable(reply).candidates)
 
 
 def with_tokens_of(reply: Reply, earlier: Reply) -> Reply:

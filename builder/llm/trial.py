@@ -92,16 +92,21 @@ class Trial:
 
 
 class Trials:
-    """The trials of a run: one per stage, and one per stage and emotion."""
+    """The trials of a run: one per stage, and one per stage and emotion.
+
+    Attributes:
+        paid: whether replies cost money, so that few are requested at first.
+
+    """
 
     def __init__(self, *, paid: bool = False) -> None:
-        """Begin without evidence; `paid`: whether replies cost money, so that few are requested at first."""
-        self._paid = paid
+        """Begin without evidence; see the attributes."""
+        self.paid = paid
         self._trials: dict[Hashable, Trial] = {}
 
     def of_stage(self, stage: str) -> Trial:
         """Return the trial of a stage."""
-        max_sent = TRIAL_REQUESTS if self._paid else None
+        max_sent = TRIAL_REQUESTS if self.paid else None
         return self._trials.setdefault(stage, Trial(HOPELESS_REPLIES, max_sent))
 
     def of_emotion(self, stage: str, emotion: str) -> Trial:

@@ -27,6 +27,10 @@ MAX_SPARE_ROWS = 256
 """Upper bound on rows being written beyond the requests in flight, so that one is ready when a request returns."""
 
 
+MAX_TRIAL_ROWS = 16
+"""Upper bound on rows begun before the first one is written, where replies may cost money."""
+
+
 @dataclass(frozen=True, slots=True)
 class FinalizedRow:
     """A row of the plan with its final outcome.
@@ -115,13 +119,14 @@ class _Window:
         self._writer = writer
         self._planned = _planned_rows(writer.plan)
         self._being_written = 0
+        self._in_trial = writer.trials.paid
         self._max_being_written = concurrency + min(concurrency, MAX_SPARE_ROWS)
         self.rows: deque[_PendingRow] = deque()
 
     def fill(self) -> None:
         """Begin rows as long as there is room and hope."""
-        max_rows = self._max_being_written + MAX_ROWS_AHEAD
-        while self._being_written < self._max_being_written and len(self.rows) < max_rows:
+        most = min(self._max_being_written, MAX_TRIAL_ROWS) if self._in_trial else self._max_being_written
+        while self._being_written < most and len(self.rows) < self._max_being_written + MAX_ROWS_AHEAD:
             entry = None if self._writer.trials.is_hopeless else next(self._planned, None)
             if entry is None:
                 return
@@ -133,8 +138,10 @@ class _Window:
 
     def _on_done(self, task: "asyncio.Task[RowOutcome]") -> None:
         self._being_written -= 1
-        if not task.cancelled():
-            self.fill()
+        if task.cancelled():
+            return
+        self._in_trial = self._in_trial and (task.exception() is not None or task.result().row is None)
+        self.fill()
 
     async def cancel(self) -> None:
         """Cancel all rows that are being written."""

@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -47,16 +48,17 @@ def backend_of(
     api_key: str | None = KEY,
     timing: BatchTiming = FAST,
     limits: BatchLimits | None = None,
+    first_requests: int = 100_000,
     **options: Unpack[ServerOptions],
 ) -> BatchBackend:
-    """Build the backend of one process, whose batches are in `folder/batches`."""
+    """Build the backend of one process, whose batches are in `folder/batches`; by default no request goes first."""
     return connect_batch(
         model="fake-1",
         base_url=url,
         api_key=api_key,
         folder=folder / "batches",
         timing=timing,
-        limits=limits,
+        limits=replace(limits or BatchLimits(), first_requests=first_requests),
         **options,
     )
 

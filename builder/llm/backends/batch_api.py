@@ -183,6 +183,18 @@ class BatchApi:
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * self._timing.poll_growth, self._timing.poll_max_s)
 
+    def failure_of(self, over: Batch) -> BackendError | None:
+        """Build the error of a batch that failed; None: it failed because the account's queue was full."""
+        errors = (over.errors.data if over.errors else None) or []
+        if any(error.code == QUEUE_FULL for error in errors):
+            return None
+        reason = f"{errors[0].code}: {errors[0].message}" if errors else "no reason given"
+        line = f" in line {errors[0].line}" if errors and errors[0].line is not None else ""
+        return BackendError(
+            f"{self._endpoint.address} refused batch {over.id}{line}: {self._endpoint.quote(reason, limit=200)}; "
+            "put that right and run the same command to go on"
+        )
+
     async def results_of(self, token: str, over: Batch) -> bytes:
         """Download the results of a batch that is over, errors of single requests included, as lines.
 

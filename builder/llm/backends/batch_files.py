@@ -11,14 +11,15 @@ names sort by age; its random end makes it unique among the batches of an accoun
 import json
 import re
 import secrets
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from personagen.builder.core.errors import FolderError
 from personagen.builder.core.files import write_atomically
+from personagen.builder.llm.chat_protocol.request_body import levels_of
 
 REQUESTS, RECORD, RESULTS = ".jsonl", ".json", ".output.jsonl"
 
@@ -38,12 +39,14 @@ class LineResult:
     Attributes:
         status: HTTP status.
         text: body of the answer.
+        levels: optional parts of the request, with the level at which each was sent; see `levels_of`.
         sent: body that was sent, if the status refuses it; else None.
 
     """
 
     status: int
     text: str
+    levels: Mapping[str, int] = field(default_factory=dict)
     sent: dict[str, Any] | None = None
 
 
@@ -177,12 +180,12 @@ class BatchFolder:
                 key, line = _parse_result(text)
                 if line is not None and key in wanted and (key not in results or line.status == 200):
                     results[key] = line
-        refused = {key for key, line in results.items() if line.status >= 400}
-        if refused:
-            with self._folder_errors("read"), self.input(token).open("rb") as lines:
-                for text in lines:
-                    if (key := _key(text)) in refused:
-                        results[key] = replace(results[key], sent=json.loads(text)["body"])
+        with self._folder_errors("read"), self.input(token).open("rb") as lines:
+            for text in lines:
+                if (key := _key(text)) in results:
+                    body = json.loads(text)["body"]
+                    sent = None if results[key].status == 200 else body
+                    results[key] = replace(results[key], levels=levels_of(body), sent=sent)
         return results
 
     def _write_durably(self, path: Path, chunks: Iterable[bytes]) -> None:

@@ -30,12 +30,14 @@ class BatchLimits:
         max_requests: requests per batch, as the API allows.
         max_bytes: bytes per batch; the API allows 200 MB.
         concurrency: requests that wait for batches at one time.
+        first_requests: requests that are sent while it is unknown whether the server accepts their like.
 
     """
 
     max_requests: int = 50_000
     max_bytes: int = 190_000_000
     concurrency: int = 20_000
+    first_requests: int = 1
 
 
 @dataclass(slots=True)
@@ -102,10 +104,10 @@ class Pilot:
     first request goes alone; each one that comes to nothing doubles the number, so that a hopeless run ends soon.
     """
 
-    def __init__(self, knows: Callable[[str], bool]) -> None:
+    def __init__(self, knows: Callable[[str], bool], first_requests: int) -> None:
         """Begin without requests; `knows` returns whether the server has accepted requests like that of a key."""
         self._knows = knows
-        self._max_first = 1
+        self._max_first = first_requests
         self._first: set[str] = set()
         self._held: list[str] = []
 
@@ -124,7 +126,7 @@ class Pilot:
         if key in self._first:
             self._first.discard(key)
             if not self._first:
-                self._max_first = min(2 * self._max_first, MAX_PILOT_REQUESTS)
+                self._max_first = max(self._max_first, min(2 * self._max_first, MAX_PILOT_REQUESTS))
         held, self._held = self._held, []
         return [held_key for held_key in held if self.admit(held_key)]
 

@@ -12,10 +12,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Unpack
 
-import openai
-
 from personagen.builder.core.errors import BackendError, RequestError, TransientError
-from personagen.builder.llm.backends.batch_api import QUEUE_FULL, BatchApi, BatchTiming
+from personagen.builder.core.retry_after import retry_after
+from personagen.builder.llm.backends.batch_api import BatchApi, BatchTiming
 from personagen.builder.llm.backends.batch_files import BatchFolder, LineResult
 from personagen.builder.llm.backends.batch_states import (
     AtServer,
@@ -39,13 +38,15 @@ from personagen.builder.llm.chat_protocol.learning import DialectLearner, Negoti
 from personagen.builder.llm.chat_protocol.replies import merge_replies, parse_reply
 from personagen.builder.llm.chat_protocol.request_body import (
     Dialect,
+    dialect_of,
+    levels_of,
     missing_candidates,
     request_body,
     require_no_prefill,
 )
 from personagen.builder.llm.chat_protocol.statuses import status_error
 from personagen.builder.llm.chat_protocol.token_room import TokenRoom
-from personagen.builder.llm.requests import Reply, Request, request_key, with_tokens_of
+from personagen.builder.llm.requests import Reply, Request, has_text, request_key, with_tokens_of
 
 UNSTREAMED = {"stream": None}
 """Part that a line of a batch does not have: results of batches are never streamed."""
@@ -93,7 +94,7 @@ class BatchBackend:
         self._room = TokenRoom(options.get("thinking_tokens"))
         self._answered = False
         self._requests: dict[str, PendingRequest] = {}  # by key
-        self._pilot = Pilot(self._knows)
+        self._pilot = Pilot(self._knows, limits.first_requests)
         self._gatherer = RequestGatherer(timing.quiet_s)
         self._sender: asyncio.Task[None] | None = None
         self._batches: dict[str, PendingBatch] = {}  # by token
@@ -190,11 +191,12 @@ class BatchBackend:
             new = new[count:]
 
     def _bodies(self, keys: list[str]) -> Iterable[tuple[str, dict[str, Any]]]:
-        for key in keys:
-            pending = self._requests[key]
+        for key, pending in ((key, self._requests[key]) for key in keys):
             pending.limit = self._room.limit(pending.request)
-            negotiation = pending.negotiation
-            yield key, self._body(pending, self._learner.dialect if negotiation is None else negotiation.dialect)
+            yield key, self._body(pending, self._negotiation(key).dialect)
+
+    def _negotiation(self, key: str) -> Negotiation:
+        return self._requests[key].negotiation or Negotiation(self._learner.dialect)
 
     def _body(self, pending: PendingRequest, dialect: Dialect) -> dict[str, Any]:
         limit = pending.limit or self._room.limit(pending.request)
@@ -247,27 +249,16 @@ class BatchBackend:
                     await asyncio.to_thread(self._folder.keep_results, token, content)
                     batch.record_fetched()
                     return True
-                self._require_queue_full(token, over)
+                if (error := self._api.failure_of(over)) is not None:
+                    # Nothing was paid; the next run makes the batch anew, with other requests or permissions.
+                    self._folder.forget(token)
+                    raise error
             batch.record_no_room()
             alone = not any(other.takes_room for other in self._batches.values() if other is not batch)
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, self._timing.queue_max_s)
             if alone and self._folder.size(token) > 1:
                 return False
-
-    def _require_queue_full(self, token: str, over: openai.types.Batch) -> None:
-        """Raise BackendError for a failed batch, unless the account's queue was full."""
-        errors = (over.errors.data if over.errors else None) or []
-        if any(error.code == QUEUE_FULL for error in errors):
-            return
-        # Nothing was paid; the next run makes it anew, with other requests or permissions.
-        self._folder.forget(token)
-        reason = f"{errors[0].code}: {errors[0].message}" if errors else "no reason given"
-        line = f" in line {errors[0].line}" if errors and errors[0].line is not None else ""
-        raise BackendError(
-            f"{self._endpoint.address} refused batch {over.id}{line}: {self._endpoint.quote(reason, limit=200)}; "
-            "put that right and run the same command to go on"
-        )
 
     def _split(self, batch: PendingBatch) -> None:
         """Send the requests of a batch in smaller ones: it found no room although no other batch was waiting."""
@@ -299,7 +290,6 @@ class BatchBackend:
                 may be gone.
 
         """
-        pending = self._requests[key]
         if line is None:
             self._retry(key, f"{self._endpoint.address}: the batch ended before this request had its turn", is_new)
             return None
@@ -313,13 +303,21 @@ class BatchBackend:
             except BackendError as error:
                 return error
             return None
-        negotiation = pending.negotiation = pending.negotiation or Negotiation(self._learner.dialect)
+        return self._finish_refused(key, line, is_new=is_new)
+
+    def _finish_refused(self, key: str, line: LineResult, *, is_new: bool) -> BackendError | None:
+        """Resend a request in another dialect, refuse it, or retry it; see `_finish`."""
+        pending = self._requests[key]
+        negotiation = pending.negotiation = self._negotiation(key)
         if line.sent is not None and self._learner.record_refusal(negotiation, line.status, line.text, line.sent):
             self._gather_again(key)
             return None
+        wait_s = retry_after({}, line.text) or 0.0
         problem = status_error(line.status, line.text, self._endpoint, answered=self._answered)
         if isinstance(problem, RequestError):
             self._refuse(key, problem)
+        elif is_new and wait_s > self._timing.max_server_wait_s:
+            return BackendError(f"{problem}; it asks to wait {wait_s:.0f} s: run the same command then to go on")
         elif not is_new or isinstance(problem, TransientError):
             self._retry(key, str(problem), is_new)
         else:
@@ -331,8 +329,8 @@ class BatchBackend:
         pending = self._requests[key]
         limit = pending.limit or self._room.limit(pending.request)
         reply = parse_reply(line.text.encode("utf-8", "surrogatepass"), pending.request, self._endpoint, limit=limit)
-        usable = any(candidate.problem is None for candidate in reply.candidates)
-        negotiation = pending.negotiation or Negotiation(self._learner.dialect)
+        usable = has_text(reply)
+        negotiation = self._negotiation(key)
         self._learner.record_acceptance(negotiation, self._body(pending, negotiation.dialect), usable=usable)
         self._room.record_reply(pending.request, reply)
         self._answered = self._answered or usable
@@ -341,7 +339,8 @@ class BatchBackend:
             pending.cut = reply
             self._gather_again(key)
         else:
-            self._resolve(key, replace(reply, left_out=negotiation.dialect.left_out()))
+            dialect = dialect_of(line.levels, levels_of(self._body(pending, Dialect())))
+            self._resolve(key, replace(reply, left_out=dialect.left_out()))
 
     def _resolve(self, key: str, reply: Reply) -> None:
         answer = self._requests.pop(key).answer
@@ -387,18 +386,8 @@ def connect_batch(
 ) -> BatchBackend:
     """Build a backend for one model of one server, without sending anything.
 
-    Args:
-        model: the model as the server names it.
-        base_url: see `make_endpoint`.
-        api_key: value of OPENAI_API_KEY; see `make_endpoint`.
-        folder: folder of the batches; created at the first request.
-        timing: times; None: the defaults.
-        limits: upper bounds of a batch; None: those of the API.
-        options: further settings of the server.
-
-    Raises:
-        BackendError: see `make_endpoint`.
-
+    See `make_endpoint` for model, address, key, options and errors; the folder of the batches is created at the first
+    request. `timing` and `limits` None: the defaults.
     """
     endpoint = make_endpoint(model, base_url, api_key, options, backend="batch")
     timing = timing or BatchTiming()

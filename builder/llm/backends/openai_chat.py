@@ -33,7 +33,7 @@ from personagen.builder.llm.chat_protocol.request_body import (
 from personagen.builder.llm.chat_protocol.schema_repair import repair_request, schema_violation
 from personagen.builder.llm.chat_protocol.statuses import OVERLOAD_STATUSES, status_error
 from personagen.builder.llm.chat_protocol.token_room import TokenRoom
-from personagen.builder.llm.requests import Reply, Request
+from personagen.builder.llm.requests import Reply, Request, has_text
 
 MAX_REPLY_BYTES = 8 * 1024 * 1024
 """Upper bound on the bytes of a reply; no requested text is that long."""
@@ -192,7 +192,7 @@ class OpenAIBackend:
                 answer = await self._post(body)
                 if answer.status == 200:
                     reply = self._parse(answer, request, limit)
-                    usable = any(candidate.problem is None for candidate in reply.candidates)
+                    usable = has_text(reply)
                     self._learner.record_acceptance(negotiation, body, usable=usable)
                     self._room.record_reply(request, reply)
                     self._answered = self._answered or usable
@@ -221,8 +221,10 @@ class OpenAIBackend:
 
     def _moves(self, answer: ServerAnswer) -> bool:
         """Return whether the call is to be sent to another address: a redirect, or a spelling of the base URL."""
-        if answer.redirects and self._redirects < MAX_REDIRECTS:
+        if answer.redirects:
             self._redirects += 1
+            if self._redirects > MAX_REDIRECTS:
+                raise BackendError(f"{self._endpoint.address} redirects again and again; check --base-url")
             self._endpoint = self._endpoint.at(redirect_target(self._endpoint, answer.url, answer.location))
             return True
         if answer.status not in (404, 405) or self._answered or _is_about_the_request(answer.text):

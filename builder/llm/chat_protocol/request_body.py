@@ -145,6 +145,18 @@ def levels_of(body: Mapping[str, Any]) -> dict[str, int]:
     return parts
 
 
+def dialect_of(sent: Mapping[str, int], full: Mapping[str, int]) -> Dialect:
+    """Return the dialect in which a request was sent.
+
+    Args:
+        sent: optional parts of its body, with their levels.
+        full: those of its body in the dialect of a server that accepts everything.
+
+    """
+    levels = {part: sent.get(part, LAST_LEVELS[part]) for part in full}
+    return Dialect({part: level for part, level in levels.items() if level})
+
+
 def merge_turns(messages: Iterable[Message]) -> tuple[Message, ...]:
     """Rewrite a chat for a model without a system role: system turns join the user's, and roles alternate."""
     merged: list[Message] = []

@@ -21,8 +21,8 @@ QUOTA_CODES = ("insufficient_quota", "billing_hard_limit_reached", "billing_not_
 """Codes of an account without credit: sent with the status of a rate limit, but no wait helps."""
 
 _BUSY = re.compile(
-    r"\b(?:is|are|still|currently|being)\s+(?:\w+\s+)?(?:loading|loaded|starting|warming|busy|overloaded|unavailable)\b"
-    r"|\boverloaded\b|\bat capacity\b|\bcapacity (?:exceeded|reached)\b|\btemporar(?:y|ily)\b"
+    r"\b(?:is|are|still|currently|being)\s+(?:\w+\s+)?(?:loading|starting|warming|busy|overloaded|unavailable)\b"
+    r"|\bbeing loaded\b|\boverloaded\b|\bat capacity\b|\bcapacity (?:exceeded|reached)\b|\btemporar(?:y|ily)\b"
     r"|\btoo many (?:concurrent )?requests\b"
     r"|\b(?:try|retry) (?:your request |the request |it )?(?:again )?(?:later|in \d|after|shortly)"
     r"|\bthrottl|\brate[ _-]?limit",

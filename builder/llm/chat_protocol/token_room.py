@@ -19,6 +19,9 @@ _TOO_LARGE = re.compile(
 _CONTEXT = re.compile(r"context|prompt|input|messages", re.IGNORECASE)
 _NUMBER = re.compile(r"(?<![\w.])\d{1,3}(?:,\d{3})+(?![\w.])|(?<![\w.,])\d{1,7}(?!\w|[.,]\d)")
 
+MAX_SHORTENED = 2
+"""Limits that are lowered for a context too short, without a reply between; it may be too short for the prompt."""
+
 Kind = tuple[int, bool]
 """Requests that share a limit: the recipe's own limit, and whether JSON is requested."""
 
@@ -31,6 +34,7 @@ class TokenRoom:
         self._initial = thinking_tokens or 0
         self._extra: dict[Kind, int] = {}
         self._max_limit: int | None = None
+        self._shortened = 0  # since the last reply
 
     def limit(self, request: Request) -> int:
         """Return the limit on the completion tokens of one candidate, thoughts included."""
@@ -39,6 +43,7 @@ class TokenRoom:
 
     def record_reply(self, request: Request, reply: Reply) -> None:
         """Raise the limit after a reply that was cut before its content, or that reports thoughts."""
+        self._shortened = 0
         if reply.cut_at is not None:
             self.record_cut(request, reply.cut_at)
         elif reply.thought_tokens:
@@ -70,7 +75,9 @@ class TokenRoom:
             limit = max(smaller)
             if not _CONTEXT.search(answer):
                 self._max_limit = limit
-            return limit
+                return limit
+            self._shortened += 1
+            return limit if self._shortened <= MAX_SHORTENED else None
         if _TOO_SMALL.search(answer) and (larger := [number for number in numbers if sent < number <= ROOM_STEPS[0]]):
             return min(larger)
         return None

@@ -215,17 +215,20 @@ def run_to_kill(url: str, out: Path, recipe: Path) -> list[str]:
     return [sys.executable, "-m", "tests.helpers.batch_runs", str(out), str(recipe), url]
 
 
-def test_release_takes_one_batch_per_stage(tmp_path: Path) -> None:
-    """Backgrounds, situations, texts: three batches; a second release takes its replies from the journal."""
+def test_release_takes_one_batch_per_stage_after_the_first_request(tmp_path: Path) -> None:
+    """One request finds out the dialect; then backgrounds, situations, texts, each with the next ones of that row.
+
+    A second release takes its replies from the journal.
+    """
     with FakeBatches(polls=2) as server:
         recipe = recipe_for(server.url, BATCH)
         result = make_by_batches(recipe, tmp_path / "out")
         assert result.created and not manifest_of(tmp_path / "out")["rejects"]
-        assert [len(batch.lines) for batch in server.batches] == [7, 14, 14]
+        assert [len(batch.lines) for batch in server.batches] == [1, 6 + 2, 12 + 2, 12]
         assert server.repeated() == {}
         shutil.rmtree(tmp_path / "out")
         assert make_by_batches(recipe, tmp_path / "out").created
-        assert len(server.batches) == 3
+        assert len(server.batches) == 4
     assert manifest_of(tmp_path / "out")["model"]["backend"] == "batch"
 
 
@@ -301,7 +304,7 @@ def test_batch_under_way_keeps_its_folder_from_other_recipes(tmp_path: Path) -> 
             make_by_batches(recipe_for(server.url, BATCH, {"seed": 1}), tmp_path / "out")
         server.quiet()
         make_by_batches(recipe_for(server.url, BATCH), tmp_path / "out")
-    assert len(server.batches) == 3
+    assert len(server.batches) == 4
 
 
 def test_preview_does_not_wait_for_batches() -> None:

@@ -84,10 +84,6 @@ ADDRESSES = (
         always(at(CHAT)),
         "users",
         address="/v1/models",
-        stop=("404|/v1",),
-        rows=70,
-        wasted=20,
-        most_calls=20,
     ),
     Behaviour(
         "a path that does not exist",
