@@ -12,7 +12,10 @@ MANY_ROWS = 700
 """Rows of a run in which nothing can be written: each further reply would be paid for in vain."""
 
 MOST_HOPELESS_CALLS = 20
-"""Calls after which a client has seen that nothing can be written."""
+"""Paid calls after which a client has seen that nothing can be written."""
+
+MOST_REFUSED_CALLS = 30
+"""The same for calls that cost nothing: the search for the part that is refused takes some."""
 
 
 @dataclass(frozen=True, slots=True)

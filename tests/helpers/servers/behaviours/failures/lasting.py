@@ -6,6 +6,7 @@ from typing import Any
 from tests.helpers.servers.behaviours.records import (
     MANY_ROWS,
     MOST_HOPELESS_CALLS,
+    MOST_REFUSED_CALLS,
     Behaviour,
     OddAnswer,
     OddCall,
@@ -155,6 +156,11 @@ DENIED: Mapping[str, tuple[OddAnswer, str, str]] = {
         "not loaded",
         "local",
     ),
+    "unknown model, pinned": (
+        OddAnswer(400, {"detail": "Server is pinned to 'other'; requested 'm'."}),
+        "pinned to 'other'",
+        "transformers serve",
+    ),
     "no credit": (
         OddAnswer(402, {"error": {"message": "Insufficient credits. Add more and retry.", "code": 402}}),
         "Insufficient credits",
@@ -241,8 +247,8 @@ ACCESS_ROWS = tuple(
         source,
         stop=(words,),
         rows=MANY_ROWS,
-        wasted=MOST_HOPELESS_CALLS,
-        most_calls=MOST_HOPELESS_CALLS,
+        wasted=MOST_REFUSED_CALLS,
+        most_calls=MOST_REFUSED_CALLS,
         judge=name in ("wrong key", "unknown model, 400"),
     )
     for name, (answer, words, source) in DENIED.items()
@@ -270,7 +276,7 @@ NEVER: Mapping[str, tuple[Callable[[OddCall], OddAnswer], str]] = {
     ),
     "a content filter": (
         lambda call: useless(call, ["" for _ in call.texts], finish="content_filter"),
-        "content.filter",
+        "content filter|content_filter",
     ),
     "no choices": (lambda call: OddAnswer(body=completion(call) | {"choices": []}, use="unusable"), "choices"),
     "another language": (

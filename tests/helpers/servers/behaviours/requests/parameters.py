@@ -201,7 +201,13 @@ SEEDS = tuple(
 """One parameter in every wording."""
 
 UNNAMED = tuple(
-    _row(f"{name} refused, nothing named", refusing(bad_request, *names), "gateways", recipe="draw: {top_p: 0.9}\n")
+    _row(
+        f"{name} refused, nothing named",
+        refusing(bad_request, *names),
+        "gateways",
+        3 * len(names),
+        recipe="draw: {top_p: 0.9}\n",
+    )
     for name, names in {
         "temperature": ("temperature",),
         "top_p": ("top_p",),
