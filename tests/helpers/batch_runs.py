@@ -16,13 +16,19 @@ from tests.helpers.batches import FAST, KEY
 
 def make_by_batches(recipe: Recipe, out: Path) -> GenerationResult:
     """Make a release as `generate` does, with a batch backend whose pauses are short."""
+    chosen = recipe.backend
     with open_run(out, recipe.fingerprint(), fresh=False, reuse=False) as run:
         backend = connect_batch(
-            model=recipe.backend.model or "",
-            base_url=recipe.backend.base_url,
+            model=chosen.model or "",
+            base_url=chosen.base_url,
             api_key=KEY,
             folder=run.batches,
             timing=FAST,
+            headers=chosen.headers,
+            query=chosen.query,
+            body=chosen.body,
+            thinking_tokens=chosen.thinking_tokens,
+            reasoning_effort=chosen.reasoning_effort,
         )
         plan = add_counterfactuals(make_plan(recipe))
         return asyncio.run(write_release(backend, plan, run))
