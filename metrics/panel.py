@@ -21,6 +21,7 @@ from personagen.metrics.statistics.intervals import Rows, mean
 from personagen.metrics.texts.corpus import Corpus
 from personagen.metrics.texts.emotion_words import names_emotion
 from personagen.metrics.texts.inputs import Vectors, rows_by_label
+from personagen.metrics.texts.language import is_in_other_language
 from personagen.metrics.texts.words import normalise
 from personagen.metrics.utility.leakage import overlaps_test
 from personagen.metrics.utility.probe import codes, macro_f1, predict_from_vectors, predict_from_words
@@ -50,7 +51,7 @@ MEASURES: Mapping[str, Mapping[str, str]] = {
 }  # fmt: skip
 """Figures by suite, each with its better direction: "higher", "lower", a number, or "real" (as real texts)."""
 
-VERSION = 2
+VERSION = 3
 """Version of the figures; a change invalidates saved ones."""
 
 TEXT_COUNTS = ("vendi_score", "rke")
@@ -70,19 +71,22 @@ class Sample:
         side: texts, labels, vectors, and features of the texts.
         masked: the same texts with emotion words masked.
         personas: persona of each text; None: no persona.
+        english: whether each text may be in English, the language of the lexicon of emotion words.
 
     """
 
     side: Side
     masked: Corpus
     personas: Sequence[str | None]
+    english: NDArray[np.bool_]
 
     def __len__(self) -> int:
         return len(self.side.corpus)
 
     def take(self, rows: Rows) -> "Sample":
         """Return the given rows, in the given order."""
-        return Sample(self.side.take(rows), self.masked.take(rows), [self.personas[row] for row in rows])
+        personas = [self.personas[row] for row in rows]
+        return Sample(self.side.take(rows), self.masked.take(rows), personas, self.english[np.asarray(rows)])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -125,7 +129,8 @@ class PanelReference:
 
 def sample_of(corpus: Corpus, masked: Corpus, personas: Sequence[str | None]) -> Sample:
     """Build a sample from texts, the same texts masked, and their personas."""
-    return Sample(side_of(corpus), masked, personas)
+    english = np.array([not is_in_other_language(text, "en") for text in corpus.texts], dtype=bool)
+    return Sample(side_of(corpus), masked, personas, english)
 
 
 def reference_of(
@@ -249,7 +254,7 @@ def _diversity(side: Side, centres: Vectors | None) -> Figures:
 
 
 def _labels(sample: Sample, classifier: LinearClassifier) -> Figures:
-    """Compare labels with predictions, as means over labels, and count texts with a word for their label."""
+    """Compare labels with predictions, as means over labels, and look for words that name the label."""
     corpus, masked = sample.side.corpus, sample.masked
     labels = list(corpus.labels or ())
     predictions = classifier.predict_vectors(corpus.vectors)
@@ -262,8 +267,17 @@ def _labels(sample: Sample, classifier: LinearClassifier) -> Figures:
         "label_agreement": agreement[0],
         "masked_label_agreement": agreement[1],
         "label_confidence": float(np.mean([prediction.confidence for prediction in predictions])),
-        "leak_rate": float(np.mean(list(map(names_emotion, corpus.texts, labels)))),
+        "leak_rate": _leak_rate(sample),
     }
+
+
+def _leak_rate(sample: Sample) -> float | None:
+    """Return the fraction of English texts with a word for their label; None: most texts are in other languages."""
+    if 2 * sample.english.sum() < len(sample):
+        return None
+    corpus = sample.side.corpus
+    leaks = map(names_emotion, corpus.texts, corpus.labels or ())
+    return float(np.mean([leak for leak, english in zip(leaks, sample.english, strict=True) if english]))
 
 
 def _utility(sample: Sample, reference: PanelReference) -> Figures:

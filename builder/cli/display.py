@@ -20,7 +20,7 @@ from personagen.builder.estimate import (
 )
 from personagen.builder.hub.push import PushResult
 from personagen.builder.planning.recipe import Recipe
-from personagen.builder.release.manifest import total_rejects
+from personagen.builder.release.manifest import leak_line, total_rejects
 
 
 def row_lines(row: Row) -> Iterator[str]:
@@ -91,7 +91,7 @@ def summary(folder: Path, manifest: Mapping[str, Any], samples: int) -> dict[str
         "rows": {name: config["rows"] for name, config in manifest["configs"].items()},
         "personas": manifest["personas"],
         "rejects": manifest["rejects"],
-        "leaked": manifest["leaked"],
+        **{key: manifest[key] for key in ("leaked", "leak_unchecked") if key in manifest},
         "usage": manifest["usage"],
         "samples": list(_samples(folder, manifest, samples)),
     }
@@ -178,7 +178,7 @@ def _summary_lines(facts: Mapping[str, Any]) -> Iterator[str]:
     )
     reasons = ", ".join(f"{reason} {count}" for reason, count in total_rejects(facts).most_common())
     yield f"replies rejected: {reasons or 'none'}"
-    yield f"texts that name their emotion: {facts['leaked']}"
+    yield f"texts that name their emotion: {leak_line(facts)}"
     usage = facts["usage"]
     cost = "" if usage.get("cost") is None else f", cost {usage['cost']}"
     yield f"requests {usage['requests']}, tokens {usage['prompt_tokens']} in, {usage['completion_tokens']} out{cost}"

@@ -180,7 +180,7 @@ class Provenance:
         prompt_version: first 12 hex digits of the hash over all prompt templates.
         seed: seed of the accepted request.
         attempts: requests made for this text, 1 or more.
-        leaked: whether a word of the text names its emotion.
+        leaked: whether a word of the text names its emotion; None: not checked, as the lexicon lacks its language.
         checker_label: emotion that the emotion classifier predicts; None if none ran.
         checker_confidence: probability of the prediction, in [0, 1]; None if none ran.
 
@@ -190,7 +190,7 @@ class Provenance:
     prompt_version: str
     seed: int
     attempts: int
-    leaked: bool
+    leaked: bool | None
     checker_label: str | None = None
     checker_confidence: float | None = None
 

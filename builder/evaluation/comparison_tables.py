@@ -48,6 +48,9 @@ def _lines(comparison: ComparisonResults) -> Iterator[str]:
     yield "## Arms"
     yield ""
     yield from figures_table(comparison, MAIN)
+    if note := lexicon_note(comparison):
+        yield ""
+        yield note
     yield ""
     yield "## Cost"
     yield ""
@@ -112,6 +115,18 @@ def figures_table(comparison: ComparisonResults, measures: Mapping[str, str]) ->
     figures = {(figure.arm, figure.measure): figure for figure in comparison.figures}
     rows = [[cost.arm, *(_cell(figures.get((cost.arm, measure))) for measure in measures)] for cost in comparison.arms]
     yield from _table(["arm", *measures.values()], rows, "l")
+
+
+def lexicon_note(comparison: ComparisonResults) -> str | None:
+    """Return the reason why arms have no leak rate; None: all have one."""
+    having = {figure.arm for figure in comparison.figures if figure.measure == "leak_rate"}
+    missing = list(dict.fromkeys(figure.arm for figure in comparison.figures if figure.arm not in having))
+    if not missing:
+        return None
+    return (
+        f"Leak rate of {', '.join(missing)}: not checked, since most texts are not in English and the lexicon of "
+        "emotion words is. Masking finds no words there either."
+    )
 
 
 def cost_cells(arms: Iterable[ArmCost]) -> Iterator[dict[str, str]]:

@@ -32,6 +32,7 @@ from personagen.builder.planning.sections import (
 )
 from personagen.builder.planning.suggestions import did_you_mean, explain_refusal, require_unique
 from personagen.builder.planning.taxonomy import NAMED_TAXONOMIES, Emotion, Taxonomy, bank_emotions, named_taxonomy
+from personagen.metrics.texts.emotion_words import LEXICON_LANGUAGES
 
 IDENTITY_VERSION = "1.0.0"
 """First part of every fingerprint. Another value would change them all, so that no unfinished run could continue."""
@@ -134,6 +135,7 @@ class Recipe(RecipeSection):
         _validate_quotas(self)
         _validate_counterfactual(self)
         validate_licence(self.license, self.license_name, self.license_link)
+        _validate_leak(self)
         _validate_budget(self)
         _validate_token_limit(self)
         return self
@@ -289,6 +291,15 @@ def _validate_counterfactual(recipe: Recipe) -> None:
             raise ValueError(f"{key}: got {len(values)} value, wanted two or more to compare")
         if CHANGEABLE_ATTRIBUTES[name] not in layers_of(recipe.depth):
             raise ValueError(f"{key}: texts of depth {recipe.depth!r} do not show it; leave it out or raise depth")
+
+
+def _validate_leak(recipe: Recipe) -> None:
+    language = recipe.text.language
+    if recipe.checks.leak == "reject" and language not in (None, *LEXICON_LANGUAGES):
+        raise ValueError(
+            f"checks.leak: got reject with text.language {language}, wanted a language with a lexicon of emotion words "
+            f"({', '.join(LEXICON_LANGUAGES)}); leave checks.leak out, and no text is checked for them"
+        )
 
 
 def _validate_budget(recipe: Recipe) -> None:

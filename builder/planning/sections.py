@@ -133,7 +133,9 @@ class CounterfactualPairs(RecipeSection):
 class Checks(RecipeSection):
     """Checks that a reply must pass to become a row."""
 
-    leak: Literal["flag", "reject"] = Field(default="flag", description="Action on a text that names its emotion.")
+    leak: Literal["flag", "reject"] = Field(
+        default="flag", description="Action on an English text that names its emotion."
+    )
     near_duplicate: float = Field(
         default=0.7,
         gt=0,

@@ -14,7 +14,7 @@ from personagen.builder.core.records import COUNTERFACTUAL_PREFIX, INTENSITIES, 
 from personagen.builder.core.terminal import printable
 from personagen.builder.planning.taxonomy import NAMED_TAXONOMIES
 from personagen.builder.release.card_regions import begin_mark, end_mark
-from personagen.builder.release.manifest import classifier_facts, model_license, total_rejects
+from personagen.builder.release.manifest import classifier_facts, leak_line, model_license, total_rejects
 from personagen.metrics.texts.emotion_words import is_listed
 
 if TYPE_CHECKING:
@@ -78,6 +78,8 @@ def render_card(manifest: Mapping[str, Any]) -> str:
         scores=manifest.get("scores"),
         findings=manifest.get("findings"),
         counterfactuals=manifest.get("counterfactuals"),
+        leaks=leak_line(manifest),
+        reply_languages=_reply_languages(manifest),
         unlisted=[emotion["name"] for emotion in taxonomy["emotions"] if not is_listed(emotion["name"])],
         counterfactual=[f"`{name}`" for name in configs if name.startswith(COUNTERFACTUAL_PREFIX)],
         classifier=_as_line(classifier_facts(manifest)),
@@ -180,6 +182,16 @@ def _without_hints(configs: Any) -> Any:
 def _is_named(manifest: Mapping[str, Any]) -> bool:
     """Return whether the taxonomy is one of the package; a taxonomy of the recipe may have the same name."""
     return isinstance(manifest["recipe"]["taxonomy"], str) and manifest["recipe"]["taxonomy"] in NAMED_TAXONOMIES
+
+
+def _reply_languages(manifest: Mapping[str, Any]) -> str | None:
+    """Return in which languages refusals were searched for, if texts may be in another one; None: they may not."""
+    language = manifest["recipe"]["text"]["language"]
+    tables = (re.fullmatch(r"reply_patterns/([a-z]{2})\.yaml", name) for name in manifest["tables"])
+    checked = sorted(table[1] for table in tables if table) or ["en"]  # version 0.1 had one table, of English
+    if language is None:
+        return f"checked in {', '.join(checked)} only"
+    return None if language in checked else f"not checked in {language}"
 
 
 def _ranked(name: str, values: Mapping[str, int]) -> dict[str, Any]:

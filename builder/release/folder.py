@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
+from types import UnionType
 from typing import Any
 
 from personagen.builder.core.errors import ReleaseError
@@ -24,9 +25,10 @@ OVERRIDE = ".huggingface.yaml"
 SHARD = re.compile(r"[a-z][a-z0-9_]*/(train|validation|test)-\d{5}-of-\d{5}\.parquet")
 """Paths of data files."""
 
-MANIFEST_KEYS: Mapping[str, type] = {
+MANIFEST_KEYS: Mapping[str, type | UnionType] = {
     "name": str, "version": str, "fingerprint": str, "recipe": dict, "taxonomy": dict, "model": dict, "prompts": dict,
-    "tables": dict, "personas": dict, "configs": dict, "rejects": dict, "leaked": int, "usage": dict, "shards": list,
+    "tables": dict, "personas": dict, "configs": dict, "rejects": dict, "leaked": int | None, "usage": dict,
+    "shards": list,
 }  # fmt: skip
 """Keys that every manifest has, with their types."""
 
@@ -190,7 +192,9 @@ def parse_manifest(text: str, path: str) -> dict[str, Any]:
         raise ReleaseError(
             f"{path} has format {format_!r:.80}, wanted {FORMAT!r}; use the version of personagen that wrote it"
         )
-    missing = [key for key, type_ in MANIFEST_KEYS.items() if not isinstance(manifest.get(key), type_)]
+    missing = [
+        key for key, type_ in MANIFEST_KEYS.items() if key not in manifest or not isinstance(manifest[key], type_)
+    ]
     if missing:
         raise ReleaseError(f"{path} lacks {', '.join(missing)}; make the release again")
     return manifest

@@ -29,16 +29,18 @@ class RunCounts:
 
     Attributes:
         rejects: rejected replies by stage and reason.
-        leaked: texts that name their emotion.
+        leaked: texts that name their emotion. None: no text was checked.
+        leak_unchecked: texts that were not checked for it.
         composition: texts by attribute and value at the depth of the recipe; see `Composition`.
         classifier: facts on the emotion classifier and its agreement with the labels. None: no classifier ran.
 
     """
 
     rejects: Mapping[tuple[str, str], int]
-    leaked: int
+    leaked: int | None
     composition: Mapping[str, Any]
     classifier: Mapping[str, Any] | None = None
+    leak_unchecked: int = 0
 
 
 def make_manifest(
@@ -77,6 +79,7 @@ def make_manifest(
         "composition": dict(counts.composition),
         "rejects": _by_stage(counts.rejects),
         "leaked": counts.leaked,
+        **({"leak_unchecked": counts.leak_unchecked} if counts.leaked is not None and counts.leak_unchecked else {}),
         "classifier": counts.classifier,
         "usage": {**asdict(usage), "cost": _cost(recipe, usage), **_estimates(used.origins)},
         "shards": [asdict(shard) for shard in shards],
@@ -155,6 +158,21 @@ def model_license(manifest: Mapping[str, Any]) -> str | None:
     """Return the licence of the model's weights; None: unknown. Version 0.1 spelled the key `licence`."""
     model: Mapping[str, str | None] = manifest["model"]
     return model.get("license", model.get("licence"))
+
+
+def leak_line(manifest: Mapping[str, Any]) -> str:
+    """Return how many texts name their emotion, or that they were not checked.
+
+    Args:
+        manifest: a manifest, or an object with its keys `leaked` and `leak_unchecked`.
+
+    """
+    if manifest["leaked"] is None:
+        return "not checked: the word list is English"
+    unchecked = manifest.get("leak_unchecked")
+    return f"{manifest['leaked']:,}" + (
+        f" ({unchecked:,} texts that are not in English were not checked)" if unchecked else ""
+    )
 
 
 def classifier_facts(manifest: Mapping[str, Any]) -> Mapping[str, Any] | None:

@@ -58,7 +58,7 @@ class ReleaseWriter:
             run.staging, plan.table_sizes(), plan.recipe.shard_rows, lambda config: columns_of(config, names)
         )
         self._composition = Composition(plan.recipe.depth)
-        self._leaked = self._agreed = 0
+        self._leaked = self._leak_checked = self._agreed = 0
         self._known_rejects: set[tuple[str, str, int]] = set()
         self._known_personas = bytearray(sum(plan.personas.values()))
 
@@ -100,7 +100,8 @@ class ReleaseWriter:
             self._given_up[planned.emotion] += 1
             return
         self.accepted += 1
-        self._leaked += row.provenance.leaked
+        self._leaked += bool(row.provenance.leaked)
+        self._leak_checked += row.provenance.leaked is not None
         self._agreed += row.provenance.checker_label == row.label
         if planned.counterfactual is None:
             self._composition.add(row)
@@ -134,7 +135,13 @@ class ReleaseWriter:
         classifier = None
         if label_check is not None:
             classifier = {**label_check.facts(), "agreement": round(self._agreed / self.accepted, 4)}
-        counts = RunCounts(self.rejects, self._leaked, self._composition.counts(), classifier)
+        counts = RunCounts(
+            self.rejects,
+            self._leaked if self._leak_checked else None,
+            self._composition.counts(),
+            classifier,
+            leak_unchecked=self.accepted - self._leak_checked,
+        )
         manifest = make_manifest(backend, self._plan, self._shards.written(), counts, used)
         self._run.keep_card()  # its notes may have been edited during the run
         write_text(self._run.staging / CARD, merge_regions(render_card(manifest), self._run.kept_card()))

@@ -9,12 +9,11 @@ from personagen.builder.core.progress import Progress
 from personagen.builder.evaluation.claims import FULL, REFUTED, SUPPORTED, JudgedClaim, count_verdicts
 from personagen.builder.evaluation.comparison import (
     ArmCost,
-    ArmFigure,
     ComparedText,
     ComparisonResults,
     read_comparison,
 )
-from personagen.builder.evaluation.comparison_tables import MAIN, classifier_line, cost_cells
+from personagen.builder.evaluation.comparison_tables import MAIN, classifier_line, cost_cells, lexicon_note
 from personagen.builder.report.charts import ValueWithInterval, interval_chart
 from personagen.builder.report.persona_coverage import Layers
 from personagen.builder.report.rejected_replies import RejectedReply, read_examples
@@ -80,7 +79,7 @@ class ComparisonReport:
         arms = self.comparison.arms
         yield _verdicts_section(self.comparison.claims)
         yield _costs_section(arms)
-        yield _arms_section(self.comparison.figures)
+        yield _arms_section(self.comparison)
         yield from text_sections(self.groups, self.points, self.emotions, self.main)
         yield from persona_sections(self.personas)
         colours = {group.name: group.colour for group in self.groups}
@@ -182,9 +181,10 @@ def _costs_section(arms: Sequence[ArmCost]) -> Section:
     return Section("costs", "Cost", table=SectionTable(columns, cells))
 
 
-def _arms_section(figures: Sequence[ArmFigure]) -> Section:
+def _arms_section(comparison: ComparisonResults) -> Section:
     estimates: dict[str, dict[str, ValueWithInterval]] = {name: {} for name in MAIN}
-    for figure in figures:
+    note = lexicon_note(comparison)
+    for figure in comparison.figures:
         by_arm = estimates.setdefault(figure.measure, {})
         by_arm[figure.arm] = ValueWithInterval(figure.value, figure.low, figure.high)
     return Section(
@@ -192,4 +192,5 @@ def _arms_section(figures: Sequence[ArmFigure]) -> Section:
         "Arms",
         "Value over all seeds with its 95 % interval. The menu selects the figure.",
         chart=interval_chart({name: by_arm for name, by_arm in estimates.items() if by_arm}),
+        lines=[note] if note else [],
     )

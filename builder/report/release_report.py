@@ -12,7 +12,7 @@ from personagen.builder.core.progress import Progress
 from personagen.builder.core.records import LAYERS
 from personagen.builder.evaluation.audit_results import Audit, read_audit
 from personagen.builder.release.folder import check_release
-from personagen.builder.release.manifest import total_rejects
+from personagen.builder.release.manifest import leak_line, total_rejects
 from personagen.builder.release.measuring import predictions, require_reference
 from personagen.builder.release.run_folder import run_folder_of
 from personagen.builder.release.texts import Texts, read_texts
@@ -185,7 +185,7 @@ def _facts_of_release(manifest: Mapping[str, Any], texts: Texts, reference: str)
         "model": f"{model['name']} ({model['backend']})",
         "requests": f"{usage['requests']:,}",
         "tokens": f"{usage['prompt_tokens'] + usage['completion_tokens']:,}",
-        "texts that name their emotion": f"{manifest['leaked']:,}",
+        "texts that name their emotion": leak_line(manifest),
         "real texts": reference,
         "recipe": manifest["fingerprint"],
     }
@@ -198,7 +198,8 @@ def _layers_of(row: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 
 def _facts_of_row(row: Mapping[str, Any]) -> dict[str, Any]:
     ids = {name: row[name] for name in ("intensity", "persona_id", "situation_id") if row[name] is not None}
-    return ids | {name: value for name, value in row["provenance"].items() if value is not None}
+    provenance = {name: value for name, value in row["provenance"].items() if value is not None}
+    return ids | ({"leaked": "not checked"} if row["provenance"]["leaked"] is None else {}) | provenance
 
 
 def _scores_section(scores: Sequence[Mapping[str, Any]]) -> Section:

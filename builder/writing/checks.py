@@ -15,7 +15,7 @@ from personagen.builder.writing.cleaning import clean
 from personagen.builder.writing.replies.languages import languages_in
 from personagen.builder.writing.replies.patterns import patterns_of, read_language
 from personagen.builder.writing.sentences import complete_sentences
-from personagen.metrics.texts.emotion_words import straighten_apostrophes
+from personagen.metrics.texts.emotion_words import LEXICON_LANGUAGES, straighten_apostrophes
 from personagen.metrics.texts.language import checkable_languages, is_in_other_language
 from personagen.metrics.texts.words import count_words, letter_runs
 
@@ -55,7 +55,8 @@ class TextRules:
         min_words: least length.
         max_words: greatest length.
         language: ISO 639-1 code of the language; None: any.
-        emotion_words: pattern of the words that name the row's emotion; None: no word names it.
+        emotion_words: pattern of the words that name the row's emotion, searched for in English texts; None: no word
+            names it.
         reject_leaks: whether such a word rejects the text; it is flagged in any case.
 
     Raises:
@@ -83,7 +84,7 @@ class Verdict:
     Attributes:
         text: the text, cleaned.
         reason: why it is rejected; None: it is accepted.
-        leaked: whether a word of it names the emotion.
+        leaked: whether a word of it names the emotion; None: not checked, since the text is not in English.
         label: prediction of the emotion classifier; None: none ran.
         confidence: probability of the prediction, in [0, 1]; None: none ran.
 
@@ -91,7 +92,7 @@ class Verdict:
 
     text: str
     reason: RejectReason | None
-    leaked: bool
+    leaked: bool | None
     label: str | None = None
     confidence: float | None = None
 
@@ -121,7 +122,7 @@ def check_text(text: str, *, prompt: str, finish: str, rules: TextRules) -> Verd
             cleaned, reason = complete, _misfit(complete, words, prompt, rules)
         else:
             reason = "truncated"
-    leaked = rules.emotion_words is not None and rules.emotion_words.search(straighten_apostrophes(cleaned)) is not None
+    leaked = _leaks(cleaned, words, rules)
     if reason is None and leaked and rules.reject_leaks:
         reason = "leak"
     return Verdict(cleaned, reason, leaked)
@@ -158,6 +159,17 @@ def _misfit(text: str, words: list[str], prompt: str, rules: TextRules) -> Rejec
 
 def _folded_words(text: str) -> list[str]:
     return letter_runs(straighten_apostrophes(text).replace("'", "").casefold())
+
+
+def _leaks(text: str, words: list[str], rules: TextRules) -> bool | None:
+    """Return whether a text, of which the folded words are given too, names the emotion; None: not checked."""
+    if rules.language not in (None, *LEXICON_LANGUAGES):
+        return None
+    if rules.emotion_words is None:
+        return False
+    if rules.language is None and _is_foreign(text, words, "en"):
+        return None
+    return rules.emotion_words.search(straighten_apostrophes(text)) is not None
 
 
 def _loops(words: list[str]) -> bool:

@@ -13,6 +13,7 @@ from personagen.builder.planning.counterfactuals import counterfactual_persona
 from personagen.builder.planning.event_dealing import DealtEvents, event_of
 from personagen.builder.planning.personas import Persona, draw_persona
 from personagen.builder.planning.plan import Plan, RowPlan
+from personagen.builder.planning.recipe import Recipe
 from personagen.builder.planning.situations import Scene, draw_scene
 from personagen.builder.writing.attempts import AcceptedReply, Attempts
 from personagen.builder.writing.checks import TextRules
@@ -30,7 +31,7 @@ from personagen.builder.writing.expression import (
 )
 from personagen.builder.writing.label_check import LabelCheck
 from personagen.builder.writing.prompts import prompt_version
-from personagen.metrics.texts.emotion_words import emotion_pattern
+from personagen.metrics.texts.emotion_words import NO_WORD, emotion_pattern
 
 
 class AskOf(Protocol):
@@ -90,16 +91,7 @@ class RowWriter:
         self._elaborated = recipe.elaborated()
         self._prompt_version = prompt_version()
         self._dealt: DealtEvents = {}
-        self._rules = {
-            name: TextRules(
-                min_words=recipe.text.min_words,
-                max_words=recipe.text.max_words,
-                language=recipe.text.language,
-                emotion_words=emotion_pattern(name),
-                reject_leaks=recipe.checks.leak == "reject",
-            )
-            for name in self._taxonomy.names
-        }
+        self._rules = {name: _text_rules(recipe, name) for name in self._taxonomy.names}
 
     async def write(self, row: RowPlan, *, priority: int, first_attempt: int = 0) -> RowOutcome:
         """Take a row through its stages.
@@ -215,6 +207,19 @@ class RowWriter:
                 checker_confidence=verdict.confidence,
             ),
         )
+
+
+def _text_rules(recipe: Recipe, emotion: str) -> TextRules:
+    words = emotion_pattern(emotion)
+    if words is None and recipe.text.language is None:  # a neutral text is checked or not checked by its language, too
+        words = NO_WORD
+    return TextRules(
+        min_words=recipe.text.min_words,
+        max_words=recipe.text.max_words,
+        language=recipe.text.language,
+        emotion_words=words,
+        reject_leaks=recipe.checks.leak == "reject",
+    )
 
 
 @dataclass(frozen=True, slots=True)

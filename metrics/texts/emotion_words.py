@@ -1,6 +1,6 @@
 """Find and mask the words of a text that name an emotion: one definition for the leak flag, the leak rate and masking.
 
-The lexicon is English (`emotion_lexicon`). In texts of other languages only the emotion's own name can be found.
+The lexicon is English (`emotion_lexicon`): texts of other languages are not checked.
 """
 
 import re
@@ -12,6 +12,12 @@ from personagen.metrics.texts.emotion_lexicon import LEXICON
 
 MASK = "[EMOTION]"
 """Replacement of a masked word."""
+
+LEXICON_LANGUAGES = ("en",)
+"""ISO 639-1 codes of the languages whose texts can be searched for emotion words."""
+
+NO_WORD = re.compile(r"(?!)")
+"""Pattern without a match."""
 
 _SEPARATOR = re.compile(r"[\s_-]+")
 

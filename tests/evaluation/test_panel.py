@@ -25,6 +25,7 @@ from personagen.metrics.panel import (
 from personagen.metrics.texts.corpus import Corpus
 from personagen.metrics.texts.emotion_words import mask_pattern, mask_words
 from tests.helpers.real_texts import corpus_of, real, vectors_of
+from tests.writing.test_checks import FOREIGN
 
 COUNT = 280
 ARMS = ("real", "duplicates", "domain", "shuffled", "leaked", "copied")
@@ -163,6 +164,19 @@ def test_what_leaked_labels_gain_is_gone_where_their_words_are_hidden() -> None:
     assert value("leaked", "label_agreement") > value("leaked", "masked_label_agreement")
     for key in ("masked_label_agreement", "masked_tstr_macro_f1", "masked_tfidf_tstr_macro_f1"):
         assert value("leaked", key) == pytest.approx(value("real", key), abs=0.01)
+
+
+@pytest.mark.parametrize(("foreign", "has_rate"), [(0.4, True), (0.6, False), (1.0, False)])
+def test_leak_rate_is_that_of_the_english_texts_unless_most_are_in_other_languages(
+    foreign: float, has_rate: bool
+) -> None:
+    """The lexicon is English: in another language a rate of 0 would mean nothing."""
+    base, german = arm("leaked").take(range(70)), [text for text in FOREIGN["de"] for _ in range(14)]
+    count = round(70 * foreign)
+    mixed = corpus_of([*german[:count], *base.texts[count:]], list(base.labels or []))
+    rate = measure(without_personas(mixed), reference(), 0)["leak_rate"]
+    expected = measure(without_personas(base.take(range(count, 70))), reference(), 0)["leak_rate"] if has_rate else None
+    assert rate == expected
 
 
 def test_real_rows_that_are_copied_show_and_are_nearest_to_real_text() -> None:

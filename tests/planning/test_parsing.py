@@ -104,6 +104,10 @@ REFUSALS = [
     ("ablations: [situational]", "ablations repeat the depth 'situational'"),
     ("text: {min_words: 9, max_words: 8}", "text: min_words 9 is above max_words 8"),
     ("text: {language: xx}", "text: language 'xx' cannot be checked; use null or one of af, "),
+    (
+        "text: {language: de}\nchecks: {leak: reject}",
+        "checks.leak: got reject with text.language de, wanted a language with a lexicon of emotion words (en); leave",
+    ),
     ("license: cc-by-4", "license: the Hub knows no 'cc-by-4', did you mean 'cc-by-4.0'?; name one of https://hugging"),
     ("license: [mit]", 'license: got ["mit"], wanted a valid string'),
     ("license: other", "license: other needs a license_name, such as my-license-1.0"),
@@ -192,6 +196,11 @@ def test_the_error_of_a_recipe_shows_no_value_in_its_cause() -> None:
 def test_a_licence_that_the_hub_added_lately_is_accepted(licence: str) -> None:
     """Identifiers that its page lists since 2024."""
     assert parse_recipe(f"license: {licence}", "r").license == licence
+
+
+@pytest.mark.parametrize("text", ["", "text: {language: null}", "text: {language: en}"])
+def test_leaks_can_be_rejected_where_texts_may_be_english(text: str) -> None:
+    assert parse_recipe(f"{text}\nchecks: {{leak: reject}}", "r").checks.leak == "reject"
 
 
 def test_a_message_quotes_the_beginning_of_a_long_value() -> None:

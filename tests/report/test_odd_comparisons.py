@@ -8,6 +8,7 @@ import pytest
 
 from personagen.builder.core.progress import SILENT
 from personagen.builder.evaluation.comparison import FORMAT
+from personagen.builder.evaluation.comparison_tables import comparison_markdown
 from personagen.builder.report import write_report
 from personagen.builder.report.comparison_report import ComparisonReport, read_comparison_report
 from tests.helpers.browser import open_page
@@ -108,6 +109,18 @@ def test_a_single_seed_has_values_without_intervals(tmp_path: Path) -> None:
         "",
         "",
     ]
+
+
+def test_an_arm_without_a_leak_rate_has_its_reason(tmp_path: Path) -> None:
+    """Most of its texts are in a language without a lexicon."""
+    arms = {"none": {"figures": {"leak_rate": FIGURE, "mmd2": FIGURE}}, "demographic": {"figures": {"mmd2": FIGURE}}}
+    report = read(write_comparison(tmp_path / "c", arms, []))
+    (line,) = {section.id: section for section in report.sections()}["arms"].lines
+    assert line.startswith("Leak rate of demographic: not checked, since most texts are not in English")
+    assert line in comparison_markdown(report.comparison)
+    arms["demographic"]["figures"]["leak_rate"] = FIGURE
+    report = read(write_comparison(tmp_path / "d", arms, []))
+    assert "not checked" not in comparison_markdown(report.comparison)
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,13 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from personagen.builder.report import write_report
 from tests.helpers.browser import open_page
 from tests.helpers.real_texts import known_vectors, real
-from tests.helpers.releasing import make_release, manifest_of, records
+from tests.helpers.releasing import make_release, manifest_of, records, rewrite
 from tests.helpers.servers.fake_openai import FakeOpenAI
 
 REAL = real(140)
@@ -124,3 +125,22 @@ def test_page_omits_the_charts_that_cannot_be_drawn(name: str, views: dict[str, 
     case, view = CASES[name], views[name]
     assert view.errors == [] and CHARTS - view.charts == case.missing
     assert (case.note or "") in view.text and ("Not shown:" in view.text) == (case.note is not None)
+
+
+def test_page_of_texts_that_were_not_searched_for_emotion_words_says_so(model: FakeOpenAI, tmp_path: Path) -> None:
+    """The language of the recipe has no lexicon: column and manifest have null."""
+
+    def without_leaks(table: pa.Table) -> pa.Table:
+        rows = table.to_pylist()
+        for row in rows:
+            row["provenance"]["leaked"] = None
+        return pa.Table.from_pylist(rows, table.schema)
+
+    made = make_release(tmp_path / "made", model.url, "{rows: 1, emotions: [joy], depth: none}")
+    release = rewrite(made, tmp_path / "release", "joy/", without_leaks, leaked=None)
+    reference = tmp_path / "reference.jsonl"
+    texts = [*write_reference(reference, CASES["seven texts"]), *texts_of(release)]
+    with known_vectors(tmp_path / "cache", list(dict.fromkeys(texts))):
+        page = write_report(release, reference=str(reference)).read_text(encoding="utf-8")
+    assert "not checked: the word list is English" in page
+    assert "not checked" in page.replace("not checked: the word list is English", "")

@@ -173,6 +173,17 @@ def test_a_leak_is_flagged_even_if_it_does_not_reject() -> None:
     assert not check_text(text, prompt="", finish="stop", rules=TextRules(1, 60, None, None, reject_leaks=True)).leaked
 
 
+def test_leaks_are_looked_for_in_english_texts_only() -> None:
+    """Elsewhere no word of the lexicon can be found: nothing is flagged, nothing rejected, and null says so."""
+    english, german = "The door stood open and I was so scared I ran.", FOREIGN["de"][0]
+    assert check_text(german, prompt="", finish="stop", rules=rules("de")) == Verdict(german, None, leaked=None)
+    assert check_text(german, prompt="", finish="stop", rules=rules(None)) == Verdict(german, None, leaked=None)
+    assert check_text(GOOD, prompt="", finish="stop", rules=rules(None)) == Verdict(GOOD, None, leaked=False)
+    assert check_text(english, prompt="", finish="stop", rules=rules(None)).reason == "leak"
+    for emotion in ("fear", "neutral"):
+        assert check_text(german, prompt="", finish="stop", rules=rules("de", emotion=emotion)).leaked is None
+
+
 @given(st.text(st.characters(codec=None)), st.sampled_from(["stop", "length"]), st.text())
 def test_every_string_has_one_verdict(text: str, finish: str, prompt: str) -> None:
     """No string raises, and the reason is one of the list."""

@@ -51,7 +51,8 @@ def test_refusals_and_talk_are_rejected_whatever_the_language_of_the_recipe(lang
 @pytest.mark.parametrize("language", sorted(SENTENCES))
 def test_what_a_person_may_say_is_accepted_as_it_is(language: str) -> None:
     for sentence in SENTENCES[language]["innocent"]:
-        assert check(sentence, language) == check(sentence, None) == Verdict(sentence, None, leaked=False), sentence
+        for verdict in (check(sentence, language), check(sentence, None)):
+            assert (verdict.text, verdict.reason) == (sentence, None)
 
 
 @pytest.mark.parametrize("language", sorted(SENTENCES))
@@ -59,7 +60,8 @@ def test_what_is_wrapped_around_a_text_is_removed(language: str) -> None:
     """An announcement in a line of its own or before quotation marks, a label, a note, an offer; the text is used."""
     text = SENTENCES[language]["text"]
     for wrapped in SENTENCES[language]["wrapped"]:
-        assert check(wrapped.format(text), language) == Verdict(text, None, leaked=False), wrapped
+        verdict = check(wrapped.format(text), language)
+        assert (verdict.text, verdict.reason) == (text, None), wrapped
 
 
 @pytest.mark.parametrize("language", sorted(SENTENCES))
