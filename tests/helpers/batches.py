@@ -10,7 +10,8 @@ from typing import Any, Unpack
 import pytest
 
 from personagen.builder.llm.backends.batch_api import BatchTiming
-from personagen.builder.llm.backends.openai_batch import BatchBackend, BatchLimits, connect_batch
+from personagen.builder.llm.backends.batch_states import BatchLimits
+from personagen.builder.llm.backends.openai_batch import BatchBackend, connect_batch
 from personagen.builder.llm.backends.openai_settings import ServerOptions
 from personagen.builder.llm.requests import Message, Reply, Request, Sampling
 from tests.helpers.servers.fake_openai import contents

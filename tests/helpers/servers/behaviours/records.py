@@ -135,6 +135,11 @@ def first(count: int, answer: OddAnswer) -> Callable[[], Serve]:
     return always(lambda call: answer if call.number <= count else None)
 
 
-def every(nth: int, answer: Callable[[OddCall], OddAnswer]) -> Callable[[], Serve]:
+def every(nth: int, answer: Serve) -> Callable[[], Serve]:
     """Return the factory of a server that answers every n-th call so."""
     return always(lambda call: answer(call) if call.number % nth == 0 else None)
+
+
+def constant(answer: OddAnswer) -> Serve:
+    """Return a function that answers every call so."""
+    return lambda call: answer

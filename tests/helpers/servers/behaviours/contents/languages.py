@@ -111,7 +111,7 @@ LANGUAGES = (
         Behaviour(
             f"refusals, nothing else: {code}",
             GROUP,
-            always(lambda call, speech=speech: useless(call, [speech.refusals[call.number % 2]])),
+            always(speaking(speech, speech.refusals, 1)),
             "cautious models",
             stop=("refusal",),
             rows=MANY_ROWS,

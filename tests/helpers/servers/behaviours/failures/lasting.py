@@ -12,6 +12,7 @@ from tests.helpers.servers.behaviours.records import (
     OddCall,
     Serve,
     always,
+    constant,
     every,
     first,
 )
@@ -80,7 +81,7 @@ MODERATION_ROWS = (
         Behaviour(
             f"a prompt is flagged now and then: {name}",
             MODERATION,
-            every(4, lambda call, answer=answer: answer),
+            every(4, constant(answer)),
             source,
             wasted=9,
         )
@@ -243,7 +244,7 @@ ACCESS_ROWS = tuple(
     Behaviour(
         f"denied: {name}",
         ACCESS,
-        always(lambda call, answer=answer: answer),
+        always(constant(answer)),
         source,
         stop=(words,),
         rows=MANY_ROWS,
