@@ -181,6 +181,7 @@ def _summary_lines(facts: Mapping[str, Any]) -> Iterator[str]:
     yield f"texts that name their emotion: {leak_line(facts)}"
     usage = facts["usage"]
     cost = "" if usage.get("cost") is None else f", cost {usage['cost']}"
+    cost = f" ({usage['estimated']} replies estimated){cost}" if usage.get("estimated") else cost
     yield f"requests {usage['requests']}, tokens {usage['prompt_tokens']} in, {usage['completion_tokens']} out{cost}"
     for sample in facts["samples"]:
         yield ""

@@ -6,20 +6,19 @@ one is used, no more requests are sent than that takes.
 
 import asyncio
 from collections import Counter
-from collections.abc import Hashable
 from dataclasses import dataclass, field
 
 HOPELESS_REPLIES = 12
 """Useless replies without a usable one after which a stage is hopeless: nearly all models give one in two of them."""
 
 HOPELESS_EMOTION_REPLIES = 24
-"""The same for one emotion, of which a model may refuse some texts."""
+"""The same for one emotion after the stage had a usable reply: a model may refuse some texts of it."""
 
 UNFIT_REPLIES = 40
 """Replies that hold a text which does not fit (too long, of another emotion), for the same: many fail, few fit."""
 
-TRIAL_REQUESTS = 16
-"""Requests of a stage that may be paid for before one is usable; a run starts with as many in flight."""
+TRIAL_REQUESTS = 14
+"""Requests of a stage that may be paid for before one is usable: enough for the verdict, and for a second emotion."""
 
 
 @dataclass(slots=True)
@@ -29,6 +28,7 @@ class Trial:
     Attributes:
         hopeless_after: useless replies without a usable one after which the stage is hopeless.
         max_sent: requests that may be in flight or rejected before the first usable reply; None: no limit.
+        whole: trial of the whole stage, if this one is of one emotion; None: it is not.
         usable: whether a reply was usable.
         reasons: rejected replies by reason.
         last: error or text of the last reply that was rejected.
@@ -37,6 +37,7 @@ class Trial:
 
     hopeless_after: int
     max_sent: int | None = None
+    whole: "Trial | None" = None
     usable: bool = False
     reasons: Counter[str] = field(default_factory=Counter)
     last: str = ""
@@ -47,8 +48,11 @@ class Trial:
     @property
     def is_hopeless(self) -> bool:
         """Whether so many replies were rejected and none used that further ones are not worth their price."""
+        if self.usable:
+            return False
+        limit = HOPELESS_EMOTION_REPLIES if self.whole is not None and self.whole.usable else self.hopeless_after
         rejected = self.reasons.total()
-        return not self.usable and (rejected - self._unfit >= self.hopeless_after or rejected >= UNFIT_REPLIES)
+        return rejected - self._unfit >= limit or rejected >= UNFIT_REPLIES
 
     async def begin(self) -> bool:
         """Wait until a request may be sent; False: the stage is hopeless, and nothing is to be sent."""
@@ -84,7 +88,9 @@ class Trial:
 
     @property
     def _has_room(self) -> bool:
-        return self.max_sent is None or self._in_flight < max(1, self.max_sent - self.reasons.total())
+        if self.max_sent is None or (self.whole is not None and self.whole.usable):
+            return True
+        return self._in_flight < max(1, self.max_sent - self.reasons.total())
 
     def _wake(self) -> None:
         self._changed.set()
@@ -92,28 +98,37 @@ class Trial:
 
 
 class Trials:
-    """The trials of a run: one per stage, and one per stage and emotion.
+    """The trials of a run: one per stage, and one per emotion of a stage that knows the emotion.
+
+    A model may refuse the first emotion of a plan and write the others, so such a stage is hopeless only if replies of
+    a second emotion are useless too.
 
     Attributes:
         paid: whether replies cost money, so that few are requested at first.
 
     """
 
-    def __init__(self, *, paid: bool = False) -> None:
-        """Begin without evidence; see the attributes."""
+    def __init__(self, *, paid: bool = False, emotions: int = 1) -> None:
+        """Begin without evidence; `emotions`: number of emotions in the plan."""
         self.paid = paid
-        self._trials: dict[Hashable, Trial] = {}
+        self._emotions = emotions
+        self._stages: dict[str, Trial] = {}
+        self._of_emotions: dict[str, dict[str, Trial]] = {}
 
     def of_stage(self, stage: str) -> Trial:
-        """Return the trial of a stage."""
-        max_sent = TRIAL_REQUESTS if self.paid else None
-        return self._trials.setdefault(stage, Trial(HOPELESS_REPLIES, max_sent))
+        """Return the trial of a stage whose requests are the same for all emotions."""
+        return self._stages.setdefault(stage, Trial(HOPELESS_REPLIES, TRIAL_REQUESTS if self.paid else None))
 
-    def of_emotion(self, stage: str, emotion: str) -> Trial:
-        """Return the trial of an emotion in a stage."""
-        return self._trials.setdefault((stage, emotion), Trial(HOPELESS_EMOTION_REPLIES))
+    def of_emotion(self, stage: str, emotion: str) -> list[Trial]:
+        """Return the trial of a stage and that of an emotion in it."""
+        whole = self._stages.setdefault(stage, Trial(TRIAL_REQUESTS, TRIAL_REQUESTS if self.paid else None))
+        trial = Trial(HOPELESS_REPLIES, HOPELESS_REPLIES if self.paid else None, whole)
+        return [self._of_emotions.setdefault(stage, {}).setdefault(emotion, trial), whole]
 
     @property
     def is_hopeless(self) -> bool:
-        """Whether a stage is hopeless, and with it every row that needs it."""
-        return any(trial.is_hopeless for name, trial in self._trials.items() if isinstance(name, str))
+        """Whether no row can be written: a stage is hopeless, or each emotion in it."""
+        return any(trial.is_hopeless for trial in self._stages.values()) or any(
+            len(trials) == self._emotions and all(trial.is_hopeless for trial in trials.values())
+            for trials in self._of_emotions.values()
+        )

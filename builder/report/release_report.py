@@ -184,12 +184,16 @@ def _facts_of_release(manifest: Mapping[str, Any], texts: Texts, reference: str)
         "personas": f"{len({row['persona_id'] for row in texts.rows} - {None}):,}",
         "model": f"{model['name']} ({model['backend']})",
         "requests": f"{usage['requests']:,}",
-        "tokens": f"{usage['prompt_tokens'] + usage['completion_tokens']:,}",
+        "tokens": f"{usage['prompt_tokens'] + usage['completion_tokens']:,}{_estimate_note(usage)}",
         "texts that name their emotion": leak_line(manifest),
         "real texts": reference,
         "recipe": manifest["fingerprint"],
     }
     return facts | ({"cost": str(usage["cost"])} if usage.get("cost") is not None else {})
+
+
+def _estimate_note(usage: Mapping[str, Any]) -> str:
+    return f" ({usage['estimated']:,} replies estimated)" if usage.get("estimated") else ""
 
 
 def _layers_of(row: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:

@@ -81,7 +81,7 @@ class RowWriter:
         """
         recipe = plan.recipe
         self.plan = plan
-        self.trials = Trials(paid=paid)
+        self.trials = Trials(paid=paid, emotions=len(recipe.chosen_taxonomy().names))
         self._ask_of = ask_of
         self._model = model
         self._label_check = label_check
@@ -179,9 +179,9 @@ class RowWriter:
         return None if prose is None else replace(scene, situational=replace(scene.situational, prose=prose))
 
     def _attempts(self, stages: "_RowStages", id_: str, stage: str, seed_id: str) -> Attempts:
-        recipe, trials = self.plan.recipe, [self.trials.of_stage(stage)]
-        if stage == "expression":
-            trials.append(self.trials.of_emotion(stage, stages.row.emotion))
+        recipe = self.plan.recipe
+        knows_emotion = stage in ("situational", "expression")
+        trials = self.trials.of_emotion(stage, stages.row.emotion) if knows_emotion else [self.trials.of_stage(stage)]
         return Attempts(id_, seed_id, stage, recipe.seed, 0, recipe.checks.attempts, stages.rejects.append, trials)
 
     def _record(self, planned: RowPlan, subject: Subject, accepted: AcceptedReply) -> Row:

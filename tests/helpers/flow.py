@@ -54,6 +54,7 @@ class Recorder:
 
     def __init__(self, on_update: Callable[[RunStatus], None] = lambda status: None) -> None:
         self.statuses: list[RunStatus] = []
+        self.warnings: list[str] = []
         self._on_update = on_update
 
     def update(self, status: RunStatus) -> None:
@@ -64,7 +65,8 @@ class Recorder:
 
     def advance(self, done: int, total: int) -> None: ...
 
-    def warn(self, message: str) -> None: ...
+    def warn(self, message: str) -> None:
+        self.warnings.append(message)
 
 
 def rows_of(out: Path, config: str) -> list[dict[str, Any]]:

@@ -101,15 +101,50 @@ def test_local_models_are_not_held_back() -> None:
     asyncio.run(run())
 
 
+async def use_all(trials: list[Trial], reason: str | None) -> bool:
+    """Send one request of a stage that knows the emotion."""
+    emotion, stage = trials
+    if not await emotion.begin():
+        return False
+    if not await stage.begin():
+        emotion.cancel()
+        return False
+    emotion.end(reason)
+    stage.end(reason)
+    return True
+
+
 def test_an_emotion_can_be_hopeless_alone() -> None:
-    """The other emotions of the run are written."""
+    """It has more tries once another emotion was written; the others go on."""
 
     async def run() -> None:
-        trials = Trials(paid=True)
-        assert await use(trials.of_stage("expression"), None)
-        sent = [await use(trials.of_emotion("expression", "anger"), "refusal") for _ in range(30)]
+        trials = Trials(paid=True, emotions=2)
+        assert await use_all(trials.of_emotion("expression", "joy"), None)
+        sent = [await use_all(trials.of_emotion("expression", "anger"), "refusal") for _ in range(30)]
         assert sent.count(True) == HOPELESS_EMOTION_REPLIES
-        assert await use(trials.of_emotion("expression", "joy"), None)
+        assert await use_all(trials.of_emotion("expression", "joy"), None)
         assert not trials.is_hopeless
+
+    asyncio.run(run())
+
+
+def test_a_stage_is_hopeless_only_after_a_second_emotion() -> None:
+    """The first emotion of a plan may be the one that the model refuses."""
+
+    async def run() -> None:
+        trials = Trials(paid=True, emotions=7)
+        sent = [await use_all(trials.of_emotion("expression", "anger"), "refusal") for _ in range(20)]
+        assert (sent.count(True), trials.is_hopeless) == (HOPELESS_REPLIES, False)
+        sent = [await use_all(trials.of_emotion("expression", "joy"), "refusal") for _ in range(20)]
+        assert (sent.count(True), trials.is_hopeless) == (TRIAL_REQUESTS - HOPELESS_REPLIES, True)
+
+    asyncio.run(run())
+
+
+def test_a_plan_of_one_emotion_is_hopeless_with_it() -> None:
+    async def run() -> None:
+        trials = Trials(paid=True, emotions=1)
+        assert all([await use_all(trials.of_emotion("expression", "joy"), "empty") for _ in range(HOPELESS_REPLIES)])
+        assert trials.is_hopeless
 
     asyncio.run(run())

@@ -133,15 +133,15 @@ def test_attempts_begin_at_the_given_number() -> None:
 
 
 def test_a_refused_request_costs_an_attempt() -> None:
-    """A 400 is kept with the message of the server, and the next attempt follows."""
+    """A refusal is kept with the message of the server, and the next attempt follows."""
     rejects: list[Reject] = []
-    fault = Fault("status", times=1, status=400, body={"error": {"message": "the prompt is too odd"}})
+    fault = Fault("status", times=1, status=413, body={"error": {"message": "the prompt is too odd"}})
     with FakeOpenAI(faults=[fault]) as server:
         draft = express_by(server, attempts_of(rejects))
     assert draft is not None and draft.attempt == 1
     ((reason, text, detail),) = [(reject.reason, reject.text, reject.detail) for reject in rejects]
     assert (reason, text) == ("request", None)
-    assert detail is not None and "refused the request (400): 'the prompt is too odd'" in detail
+    assert detail is not None and "refused the request (413): 'the prompt is too odd'" in detail
 
 
 def test_an_error_of_the_backend_ends_the_attempts() -> None:
