@@ -108,6 +108,7 @@ class Pilot:
         """Begin without requests; `knows` returns whether the server has accepted requests like that of a key."""
         self._knows = knows
         self._max_first = first_requests
+        self._ended = 0  # since the number was raised
         self._first: set[str] = set()
         self._held: list[str] = []
 
@@ -125,7 +126,9 @@ class Pilot:
         """Record that a request was answered or refused, and return the requests that may be sent now."""
         if key in self._first:
             self._first.discard(key)
-            if not self._first:
+            self._ended += 1
+            if self._ended >= self._max_first:
+                self._ended = 0
                 self._max_first = max(self._max_first, min(2 * self._max_first, MAX_PILOT_REQUESTS))
         held, self._held = self._held, []
         return [held_key for held_key in held if self.admit(held_key)]

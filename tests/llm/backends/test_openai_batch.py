@@ -15,7 +15,6 @@ from personagen.builder.llm.backends.openai_batch import BatchLimits
 from personagen.builder.llm.requests import Reply, request_key
 from tests.helpers.batches import (
     FAST,
-    FATAL,
     KEY,
     answers,
     ask,
@@ -312,28 +311,6 @@ def test_batches_that_always_expire_are_given_up(tmp_path: Path) -> None:
         message = r"v1: the batch ended before this request had its turn, also in 3 further batches$"
         refused(server.url, tmp_path, asks(2), RequestError, message)
     assert len(server.batches) == 4
-
-
-@pytest.mark.parametrize(("status", "body", "message"), [case for case in FATAL if case[0] != 403])
-def test_lines_with_an_error_of_the_account_end_the_run(
-    tmp_path: Path, status: int, body: dict[str, Any], message: str
-) -> None:
-    """The next run sends them again, since the cause may be gone."""
-    with FakeBatches(faults=[Fault("status", times=2, status=status, body=body)]) as server:
-        for result in outcomes(server.url, tmp_path, asks(2)):
-            with pytest.raises(BackendError, match=message):
-                raise result if isinstance(result, BaseException) else AssertionError(result)
-        assert texts(answers(server.url, tmp_path, asks(2))) == expected(asks(2))
-    assert [len(batch.lines) for batch in server.batches] == [2, 2]
-
-
-def test_a_line_with_an_error_of_the_account_among_answered_ones_is_refused(tmp_path: Path) -> None:
-    """A gateway refuses single prompts with such a status."""
-    with FakeBatches(faults=[Fault("status", seed=2, status=403, body=error_body("flagged"))]) as server:
-        one, two, three = outcomes(server.url, tmp_path, asks(3))
-    assert isinstance(one, Reply) and isinstance(three, Reply)
-    with pytest.raises(RequestError, match=r"refused the request \(403\): 'flagged'$"):
-        raise two if isinstance(two, BaseException) else AssertionError(two)
 
 
 def test_no_request_is_sent_after_an_error_of_the_account(tmp_path: Path) -> None:
