@@ -11,10 +11,10 @@ _EMOTICON = re.compile(
     r"(?:[:;=] ?[-'’^o]? ?[)(\]\[DPpOo3/\\|*]{1,9}|[)(] ?-?[:;=]|(?:\A|\s)[xX8][-']?[D)(]{1,9}|<3{1,9}"
     r"|\^[_.]?\^|T_T|;_;|[-._>oO]_[-._<oO])\Z"
 )
-_TERMINAL = re.compile(f"[.!?…。！？{EMOJI}]\\Z")
-_BROKEN_OFF = re.compile(r"[,;:\-–—(\[{&/\\“«„+=]\Z")
+_TERMINAL = re.compile(f"[.!?…。！？।॥۔؟{EMOJI}]\\Z")
+_BROKEN_OFF = re.compile(r"(?:[,;:、，；：،؛\-–—(\[{&/\\“„+=]|(?<![.!?…])«)\Z")
 _SENTENCE_END = re.compile(
-    f"[.!?…]+[{re.escape(CLOSING_MARKS)}]{{0,3}}(?:\\s?[{EMOJI}]+)?(?=\\s|\\Z)|[。！？]+[」』”]?"
+    f"[.!?…।॥۔؟]+[{re.escape(CLOSING_MARKS)}]{{0,3}}(?:\\s?[{EMOJI}]+)?(?=\\s|\\Z)|[。！？]+[」』”]?"
 )
 _LAST_WORD = re.compile(r"[\w.'-]{1,30}\Z")
 
