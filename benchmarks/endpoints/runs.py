@@ -65,11 +65,11 @@ def is_tried(system: str, behaviour: Behaviour) -> bool:
 
     A peer has no recipe, so behaviours that need one are left out, but for the language of the texts.
     """
-    if system == "batch":
-        return behaviour.batch and behaviour.address == "/v1"
     if system == "judge":
         return behaviour.judge
-    return system == "openai" or not behaviour.recipe or behaviour.group == "languages"
+    if system == "batch":
+        return behaviour.texts and behaviour.batch and behaviour.address == "/v1"
+    return behaviour.texts and (system == "openai" or not behaviour.recipe or behaviour.group == "languages")
 
 
 def run_ours(behaviour: Behaviour, kind: str, *, timeout_s: float) -> Cell:

@@ -43,11 +43,11 @@ def test_each_behaviour_is_a_line_of_its_group() -> None:
 
 def test_peers_are_tried_where_no_recipe_is_needed() -> None:
     tried = {system: [row for row in BEHAVIOURS if is_tried(system, row)] for system in (*OURS, *PEERS)}
-    assert len(tried["openai"]) == len(BEHAVIOURS)
+    assert tried["openai"] == [row for row in BEHAVIOURS if row.texts]
     assert all(row.batch for row in tried["batch"]) and all(row.judge for row in tried["judge"])
     assert not is_tried("curator", behaviour_named("n ignored"))
     assert is_tried("curator", behaviour_named("refusals now and then: de"))
-    assert 0.8 * len(BEHAVIOURS) < len(tried["distilabel"]) < len(BEHAVIOURS)
+    assert 0.7 * len(BEHAVIOURS) < len(tried["distilabel"]) < len(BEHAVIOURS)
 
 
 def test_behaviours_are_chosen_by_group() -> None:

@@ -153,6 +153,15 @@ def _save_safetensors(folder: Path, tokenizer: Any, weights: Mapping[str, np.nda
         dtype="float32",
     )
     config.save_pretrained(folder)
+    # `transformers serve` samples only if the model says so, whatever the temperature of a request.
+    generation = transformers.GenerationConfig(
+        do_sample=True,
+        top_k=0,
+        bos_token_id=config.bos_token_id,
+        eos_token_id=config.eos_token_id,
+        pad_token_id=config.pad_token_id,
+    )
+    generation.save_pretrained(folder)
     wrapped = transformers.PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, eos_token=END, pad_token=PAD, bos_token=START, chat_template=TEMPLATE
     )

@@ -105,6 +105,7 @@ class Behaviour:
         address: what follows the host in the base URL; a full URL is used unchanged.
         batch: whether a batch API can behave so: the answer depends on the body, and it is JSON with a status.
         judge: whether it is tried on a judge too.
+        texts: whether it is tried on releases; else on a judge only.
         seconds: seconds that a careful client needs because the server makes it wait.
 
     """
@@ -122,6 +123,7 @@ class Behaviour:
     address: str = "/v1"
     batch: bool = True
     judge: bool = False
+    texts: bool = True
     seconds: float = 0.0
 
 

@@ -5,12 +5,14 @@ from tests.helpers.servers.behaviours.contents.languages import LANGUAGES
 from tests.helpers.servers.behaviours.contents.reasoning import REASONING
 from tests.helpers.servers.behaviours.contents.shapes import ENCODING_ROWS, PART_ROWS, STREAM_ROWS
 from tests.helpers.servers.behaviours.contents.thoughts import THOUGHTS
+from tests.helpers.servers.behaviours.contents.wrappings import WRAPPINGS
 from tests.helpers.servers.behaviours.failures.lasting import ACCESS_ROWS, HOPELESS_ROWS, MODERATION_ROWS
 from tests.helpers.servers.behaviours.failures.passing import ERROR_TEXT_ROWS, IN_200_ROWS, RATE_ROWS, TRANSIENT_ROWS
 from tests.helpers.servers.behaviours.records import Behaviour, always
 from tests.helpers.servers.behaviours.requests.addresses import ADDRESSES
 from tests.helpers.servers.behaviours.requests.counts import SEVERAL_ROWS, USAGE_ROWS
 from tests.helpers.servers.behaviours.requests.formats import FORMAT_ROWS, ROLE_ROWS
+from tests.helpers.servers.behaviours.requests.judging import JUDGES
 from tests.helpers.servers.behaviours.requests.parameters import PARAMETERS
 
 ORDINARY = Behaviour("ordinary", "control", always(lambda call: None), "OpenAI", judge=True)
@@ -38,6 +40,8 @@ BEHAVIOURS = (
     *ACCESS_ROWS,
     *HOPELESS_ROWS,
     *LANGUAGES,
+    *WRAPPINGS,
+    *JUDGES,
 )
 """All behaviours; their names are unique."""
 

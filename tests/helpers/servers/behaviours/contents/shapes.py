@@ -70,6 +70,44 @@ def content(shape: Callable[[str], Any]) -> Serve:
     return lambda call: reply(call, message=lambda text: {"role": "assistant", "content": shape(text)})
 
 
+ORDINARY_FIELDS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
+    "error: null": ({"error": None}, {}, "gateways"),
+    "error: {}": ({"error": {}}, {}, "gateways"),
+    "error of nulls": ({"error": {"code": None, "message": None}}, {}, "gateways"),
+    "code 200": ({"code": 200, "msg": "success", "object": "chat.completion"}, {}, "gateways"),
+    "another model": ({"model": "m-2026-01-01", "system_fingerprint": "fp_1"}, {}, "OpenAI"),
+    "filter results": (
+        {"prompt_filter_results": [{"prompt_index": 0, "content_filter_results": {"hate": {"filtered": False}}}]},
+        {"content_filter_results": {"hate": {"filtered": False, "severity": "safe"}}},
+        "Azure",
+    ),
+    "details of the usage are null": (
+        {
+            "usage": {
+                "prompt_tokens": 200,
+                "completion_tokens": 60,
+                "prompt_tokens_details": None,
+                "completion_tokens_details": None,
+            }
+        },
+        {},
+        "vLLM",
+    ),
+    "stop reason": ({}, {"stop_reason": 128009, "logprobs": None, "error": None}, "vLLM"),
+}
+"""Further fields of a reply and of its choices, which mean nothing, and where they are seen."""
+
+
+def with_fields(reply_fields: dict[str, Any], choice_fields: dict[str, Any]) -> Serve:
+    """Add fields to a reply and to its choices."""
+
+    def serve(call: OddCall) -> OddAnswer:
+        body = completion(call)
+        return OddAnswer(body=body | {"choices": [choice | choice_fields for choice in body["choices"]]} | reply_fields)
+
+    return serve
+
+
 def tool_call(call: OddCall) -> OddAnswer:
     """Call a tool that was not offered."""
     function = {"name": "write", "arguments": json.dumps({"text": "x"})}
@@ -95,6 +133,16 @@ PART_ROWS = (
     *(
         Behaviour(f"content: {name}", PARTS, always(content(shape)), source, judge=name == "typed parts with a thought")
         for name, (shape, source) in SHAPES.items()
+    ),
+    *(
+        Behaviour(f"further fields: {name}", PARTS, always(with_fields(fields, choice_fields)), source)
+        for name, (fields, choice_fields, source) in ORDINARY_FIELDS.items()
+    ),
+    Behaviour(
+        "an empty refusal beside every text",
+        PARTS,
+        always(lambda call: reply(call, message=lambda text: {"role": "assistant", "content": text, "refusal": ""})),
+        "gateways",
     ),
     Behaviour("a tool is called now and then", PARTS, every(3, tool_call), "agents' models", wasted=12),
     Behaviour(

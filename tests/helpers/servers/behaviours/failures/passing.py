@@ -1,7 +1,9 @@
 """Failures that pass: statuses, errors inside a 200, and rate limits that state the wait in many ways."""
 
 import json
+import time
 from collections.abc import Callable, Mapping
+from email.utils import formatdate
 from typing import Any
 
 from tests.helpers.servers.behaviours.records import Behaviour, OddAnswer, OddCall, Serve, always, every, first
@@ -165,6 +167,10 @@ def gemini(left: float) -> OddAnswer:
 
 WAITS: Mapping[str, tuple[Wait, str]] = {
     "Retry-After": (lambda left: limited({"Retry-After": f"{left + 0.5:.0f}"}), "RFC 9110"),
+    "Retry-After, a date": (
+        lambda left: limited({"Retry-After": formatdate(time.time() + left + 0.5, usegmt=True)}),
+        "RFC 9110",
+    ),
     "retry-after-ms": (lambda left: limited({"retry-after-ms": f"{left * 1000:.0f}"}), "Azure"),
     "x-ratelimit-reset-requests": (openai_headers, "OpenAI, Groq"),
     "the same in milliseconds": (milliseconds, "OpenAI"),

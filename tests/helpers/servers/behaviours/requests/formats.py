@@ -139,6 +139,7 @@ WRAPPINGS = {
     "braces before it": "I will fill {prose} as asked. {json}",
     "two objects": '{"thought": "short"}\n{json}',
     "a raw line end in it": '{"{key}": "{value}\n"}',
+    "a key of another name": '{"text": "{value}"}',
     "an object around it": '{"reply": {json}}',
 }
 """JSON as models write it where no server enforces it."""

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tests.helpers.servers.behaviours.records import Behaviour, OddAnswer, OddCall, Serve, always
-from tests.helpers.servers.behaviours.replies import fail
+from tests.helpers.servers.behaviours.records import Behaviour, OddAnswer, OddCall, Serve, always, every
+from tests.helpers.servers.behaviours.replies import completion, event, fail, stream
 
 GROUP = "parameters"
 
@@ -171,6 +171,43 @@ def bounded_temperature(call: OddCall) -> OddAnswer | None:
     return None
 
 
+def one_of_three(call: OddCall) -> OddAnswer:
+    """Answer as the upstream of a gateway that lacks the seed."""
+    return refusing(groq, "seed")(call) or OddAnswer(body=completion(call))
+
+
+def limit_reached(call: OddCall) -> OddAnswer | None:
+    """Refuse what would not fit into the limit, as OpenAI does for thoughts that take all of it."""
+    if call.limit >= 1500:
+        return None
+    message = "Could not finish the message because max_tokens or model output limit was reached."
+    return fail(400, f"{message} Please try again with higher max_tokens.")
+
+
+def limit_bounded(call: OddCall) -> OddAnswer | None:
+    """Refuse limits that a small model cannot have."""
+    for name in ("max_tokens", "max_completion_tokens"):
+        if call.body.get(name, 0) > 256:
+            return fail(
+                400, f"`{name}` must be less than or equal to `256`, the maximum value for this model", param=name
+            )
+    return None
+
+
+def streams_only(call: OddCall) -> OddAnswer:
+    """Refuse calls without a stream, as DashScope does for some models."""
+    if call.body.get("stream"):
+        return OddAnswer(body="".join([*stream(call), event("[DONE]")]), headers={"Content-Type": "text/event-stream"})
+    return fail(400, "This model only support stream mode, please enable the stream parameter to access the model.")
+
+
+def thinks_in_streams(call: OddCall) -> OddAnswer | None:
+    """Refuse calls that do not turn thinking off, as DashScope does without a stream."""
+    if call.body.get("enable_thinking") is False:
+        return None
+    return fail(400, "parameter.enable_thinking must be set to false for non-streaming calls")
+
+
 ALLOWED = ("model", "messages", "stream")
 """Parameters of a server that accepts nothing optional."""
 
@@ -248,6 +285,28 @@ PARAMETERS = (
         "home-made servers",
         18,
         recipe="draw: {top_p: 0.9, candidates: 2}\n",
+    ),
+    _row("the limit is reached, 400", limit_reached, "OpenAI", 6),
+    _row("a bound on the limit", limit_bounded, "Groq", 6),
+    _row("streams only", streams_only, "DashScope", 30, stop=("stream",), rows=70, most_calls=30),
+    _row(
+        "thinking needs a stream", thinks_in_streams, "DashScope", 30, stop=("enable_thinking",), rows=70, most_calls=30
+    ),
+    _row(
+        "thinking needs a stream, by the recipe",
+        thinks_in_streams,
+        "DashScope",
+        0,
+        recipe="backend: {body: {enable_thinking: false}}\n",
+    ),
+    Behaviour("one upstream of three refuses the seed", GROUP, every(3, one_of_three), "OpenRouter", wasted=3),
+    *(
+        _row(f"{name}, 70 rows at once", serve, source, 3 * parameters, rows=70)
+        for name, serve, source, parameters in (
+            ("openai's reasoning models", refuses_temperature, "OpenAI", 2),
+            ("seed refused", refusing(mistral, "seed"), "Mistral", 1),
+            ("nothing optional, nothing named", strict(bad_request), "home-made servers", 6),
+        )
     ),
     *SEEDS,
     *UNNAMED,
