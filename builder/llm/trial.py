@@ -6,6 +6,7 @@ one is used, no more requests are sent than that takes.
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 HOPELESS_REPLIES = 12
@@ -28,6 +29,7 @@ class Trial:
     Attributes:
         hopeless_after: useless replies without a usable one after which the stage is hopeless.
         max_sent: requests that may be in flight or rejected before the first usable reply; None: no limit.
+        on_usable: called when the first reply was used.
         whole: trial of the whole stage, if this one is of one emotion; None: it is not.
         usable: whether a reply was usable.
         reasons: rejected replies by reason.
@@ -37,6 +39,7 @@ class Trial:
 
     hopeless_after: int
     max_sent: int | None = None
+    on_usable: Callable[[], None] = lambda: None
     whole: "Trial | None" = None
     usable: bool = False
     reasons: Counter[str] = field(default_factory=Counter)
@@ -74,7 +77,9 @@ class Trial:
         """
         self._in_flight -= 1
         if reason is None:
-            self.usable = True
+            was_usable, self.usable = self.usable, True
+            if not was_usable:
+                self.on_usable()
         else:
             self.reasons[reason] += 1
             self._unfit += unfit
@@ -105,6 +110,7 @@ class Trials:
 
     Attributes:
         paid: whether replies cost money, so that few are requested at first.
+        on_usable: called when a stage has its first usable reply.
 
     """
 
@@ -112,18 +118,31 @@ class Trials:
         """Begin without evidence; `emotions`: number of emotions in the plan."""
         self.paid = paid
         self._emotions = emotions
+        self.on_usable: Callable[[], None] = lambda: None
         self._stages: dict[str, Trial] = {}
         self._of_emotions: dict[str, dict[str, Trial]] = {}
 
     def of_stage(self, stage: str) -> Trial:
         """Return the trial of a stage whose requests are the same for all emotions."""
-        return self._stages.setdefault(stage, Trial(HOPELESS_REPLIES, TRIAL_REQUESTS if self.paid else None))
+        return self._whole(stage, HOPELESS_REPLIES)
 
     def of_emotion(self, stage: str, emotion: str) -> list[Trial]:
         """Return the trial of a stage and that of an emotion in it."""
-        whole = self._stages.setdefault(stage, Trial(TRIAL_REQUESTS, TRIAL_REQUESTS if self.paid else None))
-        trial = Trial(HOPELESS_REPLIES, HOPELESS_REPLIES if self.paid else None, whole)
-        return [self._of_emotions.setdefault(stage, {}).setdefault(emotion, trial), whole]
+        whole, trials = self._whole(stage, TRIAL_REQUESTS), self._of_emotions.setdefault(stage, {})
+        if emotion not in trials:
+            trials[emotion] = Trial(HOPELESS_REPLIES, HOPELESS_REPLIES if self.paid else None, whole=whole)
+        return [trials[emotion], whole]
+
+    def _whole(self, stage: str, hopeless_after: int) -> Trial:
+        if stage not in self._stages:
+            max_sent = TRIAL_REQUESTS if self.paid else None
+            self._stages[stage] = Trial(hopeless_after, max_sent, self.on_usable)
+        return self._stages[stage]
+
+    @property
+    def has_usable_reply(self) -> bool:
+        """Whether a reply of any stage was used."""
+        return any(trial.usable for trial in self._stages.values())
 
     @property
     def is_hopeless(self) -> bool:

@@ -27,8 +27,11 @@ MAX_SPARE_ROWS = 256
 """Upper bound on rows being written beyond the requests in flight, so that one is ready when a request returns."""
 
 
-MAX_TRIAL_ROWS = 16
-"""Upper bound on rows begun before the first one is written, where replies may cost money."""
+MAX_FIRST_ROWS = 16
+"""Upper bound on rows begun before the first reply of any stage is used, where replies may cost money."""
+
+MAX_TRIAL_ROWS = 48
+"""Upper bound on rows begun before the first row is written, where replies may cost money."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +123,15 @@ class _Window:
         self._planned = _planned_rows(writer.plan)
         self._being_written = 0
         self._in_trial = writer.trials.paid
+        writer.trials.on_usable = self.fill
         self._max_being_written = concurrency + min(concurrency, MAX_SPARE_ROWS)
         self.rows: deque[_PendingRow] = deque()
 
     def fill(self) -> None:
         """Begin rows as long as there is room and hope."""
-        most = min(self._max_being_written, MAX_TRIAL_ROWS) if self._in_trial else self._max_being_written
+        most = self._max_being_written
+        if self._in_trial:
+            most = min(most, MAX_TRIAL_ROWS if self._writer.trials.has_usable_reply else MAX_FIRST_ROWS)
         while self._being_written < most and len(self.rows) < self._max_being_written + MAX_ROWS_AHEAD:
             entry = None if self._writer.trials.is_hopeless else next(self._planned, None)
             if entry is None:

@@ -75,8 +75,8 @@ class ServerAnswer:
     url: str
     status: int
     data: bytes
-    wait: float | None
-    location: str | None
+    wait: float | None = None
+    location: str | None = None
 
     @property
     def text(self) -> str:
@@ -245,6 +245,8 @@ class OpenAIBackend:
             # No redirects: aiohttp would send the key's headers along to another host.
             async with self._open_session().post(url, data=data, allow_redirects=False) as response:
                 answer = await self._read(response)
+                if response.status == 200:
+                    return ServerAnswer(url, 200, answer)
                 text = answer.decode("utf-8", "replace") if response.status in OVERLOAD_STATUSES else ""
                 wait, location = retry_after(response.headers, text), response.headers.get("Location")
                 return ServerAnswer(url, response.status, answer, wait, location)

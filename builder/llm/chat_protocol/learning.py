@@ -20,8 +20,11 @@ from personagen.builder.llm.chat_protocol.request_body import Dialect, levels_of
 BLIND_STATUSES = (400, 415, 422, 500, 501)
 """Statuses of a refusal that may concern a part although the answer names none."""
 
-VALUED_PARTS = ("temperature", "top_p", "min_p", "repetition_penalty", "n")
+VALUED_PARTS = ("top_p", "min_p", "repetition_penalty", "n")
 """Parts of which a server may accept some values only."""
+
+USUAL_TEMPERATURE = 1.0
+"""Temperature up to which a server accepts all values or none."""
 
 UNNAMED_STATUSES = (401, 402, 408, 413, 429)
 """Statuses that never concern a part, whatever the answer says."""
@@ -272,7 +275,8 @@ class DialectLearner:
 
     def _features(self, body: Mapping[str, Any]) -> frozenset[str]:
         """Return the parts of a body, with their values where a server may refuse some of them."""
-        return frozenset(f"{part} {body[part]}" if part in VALUED_PARTS else part for part in self._sent(body))
+        parts = {f"{part} {body[part]}" if part in VALUED_PARTS else part for part in self._sent(body)}
+        return frozenset(parts | {"hot"} if body.get("temperature", 0) > USUAL_TEMPERATURE else parts)
 
     def _is_confirmed(self, body: Mapping[str, Any]) -> bool:
         return self._search is None and self._features(body) <= self._confirmed
