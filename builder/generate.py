@@ -1,12 +1,14 @@
 """Generate a release: recipe -> plan -> finalized rows in order -> tables -> manifest and card."""
 
-from collections.abc import Mapping
-from contextlib import aclosing
+from collections.abc import Iterator, Mapping
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any
 
+from personagen.builder.core.errors import FolderError
 from personagen.builder.core.event_loop import compute_in_thread, run_blocking
 from personagen.builder.core.progress import SILENT, Progress
 from personagen.builder.llm import Backend, connect, start_engine
@@ -100,11 +102,23 @@ def _prepare(
     """Load everything before the first request, the largest first: loading takes more memory than keeping it."""
     read_template()  # a broken installation fails before anything is paid for
     if recipe.text.language is not None:
-        load_identifier()
+        with _temporary_files():
+            load_identifier()
     shards.prepare()
     label_check = load_label_check(recipe)
     backend = connect(recipe.backend, run.batches, api_key, warn=progress.warn)
     return add_counterfactuals(make_plan(recipe)), backend, label_check
+
+
+@contextmanager
+def _temporary_files() -> Iterator[None]:
+    """Raise FolderError for a temporary file that cannot be written: the identifier of languages unpacks its model."""
+    try:
+        yield
+    except OSError as error:
+        raise FolderError(
+            f"cannot load the identifier of languages: {error.strerror or error}; free some space in {gettempdir()}"
+        ) from error
 
 
 async def write_release(

@@ -49,8 +49,8 @@ def limited(kibibytes: int, words: Sequence[str]) -> list[str]:
 
 
 def long_text(rng: random.Random) -> str:
-    """Return 18 KB of text that compression does not shrink."""
-    return " ".join(f"{rng.getrandbits(40):010x}" for _ in range(1650)) + "."
+    """Return 20 KB of text that compression does not shrink, in which every other word is English."""
+    return " ".join(f"{('the', 'and')[number % 2]} {rng.getrandbits(80):020x}" for number in range(800)) + "."
 
 
 # Refused replies
@@ -177,6 +177,17 @@ def write_big_recipe(folder: Path) -> Path:
     """Write a recipe for 8 long texts in one file."""
     one_file = {"splits.train": 1.0, "splits.validation": 0.0, "splits.test": 0.0}
     return write_recipe(folder, one_file, {"rows": 8, "emotions": ["joy"], "text.max_words": 2000})
+
+
+def test_a_full_folder_of_temporary_files_fails_in_one_line(tmp_path: Path) -> None:
+    """The identifier of languages unpacks its model there, before anything is sent."""
+    path = write_recipe(tmp_path, {"text.language": "en"})
+    with FakeOpenAI() as server:
+        done = run_command(limited(64, command(server.url, tmp_path / "out", path)))
+        assert server.requests == []
+    assert done.returncode == 1
+    message = r"personagen: cannot load the identifier of languages: .*[Ff]ile too large; free some space in "
+    assert re.match(message, only_line(done)), done.stderr
 
 
 def test_a_run_whose_shard_fills_the_disk_fails_in_one_line_and_is_finished_later(tmp_path: Path) -> None:
