@@ -6,7 +6,7 @@ of the prompt) and texts that do not fit their row. The patterns are in `data/re
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
@@ -126,6 +126,12 @@ def check_text(text: str, *, prompt: str, finish: str, rules: TextRules) -> Verd
     if reason is None and leaked and rules.reject_leaks:
         reason = "leak"
     return Verdict(cleaned, reason, leaked)
+
+
+def is_in_none_of(text: str, languages: Collection[str]) -> bool:
+    """Return whether a text is very probably in none of some languages, given by their ISO 639-1 codes."""
+    words = _folded_words(text)
+    return all(_is_foreign(text, words, language) for language in languages)
 
 
 def _unusable(text: str, words: list[str], languages: Sequence[str]) -> RejectReason | None:

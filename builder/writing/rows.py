@@ -17,7 +17,7 @@ from personagen.builder.planning.recipe import Recipe
 from personagen.builder.planning.situations import Scene, draw_scene
 from personagen.builder.writing.attempts import AcceptedReply, Attempts
 from personagen.builder.writing.checks import TextRules
-from personagen.builder.writing.elaboration import elaborate
+from personagen.builder.writing.elaboration import PROSE_TOKENS, ProseRequirements, elaborate
 from personagen.builder.writing.expression import (
     NO_GROUNDING,
     Grounding,
@@ -83,6 +83,7 @@ class RowWriter:
         self.plan = plan
         self.trials = Trials(paid=paid, emotions=len(recipe.chosen_taxonomy().names))
         self._ask_of = ask_of
+        self._prose = ProseRequirements(recipe.text.language, max(PROSE_TOKENS, recipe.draw.max_tokens or 0))
         self._model = model
         self._label_check = label_check
         self._grounding_of = grounding_of
@@ -152,7 +153,7 @@ class RowWriter:
             is_original = layer == "demographic" and persona.demographic == original.demographic
             attempts = self._attempts(stages, original.id if is_original else persona.id, layer, original.id)
             facts = {"demographic": persona.demographic, "sociocultural": persona.sociocultural}
-            prose = await elaborate(layer, self._ask_of(stages.priority, layer), attempts, **facts)
+            prose = await elaborate(layer, self._ask_of(stages.priority, layer), attempts, self._prose, **facts)
             if prose is None:
                 return None
             if layer == "demographic":
@@ -175,7 +176,9 @@ class RowWriter:
         id_ = scene.id if row.counterfactual is None else f"{persona.id}-s{row.situation}"
         attempts = self._attempts(stages, id_, "situational", scene.id)
         facts = {"demographic": persona.demographic, "sociocultural": persona.sociocultural, "scene": scene}
-        prose = await elaborate("situational", self._ask_of(stages.priority, "situational"), attempts, **facts)
+        prose = await elaborate(
+            "situational", self._ask_of(stages.priority, "situational"), attempts, self._prose, **facts
+        )
         return None if prose is None else replace(scene, situational=replace(scene.situational, prose=prose))
 
     def _attempts(self, stages: "_RowStages", id_: str, stage: str, seed_id: str) -> Attempts:

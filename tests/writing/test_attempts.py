@@ -16,7 +16,7 @@ from personagen.builder.planning.plan import request_seed
 from personagen.builder.planning.taxonomy import Emotion
 from personagen.builder.writing.attempts import AcceptedReply, Attempts
 from personagen.builder.writing.checks import TextRules, Verdict
-from personagen.builder.writing.elaboration import PROSE_SCHEMA, elaborate
+from personagen.builder.writing.elaboration import PROSE_SCHEMA, ProseRequirements, elaborate
 from personagen.builder.writing.expression import TextChecks, express
 from tests.helpers.servers.fake_openai import REFUSAL, FakeOpenAI, Fault, contents
 
@@ -71,7 +71,9 @@ def elaborate_by(server: FakeOpenAI, attempts: Attempts) -> str | None:
     async def run() -> str | None:
         backend = connect_openai(model="m", base_url=server.url, api_key=None, concurrency=1)
         try:
-            return await elaborate("demographic", backend.complete, attempts, demographic=WHO.demographic)
+            return await elaborate(
+                "demographic", backend.complete, attempts, ProseRequirements("en"), demographic=WHO.demographic
+            )
         finally:
             await backend.close()
 
@@ -83,7 +85,9 @@ def prose_and_rejects(content: str, *, finish: str = "stop") -> tuple[str | None
     rejects: list[Reject] = []
     attempts = attempts_of(rejects, stage="demographic", limit=1)
     ask = answering(Candidate(content, finish))
-    return asyncio.run(elaborate("demographic", ask, attempts, demographic=WHO.demographic)), rejects
+    return asyncio.run(
+        elaborate("demographic", ask, attempts, ProseRequirements("en"), demographic=WHO.demographic)
+    ), rejects
 
 
 def test_every_attempt_has_a_seed_of_its_own() -> None:
