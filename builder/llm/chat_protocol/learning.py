@@ -7,11 +7,13 @@ request in flight.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import ExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from personagen.builder.core.errors import TransientError
 from personagen.builder.llm.chat_protocol.endpoint import Endpoint
 from personagen.builder.llm.chat_protocol.part_search import PartSearch, start_search
 from personagen.builder.llm.chat_protocol.refused_parts import ALIASES, names_a_part, next_levels, refused_parts
@@ -33,10 +35,13 @@ MAX_SERVER_ERRORS = 2
 """Server errors that count as passing before one counts as a refusal: some servers fail on a part that they lack."""
 
 MAX_BLIND_SEARCHES = 2
-"""Requests per run that are sent without their optional parts to find out whether one of them is refused."""
+"""Requests in a row that are sent without optional parts to find out whether one is refused, and refused again."""
 
 MAX_VIOLATIONS = 3
 """Replies in a row that violate their schema after which response_format counts as ignored."""
+
+MAX_DOUBTS = 3
+"""Refusals of requests such as the server has accepted after which it counts as changed: in a row, or of one part."""
 
 MAX_CHANGES = 16
 """Changes of the dialect within one request, a safeguard against a server that refuses everything in turn."""
@@ -125,6 +130,9 @@ class DialectLearner:
         self._blind_searches = 0
         self._server_errors = 0
         self._violations = 0  # in a row; -1: a schema was kept
+        self._unfinished: Negotiation | None = None  # of the request that is alone, or whose last try failed
+        self._doubts = 0  # refusals of confirmed requests in a row
+        self._mentions = Counter[str]()  # such refusals by the part that their sentences mention
         self._reported: set[str] = set()
         self._alone = asyncio.Lock()
         self._stopped = False
@@ -142,8 +150,11 @@ class DialectLearner:
             build_body: builds the body of the request in a dialect.
 
         """
-        if self.knows(build_body) or not await self._acquire():
+        if self.knows(build_body):
             yield Negotiation(self.dialect)
+            return
+        if not await self._acquire():
+            yield self._hint()
             return
         with ExitStack() as alone:
             alone.callback(self._alone.release)
@@ -153,8 +164,17 @@ class DialectLearner:
                 alone.close()
                 yield Negotiation(self.dialect)
             elif self._search is None:
-                yield Negotiation(self._learnt)
+                self._unfinished = self._resumed()
+                try:
+                    yield self._unfinished
+                except TransientError:  # the next request goes on with what the answers named
+                    raise
+                except BaseException:
+                    self._unfinished = None
+                    raise
+                self._unfinished = None
             else:
+                self._unfinished = None
                 yield Negotiation(self._learnt.without(self._search.left_out_in_test), is_test=True)
 
     def stop(self) -> None:
@@ -172,6 +192,18 @@ class DialectLearner:
                 return await self._alone.acquire()
         except TimeoutError:
             return False
+
+    def _resumed(self) -> Negotiation:
+        """Return the negotiation that a failure interrupted, else a new one."""
+        if self._unfinished is None:
+            return Negotiation(self._learnt)
+        return replace(self._unfinished, dialect=self._unfinished.dialect.weakened(self._learnt.levels), changes=0)
+
+    def _hint(self) -> Negotiation:
+        """Begin beside a request that takes long: with the parts that its refusals named."""
+        if self._unfinished is None or self._search is not None:
+            return Negotiation(self.dialect)
+        return replace(self._resumed(), named=dict(self._unfinished.named), bareness=0)
 
     def record_refusal(self, negotiation: Negotiation, status: int, answer: str, body: Mapping[str, Any]) -> bool:
         """Change the dialect of a refused request; False: no part of it is refused, so the request is.
@@ -199,7 +231,9 @@ class DialectLearner:
             negotiation.dialect = self.dialect
             self._end_search()
             return True
-        if not (status in BLIND_STATUSES or speaks_of_parameters(status, answer)) or self._is_confirmed(body):
+        if is_confirmed := self._is_confirmed(body):
+            self._doubt(status)
+        if is_confirmed or not (status in BLIND_STATUSES or speaks_of_parameters(status, answer)):
             return False
         if status >= 500 and not negotiation.bareness:
             self._server_errors += 1
@@ -217,7 +251,9 @@ class DialectLearner:
 
         """
         self._learnt = self._learnt.weakened(negotiation.named)
+        self._doubts = 0
         if negotiation.bareness and self._search is None:
+            self._blind_searches = 0
             # A limit that had to be changed is known to be refused; the others may be fine then.
             self._learnt = self._learnt.weakened({"max_tokens": negotiation.dialect.level("max_tokens")})
             suspects = [part for part in SUSPICION if negotiation.dialect.level(part) > self._learnt.level(part)]
@@ -245,9 +281,24 @@ class DialectLearner:
     def _named(self, answer: str, body: Mapping[str, Any]) -> frozenset[str]:
         """Return the sent parts that an answer refuses, as far as it can be believed."""
         parts = refused_parts(answer, self._sent(body))
-        explicit = names_a_part(answer)
-        # A request that was flagged for its content may be quoted in the answer.
-        return parts if explicit or (len(parts) <= MAX_MENTIONED and not self._is_confirmed(body)) else frozenset()
+        if names_a_part(answer):
+            return parts
+        if len(parts) > MAX_MENTIONED:
+            return frozenset()
+        if not self._is_confirmed(body):
+            return parts
+        # A request that was flagged for its content may be quoted in the answer: one mention is no evidence.
+        self._mentions.update(parts)
+        believed = frozenset(part for part in parts if self._mentions[part] >= MAX_DOUBTS)
+        for part in believed:
+            del self._mentions[part]
+        return believed
+
+    def _doubt(self, status: int) -> None:
+        """Count a refusal of a request such as the server has accepted; it may have become another server."""
+        self._doubts += status in BLIND_STATUSES and status < 500  # an outage is no change
+        if self._doubts >= MAX_DOUBTS:
+            self._doubts, self._confirmed = 0, frozenset()
 
     def _strip(self, negotiation: Negotiation, sent: Mapping[str, int]) -> bool:
         """Leave out all optional parts but the limit, then rename the limit, then leave it out too."""

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from personagen.builder.core.errors import TransientError
 from personagen.builder.llm.chat_protocol.endpoint import Endpoint
-from personagen.builder.llm.chat_protocol.learning import MAX_VIOLATIONS, DialectLearner
+from personagen.builder.llm.chat_protocol.learning import MAX_DOUBTS, MAX_VIOLATIONS, DialectLearner
 from personagen.builder.llm.chat_protocol.request_body import Dialect, request_body
 from personagen.builder.llm.requests import Message, Request, Sampling
 
@@ -27,8 +28,8 @@ REQUEST = Request(
 class ScriptedServer:
     """A server that refuses some bodies, and counts them."""
 
-    def __init__(self, refuse: Refuse, *, status: int = 400, **options: Any) -> None:
-        self.refuse, self.status = refuse, status
+    def __init__(self, refuse: Refuse, *, status: int = 400, failures: int = 0, **options: Any) -> None:
+        self.refuse, self.status, self.failures = refuse, status, failures
         self.reports: list[str] = []
         self.refused = self.accepted = 0
         self.most_in_flight = self.in_flight = 0
@@ -49,6 +50,9 @@ class ScriptedServer:
                 await asyncio.sleep(0)
                 self.in_flight -= 1
                 answer = self.refuse(body)
+                if answer is None and self.failures:
+                    self.failures -= 1
+                    raise TransientError("too many requests")
                 if answer is None:
                     self.accepted += 1
                     self.learner.record_acceptance(negotiation, body, usable=True)
@@ -122,7 +126,7 @@ def test_a_request_refused_for_its_content_leaves_the_dialect_alone() -> None:
 
 
 def test_an_accepted_part_is_not_given_up_for_a_sentence() -> None:
-    """Once it was accepted, only an answer that names the part in a field is believed."""
+    """Once it was accepted, only an answer that names the part in a field is believed at once."""
     server = ScriptedServer(lambda body: "the temperature of this" if "Bad" in str(body["messages"]) else None)
 
     async def run() -> Body | None:
@@ -194,3 +198,54 @@ def test_a_stopped_learner_lets_no_waiting_request_pass() -> None:
             await waiting
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("answer", ["seed is not supported", "Bad Request"])
+def test_what_a_refusal_showed_outlives_a_failure(answer: str) -> None:
+    """The retry of a request, or the next request, does not meet the refusal again."""
+    server = ScriptedServer(refuses("seed", answer=answer), failures=5)
+
+    async def run() -> Body | None:
+        for _ in range(5):
+            with pytest.raises(TransientError):
+                await server.send()
+        return await server.send()
+
+    body = asyncio.run(run())
+    assert body is not None and "seed" not in body
+    assert server.refused == 1
+
+
+def test_requests_beside_a_slow_one_know_what_it_was_refused() -> None:
+    """A reasoning model refuses a part at once and thinks for a minute."""
+    server = ScriptedServer(refuses("seed", answer="seed is not supported"), patience_s=0.01)
+
+    async def run() -> None:
+        async with server.learner.turn(lambda dialect: request_body(REQUEST, "m", dialect, limit=90)) as slow:
+            body = request_body(REQUEST, "m", slow.dialect, limit=90)
+            assert server.learner.record_refusal(slow, 400, "seed is not supported", body)
+            assert None not in await asyncio.gather(*[server.send() for _ in range(20)])
+
+    asyncio.run(run())
+    assert server.refused == 0
+    assert server.learner.dialect.left_out() == ("seed",)
+
+
+@pytest.mark.parametrize("answer", ["seed is not supported", "Bad Request"])
+def test_a_server_that_changes_during_a_run_is_learnt_again(answer: str) -> None:
+    """A gateway may move a model to another provider."""
+    server = ScriptedServer(refuses())
+    assert None not in server.run(3)
+    server.refuse = refuses("seed", answer=answer)
+    outcomes = [server.run(1)[0] for _ in range(2 * MAX_DOUBTS)]
+    assert None not in outcomes[MAX_DOUBTS:]
+    assert "seed" in server.learner.dialect.left_out()
+
+
+def test_one_of_several_servers_that_refuses_a_part_decides() -> None:
+    """A gateway may send every second request to another provider."""
+    counts = iter(range(1000))
+    server = ScriptedServer(lambda body: "seed is not supported" if "seed" in body and next(counts) % 2 else None)
+    outcomes = [server.run(1)[0] for _ in range(20)]
+    assert outcomes.count(None) < MAX_DOUBTS
+    assert server.learner.dialect.left_out() == ("seed",)
