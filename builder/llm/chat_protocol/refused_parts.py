@@ -15,6 +15,9 @@ MAX_ANSWER_CHARACTERS = 8_000
 NAME_FIELDS = ("param", "parameter", "field", "path")
 """Fields of an error object that name the refused part."""
 
+ECHOES = ("input", "flagged_input", "failed_generation", "request", "request_body", "messages", "prompt", "ctx")
+"""Fields of an error that repeat the request or the reply."""
+
 ALIASES: Mapping[str, str] = {
     "max_completion_tokens": "max_tokens",
     "max_new_tokens": "max_tokens",
@@ -50,7 +53,7 @@ SENTENCES: Mapping[str, re.Pattern[str]] = {
         "temperature": r"\btemperature\b",
         "top_p": r"\btop[_ -]?p\b|\bnucleus\b",
         "min_p": r"\bmin[_ -]?p\b",
-        "repetition_penalty": r"\brepeat(?:ition)?[_ -]?penalty\b|\brepetition[_ -]?penalty\b",
+        "repetition_penalty": r"\brepe(?:at|tition)[_ -]?penalt(?:y|ies)\b",
         "seed": r"\bseeds?\b|\bseeding\b",
         "n": rf"{_QUOTE}n['\"`\u2019\u201d]"
         r"|(?<![\w\\'])n ?(?:>|<|=|:|!|must|is|should|not|cannot|can only|has to|was)"
@@ -60,15 +63,16 @@ SENTENCES: Mapping[str, re.Pattern[str]] = {
         r"|\b(?:one|single) (?:choice|completion|candidate|generation)\b|\bbest_of\b|\bcandidate_?count\b",
         "stop": rf"\Astop ?:|{_QUOTE}stop['\"`\u2019\u201d]|\bstop[_ -]?(?:sequence|word|string|token)s?"
         r"|\bstop\b(?= (?:is|parameter|must|not|should|field|has))"
-        r"|(?:parameter|field|argument|name|supplied)s?:? ?stop\b",
+        r"|(?:parameter|field|argument|name|supplied)s?:? ?stop\b|: ?stop\W*\Z",
         "logprobs": r"log[_ ]?prob",
         "stream": rf"{_QUOTE}stream['\"`\u2019\u201d]|\bstream\b(?= (?:is|parameter|must|not|should|field|has))"
-        r"|(?:parameter|field|argument|name|supplied)s?:? ?stream\b",
+        r"|(?:parameter|field|argument|name|supplied)s?:? ?stream\b|: ?stream\W*\Z",
         "reasoning_effort": r"\breasoning[_. ]?effort\b|\breasoning\b.{0,40}\bsupported\b",
         "system role": r"\bsystem[_ ]?(?:role|message|prompt|instruction|turn)s?\b"
         r"|\bdeveloper (?:role|message|instruction)s?\b"
         r"|\broles?\b.{0,40}\b(?:system|alternate|alternating)|\b(?:system|alternate|alternating)\b.{0,40}\broles?\b"
-        rf"|{_QUOTE}(?:system|messages\[0\]\.role)['\"`\u2019\u201d]|\bunexpected role\b|\brole must be\b",
+        rf"|{_QUOTE}system['\"`\u2019\u201d]|\bmessages?(?:\.\d+|\[\d+\])\.role\b"
+        r"|\b(?:unexpected|unsupported|invalid|unknown) role\b|\brole must be\b",
         "response_format": r"response[_ ]?format|json[_ ]?schema|json[_ ]?object|\bjson[_ ]?mode\b"
         r"|structured[_ ]?outputs?|\bguided|\bgrammar\b|\bschema\b",
         "max_tokens": r"\bmax(?:imum)?_?(?:completion_?|output_?|new_?)?tokens\b"
@@ -76,6 +80,19 @@ SENTENCES: Mapping[str, re.Pattern[str]] = {
     }.items()
 }
 """Mentions of each part in a sentence."""
+
+_ASIDES = re.compile(
+    r"https?://\S+|\bdid you (?:mean|forget|intend)\b[^?]*"
+    r"|\b(?:input_value|input|got|received)=.*?(?=, input_type|\n|$)"
+    r"|\b(?:not|must be) one of ?[\[({].*?[\])}]"
+    r"|(?<!not )\b(?:supported|allowed|valid|permitted|accepted|available|known|recogni[sz]ed|expected)"
+    r"(?: \w+){0,2}(?: are| is| include)? ?:.*?(?=[.;]\s|\n|$)",
+    re.IGNORECASE,
+)
+"""What a sentence says beside the refusal: pages to read, values that were sent, and parts that are accepted."""
+
+_SCHEMA_ALONE = re.compile(r"\bschema\b(?<!json.schema)", re.IGNORECASE)
+"""A word for a schema of replies, and for that of requests."""
 
 _CONFLICT = re.compile(
     r"\bboth\b|\btogether\b|\bsimultaneous|\bat the same time\b|\bin combination\b|\bonly one of\b|\bmutually\b"
@@ -116,10 +133,18 @@ def refused_parts(answer: str, sent: Mapping[str, int]) -> frozenset[str]:
     if named:
         return named
     sentence = " ".join(_strings(data)) or answer[:MAX_ANSWER_CHARACTERS]
-    mentioned = {part for part, pattern in SENTENCES.items() if part in sent and pattern.search(sentence)}
+    mentioned = _mentioned(_ASIDES.sub(" ", sentence), sent) or _mentioned(sentence, sent)
     if len(mentioned) > 1 and _CONFLICT.search(sentence):
         return frozenset([next(part for part in IMPORTANCE if part in mentioned)])
     return frozenset(mentioned)
+
+
+def _mentioned(sentence: str, sent: Mapping[str, int]) -> set[str]:
+    """Return the sent parts that a sentence mentions; a schema beside another part is that of requests."""
+    mentioned = {part for part, pattern in SENTENCES.items() if part in sent and pattern.search(sentence)}
+    if len(mentioned) > 1 and not SENTENCES["response_format"].search(_SCHEMA_ALONE.sub(" ", sentence)):
+        mentioned.discard("response_format")
+    return mentioned
 
 
 def next_levels(answer: str, parts: Iterable[str], sent: Mapping[str, int]) -> dict[str, int]:
@@ -159,7 +184,7 @@ def _names(data: Any) -> Iterator[str]:
             yield ".".join(map(str, value))
         elif key in ("unrecognized_arguments", "unsupported_params") and isinstance(value, list):
             yield from (entry for entry in value if isinstance(entry, str))
-        elif key != "input":  # a validation error repeats the request there
+        elif key not in ECHOES:
             yield from _names(value)
 
 
@@ -172,5 +197,5 @@ def _strings(data: Any) -> Iterator[str]:
             yield from _strings(entry)
     elif isinstance(data, Mapping):
         for key, value in data.items():
-            if key not in ("input", "flagged_input", "param", "loc", "type", "object", "status"):
+            if key not in ("param", "loc", "type", "object", "status", *ECHOES):
                 yield from _strings(value)

@@ -47,6 +47,16 @@ SENTENCE = [
     ("Use 'max_completion_tokens' instead of 'max_tokens'", {"max_tokens"}),
     ("stop: at most 4 sequences", {"stop"}),
     ("This model does not support logprobs", {"logprobs"}),
+    ("Argument not supported on this model: stop", {"stop"}),
+    ("messages.0.role: Input should be 'user' or 'assistant'", {"system role"}),
+    ("Failed to parse messages: Unsupported role", {"system role"}),
+    ("property 'min_p' is unsupported, did you mean 'top_p'?", {"min_p"}),
+    ("Unsupported parameter: seed. Supported parameters are: model, messages, temperature, max_tokens.", {"seed"}),
+    ("Parameters not supported: seed, min_p", {"seed", "min_p"}),
+    ("seed is not one of ['model', 'messages', 'temperature', 'max_tokens']", {"seed"}),
+    ("Unknown field min_p. See https://example.org/structured-outputs?top_p=1#seed", {"min_p"}),
+    ("The request violates its schema: property 'seed' is not allowed", {"seed"}),
+    ("seed: Extra inputs are not permitted, input_value={'temperature': 1, 'top_p': 1}, input_type=dict", {"seed"}),
     ("Bad Request", set[str]()),
     ("Your input was flagged for violence", set[str]()),
     ("The station was busy, and then we had to stop", set[str]()),
@@ -75,6 +85,10 @@ def test_what_an_answer_repeats_of_the_request_names_no_part() -> None:
     """Gateways quote the flagged input."""
     flagged = {"message": "flagged", "metadata": {"flagged_input": "What a temperature, and I lost my seed"}}
     assert refused_parts(json.dumps({"error": flagged}), SENT) == frozenset()
+    failed = {"message": "Failed to validate JSON", "failed_generation": '{"text": "a temperature"'}
+    assert refused_parts(json.dumps({"error": failed}), SENT) == frozenset()
+    repeated = {"message": "Bad Request", "request": {"messages": [{"role": "system", "content": "seed"}]}}
+    assert refused_parts(json.dumps({"error": repeated}), SENT) == frozenset()
 
 
 @pytest.mark.parametrize(
