@@ -24,6 +24,11 @@ def test_budget_of_cost_counts_both_kinds_at_their_prices() -> None:
     )
 
 
+def test_a_budget_below_the_first_request_is_too_small_and_not_spent() -> None:
+    message = str(Budget(max_tokens=30).exhausted_error())
+    assert message.startswith("the budget is too small: 0 of 30 tokens, and the next request might exceed it; ")
+
+
 def test_budget_without_bounds_has_room_for_any_request() -> None:
     assert Budget(price=Price(1.0, 1.0)).has_room(Amount(10**12, 10**12))
 

@@ -44,13 +44,21 @@ class ParsedChoice:
     logprobs: dict[str, float] | None
     error: Mapping[str, Any] | None
 
-    def to_written(self, tokens: Any, limit: int) -> WrittenChoice:
-        """Return what was written; `tokens`: tokens that the server states for this choice alone, if any."""
+    def to_written(self, tokens: Any, limit: int, *, has_room: bool) -> WrittenChoice:
+        """Return what was written.
+
+        Args:
+            tokens: tokens that the server states for this choice alone, if any.
+            limit: limit on completion tokens that was sent.
+            has_room: whether the limit has room for thoughts.
+
+        """
         content = self.content or MessageContent("", "", "", calls_tool=False)
         texts = (content.text, content.thoughts, content.refusal)
         size = sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)
         is_full = type(tokens) is int and tokens >= limit and not content.text.strip()
-        return WrittenChoice(size, at_limit=self.end == "limit" or is_full)
+        hides = has_room and not content.thoughts and without_thoughts(content.text) == content.text
+        return WrittenChoice(size, at_limit=self.end == "limit" or is_full, may_hide_thoughts=hides)
 
 
 def parse_reply(data: bytes, request: Request, endpoint: Endpoint, *, limit: int) -> Reply:
@@ -77,7 +85,8 @@ def parse_reply(data: bytes, request: Request, endpoint: Endpoint, *, limit: int
     parsed = _parse_choices(body, request, endpoint)
     usage = body.get("usage")
     alone = usage.get("completion_tokens") if len(parsed) == 1 and isinstance(usage, dict) else None
-    written = [choice.to_written(alone, limit) for choice in parsed]
+    has_room = limit > request.sampling.max_tokens
+    written = [choice.to_written(alone, limit, has_room=has_room) for choice in parsed]
     pairs = list(zip(parsed, written, strict=True))
     candidates = tuple(_to_candidate(choice, endpoint, limit if part.at_limit else None) for choice, part in pairs)
     problem = candidates[0].problem if all(candidate.problem for candidate in candidates) else None

@@ -155,6 +155,18 @@ def test_a_reply_without_content_names_the_limit_at_which_it_was_cut(
     assert parsed(choice(index=1), entry, usage=None).cut_at == (None if usage else cut_at)
 
 
+def test_hidden_thoughts_may_fill_their_room_in_an_estimate() -> None:
+    """Some servers hide both the thoughts and their number."""
+    room = LIMIT + 1_000
+
+    def tokens(*choices: Any) -> int:
+        return parse_reply(body_of(*choices), REQUEST, ENDPOINT, limit=room).completion_tokens
+
+    assert tokens(choice(TEXT)) == room
+    assert tokens(choice(TEXT, reasoning_content=THOUGHT)) < 60
+    assert tokens(choice(f"<think>{THOUGHT}</think>{TEXT}")) < 60
+
+
 def test_thoughts_and_cut_choices_count_in_an_estimate() -> None:
     hidden = parsed(choice(None, "length"))
     assert hidden.estimated and hidden.completion_tokens == LIMIT

@@ -34,18 +34,20 @@ class WrittenChoice:
     Attributes:
         size: UTF-8 bytes of its text, its thoughts and its refusal.
         at_limit: whether it ended at the limit on tokens.
+        may_hide_thoughts: whether the model had room for thoughts and the reply shows none.
 
     """
 
     size: int
     at_limit: bool
+    may_hide_thoughts: bool = False
 
 
 def count_tokens(usage: Any, request: Request, choices: Sequence[WrittenChoice], limit: int) -> tuple[Amount, bool]:
     """Return the tokens of a reply, and whether they are an estimate.
 
     A count that is missing or impossible is estimated from above: three bytes per token, the limit for a choice that
-    ended there.
+    ended there or may hide thoughts.
 
     Args:
         usage: `usage` of the reply, whatever it is.
@@ -86,7 +88,7 @@ def _upper_bound(request: Request, choices: Sequence[WrittenChoice], limit: int)
     completion = 0
     for choice in choices:
         tokens = int(choice.size / MIN_BYTES_PER_TOKEN) + TOKENS_PER_TURN
-        completion += max(tokens, limit) if choice.at_limit else tokens
+        completion += max(tokens, limit) if choice.at_limit or choice.may_hide_thoughts else tokens
     return Amount(token_upper_bound(request).prompt, completion)
 
 

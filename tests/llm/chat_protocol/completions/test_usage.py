@@ -76,6 +76,7 @@ def test_a_total_is_kept_and_its_dearer_part_estimated_from_above() -> None:
 def test_a_choice_that_was_cut_has_as_many_tokens_as_the_limit() -> None:
     assert counted(None, WrittenChoice(0, at_limit=True)) == (PROMPT, LIMIT, True)
     assert counted(None, WrittenChoice(9000, at_limit=True)) == (PROMPT, 3008, True)
+    assert counted(None, WrittenChoice(240, at_limit=False, may_hide_thoughts=True)) == (PROMPT, LIMIT, True)
     assert counted(None, TEXT, WrittenChoice(0, at_limit=True)) == (PROMPT, BOUND + LIMIT, True)
 
 
