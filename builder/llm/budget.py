@@ -76,6 +76,6 @@ class Budget:
             bounds.append(f"{self.cost or 0:.4f} of {self._max_cost:g} in cost")
         state = "spent" if self.spent.tokens else "too small"
         return BudgetError(
-            f"the budget is {state}: {' and '.join(bounds)}, and the next request might exceed it; what was paid for is "
-            "kept: raise --max-tokens or --max-cost and run the same command to go on"
+            f"the budget is {state}: {' and '.join(bounds)}, and the next request might exceed it; what was paid for "
+            "is kept: raise --max-tokens or --max-cost and run the same command to go on"
         )

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from personagen.builder.core.errors import BackendError, RequestError, TransientError
-from personagen.builder.llm.admission import AdmissionControl
+from personagen.builder.llm.admission import AdmissionControl, Slot
 from personagen.builder.llm.budget import token_upper_bound
 from personagen.builder.llm.journal import Journal
 from personagen.builder.llm.requests import (
@@ -115,8 +115,7 @@ class Dispatcher:
         assert task is not None
         failed_at: list[float] = []
         while True:
-            limit = self._backend.token_limit(request)
-            slot = await self._admission.acquire(priority, token_upper_bound(request, limit))
+            slot = await self._admit(priority, request)
             if self._journal.problem is not None:  # a reply that cannot be journaled should not be paid for
                 self._admission.record_abort(slot)
                 raise self._journal.problem
@@ -144,6 +143,15 @@ class Dispatcher:
             finally:
                 self._in_flight.discard(task)
             await asyncio.sleep(pause_s)
+
+    async def _admit(self, priority: int, request: Request) -> Slot:
+        """Wait until a request may be sent, with the limit that it is sent with: replies may raise it meanwhile."""
+        while True:
+            limit = self._backend.token_limit(request)
+            slot = await self._admission.acquire(priority, token_upper_bound(request, limit))
+            if self._backend.token_limit(request) <= limit:
+                return slot
+            self._admission.record_abort(slot)
 
     def _has_more_room(self, request: Request, reply: Reply) -> bool:
         """Return whether a reply was cut before its content, and would have more room for thoughts now."""

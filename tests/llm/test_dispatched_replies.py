@@ -1,10 +1,11 @@
 """Replies of reasoning models and refused accounts, from request to durable reply."""
 
+import asyncio
 import re
 from collections.abc import Awaitable
 from pathlib import Path
 
-from personagen.builder.core.errors import BackendError, PersonaGenError, RequestError
+from personagen.builder.core.errors import BackendError, BudgetError, PersonaGenError, RequestError
 from personagen.builder.core.prices import Amount
 from personagen.builder.llm.backends.openai_chat import OpenAIBackend
 from personagen.builder.llm.budget import Budget
@@ -33,6 +34,22 @@ def test_a_reply_cut_before_its_content_is_sent_again_with_more_room(tmp_path: P
 
     with FakeOpenAI(faults=[Fault("status", nth=1, status=200, body=CUT)]) as server:
         with_model(server.url, tmp_path / "journal", use)
+        assert [body["max_tokens"] for body in server.requests] == [50, 50 + 1024]
+
+
+def test_a_request_that_waits_reserves_the_limit_that_it_is_sent_with(tmp_path: Path) -> None:
+    """A budget that has room for the limit at the start may have none for the limit that thoughts need."""
+
+    async def use(backend: OpenAIBackend, journal: Journal) -> None:
+        budget = Budget(max_tokens=50 + 1024 + 70)
+        run = dispatcher(backend, journal, budget)
+        first, second = await asyncio.gather(
+            run.ask(0)(ask_for("Go on.")), run.ask(1)(ask_for("Go.")), return_exceptions=True
+        )
+        assert isinstance(first, Reply) and isinstance(second, BudgetError)
+
+    with FakeOpenAI(faults=[Fault("status", nth=1, status=200, body=CUT)]) as server:
+        with_model(server.url, tmp_path / "journal", use, concurrency=1)
         assert [body["max_tokens"] for body in server.requests] == [50, 50 + 1024]
 
 
