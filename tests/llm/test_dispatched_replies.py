@@ -41,16 +41,15 @@ def test_a_request_that_waits_reserves_the_limit_that_it_is_sent_with(tmp_path: 
     """A budget that has room for the limit at the start may have none for the limit that thoughts need."""
 
     async def use(backend: OpenAIBackend, journal: Journal) -> None:
-        budget = Budget(max_tokens=50 + 1024 + 70)
+        budget = Budget(max_tokens=1100)
         run = dispatcher(backend, journal, budget)
-        first, second = await asyncio.gather(
-            run.ask(0)(ask_for("Go on.")), run.ask(1)(ask_for("Go.")), return_exceptions=True
-        )
-        assert isinstance(first, Reply) and isinstance(second, BudgetError)
+        asked = [run.ask(row)(ask_for("Go on.", seed=row)) for row in range(2)]
+        outcomes = await asyncio.gather(*asked, return_exceptions=True)
+        assert [type(outcome) for outcome in outcomes] == [BudgetError, BudgetError]
 
     with FakeOpenAI(faults=[Fault("status", nth=1, status=200, body=CUT)]) as server:
         with_model(server.url, tmp_path / "journal", use, concurrency=1)
-        assert [body["max_tokens"] for body in server.requests] == [50, 50 + 1024]
+        assert [body["max_tokens"] for body in server.requests] == [50]
 
 
 def test_a_run_that_ended_after_a_cut_reply_goes_on_with_more_room(tmp_path: Path) -> None:
