@@ -20,7 +20,7 @@ from personagen.builder.core.errors import BackendError, RequestError, Transient
 from personagen.builder.core.retry_after import retry_after
 from personagen.builder.llm.backends.openai_settings import ServerOptions, make_endpoint, report_nothing
 from personagen.builder.llm.chat_protocol.endpoint import Endpoint, redirect_target
-from personagen.builder.llm.chat_protocol.learning import DialectLearner
+from personagen.builder.llm.chat_protocol.learning import DialectLearner, shape_of
 from personagen.builder.llm.chat_protocol.replies import merge_replies, parse_reply
 from personagen.builder.llm.chat_protocol.request_body import (
     UNENFORCED_FORMAT,
@@ -185,7 +185,8 @@ class OpenAIBackend:
 
     async def _call(self, request: Request) -> Reply:
         """Send one call, and resend it in another dialect after each refusal of a part of it."""
-        async with self._learner.turn(partial(self._body, request, self._room.limit(request))) as negotiation:
+        build_body = partial(self._body, request, self._room.limit(request))
+        async with self._learner.turn(shape_of(request), build_body) as negotiation:
             limit, limits_left = self._room.limit(request), MAX_LIMITS
             while True:
                 body = self._body(request, limit, negotiation.dialect)

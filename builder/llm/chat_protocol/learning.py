@@ -8,7 +8,7 @@ request in flight.
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Hashable, Mapping
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -18,6 +18,7 @@ from personagen.builder.llm.chat_protocol.endpoint import Endpoint
 from personagen.builder.llm.chat_protocol.part_search import PartSearch, start_search
 from personagen.builder.llm.chat_protocol.refused_parts import ALIASES, names_a_part, next_levels, refused_parts
 from personagen.builder.llm.chat_protocol.request_body import Dialect, levels_of
+from personagen.builder.llm.requests import Request
 
 BLIND_STATUSES = (400, 415, 422, 500, 501)
 """Statuses of a refusal that may concern a part although the answer names none."""
@@ -99,6 +100,18 @@ class Negotiation:
     changes: int = 0
 
 
+def shape_of(request: Request) -> Hashable:
+    """Return a value that is equal for requests with the same optional parts."""
+    return (
+        request.sampling,
+        request.candidates,
+        request.top_logprobs > 0,
+        bool(request.stop),
+        request.schema is None,
+        tuple(message.role for message in request.messages),
+    )
+
+
 class DialectLearner:
     """Knowledge of one server's dialect, shared by the requests of a run; for use from one event loop."""
 
@@ -127,6 +140,7 @@ class DialectLearner:
         self._learnt = Dialect()
         self._search: PartSearch | None = None
         self._confirmed: frozenset[str] = frozenset()
+        self._known_shapes: set[Hashable] = set()  # a dialect with more parts left out has no parts that are not known
         self._blind_searches = 0
         self._server_errors = 0
         self._violations = 0  # in a row; -1: a schema was kept
@@ -143,14 +157,21 @@ class DialectLearner:
         return self._learnt if self._search is None else self._learnt.without(self._search.suspects)
 
     @asynccontextmanager
-    async def turn(self, build_body: Callable[[Dialect], Mapping[str, Any]]) -> AsyncIterator[Negotiation]:
+    async def turn(
+        self, shape: Hashable, build_body: Callable[[Dialect], Mapping[str, Any]]
+    ) -> AsyncIterator[Negotiation]:
         """Yield the negotiation of a request, alone as long as the server has not accepted such a request.
 
         Args:
+            shape: equal for requests with the same optional parts; see `shape_of`.
             build_body: builds the body of the request in a dialect.
 
         """
+        if shape in self._known_shapes and self._search is None:
+            yield Negotiation(self._learnt)
+            return
         if self.knows(build_body):
+            self._known_shapes.add(shape)
             yield Negotiation(self.dialect)
             return
         if not await self._acquire():
@@ -250,8 +271,10 @@ class DialectLearner:
             usable: whether the reply has content; others go on being sent one at a time if it has none.
 
         """
-        self._learnt = self._learnt.weakened(negotiation.named)
         self._doubts = 0
+        if not (negotiation.named or negotiation.bareness or self._search) and self._is_confirmed(body):
+            return
+        self._learnt = self._learnt.weakened(negotiation.named)
         if negotiation.bareness and self._search is None:
             self._blind_searches = 0
             # A limit that had to be changed is known to be refused; the others may be fine then.
@@ -299,6 +322,7 @@ class DialectLearner:
         self._doubts += status in BLIND_STATUSES and status < 500  # an outage is no change
         if self._doubts >= MAX_DOUBTS:
             self._doubts, self._confirmed = 0, frozenset()
+            self._known_shapes.clear()
 
     def _strip(self, negotiation: Negotiation, sent: Mapping[str, int]) -> bool:
         """Leave out all optional parts but the limit, then rename the limit, then leave it out too."""

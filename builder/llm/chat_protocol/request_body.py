@@ -124,7 +124,8 @@ def request_body(
         "response_format": _response_format(request.schema, dialect.level("response_format")),
         "stream": False,
     }
-    body = {name: None if dialect.level(name) and name != "response_format" else body[name] for name in body}
+    for name in dialect.levels.keys() & body.keys():
+        body[name] = body[name] if name == "response_format" else None
     if limit_level < LAST_LEVELS["max_tokens"] and not (extra or {}).keys() & set(LIMIT_NAMES):
         body[LIMIT_NAMES[limit_level]] = limit
     body |= {"logprobs": True, "top_logprobs": logprobs} if logprobs else {}

@@ -38,7 +38,8 @@ class TokenRoom:
 
     def limit(self, request: Request) -> int:
         """Return the limit on the completion tokens of one candidate, thoughts included."""
-        limit = request.sampling.max_tokens + self._extra.get(_kind(request), self._usual())
+        extra = self._extra.get(_kind(request))
+        limit = request.sampling.max_tokens + (self._usual() if extra is None else extra)
         return limit if self._max_limit is None else min(limit, self._max_limit)
 
     def record_reply(self, request: Request, reply: Reply) -> None:

@@ -3,13 +3,14 @@
 import asyncio
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import pytest
 
 from personagen.builder.core.errors import TransientError
 from personagen.builder.llm.chat_protocol.endpoint import Endpoint
-from personagen.builder.llm.chat_protocol.learning import MAX_DOUBTS, MAX_VIOLATIONS, DialectLearner
+from personagen.builder.llm.chat_protocol.learning import MAX_DOUBTS, MAX_VIOLATIONS, DialectLearner, shape_of
 from personagen.builder.llm.chat_protocol.request_body import Dialect, request_body
 from personagen.builder.llm.requests import Message, Request, Sampling
 
@@ -42,7 +43,7 @@ class ScriptedServer:
         def build(dialect: Dialect) -> Body:
             return request_body(request, "m", dialect, limit=90)
 
-        async with self.learner.turn(build) as negotiation:
+        async with self.learner.turn(shape_of(request), build) as negotiation:
             while True:
                 body = build(negotiation.dialect)
                 self.in_flight += 1
@@ -180,7 +181,9 @@ def test_a_request_waits_no_longer_than_its_patience() -> None:
     server = ScriptedServer(refuses(), patience_s=0.01)
 
     async def run() -> None:
-        async with server.learner.turn(lambda dialect: request_body(REQUEST, "m", dialect, limit=90)):
+        async with server.learner.turn(
+            shape_of(REQUEST), lambda dialect: request_body(REQUEST, "m", dialect, limit=90)
+        ):
             assert await server.send() is not None
 
     asyncio.run(run())
@@ -190,7 +193,9 @@ def test_a_stopped_learner_lets_no_waiting_request_pass() -> None:
     server = ScriptedServer(refuses())
 
     async def run() -> None:
-        async with server.learner.turn(lambda dialect: request_body(REQUEST, "m", dialect, limit=90)):
+        async with server.learner.turn(
+            shape_of(REQUEST), lambda dialect: request_body(REQUEST, "m", dialect, limit=90)
+        ):
             waiting = asyncio.create_task(server.send())
             await asyncio.sleep(0)
             server.learner.stop()
@@ -221,7 +226,8 @@ def test_requests_beside_a_slow_one_know_what_it_was_refused() -> None:
     server = ScriptedServer(refuses("seed", answer="seed is not supported"), patience_s=0.01)
 
     async def run() -> None:
-        async with server.learner.turn(lambda dialect: request_body(REQUEST, "m", dialect, limit=90)) as slow:
+        build = partial(request_body, REQUEST, "m", limit=90)
+        async with server.learner.turn("shape", build) as slow:
             body = request_body(REQUEST, "m", slow.dialect, limit=90)
             assert server.learner.record_refusal(slow, 400, "seed is not supported", body)
             assert None not in await asyncio.gather(*[server.send() for _ in range(20)])

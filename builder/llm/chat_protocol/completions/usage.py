@@ -1,6 +1,6 @@
 """Count the tokens of a reply: as its server states them, or estimated from above."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,7 +80,7 @@ def count_tokens(usage: Any, request: Request, choices: Sequence[WrittenChoice],
 
 def reasoning_tokens(usage: Any) -> int:
     """Return the tokens that a server states for thoughts; 0: it states none."""
-    details = [usage.get(key) for key in DETAIL_KEYS] if isinstance(usage, Mapping) else []
+    details = [usage.get(key) for key in DETAIL_KEYS] if type(usage) is dict else []
     return max(_count(counts, REASONING_KEYS) or 0 for counts in (usage, *details))
 
 
@@ -94,8 +94,10 @@ def _upper_bound(request: Request, choices: Sequence[WrittenChoice], limit: int)
 
 def _count(counts: Any, keys: Sequence[str]) -> int | None:
     """Return the first credible count, a whole number and no truth value; None: there is none."""
+    if type(counts) is not dict:
+        return None
     for key in keys:
-        value = counts.get(key) if isinstance(counts, Mapping) else None
+        value = counts.get(key)
         is_whole = type(value) is int or (isinstance(value, float) and value.is_integer())
         if value is not None and is_whole and 0 <= value <= MAX_TOKENS_PER_CALL:
             return int(value)
