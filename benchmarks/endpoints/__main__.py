@@ -11,7 +11,7 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -32,6 +32,7 @@ def arguments(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--timeout", type=float, default=90, help="seconds after which a run is ended")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="runs at a time")
     parser.add_argument("--peers-dir", type=Path, default=Path.home() / ".cache" / "personagen-bench")
+    parser.add_argument("--keep", type=Path, metavar="FILE", help="JSON of an earlier run; its cells of peers are kept")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the cells as JSON too")
     parser.add_argument("--write", type=Path, metavar="FILE", help="write the tables to a file")
     return parser.parse_args(words)
@@ -64,14 +65,25 @@ def measure(options: argparse.Namespace, behaviours: Sequence[Behaviour]) -> tup
             return run_ours(behaviour, name, timeout_s=options.timeout)
         return run_peer(behaviour, systems[name], timeout_s=options.timeout)
 
+    cells = kept_cells(options.keep, systems, behaviours)
+    kept = {(cell.system, cell.behaviour) for cell in cells}
     jobs = [(name, row) for row in behaviours for name in systems if is_tried(name, row)]
-    cells: list[Cell] = []
+    jobs = [(name, row) for name, row in jobs if (name, row.name) not in kept]
     with ThreadPoolExecutor(options.processes) as pool:
         for cell in pool.map(lambda job: run(*job), jobs):
             cells.append(cell)
-            print(f"\r{len(cells)} of {len(jobs)} runs", end="", file=sys.stderr, flush=True)
+            print(f"\r{len(cells) - len(kept)} of {len(jobs)} runs", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
     return cells, notes
+
+
+def kept_cells(path: Path | None, systems: Iterable[str], behaviours: Sequence[Behaviour]) -> list[Cell]:
+    """Read the cells of peers from an earlier run; None: none."""
+    if path is None:
+        return []
+    names = {row.name for row in behaviours}
+    cells = [Cell(**cell) for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]]
+    return [cell for cell in cells if cell.system in PEERS and cell.system in systems and cell.behaviour in names]
 
 
 def main(words: Sequence[str]) -> None:

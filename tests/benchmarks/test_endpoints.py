@@ -1,12 +1,14 @@
 """The benchmark of endpoints: its choice of behaviours, its cells and its tables. No peer is run here."""
 
+import json
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
-from benchmarks.endpoints.__main__ import arguments, chosen_behaviours, measure
+from benchmarks.endpoints.__main__ import arguments, chosen_behaviours, kept_cells, measure
 from benchmarks.endpoints.runs import OURS, PEERS, Cell, is_tried, run_command, run_ours
 from benchmarks.endpoints.tables import ahead, matrix, summary
 from tests.helpers.servers.behaviours.table import BEHAVIOURS, ORDINARY, behaviour_named
@@ -58,6 +60,14 @@ def test_behaviours_are_chosen_by_group() -> None:
         chosen_behaviours("thouhgts", 1)
     with pytest.raises(SystemExit, match=r"unknown \['curators'\], expected some of openai,batch"):
         measure(arguments(["--only", "curators"]), [])
+
+
+def test_cells_of_peers_are_kept_from_an_earlier_run(tmp_path: Path) -> None:
+    path = tmp_path / "cells.json"
+    cells = [cell("openai", 7), cell("curator", 5), cell("distilabel", 5), cell("curator", 5, behaviour="gone")]
+    path.write_text(json.dumps({"cells": [asdict(made) for made in cells]}), encoding="utf-8")
+    assert kept_cells(path, ["openai", "curator"], [ORDINARY]) == [cells[1]]
+    assert kept_cells(None, ["curator"], [ORDINARY]) == []
 
 
 def test_a_run_of_personagen_fills_a_cell() -> None:
