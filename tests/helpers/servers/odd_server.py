@@ -35,7 +35,7 @@ from tests.helpers.servers.loopback import Loopback
 EXAMPLE = re.compile(r'\{\\*"(\w+)\\*": *\\*"\.\.\.')
 """JSON example of a prompt, with its key: {"prose": "..."}."""
 
-SENTENCE_END = ".!?。！？।"
+SENTENCE_END = ".!?。！？।۔"
 
 
 def rating_of(text: str) -> int:

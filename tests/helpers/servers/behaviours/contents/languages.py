@@ -1,4 +1,4 @@
-"""Refusals and talk about the task in the languages with the most texts, between ordinary texts of the language."""
+"""Refusals and talk about the task in the languages with the most speakers, between ordinary texts of the language."""
 
 import hashlib
 import json
