@@ -48,6 +48,7 @@ class OddRun:
         paid: calls that were paid for.
         message: the one line of the error; "": none.
         has_key: whether the key stands in the message or in a file of the run.
+        estimated: whether the manifest calls its usage an estimate; None: there is no manifest.
 
     """
 
@@ -58,6 +59,7 @@ class OddRun:
     paid: int
     message: str
     has_key: bool = False
+    estimated: bool | None = None
 
 
 def run_openai(behaviour: Behaviour, folder: Path) -> OddRun:
@@ -139,6 +141,7 @@ def _result(tally: ServerTally, folder: Path, message: str) -> OddRun:
         paid=tally.paid,
         message=message,
         has_key=_has_key(folder, message),
+        estimated=_is_estimated(folder / "out"),
     )
 
 
@@ -150,6 +153,11 @@ def _rows(out: Path) -> list[dict[str, Any]]:
     emotions = {emotion["name"] for emotion in manifest["taxonomy"]["emotions"]}
     paths = [out / shard["path"] for shard in manifest["shards"] if shard["path"].split("/")[0] in emotions]
     return [row for path in paths for row in pq.read_table(path).to_pylist()]
+
+
+def _is_estimated(out: Path) -> bool | None:
+    path = out / "manifest.json"
+    return "estimated" in json.loads(path.read_text(encoding="utf-8"))["usage"] if path.exists() else None
 
 
 def _written_texts(row: dict[str, Any]) -> list[str]:
@@ -192,6 +200,8 @@ def defects(behaviour: Behaviour, run: OddRun, *, rows: int | None = None, batch
         problems.append(f"{run.wasted} wasted calls, at most {behaviour.wasted}")
     if not batch and behaviour.most_calls is not None and run.calls > behaviour.most_calls:
         problems.append(f"{run.calls} calls, at most {behaviour.most_calls}")
+    if run.estimated is not None and run.estimated is behaviour.honest_usage:
+        problems.append(f"the usage is called {'an estimate' if run.estimated else 'exact'}")
     if run.has_key:
         problems.append("the key is written down")
     return problems

@@ -101,7 +101,7 @@ class Behaviour:
         rows: rows of the run.
         wasted: most calls that may be refused, fail, or be paid for without a usable text.
         most_calls: most calls in total; None: no bound.
-        honest_usage: whether `usage` states the tokens.
+        honest_usage: whether `usage` states the tokens; None: it does not, and nothing shows that.
         address: what follows the host in the base URL; a full URL is used unchanged.
         batch: whether a batch API can behave so: the answer depends on the body, and it is JSON with a status.
         judge: whether it is tried on a judge too.
@@ -119,7 +119,7 @@ class Behaviour:
     rows: int = 7
     wasted: int = 0
     most_calls: int | None = None
-    honest_usage: bool = True
+    honest_usage: bool | None = True
     address: str = "/v1"
     batch: bool = True
     judge: bool = False

@@ -240,7 +240,6 @@ STREAM_ROWS = (
         wasted=9,
         batch=False,
         seconds=4,
-        honest_usage=False,
     ),
     Behaviour(
         "stream breaks off now and then",
@@ -250,7 +249,6 @@ STREAM_ROWS = (
         wasted=9,
         batch=False,
         seconds=4,
-        honest_usage=False,
     ),
 )
 """All rows of the group of streams."""

@@ -122,8 +122,8 @@ SEVERAL_ROWS = (
         for name, (answer, source) in REFUSALS.items()
     ),
     Behaviour("n ignored", SEVERAL, always(ignores_n), "transformers serve, Ollama", recipe=TWO, judge=True),
-    Behaviour("usage of one choice", SEVERAL, always(counts_one), "llama.cpp", recipe=TWO, honest_usage=False),
-    Behaviour("one choice too many", SEVERAL, always(too_many), "gateways", recipe=TWO, honest_usage=False),
+    Behaviour("usage of one choice", SEVERAL, always(counts_one), "llama.cpp", recipe=TWO, honest_usage=None),
+    Behaviour("one choice too many", SEVERAL, always(too_many), "gateways", recipe=TWO),
     Behaviour("choices in another order", SEVERAL, always(out_of_order), "gateways", recipe=TWO),
     *(
         Behaviour(f"one bad candidate: {name}", SEVERAL, always(with_bad(bad)), "OpenAI, gateways", recipe=TWO)
@@ -148,6 +148,9 @@ USAGES: Mapping[str, tuple[Any, str]] = {
 BUDGET_TOKENS = 9000
 """Budget of the runs without usage: 34 calls of 260 tokens."""
 
+MOST_BUDGET_CALLS = 36
+"""Calls that fit into the budget, and the two in flight."""
+
 BUDGET = f"budget: {{max_tokens: {BUDGET_TOKENS}}}\nbackend: {{concurrency: 2}}\n"
 
 
@@ -168,7 +171,7 @@ USAGE_ROWS = (
         stop=("max_tokens|max-tokens|budget",),
         recipe=BUDGET,
         rows=70,
-        most_calls=60,
+        most_calls=MOST_BUDGET_CALLS,
         honest_usage=False,
     ),
     *(
@@ -180,7 +183,7 @@ USAGE_ROWS = (
             stop=("max_tokens|max-tokens|budget",),
             recipe=BUDGET,
             rows=70,
-            most_calls=60,
+            most_calls=MOST_BUDGET_CALLS,
             honest_usage=False,
         )
         for name, (usage, source) in USAGES.items()
