@@ -241,6 +241,15 @@ NO_SYSTEM = {
             }
         },
     ),
+    "litellm": fail(
+        400,
+        "litellm.BadRequestError: Hosted_vllmException - System role not supported. Received Model Group=m\n"
+        "Available Model Group Fallbacks=None",
+        code="400",
+    ),
+    "jinja": OddAnswer(
+        500, {"error": "Internal Server Error: jinja2.exceptions.TemplateError: System role not supported"}
+    ),
     "templates": fail(400, "Only user and assistant roles are supported!"),
     "pydantic": OddAnswer(
         422,

@@ -71,6 +71,11 @@ def litellm(name: str, value: Any) -> OddAnswer:
     return fail(400, message, type="None", param="None", code="400")
 
 
+def litellm_500(name: str, value: Any) -> OddAnswer:
+    message = f"litellm.APIConnectionError: UnsupportedParamsError: parameters: ['{name}'] are not supported"
+    return OddAnswer(500, {"error": {"message": message, "type": None, "param": None, "code": "500"}})
+
+
 def cohere(name: str, value: Any) -> OddAnswer:
     return OddAnswer(422, {"id": "x", "message": f"invalid request: unknown field: parameter '{name}' is not a valid"})
 
@@ -109,6 +114,7 @@ WORDINGS: Mapping[str, Wording] = {
     "gemini": gemini,
     "xai": xai,
     "litellm": litellm,
+    "litellm, 500": litellm_500,
     "cohere": cohere,
     "openrouter, 404, nothing named": openrouter,
     "bad request, nothing named": bad_request,
@@ -169,6 +175,26 @@ def bounded_temperature(call: OddCall) -> OddAnswer | None:
     if call.body.get("temperature", 1) > 1:
         return fail(400, "temperature must be in range [0, 1]", code="1210")
     return None
+
+
+def oldest_reasoner(call: OddCall) -> OddAnswer | None:
+    """Refuse what the first small reasoning model of OpenAI refuses: nearly everything, one part per answer."""
+    if any(message["role"] == "system" for message in call.body["messages"]):
+        message = "Unsupported value: 'messages[0].role' does not support 'system' with this model."
+        return fail(400, message, param="messages[0].role", code="unsupported_value")
+    if "response_format" in call.body and call.body["response_format"]["type"] != "text":
+        message = "Invalid parameter: 'response_format' of type 'json_schema' is not supported with this model."
+        return fail(400, message, param="response_format")
+    if call.body.get("n", 1) > 1:
+        return unsupported_value("n", call.body["n"])
+    return refuses_temperature(call)
+
+
+def bare(call: OddCall) -> OddAnswer | None:
+    """Accept one user turn and nothing optional, and name nothing."""
+    if [message["role"] for message in call.body["messages"]] != ["user"]:
+        return bad_request("messages", None)
+    return strict(bad_request)(call)
 
 
 def one_of_three(call: OddCall) -> OddAnswer:
@@ -298,6 +324,21 @@ PARAMETERS = (
         "DashScope",
         0,
         recipe="backend: {body: {enable_thinking: false}}\n",
+    ),
+    _row(
+        "nearly everything, as o1-mini",
+        oldest_reasoner,
+        "OpenAI o1-mini",
+        18,
+        recipe="draw: {candidates: 2, top_p: 0.9}\n",
+        judge=True,
+    ),
+    _row(
+        "one user turn and nothing else, nothing named",
+        bare,
+        "home-made servers",
+        24,
+        recipe="draw: {candidates: 2, top_p: 0.9}\n",
     ),
     Behaviour("one upstream of three refuses the seed", GROUP, every(3, one_of_three), "OpenRouter", wasted=3),
     *(
