@@ -51,7 +51,7 @@ def test_call_without_a_reply_in_time_is_retried(tmp_path: Path) -> None:
 def test_final_failure_is_not_retried(tmp_path: Path, status: int, calls: int) -> None:
     """Every row that asks for a refused request gets its error.
 
-    It is sent once. The first one may be refused for its parts: it is sent without them, and with its limit renamed and left out.
+    It is sent once. The first one is sent three times more: without its parts, and with its limit renamed and left out.
     """
     fault = Fault("status", status=status, contains="Bad.", body={"error": {"message": "no"}})
     with FakeOpenAI(faults=[fault]) as server:
