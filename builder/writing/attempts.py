@@ -21,7 +21,7 @@ ADVICE: Mapping[str, str] = {
     "request": "check the model and the backend section of the recipe",
     "thought": "raise backend.thinking_tokens, or set backend.reasoning_effort",
     "empty": "try another model, or raise draw.max_tokens",
-    "schema": "try a larger model, or set elaborate to sampled",
+    "schema": "try a larger model, or set the layers of elaborate to sampled",
     "refusal": "try another model",
     "meta": "try a larger model",
     "garbled": "try another model, or lower draw.temperature",
