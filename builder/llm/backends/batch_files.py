@@ -19,7 +19,7 @@ from typing import Any
 
 from personagen.builder.core.errors import FolderError
 from personagen.builder.core.files import write_atomically
-from personagen.builder.llm.chat_protocol.request_body import levels_of
+from personagen.builder.llm.chat_protocol.request_body import LIMIT_NAMES, levels_of
 
 REQUESTS, RECORD, RESULTS = ".jsonl", ".json", ".output.jsonl"
 
@@ -41,6 +41,7 @@ class LineResult:
         text: body of the answer.
         levels: optional parts of the request, with the level at which each was sent; see `levels_of`.
         sent: body that was sent, if the status refuses it; else None.
+        limit: limit on completion tokens that was sent; None: none was.
 
     """
 
@@ -48,6 +49,7 @@ class LineResult:
     text: str
     levels: Mapping[str, int] = field(default_factory=dict)
     sent: dict[str, Any] | None = None
+    limit: int | None = None
 
 
 class BatchFolder:
@@ -185,7 +187,8 @@ class BatchFolder:
                 if (key := _key(text)) in results:
                     body = json.loads(text)["body"]
                     sent = None if results[key].status == 200 else body
-                    results[key] = replace(results[key], levels=levels_of(body), sent=sent)
+                    limit = next((body[name] for name in LIMIT_NAMES if name in body), None)
+                    results[key] = replace(results[key], levels=levels_of(body), sent=sent, limit=limit)
         return results
 
     def _write_durably(self, path: Path, chunks: Iterable[bytes]) -> None:

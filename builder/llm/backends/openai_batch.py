@@ -327,11 +327,15 @@ class BatchBackend:
     def _accept(self, key: str, line: LineResult) -> None:
         """Answer a request with the reply in its line, or send it again if the reply was cut before its content."""
         pending = self._requests[key]
-        limit = pending.limit or self._room.limit(pending.request)
-        reply = parse_reply(line.text.encode("utf-8", "surrogatepass"), pending.request, self._endpoint, limit=limit)
+        if pending.limit is None:
+            pending.limit = line.limit or self._room.limit(pending.request)
+            self._room.record_sent(pending.request, pending.limit)
+        data = line.text.encode("utf-8", "surrogatepass")
+        reply = parse_reply(data, pending.request, self._endpoint, limit=pending.limit)
         usable = has_text(reply)
-        negotiation = self._negotiation(key)
-        self._learner.record_acceptance(negotiation, self._body(pending, negotiation.dialect), usable=usable)
+        sent = dialect_of(line.levels, levels_of(self._body(pending, Dialect())))
+        negotiation = pending.negotiation or Negotiation(sent, named=dict(sent.levels))
+        self._learner.record_acceptance(negotiation, self._body(pending, sent), usable=usable)
         self._room.record_reply(pending.request, reply)
         self._answered = self._answered or usable
         reply = reply if pending.cut is None else with_tokens_of(reply, pending.cut)
@@ -339,8 +343,7 @@ class BatchBackend:
             pending.cut = reply
             self._gather_again(key)
         else:
-            dialect = dialect_of(line.levels, levels_of(self._body(pending, Dialect())))
-            self._resolve(key, replace(reply, left_out=dialect.left_out()))
+            self._resolve(key, replace(reply, left_out=sent.left_out()))
 
     def _resolve(self, key: str, reply: Reply) -> None:
         answer = self._requests.pop(key).answer

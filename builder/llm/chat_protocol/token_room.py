@@ -51,6 +51,11 @@ class TokenRoom:
             per_candidate = reply.thought_tokens // max(1, len(reply.candidates))
             self._raise(request, min(THOUGHT_MARGIN * per_candidate, ROOM_STEPS[-1]))
 
+    def record_sent(self, request: Request, limit: int) -> None:
+        """Raise the limit to one that an earlier process sent, since its replies have shown it to be needed."""
+        if limit > request.sampling.max_tokens:
+            self._raise(request, limit - request.sampling.max_tokens)
+
     def record_cut(self, request: Request, cut_at: int) -> None:
         """Raise the limit by one step above the one at which a reply was cut before its content."""
         had = cut_at - request.sampling.max_tokens

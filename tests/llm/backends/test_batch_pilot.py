@@ -1,5 +1,6 @@
 """The first requests of a batch run, and whose fault a refused line is."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from personagen.builder.core.errors import BackendError, RequestError
 from personagen.builder.llm.backends.batch_states import MAX_PILOT_REQUESTS, Pilot
 from personagen.builder.llm.requests import Reply
+from tests.helpers.asking import reply_of
 from tests.helpers.batches import FATAL, answers, asks, error_body, expected, outcomes, texts
 from tests.helpers.servers.fake_batches import FakeBatches
 from tests.helpers.servers.fake_openai import Fault
@@ -29,6 +31,25 @@ def test_a_refused_part_costs_one_line(tmp_path: Path) -> None:
         assert answers(server.url, tmp_path, asks(9), first_requests=1) == first
     assert [reply.left_out for reply in first] == [("seed",)] * 9
     assert "seed" not in server.batches[-1].lines[0]["body"]
+
+
+def test_a_later_process_knows_dialect_and_room_of_an_earlier_one(tmp_path: Path) -> None:
+    """Its first request was answered by the earlier one, whose batch shows what was sent."""
+
+    def answer(body: Mapping[str, Any]) -> tuple[int, Any]:
+        if "seed" in body:
+            return 400, error_body("no", param="seed")
+        if body["max_tokens"] < 1000:
+            choice = {"message": {"content": None, "reasoning_content": "Hm."}, "finish_reason": "length"}
+            return 200, {"choices": [choice], "usage": {"prompt_tokens": 5, "completion_tokens": body["max_tokens"]}}
+        return 200, reply_of("The bus was late.")
+
+    with FakeBatches(answer=answer) as server:
+        answers(server.url, tmp_path, asks(1), first_requests=1)
+        assert [len(batch.lines) for batch in server.batches] == [1, 1, 1]
+        replies = answers(server.url, tmp_path, asks(9), first_requests=1)
+    assert [reply.left_out for reply in replies] == [("seed",)] * 9
+    assert [len(batch.lines) for batch in server.batches] == [1, 1, 1, 8]
 
 
 def test_the_pilot_doubles_with_each_request_that_comes_to_nothing() -> None:
