@@ -17,6 +17,12 @@ from personagen.builder.llm.requests import Candidate, Reply
 CACHE_KIB = 1024
 """Page cache per connection, in KiB; a reply is read once, so a larger cache gains nothing."""
 
+MAX_MODEL_NAMES = 50
+"""Upper bound on the models that are counted apart: some servers put a new fingerprint into every reply."""
+
+OTHER_MODELS = "other models"
+"""Name under which the replies of further models are counted."""
+
 CREATE_REPLIES = """
 CREATE TABLE IF NOT EXISTS replies (
     key TEXT PRIMARY KEY, prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL, reply TEXT NOT NULL
@@ -42,7 +48,8 @@ class Origins:
 
     Attributes:
         estimated: replies whose tokens are upper bounds, because the server counted none.
-        answered_by: replies of models other than the requested one, by the name that the server states.
+        answered_by: replies of models other than the requested one, by the name that the server states; the most
+            frequent `MAX_MODEL_NAMES`, and the sum of the others.
         left_out: replies to requests without a part that the server refuses, by part.
 
     """
@@ -127,7 +134,7 @@ class Journal:
                 left_out.update(dict.fromkeys(json.loads(parts), count))
         except sqlite3.Error as error:
             raise self._unreadable(error) from error
-        return Origins(estimated, dict(sorted(answered_by.items())), dict(sorted(left_out.items())))
+        return Origins(estimated, _most_common(answered_by), dict(sorted(left_out.items())))
 
     def total(self) -> tuple[int, int]:
         """Sum the prompt and completion tokens of all replies, those of earlier runs included."""
@@ -197,6 +204,14 @@ class Journal:
         self._thread.shutdown()
         self._reader.close()
         self._database.close()
+
+
+def _most_common(models: Counter[str]) -> dict[str, int]:
+    """Return the most frequent models in the order of their names, and the sum of the others."""
+    ranked = sorted(models.items(), key=lambda entry: (-entry[1], entry[0]))
+    named = dict(sorted(ranked[:MAX_MODEL_NAMES]))
+    others = sum(count for _, count in ranked[MAX_MODEL_NAMES:])
+    return named | ({OTHER_MODELS: others + named.get(OTHER_MODELS, 0)} if others else {})
 
 
 def is_empty(path: Path) -> bool:

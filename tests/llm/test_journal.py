@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from personagen.builder.core.errors import FolderError
-from personagen.builder.llm.journal import Journal, Usage
+from personagen.builder.llm.journal import MAX_MODEL_NAMES, OTHER_MODELS, Journal, Usage
 from personagen.builder.llm.requests import Candidate, Reply
 
 REPLY = Reply((Candidate("We counted the boxes.", "stop", -0.5),), 12, 4)
@@ -157,6 +157,22 @@ def test_reply_stored_twice_counts_once(tmp_path: Path) -> None:
     asyncio.run(journal.put("key", REPLY))
     assert journal.usage() == Usage(1, 12, 4)
     journal.close()
+
+
+def test_models_beyond_a_bound_are_counted_together() -> None:
+    """Some servers put a new fingerprint into every reply; the card and the manifest must stay readable."""
+
+    async def run() -> None:
+        journal = Journal(None)
+        names = [*(f"m (fp_{number})" for number in range(2 * MAX_MODEL_NAMES)), "m (fp_7)"]
+        replies = [Reply((Candidate("Fine.", "stop"),), 1, 1, answered_by=name) for name in names]
+        await asyncio.gather(*(journal.put(f"{number}", reply) for number, reply in enumerate(replies)))
+        counted = journal.origins().answered_by
+        journal.close()
+        assert len(counted) == MAX_MODEL_NAMES + 1
+        assert (counted["m (fp_7)"], counted[OTHER_MODELS], sum(counted.values())) == (2, MAX_MODEL_NAMES, len(names))
+
+    asyncio.run(run())
 
 
 def test_reply_that_cannot_be_stored_leaves_the_journal_intact(tmp_path: Path) -> None:
