@@ -3,11 +3,15 @@
 import asyncio
 import signal
 from collections.abc import Callable, Coroutine, Iterator, Sequence
+from concurrent import futures
 from contextlib import contextmanager, suppress
 from threading import Thread, current_thread, main_thread
 from typing import Any, Protocol, TypeVar
 
 Result = TypeVar("Result")
+
+SIGNAL_CHECK_S = 0.5
+"""Time after which a waiting main thread runs the handlers of signals that arrived before it began to wait."""
 
 
 class Runner(Protocol):
@@ -38,7 +42,11 @@ def _run_in_own_thread(work: Coroutine[Any, Any, Result]) -> Result:
     thread = Thread(target=loop.run_forever, name="personagen-event-loop", daemon=True)
     thread.start()
     try:
-        return asyncio.run_coroutine_threadsafe(_register(work, begun), loop).result()
+        outcome = asyncio.run_coroutine_threadsafe(_register(work, begun), loop)
+        while not outcome.done():
+            # A signal that arrives just before the wait does not end it, but runs its handler at the next turn.
+            futures.wait([outcome], timeout=SIGNAL_CHECK_S)
+        return outcome.result()
     except BaseException:
         asyncio.run_coroutine_threadsafe(_cancel(begun), loop).result()
         raise
