@@ -18,6 +18,9 @@ HOPELESS_EMOTION_REPLIES = 24
 UNFIT_REPLIES = 40
 """Replies that hold a text which does not fit (too long, of another emotion), for the same: many fail, few fit."""
 
+DISTINCT_TEXTS = 2
+"""Different texts after which a model is known not to repeat one."""
+
 TRIAL_REQUESTS = 14
 """Requests of a stage that may be paid for before one is usable: enough for the verdict, and for a second emotion."""
 
@@ -121,6 +124,7 @@ class Trials:
         self.on_usable: Callable[[], None] = lambda: None
         self._stages: dict[str, Trial] = {}
         self._of_emotions: dict[str, dict[str, Trial]] = {}
+        self._distinct = self._repeats = 0
 
     def of_stage(self, stage: str) -> Trial:
         """Return the trial of a stage whose requests are the same for all emotions."""
@@ -139,6 +143,16 @@ class Trials:
             self._stages[stage] = Trial(hopeless_after, max_sent, self.on_usable)
         return self._stages[stage]
 
+    def record_text(self, *, repeats: bool) -> None:
+        """Record whether a text repeats an earlier one."""
+        self._repeats += repeats
+        self._distinct += not repeats
+
+    @property
+    def has_repeats_only(self) -> bool:
+        """Whether the model writes one text again and again, as a server does that answers from a cache."""
+        return self._distinct < DISTINCT_TEXTS and self._repeats >= HOPELESS_REPLIES
+
     @property
     def has_usable_reply(self) -> bool:
         """Whether a reply of any stage was used."""
@@ -146,8 +160,12 @@ class Trials:
 
     @property
     def is_hopeless(self) -> bool:
-        """Whether no row can be written: a stage is hopeless, or each emotion in it."""
-        return any(trial.is_hopeless for trial in self._stages.values()) or any(
-            len(trials) == self._emotions and all(trial.is_hopeless for trial in trials.values())
-            for trials in self._of_emotions.values()
+        """Whether no row can be written: a stage is hopeless, or each emotion in it, or all texts are one."""
+        return (
+            self.has_repeats_only
+            or any(trial.is_hopeless for trial in self._stages.values())
+            or any(
+                len(trials) == self._emotions and all(trial.is_hopeless for trial in trials.values())
+                for trials in self._of_emotions.values()
+            )
         )

@@ -14,6 +14,7 @@ from functools import partial
 from personagen.builder.core.records import Reject, Row
 from personagen.builder.llm.engine import Engine
 from personagen.builder.llm.requests import Ask
+from personagen.builder.llm.trial import DISTINCT_TEXTS
 from personagen.builder.planning.plan import Plan, RowPlan
 from personagen.builder.writing.duplicates import DuplicateIndex
 from personagen.builder.writing.expression import NO_GROUNDING, Grounding
@@ -31,7 +32,7 @@ MAX_FIRST_ROWS = 16
 """Upper bound on rows begun before the first reply of any stage is used, where replies may cost money."""
 
 MAX_TRIAL_ROWS = 48
-"""Upper bound on rows begun before the first row is written, where replies may cost money."""
+"""Upper bound on rows begun before two different texts are written, where replies may cost money."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,16 +124,18 @@ class _Window:
         self._planned = _planned_rows(writer.plan)
         self._being_written = 0
         self._in_trial = writer.trials.paid
+        self._texts: set[str] = set()  # written in the trial
         writer.trials.on_usable = self.fill
         self._max_being_written = concurrency + min(concurrency, MAX_SPARE_ROWS)
         self.rows: deque[_PendingRow] = deque()
 
     def fill(self) -> None:
         """Begin rows as long as there is room and hope."""
-        most = self._max_being_written
+        most, most_begun = self._max_being_written, self._max_being_written + MAX_ROWS_AHEAD
         if self._in_trial:
             most = min(most, MAX_TRIAL_ROWS if self._writer.trials.has_usable_reply else MAX_FIRST_ROWS)
-        while self._being_written < most and len(self.rows) < self._max_being_written + MAX_ROWS_AHEAD:
+            most_begun = most
+        while self._being_written < most and len(self.rows) < most_begun:
             entry = None if self._writer.trials.is_hopeless else next(self._planned, None)
             if entry is None:
                 return
@@ -146,7 +149,9 @@ class _Window:
         self._being_written -= 1
         if task.cancelled():
             return
-        self._in_trial = self._in_trial and (task.exception() is not None or task.result().row is None)
+        if self._in_trial and task.exception() is None and (row := task.result().row) is not None:
+            self._texts.add(row.text)
+            self._in_trial = len(self._texts) < DISTINCT_TEXTS
         self.fill()
 
     async def cancel(self) -> None:
@@ -197,8 +202,14 @@ async def _finalize(writer: RowWriter, pending: _PendingRow, retry_of: Callable[
     while outcome.row is not None and (retry := retry_of(outcome.row)) is not None:
         if retry.reject is not None:
             rejects.append(retry.reject)
+            writer.trials.record_text(repeats=True)
+        if writer.trials.has_repeats_only:
+            outcome = RowOutcome(None, ())
+            break
         outcome = await writer.write(pending.planned, priority=pending.priority, first_attempt=retry.first_attempt)
         rejects.extend(outcome.rejects)
+    if outcome.row is not None:
+        writer.trials.record_text(repeats=False)
     return FinalizedRow(pending.config, pending.planned, outcome.row, tuple(rejects))
 
 

@@ -8,8 +8,11 @@ import pytest
 
 from personagen.builder.core.errors import AllRejectedError, GenerationError
 from personagen.builder.generate import generate
+from personagen.builder.llm.trial import HOPELESS_REPLIES
 from personagen.builder.preview import preview
-from tests.helpers.flow import Recorder, bytes_of, make, recipe_for
+from personagen.builder.writing.pipeline import MAX_TRIAL_ROWS
+from tests.helpers.asking import reply_of
+from tests.helpers.flow import SAME, Recorder, bytes_of, make, recipe_for
 from tests.helpers.servers.fake_openai import FakeOpenAI, Fault
 
 UNSUPPORTED = {"error": {"message": "Only the default (1) value is supported.", "param": "temperature"}}
@@ -68,6 +71,15 @@ def test_an_emotion_that_the_model_refuses_is_named(tmp_path: Path) -> None:
             make(recipe, tmp_path / "out")
         refused = [body for body in server.requests if "anger" in str(body["messages"])]
     assert len(refused) < 24 + 64, "those in flight when the verdict fell are the most that is paid for beyond it"
+
+
+def test_a_model_that_repeats_one_text_ends_the_run(tmp_path: Path) -> None:
+    """A server that answers from a cache would be paid for each attempt of each row."""
+    with FakeOpenAI(faults=[Fault("status", status=200, body=reply_of(SAME))]) as server:
+        message = r"^1 texts were accepted, .* given up .* \(expression duplicate \d\d\), the last one: duplicate, "
+        with pytest.raises(GenerationError, match=message):
+            make(recipe_for(server.url, {"rows": 700}), tmp_path / "out")
+    assert len(server.requests) <= HOPELESS_REPLIES + MAX_TRIAL_ROWS
 
 
 def test_a_hopeless_preview_quotes_the_last_reply() -> None:

@@ -148,3 +148,14 @@ def test_a_plan_of_one_emotion_is_hopeless_with_it() -> None:
         assert trials.is_hopeless
 
     asyncio.run(run())
+
+
+def test_texts_that_repeat_one_are_hopeless_until_a_second_one_differs() -> None:
+    repeating, varied = Trials(), Trials()
+    varied.record_text(repeats=False)
+    for trials in (repeating, varied):
+        trials.record_text(repeats=False)
+        for _ in range(HOPELESS_REPLIES):
+            assert not trials.is_hopeless
+            trials.record_text(repeats=True)
+    assert (repeating.is_hopeless, varied.is_hopeless) == (True, False)
