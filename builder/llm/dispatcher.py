@@ -71,6 +71,7 @@ class Dispatcher:
         self._refused: dict[str, RequestError] = {}
         self._in_flight: set[asyncio.Task[Reply]] = set()
         self._account_refusals = 0
+        self._fatal: BackendError | None = None
 
     def ask(self, priority: int) -> Ask:
         """Return the `Ask` of a row; among waiting requests, those of the lowest priority number are sent first.
@@ -116,9 +117,9 @@ class Dispatcher:
         failed_at: list[float] = []
         while True:
             slot = await self._admit(priority, request)
-            if self._journal.problem is not None:  # a reply that cannot be journaled should not be paid for
-                self._admission.record_abort(slot)
-                raise self._journal.problem
+            if (problem := self._journal.problem or self._fatal) is not None:
+                self._admission.record_abort(slot)  # a reply that cannot be journaled should not be paid for
+                raise problem
             self._in_flight.add(task)
             pause_s = 0.0
             try:
@@ -131,6 +132,8 @@ class Dispatcher:
             except BaseException as error:
                 self._admission.record_abort(slot)
                 self._require_account(error)
+                if isinstance(error, BackendError):
+                    self._fatal = self._fatal or error
                 raise
             else:
                 self._admission.record_reply(slot, reply)
@@ -163,10 +166,11 @@ class Dispatcher:
         """Raise BackendError if the server refuses key, account or model again and again, with no reply between."""
         if isinstance(error, RequestError) and error.status in ACCOUNT_STATUSES:
             self._account_refusals += 1
-            if self._account_refusals >= MAX_ACCOUNT_REFUSALS:
-                raise BackendError(
+            if self._account_refusals >= MAX_ACCOUNT_REFUSALS and self._fatal is None:
+                self._fatal = BackendError(
                     f"{error}; {self._account_refusals} times in a row: run the same command to go on"
-                ) from error
+                )
+                raise self._fatal from error
 
     def _finish(self, key: str, task: "asyncio.Task[Reply]") -> None:
         del self._under_way[key]

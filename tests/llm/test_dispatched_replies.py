@@ -91,9 +91,11 @@ def test_an_account_that_is_refused_again_and_again_ends_the_run(tmp_path: Path)
         refusals = [await _error_of(run.ask(row)(ask_for(f"Nr {row}."))) for row in range(MAX_ACCOUNT_REFUSALS)]
         assert [type(error) for error in refusals] == [RequestError] * (MAX_ACCOUNT_REFUSALS - 1) + [BackendError]
         assert re.search(r"refused the key \(401\); .*; 24 times in a row: run the same command", str(refusals[-1]))
+        assert await _error_of(run.ask(99)(ask_for("Nr 99."))) is refusals[-1]
 
     with FakeOpenAI(faults=[Fault("status", contains="Nr", status=401)]) as server:
         with_model(server.url, tmp_path / "journal", use)
+        assert len(server.requests) == 1 + MAX_ACCOUNT_REFUSALS, "afterwards nothing is sent"
 
 
 async def _error_of(asked: Awaitable[Reply]) -> Exception:
