@@ -15,7 +15,7 @@ from typing import Any
 
 from personagen.builder.core.errors import TransientError
 from personagen.builder.llm.chat_protocol.endpoint import Endpoint
-from personagen.builder.llm.chat_protocol.part_search import PartSearch, start_search
+from personagen.builder.llm.chat_protocol.part_search import PartGroup, PartSearch, start_search
 from personagen.builder.llm.chat_protocol.refused_parts import ALIASES, names_a_part, next_levels, refused_parts
 from personagen.builder.llm.chat_protocol.request_body import Dialect, levels_of
 from personagen.builder.llm.requests import Request
@@ -140,6 +140,7 @@ class DialectLearner:
         self._learnt = Dialect()
         self._search: PartSearch | None = None
         self._confirmed: frozenset[str] = frozenset()
+        self._tried: set[str] = set()  # parts that were accepted, or are or were part of a search
         self._known_shapes: set[Hashable] = set()  # a dialect with more parts left out has no parts that are not known
         self._blind_searches = 0
         self._server_errors = 0
@@ -196,7 +197,8 @@ class DialectLearner:
                 self._unfinished = None
             else:
                 self._unfinished = None
-                yield Negotiation(self._learnt.without(self._search.left_out_in_test), is_test=True)
+                search = self._widened(self._search, build_body(self._learnt))
+                yield Negotiation(self._learnt.without(search.left_out_in_test), is_test=True)
 
     def stop(self) -> None:
         """Cancel the requests that wait for their turn."""
@@ -213,6 +215,13 @@ class DialectLearner:
                 return await self._alone.acquire()
         except TimeoutError:
             return False
+
+    def _widened(self, search: PartSearch, body: Mapping[str, Any]) -> PartSearch:
+        """Add the parts of a request that none before it had, so that its test does not meet their refusal."""
+        new = [part for part in SUSPICION if part in self._sent(body) and part not in self._tried]
+        self._tried.update(new)
+        self._search = replace(search, groups=(*search.groups, PartGroup(tuple(new)))) if new else search
+        return self._search
 
     def _resumed(self) -> Negotiation:
         """Return the negotiation that a failure interrupted, else a new one."""
@@ -280,6 +289,7 @@ class DialectLearner:
             # A limit that had to be changed is known to be refused; the others may be fine then.
             self._learnt = self._learnt.weakened({"max_tokens": negotiation.dialect.level("max_tokens")})
             suspects = [part for part in SUSPICION if negotiation.dialect.level(part) > self._learnt.level(part)]
+            self._tried.update(suspects)
             self._search = start_search(suspects, guilty=negotiation.bareness == 1)
             if not self._can_search:
                 self._search = PartSearch((), tuple(suspects))

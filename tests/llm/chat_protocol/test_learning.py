@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -102,6 +103,20 @@ def test_several_refused_parts_are_each_left_out() -> None:
     assert None not in server.run()
     assert server.refused <= 6
     assert {"seed", "temperature"} <= set(server.learner.dialect.left_out())
+
+
+def test_a_request_with_further_parts_does_not_mislead_a_search() -> None:
+    """A judge asks for log probabilities first, and for several answers once they are refused."""
+    server = ScriptedServer(refuses("seed", "n"))
+
+    async def run() -> list[Body | None]:
+        several = replace(REQUEST, candidates=8)
+        return [await server.send(), *[await server.send(several) for _ in range(12)]]
+
+    assert None not in asyncio.run(run())
+    assert server.refused <= 6
+    assert {"seed", "n"} <= set(server.learner.dialect.left_out())
+    assert not {"temperature", "top_p", "system role"} & set(server.learner.dialect.left_out())
 
 
 def test_the_first_request_is_sent_alone() -> None:
