@@ -86,14 +86,23 @@ def kept_cells(path: Path | None, systems: Iterable[str], behaviours: Sequence[B
     return [cell for cell in cells if cell.system in PEERS and cell.system in systems and cell.behaviour in names]
 
 
+def repeatable(options: argparse.Namespace) -> list[str]:
+    """Return the options that decide the result, without the folders of this machine."""
+    chosen = {"--only": options.only, "--groups": options.groups, "--every": options.every}
+    defaults = {"--every": 1}
+    return [f"{name} {value}" for name, value in chosen.items() if value != defaults.get(name)]
+
+
 def main(words: Sequence[str]) -> None:
     """Measure, print, and write."""
     options = arguments(words)
     behaviours = chosen_behaviours(options.groups, options.every)
     cells, notes = measure(options, behaviours)
-    command = " ".join(["python -m benchmarks.endpoints", *words])
+    command = " ".join(["python -m benchmarks.endpoints", *repeatable(options)])
     where = f"Python {platform.python_version()}, {os.cpu_count()} cores"
     heading = f"`{command}`, {datetime.date.today()}: {', '.join(dict.fromkeys(notes.values()))}; {where}."
+    if options.keep:
+        heading += " Cells of peers are kept from an earlier run where the behaviour is the same."
     names = [name for name in notes if not notes[name].startswith("skipped")]
     text = "\n".join(
         ["# What systems make of the behaviours of servers", "", heading, "", *summary(behaviours, cells, names)]

@@ -78,7 +78,7 @@ def run_ours(behaviour: Behaviour, kind: str, *, timeout_s: float) -> Cell:
     wanted = PEER_ROWS if kind == "judge" else behaviour.rows
     output, message = run_command(words, timeout_s=timeout_s)
     if not output:
-        return Cell(behaviour.name, kind, wanted, 0, 0, 0, 0, message, careful=False)
+        return Cell(behaviour.name, kind, wanted, 0, 0, 0, 0, portable(message), careful=False)
     result = json.loads(output.splitlines()[-1])
     run = OddRun(
         **{name: value for name, value in result.items() if name != "defects"} | {"unusable": tuple(result["unusable"])}
@@ -86,13 +86,14 @@ def run_ours(behaviour: Behaviour, kind: str, *, timeout_s: float) -> Cell:
     careful = not defects(behaviour, run, rows=wanted, batch=kind == "batch")
     dirty = min(len(run.unusable), run.rows)
     return Cell(
-        behaviour.name, kind, wanted, run.rows - dirty, dirty, run.calls, run.wasted, _portable(run.message), careful
+        behaviour.name, kind, wanted, run.rows - dirty, dirty, run.calls, run.wasted, portable(run.message), careful
     )
 
 
-def _portable(message: str) -> str:
-    """Leave out what differs between two runs: the port of the server and the folder of the run."""
-    return re.sub(r"127\.0\.0\.1:\d+", "server", re.sub(r"\S*/out\.run/", "out.run/", message))
+def portable(message: str) -> str:
+    """Leave out what differs between two machines and runs: ports of the server, and folders."""
+    message = re.sub(r"127\.0\.0\.1:\d+", "server", message)
+    return re.sub(r"(?<![\w:/])/(?:[\w.+-]+/)+", "", message)
 
 
 def run_peer(behaviour: Behaviour, system: System, *, timeout_s: float) -> Cell:
@@ -106,7 +107,17 @@ def run_peer(behaviour: Behaviour, system: System, *, timeout_s: float) -> Cell:
         texts = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
         dirty = len(server.tally.unusable(texts))
         calls, wasted = len(server.tally.calls), server.tally.wasted
-    return Cell(behaviour.name, system.name, PEER_ROWS, len(texts) - dirty, dirty, calls, wasted, message, careful=None)
+    return Cell(
+        behaviour.name,
+        system.name,
+        PEER_ROWS,
+        len(texts) - dirty,
+        dirty,
+        calls,
+        wasted,
+        portable(message),
+        careful=None,
+    )
 
 
 def run_command(

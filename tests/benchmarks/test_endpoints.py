@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.endpoints.__main__ import arguments, chosen_behaviours, kept_cells, measure
-from benchmarks.endpoints.runs import OURS, PEERS, Cell, is_tried, run_command, run_ours
+from benchmarks.endpoints.__main__ import arguments, chosen_behaviours, kept_cells, measure, repeatable
+from benchmarks.endpoints.runs import OURS, PEERS, Cell, is_tried, portable, run_command, run_ours
 from benchmarks.endpoints.tables import ahead, matrix, summary
 from tests.helpers.servers.behaviours.table import BEHAVIOURS, ORDINARY, behaviour_named
 
@@ -80,6 +80,12 @@ def test_a_run_that_does_not_end_is_ended(tmp_path: Path) -> None:
     assert run_command(words, timeout_s=0.5)[1] == "no end after 0.5 s"
     failed = run_command([sys.executable, "-c", "raise SystemExit('no model | here')"], timeout_s=60)
     assert failed == ("", "no model   here")
+
+
+def test_results_name_nothing_of_the_machine() -> None:
+    message = "http://127.0.0.1:4711/v1 refused: see /tmp/pytest-of-x/out.run/rejects.jsonl, not and/or https://a.b/c/d"
+    assert portable(message) == "http://server/v1 refused: see rejects.jsonl, not and/or https://a.b/c/d"
+    assert repeatable(arguments(["--peers-dir", "/home/x", "--every", "2"])) == ["--every 2"]
 
 
 def test_the_command_writes_tables_and_json(tmp_path: Path) -> None:

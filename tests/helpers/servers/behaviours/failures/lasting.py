@@ -1,6 +1,6 @@
 """Refusals that concern one prompt, and those that concern the whole run: keys, models, credit, hopeless models."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tests.helpers.servers.behaviours.records import (
@@ -71,9 +71,9 @@ FLAGS = {
 """Refusals of one prompt."""
 
 
-def flags_word(word: str, answer: OddAnswer) -> Serve:
-    """Refuse every prompt with a word."""
-    return lambda call: answer if word in call.words else None
+def flags_words(words: Sequence[str], answer: OddAnswer) -> Serve:
+    """Refuse every prompt with one of these words."""
+    return lambda call: answer if any(word in call.words for word in words) else None
 
 
 MODERATION_ROWS = (
@@ -91,7 +91,7 @@ MODERATION_ROWS = (
     Behaviour(
         "the prompts of one emotion are flagged",
         MODERATION,
-        always(flags_word("disgust", FLAGGED)),
+        always(flags_words(("disgust", "item 3"), FLAGGED)),
         "OpenRouter",
         stop=("6 texts were accepted", "flagged|see"),
         wasted=12,
