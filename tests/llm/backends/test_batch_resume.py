@@ -291,7 +291,7 @@ def test_interrupted_release_leaves_its_batches_alone(tmp_path: Path) -> None:
         assert len(server.waiting()) == 1
         server.polls = 0
         make_by_batches(read_recipe(path, {"backend.base_url": server.url}), out)
-    assert len(server.batches) == 3 and server.repeated() == {}
+    assert len(server.batches) == 4 and server.repeated() == {}
 
 
 def test_batch_under_way_keeps_its_folder_from_other_recipes(tmp_path: Path) -> None:
