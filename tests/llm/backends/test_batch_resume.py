@@ -184,14 +184,14 @@ MOMENTS: dict[str, tuple[list[Trouble], int, Callable[[FakeBatches, Path], bool]
 def test_killed_process_is_continued(tmp_path: Path, moment: str) -> None:
     """`kill -9` at any step: the same replies, from one batch."""
     trouble, polls, due = MOMENTS[moment]
-    faults = [Fault("status", seed=7, status=400)]
+    faults = [Fault("status", seed=7, status=413, body={"error": {"message": "too long"}})]
     with FakeBatches(polls=polls, trouble=trouble, faults=faults) as server:
         words = [sys.executable, "-m", "tests.helpers.batches", server.url, str(tmp_path), "7"]
         kill(words, lambda: due(server, tmp_path))
         assert len(list(tmp_path.glob("batches/*.jsonl"))) == 1 + (moment == "fetched")
         server.polls = 0
         assert texts(answers(server.url, tmp_path, asks(6))) == expected(asks(6))
-        refused(server.url, tmp_path, [ask(7)], RequestError, r"refused the request \(400\)")
+        refused(server.url, tmp_path, [ask(7)], RequestError, r"refused the request \(413\)")
     assert [len(batch.lines) for batch in server.batches] == [7]
     assert len(server.uploads) <= 2
 
