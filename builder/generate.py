@@ -12,7 +12,7 @@ from personagen.builder.core.errors import FolderError
 from personagen.builder.core.event_loop import compute_in_thread, run_blocking
 from personagen.builder.core.progress import SILENT, Progress
 from personagen.builder.llm import Backend, connect, start_engine
-from personagen.builder.llm.dispatcher import RetryTiming
+from personagen.builder.llm.admission.retries import RetryTiming
 from personagen.builder.planning.counterfactuals import add_counterfactuals
 from personagen.builder.planning.plan import Plan, make_plan
 from personagen.builder.planning.recipe import Recipe

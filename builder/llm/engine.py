@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Protocol
 
 from personagen.builder.core.prices import Amount, Price
-from personagen.builder.llm.admission import AdmissionControl, make_admission_control
+from personagen.builder.llm.admission.control import AdmissionControl, make_admission_control
+from personagen.builder.llm.admission.retries import RetryTiming
 from personagen.builder.llm.budget import Budget
 from personagen.builder.llm.connect import BackendSettings
-from personagen.builder.llm.dispatcher import Dispatcher, RetryTiming
+from personagen.builder.llm.dispatcher import Dispatcher
 from personagen.builder.llm.journal import Journal, UsedReplies
 from personagen.builder.llm.requests import Ask, Backend
 

@@ -17,7 +17,7 @@ from personagen.builder.core.errors import BackendError
 from personagen.builder.core.progress import RunStatus
 from personagen.builder.generate import write_release
 from personagen.builder.llm import connect
-from personagen.builder.llm.dispatcher import RetryTiming
+from personagen.builder.llm.admission.retries import RetryTiming
 from personagen.builder.planning.parsing import read_recipe
 from personagen.builder.planning.plan import make_plan
 from personagen.builder.planning.recipe import Recipe

@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from personagen.builder.llm.admission import make_admission_control
+from personagen.builder.llm.admission.control import make_admission_control
+from personagen.builder.llm.admission.retries import RetryTiming
 from personagen.builder.llm.backends.openai_chat import ChatTimeouts, OpenAIBackend, connect_openai
 from personagen.builder.llm.budget import Budget
-from personagen.builder.llm.dispatcher import Dispatcher, RetryTiming
+from personagen.builder.llm.dispatcher import Dispatcher
 from personagen.builder.llm.journal import Journal
 from personagen.builder.llm.requests import Ask, Message, Reply, Request, Sampling
 

@@ -14,7 +14,7 @@ import pytest
 from personagen.builder.core.errors import BudgetError, FolderError
 from personagen.builder.core.prices import NOTHING, Amount, Price
 from personagen.builder.llm import Reply, Request, start_engine
-from personagen.builder.llm.dispatcher import RetryTiming
+from personagen.builder.llm.admission.retries import RetryTiming
 from personagen.builder.llm.journal import Journal
 from tests.helpers.dispatching import ask_for, until
 

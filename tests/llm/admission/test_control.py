@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from personagen.builder.core.errors import BudgetError, TransientError
 from personagen.builder.core.prices import Amount
-from personagen.builder.llm.admission import AdmissionControl, RateLimiter, Slot, make_admission_control
+from personagen.builder.llm.admission.concurrency import AdaptiveConcurrency
+from personagen.builder.llm.admission.control import AdmissionControl, Slot, make_admission_control
+from personagen.builder.llm.admission.rate_limits import RateLimiter
 from personagen.builder.llm.budget import Budget
-from personagen.builder.llm.concurrency import AdaptiveConcurrency
 from personagen.builder.llm.requests import Reply
 
 SMALL = Amount(10, 10)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from personagen.builder.llm.concurrency import AdaptiveConcurrency
+from personagen.builder.llm.admission.concurrency import AdaptiveConcurrency
 
 Latency = Callable[[int], float]
 """Seconds per reply, by the number of requests in flight."""

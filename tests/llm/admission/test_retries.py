@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from personagen.builder.core.errors import BackendError, RequestError, TransientError
-from personagen.builder.llm.admission import make_admission_control
+from personagen.builder.llm.admission.control import make_admission_control
+from personagen.builder.llm.admission.retries import MAX_FAILURES, RetryTiming, require_retry, retry_pause
 from personagen.builder.llm.backends.openai_chat import ChatTimeouts, OpenAIBackend
 from personagen.builder.llm.budget import Budget
-from personagen.builder.llm.dispatcher import MAX_FAILURES, Dispatcher, RetryTiming, require_retry, retry_pause
+from personagen.builder.llm.dispatcher import Dispatcher
 from personagen.builder.llm.journal import Journal
 from personagen.builder.llm.requests import Reply
 from tests.helpers.dispatching import FAST, ask_for, outcomes, until, with_model

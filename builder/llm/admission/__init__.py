@@ -1,0 +1,1 @@
+"""Admission of requests: how many are in flight, how many per minute, within which budget, and when to retry."""
