@@ -117,7 +117,15 @@ class Dispatcher:
                 cut = reply
             finally:
                 self._in_flight.discard(task)
-            await asyncio.sleep(pause_s)
+            await self._pause(pause_s)
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait before the next try of a request."""
+        self._admission.retrying += 1
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            self._admission.retrying -= 1
 
     async def _admit(self, priority: int, request: Request) -> Slot:
         """Wait until a request may be sent, with the limit that it is sent with: replies may raise it meanwhile."""

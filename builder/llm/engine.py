@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from personagen.builder.core.prices import Amount, Price
-from personagen.builder.llm.admission.control import AdmissionControl, make_admission_control
+from personagen.builder.llm.admission.control import AdmissionControl, Load, make_admission_control
 from personagen.builder.llm.admission.retries import RetryTiming
 from personagen.builder.llm.budget import Budget
 from personagen.builder.llm.connect import BackendSettings
@@ -50,6 +50,10 @@ class Engine:
     def in_flight(self) -> int:
         """Requests sent and not answered yet."""
         return self._admission.in_flight
+
+    def load(self) -> Load:
+        """Return limit, refusals and retries of the requests now."""
+        return self._admission.load()
 
     def ask(self, priority: int) -> Ask:
         """Return the `Ask` of one row; among waiting requests, those of the lowest priority number are sent first."""

@@ -41,6 +41,7 @@ class AdaptiveConcurrency:
 
     Attributes:
         limit: requests that may be in flight now, 1 or more.
+        maximum: upper bound on it.
 
     """
 
@@ -50,7 +51,7 @@ class AdaptiveConcurrency:
         `by_latency`: whether growing latency starts experiments; False: only refusals change the limit.
         """
         self.limit = min(start, maximum)
-        self._maximum = maximum
+        self.maximum = maximum
         self._by_latency = by_latency
         self._ceiling = maximum
         self._doubling = self.limit < maximum
@@ -65,7 +66,7 @@ class AdaptiveConcurrency:
         """Record a reply to a request sent at `sent`; `full`: whether the limit was reached."""
         if self._doubling and full:
             self.limit += 1
-            self._doubling = self.limit < self._maximum
+            self._doubling = self.limit < self.maximum
         if sent >= self._changed_at:
             self._latencies.append(now - sent)
             if len(self._latencies) >= self._round_size:
@@ -112,7 +113,7 @@ class AdaptiveConcurrency:
         # The rate dropped: the longer latency is normal for this server, and a higher limit may gain more.
         self._min_latency = limit / rate
         self._set_limit(limit, now)
-        self._doubling = self.limit < self._ceiling == self._maximum
+        self._doubling = self.limit < self._ceiling == self.maximum
 
     def _grow(self, now: float) -> None:
         """Raise the limit by one up to the ceiling, then probe above it after enough rounds."""
@@ -122,7 +123,7 @@ class AdaptiveConcurrency:
             self.limit += 1
             return
         self._rounds_at_ceiling += 1
-        if self.limit < self._maximum and self._rounds_at_ceiling >= self._probe_after:
+        if self.limit < self.maximum and self._rounds_at_ceiling >= self._probe_after:
             self._set_limit(self.limit + 1, now)
 
     def _set_limit(self, limit: int, now: float) -> None:

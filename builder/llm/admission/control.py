@@ -19,6 +19,9 @@ from personagen.builder.llm.requests import Reply
 START_CONCURRENCY = 16
 """Requests in flight at the start of an adaptive run; most servers can answer that many."""
 
+RECENT_OUTCOMES = 100
+"""Ended requests over which the fraction of refused ones is averaged, with exponential weights."""
+
 
 @dataclass(frozen=True, slots=True)
 class Slot:
@@ -32,6 +35,26 @@ class Slot:
 
     sent: float
     reserved: Amount
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """State of the admission at one moment.
+
+    Attributes:
+        limit: requests that may be in flight now.
+        maximum: upper bound on that limit.
+        refused: fraction of the recent requests that the server refused as overloaded; None: none has ended yet.
+        paused_s: seconds until the end of the wait that the server asked for; 0: it asked for none.
+        retrying: requests that failed and wait for their next try.
+
+    """
+
+    limit: int
+    maximum: int
+    refused: float | None
+    paused_s: float
+    retrying: int
 
 
 @dataclass(order=True, slots=True)
@@ -50,6 +73,7 @@ class AdmissionControl:
         in_flight: requests admitted and not finished.
         last_reply_at: time of the last reply; None: no reply yet.
         paused_until: time until which the server asked for no requests.
+        retrying: requests that failed and wait for their next try; counted by the caller.
 
     """
 
@@ -71,10 +95,22 @@ class AdmissionControl:
         self.in_flight = 0
         self.last_reply_at: float | None = None
         self.paused_until = float("-inf")
+        self.retrying = 0
+        self._ended = self._ended_refused = 0.0  # weighted by recency
         self._waiting: list[_Waiter] = []
         self._acquired = 0
         self._closed = False
         self._timer: asyncio.TimerHandle | None = None
+
+    def load(self) -> Load:
+        """Return the state of the admission now."""
+        return Load(
+            limit=self._concurrency.limit,
+            maximum=self._concurrency.maximum,
+            refused=self._ended_refused / self._ended if self._ended else None,
+            paused_s=max(0.0, self.paused_until - self.clock()),
+            retrying=self.retrying,
+        )
 
     async def acquire(self, priority: int, upper_bound: Amount) -> Slot:
         """Wait until a request may be sent.
@@ -105,12 +141,14 @@ class AdmissionControl:
         """Free the slot of an answered request and charge its tokens."""
         now = self.clock()
         self.last_reply_at = now
+        self._count_outcome(refused=False)
         self._concurrency.record_reply(slot.sent, now, full=self.in_flight >= self._concurrency.limit)
         self._release(slot, Amount(reply.prompt_tokens, reply.completion_tokens))
 
     def record_failure(self, slot: Slot, error: TransientError) -> None:
         """Free the slot of a failed request; lower the limit after an overload, pause if the server asked for it."""
         now = self.clock()
+        self._count_outcome(refused=error.overload)
         if error.overload:
             self._concurrency.record_overload(slot.sent, now)
         if error.wait:
@@ -129,6 +167,11 @@ class AdmissionControl:
         for waiter in self._waiting:
             waiter.future.cancel()
         self._waiting.clear()
+
+    def _count_outcome(self, *, refused: bool) -> None:
+        weight = 1 - 1 / RECENT_OUTCOMES
+        self._ended = self._ended * weight + 1
+        self._ended_refused = self._ended_refused * weight + refused
 
     def _release(self, slot: Slot, used: Amount) -> None:
         self.in_flight -= 1
