@@ -1,124 +1,77 @@
 """A chat server that answers late and cheaply: `python -m benchmarks.pipeline.server` prints its URL and serves.
 
 It speaks just enough HTTP/1.1 over a bare asyncio protocol, because with a web framework the server would be what is
-measured. Replies are those of `tests/helpers/servers/fake_openai.py` and depend on the request alone. A reply to a
-client that has gone away is dropped and not counted, as vLLM drops it.
+measured. Replies are those of `tests/helpers/servers/fake_openai.py` and depend on the request alone. Faults, latency
+and limits are those of `behaviour.py`. A reply to a client that has gone away is dropped and not counted, as vLLM
+drops it.
 """
 
 import argparse
 import asyncio
 import contextlib
 import json
+import math
+import random
+import socket
+import struct
 import time
-import zlib
 from collections.abc import Coroutine
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from typing import Any, cast
 
-from tests.helpers.servers.fake_openai import completion
-
-BAD = "REFUSE-THIS"
-"""A prompt that holds this is answered with a 400, however often it is sent, where `bad_every` is set."""
+from benchmarks.pipeline.behaviour import POOL, VARIATIONS, Behaviour
+from benchmarks.pipeline.counters import RoundCounters
+from tests.helpers.servers.fake_openai import completion, schema_of, sentences
 
 TOO_MANY = {"error": {"message": "rate limit reached: too many requests", "code": "rate_limit_exceeded"}}
 REFUSED = {"error": {"message": "this prompt is refused", "code": "invalid_prompt"}}
-REASONS = {200: b"OK", 400: b"Bad Request", 404: b"Not Found", 429: b"Too Many Requests"}
-
-
-@dataclass(frozen=True, slots=True)
-class Behaviour:
-    """How the server answers.
-
-    Attributes:
-        latency: seconds before a reply.
-        slow_share: share of the request bodies that take `slow_latency` seconds instead; their hash chooses.
-        slow_latency: see `slow_share`.
-        limit: requests answered at a time; one above gets a 429 at once. 0 is no limit.
-        retry_after: seconds named in the 429's Retry-After header; 0 sends none.
-        bad_every: one of so many request seeds gets a 400, as does every prompt that holds BAD. 0 refuses none.
-
-    """
-
-    latency: float = 0.1
-    slow_share: float = 0.0
-    slow_latency: float = 2.0
-    limit: int = 0
-    retry_after: int = 0
-    bad_every: int = 0
-
-    def seconds(self, body: bytes) -> float:
-        """Say how long the reply to a request body takes."""
-        slow = zlib.crc32(body) % 10_000 < self.slow_share * 10_000
-        return self.slow_latency if slow else self.latency
-
-    def is_bad(self, body: bytes, request: dict[str, Any]) -> bool:
-        """Say whether a request gets a 400."""
-        if not self.bad_every:
-            return False
-        seed = request.get("seed")
-        return BAD.encode() in body or (seed is not None and seed % self.bad_every == 0)
-
-
-@dataclass(slots=True)
-class Stats:
-    """What happened since the last reset; times are seconds of the monotonic clock, None before the first one.
-
-    Attributes:
-        requests: chat requests that arrived, refused ones too.
-        replies: replies sent with status 200.
-        repeated: those of them whose request body had been answered before: paid twice.
-        statuses: answers by status.
-        most_in_flight: largest number of requests that were being answered at one time.
-        first_request: when the first one arrived.
-        last_reply: when the last reply with status 200 was sent.
-        slow: places of the slow requests among those that were let in, in order of arrival.
-
-    """
-
-    requests: int = 0
-    replies: int = 0
-    repeated: int = 0
-    statuses: dict[int, int] = field(default_factory=dict)
-    most_in_flight: int = 0
-    first_request: float | None = None
-    last_reply: float | None = None
-    slow: list[int] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class Round:
-    """What belongs to one reset: a request that outlives it still counts for its own round.
-
-    Attributes:
-        behaviour: how requests are answered.
-        stats: the counters.
-        let_in: requests that were not turned away by a 429.
-        answered: hashes of the request bodies that were answered with status 200.
-
-    """
-
-    behaviour: Behaviour
-    stats: Stats = field(default_factory=Stats)
-    let_in: int = 0
-    answered: set[int] = field(default_factory=set)
-
-    def count(self, status: int, body: bytes) -> None:
-        """Count an answer that was sent."""
-        stats = self.stats
-        stats.statuses[status] = stats.statuses.get(status, 0) + 1
-        if status == 200:
-            stats.replies += 1
-            stats.last_reply = time.monotonic()
-            stats.repeated += hash(body) in self.answered
-            self.answered.add(hash(body))
+FAILURES = {
+    429: TOO_MANY,
+    500: {"error": {"message": "the server had an error while processing the request", "code": "server_error"}},
+    503: {"error": {"message": "the engine is overloaded, please try again later", "code": "overloaded"}},
+}
+GARBAGE = b"upstream connect error or disconnect/reset before headers"
+REASONS = {
+    200: b"OK",
+    400: b"Bad Request",
+    404: b"Not Found",
+    429: b"Too Many Requests",
+    500: b"Internal Server Error",
+    503: b"Service Unavailable",
+}
+REPEATED = [sentences(random.Random(f"pool {number}")) for number in range(POOL)]
 
 
 @dataclass(slots=True)
 class State:
     """What all connections share: the present round, and the requests that are being answered, of any round."""
 
-    round: Round
+    round: RoundCounters
     in_flight: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class PendingAnswer:
+    """An answer that is under way.
+
+    Attributes:
+        round: the round of its request.
+        body: the request body.
+        status: status to answer with.
+        data: body to answer with.
+        fault: kind of the fault; "": none.
+        close: whether the connection closes after the answer.
+        timer: sends it; None: not scheduled yet.
+
+    """
+
+    round: RoundCounters
+    body: bytes
+    status: int
+    data: bytes
+    fault: str
+    close: bool
+    timer: asyncio.TimerHandle | None = None
 
 
 class Connection(asyncio.Protocol):
@@ -129,18 +82,19 @@ class Connection(asyncio.Protocol):
         self._state = state
         self._buffer = b""
         self._transport: asyncio.Transport | None = None
-        self._timers: set[asyncio.TimerHandle] = set()
+        self._pending: set[PendingAnswer] = set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport."""
+        """Store the transport."""
         self._transport = cast("asyncio.Transport", transport)
 
     def connection_lost(self, error: Exception | None) -> None:
         """Drop the replies that no client waits for any more."""
-        self._state.in_flight -= len(self._timers)
-        for timer in self._timers:
-            timer.cancel()
-        self._timers.clear()
+        for pending in self._pending:
+            if pending.timer is not None:
+                pending.timer.cancel()
+            self._end(pending)
+        self._pending.clear()
         self._transport = None
 
     def data_received(self, data: bytes) -> None:
@@ -169,52 +123,97 @@ class Connection(asyncio.Protocol):
 
     def _stats(self, reset: bool, body: bytes, close: bool) -> None:
         """Send the counters; POST resets them and sets the behaviour in its body."""
-        stats = asdict(self._state.round.stats)
+        counters = self._state.round.to_json()
         if reset:
-            self._state.round = Round(Behaviour(**json.loads(body or b"{}")))
-        self._send(200, stats, close)
+            self._state.round = RoundCounters(Behaviour(**json.loads(body or b"{}")))
+        self._send(200, counters, close)
 
     def _chat(self, body: bytes, close: bool) -> None:
         request = _flat(json.loads(body))
         if not request["messages"]:  # a client that probes for limits: neither work nor waste
             self._send(200, completion(request), close)
             return
-        state, now = self._state, self._state.round
-        behaviour, stats = now.behaviour, now.stats
-        stats.requests += 1
-        if stats.first_request is None:
-            stats.first_request = time.monotonic()
-        if behaviour.limit and state.in_flight >= behaviour.limit:
-            now.count(429, body)
-            after = b"Retry-After: %d\r\n" % behaviour.retry_after if behaviour.retry_after else b""
-            self._send(429, TOO_MANY, close, after)
+        state, now, time_now = self._state, self._state.round, time.monotonic()
+        at = now.arrive(body, time_now)
+        if now.is_refused(at, state.in_flight):
+            self._send(429, TOO_MANY, close, _retry_after(now.behaviour, at))
+            now.count(429, body, time_now, is_reply=False)
             return
-        status, reply = (400, REFUSED) if behaviour.is_bad(body, request) else (200, completion(request))
-        seconds = behaviour.seconds(body)
-        if seconds != behaviour.latency:
-            stats.slow.append(now.let_in)
-        now.let_in += 1
+        fault, seconds = now.let_in(body)
+        status, content = _answer(now.behaviour, body, request, fault)
+        pending = PendingAnswer(now, body, status, content, fault, close)
         state.in_flight += 1
-        stats.most_in_flight = max(stats.most_in_flight, state.in_flight)
+        now.begin(at, state.in_flight)
+        self._pending.add(pending)
+        if seconds > 0:
+            delay = seconds * now.behaviour.factor(at)
+            pending.timer = asyncio.get_running_loop().call_later(delay, self._finish, pending)
+        else:
+            self._finish(pending)
 
-        def answer() -> None:
-            self._timers.discard(timer)
-            state.in_flight -= 1
-            self._send(status, reply, close)
-            now.count(status, body)
-
-        timer = asyncio.get_running_loop().call_later(seconds, answer)
-        self._timers.add(timer)
-
-    def _send(self, status: int, content: dict[str, Any], close: bool, headers: bytes = b"") -> None:
+    def _finish(self, pending: PendingAnswer) -> None:
+        """Send an answer, or what a fault leaves of it."""
+        self._pending.discard(pending)
+        self._end(pending)
         if self._transport is None:
             return
-        body = json.dumps(content).encode()
+        if pending.fault == "reset":
+            _reset(self._transport)
+            return
+        cut = len(pending.data) // 2 if pending.fault == "cut" else None
+        self._send_bytes(pending.status, pending.data, pending.close, cut=cut)
+        is_reply = pending.status == 200 and pending.fault in ("", "slow")
+        pending.round.count(pending.status, pending.body, time.monotonic(), is_reply=is_reply)
+
+    def _end(self, pending: PendingAnswer) -> None:
+        self._state.in_flight -= 1
+        pending.round.end(time.monotonic())
+
+    def _send(self, status: int, content: dict[str, Any], close: bool, headers: bytes = b"") -> None:
+        self._send_bytes(status, json.dumps(content).encode(), close, headers)
+
+    def _send_bytes(
+        self, status: int, body: bytes, close: bool, headers: bytes = b"", *, cut: int | None = None
+    ) -> None:
+        """Send an answer; `cut`: bytes of its body after which the connection closes."""
+        if self._transport is None:
+            return
         head = b"HTTP/1.1 %d %s\r\nContent-Type: application/json\r\n" % (status, REASONS[status])
         length = b"Content-Length: %d\r\n%s\r\n" % (len(body), b"Connection: close\r\n" if close else b"")
-        self._transport.write(head + headers + length + body)
-        if close:
+        self._transport.write(head + headers + length + body[:cut])
+        if close or cut is not None:
             self._transport.close()
+
+
+def _answer(behaviour: Behaviour, body: bytes, request: dict[str, Any], fault: str) -> tuple[int, bytes]:
+    """Return status and body of the answer to a request that no limit refused."""
+    if fault in ("429", "503", "500"):
+        return int(fault), json.dumps(FAILURES[int(fault)]).encode()
+    if fault == "garbage":
+        return 200, GARBAGE
+    if behaviour.is_bad(body, request):
+        return 400, json.dumps(REFUSED).encode()
+    reply = completion(request)
+    if (repeated := behaviour.repeated(body)) is not None and schema_of(request) is None:
+        text, variation = repeated
+        reply["choices"][0]["message"]["content"] = VARIATIONS[variation].format(REPEATED[text])
+    return 200, json.dumps(reply).encode()
+
+
+def _retry_after(behaviour: Behaviour, at: float) -> bytes:
+    """Return the header of a 429; with a window, the whole seconds until the next one, rounded up."""
+    seconds = behaviour.retry_after
+    if seconds and behaviour.window:
+        seconds = math.ceil(behaviour.window_s - at % behaviour.window_s)
+    return b"Retry-After: %d\r\n" % seconds if seconds else b""
+
+
+def _reset(transport: asyncio.Transport) -> None:
+    """Reset a connection: without a linger time the system sends RST, and the client loses what it has not read."""
+    peer = transport.get_extra_info("socket")
+    if peer is not None:
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()
 
 
 def _flat(request: dict[str, Any]) -> dict[str, Any]:
@@ -236,7 +235,7 @@ def _length(head: bytes) -> int:
 
 async def serve(port: int, behaviour: Behaviour) -> None:
     """Serve until cancelled; the first line of standard output is the URL."""
-    state = State(Round(behaviour))
+    state = State(RoundCounters(behaviour))
     server = await asyncio.get_running_loop().create_server(lambda: Connection(state), "127.0.0.1", port, backlog=1024)
     print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1", flush=True)
     async with server:

@@ -1,12 +1,11 @@
-"""The benchmark of the pipeline: its ideal, its server over HTTP, its driver for PersonaGen. No peer is run here."""
+"""The benchmark of the pipeline: its ideal, scenarios, tables and goals, and its driver for PersonaGen.
 
-import json
+No peer is run here.
+"""
+
+import math
 import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +13,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.pipeline.__main__ import goals, table, write
-from benchmarks.pipeline.drivers import common
+from benchmarks.pipeline.__main__ import chosen, goals, table, with_base, write
+from benchmarks.pipeline.behaviour import FAULTS, Behaviour
+from benchmarks.pipeline.columns import COLUMNS
 from benchmarks.pipeline.ideal import ideal_seconds
 from benchmarks.pipeline.measure import Outcome, Server, run
-from benchmarks.pipeline.scenarios import SCENARIOS, Run
-from benchmarks.pipeline.server import BAD, Behaviour
-from benchmarks.pipeline.systems import System, last_line
+from benchmarks.pipeline.runs import Run, Scenario
+from benchmarks.pipeline.scenarios import GROUPS, SCENARIOS
+from benchmarks.pipeline.systems import PACKAGES, System, last_line
 
 PERSONAGEN = System("personagen", Path(sys.executable), "0")
 STATS: dict[str, Any] = {"requests": 500, "replies": 500, "repeated": 0, "statuses": {"200": 500}, "most_in_flight": 50}
-STATS |= {"first_request": 10.0, "last_reply": 12.0, "slow": []}
+STATS |= {"first_request": 10.0, "last_reply": 12.0, "last_new": 11.9, "faults": {}, "seconds": [0.1] * 500}
+STATS |= {"buckets": [12.5, 12.5, 12.5, 6.0, 6.0, 0.5, 0.0, 0.0]}
 
 
 @pytest.fixture(scope="module")
@@ -33,22 +34,10 @@ def server() -> Iterator[Server]:
         yield running
 
 
-def post(server: Server, prompt: str, **more: Any) -> tuple[int, dict[str, Any], dict[str, str]]:
-    """Send one chat request; return status, content and headers of the reply."""
-    body = {"model": "fake-1", "messages": [{"role": "user", "content": prompt}]} | more
-    request = urllib.request.Request(f"{server.url}/chat/completions", json.dumps(body).encode())
-    try:
-        with urllib.request.urlopen(request, timeout=30) as reply:
-            return reply.status, json.load(reply), dict(reply.headers)
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, json.load(error), dict(error.headers)
-
-
-def made_run(**stats: Any) -> Run:
-    """Make a run of PersonaGen in the first scenario that took 2 s, twice the ideal."""
+def made_run(scenario: Scenario = SCENARIOS["short"], **stats: Any) -> Run:
+    """Make a run of PersonaGen in a scenario, by default the first one, that took 2 s, twice the ideal."""
     outcome = Outcome(3.0, 1.0, 90.0, 100.0, {"seconds": 2.5, "kept": 500, "listed": 0}, "")
-    return Run(SCENARIOS["short"], PERSONAGEN, outcome, STATS | stats)
+    return Run(scenario, PERSONAGEN, outcome, STATS | stats)
 
 
 @given(st.lists(st.floats(0, 10), max_size=50), st.integers(1, 20))
@@ -70,64 +59,36 @@ def test_a_slow_job_at_the_end_is_waited_for() -> None:
     assert ideal_seconds([], 2) == 0.0
 
 
-def test_the_server_answers_late_and_counts(server: Server) -> None:
-    server.reset(latency=0.2)
-    started = time.monotonic()
-    with ThreadPoolExecutor(4) as pool:
-        replies = list(pool.map(lambda prompt: post(server, prompt), ["one", "two", "three", "three"]))
-    assert time.monotonic() - started >= 0.2
-    assert [status for status, _, _ in replies] == [200] * 4
-    assert replies[0][1]["choices"][0]["message"]["content"] != replies[1][1]["choices"][0]["message"]["content"]
-    assert replies[2][1] == replies[3][1], "the reply depends on the request alone"
-    assert replies[0][1]["usage"]["completion_tokens"] > 0
-    stats = server.stats()
-    assert (stats["requests"], stats["replies"], stats["repeated"], stats["statuses"]) == (4, 4, 1, {"200": 4})
-    assert stats["most_in_flight"] == 4
-    assert 0.2 <= stats["last_reply"] - stats["first_request"] < 5
-    server.reset()
-    assert server.stats()["requests"] == 0
+def test_the_ideal_waits_for_a_moving_limit() -> None:
+    behaviour = Behaviour(limits=[[0, 2], [1, 1], [3, 4]])
+    assert ideal_seconds([1.0] * 2, 8, behaviour) == 1.0
+    assert ideal_seconds([1.0] * 4, 8, behaviour) == 3.0, "one at a time from second 1 on"
+    assert ideal_seconds([1.0] * 8, 8, behaviour) == 4.0, "four at a time from second 3 on"
+    assert ideal_seconds([1.0] * 8, 1, behaviour) == 8.0, "the client's own limit is lower"
 
 
-def test_the_server_lists_its_model(server: Server) -> None:
-    with urllib.request.urlopen(f"{server.url}/models", timeout=30) as reply:
-        assert json.load(reply)["data"][0]["id"] == common.MODEL
+def test_the_ideal_spends_each_window_as_soon_as_it_opens() -> None:
+    behaviour = Behaviour(window=10, window_s=5.0)
+    assert ideal_seconds([0.5] * 25, 50, behaviour) == 10.5
+    assert ideal_seconds([0.5] * 20, 50, behaviour) == 5.5
+    assert ideal_seconds([0.5] * 25, 1, behaviour) == 12.5, "never faster than its own slots"
 
 
-def test_above_its_limit_the_server_refuses_at_once(server: Server) -> None:
-    server.reset(latency=0.5, limit=2, retry_after=3)
-    with ThreadPoolExecutor(5) as pool:
-        replies = list(pool.map(lambda number: post(server, str(number)), range(5)))
-    assert sorted(status for status, _, _ in replies) == [200, 200, 429, 429, 429]
-    assert {headers.get("Retry-After") for status, _, headers in replies if status == 429} == {"3"}
-    assert server.stats()["statuses"] == {"200": 2, "429": 3}
-    assert server.stats()["most_in_flight"] == 2
+def test_the_ideal_meets_slow_periods_by_its_own_clock() -> None:
+    behaviour = Behaviour(slow_every=3, slow_for=1, slow_factor=4)
+    assert ideal_seconds([1.0] * 2, 1, behaviour) == 2.0
+    assert ideal_seconds([1.0] * 3, 1, behaviour) == 6.0, "the third job starts in a slow period"
 
 
-def test_bad_prompts_and_bad_seeds_are_refused(server: Server) -> None:
-    assert BAD == common.BAD
-    server.reset(latency=0, bad_every=50)
-    assert [post(server, f"item {BAD}")[0] for _ in range(2)] == [400, 400]
-    assert [post(server, "item", seed=seed)[0] for seed in (49, 50, 51)] == [200, 400, 200]
-    server.reset(latency=0)
-    assert post(server, BAD, seed=50)[0] == 200, "only where it is asked for"
-
-
-def test_the_hash_of_the_body_chooses_who_is_slow(server: Server) -> None:
-    server.reset(latency=0, slow_share=0.2, slow_latency=0.05)
-    behaviour = Behaviour(slow_share=0.2)
-    bodies = [json.dumps(number).encode() for number in range(5000)]
-    assert 0.15 < sum(behaviour.seconds(body) > 1 for body in bodies) / len(bodies) < 0.25
-    for number in range(40):
-        post(server, str(number))
-    slow = server.stats()["slow"]
-    assert 1 <= len(slow) <= 20 and max(slow) < 40
-
-
-def test_a_probe_without_messages_counts_for_nothing(server: Server) -> None:
-    server.reset(latency=0)
-    body = json.dumps({"model": "fake-1", "messages": []}).encode()
-    urllib.request.urlopen(f"{server.url}/chat/completions", body, timeout=30).close()
-    assert server.stats()["requests"] == 0
+@given(st.integers(1, 200), st.floats(0, 0.3), st.integers(1, 30), st.integers(0, 9))
+def test_the_ideal_with_faults_retries_at_once(rows: int, fraction: float, limit: int, seed: int) -> None:
+    """Against the sum of the tries as the server draws them."""
+    behaviour = Behaviour(latency=0.5, faults=fraction, kinds=["500"], seed=seed)
+    bodies = [str(number).encode() for number in range(rows)]
+    tries = [next(number for number in range(99) if not behaviour.fault(body, number)) + 1 for body in bodies]
+    seconds = ideal_seconds([0.5 * number for number in tries], limit)
+    assert seconds >= 0.5 * max(*tries, sum(tries) / limit) - 1e-9
+    assert seconds <= 0.5 * (sum(tries) / limit + max(tries)) + 1e-9
 
 
 def test_personagen_makes_twenty_rows(server: Server, tmp_path: Path) -> None:
@@ -148,21 +109,97 @@ def test_a_command_that_fails_or_hangs_says_so() -> None:
     assert killed.error == "killed"
 
 
+def test_personagen_survives_faults_and_pays_nothing_twice(server: Server, tmp_path: Path) -> None:
+    """The counters agree with each other: every spoiled call has one further call."""
+    kinds = [kind for kind in FAULTS if kind != "slow"]
+    behaviour = {"latency": 0.01, "faults": 0.15, "kinds": kinds, "seed": 3}
+    scenario = Scenario("", 40, 5, (), behaviour=behaviour)
+    server.reset(**behaviour)
+    done = run(PERSONAGEN.command(server.url, 40, 5, tmp_path / "out"), limit=120)
+    assert done.error == "" and done.report is not None and done.report["kept"] == 40
+    result = Run(scenario, PERSONAGEN, done, server.stats())
+    assert result.faults >= 2 and result.further == 1.0
+    assert result.stats["replies"] == 40 and result.stats["repeated"] == 0
+    assert 0 < result.mean_in_flight <= 5 and result.ratio >= 1
+
+
 def test_a_table_has_a_line_for_each_system_and_says_why_one_is_missing() -> None:
-    lines = table(SCENARIOS["short"], {"personagen": made_run()}, {"curator": "not installed: no space left"})
-    assert lines[4].startswith("| personagen | 2.00 | 2.00 | 250 | 2.5 | 3.0 | 1.0 | 100 | 500 | 500 |")
-    assert lines[5:] == ["| curator | skipped: not installed: no space left |"]
+    lines = table([(SCENARIOS["short"], {"personagen": made_run()})], {"curator": "not installed: no space left"})
+    row = "| personagen | 2.00 | 2.00 | 250 | 2.5 | 3.0 | 1.0 | 100 | 500 | 500 | 0.50 | 1 |"
+    assert lines[4:] == [row, "| curator | skipped: not installed: no space left |"]
+
+
+def test_variants_share_a_table_and_a_run_that_is_cut_off_says_how_far_it_came() -> None:
+    first, second = SCENARIOS["faults_64_0"], SCENARIOS["faults_64_0.01"]
+    cut = Run(second, PERSONAGEN, Outcome(120, 1, 1, 1, None, "no end after 120 s"), STATS | {"faults": {"503": 7}})
+    lines = table([(first, {"personagen": made_run(first)}), (second, {"personagen": cut})], {})
+    assert lines[2].startswith("|  | system | span s | span / without | ")
+    assert lines[4].startswith("| 0.0% faults | personagen | 2.00 |  | ")
+    failed = "failed: no end after 120 s (500 replies, 0 429s, 0 400s, 7 faults)"
+    assert lines[5] == f"| 1.0% faults | personagen | {failed} |"
 
 
 def test_goals_are_printed_with_their_figures() -> None:
-    assert goals(SCENARIOS["long"], {"long": {"personagen": made_run()}})[1:] == [
+    assert goals(SCENARIOS["long"], {"long": {"personagen": made_run()}}) == [
         "Goal: span / ideal at most 1.25. Here 2: missed."
     ]
     fast = {"long": {"personagen": made_run(last_reply=11.2)}}
-    assert goals(SCENARIOS["long"], fast)[1:] == ["Goal: span / ideal at most 1.25. Here 1.2: met."]
+    assert goals(SCENARIOS["long"], fast) == ["Goal: span / ideal at most 1.25. Here 1.2: met."]
     assert goals(SCENARIOS["long"], {"long": {}}) == [], "PersonaGen did not run"
     alone = {"short": {"personagen": made_run(last_reply=11.2)}}
     assert goals(SCENARIOS["short"], alone)[-1].endswith("Here nan: missed."), "without a peer nothing is beaten"
+
+
+def test_a_run_with_faults_is_compared_with_the_run_without() -> None:
+    base, faulty = SCENARIOS["faults_64_0"], SCENARIOS["faults_64_0.03"]
+    statistics = {"requests": 2044, "faults": {"503": 30, "cut": 10, "slow": 5}, "last_reply": 12.8}
+    runs = with_base(
+        {"personagen": made_run(faulty, **statistics)}, faulty, {"faults_64_0": {"personagen": made_run(base)}}
+    )
+    result = runs["personagen"]
+    assert result.against_base == pytest.approx(1.4) and result.faults == 40 and result.further == pytest.approx(1.1)
+    assert COLUMNS["wasted calls"](result) == "30 503, 10 cut" and COLUMNS["span / without"](result) == "1.40"
+    met = [line.rsplit(" ", 1)[1] for line in goals(faulty, {"faults_64_0.03": runs})]
+    assert met == ["missed.", "met.", "met."]
+    alone = with_base({"personagen": made_run(faulty)}, faulty, {})["personagen"]
+    assert (
+        math.isnan(alone.against_base) and math.isnan(alone.further) and COLUMNS["further calls / faults"](alone) == ""
+    )
+
+
+def test_idle_time_counts_while_new_requests_are_to_come() -> None:
+    result = made_run()
+    assert result.mean_in_flight == 25 and result.filled == 0.5
+    assert result.starved == 1.0, "buckets of 24, 24, 2 and 0 requests; the last one lies after the last new request"
+    assert made_run(last_new=11.0).starved == 0.25
+    limited = made_run(SCENARIOS["limit"])
+    assert limited.filled == 1.25 and limited.starved == 0.5, "the server allows 20"
+
+
+def test_the_scenarios_cover_the_goals() -> None:
+    names = set(SCENARIOS)
+    assert {f"faults_{n}_{f:g}" for n in (64, 200) for f in (0, 0.005, 0.01, 0.03, 0.08)} <= names
+    assert {f"repeats_{n}_{f:g}" for n in (50, 200) for f in (0, 0.02, 0.05, 0.1)} <= names
+    assert {f"fault_{kind}" for kind in FAULTS} <= names
+    assert len(names) == sum(map(len, GROUPS.values())), "no name stands in two groups"
+    for name, scenario in SCENARIOS.items():
+        assert set(scenario.columns) <= set(COLUMNS) and set(scenario.systems) <= set(PACKAGES)
+        Behaviour(**scenario.behaviour)
+        assert scenario.base in ("", *list(SCENARIOS)[: list(SCENARIOS).index(name)]), "its base runs before it"
+
+
+def test_scenarios_are_chosen_by_name_and_by_group() -> None:
+    assert chosen(["kill", "repeats"], quick=False) == ["kill", *GROUPS["repeats"]]
+    assert chosen(["memory"], quick=True) == ["memory", "memory_long"], "what is named is run"
+    assert chosen(None, quick=False) == list(SCENARIOS)
+    assert "long" not in chosen(None, quick=True) and "fault_503" not in chosen(None, quick=True)
+
+
+def test_peers_run_once_where_faults_are_random_and_all_run_once_if_quick() -> None:
+    scenario = SCENARIOS["faults_64_0.01"]
+    assert [scenario.runs_of(name, quick=False) for name in ("personagen", "datatrove")] == [3, 1]
+    assert scenario.runs_of("personagen", quick=True) == 1
+    assert SCENARIOS["short"].runs_of("datatrove", quick=False) == 3
 
 
 def test_the_text_goes_between_the_markers(tmp_path: Path) -> None:
