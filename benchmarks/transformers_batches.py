@@ -13,7 +13,7 @@ import asyncio
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -35,6 +35,12 @@ Batch = dict[str, Any]
 Speed = tuple[float, float]
 """Tokens per second of wall time, tokens per second of CPU time."""
 
+Pair = tuple[Speed, Speed]
+"""Speed of the backend, speed of the bare model."""
+
+MAX_WARM_UPS = 8
+"""Rounds in which the backend may find its batch size."""
+
 
 def load() -> tuple[Any, Any]:
     """Load network and tokenizer."""
@@ -45,44 +51,46 @@ def load() -> tuple[Any, Any]:
     return network.eval(), AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
 
 
-def requests(count: int) -> list[Request]:
+def requests(count: int, tokens: int = TOKENS) -> list[Request]:
     """Build prompts of several lengths with the sampling of a recipe."""
     jobs = ("nurse", "teacher", "welder", "farmer", "clerk", "driver")
     texts = [
         f"Write a short post by a {' and '.join(jobs[(i + k) % len(jobs)] for k in range(1 + i % 9))} about day {i}."
         for i in range(count)
     ]
-    return [Request((Message("user", text),), Sampling(TOKENS, 0.9), 1000 * i) for i, text in enumerate(texts)]
+    return [Request((Message("user", text),), Sampling(tokens, 0.9), 1000 * i) for i, text in enumerate(texts)]
 
 
-def backend_round(backend: TransformersBackend, batches: list[Batch]) -> int:
+def backend_round(backend: TransformersBackend, batches: list[Batch], asked: Sequence[Request]) -> int:
     """Answer all requests through the backend and record its batches; return the number of tokens."""
     generate = backend._network.generate
     tokens = 0
 
     def recorded(*, input_ids: Any, attention_mask: Any, **options: Any) -> Any:
         nonlocal tokens
-        rows = generate(input_ids=input_ids, attention_mask=attention_mask, **options)
         batches.append({"input_ids": input_ids, "attention_mask": attention_mask})
+        rows = generate(input_ids=input_ids, attention_mask=attention_mask, **options)
         tokens += rows.numel() - input_ids.numel()
         return rows
 
-    async def ask() -> None:
-        await asyncio.gather(*[backend.complete(request) for request in requests(REQUESTS)])
+    async def answer() -> None:
+        await asyncio.gather(*[backend.complete(request) for request in asked])
 
     backend._network.generate = recorded
-    asyncio.run(ask())
-    backend._network.generate = generate
+    try:
+        asyncio.run(answer())
+    finally:
+        backend._network.generate = generate
     return tokens
 
 
-def bare_round(network: Any, batches: list[Batch]) -> int:
+def bare_round(network: Any, batches: list[Batch], limit: int) -> int:
     """Generate the same batches with the bare model; return the number of tokens."""
     tokens = 0
     for batch in batches:
         with torch.inference_mode():
-            rows = network.generate(**batch, do_sample=True, temperature=0.9, top_k=0, max_new_tokens=TOKENS)
-        tokens += rows.numel() - batch["input_ids"].numel()
+            rows = network.generate(**batch, do_sample=True, temperature=0.9, top_k=0, max_new_tokens=limit)
+        tokens += rows.cpu().numel() - batch["input_ids"].numel()
     return tokens
 
 
@@ -93,52 +101,75 @@ def speed(work: Callable[[], int]) -> Speed:
     return tokens / (time.perf_counter() - wall), tokens / (time.process_time() - cpu)
 
 
-def measure_speed(network: Any, tokenizer: Any) -> None:
-    """Print tokens per second of both, and the ratio."""
-    backend = TransformersBackend(network, tokenizer, model=MODEL, revision=None, licence=None)
-    while True:
-        # Until the backend has found its batch size.
-        batches: list[Batch] = []
-        backend_round(backend, batches)
+def alternate(backend: TransformersBackend, asked: Sequence[Request], rounds: int) -> tuple[list[int], list[Pair]]:
+    """Measure backend and bare model in turn, once the backend has found its batch size.
+
+    Returns:
+        Rows of each batch of a round, and the speeds of backend and bare model per round.
+
+    """
+    batches: list[Batch] = []
+    for _ in range(MAX_WARM_UPS):
+        batches.clear()
+        backend_round(backend, batches, asked)
         sizes = [len(batch["input_ids"]) for batch in batches]
         if len(set(sizes)) == 1:
             break
-    bare_round(network, batches)
+    limit = asked[0].sampling.max_tokens
+    bare_round(backend._network, batches, limit)
     pairs = []
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         batches.clear()
-        mine = speed(lambda: backend_round(backend, batches))
-        pairs.append((mine, speed(lambda: bare_round(network, batches))))
+        ours = speed(lambda: backend_round(backend, batches, asked))
+        pairs.append((ours, speed(lambda: bare_round(backend._network, batches, limit))))
+    return [len(batch["input_ids"]) for batch in batches], pairs
+
+
+def measure_speed(network: Any, tokenizer: Any) -> None:
+    """Print tokens per second of both, and the ratio."""
+    backend = TransformersBackend(network, tokenizer, model=MODEL, revision=None, licence=None)
+    sizes, pairs = alternate(backend, requests(REQUESTS), ROUNDS)
     print(f"{REQUESTS} requests of {TOKENS} tokens in batches of {sizes}, median of {ROUNDS} rounds")
     print(f"{'':14} {'tok/s':>8} {'tok/cpu-s':>10}")
     for name, side in (("backend", 0), ("bare generate", 1)):
         wall, cpu = (statistics.median(pair[side][unit] for pair in pairs) for unit in (0, 1))
         print(f"{name:14} {wall:8.1f} {cpu:10.1f}")
     for unit, name in enumerate(("wall time", "processor time")):
-        ratio = statistics.median(mine[unit] / bare[unit] for mine, bare in pairs)
+        ratio = statistics.median(ours[unit] / bare[unit] for ours, bare in pairs)
         print(f"ratio by {name}: {ratio:.2f} (goal {GOAL} or more)")
     asyncio.run(backend.close())
 
 
+def texts_by_size(
+    network: Any, tokenizer: Any, prompts: Sequence[Sequence[int]], sampling: Sampling, sizes: Sequence[int]
+) -> dict[int, list[str]]:
+    """Write one text per prompt in batches of each size."""
+    lines = [PromptRow(prompt, seed) for seed, prompt in enumerate(prompts)]
+    texts: dict[int, list[str]] = {}
+    for size in sizes:
+        parts = [lines[start : start + size] for start in range(0, len(lines), size)]
+        written = []
+        for part in parts:
+            sampler = BatchSampler(tokenizer, part, end_tokens={tokenizer.eos_token_id})
+            written += sample_batch(network, tokenizer, part, sampling=sampling, sampler=sampler) or []
+        texts[size] = [text.candidate.text for text in written]
+    return texts
+
+
+def prompts_of(backend: TransformersBackend, asked: Sequence[Request]) -> list[list[int]]:
+    """Return the tokens of the prompts."""
+    return [backend._tokenize(backend._prompt(request).text) for request in asked]
+
+
 def measure_equality(network: Any, tokenizer: Any) -> None:
     """Print how many texts are equal at every batch size, at temperature 1 without truncation."""
-    sampling = Sampling(TOKENS, 1.0)
     backend = TransformersBackend(network, tokenizer, model=MODEL, revision=None, licence=None)
-    prompts = [tokenizer(backend._prompt(request).text)["input_ids"] for request in requests(TEXTS)]
-    lines = [PromptRow(prompt, seed) for seed, prompt in enumerate(prompts)]
-
-    def write(size: int) -> list[str]:
-        found = []
-        for start in range(0, TEXTS, size):
-            part = lines[start : start + size]
-            sampler = BatchSampler(tokenizer, part, end_tokens={tokenizer.eos_token_id})
-            found += sample_batch(network, tokenizer, part, sampling=sampling, sampler=sampler) or []
-        return [text.candidate.text for text in found]
-
-    alone = write(1)
-    for size in (4, 16):
-        same = sum(one == other for one, other in zip(alone, write(size), strict=True))
+    prompts = prompts_of(backend, requests(TEXTS))
+    alone, *others = texts_by_size(network, tokenizer, prompts, Sampling(TOKENS, 1.0), (1, 4, 16)).items()
+    for size, texts in others:
+        same = sum(one == other for one, other in zip(alone[1], texts, strict=True))
         print(f"batches of {size}: {same} of {TEXTS} texts of up to {TOKENS} tokens as in batches of 1")
+    asyncio.run(backend.close())
 
 
 def main() -> None:
