@@ -15,6 +15,7 @@ import click
 
 from personagen.builder.cli.measure import audit, compare, evaluate, report
 from personagen.builder.cli.options import BUDGET, RECIPE, options, read_key, read_options
+from personagen.builder.cli.signals import CommandSignals, handled
 from personagen.builder.core.errors import PersonaGenError, ReleaseError
 from personagen.builder.core.progress import SILENT, Progress
 from personagen.builder.core.terminal import printable
@@ -22,6 +23,9 @@ from personagen.builder.version import __version__
 
 if TYPE_CHECKING:  # imported on use: `--help` does not need it
     from personagen.builder.hub.client import HubClient
+
+PAYING_COMMANDS = ("generate", "evaluate", "compare")
+"""Commands that keep every paid reply in a journal on disk."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -205,8 +209,12 @@ for command in (evaluate, compare, audit, report):
     cli.add_command(command)
 
 
-def main() -> None:
-    """Run the command. Exit codes: 1 after an expected failure, 2 after wrong usage, 130 after Ctrl-C."""
+def main(signals: CommandSignals | None = None) -> None:
+    """Run the command; `signals` None: handle them with the default times.
+
+    Exit codes: 1 after an expected failure, 2 after wrong usage, 130 after SIGINT (Ctrl-C), 143 after SIGTERM and 129
+    after SIGHUP. The first signal lets the requests in flight be answered, a second one ends the command at once.
+    """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # tests may have replaced it
             stream.reconfigure(errors="backslashreplace")
@@ -214,8 +222,7 @@ def main() -> None:
     # Arrow's own allocator holds 15 MB of freed memory in a run. Arrow reads this when it is imported, which is later.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     try:
-        cli.main(standalone_mode=False)
-        sys.stdout.flush()
+        _run_command(signals or CommandSignals())
     except PersonaGenError as error:
         _fail(str(error), 1)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -230,8 +237,20 @@ def main() -> None:
         # The rest of the buffer is discarded, or the interpreter reports the error a second time when it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         _fail(f"cannot write the output: {(error.strerror or str(error)).lower()}", 1)
-    except (KeyboardInterrupt, click.Abort):
-        _fail("interrupted; paid replies are kept: run the same command to continue", 130)
+    except (KeyboardInterrupt, click.Abort):  # raised by a caller in this process: signals end in `_run_command`
+        _fail("interrupted", 130)
+
+
+def _run_command(signals: CommandSignals) -> None:
+    with handled(signals):
+        try:
+            cli.main(standalone_mode=False)
+            sys.stdout.flush()
+        except BaseException:  # also an error that the signal led to, such as a write to a closed terminal
+            if signals.received:
+                name = next((word for word in sys.argv[1:] if word in cli.commands), None)
+                signals.end(keeps_replies=name in PAYING_COMMANDS, continues=name in (*PAYING_COMMANDS, "push"))
+            raise
 
 
 def _fail(message: str, code: int) -> None:

@@ -5,6 +5,7 @@ import signal
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent import futures
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from threading import Thread, current_thread, main_thread
 from typing import Any, Protocol, TypeVar
 
@@ -21,6 +22,26 @@ class Runner(Protocol):
         """Run the coroutine."""
 
 
+class Interrupts(Protocol):
+    """Interrupts of a process that exists for one call, such as a command."""
+
+    def run(self, work: Coroutine[Any, Any, Result], /) -> Result:
+        """Run a coroutine; an interrupt cancels it, and a second one cancels its clean-up."""
+
+    def grace_s(self, in_flight: int, default_s: float) -> float | None:
+        """Return for how many seconds a run that ends waits for its paid requests in flight.
+
+        None: until they are answered. `default_s`: for a run that ends without an interrupt.
+        """
+
+
+INTERRUPTS: ContextVar[Interrupts | None] = ContextVar("interrupts", default=None)
+"""Interrupts that calls in this context obey.
+
+None: no handler of signals is installed but Python's own; a cancelled call waits for a short time.
+"""
+
+
 def run_blocking(work: Coroutine[Any, Any, Result]) -> Result:
     """Run a coroutine to its end and return its result.
 
@@ -31,7 +52,8 @@ def run_blocking(work: Coroutine[Any, Any, Result]) -> Result:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return asyncio.run(work)
+        interrupts = INTERRUPTS.get()
+        return asyncio.run(work) if interrupts is None else interrupts.run(work)
     with _interruptible():
         return _run_in_own_thread(work)
 
@@ -88,6 +110,20 @@ async def _cancel(begun: Sequence[asyncio.Task[Any]]) -> None:
     current = asyncio.current_task()
     others = [task for task in asyncio.all_tasks() if task is not current]
     await asyncio.gather(*others, return_exceptions=True)
+
+
+async def run_to_end(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Await a clean-up to its end although the caller is cancelled meanwhile; the cancellation is raised afterwards."""
+    task = asyncio.create_task(work())
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    task.result()
+    if cancelled is not None:
+        raise cancelled
 
 
 async def compute_in_thread(compute: Callable[[], Result]) -> Result:

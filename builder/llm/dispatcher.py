@@ -6,6 +6,7 @@ The stages know an `Ask` and none of this.
 import asyncio
 
 from personagen.builder.core.errors import BackendError, RequestError, TransientError
+from personagen.builder.core.event_loop import INTERRUPTS
 from personagen.builder.llm.admission.control import AdmissionControl, Slot
 from personagen.builder.llm.admission.retries import RetryTiming, require_retry, retry_pause
 from personagen.builder.llm.budget import token_upper_bound
@@ -44,6 +45,7 @@ class Dispatcher:
         self._in_flight: set[asyncio.Task[Reply]] = set()
         self._account_refusals = 0
         self._fatal: BackendError | None = None
+        self._is_draining = False
 
     def ask(self, priority: int) -> Ask:
         """Return the `Ask` of a row; among waiting requests, those of the lowest priority number are sent first.
@@ -69,15 +71,34 @@ class Dispatcher:
         return ask
 
     async def drain(self) -> None:
-        """Send no further request, and give those in flight `grace_s` to be answered, since they are paid for."""
+        """Send no further request, and wait for the replies to those in flight, since they are paid for.
+
+        Requests that wait for admission or before a retry are cancelled at once. A cancellation ends the wait; replies
+        that have arrived by then are journaled.
+        """
+        self._is_draining = True
         self._admission.close()
         self._backend.stop()
-        if self._in_flight:
-            await asyncio.wait(self._in_flight, timeout=self._timing.grace_s)
-        remaining = list(self._under_way.values())
-        for task in remaining:
+        for task in set(self._under_way.values()) - self._in_flight:
             task.cancel()
-        await asyncio.gather(*remaining, return_exceptions=True)
+        try:
+            await asyncio.sleep(0)  # the backend may have cancelled requests that it had not sent
+            if self._in_flight:
+                await asyncio.wait(self._in_flight, timeout=self._grace_s())
+        finally:
+            if self._in_flight:
+                await asyncio.wait(self._in_flight, timeout=self._timing.arrival_s)
+            remaining = list(self._under_way.values())
+            for task in remaining:
+                task.cancel()
+            await asyncio.gather(*remaining, return_exceptions=True)
+
+    def _grace_s(self) -> float | None:
+        """Return the seconds that requests in flight have to be answered; None: until their timeouts."""
+        interrupts, grace_s = INTERRUPTS.get(), self._timing.grace_s
+        if interrupts is None or not self._backend.paid:
+            return grace_s
+        return interrupts.grace_s(self._admission.in_flight, grace_s) if self._journal.is_durable else 0.0
 
     async def _fetch(self, priority: int, key: str, request: Request, cut: Reply | None) -> Reply:
         """Send a request until it is answered, and journal the reply; one cut before its content is sent once more.

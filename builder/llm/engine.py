@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from personagen.builder.core.event_loop import run_to_end
 from personagen.builder.core.prices import Amount, Price
 from personagen.builder.llm.admission.control import AdmissionControl, Load, make_admission_control
 from personagen.builder.llm.admission.retries import RetryTiming
@@ -77,7 +78,8 @@ async def start_engine(
     """Open a journal and put it, the budget and the rate limits in front of a backend.
 
     On exit, whatever the cause, requests in flight get a grace period, replies that arrived are journaled, and journal
-    and backend are closed. The backend is closed too if the journal cannot be opened.
+    and backend are closed; a cancellation meanwhile ends the grace period only. The backend is closed too if the
+    journal cannot be opened.
 
     Args:
         backend: answers the requests.
@@ -92,10 +94,10 @@ async def start_engine(
 
     """
     async with AsyncExitStack() as stack:
-        stack.push_async_callback(backend.close)
+        stack.push_async_callback(run_to_end, backend.close)
         replies = Journal(journal)
         stack.callback(replies.close)
-        stack.push_async_callback(replies.flush)
+        stack.push_async_callback(run_to_end, replies.flush)
         budget = Budget(
             price=price,
             max_tokens=limits.max_tokens,

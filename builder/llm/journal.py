@@ -194,6 +194,11 @@ class Journal:
         """Error of the last commit that failed; None: every reply was stored."""
         return self._problem
 
+    @property
+    def is_durable(self) -> bool:
+        """Whether the replies are in a file, which a later run reads."""
+        return self._path is not None
+
     async def flush(self) -> None:
         """Wait until all replies are written."""
         if self._writer is not None:

@@ -196,7 +196,7 @@ class Backend(Protocol):
         ...
 
     def stop(self) -> None:
-        """Send no further call; calls under way go on."""
+        """Send no further call and cancel those that wait within the backend; calls under way go on."""
         ...
 
     async def close(self) -> None:

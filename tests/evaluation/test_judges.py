@@ -169,6 +169,34 @@ def test_an_interrupt_ends_judging_while_replies_are_held_back_and_keeps_those_t
     assert len(again.requests) == 12 - 5, "the five replies are in the journal"
 
 
+JUDGING = """
+import sys
+from pathlib import Path
+from personagen.builder.cli.signals import CommandSignals, handled
+from tests.evaluation.test_judges import judge, questions
+with handled(CommandSignals()):
+    judge(sys.argv[1], Path(sys.argv[2]))(questions())
+"""
+"""Judging as a command does it."""
+
+
+def test_a_signal_ends_the_judging_of_a_command_once_the_questions_in_flight_are_answered(tmp_path: Path) -> None:
+    with FakeJudge(rule, hold_after=5) as server:
+        words = [sys.executable, "-c", JUDGING, server.url, str(tmp_path)]
+        with subprocess.Popen(words, cwd=ROOT, stderr=subprocess.PIPE, text=True) as child:
+            assert child.stderr is not None
+            server.holding.wait()
+            child.send_signal(signal.SIGTERM)
+            assert ": waiting for " in child.stderr.readline()
+            server.released.set()
+            assert (child.stderr.read(), child.wait()) == ("", 128 + signal.SIGTERM)
+    paid = journaled(tmp_path)
+    assert paid == len(server.requests) > 5
+    with FakeJudge(rule) as again:
+        assert len(judge(again.url, tmp_path)(questions())) == 12
+    assert len(again.requests) == 12 - paid
+
+
 def test_progress_counts_the_answered_questions(tmp_path: Path) -> None:
     reported: list[tuple[int, int]] = []
     recorder: Any = SimpleNamespace(advance=lambda done, total: reported.append((done, total)), warn=print)

@@ -21,7 +21,8 @@ class RetryTiming:
         refusal_s: time for which a server may refuse a request as one too many; afterwards it counts as failed.
         outage_s: time without any reply after which the run stops.
         max_server_wait_s: longest wait that a server may ask for; the run stops if it asks for more.
-        grace_s: time that requests in flight have to be answered when the run stops.
+        grace_s: time that requests in flight have to be answered when the run stops without a signal.
+        arrival_s: time to read the replies that have arrived before the requests in flight are cancelled.
 
     """
 
@@ -31,6 +32,7 @@ class RetryTiming:
     outage_s: float = 120.0
     max_server_wait_s: float = 900.0
     grace_s: float = 1.0
+    arrival_s: float = 0.1
 
 
 def require_retry(

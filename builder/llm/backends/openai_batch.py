@@ -127,7 +127,9 @@ class BatchBackend:
         return merge_replies([reply, *further], request.candidates)
 
     def stop(self) -> None:
-        """Let the batches go on: what is not answered yet is continued by the next run."""
+        """Cancel the calls that wait for batches; the batches go on at the server, and a later run reads them."""
+        for pending in self._requests.values():
+            pending.answer.cancel()
 
     async def close(self) -> None:
         """Stop waiting and close the connections; batches go on at the server."""
@@ -182,9 +184,8 @@ class BatchBackend:
         for token, assigned_keys in assigned.items():
             self._assign(token, assigned_keys, maybe_created=True)
         bodies = self._bodies(new)  # built in the thread: thousands take a while
-        tokens = await asyncio.to_thread(
-            self._folder.write, bodies, max_requests=self._max_requests, max_bytes=self._max_bytes
-        )
+        bounds = {"max_requests": self._max_requests, "max_bytes": self._max_bytes}
+        tokens = await asyncio.to_thread(self._folder.write, bodies, **bounds)
         for token in tokens:
             count = self._folder.size(token)
             self._assign(token, new[:count], maybe_created=False)
@@ -200,9 +201,8 @@ class BatchBackend:
 
     def _body(self, pending: PendingRequest, dialect: Dialect) -> dict[str, Any]:
         limit = pending.limit or self._room.limit(pending.request)
-        return request_body(
-            pending.request, self.model, dialect, limit=limit, extra={**self._endpoint.body, **UNSTREAMED}
-        )
+        extra = {**self._endpoint.body, **UNSTREAMED}
+        return request_body(pending.request, self.model, dialect, limit=limit, extra=extra)
 
     def _knows(self, key: str) -> bool:
         return self._learner.knows(partial(self._body, self._requests[key]))

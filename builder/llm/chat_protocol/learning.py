@@ -150,6 +150,7 @@ class DialectLearner:
         self._mentions = Counter[str]()  # such refusals by the part that their sentences mention
         self._reported: set[str] = set()
         self._alone = asyncio.Lock()
+        self._waiting: set[asyncio.Task[Any]] = set()
         self._stopped = False
 
     @property
@@ -203,6 +204,8 @@ class DialectLearner:
     def stop(self) -> None:
         """Cancel the requests that wait for their turn."""
         self._stopped = True
+        for task in self._waiting:
+            task.cancel()
 
     def knows(self, build_body: Callable[[Dialect], Mapping[str, Any]]) -> bool:
         """Return whether the server has accepted a request with the same parts."""
@@ -210,11 +213,16 @@ class DialectLearner:
 
     async def _acquire(self) -> bool:
         """Wait until no other request finds out the dialect; False: it takes too long."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._waiting.add(task)
         try:
             async with asyncio.timeout(self._patience_s):
                 return await self._alone.acquire()
         except TimeoutError:
             return False
+        finally:
+            self._waiting.discard(task)
 
     def _widened(self, search: PartSearch, body: Mapping[str, Any]) -> PartSearch:
         """Add the parts of a request that none before it had, so that its test does not meet their refusal."""

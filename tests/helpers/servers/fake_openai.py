@@ -30,7 +30,7 @@ from tests.helpers.servers.loopback import Loopback
 KINDS = (
     "status",  # answer `status` with `body` and `headers`
     "delay",  # wait `seconds`, then answer
-    "hang",  # do not answer before the client closes the connection
+    "hang",  # do not answer before the client closes the connection, or `released` is set
     "cut",  # break the connection in the middle of the reply
     "html",  # a web page instead of JSON, with status 200
     "empty_choices",  # "choices": []
@@ -286,6 +286,7 @@ class FakeOpenAI:
         headers: their headers, names in lower case.
         urls: their paths and queries.
         most_in_flight: maximum number of requests that were answered at one time.
+        released: set it to have requests of kind "hang" answered.
 
     """
 
@@ -316,6 +317,7 @@ class FakeOpenAI:
         self.headers: list[dict[str, str]] = []
         self.most_in_flight = 0
         self._in_flight = 0
+        self.released = threading.Event()
         app = Starlette(routes=[Route(path, self._chat, methods=["POST"])])
         self._loopback = Loopback(app, port)
         self.url = self._loopback.url
@@ -341,7 +343,7 @@ class FakeOpenAI:
         try:
             faults = list(self._met(body, len(self.requests)))
             if any(fault.kind == "hang" for fault in faults):
-                while not await request.is_disconnected():
+                while not (self.released.is_set() or await request.is_disconnected()):
                     await asyncio.sleep(0.01)
             return await self._answer(body, faults)
         finally:
