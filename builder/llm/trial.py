@@ -151,7 +151,12 @@ class Trials:
     @property
     def has_repeats_only(self) -> bool:
         """Whether the model writes one text again and again, as a server does that answers from a cache."""
-        return self._distinct < DISTINCT_TEXTS and self._repeats >= HOPELESS_REPLIES
+        return not self.has_distinct_texts and self._repeats >= HOPELESS_REPLIES
+
+    @property
+    def has_distinct_texts(self) -> bool:
+        """Whether the model is known to write more than one text; then `has_repeats_only` stays False."""
+        return self._distinct >= DISTINCT_TEXTS
 
     @property
     def has_usable_reply(self) -> bool:

@@ -2,7 +2,7 @@
 
 `rows` takes a row through its stages: persona layers and situation (`elaboration`), then the text (`expression`). Each
 stage requests replies until one is accepted (`attempts`, `checks`, `label_check`). `pipeline` finalizes the rows in the
-order of the plan, so that duplicates do not depend on timing.
+order of the plan (`finalization`), so that duplicates do not depend on timing.
 
 May import `personagen.builder.core`, `planning` and `llm`, and `personagen.metrics`.
 """

@@ -10,7 +10,7 @@ from personagen.builder.core.errors import AllRejectedError, GenerationError
 from personagen.builder.generate import generate
 from personagen.builder.llm.trial import HOPELESS_REPLIES
 from personagen.builder.preview import preview
-from personagen.builder.writing.pipeline import MAX_TRIAL_ROWS
+from personagen.builder.writing.finalization.window import MAX_TRIAL_ROWS
 from tests.helpers.asking import reply_of
 from tests.helpers.flow import SAME, Recorder, bytes_of, make, recipe_for
 from tests.helpers.servers.fake_openai import FakeOpenAI, Fault

@@ -8,32 +8,37 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from personagen.builder.writing.duplicates import DuplicateIndex, fold
+from personagen.builder.writing.finalization.duplicate_index import DuplicateIndex
+from personagen.builder.writing.finalization.fingerprints import fold
 
 STORY = (
     "The landlord raised the rent again without a word, and I found out from a note that he had slid under my door "
     "while I was at work on Tuesday."
 )
 PROBE = """
-from personagen.builder.writing.duplicates import DuplicateIndex
+from personagen.builder.writing.finalization.duplicate_index import DuplicateIndex
 index = DuplicateIndex(0.3)
 texts = [" ".join(f"w{(i * j) % 97}" for j in range(1, 30)) for i in range(300)]
 ids = []
 for i, text in enumerate(texts):
-    ids.append(index.add(str(i), text))
+    fingerprint = index.fingerprint(text)
+    ids.append(index.find(fingerprint))
+    if ids[-1] is None:
+        index.add(str(i), fingerprint)
 print(ids)
 """
 
 
 FULL = """
 import resource
-from personagen.builder.writing.duplicates import DuplicateIndex
+from personagen.builder.writing.finalization.duplicate_index import DuplicateIndex
 from personagen.builder.core.errors import FolderError
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))
 try:
     with DuplicateIndex(0.7) as index:
         for number in range(60_000):
-            index.add(str(number), " ".join(f"{number * word % 99991:x}" for word in range(1, 30)))
+            text = " ".join(f"{number * word % 99991:x}" for word in range(1, 30))
+            index.add(str(number), index.fingerprint(text))
 except FolderError as error:
     print(error)
 """
@@ -43,9 +48,15 @@ OTHER = "My daughter took four wobbly steps across the kitchen this morning and 
 
 
 def repeated_ids(*texts: str, threshold: float = 0.7) -> list[str | None]:
-    """Add texts under the ids "a", "b", ... and return the id that each repeats."""
+    """Return the id of the text that each text repeats; those that repeat none are added as "a", "b", ..."""
+    ids: list[str | None] = []
     with DuplicateIndex(threshold) as index:
-        return [index.add(chr(ord("a") + number), text) for number, text in enumerate(texts)]
+        for number, text in enumerate(texts):
+            fingerprint = index.fingerprint(text)
+            ids.append(index.find(fingerprint))
+            if ids[-1] is None:
+                index.add(chr(ord("a") + number), fingerprint)
+    return ids
 
 
 @pytest.mark.parametrize(

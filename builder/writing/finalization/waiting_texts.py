@@ -1,0 +1,61 @@
+"""Find the waiting texts that repeat an accepted one: texts that passed their checks and are not finalized yet."""
+
+from collections.abc import Sequence
+
+from personagen.builder.writing.finalization.fingerprints import Fingerprint, similarity
+
+
+class WaitingTexts:
+    """Index of waiting texts by position of their rows, in memory; it finds the same pairs as `DuplicateIndex`."""
+
+    def __init__(self, threshold: float) -> None:
+        """Create an empty index; `threshold`: similarity from which on two texts count as the same."""
+        self._threshold = threshold
+        self._fingerprints: dict[int, Fingerprint] = {}
+        self._positions: dict[int, int | list[int]] = {}  # a list only if several texts share a band: half the memory
+
+    def __len__(self) -> int:
+        """Return the number of waiting texts."""
+        return len(self._fingerprints)
+
+    def add(self, position: int, fingerprint: Fingerprint) -> None:
+        """Add the text of the row at a position of the plan."""
+        self._fingerprints[position] = fingerprint
+        for band_hash in fingerprint.hashes:
+            earlier = self._positions.setdefault(band_hash, position)
+            if isinstance(earlier, list):
+                earlier.append(position)
+            elif earlier != position:
+                self._positions[band_hash] = [earlier, position]
+
+    def remove(self, position: int) -> Fingerprint:
+        """Remove the text of a row and return its fingerprint."""
+        fingerprint = self._fingerprints[position]
+        self._remove({position})
+        return fingerprint
+
+    def remove_near(self, fingerprint: Fingerprint) -> list[int]:
+        """Remove the texts that are the same as this one or nearly so, and return their positions, in order."""
+        proposed = {position for band_hash in fingerprint.hashes for position in self._sharing(band_hash)}
+        near = {
+            position
+            for position in proposed
+            if similarity(self._fingerprints[position].folded, fingerprint.folded) >= self._threshold
+        }
+        self._remove(near)
+        return sorted(near)
+
+    def _sharing(self, band_hash: int) -> Sequence[int]:
+        """Return the positions of the texts that share a band."""
+        positions = self._positions.get(band_hash, ())
+        return (positions,) if isinstance(positions, int) else positions
+
+    def _remove(self, positions: set[int]) -> None:
+        """Remove texts, going through each band once, however many of them share it."""
+        removed = [self._fingerprints.pop(position) for position in positions]
+        for band_hash in {band_hash for fingerprint in removed for band_hash in fingerprint.hashes}:
+            remaining = [position for position in self._sharing(band_hash) if position not in positions]
+            if not remaining:
+                del self._positions[band_hash]
+            else:
+                self._positions[band_hash] = remaining if len(remaining) > 1 else remaining[0]
