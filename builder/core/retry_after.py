@@ -36,7 +36,8 @@ def retry_after(headers: Mapping[str, str], body: str = "") -> float | None:
     """Return the seconds that a server asks to wait, 0 or more.
 
     The first that is given counts: retry-after-ms, Retry-After (seconds or a date), the reset of an exhausted limit in
-    the headers of rate limits, a duration in the body ("try again in 8.2s", "retryDelay": "8s").
+    the headers of rate limits, a duration in the body ("try again in 8.2s", "retryDelay": "8s"). A date counts from the
+    server's own clock where the answer has a Date header (RFC 9110, section 6.6.1): the local one may be wrong or jump.
 
     Args:
         headers: response headers, looked up by lower-case name.
@@ -62,21 +63,29 @@ def _requested(headers: Mapping[str, str]) -> float | None:
             return None
         else:
             is_number = re.fullmatch(r"\s*[\d.]+\s*", value)
-            seconds = float(value) if is_number else _duration(value) or _until(value)
+            seconds = float(value) if is_number else _duration(value) or _to_unix(value) - _now(headers)
     except (ValueError, TypeError, OverflowError):
         return None
     return max(0.0, seconds) if seconds < float("inf") else None
 
 
-def _until(date: str) -> float:
-    return parsedate_to_datetime(date).timestamp() - time.time()
+def _to_unix(date: str) -> float:
+    return parsedate_to_datetime(date).timestamp()
+
+
+def _now(headers: Mapping[str, str]) -> float:
+    """Return the Unix time of the server, or that of this machine if the answer has no valid Date header."""
+    try:
+        return _to_unix(headers["date"])
+    except (KeyError, ValueError, TypeError, OverflowError):
+        return time.time()
 
 
 def _exhausted(headers: Mapping[str, str]) -> Iterator[float]:
     """Yield the seconds until each exhausted limit is reset; a limit whose remainder is not given counts if alone."""
     resets: list[tuple[str | None, float]] = []
     for remaining, reset in _limits(headers):
-        seconds = _reset_seconds(reset)
+        seconds = _reset_seconds(reset, _now(headers))
         if seconds is not None:
             resets.append((remaining, seconds))
     exhausted = [seconds for remaining, seconds in resets if remaining is not None and _is_zero(remaining)]
@@ -109,20 +118,23 @@ def _is_zero(remaining: str) -> bool:
         return False
 
 
-def _reset_seconds(value: str) -> float | None:
-    """Parse a reset: a duration ("1m2.5s"), seconds, a Unix time in seconds or milliseconds, or a date."""
+def _reset_seconds(value: str, now: float) -> float | None:
+    """Parse a reset: a duration ("1m2.5s"), seconds, a Unix time in seconds or milliseconds, or a date.
+
+    `now`: Unix time that the last two are compared with.
+    """
     value = value.strip()
     if re.fullmatch(r"\d{1,15}(?:\.\d{0,9})?", value):
         number = float(value)
         if number > MAX_RELATIVE_S:
-            number = number / (1000 if number > 1000 * MAX_RELATIVE_S else 1) - time.time()
+            number = number / (1000 if number > 1000 * MAX_RELATIVE_S else 1) - now
         return max(0.0, number)
     if (seconds := _duration(value)) is not None:
         return seconds
     try:
         # ISO 8601 as Anthropic writes it, or a date of RFC 9110.
         moment = datetime.fromisoformat(value) if value[:4].isdigit() else parsedate_to_datetime(value)
-        return max(0.0, moment.timestamp() - time.time())
+        return max(0.0, moment.timestamp() - now)
     except (ValueError, TypeError, OverflowError):
         return None
 

@@ -37,6 +37,25 @@ def test_a_date_means_the_time_until_then() -> None:
     assert 60 < seconds <= 90
 
 
+DATE = {"date": "Wed, 21 Oct 2015 07:28:00 GMT"}
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"retry-after": "Wed, 21 Oct 2015 07:28:05 GMT"},
+        {"x-ratelimit-reset": "1445412485", "x-ratelimit-remaining": "0"},
+        {"x-ratelimit-reset": "1445412485000", "x-ratelimit-remaining": "0"},
+        {"anthropic-ratelimit-requests-reset": "2015-10-21T07:28:05Z", "anthropic-ratelimit-requests-remaining": "0"},
+    ],
+)
+def test_a_date_counts_from_the_clock_of_the_server(headers: dict[str, str]) -> None:
+    """Whatever the local clock says."""
+    assert retry_after(headers | DATE) == 5.0
+    assert retry_after(headers) == 0.0, "without a Date header, the moment is long past"
+    assert retry_after(headers | {"date": "yesterday"}) == 0.0
+
+
 ZERO = {"x-ratelimit-remaining-requests": "0"}
 
 

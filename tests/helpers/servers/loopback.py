@@ -27,13 +27,14 @@ class Loopback:
 
     """
 
-    def __init__(self, app: ASGIApp, port: int = 0) -> None:
-        """Bind to `port` of 127.0.0.1; 0: a free port."""
+    def __init__(self, app: ASGIApp, port: int = 0, *, date: bool = True) -> None:
+        """Bind to `port` of 127.0.0.1; 0: a free port. `date`: whether answers have a Date header."""
         self._socket = socket.create_server(("127.0.0.1", port))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/v1"
         # No logging: uvicorn logs the cut connections of these servers as errors.
         config = uvicorn.Config(app, log_config=None, log_level="critical", lifespan="off", ws="none", http="h11")
         config.timeout_graceful_shutdown = 1
+        config.date_header = date
         self._server = _Server(config)
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True)
 
