@@ -108,6 +108,7 @@ class Dispatcher:
         task = asyncio.current_task()
         assert task is not None
         failed_at: list[float] = []
+        failures = 0
         while True:
             slot = await self._admit(priority, request)
             if (problem := self._journal.problem or self._fatal) is not None:
@@ -118,10 +119,10 @@ class Dispatcher:
             try:
                 reply = await self._backend.complete(request)
             except TransientError as error:
-                self._admission.record_failure(slot, error)
-                failed_at.append(self._admission.clock())
+                failures += 1
+                self._record_failure(slot, error, failed_at)
                 require_retry(error, failed_at, self._admission, self._timing)
-                pause_s = retry_pause(error, len(failed_at), self._timing)
+                pause_s = retry_pause(error, failures, self._timing)
             except BaseException as error:
                 self._admission.record_abort(slot)
                 self._require_account(error)
@@ -139,6 +140,17 @@ class Dispatcher:
             finally:
                 self._in_flight.discard(task)
             await self._pause(pause_s)
+
+    def _record_failure(self, slot: Slot, error: TransientError, failed_at: list[float]) -> None:
+        """Add the time of a failure to those of the request, in place of the last one during an outage.
+
+        Without a reply to another request between two failures, the server is at fault and not the request.
+        """
+        self._admission.record_failure(slot, error)
+        replied_at = self._admission.last_reply_at
+        if len(failed_at) > 1 and (replied_at is None or replied_at <= failed_at[-1]):
+            failed_at.pop()
+        failed_at.append(self._admission.clock())
 
     async def _pause(self, seconds: float) -> None:
         """Wait before the next try of a request."""

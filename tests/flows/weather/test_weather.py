@@ -143,7 +143,7 @@ def test_one_connection_in_ten_that_hangs_costs_its_timeout_and_one_call(
         return Event(hangs=True) if call.number % 10 == 0 else FINE
 
     with WeatherServer(every_tenth) as server:
-        run(server.url, tmp_path / "out", **{"backend.timeout": 1.5})
+        run(server.url, tmp_path / "out", **{"backend.timeout": 3.0})
     assert_as_in_fine_weather(tmp_path / "out", calm, server)
     assert server.calls == ROWS + server.spoiled and server.spoiled == server.calls // 10
 
