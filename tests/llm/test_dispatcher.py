@@ -14,7 +14,7 @@ from personagen.builder.llm.backends.openai_settings import ServerOptions
 from personagen.builder.llm.budget import Budget
 from personagen.builder.llm.journal import Journal, Usage
 from personagen.builder.llm.requests import Message, Reply, Request, Sampling, request_key
-from tests.helpers.dispatching import FAST, ask_for, asker, dispatcher, outcomes, until, with_model
+from tests.helpers.dispatching import FAST, ask_for, asker, dispatcher, until, with_model
 from tests.helpers.servers.fake_openai import FakeOpenAI, Fault, completion, contents
 
 
@@ -90,14 +90,18 @@ def test_a_refused_request_is_not_sent_again(tmp_path: Path) -> None:
 
 def test_a_request_that_fails_while_no_other_is_answered_is_not_at_fault(tmp_path: Path) -> None:
     """The server is: one other reply after the first failure does not give the request up."""
-    faults = [
-        Fault("delay", contains="Slow.", seconds=0.1),
-        Fault("status", contains="Unlucky.", status=500, times=2 * MAX_FAILURES),
-    ]
-    with FakeOpenAI(faults=faults) as server:
-        replies = outcomes(server.url, tmp_path / "journal", [ask_for("Slow."), ask_for("Unlucky.")])
+
+    async def use(backend: OpenAIBackend, journal: Journal) -> None:
+        run = dispatcher(backend, journal)
+        await run.ask(0)(ask_for("First."))  # the others wait for its dialect
+        replies = await asyncio.gather(run.ask(1)(ask_for("Slow.")), run.ask(2)(ask_for("Unlucky.")))
         assert [type(reply) for reply in replies] == [Reply, Reply]
-        assert len(server.requests) == 2 + 2 * MAX_FAILURES
+
+    slow = Fault("delay", contains="Slow.", seconds=0.1)
+    unlucky = Fault("status", contains="Unlucky.", status=500, times=5 * MAX_FAILURES)
+    with FakeOpenAI(faults=[slow, unlucky]) as server:
+        with_model(server.url, tmp_path / "journal", use)
+        assert len(server.requests) == 3 + 5 * MAX_FAILURES
 
 
 def test_equal_requests_under_way_are_sent_once(tmp_path: Path) -> None:
