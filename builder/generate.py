@@ -23,7 +23,7 @@ from personagen.builder.release.run_folder import RunFolder, open_run
 from personagen.builder.release.writer import ReleaseWriter
 from personagen.builder.writing.label_check import LabelCheck, load_label_check
 from personagen.builder.writing.pipeline import write_rows
-from personagen.builder.writing.reporting import reporting
+from personagen.builder.writing.reporting import planned_rows, reporting
 from personagen.metrics.texts.language import load_identifier
 
 
@@ -144,12 +144,12 @@ async def write_release(
                 return release.accepted, release.rejects.total()
 
             async with (
-                reporting(engine, plan, counts, progress) as report,
-                aclosing(write_rows(engine, plan, label_check=label_check)) as rows,
+                reporting(engine, planned_rows(plan), counts, progress) as report,
+                aclosing(write_rows(engine, plan, label_check=label_check, on_written=report.add_written)) as rows,
             ):
                 async for finalized in rows:
                     release.add(finalized)
-                    report()
+                    report.add_finalized(finalized)
             manifest = release.finish(backend, engine.used(), label_check)
     run.publish()
     return GenerationResult(run.out, manifest, created=True)

@@ -12,7 +12,7 @@ from personagen.builder.planning.recipe import Recipe
 from personagen.builder.writing.attempts import describe_reject
 from personagen.builder.writing.label_check import LabelCheck, load_label_check
 from personagen.builder.writing.pipeline import write_rows
-from personagen.builder.writing.reporting import reporting
+from personagen.builder.writing.reporting import planned_rows, reporting
 
 
 def preview(recipe: Recipe, number: int, *, progress: Progress = SILENT, api_key: str | None = None) -> list[Row]:
@@ -48,15 +48,15 @@ async def apreview(
     starting = start_engine(backend, None, settings=recipe.backend, limits=recipe.budget, price=recipe.price())
     async with (
         starting as engine,
-        reporting(engine, plan, lambda: (len(rows), rejected), progress) as report,
-        aclosing(write_rows(engine, plan, label_check=label_check)) as finalized_rows,
+        reporting(engine, planned_rows(plan), lambda: (len(rows), rejected), progress) as report,
+        aclosing(write_rows(engine, plan, label_check=label_check, on_written=report.add_written)) as finalized_rows,
     ):
         async for finalized in finalized_rows:
             rejected += len(finalized.rejects)
             last = next(reversed(finalized.rejects), last)
             if finalized.row is not None:
                 rows.append(finalized.row)
-            report()
+            report.add_finalized(finalized)
     if not rows:
         reason = f", the last one: {describe_reject(last)}" if last else ""
         raise AllRejectedError(f"no text was accepted: {rejected} replies were rejected{reason}")

@@ -7,8 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from personagen.builder.cli.progress import duration
 from personagen.builder.core.errors import ReleaseError
+from personagen.builder.core.progress import duration
 from personagen.builder.core.records import LAYERS, SPLITS, Row
 from personagen.builder.core.terminal import printable
 from personagen.builder.estimate import (

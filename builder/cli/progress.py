@@ -1,4 +1,4 @@
-"""Progress on stderr: bars on a terminal, one line per minute elsewhere. stdout is left to results."""
+"""Progress on stderr: bars on a terminal, log lines elsewhere. stdout is left to results."""
 
 import sys
 import time
@@ -8,17 +8,30 @@ from typing import Any, Self, TextIO
 
 from tqdm import tqdm
 
-from personagen.builder.core.progress import RunStatus
+from personagen.builder.core.progress import (
+    RateMeter,
+    RunRate,
+    RunStatus,
+    count_texts,
+    duration,
+    first_text_line,
+    run_bar_format,
+    short_number,
+    waiting_text,
+)
 from personagen.builder.core.terminal import printable
 
+FIRST_LOG_S = 10.0
+"""Seconds before the first line of a run if stderr is no terminal."""
+
 LOG_INTERVAL_S = 60.0
-"""Seconds between two lines if stderr is no terminal."""
+"""Seconds between two further lines."""
 
 REDRAW_S = 0.2
 """Seconds between two drawings of a bar that moves."""
 
 REFRESH_S = 1.0
-"""Seconds between two drawings of a bar that stands still, so that its clock runs on."""
+"""Seconds between two drawings of the bar of a run, so that its clock runs on."""
 
 
 class TerminalProgress:
@@ -47,7 +60,10 @@ class TerminalProgress:
         self._unit = unit
         self._bar: tqdm[Any] | None = None
         self._logged_at = clock()
-        self._logged_rows: int | None = None
+        self._log_interval_s = LOG_INTERVAL_S
+        self._run: RunStatus | None = None
+        self._meter = RateMeter()
+        self._has_first_text = False
 
     def __enter__(self) -> Self:
         """Return the receiver."""
@@ -61,20 +77,18 @@ class TerminalProgress:
 
     def update(self, status: RunStatus) -> None:
         """Show the counts of a generation run."""
+        is_first, self._run = self._run is None, status
+        self._meter.add(status, self._clock())
         if self._stream.isatty():
-            bar = self._bar_of(status.wanted, unit="text", leave=True)
-            bar.set_postfix_str(details(status), refresh=False)
-            bar.update(status.accepted - bar.n)
-            if self._is_due(REFRESH_S):
-                bar.refresh()
+            self._update_bar(status, is_first=is_first)
             return
-        if self._logged_rows is None:
-            self._logged_at, self._logged_rows = self._clock(), status.accepted
-        elapsed_s = self._clock() - self._logged_at
-        if self._is_due(LOG_INTERVAL_S):
-            rows_per_second = (status.accepted - self._logged_rows) / elapsed_s
-            self._logged_rows = status.accepted
-            self._write(status_line(status, rows_per_second))
+        if is_first:
+            self._logged_at, self._log_interval_s = self._clock(), FIRST_LOG_S
+        if self._is_due(self._log_interval_s):
+            self._log_interval_s = LOG_INTERVAL_S
+            self._write(status_line(status, self._meter.rate(status.wanted)))
+        if self._log_interval_s == LOG_INTERVAL_S:  # runs of less than `FIRST_LOG_S` leave no line
+            self._show_first_text(status)
 
     def step(self, name: str) -> None:
         """Write the name of the step that begins."""
@@ -92,11 +106,26 @@ class TerminalProgress:
 
     def warn(self, message: str) -> None:
         """Write a warning above the bar."""
-        line = f"warning: {printable(message)}"
-        if self._bar is None:
-            self._write(line)
-        else:
-            self._bar.write(line, file=self._stream)
+        self._write_above(f"warning: {printable(message)}")
+
+    def _update_bar(self, status: RunStatus, *, is_first: bool) -> None:
+        bar = self._bar_of(status.wanted, unit="text", leave=True)
+        self._show_first_text(status)
+        if is_first or self._is_due(REDRAW_S if status.accepted > bar.n else REFRESH_S):
+            self._draw_run(bar, status)
+
+    def _draw_run(self, bar: "tqdm[Any]", status: RunStatus) -> None:
+        bar.n = status.accepted
+        bar.bar_format = run_bar_format(status, self._meter.rate(status.wanted))
+        bar.refresh()
+
+    def _show_first_text(self, status: RunStatus) -> None:
+        """Show the first text once: it tells early whether the model does what the recipe asks for."""
+        if status.first_text is None or self._has_first_text:
+            return
+        self._has_first_text = True
+        columns = None if self._bar is None else self._bar.format_dict["ncols"]
+        self._write_above(first_text_line(status.first_text, columns))
 
     def _bar_of(self, total: int, *, unit: str, leave: bool) -> "tqdm[Any]":
         if self._bar is None:
@@ -108,13 +137,16 @@ class TerminalProgress:
                 file=self._stream,
                 dynamic_ncols=True,
                 mininterval=REDRAW_S,
+                delay=0 if unit != "text" else 1e-9,  # the bar of a run is drawn with its counts only
             )
         return self._bar
 
     def _end_bar(self) -> None:
         if self._bar is not None:
+            if self._run is not None:
+                self._draw_run(self._bar, self._run)
             self._bar.close()
-            self._bar = None
+        self._bar = self._run = None
 
     def _is_due(self, interval_s: float) -> bool:
         """Return whether the interval since the last line or drawing has passed, and begin the next one if so."""
@@ -124,41 +156,18 @@ class TerminalProgress:
             self._logged_at = now
         return due
 
+    def _write_above(self, line: str) -> None:
+        if self._bar is None:
+            self._write(line)
+        else:
+            self._bar.write(line, file=self._stream)
+
     def _write(self, line: str) -> None:
         print(line, file=self._stream, flush=True)
 
 
-def details(status: RunStatus) -> str:
-    """Return all counts but the rows, as a comma-separated text."""
-    replies = status.accepted + status.rejected
-    fraction = f" ({status.rejected / replies:.1%})" if replies else ""
-    parts = [f"{status.rejected} rejected{fraction}", f"{status.in_flight} in flight"]
-    parts.append(f"{short_number(status.tokens)} tokens")
-    if status.cost is not None:
-        parts.append(f"cost {status.cost:.4f}")
-    return ", ".join(parts)
-
-
-def status_line(status: RunStatus, rows_per_second: float) -> str:
-    """Return rows, speed, remaining time and the other counts in one line."""
-    remaining = "no text in the last minute"
-    if rows_per_second > 0:
-        remaining = f"{duration((status.wanted - status.accepted) / rows_per_second)} left"
-    return (
-        f"{status.accepted} of {status.wanted} texts, {rows_per_second:.2f} per second, {remaining}, {details(status)}"
-    )
-
-
-def duration(seconds: float) -> str:
-    """Format a time as h:mm:ss."""
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
-
-
-def short_number(number: float) -> str:
-    """Format a count with a metric prefix: 950, 12.3k, 4.5M."""
-    for prefix in ("", "k", "M", "G"):
-        if abs(number) < 1000 or prefix == "G":
-            break
-        number /= 1000
-    return f"{number:.0f}" if prefix == "" else f"{number:.1f}{prefix}"
+def status_line(status: RunStatus, rate: RunRate) -> str:
+    """Return the counts of a run and its remaining time in one line."""
+    left = "time left unknown" if rate.left_s is None else f"{duration(rate.left_s)} left"
+    texts = f"{status.accepted} of {status.wanted} texts{waiting_text(status)}"
+    return ", ".join([texts, left, *count_texts(status, rate)])

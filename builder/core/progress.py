@@ -4,9 +4,12 @@ A verb (generate, evaluate, audit, compare, report) reports to a `Progress`. The
 on stderr, a notebook draws `tqdm.auto` bars, and `SILENT` displays nothing.
 """
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
+
+from personagen.builder.core.terminal import printable
 
 Item = TypeVar("Item")
 
@@ -22,6 +25,14 @@ class RunStatus:
         in_flight: requests sent and not answered yet.
         tokens: tokens of all replies in the journal, earlier runs of the folder included.
         cost: their cost in the currency of the recipe's prices; None: the recipe has no price for the model.
+        replies: distinct replies used by this run, received or read from the journal.
+        waiting: texts that have passed their checks and wait for an earlier row to be accepted.
+        limit: requests that may be in flight now.
+        maximum: upper bound on that limit.
+        refused: fraction of the recent requests that the endpoint refused as overloaded; None: none has ended yet.
+        paused_s: seconds until the end of the wait that the endpoint asked for; 0: it asked for none.
+        retrying: requests that failed and wait for their next try.
+        first_text: first text of the run that passed its checks; None: there is none yet.
 
     """
 
@@ -31,6 +42,14 @@ class RunStatus:
     in_flight: int
     tokens: int
     cost: float | None
+    replies: int = 0
+    waiting: int = 0
+    limit: int = 0
+    maximum: int = 0
+    refused: float | None = None
+    paused_s: float = 0.0
+    retrying: int = 0
+    first_text: str | None = None
 
 
 class Progress(Protocol):
@@ -65,6 +84,162 @@ class _Silent:
 
 SILENT: Progress = _Silent()
 """Display nothing."""
+
+
+RATE_WINDOW_S = 120.0
+"""Seconds over which the rate of a run is measured: several replies of a server that takes 20 s for each."""
+
+SAMPLE_INTERVAL_S = 0.5
+"""Seconds between two samples of the counts."""
+
+MIN_RATE_TEXTS = 3
+"""Texts that a rate is measured from, at least."""
+
+LINE_COLUMNS = 100
+"""Width of a line where there is no terminal."""
+
+NOTABLE_REFUSALS = 0.01
+"""Fraction of refused requests from which displays mention it."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunRate:
+    """Speed of a run.
+
+    Attributes:
+        tokens_per_s: tokens of replies per second; None: no reply was received yet.
+        left_s: seconds until all texts are written at the present rate; None: unknown.
+
+    """
+
+    tokens_per_s: float | None
+    left_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class _RateSample:
+    at: float
+    texts: int
+    tokens: int
+
+
+class RateMeter:
+    """Measures the rate of a run by the texts that are accepted or wait for an earlier row.
+
+    The rate of accepted texts alone is zero behind a slow row, and too high after it. Texts whose replies are in the
+    journal do not count: their rate says nothing on the endpoint.
+    """
+
+    def __init__(self, *, window_s: float = RATE_WINDOW_S, min_texts: int = MIN_RATE_TEXTS) -> None:
+        """Begin without samples.
+
+        Args:
+            window_s: seconds over which the rate is measured; longer if they saw fewer than `min_texts`.
+            min_texts: texts below which the rate is unknown.
+
+        """
+        self._window_s = window_s
+        self._min_texts = min_texts
+        self._samples: deque[_RateSample] = deque()
+        self._latest = _RateSample(0.0, 0, 0)
+        self._written_at = 0.0
+        self._is_answered = False
+
+    def add(self, status: RunStatus, now: float) -> None:
+        """Record the counts at a time, in seconds of any monotonic clock."""
+        sample, samples = _RateSample(now, status.accepted + status.waiting, status.tokens), self._samples
+        if not samples:
+            samples.append(sample)
+        if sample.texts != self._latest.texts:
+            self._written_at = now
+        self._latest = sample
+        self._is_answered = self._is_answered or sample.tokens > samples[0].tokens
+        last = samples[-1]
+        if (sample.texts, sample.tokens) == (last.texts, last.tokens):
+            return
+        if not self._is_answered:
+            samples.clear()
+        elif now - last.at < SAMPLE_INTERVAL_S:
+            return
+        samples.append(sample)
+        while len(samples) > 1 and samples[1].at <= now - self._window_s:
+            if sample.texts - samples[1].texts < self._min_texts:
+                return
+            samples.popleft()
+
+    def rate(self, wanted: int) -> RunRate:
+        """Return the rate over the window; `wanted`: texts of the run.
+
+        The time left is at least the time since the last text: the last few texts depend on the slowest reply.
+        """
+        if not self._is_answered:
+            return RunRate(None, None)
+        first, latest = self._samples[0], self._latest
+        elapsed_s, texts = latest.at - first.at, latest.texts - first.texts
+        if elapsed_s <= 0:
+            return RunRate(None, None)
+        left_s = None
+        if texts >= self._min_texts:
+            left_s = max((wanted - latest.texts) * elapsed_s / texts, latest.at - self._written_at)
+        return RunRate((latest.tokens - first.tokens) / elapsed_s, left_s)
+
+
+def count_texts(status: RunStatus, rate: RunRate) -> list[str]:
+    """Return the counts of a run beside its accepted texts and its time, the most telling first."""
+    speed = "" if rate.tokens_per_s is None else f" ({short_number(rate.tokens_per_s)}/s)"
+    replies = "1 reply" if status.replies == 1 else f"{short_number(status.replies)} replies"
+    texts = [*pace_texts(status), replies]
+    texts += [f"{short_number(status.tokens)} tokens{speed}", f"{short_number(status.rejected)} rejected"]
+    return texts if status.cost is None else [*texts, f"cost {status.cost:.4f}"]
+
+
+def pace_texts(status: RunStatus) -> list[str]:
+    """Describe the requests in flight, and what holds further ones back."""
+    in_flight = f"{status.in_flight} in flight"
+    if status.refused is not None and status.refused >= NOTABLE_REFUSALS:
+        in_flight = f"endpoint refuses {status.refused:.0%}: {in_flight}"
+    wait = [f"endpoint asks to wait {short_duration(status.paused_s)}"] if status.paused_s >= 1 else []
+    pending = f"{status.retrying} {'retry' if status.retrying == 1 else 'retries'} pending"
+    return [*wait, in_flight, *([pending] if status.retrying else [])]
+
+
+def waiting_text(status: RunStatus) -> str:
+    """Return the texts that wait for an earlier one, to follow the accepted ones; empty: there are none."""
+    return f" (+{status.waiting} written)" if status.waiting else ""
+
+
+def run_bar_format(status: RunStatus, rate: RunRate) -> str:
+    """Return the format of a `tqdm` bar with the counts of a run in place of the rate of accepted texts."""
+    left = "?" if rate.left_s is None else duration(rate.left_s).removeprefix("0:")
+    texts = f"{status.accepted}/{status.wanted} texts{waiting_text(status)}"
+    return f"{{l_bar}}{{bar}}| {texts} [{{elapsed}}<{left}] {', '.join(count_texts(status, rate))}"
+
+
+def first_text_line(text: str, columns: int | None) -> str:
+    """Return the first text of a run as one line; `columns` None: the terminal has no width."""
+    line = printable(f"first text: {' '.join(text.split())}")
+    width = columns or LINE_COLUMNS
+    return line if len(line) <= width else f"{line[: width - 1]}…"
+
+
+def duration(seconds: float) -> str:
+    """Format a time as h:mm:ss."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
+
+
+def short_duration(seconds: float) -> str:
+    """Format a time in seconds below two minutes, else as h:mm:ss."""
+    return f"{seconds:.0f} s" if seconds < 120 else duration(seconds)
+
+
+def short_number(number: float) -> str:
+    """Format a count with a metric prefix: 950, 12.3k, 4.5M."""
+    for prefix in ("", "k", "M", "G"):
+        if abs(number) < 1000 or prefix == "G":
+            break
+        number /= 1000
+    return f"{number:.0f}" if prefix == "" else f"{number:.1f}{prefix}"
 
 
 def track(items: Iterable[Item], total: int, progress: Progress) -> Iterator[Item]:

@@ -52,6 +52,11 @@ class Engine:
         """Requests sent and not answered yet."""
         return self._admission.in_flight
 
+    @property
+    def replies(self) -> int:
+        """Distinct replies of this run so far, journaled ones included."""
+        return self._journal.used
+
     def load(self) -> Load:
         """Return limit, refusals and retries of the requests now."""
         return self._admission.load()

@@ -71,6 +71,10 @@ class Journal:
     """Replies on disk, by request key; for one process at a time and one event loop.
 
     Replies that arrive together are committed together, since each commit costs a disk flush.
+
+    Attributes:
+        used: number of distinct replies that this process has used.
+
     """
 
     def __init__(self, path: Path | None, *, commit_delay_s: float = 0.01) -> None:
@@ -87,6 +91,7 @@ class Journal:
         """
         self._path = path
         self._commit_delay_s = commit_delay_s
+        self.used = 0
         self._problem: FolderError | None = None
         self._waiting: list[tuple[str, Reply, asyncio.Future[None]]] = []
         self._writer: asyncio.Task[None] | None = None
@@ -106,7 +111,8 @@ class Journal:
             raise self._unreadable(error) from error
 
     def _mark_used(self, keys: list[str]) -> None:
-        self._reader.executemany("INSERT OR IGNORE INTO used VALUES (?)", [(key,) for key in keys])
+        marked = self._reader.executemany("INSERT OR IGNORE INTO used VALUES (?)", [(key,) for key in keys])
+        self.used += marked.rowcount
 
     def usage(self) -> Usage:
         """Count the replies that this process has used, and their tokens."""

@@ -46,6 +46,7 @@ def write_rows(
     label_check: LabelCheck | None = None,
     grounding_of: Callable[[RowPlan], Grounding] = lambda row: NO_GROUNDING,
     wrap_ask: Callable[[Ask], Ask] = lambda ask: ask,
+    on_written: Callable[[Row], None] = lambda row: None,
 ) -> AsyncGenerator[FinalizedRow, None]:
     """Write every row of a plan with the model of an engine, and yield them in order; see `finalize_rows`.
 
@@ -55,6 +56,7 @@ def write_rows(
         label_check: check of the label of every text; None: no check.
         grounding_of: returns the content of a row's prompt beside its layers.
         wrap_ask: wraps the function that sends the requests of a stage.
+        on_written: called with each text that has passed its checks, before it is final.
 
     """
 
@@ -63,6 +65,7 @@ def write_rows(
 
     model, paid = engine.backend.model, engine.backend.paid
     writer = RowWriter(plan, ask_of, model=model, label_check=label_check, grounding_of=grounding_of, paid=paid)
+    writer.on_written = on_written
     return finalize_rows(writer, engine.concurrency)
 
 

@@ -1,52 +1,95 @@
 """Report the counts of a run while its rows are written."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Hashable
 from contextlib import asynccontextmanager
 
 from personagen.builder.core.progress import Progress, RunStatus
+from personagen.builder.core.records import Row
 from personagen.builder.llm.engine import Engine
 from personagen.builder.planning.plan import Plan
+from personagen.builder.writing.pipeline import FinalizedRow
 
 REPORT_INTERVAL_S = 0.5
 """Time between two reports while no row is finalized."""
 
 
-@asynccontextmanager
-async def reporting(
-    engine: Engine, plan: Plan, counts: Callable[[], tuple[int, int]], progress: Progress
-) -> AsyncIterator[Callable[[], None]]:
-    """Report regularly within the context, and whenever the function that it returns is called.
+class RunReport:
+    """Counts of a run, reported to a receiver.
 
-    Args:
-        engine: engine of the run, for its requests and their cost.
-        plan: plan of the rows.
-        counts: returns the accepted rows and the rejected replies so far.
-        progress: receives the counts.
-
+    The rows of several plans may have equal ids; `part` tells them apart.
     """
-    wanted = sum(shard.stop - shard.start for shard in plan.shards())
 
-    def report() -> None:
-        accepted, rejected = counts()
-        progress.update(
+    def __init__(self, engine: Engine, wanted: int, counts: Callable[[], tuple[int, int]], progress: Progress) -> None:
+        """Begin without texts; for the arguments see `reporting`."""
+        self._engine = engine
+        self._wanted = wanted
+        self._counts = counts
+        self._progress = progress
+        self._waiting: set[tuple[Hashable, str]] = set()
+        self._first_text: str | None = None
+
+    def add_written(self, row: Row, part: Hashable = None) -> None:
+        """Count a text that has passed its checks and is not final."""
+        self._first_text = self._first_text or row.text
+        self._waiting.add((part, row.id))
+
+    def add_finalized(self, finalized: FinalizedRow, part: Hashable = None) -> None:
+        """Count a final row, and report."""
+        self._waiting.discard((part, finalized.planned.id))
+        self.report()
+
+    def report(self) -> None:
+        """Report the counts now."""
+        accepted, rejected = self._counts()
+        engine, load = self._engine, self._engine.load()
+        self._progress.update(
             RunStatus(
                 accepted=accepted,
-                wanted=wanted,
+                wanted=self._wanted,
                 rejected=rejected,
                 in_flight=engine.in_flight,
                 tokens=engine.budget.spent.tokens,
                 cost=engine.budget.cost,
+                replies=engine.replies,
+                waiting=len(self._waiting),
+                limit=load.limit,
+                maximum=load.maximum,
+                refused=load.refused,
+                paused_s=load.paused_s,
+                retrying=load.retrying,
+                first_text=self._first_text,
             )
         )
 
+
+def planned_rows(plan: Plan) -> int:
+    """Count the rows of a plan, ablations and counterfactuals included."""
+    return sum(shard.stop - shard.start for shard in plan.shards())
+
+
+@asynccontextmanager
+async def reporting(
+    engine: Engine, wanted: int, counts: Callable[[], tuple[int, int]], progress: Progress
+) -> AsyncIterator[RunReport]:
+    """Report regularly within the context, and whenever a row is finalized.
+
+    Args:
+        engine: engine of the run, for its requests and their cost.
+        wanted: rows of the run.
+        counts: returns the accepted rows and the rejected replies so far.
+        progress: receives the counts.
+
+    """
+    run = RunReport(engine, wanted, counts, progress)
+
     async def report_regularly() -> None:
         while True:
-            report()
+            run.report()
             await asyncio.sleep(REPORT_INTERVAL_S)
 
     ticker = asyncio.create_task(report_regularly())
     try:
-        yield report
+        yield run
     finally:
         ticker.cancel()

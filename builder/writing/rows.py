@@ -55,6 +55,7 @@ class RowWriter:
     Attributes:
         plan: plan of the rows.
         trials: evidence whether replies of the stages can be used.
+        on_written: called with each row whose text has passed its checks; it may still repeat an earlier one.
 
     """
 
@@ -81,6 +82,7 @@ class RowWriter:
         """
         recipe = plan.recipe
         self.plan = plan
+        self.on_written: Callable[[Row], None] = lambda row: None
         self.trials = Trials(paid=paid, emotions=len(recipe.chosen_taxonomy().names))
         self._ask_of = ask_of
         self._prose = ProseRequirements(recipe.text.language, max(PROSE_TOKENS, recipe.draw.max_tokens or 0))
@@ -125,6 +127,8 @@ class RowWriter:
             beginnings=starts,
         )
         written = None if accepted is None else self._record(row, subject, accepted)
+        if written is not None:
+            self.on_written(written)
         return RowOutcome(written, tuple(stages.rejects))
 
     async def _subject(self, stages: "_RowStages") -> Subject | None:

@@ -1,6 +1,7 @@
 """Bars of the public verbs."""
 
 import io
+import re
 import sys
 
 import pytest
@@ -19,7 +20,8 @@ class Terminal(io.StringIO):
 def report_a_run() -> None:
     with shown_progress(True) as bars:
         bars.update(RunStatus(1, 4, 0, 3, 10, None))
-        bars.update(RunStatus(4, 4, 2, 0, 1234, 0.5))
+        bars.update(RunStatus(1, 4, 0, 3, 10, None, first_text="A text."))
+        bars.update(RunStatus(4, 4, 2, 0, 1234, 0.5, replies=6, first_text="A text."))
         bars.step("measuring \x1b[31mtexts")
         bars.advance(1, 3)
         bars.advance(3, 3)
@@ -33,7 +35,9 @@ def test_a_terminal_sees_counts_steps_and_warnings(monkeypatch: pytest.MonkeyPat
     report_a_run()
     drawn = stream.getvalue()
     assert "4/4" in drawn
-    assert "2 rejected, 0 in flight, 1,234 tokens, cost 0.5000" in drawn
+    assert "4/4 texts [" in drawn
+    assert re.search(r"0 in flight, 6 replies, 1\.2k tokens( \(\S+/s\))?, 2 rejected, cost 0\.5000", drawn)
+    assert drawn.count("first text: A text.\n") == 1
     assert "computing realism [" in drawn
     assert "personagen: judge \\x1b[0m not validated\n" in drawn
     assert "\x1b[31m" not in drawn, "control characters of a message never reach the terminal"
@@ -47,6 +51,18 @@ def test_a_log_gets_the_first_and_the_last_state(monkeypatch: pytest.MonkeyPatch
             bars.update(RunStatus(accepted, 1000, 0, 0, 0, None))
     assert len(stream.getvalue().split("\r")) < 6
     assert "1000/1000" in stream.getvalue()
+
+
+def test_a_log_gets_a_line_after_ten_seconds_and_then_one_per_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream, now = io.StringIO(), [0.0]
+    monkeypatch.setattr(sys, "stderr", stream)
+    bars = ProgressBars(lambda: now[0])
+    for second in range(0, 80, 2):
+        now[0] = float(second)
+        bars.update(RunStatus(0, 14, 0, 4, second, None, waiting=second // 10))
+    drawn = stream.getvalue()
+    assert re.findall(r"0/14 texts( \(\+\d+ written\))?", drawn) == ["", " (+1 written)", " (+7 written)"]
+    bars.close()
 
 
 def test_without_progress_nothing_is_drawn() -> None:

@@ -1,4 +1,4 @@
-"""Progress on stderr: bars on a terminal, one line per minute elsewhere, nothing on stdout."""
+"""Progress on stderr: bars on a terminal, log lines elsewhere, nothing on stdout."""
 
 import fcntl
 import io
@@ -9,55 +9,55 @@ import struct
 import subprocess
 import termios
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
-from personagen.builder.cli.progress import TerminalProgress, details, duration, short_number, status_line
-from personagen.builder.core.progress import RunStatus
+from personagen.builder.cli.progress import TerminalProgress, status_line
+from personagen.builder.core.progress import RunRate, RunStatus
 from tests.helpers.flow import command, write_recipe
 from tests.helpers.servers.fake_openai import FakeOpenAI
 
-STATUS = RunStatus(accepted=312, wanted=700, rejected=4, in_flight=48, tokens=81_234, cost=0.01234)
+STATUS = RunStatus(accepted=312, wanted=700, rejected=4, in_flight=48, tokens=81_234, cost=0.01234, replies=316)
 
 
 def test_the_line_of_a_run_has_all_counts() -> None:
-    assert status_line(STATUS, 10.0) == (
-        "312 of 700 texts, 10.00 per second, 0:00:39 left, 4 rejected (1.3%), 48 in flight, 81.2k tokens, cost 0.0123"
+    assert status_line(STATUS, RunRate(512.3, 39.0)) == (
+        "312 of 700 texts, 0:00:39 left, 48 in flight, 316 replies, 81.2k tokens (512/s), 4 rejected, cost 0.0123"
     )
-    assert status_line(STATUS, 0.0).startswith(
-        "312 of 700 texts, 0.00 per second, no text in the last minute, 4 rejected"
-    )
+    assert status_line(STATUS, RunRate(None, None)).startswith("312 of 700 texts, time left unknown, 48 in flight, ")
 
 
-def test_a_run_without_replies_and_prices_has_no_fraction_and_no_cost() -> None:
-    assert details(RunStatus(0, 7, 0, 0, 0, None)) == "0 rejected, 0 in flight, 0 tokens"
-
-
-@pytest.mark.parametrize(
-    ("number", "text"), [(0, "0"), (950, "950"), (1000, "1.0k"), (12_345, "12.3k"), (4.5e6, "4.5M"), (2e13, "20000.0G")]
-)
-def test_counts_are_short(number: float, text: str) -> None:
-    assert short_number(number) == text
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0, "0:00:00"), (59.6, "0:01:00"), (3725, "1:02:05"), (90_000, "25:00:00")]
-)
-def test_times_are_hours_minutes_seconds(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
-
-
-def test_one_line_per_minute_without_a_terminal() -> None:
-    """The rate is that of the last minute; a run of less than a minute writes nothing."""
+def logged(statuses: dict[float, RunStatus]) -> list[str]:
+    """Return the lines of a log, for the statuses at these seconds."""
     stream, now = io.StringIO(), [0.0]
     with TerminalProgress(stream, lambda: now[0]) as progress:
-        for second in range(0, 150, 10):
-            now[0] = float(second)
-            progress.update(RunStatus(second, 700, 0, 1, 0, None))
-    lines = stream.getvalue().splitlines()
-    assert [line.split(",")[0] for line in lines] == ["60 of 700 texts", "120 of 700 texts"]
-    assert all(", 1.00 per second, " in line for line in lines)
+        for second, status in statuses.items():
+            now[0] = second
+            progress.update(status)
+    return stream.getvalue().splitlines()
+
+
+def test_a_log_has_a_line_after_ten_seconds_and_then_one_per_minute() -> None:
+    """A run of less than ten seconds writes nothing."""
+    lines = logged({float(second): RunStatus(second, 700, 0, 1, second, None) for second in range(0, 140, 2)})
+    assert [line.split(",")[0] for line in lines] == ["10 of 700 texts", "70 of 700 texts", "130 of 700 texts"]
+    assert all(", 0:1" in line or ", 0:09" in line for line in lines), "690, 630 and 570 s left"
+    assert logged({0.0: STATUS, 9.9: replace(STATUS, first_text="Text.")}) == []
+
+
+def test_a_log_has_the_first_text_once_after_its_first_line() -> None:
+    status = replace(STATUS, first_text="A text.\nIts end.")
+    lines = logged({0.0: STATUS, 5.0: status, 10.0: status, 11.0: status, 70.0: status})
+    assert [line.partition(" ")[0] for line in lines] == ["312", "first", "312"]
+    assert lines[1] == "first text: A text. Its end."
+    assert logged({0.0: STATUS, 10.0: STATUS, 12.0: status})[1:] == lines[1:2]
+
+
+def test_a_slow_server_is_seen_to_work_in_a_log() -> None:
+    """No text is accepted, and the line shows what is."""
+    slow = RunStatus(0, 14, 0, 4, 900, None, replies=9, waiting=9, limit=4, maximum=4)
+    (line,) = logged({0.0: RunStatus(0, 14, 0, 4, 0, None), 10.0: slow})
+    assert line == "0 of 14 texts (+9 written), 0:00:06 left, 4 in flight, 9 replies, 900 tokens (90/s), 0 rejected"
 
 
 def test_steps_and_warnings_are_lines_without_control_characters() -> None:
@@ -120,9 +120,23 @@ def test_a_step_has_a_bar_under_its_name_and_a_run_has_one_of_its_own() -> None:
         progress.step("rendering the page")
 
     shown = on_terminal(report)
-    assert "312/700" in shown and "rating texts\r\n" in shown and "3/9" in shown
+    assert "312/700 texts [" in shown and "rating texts\r\n" in shown and "3/9" in shown
     assert "warning: one rating is missing" in shown
     assert shown.index("3/9") < shown.index("rendering the page")
+
+
+def test_the_first_text_is_a_line_above_the_bar_and_cut_to_the_width_of_the_terminal() -> None:
+    status = replace(STATUS, first_text="word \x1b[2J " * 50)
+
+    def report(progress: TerminalProgress) -> None:
+        progress.update(STATUS)
+        progress.update(status)
+        progress.update(status)
+
+    shown = on_terminal(report)
+    (line,) = re.findall(r"first text: [^\r\n]*", shown)
+    assert len(line) == 99 and line.startswith("first text: word \\x1b[2J word")
+    assert shown.index(line) < shown.rindex("312/700")
 
 
 def test_bar_of_a_command_on_a_terminal(tmp_path: Path) -> None:
@@ -136,9 +150,9 @@ def test_bar_of_a_command_on_a_terminal(tmp_path: Path) -> None:
     os.close(child)
     shown = received(parent)
     assert done.stdout == f"{tmp_path / 'out'}\n"
-    assert "14/14" in shown and "text/s" in shown
-    assert re.search(r"0 rejected \(0\.0%\), \d+ in flight, \S+ tokens, cost 0\.\d{4}", shown)
-    assert shown.count("\n") == 2, "one line of the bar, and one of the result"
+    assert "14/14 texts [" in shown and shown.count("first text: ") == 1
+    assert re.search(r"0 in flight, 14 replies, \S+ tokens( \(\S+/s\))?, 0 rejected, cost 0\.\d{4}", shown)
+    assert shown.count("\n") == 3, "the first text, one line of the bar, and one of the result"
 
 
 def test_a_short_command_without_a_terminal_writes_one_line(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -179,8 +180,46 @@ def test_progress_reports_accepted_rows_and_rejected_replies(tmp_path: Path) -> 
     assert usage["cost"] == pytest.approx((usage["prompt_tokens"] + 2 * usage["completion_tokens"]) / 1000)
     tokens = usage["prompt_tokens"] + usage["completion_tokens"]
     calls = recorder.statuses
-    assert calls[0] == RunStatus(accepted=0, wanted=14, rejected=0, in_flight=0, tokens=0, cost=0.0)
-    assert calls[-1] == RunStatus(14, 14, 1, 0, tokens, pytest.approx(usage["cost"]))
+    first, last = calls[0], calls[-1]
+    start = replace(first, limit=0, maximum=0)
+    assert start == RunStatus(accepted=0, wanted=14, rejected=0, in_flight=0, tokens=0, cost=0.0)
+    assert (last.accepted, last.rejected, last.in_flight, last.tokens) == (14, 1, 0, tokens)
+    assert last.cost == pytest.approx(usage["cost"])
+    assert (last.replies, last.waiting, last.retrying, last.paused_s) == (15, 0, 0, 0)
+    assert 1 <= last.limit <= last.maximum
     counts = [(call.accepted, call.rejected) for call in calls]
     assert counts == sorted(counts)
     assert max(call.in_flight for call in calls) >= 1
+
+
+def test_progress_counts_the_texts_that_wait_for_a_slow_row(tmp_path: Path) -> None:
+    """The server answers the first row once all others are seen to wait for it."""
+
+    def release(status: RunStatus) -> None:
+        if status.waiting == 13:
+            server.released.set()
+
+    recorder = Recorder(release)
+    with FakeOpenAI(faults=[Fault("hang", seed=seed_of("anger-000000", 0))]) as server:
+        recipe = recipe_for(server.url, {"emotions": ["anger", "joy"]})
+        generate(recipe, tmp_path / "out", progress=recorder)
+    behind = next(status for status in recorder.statuses if status.waiting == 13)
+    assert (behind.accepted, behind.replies) == (0, 13)
+    assert recorder.statuses[-1].waiting == 0
+    texts = {row["text"] for row in texts_of(tmp_path / "out")}
+    assert behind.first_text in texts and recorder.statuses[-1].first_text == behind.first_text
+
+
+def test_progress_of_a_resumed_run_counts_the_replies_of_its_journal(tmp_path: Path) -> None:
+    def stop(status: RunStatus) -> None:
+        if status.accepted == 7:
+            raise ZeroDivisionError
+
+    with FakeOpenAI() as server:
+        recipe = recipe_for(server.url)
+        with pytest.raises(ZeroDivisionError):
+            generate(recipe, tmp_path / "out", progress=Recorder(stop))
+        recorder = Recorder()
+        generate(recipe, tmp_path / "out", progress=recorder)
+        assert len(server.requests) == 14
+    assert recorder.statuses[-1].replies == 14

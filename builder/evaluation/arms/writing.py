@@ -10,9 +10,10 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 
 from personagen.builder.core.event_loop import gather_or_cancel
-from personagen.builder.core.progress import Progress, RunStatus
+from personagen.builder.core.progress import Progress
 from personagen.builder.core.records import LAYERS, Reject, Row
 from personagen.builder.evaluation.arms.conditions import ARMS, VERBALIZED, ArmSetting, ArmText, WritingTask
 from personagen.builder.llm import Engine
@@ -21,6 +22,7 @@ from personagen.builder.llm.verbalized_sampling import verbalized
 from personagen.builder.planning.plan import make_plan
 from personagen.builder.writing.label_check import LabelCheck
 from personagen.builder.writing.pipeline import write_rows
+from personagen.builder.writing.reporting import RunReport, reporting
 
 
 @dataclass(slots=True)
@@ -76,64 +78,68 @@ async def write_arms(
 
     """
     wanted = sum(len(setting.rows) for setting in settings) * len(arms)
-    counter = _Counter(engine, wanted, progress)
-    return await gather_or_cancel(
-        [asyncio.create_task(_write_seed(setting, arms, engine, counter, check)) for setting in settings]
-    )
+    counts = _ArmCounts()
+    async with reporting(engine, wanted, lambda: (counts.accepted, counts.rejected), progress) as report:
+        run = _ArmsRun(engine, check, counts, report)
+        return await gather_or_cancel([asyncio.create_task(_write_seed(setting, arms, run)) for setting in settings])
 
 
 @dataclass(slots=True)
-class _Counter:
-    """Counts of rows and rejects over all arms and seeds, reported after every row."""
+class _ArmCounts:
+    """Accepted rows and rejects over all arms and seeds."""
 
-    engine: Engine
-    wanted: int
-    progress: Progress
     accepted: int = 0
     rejected: int = 0
 
-    def add(self, accepted: int, rejected: int) -> None:
-        self.accepted += accepted
-        self.rejected += rejected
-        engine, budget = self.engine, self.engine.budget
-        self.progress.update(
-            RunStatus(self.accepted, self.wanted, self.rejected, engine.in_flight, budget.spent.tokens, budget.cost)
-        )
+
+@dataclass(frozen=True, slots=True)
+class _ArmsRun:
+    """What all arms and seeds share."""
+
+    engine: Engine
+    check: LabelCheck | None
+    counts: _ArmCounts
+    report: RunReport
 
 
-async def _write_seed(
-    setting: ArmSetting, arms: Sequence[str], engine: Engine, counter: _Counter, check: LabelCheck | None
-) -> dict[str, WrittenArm]:
+async def _write_seed(setting: ArmSetting, arms: Sequence[str], run: _ArmsRun) -> dict[str, WrittenArm]:
     written: dict[str, WrittenArm] = {}
     for name in arms:
         earlier = {arm: {text.id: text for text in part.texts} for arm, part in written.items()}
         work = ARMS[name.removesuffix(VERBALIZED)](replace(setting, earlier=earlier))
         if isinstance(work, WritingTask):
-            written[name] = await _write(work, engine, counter, check, is_verbalized=name.endswith(VERBALIZED))
+            written[name] = await _write(work, run, is_verbalized=name.endswith(VERBALIZED))
         else:
             written[name] = WrittenArm(work)
-            counter.add(len(work), 0)
+            run.counts.accepted += len(work)
+            run.report.report()
     return written
 
 
-async def _write(
-    task: WritingTask, engine: Engine, counter: _Counter, check: LabelCheck | None, *, is_verbalized: bool
-) -> WrittenArm:
+async def _write(task: WritingTask, run: _ArmsRun, *, is_verbalized: bool) -> WrittenArm:
     """Write one arm by the pipeline of a release; rows that are given up are left out."""
-    arm = WrittenArm([])
+    arm, part = WrittenArm([]), object()
 
     def wrap_ask(ask: Ask) -> Ask:
-        counted = _counted(ask, arm.usage, lambda request: request_key(engine.backend, request))
+        counted = _counted(ask, arm.usage, lambda request: request_key(run.engine.backend, request))
         return verbalized(counted) if is_verbalized else counted
 
-    plan = make_plan(task.recipe)
-    writing = write_rows(engine, plan, label_check=check, grounding_of=task.grounding, wrap_ask=wrap_ask)
+    writing = write_rows(
+        run.engine,
+        make_plan(task.recipe),
+        label_check=run.check,
+        grounding_of=task.grounding,
+        wrap_ask=wrap_ask,
+        on_written=partial(run.report.add_written, part=part),
+    )
     async with aclosing(writing) as rows:
         async for finalized in rows:
             arm.rejects.extend(finalized.rejects)
             if finalized.row is not None:
                 arm.texts.append(_text(finalized.row))
-            counter.add(finalized.row is not None, len(finalized.rejects))
+            run.counts.accepted += finalized.row is not None
+            run.counts.rejected += len(finalized.rejects)
+            run.report.add_finalized(finalized, part)
     return arm
 
 
