@@ -120,7 +120,7 @@ class TerminalProgress:
         bar.refresh()
 
     def _show_first_text(self, status: RunStatus) -> None:
-        """Show the first text once: it tells early whether the model does what the recipe asks for."""
+        """Show the first text once: it shows early whether the model does as the recipe asks."""
         if status.first_text is None or self._has_first_text:
             return
         self._has_first_text = True

@@ -127,7 +127,7 @@ class RateMeter:
     """Measures the rate of a run by the texts that are accepted or wait for an earlier row.
 
     The rate of accepted texts alone is zero behind a slow row, and too high after it. Texts whose replies are in the
-    journal do not count: their rate says nothing on the endpoint.
+    journal do not count: their rate is not that of the endpoint.
     """
 
     def __init__(self, *, window_s: float = RATE_WINDOW_S, min_texts: int = MIN_RATE_TEXTS) -> None:
@@ -185,7 +185,7 @@ class RateMeter:
 
 
 def count_texts(status: RunStatus, rate: RunRate) -> list[str]:
-    """Return the counts of a run beside its accepted texts and its time, the most telling first."""
+    """Return the counts of a run beside its accepted texts and its time, the most important first."""
     speed = "" if rate.tokens_per_s is None else f" ({short_number(rate.tokens_per_s)}/s)"
     replies = "1 reply" if status.replies == 1 else f"{short_number(status.replies)} replies"
     texts = [*pace_texts(status), replies]

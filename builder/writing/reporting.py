@@ -17,7 +17,7 @@ REPORT_INTERVAL_S = 0.5
 class RunReport:
     """Counts of a run, reported to a receiver.
 
-    The rows of several plans may have equal ids; `part` tells them apart.
+    The rows of several plans may have equal ids; `part` distinguishes them.
     """
 
     def __init__(self, engine: Engine, wanted: int, counts: Callable[[], tuple[int, int]], progress: Progress) -> None:

@@ -45,7 +45,7 @@ def test_the_rate_is_unknown_before_the_first_reply_and_the_time_before_a_few_te
 
 
 def test_texts_from_the_journal_do_not_count() -> None:
-    """They are written within seconds, and say nothing on the time that the others take."""
+    """They are written within seconds, and the others take longer."""
     meter = RateMeter()
     for step in range(51):
         meter.add(run(step, 0, 9000), step / 100)
