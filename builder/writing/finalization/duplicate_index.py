@@ -4,8 +4,6 @@ Texts and hashes are in a database on disk that SQLite deletes by itself, so mem
 """
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
@@ -66,13 +64,12 @@ class DuplicateIndex:
         """Return the id of the first text that is the same or nearly so; None: there is none.
 
         Raises:
-            FolderError: the index cannot be read.
+            FolderError: the disk is full.
 
         """
-        with _explained():
-            for row_id, text in self._proposed(fingerprint.hashes):
-                if similarity(fingerprint.folded, text.decode("utf-8", "surrogatepass")) >= self.threshold:
-                    return row_id
+        for row_id, text in self._proposed(fingerprint.hashes):
+            if similarity(fingerprint.folded, text.decode("utf-8", "surrogatepass")) >= self.threshold:
+                return row_id
         return None
 
     def add(self, row_id: str, fingerprint: Fingerprint) -> None:
@@ -85,28 +82,28 @@ class DuplicateIndex:
         # As bytes, since a text may hold lone surrogates, which SQLite rejects.
         values = (self._count, row_id, fingerprint.folded.encode("utf-8", "surrogatepass"))
         rows = ((band_hash, self._count) for band_hash in fingerprint.hashes)
-        with _explained():
+        try:
             self._database.execute("INSERT INTO texts VALUES (?, ?, ?)", values)
             self._database.executemany("INSERT OR IGNORE INTO bands VALUES (?, ?)", rows)
+        except sqlite3.Error as error:
+            raise _disk_error(error) from error
         self._count += 1
 
     def _proposed(self, hashes: tuple[int, ...]) -> list[tuple[str, bytes]]:
         """Return id and folded text of the texts that share a band, in the order in which they were added."""
         marks = ",".join("?" * len(hashes))
-        return self._database.execute(
-            "SELECT id, text FROM texts WHERE position IN "
-            f"(SELECT position FROM bands WHERE hash IN ({marks})) ORDER BY position",
-            hashes,
-        ).fetchall()
+        try:
+            return self._database.execute(
+                "SELECT id, text FROM texts WHERE position IN "
+                f"(SELECT position FROM bands WHERE hash IN ({marks})) ORDER BY position",
+                hashes,
+            ).fetchall()
+        except sqlite3.Error as error:
+            raise _disk_error(error) from error
 
 
-@contextmanager
-def _explained() -> Iterator[None]:
-    """Raise FolderError for an error of the database."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise FolderError(
-            f"cannot write the index of duplicates: {error}; free some space on the disk for temporary files and "
-            "run the command again"
-        ) from error
+def _disk_error(error: sqlite3.Error) -> FolderError:
+    return FolderError(
+        f"cannot write the index of duplicates: {error}; free some space on the disk for temporary files and "
+        "run the command again"
+    )

@@ -1,7 +1,5 @@
 """Find the waiting texts that repeat an accepted one: texts that passed their checks and are not finalized yet."""
 
-from collections.abc import Sequence
-
 from personagen.builder.writing.finalization.fingerprints import Fingerprint, similarity
 
 
@@ -30,32 +28,37 @@ class WaitingTexts:
 
     def remove(self, position: int) -> Fingerprint:
         """Remove the text of a row and return its fingerprint."""
-        fingerprint = self._fingerprints[position]
-        self._remove({position})
+        fingerprint = self._fingerprints.pop(position)
+        for band_hash in fingerprint.hashes:
+            if self._positions[band_hash] == position:
+                del self._positions[band_hash]
+            else:
+                self._remove_from_band(band_hash, {position})
         return fingerprint
 
     def remove_near(self, fingerprint: Fingerprint) -> list[int]:
         """Remove the texts that are the same as this one or nearly so, and return their positions, in order."""
-        proposed = {position for band_hash in fingerprint.hashes for position in self._sharing(band_hash)}
+        shared = [self._positions[band_hash] for band_hash in fingerprint.hashes if band_hash in self._positions]
+        if not shared:
+            return []
         near = {
             position
-            for position in proposed
+            for position in {position for positions in shared for position in _as_list(positions)}
             if similarity(self._fingerprints[position].folded, fingerprint.folded) >= self._threshold
         }
-        self._remove(near)
+        # Each band once, however many of the removed texts share it.
+        removed = [self._fingerprints.pop(position) for position in near]
+        for band_hash in {band_hash for text in removed for band_hash in text.hashes}:
+            self._remove_from_band(band_hash, near)
         return sorted(near)
 
-    def _sharing(self, band_hash: int) -> Sequence[int]:
-        """Return the positions of the texts that share a band."""
-        positions = self._positions.get(band_hash, ())
-        return (positions,) if isinstance(positions, int) else positions
+    def _remove_from_band(self, band_hash: int, removed: set[int]) -> None:
+        remaining = [position for position in _as_list(self._positions[band_hash]) if position not in removed]
+        if not remaining:
+            del self._positions[band_hash]
+        else:
+            self._positions[band_hash] = remaining if len(remaining) > 1 else remaining[0]
 
-    def _remove(self, positions: set[int]) -> None:
-        """Remove texts, going through each band once, however many of them share it."""
-        removed = [self._fingerprints.pop(position) for position in positions]
-        for band_hash in {band_hash for fingerprint in removed for band_hash in fingerprint.hashes}:
-            remaining = [position for position in self._sharing(band_hash) if position not in positions]
-            if not remaining:
-                del self._positions[band_hash]
-            else:
-                self._positions[band_hash] = remaining if len(remaining) > 1 else remaining[0]
+
+def _as_list(positions: int | list[int]) -> list[int]:
+    return [positions] if isinstance(positions, int) else positions
