@@ -54,17 +54,25 @@ class TransientError(PersonaGenError):
 
     Attributes:
         overload: whether the server reported or showed that it is overloaded.
+        limited: whether it said that this client sends too much (429), and not that it is busy (503).
         unreachable: whether there was no connection at all.
         wait: seconds that the server asked to wait; None: it did not ask.
 
     """
 
     def __init__(
-        self, message: str, *, overload: bool = False, unreachable: bool = False, wait: float | None = None
+        self,
+        message: str,
+        *,
+        overload: bool = False,
+        limited: bool = False,
+        unreachable: bool = False,
+        wait: float | None = None,
     ) -> None:
         """Create the error of a failed request."""
         super().__init__(message)
         self.overload = overload
+        self.limited = limited
         self.unreachable = unreachable
         self.wait = wait
 

@@ -8,7 +8,7 @@ import asyncio
 from personagen.builder.core.errors import BackendError, RequestError, TransientError
 from personagen.builder.core.event_loop import INTERRUPTS
 from personagen.builder.llm.admission.control import AdmissionControl, Slot
-from personagen.builder.llm.admission.retries import RetryTiming, require_retry, retry_pause
+from personagen.builder.llm.admission.retries import RequestFailures, RetryTiming, require_retry, retry_pause
 from personagen.builder.llm.budget import token_upper_bound
 from personagen.builder.llm.journal import Journal
 from personagen.builder.llm.requests import (
@@ -107,8 +107,7 @@ class Dispatcher:
         """
         task = asyncio.current_task()
         assert task is not None
-        failed_at: list[float] = []
-        failures = 0
+        failures = RequestFailures()
         while True:
             slot = await self._admit(priority, request)
             if (problem := self._journal.problem or self._fatal) is not None:
@@ -119,10 +118,7 @@ class Dispatcher:
             try:
                 reply = await self._backend.complete(request)
             except TransientError as error:
-                failures += 1
-                self._record_failure(slot, error, failed_at)
-                require_retry(error, failed_at, self._admission, self._timing)
-                pause_s = retry_pause(error, failures, self._timing)
+                pause_s = self._record_failure(error, slot, failures)
             except BaseException as error:
                 self._admission.record_abort(slot)
                 self._require_account(error)
@@ -141,16 +137,13 @@ class Dispatcher:
                 self._in_flight.discard(task)
             await self._pause(pause_s)
 
-    def _record_failure(self, slot: Slot, error: TransientError, failed_at: list[float]) -> None:
-        """Add the time of a failure to those of the request, in place of the last one during an outage.
-
-        Without a reply to another request between two failures, the server is at fault and not the request.
-        """
-        self._admission.record_failure(slot, error)
-        replied_at = self._admission.last_reply_at
-        if len(failed_at) > 1 and (replied_at is None or replied_at <= failed_at[-1]):
-            failed_at.pop()
-        failed_at.append(self._admission.clock())
+    def _record_failure(self, error: TransientError, slot: Slot, failures: RequestFailures) -> float:
+        """Record a failure that may pass; return the seconds until the next try, or raise what ends the tries."""
+        admission, timing = self._admission, self._timing
+        admission.record_failure(slot, error, max_wait_s=timing.max_server_wait_s)
+        failures.add(slot.sent, admission.clock(), admission.last_reply_at)
+        require_retry(error, failures, admission, timing)
+        return retry_pause(error, failures.count, timing)
 
     async def _pause(self, seconds: float) -> None:
         """Wait before the next try of a request."""

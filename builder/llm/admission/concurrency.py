@@ -1,39 +1,156 @@
 """Find how many requests a server of unknown capacity can answer at once, and follow changes of that number.
 
-The limit starts low and doubles per round of replies, as in TCP slow start, until the first sign of overload. From then
-on it grows by one per round (additive increase) and shrinks by a fraction (multiplicative decrease). Signs of overload:
+The limit starts low and doubles per round of replies, as in TCP slow start, up to its maximum or a sign of overload.
+Real servers refuse requests, and answer late, at random too. So a sign counts only if it depends on the limit:
 
-- A refusal (429, 503). The limit shrinks, and the refused number becomes a ceiling that is probed only now and then.
-  Refusals of requests that were sent before the limit shrank are ignored.
-- A growing latency without a growing rate. Servers that queue never refuse: replies come later. But replies also come
-  later from a server that works in larger batches, where more requests in flight are a gain. So a lower limit is an
-  experiment: it stays only if the rate of replies does not drop.
+- Refusals (429, 503). Those that are no more frequent than usual are background: the refused request waits, the others
+  do not. A burst that is far more frequent is overload: the limit drops by a fraction, and returns reply by reply to a
+  ceiling below the refused number. The ceiling is probed now and then. A burst is one event, however many are refused.
+- Refusals that stay frequent, and a latency that has grown, start an experiment with a lower limit. It stays if
+  there are fewer refusals, or as many replies per second; else the old limit returns, and the refusals or the latency
+  are normal for this server.
+- Refusals without any reply between them are an outage: afterwards the limit returns to its number before.
 
 The module reads no clock: callers pass times, in seconds of any monotonic clock.
 """
 
-from statistics import median
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-SLOW_START_BACKOFF = 0.5
-"""Fraction of the limit that is left after the refusal that ends the doubling."""
+from personagen.builder.llm.admission.evidence import (
+    DECISIVE_ERRORS,
+    Background,
+    Latencies,
+    OverloadEvidence,
+    gains_from_limit,
+    has_fewer_refusals,
+    has_grown,
+)
 
 BACKOFF = 0.75
-"""Fraction of the limit that is left after a later refusal, and in an experiment."""
+"""Fraction of the limit that is left after an overload, and in an experiment."""
+
+TEST_BACKOFF = 0.95
+"""Fraction of the limit that is left in an experiment with refusals, and of the rate of replies that must remain."""
+
+MAX_BURST_BACKOFF = 0.5
+"""Least fraction of the limit that is left as a ceiling after one burst of refusals."""
 
 LATENCY_GROWTH = 2.0
-"""Ratio of the median latency to its minimum that starts an experiment."""
+"""Ratio of the latency to its minimum that starts an experiment."""
 
-KEPT_RATE = 0.9
-"""Fraction of the rate of replies that must be kept for a lower limit to stay."""
+TESTED_REFUSALS = 0.02
+"""Fraction of background refusals from which on experiments test whether a lower limit has fewer."""
+
+MIN_TESTED = 5
+"""Least number of refusals under one limit that are tested."""
 
 PROBE_ROUNDS = 10
-"""Rounds of replies at the ceiling before one more request is tried.
+"""Rounds of replies at the ceiling before one more request is tried, if few requests are refused by chance.
 
-Doubled after each refused probe; 1 after an answered one.
+Doubled after each refused probe.
 """
 
+MAX_PROBE_ROUNDS = 40
+"""Upper bound on those rounds: a ceiling ages."""
+
+MAX_UNDOS = 3.0
+"""Lowered ceilings that may be undone in a row."""
+
+UNDO_REPLIES = 500
+"""Replies after which one more may be undone: under a rate limit, refusals below the ceiling are no chance."""
+
+CONFIRMING_REPLIES = 100
+"""Replies without a refusal after which a lower ceiling counts as the cure; a refusal before them undoes it."""
+
+OUTAGE_LATENCIES = 1.5
+"""Time without any reply after which refusals are an outage, in latencies of the slower replies."""
+
+CALM = 0.005
+"""Fraction of background refusals up to which probes are rare; with more, probes may be as frequent as refusals are."""
+
+TEST_ROUNDS = 10
+"""Rounds between two experiments with refusals; doubled after each one that found no relief."""
+
+MAX_TEST_ROUNDS = 160
+"""Upper bound on those rounds."""
+
+MAX_EXPERIMENT_ROUNDS = 8
+"""Rounds after which an undecided experiment ends, and the higher limit returns."""
+
 MIN_ROUND_REPLIES = 8
-"""Lower bound on the replies per round, for a stable median."""
+"""Lower bound on the replies per round."""
+
+
+@dataclass(slots=True)
+class _Sample:
+    """Outcomes of the requests that were sent under one limit.
+
+    Attributes:
+        skipped: replies at the beginning whose latency is left out: short ones arrive first.
+        latencies: latencies of the replies.
+        replied: replies.
+        refused: requests that were refused.
+        began_at: arrival of the first reply; None: none has arrived.
+        rate: replies per second since the first one.
+        is_constant: whether the limit did not grow meanwhile.
+
+    """
+
+    skipped: int
+    latencies: Latencies = field(default_factory=Latencies)
+    replied: int = 0
+    refused: int = 0
+    began_at: float | None = None
+    rate: float = 0.0
+    is_constant: bool = True
+
+    @property
+    def ended(self) -> int:
+        """Requests that were answered or refused."""
+        return self.replied + self.refused
+
+    def add_reply(self, sent: float, now: float) -> None:
+        """Add a reply."""
+        if self.began_at is None:
+            self.began_at = now
+        elif now > self.began_at:
+            self.rate = self.replied / (now - self.began_at)
+        self.replied += 1
+        if self.replied > self.skipped:
+            self.latencies.add(now - sent)
+
+
+@dataclass(slots=True)
+class _Experiment:
+    """A lower limit on trial.
+
+    Attributes:
+        limit: the limit before.
+        sample: outcomes under it.
+        by_refusals: whether the refusals are on trial; False: the latencies.
+        rounds: rounds under the lower limit so far.
+
+    """
+
+    limit: int
+    sample: _Sample
+    by_refusals: bool
+    rounds: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Doubt:
+    """A ceiling that was lowered a moment ago, perhaps by chance.
+
+    Attributes:
+        ceiling: ceiling before, or the limit of a probe above it.
+        refusals: refusals that were taken for overload, with 429 (True) and without.
+
+    """
+
+    ceiling: int
+    refusals: Mapping[bool, int]
 
 
 class AdaptiveConcurrency:
@@ -42,6 +159,7 @@ class AdaptiveConcurrency:
     Attributes:
         limit: requests that may be in flight now, 1 or more.
         maximum: upper bound on it.
+        paused_until: time until which the server asked for no requests.
 
     """
 
@@ -52,87 +170,202 @@ class AdaptiveConcurrency:
         """
         self.limit = min(start, maximum)
         self.maximum = maximum
+        self.paused_until = float("-inf")
         self._by_latency = by_latency
         self._ceiling = maximum
-        self._doubling = self.limit < maximum
         self._changed_at = float("-inf")
+        self._background = Background()
+        self._evidence = OverloadEvidence()
+        self._doubt: _Doubt | None = None
+        self._undos = MAX_UNDOS
+        self._burst_excess = 0.0
+        self._burst_floor = 1
+        self._replied_at = float("-inf")
+        self._usual_latency = 0.0
+        self._answered_ceiling = maximum  # when a request that was sent under the present limit was last answered
+        self._is_outage = False
         self._probe_after = PROBE_ROUNDS
+        self._probe_step = 1
         self._rounds_at_ceiling = 0
-        self._min_latency: float | None = None
-        self._before_experiment: tuple[int, float] | None = None  # limit and rate of replies
+        self._test_after = TEST_ROUNDS
+        self._rounds_without_test = 0
+        self._least_latency = float("inf")  # natural logarithm, an upper bound
+        self._experiment: _Experiment | None = None
+        self._sample = _Sample(self.limit)
+        self._growing_to: int | None = None  # ceiling to return to after an experiment in the middle of a growth
         self._begin_round()
 
     def record_reply(self, sent: float, now: float, *, full: bool) -> None:
         """Record a reply to a request sent at `sent`; `full`: whether the limit was reached."""
-        if self._doubling and full:
+        self._background.record_reply()
+        self._undos = min(MAX_UNDOS, self._undos + 1 / UNDO_REPLIES)
+        self._evidence.record_reply(self._background)
+        self._replied_at = now
+        if self._is_outage:
+            self._is_outage, self._ceiling = False, self._answered_ceiling
+        if full and self._experiment is None and self.limit < self._ceiling:
             self.limit += 1
-            self._doubling = self.limit < self.maximum
-        if sent >= self._changed_at:
-            self._latencies.append(now - sent)
-            if len(self._latencies) >= self._round_size:
-                self._end_round(now, full=full)
-
-    def record_overload(self, sent: float, now: float) -> None:
-        """Record that the server refused a request sent at `sent` because it was overloaded."""
+            self._sample.is_constant = False
         if sent < self._changed_at:
+            self._burst_excess = max(0.0, self._burst_excess - self._expected())
             return
-        if self.limit > self._ceiling:  # a probe above the ceiling failed
-            self._probe_after = max(PROBE_ROUNDS, 2 * self._probe_after)
-            self._set_limit(self._ceiling, now)
+        self._answered_ceiling = self._ceiling
+        self._usual_latency = max(now - sent, 0.99 * self._usual_latency)
+        self._sample.add_reply(sent, now)
+        if self._doubt is not None and self._sample.replied >= CONFIRMING_REPLIES:
+            self._background.remove_refusals(self._doubt.refusals)
+            self._doubt = None
+        self._round_replies += 1
+        if self._round_replies >= self._round_size:
+            self._end_round(now, full=full)
+
+    def record_refusal(self, sent: float, now: float, *, wait: float | None = None, limited: bool = True) -> None:
+        """Record that the server refused a request.
+
+        Args:
+            sent: when it was sent.
+            now: present time.
+            wait: seconds that the server asks to wait; None: it does not ask.
+            limited: whether the server says that this client sends too much (429), and not that it is busy (503).
+
+        """
+        if sent < self._changed_at:
+            self._extend_burst()
+            self._pause(now, wait)
+            return
+        self._evidence.record_refusal(self._background, limited=limited)
+        self._sample.refused += 1
+        self._is_outage = now - self._replied_at > OUTAGE_LATENCIES * self._usual_latency > 0
+        if not self._is_outage:
+            self._background.record_refusal(limited=limited)
+        if self._evidence.is_overload:
+            self._reduce(now)
+            self._pause(now, wait)
+        elif self._doubt is not None and self._undos >= 1 and not self._is_outage:
+            self._undos -= 1
+            self._ceiling, self._doubt = max(self._ceiling, self._doubt.ceiling), None
+
+    def _pause(self, now: float, wait: float | None) -> None:
+        if wait:
+            self.paused_until = max(self.paused_until, now + wait)
+
+    def _reduce(self, now: float) -> None:
+        """Reduce the limit after an overload."""
+        refusals = self._evidence.refusals
+        if self._doubt is not None:
+            refusals = {kind: count + self._doubt.refusals[kind] for kind, count in refusals.items()}
+        self._doubt = _Doubt(max(self.limit, self._ceiling), refusals)
+        self._evidence = OverloadEvidence()
+        limit, self._experiment, self._growing_to = self.limit, None, None
+        if limit > self._ceiling:  # a probe failed
+            self._probe_after = min(MAX_PROBE_ROUNDS, 2 * self._probe_after)
+            limit = self._ceiling
+            self._set_limit(limit, now)
         else:
-            self._ceiling = max(1, self.limit - 1)
-            self._set_limit(int(self.limit * (SLOW_START_BACKOFF if self._doubling else BACKOFF)), now)
-        self._doubling = False
-        self._before_experiment = None
+            self._burst_floor = max(1, int(limit * MAX_BURST_BACKOFF))
+            self._ceiling = max(self._burst_floor, limit - 1)
+            self._set_limit(min(self._ceiling, max(1, int(limit * BACKOFF))), now)
+        self._burst_excess = 0.0
+        self._probe_step = 1
+
+    def _extend_burst(self) -> None:
+        """Lower the ceiling by a refusal of a request that was sent before the limit was reduced."""
+        self._burst_excess += 1 - self._expected()
+        if self._burst_excess >= 1:
+            self._burst_excess -= 1
+            self._ceiling = max(self._burst_floor, self._ceiling - 1)
+            self.limit = min(self.limit, self._ceiling)
 
     def _end_round(self, now: float, *, full: bool) -> None:
-        """Evaluate a round by its median latency; by Little's law, limit / latency is the rate of replies."""
-        latency = max(median(self._latencies), 1e-6)
+        """Evaluate a round of replies: end or start an experiment, or grow."""
         self._begin_round()
-        if self._before_experiment is not None:
-            self._end_experiment(latency, now)
+        if self._experiment is not None:
+            self._evaluate(self._experiment, now)
             return
-        self._min_latency = min(latency, self._min_latency or latency)
-        if self._by_latency and latency > LATENCY_GROWTH * self._min_latency and self.limit > 1:
-            if self._doubling:  # the rate is measured with a constant limit first
-                self._doubling = False
-                self._set_limit(self.limit, now)
-            else:
-                self._before_experiment = (self.limit, self.limit / latency)
-                self._set_limit(int(self.limit * BACKOFF), now)
-        elif full and not self._doubling:
+        latencies = self._sample.latencies
+        if latencies.count >= MIN_ROUND_REPLIES:
+            highest = latencies.mean + DECISIVE_ERRORS * latencies.error
+            self._least_latency = min(highest, self._least_latency)
+        self._rounds_without_test += 1
+        if self.limit > 1 and full:
+            if self._by_latency and has_grown(latencies, self._least_latency, LATENCY_GROWTH):
+                if not self._sample.is_constant:  # the latencies are measured with a constant limit first
+                    self._growing_to, self._ceiling = self._ceiling, self.limit
+                    self._set_limit(self.limit, now)
+                    return
+                self._experiment = _Experiment(self.limit, self._sample, by_refusals=False)
+            elif self._rounds_without_test >= self._test_after and self._has_many_refusals():
+                self._experiment = _Experiment(self.limit, self._sample, by_refusals=True)
+        if self._experiment is not None:
+            fraction = TEST_BACKOFF if self._experiment.by_refusals else BACKOFF
+            self._set_limit(min(self.limit - 1, round(self.limit * fraction)), now)
+        elif full:
             self._grow(now)
 
-    def _end_experiment(self, latency: float, now: float) -> None:
-        assert self._before_experiment is not None
-        limit, rate = self._before_experiment
-        self._before_experiment = None
-        if self.limit / latency >= KEPT_RATE * rate:
-            self._ceiling, self._probe_after = self.limit, PROBE_ROUNDS
+    def _expected(self) -> float:
+        """Return the fraction of requests that are refused by chance."""
+        return self._background.fraction(limited=True) + self._background.fraction(limited=False)
+
+    def _has_many_refusals(self) -> bool:
+        """Return whether enough requests were refused under this limit to test whether a lower one has fewer."""
+        sample = self._sample
+        return sample.refused >= MIN_TESTED and sample.refused >= TESTED_REFUSALS * sample.ended
+
+    def _evaluate(self, experiment: _Experiment, now: float) -> None:
+        """End an experiment that is decided, or lasts too long."""
+        experiment.rounds += 1
+        before, sample = experiment.sample, self._sample
+        if not experiment.by_refusals:
+            gains = gains_from_limit(self.limit, sample.latencies, experiment.limit, before.latencies)
+            keep = None if gains is None else not gains
+        else:
+            keep = has_fewer_refusals(before.refused / before.ended, sample.ended, sample.refused)
+            if keep and sample.rate < TEST_BACKOFF * before.rate:
+                keep = False
+        if keep is None and experiment.rounds < MAX_EXPERIMENT_ROUNDS:
             return
-        # The rate dropped: the longer latency is normal for this server, and a higher limit may gain more.
-        self._min_latency = limit / rate
-        self._set_limit(limit, now)
-        self._doubling = self.limit < self._ceiling == self.maximum
+        self._experiment = None
+        self._rounds_without_test = 0
+        if keep:
+            self._growing_to = None
+            self._ceiling, self._probe_after, self._probe_step = self.limit, PROBE_ROUNDS, 1
+            self._rounds_at_ceiling = 0
+            if experiment.by_refusals:
+                self._background = Background()
+                self._test_after = TEST_ROUNDS
+            return
+        if not experiment.by_refusals:
+            self._least_latency = before.latencies.mean  # normal for this server
+        else:
+            self._test_after = min(MAX_TEST_ROUNDS, 2 * self._test_after)
+        self._set_limit(experiment.limit, now)
+        if self._growing_to is not None:
+            self._ceiling, self._growing_to = self._growing_to, None
 
     def _grow(self, now: float) -> None:
-        """Raise the limit by one up to the ceiling, then probe above it after enough rounds."""
+        """Probe above the ceiling after enough rounds, in growing steps as long as probes are answered."""
         if self.limit > self._ceiling:
-            self._ceiling, self._probe_after = self.limit, 1
-        if self.limit < self._ceiling:
-            self.limit += 1
+            if not self._sample.latencies.count:  # a queue shows in the latencies of the next round
+                return
+            self._ceiling = self.limit
+            self._probe_step *= 2
+            self._probe_after = PROBE_ROUNDS
+            self._rounds_at_ceiling = MAX_PROBE_ROUNDS
+        elif self.limit < self._ceiling:
             return
-        self._rounds_at_ceiling += 1
+        else:
+            self._rounds_at_ceiling += 1
         if self.limit < self.maximum and self._rounds_at_ceiling >= self._probe_after:
-            self._set_limit(self.limit + 1, now)
+            self._set_limit(min(self.maximum, self.limit + self._probe_step), now)
 
     def _set_limit(self, limit: int, now: float) -> None:
         """Change the limit; requests sent before are no evidence for the new one."""
         self.limit = max(1, limit)
         self._changed_at = now
         self._rounds_at_ceiling = 0
+        self._sample = _Sample(self.limit)
         self._begin_round()
 
     def _begin_round(self) -> None:
-        self._latencies: list[float] = []
+        self._round_replies = 0
         self._round_size = max(self.limit, MIN_ROUND_REPLIES)

@@ -72,7 +72,6 @@ class AdmissionControl:
         clock: monotonic clock, in seconds.
         in_flight: requests admitted and not finished.
         last_reply_at: time of the last reply; None: no reply yet.
-        paused_until: time until which the server asked for no requests.
         retrying: requests that failed and wait for their next try; counted by the caller.
 
     """
@@ -94,13 +93,17 @@ class AdmissionControl:
         self.clock = clock
         self.in_flight = 0
         self.last_reply_at: float | None = None
-        self.paused_until = float("-inf")
         self.retrying = 0
         self._ended = self._ended_refused = 0.0  # weighted by recency
         self._waiting: list[_Waiter] = []
         self._acquired = 0
         self._closed = False
         self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def paused_until(self) -> float:
+        """Time until which the server asked for no requests."""
+        return self._concurrency.paused_until
 
     def load(self) -> Load:
         """Return the state of the admission now."""
@@ -145,14 +148,20 @@ class AdmissionControl:
         self._concurrency.record_reply(slot.sent, now, full=self.in_flight >= self._concurrency.limit)
         self._release(slot, Amount(reply.prompt_tokens, reply.completion_tokens))
 
-    def record_failure(self, slot: Slot, error: TransientError) -> None:
-        """Free the slot of a failed request; lower the limit after an overload, pause if the server asked for it."""
+    def record_failure(self, slot: Slot, error: TransientError, *, max_wait_s: float = float("inf")) -> None:
+        """Free the slot of a failed request.
+
+        Args:
+            slot: its slot.
+            error: its failure; one that is due to load lowers the limit, and pauses all requests if the server asks.
+            max_wait_s: seconds above which a wait that the server asks for counts as none.
+
+        """
         now = self.clock()
         self._count_outcome(refused=error.overload)
         if error.overload:
-            self._concurrency.record_overload(slot.sent, now)
-        if error.wait:
-            self.paused_until = max(self.paused_until, now + error.wait)
+            wait = error.wait if error.wait is not None and error.wait <= max_wait_s else None
+            self._concurrency.record_refusal(slot.sent, now, wait=wait, limited=error.limited)
         self._release(slot, NOTHING)
 
     def record_abort(self, slot: Slot) -> None:

@@ -1,7 +1,7 @@
 """Decide whether and when a request that failed is sent again."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from personagen.builder.core.errors import BackendError, RequestError, TransientError
@@ -20,13 +20,13 @@ class RetryTiming:
         max_pause_s: upper bound on that pause.
         refusal_s: time for which a server may refuse a request as one too many; afterwards it counts as failed.
         outage_s: time without any reply after which the run stops.
-        max_server_wait_s: longest wait that a server may ask for; the run stops if it asks for more.
+        max_server_wait_s: longest wait that a server may ask for; it stops the run to ask for more and answer nothing.
         grace_s: time that requests in flight have to be answered when the run stops without a signal.
         arrival_s: time to read the replies that have arrived before the requests in flight are cancelled.
 
     """
 
-    first_pause_s: float = 0.5
+    first_pause_s: float = 0.2
     max_pause_s: float = 30.0
     refusal_s: float = 300.0
     outage_s: float = 120.0
@@ -35,26 +35,62 @@ class RetryTiming:
     arrival_s: float = 0.1
 
 
+@dataclass(slots=True)
+class RequestFailures:
+    """Failures of one request that may pass.
+
+    Attributes:
+        count: failures so far.
+        at_fault: those of them before which the server answered other requests, since the failure before.
+        first_at: time of the first one, by the admission control's clock.
+        last_at: time of the last one.
+
+    """
+
+    count: int = 0
+    at_fault: int = 0
+    first_at: float = 0.0
+    last_at: float = 0.0
+
+    def add(self, sent: float, now: float, last_reply_at: float | None) -> None:
+        """Count a failure.
+
+        Args:
+            sent: when the request was sent.
+            now: when it failed.
+            last_reply_at: time of the last reply to any request; None: there was none.
+
+        """
+        since = self.last_at if self.count else sent
+        self.at_fault += last_reply_at is not None and last_reply_at >= since
+        self.first_at = self.first_at if self.count else now
+        self.last_at = now
+        self.count += 1
+
+
 def require_retry(
-    error: TransientError, failed_at: Sequence[float], admission: AdmissionControl, timing: RetryTiming
+    error: TransientError, failures: RequestFailures, admission: AdmissionControl, timing: RetryTiming
 ) -> None:
     """Raise the error that ends the retries of a request, if its last failure does.
 
     Args:
         error: the last failure.
-        failed_at: times of all failures of the request, the last one included, by the admission control's clock.
+        failures: all failures of the request, the last one included.
         admission: time of the last reply, and pause of the server.
         timing: times of retries.
 
     Raises:
-        BackendError: the server was never reached, has not answered for `outage_s`, or asks for too long a wait.
+        BackendError: the server was never reached, has not answered for `outage_s`, or asks for too long a wait while
+            it answers no other request.
         RequestError: the server answers other requests, and this one has failed `MAX_FAILURES` times.
 
     """
-    first, last, last_reply_at = failed_at[0], failed_at[-1], admission.last_reply_at
+    first, last, last_reply_at = failures.first_at, failures.last_at, admission.last_reply_at
     if error.unreachable and last_reply_at is None:
         raise BackendError(str(error)) from error
-    if error.wait is not None and error.wait > timing.max_server_wait_s:
+    others_answered = last_reply_at is not None and failures.at_fault > 0
+    too_long = error.wait is not None and error.wait > timing.max_server_wait_s
+    if too_long and not (others_answered and failures.count == failures.at_fault):
         raise BackendError(
             f"{error}; it asks to wait {error.wait:.0f} s: run the same command then to go on"
         ) from error
@@ -63,16 +99,22 @@ def require_retry(
         raise BackendError(
             f"{error}; nothing was answered for {timing.outage_s:.0f} s: run the same command to go on"
         ) from error
-    at_fault = not error.overload or last - first >= timing.refusal_s
-    others_answered = last_reply_at is not None and last_reply_at > first
-    if at_fault and others_answered and len(failed_at) >= MAX_FAILURES:
-        raise RequestError(f"{error}, {len(failed_at)} times in a row") from error
+    may_count = not error.overload or last - first >= timing.refusal_s
+    if may_count and failures.at_fault >= MAX_FAILURES:
+        raise RequestError(f"{error}, {failures.count} times") from error
 
 
-def retry_pause(error: TransientError, failures: int, timing: RetryTiming) -> float:
+def retry_pause(
+    error: TransientError,
+    failures: int,
+    timing: RetryTiming,
+    uniform: Callable[[float, float], float] = random.uniform,
+) -> float:
     """Draw the seconds before the next try: exponential backoff, or the wait that the server asks for if longer.
 
-    A server that asks for no wait gets the backoff all the same: otherwise it would get retries without end.
+    A server that asks for no wait gets the backoff all the same: otherwise it would get retries without end. One that
+    asks a single request to wait for longer than a run may pause gets the backoff too.
     """
-    backoff = min(timing.max_pause_s, timing.first_pause_s * 2 ** (failures - 1)) * random.uniform(0.5, 1.0)
-    return float(max(backoff, (error.wait or 0.0) * random.uniform(1.0, 1.1)))
+    wait = error.wait if error.wait is not None and error.wait <= timing.max_server_wait_s else 0.0
+    backoff = min(timing.max_pause_s, timing.first_pause_s * 2 ** (failures - 1)) * uniform(0.5, 1.0)
+    return float(max(backoff, wait * uniform(1.0, 1.1)))

@@ -59,7 +59,7 @@ def status_error(
         return RequestError(message, status=status) if answered else BackendError(message)
     if status in OVERLOAD_STATUSES:
         kind = "limits the rate (429)" if status == 429 else f"is overloaded ({status})"
-        return TransientError(f"{endpoint.address} {kind}: {quoted}", overload=True, wait=wait)
+        return TransientError(f"{endpoint.address} {kind}: {quoted}", overload=True, limited=status == 429, wait=wait)
     if status in TRANSIENT_STATUSES or status >= 500:
         kind = "server error" if status >= 500 else "status"
         return TransientError(f"{endpoint.address} failed ({kind} {status}): {quoted}", wait=wait)

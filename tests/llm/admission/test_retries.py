@@ -8,8 +8,15 @@ from pathlib import Path
 import pytest
 
 from personagen.builder.core.errors import BackendError, RequestError, TransientError
-from personagen.builder.llm.admission.control import make_admission_control
-from personagen.builder.llm.admission.retries import MAX_FAILURES, RetryTiming, require_retry, retry_pause
+from personagen.builder.core.prices import NOTHING
+from personagen.builder.llm.admission.control import Slot, make_admission_control
+from personagen.builder.llm.admission.retries import (
+    MAX_FAILURES,
+    RequestFailures,
+    RetryTiming,
+    require_retry,
+    retry_pause,
+)
 from personagen.builder.llm.backends.openai_chat import ChatTimeouts, OpenAIBackend
 from personagen.builder.llm.budget import Budget
 from personagen.builder.llm.dispatcher import Dispatcher
@@ -69,7 +76,7 @@ def test_request_that_always_fails_is_given_up_while_others_succeed(tmp_path: Pa
         requests = [ask_for("Poison."), *[ask_for(f"Nr {number}.") for number in range(60)]]
         error, *replies = outcomes(server.url, tmp_path / "journal", requests, concurrency=2)
         assert isinstance(error, RequestError)
-        assert re.fullmatch(r"http\S+/v1 failed \(server error 500\): 'boom', \d+ times in a row", str(error))
+        assert re.fullmatch(r"http\S+/v1 failed \(server error 500\): 'boom', \d+ times", str(error))
         assert all(isinstance(reply, Reply) for reply in replies)
 
 
@@ -153,24 +160,52 @@ def test_pause_is_at_least_the_wait_that_the_server_asks_for() -> None:
     assert all(7.0 <= pause <= 7.7 for pause in pauses)
 
 
+def failures_at(*times: float, last_reply_at: float | None = None) -> RequestFailures:
+    """Build the failures of a request that was sent at 0 for the first time."""
+    failures = RequestFailures()
+    for time in times:
+        failures.add(0.0, time, last_reply_at)
+    return failures
+
+
 def test_pause_that_the_server_asks_for_is_no_outage() -> None:
     """The outage is measured from the end of the pause."""
     admission = make_admission_control(Budget(), concurrency=1, adaptive=False)
     timing = RetryTiming(outage_s=10.0)
-    busy = TransientError("busy", overload=True)
-    admission.paused_until = 100.0
-    require_retry(busy, [0.0, 105.0], admission, timing)
+    busy = TransientError("busy", overload=True, limited=True, wait=100.0)
+    admission.record_failure(Slot(0.0, NOTHING), busy)
+    end = admission.paused_until
+    require_retry(busy, failures_at(end - 100, end + 5), admission, timing)
     with pytest.raises(BackendError, match="nothing was answered for 10 s"):
-        require_retry(busy, [0.0, 111.0], admission, timing)
+        require_retry(busy, failures_at(end - 100, end + 11), admission, timing)
 
 
 def test_failures_before_the_last_reply_are_no_outage() -> None:
-    """Nor is the request at fault before it has failed often enough after others were answered."""
+    """They are measured from the last reply to any request."""
     admission = make_admission_control(Budget(), concurrency=1, adaptive=False)
     admission.last_reply_at = 50.0
-    timing = RetryTiming(outage_s=10.0)
-    broken = TransientError("boom")
-    require_retry(broken, [0.0, 55.0], admission, timing)
-    require_retry(broken, [51.0] * MAX_FAILURES, admission, timing)
-    with pytest.raises(RequestError, match=f"boom, {MAX_FAILURES} times in a row"):
-        require_retry(broken, [49.0] * MAX_FAILURES, admission, timing)
+    require_retry(TransientError("boom"), failures_at(0.0, 55.0), admission, RetryTiming(outage_s=10.0))
+
+
+def test_request_is_at_fault_only_if_others_are_answered_between_its_failures() -> None:
+    """A server that fails for a minute costs no row an attempt, however often a request is tried meanwhile."""
+    admission = make_admission_control(Budget(), concurrency=1, adaptive=False)
+    admission.last_reply_at = 50.0
+    timing, broken = RetryTiming(outage_s=100.0), TransientError("boom")
+    require_retry(broken, failures_at(*range(49, 49 + 20), last_reply_at=50.0), admission, timing)
+    at_fault = RequestFailures()
+    for time in range(MAX_FAILURES):
+        at_fault.add(time, time + 0.5, last_reply_at=time + 0.6)
+    with pytest.raises(RequestError, match=f"boom, {MAX_FAILURES} times"):
+        require_retry(broken, at_fault, admission, timing)
+
+
+def test_server_that_asks_one_request_for_hours_and_answers_others_goes_on() -> None:
+    """The request gets the usual pause; a server that answers nothing else ends the run."""
+    admission = make_admission_control(Budget(), concurrency=1, adaptive=False)
+    admission.last_reply_at = 0.4
+    timing, busy = RetryTiming(), TransientError("busy", overload=True, wait=86_400.0)
+    require_retry(busy, failures_at(0.5, last_reply_at=0.4), admission, timing)
+    assert retry_pause(busy, 1, timing) <= timing.max_pause_s
+    with pytest.raises(BackendError, match=r"busy; it asks to wait 86400 s: run the same command then to go on"):
+        require_retry(busy, failures_at(0.5, 1.0, last_reply_at=0.4), admission, timing)

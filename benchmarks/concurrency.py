@@ -1,0 +1,36 @@
+"""Regret of the adaptive limit on requests in flight: `python -m benchmarks.concurrency`, half a minute.
+
+Each world is an endpoint in simulated time. Regret: how much longer a run takes than with the best fixed limit.
+"""
+
+from statistics import median
+
+from personagen.builder.llm.admission.concurrency import AdaptiveConcurrency
+from tests.helpers.simulated_worlds import WORLDS, best_fixed, run
+
+SEEDS = range(10)
+
+
+def main() -> None:
+    """Print one row per world."""
+    columns = ["best fixed limit", "s", "adaptive s", "regret", "largest regret", "refused", "limit at the end"]
+    print("| world | " + " | ".join(columns) + " |")
+    print("| --- |" + " ---: |" * len(columns))
+    for name, world in WORLDS.items():
+        best, limit = best_fixed(world)
+        runs = [run(world, AdaptiveConcurrency(start=16, maximum=world.maximum), seed) for seed in SEEDS]
+        span = median(client.now for client in runs)
+        cells = [
+            f"{limit}",
+            f"{best:.0f}",
+            f"{span:.0f}",
+            f"{span / best - 1:.0%}",
+            f"{max(client.now for client in runs) / best - 1:.0%}",
+            f"{median(client.refused for client in runs):.0f}",
+            f"{median(client.limit.limit for client in runs):.0f}",
+        ]
+        print(f"| {name} | " + " | ".join(cells) + " |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,232 @@
+"""A client and endpoints in simulated time: thousands of seconds take a moment, and every run of a seed is the same.
+
+The client does what admission control and the dispatcher do: rows wait in the order of the plan, a refused request
+waits for its own pause, and the limit under test decides how many requests are in flight.
+"""
+
+import heapq
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from math import exp
+from typing import Protocol
+
+from personagen.builder.core.errors import TransientError
+from personagen.builder.llm.admission.retries import RetryTiming, retry_pause
+
+
+class Limit(Protocol):
+    """A limit on the requests in flight, adaptive or fixed; see `AdaptiveConcurrency`."""
+
+    @property
+    def limit(self) -> int:
+        """Requests that may be in flight now."""
+
+    @property
+    def paused_until(self) -> float:
+        """Time until which no request may be sent."""
+
+    def record_reply(self, sent: float, now: float, *, full: bool) -> None:
+        """Record a reply."""
+
+    def record_refusal(self, sent: float, now: float, *, wait: float | None = None, limited: bool = True) -> None:
+        """Record a refusal."""
+
+
+@dataclass(slots=True)
+class FixedLimit:
+    """A limit that never changes, and waits when the server asks for it."""
+
+    limit: int
+    paused_until: float = float("-inf")
+
+    def record_reply(self, sent: float, now: float, *, full: bool) -> None:
+        """Ignore the reply."""
+
+    def record_refusal(self, sent: float, now: float, *, wait: float | None = None, limited: bool = True) -> None:
+        """Wait as long as the server asks to."""
+        if wait:
+            self.paused_until = max(self.paused_until, now + wait)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Answer of an endpoint.
+
+    Attributes:
+        accepted: whether it is a reply; False: a refusal.
+        seconds: seconds until it arrives.
+        wait: wait that a refusal asks for, in seconds; None: none.
+        limited: whether a refusal is a 429; False: a 503.
+
+    """
+
+    accepted: bool
+    seconds: float
+    wait: float | None = None
+    limited: bool = False
+
+
+Always = Callable[[float], float]
+"""A quantity by the time in seconds."""
+
+
+@dataclass(slots=True)
+class Endpoint:
+    """A model of an endpoint.
+
+    Attributes:
+        latency: seconds per reply without load, by the time of arrival.
+        spread: standard deviation of the logarithm of the latency; 0: all replies take the same time.
+        capacity: requests in service above which one is refused, by the time of arrival.
+        slots: requests that are worked on at a time, while the others queue; None: all.
+        batching: requests in service that double the latency of each; None: it does not depend on them.
+        refused: fraction of the requests that are refused whatever the load, by the time of arrival.
+        refused_as_limited: whether with 429; False: with 503.
+        per_minute: requests that a token bucket admits per minute, a second's refill at a time; None: no such limit.
+        names_wait: whether a refusal by the token bucket names the seconds until there is room.
+        refusal_s: seconds until a refusal arrives.
+        seed: seed of all draws.
+
+    """
+
+    latency: Always = lambda now: 0.5
+    spread: float = 0.1
+    capacity: Always = lambda now: float("inf")
+    slots: int | None = None
+    batching: float | None = None
+    refused: Always = lambda now: 0.0
+    refused_as_limited: bool = False
+    per_minute: float | None = None
+    names_wait: bool = False
+    refusal_s: float = 0.01
+    seed: int = 0
+    _free_at: list[float] = field(default_factory=list)
+    _tokens: float | None = None
+    _refilled_at: float = 0.0
+    _rng: random.Random = field(default_factory=random.Random)
+
+    def __post_init__(self) -> None:
+        """Seed the draws, and free all slots."""
+        self._rng.seed(self.seed)
+        self._free_at = [0.0] * (self.slots or 0)
+
+    def answer(self, now: float, in_service: int) -> Answer:
+        """Answer a request that arrives while so many others are in service."""
+        if self._rng.random() < self.refused(now):
+            return Answer(accepted=False, seconds=self.refusal_s, limited=self.refused_as_limited)
+        if in_service >= self.capacity(now):
+            return Answer(accepted=False, seconds=self.refusal_s, limited=True)
+        if self.per_minute is not None and (wait := self._wait(now)) > 0:
+            return Answer(accepted=False, seconds=self.refusal_s, wait=wait if self.names_wait else None, limited=True)
+        seconds = self.latency(now) * exp(self._rng.gauss(0.0, self.spread))
+        if self.batching is not None:
+            seconds *= 1 + in_service / self.batching
+        if self._free_at:
+            begun = max(now, heapq.heappop(self._free_at))
+            heapq.heappush(self._free_at, begun + seconds)
+            seconds += begun - now
+        return Answer(accepted=True, seconds=seconds)
+
+    def _wait(self, now: float) -> float:
+        """Take a token from the bucket, or return the seconds until there is one."""
+        assert self.per_minute is not None
+        per_second = self.per_minute / 60
+        size = max(1.0, per_second)
+        tokens = size if self._tokens is None else self._tokens
+        self._tokens = min(size, tokens + (now - self._refilled_at) * per_second)
+        self._refilled_at = now
+        if self._tokens < 1:
+            return (1 - self._tokens) / per_second
+        self._tokens -= 1
+        return 0.0
+
+
+@dataclass(slots=True)
+class Client:
+    """A run against an endpoint, in simulated time.
+
+    Attributes:
+        limit: the limit under test.
+        endpoint: answers the requests.
+        spare: rows that are begun beyond the requests in flight.
+        now: seconds since the start.
+        answered: replies so far.
+        refused: refusals so far.
+
+    """
+
+    limit: Limit
+    endpoint: Endpoint
+    spare: int = 64
+    seed: int = 0
+    now: float = 0.0
+    answered: int = 0
+    refused: int = 0
+    most: int = 0
+    _events: list[tuple[float, int, str, int, float, Answer | None]] = field(default_factory=list)
+    _waiting: list[int] = field(default_factory=list)
+    _failures: dict[int, int] = field(default_factory=dict)
+    _next_row: int = 0
+    _in_flight: int = 0
+    _in_service: int = 0
+    _pausing: int = 0
+    _sent: int = 0
+    _timing: RetryTiming = field(default_factory=RetryTiming)
+    _rng: random.Random = field(default_factory=random.Random)
+
+    def run(self, rows: int | None = None, *, until: float = float("inf")) -> float:
+        """Answer so many further rows (None: no bound), or run until a time; return the time."""
+        goal = None if rows is None else self.answered + rows
+        last = None if goal is None else goal
+        while goal is None or self.answered < goal:
+            self._send(last)
+            if not self._events or self._events[0][0] > until:
+                self.now = max(self.now, until)
+                break
+            self._end()
+        return self.now
+
+    def _send(self, last: int | None) -> None:
+        while self._in_flight < self.limit.limit:
+            if self.limit.paused_until > self.now:
+                if not any(kind == "wake" for _, _, kind, *_ in self._events):
+                    self._push(self.limit.paused_until - self.now, "wake", -1, None)
+                return
+            if self._waiting:
+                row = heapq.heappop(self._waiting)
+            elif (last is None or self._next_row < last) and self._pausing < self.spare:
+                row, self._next_row = self._next_row, self._next_row + 1
+            else:
+                return
+            answer = self.endpoint.answer(self.now, self._in_service)
+            self._in_flight += 1
+            self._in_service += answer.accepted
+            self.most = max(self.most, self._in_flight)
+            self._push(answer.seconds, "end", row, answer)
+
+    def _push(self, seconds: float, kind: str, row: int, answer: Answer | None) -> None:
+        self._sent += 1
+        heapq.heappush(self._events, (self.now + seconds, self._sent, kind, row, self.now, answer))
+
+    def _end(self) -> None:
+        self.now, _, kind, row, sent, answer = heapq.heappop(self._events)
+        if kind == "retry":
+            self._pausing -= 1
+            heapq.heappush(self._waiting, row)
+        if answer is None:
+            return
+        full = self._in_flight >= self.limit.limit
+        self._in_flight -= 1
+        self._in_service -= answer.accepted
+        if answer.accepted:
+            self.answered += 1
+            self.limit.record_reply(sent, self.now, full=full)
+            return
+        self.refused += 1
+        self.limit.record_refusal(sent, self.now, wait=answer.wait, limited=answer.limited)
+        self._failures[row] = self._failures.get(row, 0) + 1
+        self._pausing += 1
+        error = TransientError("refused", overload=True, wait=answer.wait)
+        pause = retry_pause(error, self._failures[row], self._timing, self._rng.uniform)
+        self._push(pause, "retry", row, None)
