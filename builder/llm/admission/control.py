@@ -154,13 +154,13 @@ class AdmissionControl:
         Args:
             slot: its slot.
             error: its failure; one that is due to load lowers the limit, and pauses all requests if the server asks.
-            max_wait_s: seconds above which a wait that the server asks for counts as none.
+            max_wait_s: seconds above which a wait with a 503 counts as none.
 
         """
         now = self.clock()
         self._count_outcome(refused=error.overload)
         if error.overload:
-            wait = error.wait if error.wait is not None and error.wait <= max_wait_s else None
+            wait = None if error.wait is None or (error.wait > max_wait_s and not error.limited) else error.wait
             self._concurrency.record_refusal(slot.sent, now, wait=wait, limited=error.limited)
         self._release(slot, NOTHING)
 

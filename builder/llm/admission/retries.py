@@ -80,17 +80,16 @@ def require_retry(
         timing: times of retries.
 
     Raises:
-        BackendError: the server was never reached, has not answered for `outage_s`, or asks for too long a wait while
-            it answers no other request.
+        BackendError: the server was never reached, has not answered for `outage_s`, or asks for too long a wait: with
+            a 429, or while it answers no other request.
         RequestError: the server answers other requests, and this one has failed `MAX_FAILURES` times.
 
     """
     first, last, last_reply_at = failures.first_at, failures.last_at, admission.last_reply_at
     if error.unreachable and last_reply_at is None:
         raise BackendError(str(error)) from error
-    others_answered = last_reply_at is not None and failures.at_fault > 0
-    too_long = error.wait is not None and error.wait > timing.max_server_wait_s
-    if too_long and not (others_answered and failures.count == failures.at_fault):
+    is_alone = failures.count == failures.at_fault and not error.limited  # a quota concerns all requests
+    if error.wait is not None and error.wait > timing.max_server_wait_s and not is_alone:
         raise BackendError(
             f"{error}; it asks to wait {error.wait:.0f} s: run the same command then to go on"
         ) from error
