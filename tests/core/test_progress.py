@@ -87,6 +87,7 @@ def test_the_pace_is_described_in_words() -> None:
     assert pace_texts(STATUS) == ["48 in flight"]
     assert pace_texts(replace(STATUS, refused=0.004)) == ["48 in flight"]
     assert pace_texts(status) == ["endpoint refuses 12%: 24 in flight"]
+    assert pace_texts(replace(status, in_flight=0)) == ["0 in flight"], "at the end of a run"
     assert pace_texts(replace(STATUS, paused_s=40.2, retrying=1)) == [
         "endpoint asks to wait 40 s",
         "48 in flight",
