@@ -146,7 +146,9 @@ class Dispatcher:
         return retry_pause(error, failures.count, timing)
 
     async def _pause(self, seconds: float) -> None:
-        """Wait before the next try of a request."""
+        """Wait before the next try of a request; CancelledError once the run is drained."""
+        if self._is_draining:
+            raise asyncio.CancelledError
         self._admission.retrying += 1
         try:
             await asyncio.sleep(seconds)

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from personagen.builder.core.event_loop import compute_in_thread, gather_or_cancel, run_blocking
+from personagen.builder.core.event_loop import compute_in_thread, gather_or_cancel, run_blocking, run_to_end
 
 
 async def in_loop_of(result: str) -> tuple[str, str]:
@@ -99,6 +99,39 @@ def test_one_interrupt_ends_a_call_inside_asyncio_run() -> None:
     finally:
         thread.join()
         signal.signal(signal.SIGINT, before)
+
+
+def test_a_cancelled_clean_up_goes_on_to_its_end() -> None:
+    """However often it is cancelled; the cancellation is raised afterwards."""
+
+    async def run() -> None:
+        begun, may_end, ended = asyncio.Event(), asyncio.Event(), []
+
+        async def clean_up() -> None:
+            begun.set()
+            await may_end.wait()
+            ended.append(True)
+
+        task = asyncio.create_task(run_to_end(clean_up))
+        await begun.wait()
+        for _ in range(2):
+            task.cancel()
+            await asyncio.sleep(0)
+        assert not task.done()
+        may_end.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert ended == [True]
+
+    asyncio.run(asyncio.wait_for(run(), timeout=60))
+
+
+def test_a_clean_up_that_fails_raises_its_error() -> None:
+    async def fail() -> None:
+        raise ValueError("as it is")
+
+    with pytest.raises(ValueError, match=r"^as it is$"):
+        asyncio.run(run_to_end(fail))
 
 
 def test_a_computation_returns_its_result_or_raises_its_error() -> None:

@@ -14,7 +14,7 @@ from personagen.builder.llm.backends.openai_settings import ServerOptions
 from personagen.builder.llm.budget import Budget
 from personagen.builder.llm.journal import Journal, Usage
 from personagen.builder.llm.requests import Message, Reply, Request, Sampling, request_key
-from tests.helpers.dispatching import FAST, ask_for, asker, dispatcher, until, with_model
+from tests.helpers.dispatching import ask_for, asker, dispatcher, until, with_model
 from tests.helpers.servers.fake_openai import FakeOpenAI, Fault, completion, contents
 
 
@@ -225,55 +225,6 @@ def test_cancelled_row_leaves_the_others_alone(tmp_path: Path) -> None:
     with FakeOpenAI(latency=0.1) as server:
         with_model(server.url, tmp_path / "journal", use)
         assert len(server.requests) == 2
-
-
-def test_stopped_run_takes_replies_under_way_and_sends_no_more(tmp_path: Path) -> None:
-    """A reply that was paid for is journaled; requests that were not sent are cancelled."""
-
-    async def use(backend: OpenAIBackend, journal: Journal) -> None:
-        run = dispatcher(backend, journal)
-        await run.ask(0)(ask_for("The first one is sent alone."))
-        asked = [asyncio.ensure_future(run.ask(priority)(ask_for(f"Nr {priority}."))) for priority in range(6)]
-        await until(lambda: len(server.requests) == 3)
-        await run.drain()
-        results = await asyncio.gather(*asked, return_exceptions=True)
-        assert [isinstance(result, Reply) for result in results] == [True, True, False, False, False, False]
-        journaled = [journal.get(request_key(backend, ask_for(f"Nr {priority}."))) for priority in range(3)]
-        assert [reply is not None for reply in journaled] == [True, True, False]
-
-    with FakeOpenAI(latency=0.4) as server:
-        with_model(server.url, tmp_path / "journal", use, concurrency=2)
-        assert len(server.requests) == 3
-
-
-def test_stopped_run_sends_no_request_that_waits_for_the_dialect(tmp_path: Path) -> None:
-    """The first request of a run is sent alone; those that wait for its reply are never sent."""
-
-    async def use(backend: OpenAIBackend, journal: Journal) -> None:
-        run = dispatcher(backend, journal)
-        asked = [asyncio.ensure_future(run.ask(priority)(ask_for(f"Nr {priority}."))) for priority in range(4)]
-        await until(lambda: server.requests)
-        await run.drain()
-        results = await asyncio.gather(*asked, return_exceptions=True)
-        assert [isinstance(result, Reply) for result in results] == [True, False, False, False]
-
-    with FakeOpenAI(latency=0.3) as server:
-        with_model(server.url, tmp_path / "journal", use)
-        assert len(server.requests) == 1
-
-
-def test_stopped_run_waits_no_longer_than_the_grace_period(tmp_path: Path) -> None:
-    """A server that does not answer cannot keep a run from ending."""
-
-    async def use(backend: OpenAIBackend, journal: Journal) -> None:
-        run = dispatcher(backend, journal, timing=replace(FAST, grace_s=0.01))
-        waiting = asyncio.ensure_future(run.ask(0)(ask_for("Go on.")))
-        await until(lambda: server.requests)
-        await run.drain()
-        assert waiting.cancelled()
-
-    with FakeOpenAI(faults=[Fault("hang")]) as server:
-        with_model(server.url, tmp_path / "journal", use)
 
 
 def test_usage_counts_each_distinct_request_once(tmp_path: Path) -> None:
