@@ -1,18 +1,22 @@
 """Generate a release: recipe -> plan -> finalized rows in order -> tables -> manifest and card."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import aclosing, contextmanager
+import asyncio
+import sys
+from collections.abc import Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from tempfile import gettempdir
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 from personagen.builder.core.errors import FolderError
 from personagen.builder.core.event_loop import compute_in_thread, run_blocking
 from personagen.builder.core.progress import SILENT, Progress
 from personagen.builder.llm import Backend, connect, start_engine
 from personagen.builder.llm.admission.retries import RetryTiming
+from personagen.builder.llm.requests import Ask, Reply, Request
 from personagen.builder.planning.counterfactuals import add_counterfactuals
 from personagen.builder.planning.plan import Plan, make_plan
 from personagen.builder.planning.recipe import Recipe
@@ -21,10 +25,15 @@ from personagen.builder.release.card import read_template
 from personagen.builder.release.manifest import same_release
 from personagen.builder.release.run_folder import RunFolder, open_run
 from personagen.builder.release.writer import ReleaseWriter
+from personagen.builder.writing.checks import is_surely_in
 from personagen.builder.writing.label_check import LabelCheck, load_label_check
 from personagen.builder.writing.pipeline import write_rows
 from personagen.builder.writing.reporting import planned_rows, reporting
 from personagen.metrics.texts.language import load_identifier
+
+LOADING_SWITCH_S = 0.001
+"""Time after which a busy thread lets the loading one run: with the usual 5 ms, loading beside a busy event loop took
+7 s and not 1 s, since the identifier unpacks its model in a thousand steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,26 +108,76 @@ async def agenerate(
 def _prepare(
     recipe: Recipe, run: RunFolder, api_key: str | None, progress: Progress
 ) -> tuple[Plan, Backend, LabelCheck | None]:
-    """Load everything before the first request, the largest first: loading takes more memory than keeping it."""
-    read_template()  # a broken installation fails before anything is paid for
-    if recipe.text.language is not None:
-        with _temporary_files():
-            load_identifier()
-    shards.prepare()
+    """Check all that can be checked before anything is paid for, and plan; `_Loading` loads the rest."""
+    read_template()
     label_check = load_label_check(recipe)
     backend = connect(recipe.backend, run.batches, api_key, warn=progress.warn)
     return add_counterfactuals(make_plan(recipe)), backend, label_check
 
 
-@contextmanager
-def _temporary_files() -> Iterator[None]:
-    """Raise FolderError for a temporary file that cannot be written: the identifier of languages unpacks its model."""
+class _Loading:
+    """What checks and files need, loaded in a thread while the first requests are in flight; an async context manager.
+
+    It begins with the first request, and nothing that was paid for is lost if it fails: replies are journaled before.
+    """
+
+    def __init__(self, language: str | None) -> None:
+        """Prepare to load; `language`: ISO 639-1 code of the language that texts must be in, None: any."""
+        self._language = language
+        self._task: asyncio.Task[None] | None = None
+
+    def wrap(self, ask: Ask) -> Ask:
+        """Return an `Ask` whose replies wait for the identifier of languages if it has to identify theirs."""
+
+        async def ask_and_load(request: Request) -> Reply:
+            if self._task is None:
+                self._task = asyncio.create_task(compute_in_thread(lambda: _load(self._language)))
+            reply = await ask(request)
+            if not self._task.done() and not all(is_surely_in(text.text, self._language) for text in reply.candidates):
+                await self.finish()
+            return reply
+
+        return ask_and_load
+
+    async def finish(self) -> None:
+        """Wait until all is loaded; raise the error of a load that failed."""
+        if self._task is not None:
+            if not self._task.done():
+                await asyncio.wait([self._task])
+            self._task.result()
+
+    async def __aenter__(self) -> Self:
+        """Return it."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Wait no longer."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+
+def _load(language: str | None) -> None:
+    """Load the parquet writer and, for texts in a certain language, the identifier of languages.
+
+    Raises:
+        FolderError: the identifier cannot unpack its model into a temporary file.
+
+    """
+    interval_s = sys.getswitchinterval()
+    sys.setswitchinterval(LOADING_SWITCH_S)
     try:
-        yield
+        if language is not None:
+            load_identifier()
+        shards.prepare()
     except OSError as error:
         raise FolderError(
             f"cannot load the identifier of languages: {error.strerror or error}; free some space in {gettempdir()}"
         ) from error
+    finally:
+        sys.setswitchinterval(interval_s)
 
 
 async def write_release(
@@ -144,10 +203,16 @@ async def write_release(
                 return release.accepted, release.rejects.total()
 
             async with (
+                _Loading(recipe.text.language) as loading,
                 reporting(engine, planned_rows(plan), counts, progress) as report,
-                aclosing(write_rows(engine, plan, label_check=label_check, on_written=report.add_written)) as rows,
+                aclosing(
+                    write_rows(
+                        engine, plan, label_check=label_check, wrap_ask=loading.wrap, on_written=report.add_written
+                    )
+                ) as rows,
             ):
                 async for finalized in rows:
+                    await loading.finish()
                     release.add(finalized)
                     report.add_finalized(finalized)
             manifest = release.finish(backend, engine.used(), label_check)

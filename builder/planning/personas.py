@@ -9,13 +9,13 @@ their tables. `benchmarks/personas.py` compares both.
 import random
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from itertools import combinations
+from dataclasses import dataclass, field
+from itertools import combinations, count
 from statistics import NormalDist
 from typing import Any
 
 from personagen.builder.core.records import Demographic, Sociocultural
-from personagen.builder.planning.attribute_tables import PersonaTables, Values
+from personagen.builder.planning.attribute_tables import Distribution, PersonaTables, Values
 
 DRAWS_PER_PERSONA = 4
 """Independent draws from which a persona is chosen."""
@@ -58,16 +58,49 @@ class Persona:
 class Design:
     """The chosen draw of each persona: together with the seed it reproduces every persona.
 
+    Draws are chosen in order and on demand, since choosing 4,000 takes a second and a run begins with the first ones.
+
     Attributes:
         seed: seed of the recipe.
-        choices: one byte per persona, the number of its draw; later personas are draw 0.
-        pairs: distinct pairs of attribute values that the first MAX_DESIGNED personas cover.
+        count: number of personas.
+        chosen: draws chosen so far, one byte per persona.
+        covered: pairs of attribute values that the personas with a chosen draw have.
+        further: chooses the draw of the next persona and adds its pairs to `covered`.
 
     """
 
     seed: int
-    choices: bytes
-    pairs: int
+    count: int
+    chosen: bytearray = field(compare=False, repr=False)
+    covered: set[tuple[str, str, str, str]] = field(compare=False, repr=False)
+    further: Iterator[int] = field(compare=False, repr=False)
+
+    def is_chosen(self, number: int) -> bool:
+        """Return whether the draw of a persona is known without choosing further ones."""
+        return number < len(self.chosen) or number >= MAX_DESIGNED
+
+    def draw_of(self, number: int) -> int:
+        """Return the number of a persona's draw; personas after the first MAX_DESIGNED are draw 0."""
+        if number >= MAX_DESIGNED:
+            return 0
+        self._choose(number + 1)
+        return self.chosen[number]
+
+    @property
+    def choices(self) -> bytes:
+        """Draws of the first MAX_DESIGNED personas, one byte per persona."""
+        self._choose(min(self.count, MAX_DESIGNED))
+        return bytes(self.chosen)
+
+    @property
+    def pairs(self) -> int:
+        """Number of distinct pairs of attribute values that the first MAX_DESIGNED personas cover."""
+        self._choose(min(self.count, MAX_DESIGNED))
+        return len(self.covered)
+
+    def _choose(self, count: int) -> None:
+        while len(self.chosen) < count:
+            self.chosen.append(next(self.further))
 
 
 def make_design(tables: PersonaTables, seed: int, count: int) -> Design:
@@ -76,10 +109,14 @@ def make_design(tables: PersonaTables, seed: int, count: int) -> Design:
     The first k choices do not depend on `count`.
     """
     covered: set[tuple[str, str, str, str]] = set()
+    return Design(seed, count, bytearray(), covered, _choose_draws(tables, seed, covered))
+
+
+def _choose_draws(tables: PersonaTables, seed: int, covered: set[tuple[str, str, str, str]]) -> Iterator[int]:
+    """Yield the number of the chosen draw of each persona without end, and add its pairs to `covered`."""
     surplus: Counter[tuple[str, str]] = Counter()
-    choices = bytearray()
-    for number in range(min(count, MAX_DESIGNED)):
-        draws = [draw_values(tables, seed, number, draw) for draw in range(DRAWS_PER_PERSONA)]
+    for number in count():
+        draws = [_draw_from_tables(tables, seed, number, draw)[0] for draw in range(DRAWS_PER_PERSONA)]
         new_pairs = [set(value_pairs(values)) - covered for values in draws]
         scores = [
             len(new) - SURPLUS_PENALTY * _overshoot(tables, values, surplus)
@@ -87,16 +124,15 @@ def make_design(tables: PersonaTables, seed: int, count: int) -> Design:
         ]
         best = scores.index(max(scores))  # ties: the first
         covered |= new_pairs[best]
-        for name, value, probability in _expected(tables, draws[best]):
-            surplus[name, value] += (value == draws[best][name]) - probability
-        choices.append(best)
-    return Design(seed, bytes(choices), len(covered))
+        for name, distribution in _covered_distributions(tables, draws[best]):
+            for value, probability in distribution.probabilities.items():
+                surplus[name, value] += (value == draws[best][name]) - probability
+        yield best
 
 
 def draw_persona(tables: PersonaTables, design: Design, number: int) -> Persona:
     """Return persona `number` of a design; pure."""
-    draw = design.choices[number] if number < len(design.choices) else 0
-    values = draw_values(tables, design.seed, number, draw)
+    values = draw_values(tables, design.seed, number, design.draw_of(number))
     return Persona(
         f"p{number:06d}",
         Demographic(**{name: values[name] for name in Demographic.__dataclass_fields__ if name != "prose"}),
@@ -107,6 +143,14 @@ def draw_persona(tables: PersonaTables, design: Design, number: int) -> Persona:
 
 def draw_values(tables: PersonaTables, seed: int, number: int, draw: int) -> Values:
     """Draw the attributes of one persona; pure: equal arguments give equal values on every machine."""
+    values, rng = _draw_from_tables(tables, seed, number, draw)
+    for trait in tables.big_five:
+        values[trait] = _percentile(tables, trait, values["mbti"], rng)
+    return values
+
+
+def _draw_from_tables(tables: PersonaTables, seed: int, number: int, draw: int) -> tuple[Values, random.Random]:
+    """Draw all attributes but the Big Five traits; also return the generator that draws those."""
     rng = random.Random(f"persona:{seed}:{number}:{draw}")
     values: Values = {}
     for table in tables.tables:
@@ -120,9 +164,7 @@ def draw_values(tables: PersonaTables, seed: int, number: int, draw: int) -> Val
             job = tables.occupations.get(drawn, {})
             values["occupation_group"] = job.get("group", "not in work")
             values["isco08"], values["workplace"] = job.get("isco"), job.get("workplace")
-    for trait in tables.big_five:
-        values[trait] = _percentile(tables, trait, values["mbti"], rng)
-    return values
+    return values, rng
 
 
 def _percentile(tables: PersonaTables, trait: str, mbti: str, rng: random.Random) -> int:
@@ -163,19 +205,17 @@ def possible_pairs(tables: PersonaTables) -> int:
     return sum(one * other for one, other in combinations(sizes, 2))
 
 
-def _expected(tables: PersonaTables, values: Values) -> Iterator[tuple[str, str, float]]:
-    """Yield name, value and probability of every value that a covered attribute could have had, given earlier ones."""
+def _covered_distributions(tables: PersonaTables, values: Values) -> Iterator[tuple[str, Distribution]]:
+    """Yield name and distribution of every covered attribute that has a table, given the values before it."""
     for table in tables.tables:
         name = "age_band" if table.name == "age" else table.name
         if name in COVERED_ATTRIBUTES:
-            for value, probability in table.distribution(values).probabilities.items():
-                yield name, value, probability
+            yield name, table.distribution(values)
 
 
 def _overshoot(tables: PersonaTables, values: Values, surplus: Counter[tuple[str, str]]) -> float:
     """Return the surplus of personas with this persona's values if it is chosen, summed over the attributes."""
     return sum(
-        max(0.0, surplus[name, value] + 1 - probability)
-        for name, value, probability in _expected(tables, values)
-        if value == values[name]
+        max(0.0, surplus[name, values[name]] + 1 - distribution.probabilities[values[name]])
+        for name, distribution in _covered_distributions(tables, values)
     )

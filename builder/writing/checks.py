@@ -134,6 +134,11 @@ def is_in_none_of(text: str, languages: Collection[str]) -> bool:
     return all(_is_foreign(text, words, language) for language in languages)
 
 
+def is_surely_in(text: str, language: str | None) -> bool:
+    """Return whether a text is in a language (None: any) by its words alone, without the identifier of languages."""
+    return language is None or (language == "en" and _is_surely_english(_folded_words(text)))
+
+
 def _unusable(text: str, words: list[str], languages: Sequence[str]) -> RejectReason | None:
     """Return why a reply is no text at all; None: it may be one.
 

@@ -179,15 +179,16 @@ def write_big_recipe(folder: Path) -> Path:
     return write_recipe(folder, one_file, {"rows": 8, "emotions": ["joy"], "text.max_words": 2000})
 
 
-def test_a_full_folder_of_temporary_files_fails_in_one_line(tmp_path: Path) -> None:
-    """The identifier of languages unpacks its model there, before anything is sent."""
-    path = write_recipe(tmp_path, {"text.language": "en"})
+def test_a_full_folder_of_temporary_files_fails_in_one_line_and_loses_no_reply(tmp_path: Path) -> None:
+    """The identifier of languages unpacks its model there, while the first requests are in flight."""
+    path, out = write_recipe(tmp_path, {"text.language": "en"}), tmp_path / "out"
     with FakeOpenAI() as server:
-        done = run_command(limited(64, command(server.url, tmp_path / "out", path)))
-        assert server.requests == []
-    assert done.returncode == 1
-    message = r"personagen: cannot load the identifier of languages: .*[Ff]ile too large; free some space in "
-    assert re.match(message, only_line(done)), done.stderr
+        done = run_command(limited(4096, command(server.url, out, path)))
+        assert (done.returncode, out.exists()) == (1, False)
+        message = r"personagen: cannot load the identifier of languages: .*[Ff]ile too large; free some space in "
+        assert re.match(message, only_line(done)), done.stderr
+        make(read_recipe(path, {"backend.base_url": server.url}), out)
+        assert len(server.requests) == 14
 
 
 def test_a_run_whose_shard_fills_the_disk_fails_in_one_line_and_is_finished_later(tmp_path: Path) -> None:

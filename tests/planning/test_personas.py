@@ -14,7 +14,6 @@ from personagen.builder.planning.attribute_tables import coherence_rules, person
 from personagen.builder.planning.personas import (
     COVERED_ATTRIBUTES,
     MAX_DESIGNED,
-    Design,
     draw_persona,
     draw_values,
     make_design,
@@ -136,11 +135,21 @@ def test_a_design_stops_at_its_limit() -> None:
     assert len(make_design(persona_tables(), 0, MAX_DESIGNED + 5).choices) == MAX_DESIGNED
 
 
+def test_draws_are_chosen_on_demand() -> None:
+    """A plan of any size begins at once, and the order of the questions changes no answer."""
+    design = make_design(persona_tables(), 5, 100_000_000)
+    assert [design.draw_of(7), len(design.chosen), design.draw_of(3), len(design.chosen)] == [
+        make_design(persona_tables(), 5, 8).choices[7], 8, make_design(persona_tables(), 5, 4).choices[3], 8,
+    ]  # fmt: skip
+
+
 def test_personas_after_the_designed_ones_are_the_first_draw() -> None:
     tables = persona_tables()
-    design = Design(seed=3, choices=b"\x02", pairs=66)
-    assert draw_persona(tables, design, 0).values == draw_values(tables, 3, 0, 2)
-    assert draw_persona(tables, design, 1).values == draw_values(tables, 3, 1, 0)
+    design = make_design(tables, 3, 2 * MAX_DESIGNED)
+    chosen = next(number for number in range(100) if design.draw_of(number))
+    assert draw_persona(tables, design, chosen).values == draw_values(tables, 3, chosen, design.draw_of(chosen))
+    assert draw_persona(tables, design, MAX_DESIGNED).values == draw_values(tables, 3, MAX_DESIGNED, 0)
+    assert len(design.chosen) == chosen + 1
 
 
 def test_a_persona_is_the_same_in_any_order_of_drawing() -> None:

@@ -381,8 +381,8 @@ def test_as_many_rows_again_as_requests_in_flight_are_being_written() -> None:
         async def before_reply(attempt: Attempt) -> None:
             in_flight.add(attempt)
             most.append(len(in_flight))
-            await asyncio.sleep(0)
-            await asyncio.sleep(0)
+            for _ in range(20):  # turns of the loop: personas are chosen for one row after the other
+                await asyncio.sleep(0)
             in_flight.discard(attempt)
 
         model.before_reply = before_reply
