@@ -53,7 +53,6 @@ class CommandSignals:
         self._clean_up_s = clean_up_s
         self._first_at = 0.0
         self._has_loop = False
-        self._has_ended = False
         self._cancel: Callable[[], object] | None = None
 
     @property
@@ -66,7 +65,7 @@ class CommandSignals:
         if len(self.received) == 1 and self._clock() - self._first_at < self._same_event_s:
             return
         self.received.append(number)
-        if self._has_ended or len(self.received) > 2 or (len(self.received) == 2 and not self._has_loop):
+        if len(self.received) > 2 or (len(self.received) == 2 and not self._has_loop):
             os._exit(self.exit_code)
         if len(self.received) == 1:
             self._first_at = self._clock()
@@ -136,16 +135,14 @@ class CommandSignals:
             continues: whether the same command continues it.
 
         """
-        self._has_ended = True
         kept = "paid replies" if len(self.received) == 1 else "replies that arrived"
         line = f"{self.cause}; {kept} are kept" if keeps_replies else self.cause
         self._write(f"{line}: run the same command to continue" if continues else line)
         for stream in (sys.stdout, sys.stderr):
             with suppress(OSError, ValueError):  # a closed terminal
                 stream.flush()
-        if len(self.received) > 1:
-            os._exit(self.exit_code)  # a computation in another thread must not delay the exit
-        sys.exit(self.exit_code)
+        # The interpreter's own exit restores the default handlers, so that a further signal would change the exit code.
+        os._exit(self.exit_code)
 
     def _write(self, message: str) -> None:
         """Write a line to stderr, above a bar if there is one."""
@@ -157,15 +154,18 @@ class CommandSignals:
             sys.stderr.flush()
 
 
+def _numbers() -> list[signal.Signals]:
+    return [signal.Signals[name] for name in SIGNAL_NAMES if hasattr(signal, name)]
+
+
 @contextmanager
 def handled(signals: CommandSignals) -> Iterator[None]:
     """Handle the signals within the context, except those that the parent process has had ignored, as `nohup` does."""
     if current_thread() is not main_thread():  # Python delivers signals to the main thread only
         yield
         return
-    numbers = [getattr(signal, name) for name in SIGNAL_NAMES if hasattr(signal, name)]
-    before = {number: signal.getsignal(number) for number in numbers}
-    caught = [number for number in numbers if before[number] not in (signal.SIG_IGN, None)]
+    before = {number: signal.getsignal(number) for number in _numbers()}
+    caught = [number for number in before if before[number] not in (signal.SIG_IGN, None)]
     token = INTERRUPTS.set(signals)
     for number in caught:
         signal.signal(number, signals.on_signal)
