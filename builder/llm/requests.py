@@ -122,20 +122,22 @@ class Reply:
 
 def readable(reply: Reply) -> Reply:
     """Return a reply without the thoughts that the model wrote before its text; the journal keeps them."""
-    candidates = tuple(_readable_candidate(candidate) for candidate in reply.candidates)
-    return replace(reply, candidates=candidates)
+    candidates = tuple(map(_readable_candidate, reply.candidates))
+    return reply if candidates == reply.candidates else replace(reply, candidates=candidates)
 
 
 def _readable_candidate(candidate: Candidate) -> Candidate:
     if candidate.problem is not None:
         return candidate
     text = without_thoughts(candidate.text)
+    if text == candidate.text:
+        return candidate
     return replace(candidate, problem=ONLY_THOUGHT) if text is None else replace(candidate, text=text)
 
 
 def has_text(reply: Reply) -> bool:
     """Return whether a candidate of a reply holds more than thoughts."""
-    return any(candidate.problem is None for candidate in readable(reply).candidates)
+    return any(_readable_candidate(candidate).problem is None for candidate in reply.candidates)
 
 
 def with_tokens_of(reply: Reply, earlier: Reply) -> Reply:
@@ -204,6 +206,9 @@ class Backend(Protocol):
         ...
 
 
+_IDENTITY_ENCODER = json.JSONEncoder(sort_keys=True, ensure_ascii=False, default=as_mapping)
+
+
 def request_key(backend: Backend, request: Request) -> str:
     """Compute the journal key: a hash of backend, model, revision, variant and the whole request (64 hex digits)."""
     fields = dict(as_mapping(request))
@@ -212,7 +217,7 @@ def request_key(backend: Backend, request: Request) -> str:
     identity: list[Any] = [backend.name, backend.model, backend.revision, fields]
     if backend.variant:  # left out if empty, for the same reason
         identity.append(dict(backend.variant))
-    text = json.dumps(identity, sort_keys=True, ensure_ascii=False, default=as_mapping)
+    text = _IDENTITY_ENCODER.encode(identity)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 

@@ -94,6 +94,29 @@ def test_patterns_of_another_language_reject_no_english_text(language: str) -> N
     assert [text for text in texts if patterns.refusal.matches(text) or patterns.meta.matches(text)] == []
 
 
+def test_case_makes_no_difference_to_patterns() -> None:
+    """Texts are searched in lower case where that is faster; the result is that of a search that ignores case."""
+    sentences = [text for kinds in SENTENCES.values() for texts in kinds.values() for text in texts]
+    texts = [change(str(text)) for text in sentences for change in (str, str.upper, str.swapcase)]
+    for pair in (pair for code in pattern_languages() for pair in (patterns_of(code).refusal, patterns_of(code).meta)):
+        expected = [(pair.opening.match(text) or pair.anywhere.search(text)) is not None for text in texts]
+        assert [pair.matches(text) for text in texts] == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\u0131 can't comply with that, sorry",
+        "\u0130 can't comply with that, sorry",
+        "a\u017f an ai I do not know",
+        "I can't ta\u212ae on the role",
+    ],
+    ids=["dotless i", "dotted capital i", "long s", "kelvin"],
+)
+def test_letters_that_equal_an_ascii_letter_only_without_case_are_found(text: str) -> None:
+    assert patterns_of("en").refusal.matches(text)
+
+
 def test_a_language_without_patterns_is_searched_for_english_ones() -> None:
     assert languages_in("jag vill inte", ["jag", "vill", "inte"], "sv") == ("en",)
     assert check("I'm sorry, but I can't help with that request.", "sv").reason == "refusal"

@@ -149,7 +149,10 @@ class OpenAIBackend:
         reply = await self._call(request)
         if request.schema is not None:
             reply = await self._conforming(request, reply)
-        further = [await self._call(single) for single in missing_candidates(request, reply)]
+        missing = missing_candidates(request, reply)
+        if not missing and len(reply.candidates) <= request.candidates:
+            return reply
+        further = [await self._call(single) for single in missing]
         return merge_replies([reply, *further], request.candidates)
 
     def stop(self) -> None:
@@ -169,8 +172,11 @@ class OpenAIBackend:
         first = next(iter(reply.candidates), None)
         if first is None or first.problem is not None or first.finish == "length":
             return reply
+        is_enforced = self._learner.dialect.level("response_format") < UNENFORCED_FORMAT
+        if is_enforced and self._learner.keeps_format:
+            return reply
         violation = schema_violation(first.text, request.schema or {})
-        if self._learner.dialect.level("response_format") < UNENFORCED_FORMAT:
+        if is_enforced:
             self._learner.record_format(kept=violation is None)
             return reply
         if violation is None:
@@ -197,7 +203,8 @@ class OpenAIBackend:
                     self._learner.record_acceptance(negotiation, body, usable=usable)
                     self._room.record_reply(request, reply)
                     self._answered = self._answered or usable
-                    return replace(reply, left_out=negotiation.dialect.left_out())
+                    left_out = negotiation.dialect.left_out()
+                    return replace(reply, left_out=left_out) if left_out else reply
                 if self._moves(answer):
                     continue
                 other = self._room.refused_limit(limit, answer.text) if answer.status in (400, 422) else None

@@ -309,6 +309,11 @@ class DialectLearner:
             if usable:
                 self._confirmed |= self._features(body)
 
+    @property
+    def keeps_format(self) -> bool:
+        """Whether a reply has satisfied the schema in its response_format, so that the server need not be checked."""
+        return self._violations < 0
+
     def record_format(self, *, kept: bool) -> None:
         """Record whether a reply satisfies the schema in its response_format.
 

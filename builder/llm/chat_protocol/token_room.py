@@ -31,15 +31,14 @@ class TokenRoom:
 
     def __init__(self, thinking_tokens: int | None = None) -> None:
         """Start with `thinking_tokens` for thoughts; None: with none, since most models write no thoughts."""
-        self._initial = thinking_tokens or 0
+        self._usual = thinking_tokens or 0  # of a kind of request that is not known yet: that of the others
         self._extra: dict[Kind, int] = {}
         self._max_limit: int | None = None
         self._shortened = 0  # since the last reply
 
     def limit(self, request: Request) -> int:
         """Return the limit on the completion tokens of one candidate, thoughts included."""
-        extra = self._extra.get(_kind(request))
-        limit = request.sampling.max_tokens + (self._usual() if extra is None else extra)
+        limit = request.sampling.max_tokens + self._extra.get(_kind(request), self._usual)
         return limit if self._max_limit is None else min(limit, self._max_limit)
 
     def record_reply(self, request: Request, reply: Reply) -> None:
@@ -63,11 +62,8 @@ class TokenRoom:
 
     def _raise(self, request: Request, extra: int) -> None:
         kind = _kind(request)
-        self._extra[kind] = max(extra, self._extra.get(kind, self._usual()))
-
-    def _usual(self) -> int:
-        """Return the room of a kind of request that is not known yet: that of the others."""
-        return max(self._extra.values(), default=self._initial)
+        self._extra[kind] = max(extra, self._extra.get(kind, self._usual))
+        self._usual = max(self._extra.values())
 
     def refused_limit(self, sent: int, answer: str) -> int | None:
         """Return the limit that a server asks for in place of the one that was sent; None: it asks for none.

@@ -45,6 +45,10 @@ class MessageContent:
     calls_tool: bool
 
 
+USUAL_FIELDS = ("role", "content", "refusal", "tool_calls", "function_call")
+"""Fields of a message that hold no thoughts."""
+
+
 def read_message(message: Mapping[str, Any]) -> MessageContent:
     """Read a message whose content is a string, an object, or a list of strings and parts at any depth.
 
@@ -69,8 +73,10 @@ def read_message(message: Mapping[str, Any]) -> MessageContent:
 def _thought_fields(message: Mapping[str, Any]) -> Iterator[str]:
     """Yield the text of each field such as `reasoning_content`."""
     for name, value in message.items():
+        if name in USUAL_FIELDS:
+            continue
         words = words_of(name)
-        if name != "content" and is_thought_name(words) and "signature" not in words:
+        if is_thought_name(words) and "signature" not in words:
             yield "".join(piece for _, piece in _pieces(value, "thought"))
 
 
