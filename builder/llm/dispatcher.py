@@ -141,9 +141,9 @@ class Dispatcher:
         """Record a failure that may pass; return the seconds until the next try, or raise what ends the tries."""
         admission, timing = self._admission, self._timing
         admission.record_failure(slot, error, max_wait_s=timing.max_server_wait_s)
-        failures.add(slot.sent, admission.clock(), admission.last_reply_at)
+        failures.add(slot.sent, admission.clock(), admission.last_reply_at, in_outage=admission.is_outage)
         require_retry(error, failures, admission, timing)
-        return retry_pause(error, failures.count, timing)
+        return retry_pause(error, failures.outside_outages, timing)
 
     async def _pause(self, seconds: float) -> None:
         """Wait before the next try of a request; CancelledError once the run is drained."""

@@ -12,7 +12,7 @@ from math import exp
 from typing import Protocol
 
 from personagen.builder.core.errors import TransientError
-from personagen.builder.llm.admission.retries import RetryTiming, retry_pause
+from personagen.builder.llm.admission.retries import RequestFailures, RetryTiming, retry_pause
 
 
 class Limit(Protocol):
@@ -25,6 +25,10 @@ class Limit(Protocol):
     @property
     def paused_until(self) -> float:
         """Time until which no request may be sent."""
+
+    @property
+    def is_outage(self) -> bool:
+        """Whether nothing is answered."""
 
     def record_reply(self, sent: float, now: float, *, full: bool) -> None:
         """Record a reply."""
@@ -39,6 +43,7 @@ class FixedLimit:
 
     limit: int
     paused_until: float = float("-inf")
+    is_outage: bool = False
 
     def record_reply(self, sent: float, now: float, *, full: bool) -> None:
         """Ignore the reply."""
@@ -84,7 +89,8 @@ class Endpoint:
         refused: fraction of the requests that are refused whatever the load, by the time of arrival.
         refused_as_limited: whether with 429; False: with 503.
         per_minute: requests that a token bucket admits per minute, a second's refill at a time; None: no such limit.
-        names_wait: whether a refusal by the token bucket names the seconds until there is room.
+        per_window: requests that are admitted per fixed window of time, and its seconds; None: no such limit.
+        names_wait: whether a refusal by one of these limits names the seconds until there is room.
         refusal_s: seconds until a refusal arrives.
         seed: seed of all draws.
 
@@ -98,12 +104,15 @@ class Endpoint:
     refused: Always = lambda now: 0.0
     refused_as_limited: bool = False
     per_minute: float | None = None
+    per_window: tuple[int, float] | None = None
     names_wait: bool = False
     refusal_s: float = 0.01
     seed: int = 0
     _free_at: list[float] = field(default_factory=list)
     _tokens: float | None = None
     _refilled_at: float = 0.0
+    _window: int = -1
+    _in_window: int = 0
     _rng: random.Random = field(default_factory=random.Random)
 
     def __post_init__(self) -> None:
@@ -117,7 +126,7 @@ class Endpoint:
             return Answer(accepted=False, seconds=self.refusal_s, limited=self.refused_as_limited)
         if in_service >= self.capacity(now):
             return Answer(accepted=False, seconds=self.refusal_s, limited=True)
-        if self.per_minute is not None and (wait := self._wait(now)) > 0:
+        if (wait := self._window_wait(now) or self._bucket_wait(now)) > 0:
             return Answer(accepted=False, seconds=self.refusal_s, wait=wait if self.names_wait else None, limited=True)
         seconds = self.latency(now) * exp(self._rng.gauss(0.0, self.spread))
         if self.batching is not None:
@@ -128,9 +137,20 @@ class Endpoint:
             seconds += begun - now
         return Answer(accepted=True, seconds=seconds)
 
-    def _wait(self, now: float) -> float:
+    def _window_wait(self, now: float) -> float:
+        """Count a request in the window, or return the seconds until the next one if it is full."""
+        if self.per_window is None:
+            return 0.0
+        count, seconds = self.per_window
+        if self._window != now // seconds:
+            self._window, self._in_window = int(now // seconds), 0
+        self._in_window += 1
+        return 0.0 if self._in_window <= count else (self._window + 1) * seconds - now
+
+    def _bucket_wait(self, now: float) -> float:
         """Take a token from the bucket, or return the seconds until there is one."""
-        assert self.per_minute is not None
+        if self.per_minute is None:
+            return 0.0
         per_second = self.per_minute / 60
         size = max(1.0, per_second)
         tokens = size if self._tokens is None else self._tokens
@@ -166,7 +186,8 @@ class Client:
     most: int = 0
     _events: list[tuple[float, int, str, int, float, Answer | None]] = field(default_factory=list)
     _waiting: list[int] = field(default_factory=list)
-    _failures: dict[int, int] = field(default_factory=dict)
+    _failures: dict[int, RequestFailures] = field(default_factory=dict)
+    _replied_at: float | None = None
     _next_row: int = 0
     _in_flight: int = 0
     _in_service: int = 0
@@ -221,12 +242,14 @@ class Client:
         self._in_service -= answer.accepted
         if answer.accepted:
             self.answered += 1
+            self._replied_at = self.now
             self.limit.record_reply(sent, self.now, full=full)
             return
         self.refused += 1
         self.limit.record_refusal(sent, self.now, wait=answer.wait, limited=answer.limited)
-        self._failures[row] = self._failures.get(row, 0) + 1
+        failures = self._failures.setdefault(row, RequestFailures())
+        failures.add(sent, self.now, self._replied_at, in_outage=self.limit.is_outage)
         self._pausing += 1
         error = TransientError("refused", overload=True, wait=answer.wait)
-        pause = retry_pause(error, self._failures[row], self._timing, self._rng.uniform)
+        pause = retry_pause(error, failures.outside_outages, self._timing, self._rng.uniform)
         self._push(pause, "retry", row, None)

@@ -49,8 +49,12 @@ WORLDS = {
     "16 slots and a queue": World(10_000, 256, {"slots": 16}),
     "batches": World(20_000, 256, {"batching": 50.0}),
     "600 per minute": World(2_000, 64, {"per_minute": 600}, 200),
-    "600 per minute, wait named": World(2_000, 64, {"per_minute": 600, "names_wait": True}, 200),
-    "outage of a minute": World(10_000, 64, {"refused": between(40, 100, 1.0, 0.0)}, 700),
+    "600 per minute, wait named": World(2_000, 64, {"per_minute": 600, "names_wait": True}, 250),
+    "200 per ten seconds": World(1_200, 50, {"per_window": (200, 10.0), "latency": lambda now: 0.1}, 800),
+    "200 per ten seconds, wait named": World(
+        1_200, 50, {"per_window": (200, 10.0), "names_wait": True, "latency": lambda now: 0.1}, 100
+    ),
+    "outage of a minute": World(10_000, 64, {"refused": between(40, 100, 1.0, 0.0)}, 260),
     "long tail, slow minutes": World(
         10_000, 64, {"spread": 1.0, "latency": lambda now: 2.5 if now % 240 > 180 else 0.5}
     ),

@@ -15,17 +15,11 @@ The module reads no clock: callers pass times, in seconds of any monotonic clock
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from personagen.builder.llm.admission.evidence import (
-    DECISIVE_ERRORS,
-    Background,
-    Latencies,
-    OverloadEvidence,
-    gains_from_limit,
-    has_fewer_refusals,
-    has_grown,
-)
+from personagen.builder.llm.admission.latencies import LimitSample, gains_from_limit, has_grown, upper_bound
+from personagen.builder.llm.admission.outages import OutageDetector
+from personagen.builder.llm.admission.refusals import Background, OverloadEvidence, has_fewer_refusals
 
 BACKOFF = 0.75
 """Fraction of the limit that is left after an overload, and in an experiment."""
@@ -46,10 +40,7 @@ MIN_TESTED = 5
 """Least number of refusals under one limit that are tested."""
 
 PROBE_ROUNDS = 10
-"""Rounds of replies at the ceiling before one more request is tried, if few requests are refused by chance.
-
-Doubled after each refused probe.
-"""
+"""Rounds of replies at the ceiling before one more request is tried; doubled after each refused probe."""
 
 MAX_PROBE_ROUNDS = 40
 """Upper bound on those rounds: a ceiling ages."""
@@ -62,12 +53,6 @@ UNDO_REPLIES = 500
 
 CONFIRMING_REPLIES = 100
 """Replies without a refusal after which a lower ceiling counts as the cure; a refusal before them undoes it."""
-
-OUTAGE_LATENCIES = 1.5
-"""Time without any reply after which refusals are an outage, in latencies of the slower replies."""
-
-CALM = 0.005
-"""Fraction of background refusals up to which probes are rare; with more, probes may be as frequent as refusals are."""
 
 TEST_ROUNDS = 10
 """Rounds between two experiments with refusals; doubled after each one that found no relief."""
@@ -83,45 +68,6 @@ MIN_ROUND_REPLIES = 8
 
 
 @dataclass(slots=True)
-class _Sample:
-    """Outcomes of the requests that were sent under one limit.
-
-    Attributes:
-        skipped: replies at the beginning whose latency is left out: short ones arrive first.
-        latencies: latencies of the replies.
-        replied: replies.
-        refused: requests that were refused.
-        began_at: arrival of the first reply; None: none has arrived.
-        rate: replies per second since the first one.
-        is_constant: whether the limit did not grow meanwhile.
-
-    """
-
-    skipped: int
-    latencies: Latencies = field(default_factory=Latencies)
-    replied: int = 0
-    refused: int = 0
-    began_at: float | None = None
-    rate: float = 0.0
-    is_constant: bool = True
-
-    @property
-    def ended(self) -> int:
-        """Requests that were answered or refused."""
-        return self.replied + self.refused
-
-    def add_reply(self, sent: float, now: float) -> None:
-        """Add a reply."""
-        if self.began_at is None:
-            self.began_at = now
-        elif now > self.began_at:
-            self.rate = self.replied / (now - self.began_at)
-        self.replied += 1
-        if self.replied > self.skipped:
-            self.latencies.add(now - sent)
-
-
-@dataclass(slots=True)
 class _Experiment:
     """A lower limit on trial.
 
@@ -134,7 +80,7 @@ class _Experiment:
     """
 
     limit: int
-    sample: _Sample
+    sample: LimitSample
     by_refusals: bool
     rounds: int = 0
 
@@ -159,7 +105,7 @@ class AdaptiveConcurrency:
     Attributes:
         limit: requests that may be in flight now, 1 or more.
         maximum: upper bound on it.
-        paused_until: time until which the server asked for no requests.
+        asked_pause_until: time until which the server asked for no requests.
 
     """
 
@@ -170,7 +116,8 @@ class AdaptiveConcurrency:
         """
         self.limit = min(start, maximum)
         self.maximum = maximum
-        self.paused_until = float("-inf")
+        self.asked_pause_until = float("-inf")
+        self._answered_sent = float("-inf")  # when the latest answered request was sent
         self._by_latency = by_latency
         self._ceiling = maximum
         self._changed_at = float("-inf")
@@ -180,10 +127,8 @@ class AdaptiveConcurrency:
         self._undos = MAX_UNDOS
         self._burst_excess = 0.0
         self._burst_floor = 1
-        self._replied_at = float("-inf")
-        self._usual_latency = 0.0
+        self._outages = OutageDetector()
         self._answered_ceiling = maximum  # when a request that was sent under the present limit was last answered
-        self._is_outage = False
         self._probe_after = PROBE_ROUNDS
         self._probe_step = 1
         self._rounds_at_ceiling = 0
@@ -191,18 +136,30 @@ class AdaptiveConcurrency:
         self._rounds_without_test = 0
         self._least_latency = float("inf")  # natural logarithm, an upper bound
         self._experiment: _Experiment | None = None
-        self._sample = _Sample(self.limit)
+        self._sample = LimitSample(self.limit)
         self._growing_to: int | None = None  # ceiling to return to after an experiment in the middle of a growth
         self._begin_round()
+
+    @property
+    def paused_until(self) -> float:
+        """Time until which no request may be sent: the server asked for a pause, or does not answer."""
+        return max(self.asked_pause_until, self._outages.paused_until)
+
+    @property
+    def is_outage(self) -> bool:
+        """Whether requests fail and none has been answered for longer than replies take."""
+        return self._outages.is_outage
 
     def record_reply(self, sent: float, now: float, *, full: bool) -> None:
         """Record a reply to a request sent at `sent`; `full`: whether the limit was reached."""
         self._background.record_reply()
         self._undos = min(MAX_UNDOS, self._undos + 1 / UNDO_REPLIES)
         self._evidence.record_reply(self._background)
-        self._replied_at = now
-        if self._is_outage:
-            self._is_outage, self._ceiling = False, self._answered_ceiling
+        self._answered_sent = max(self._answered_sent, sent)
+        if self.is_outage:  # from half of the limit before it, reply by reply
+            self._ceiling = self._answered_ceiling
+            self._set_limit(max(1, self._ceiling // 2), now)
+        self._outages.record_reply(sent, now)
         if full and self._experiment is None and self.limit < self._ceiling:
             self.limit += 1
             self._sample.is_constant = False
@@ -210,7 +167,6 @@ class AdaptiveConcurrency:
             self._burst_excess = max(0.0, self._burst_excess - self._expected())
             return
         self._answered_ceiling = self._ceiling
-        self._usual_latency = max(now - sent, 0.99 * self._usual_latency)
         self._sample.add_reply(sent, now)
         if self._doubt is not None and self._sample.replied >= CONFIRMING_REPLIES:
             self._background.remove_refusals(self._doubt.refusals)
@@ -235,26 +191,39 @@ class AdaptiveConcurrency:
             return
         self._evidence.record_refusal(self._background, limited=limited)
         self._sample.refused += 1
-        self._is_outage = now - self._replied_at > OUTAGE_LATENCIES * self._usual_latency > 0
-        if not self._is_outage:
-            self._background.record_refusal(limited=limited)
+        self.record_failure(now)
+        if self.is_outage:
+            self._pause(now, wait)
+            return
+        self._background.record_refusal(limited=limited)
         if self._evidence.is_overload:
             self._reduce(now)
             self._pause(now, wait)
-        elif self._doubt is not None and self._undos >= 1 and not self._is_outage:
+            return
+        if limited and sent > self._answered_sent:
+            self._pause(now, wait)
+        if self._doubt is not None and self._undos >= 1 and self._sample.replied >= MIN_ROUND_REPLIES:
             self._undos -= 1
             self._ceiling, self._doubt = max(self._ceiling, self._doubt.ceiling), None
 
+    def record_failure(self, now: float) -> None:
+        """Record a failure of any kind; in an outage, one request is sent at a time until one is answered."""
+        if self._outages.record_failure(now):
+            self._experiment = self._growing_to = self._doubt = None
+            self._evidence = OverloadEvidence()
+            self._set_limit(1, now)
+
     def _pause(self, now: float, wait: float | None) -> None:
         if wait:
-            self.paused_until = max(self.paused_until, now + wait)
+            self.asked_pause_until = max(self.asked_pause_until, now + wait)
 
     def _reduce(self, now: float) -> None:
         """Reduce the limit after an overload."""
-        refusals = self._evidence.refusals
+        ceiling, refusals = max(self.limit, self._ceiling), self._evidence.refusals
         if self._doubt is not None:
+            ceiling = max(ceiling, self._doubt.ceiling)
             refusals = {kind: count + self._doubt.refusals[kind] for kind, count in refusals.items()}
-        self._doubt = _Doubt(max(self.limit, self._ceiling), refusals)
+        self._doubt = _Doubt(ceiling, refusals)
         self._evidence = OverloadEvidence()
         limit, self._experiment, self._growing_to = self.limit, None, None
         if limit > self._ceiling:  # a probe failed
@@ -284,8 +253,7 @@ class AdaptiveConcurrency:
             return
         latencies = self._sample.latencies
         if latencies.count >= MIN_ROUND_REPLIES:
-            highest = latencies.mean + DECISIVE_ERRORS * latencies.error
-            self._least_latency = min(highest, self._least_latency)
+            self._least_latency = min(upper_bound(latencies), self._least_latency)
         self._rounds_without_test += 1
         if self.limit > 1 and full:
             if self._by_latency and has_grown(latencies, self._least_latency, LATENCY_GROWTH):
@@ -363,7 +331,7 @@ class AdaptiveConcurrency:
         self.limit = max(1, limit)
         self._changed_at = now
         self._rounds_at_ceiling = 0
-        self._sample = _Sample(self.limit)
+        self._sample = LimitSample(self.limit)
         self._begin_round()
 
     def _begin_round(self) -> None:

@@ -17,7 +17,10 @@ from personagen.builder.llm.budget import Budget
 from personagen.builder.llm.requests import Reply
 
 START_CONCURRENCY = 16
-"""Requests in flight at the start of an adaptive run; most servers can answer that many."""
+"""Least number of requests in flight at the start of an adaptive run; most servers can answer that many."""
+
+START_FRACTION = 0.25
+"""Fraction of the requested concurrency at the start: who asks for hundreds has a server that takes dozens."""
 
 RECENT_OUTCOMES = 100
 """Ended requests over which the fraction of refused ones is averaged, with exponential weights."""
@@ -101,9 +104,14 @@ class AdmissionControl:
         self._timer: asyncio.TimerHandle | None = None
 
     @property
-    def paused_until(self) -> float:
+    def is_outage(self) -> bool:
+        """Whether requests fail and none is answered, so that they are sent one at a time."""
+        return self._concurrency.is_outage
+
+    @property
+    def asked_pause_until(self) -> float:
         """Time until which the server asked for no requests."""
-        return self._concurrency.paused_until
+        return self._concurrency.asked_pause_until
 
     def load(self) -> Load:
         """Return the state of the admission now."""
@@ -111,7 +119,7 @@ class AdmissionControl:
             limit=self._concurrency.limit,
             maximum=self._concurrency.maximum,
             refused=self._ended_refused / self._ended if self._ended else None,
-            paused_s=max(0.0, self.paused_until - self.clock()),
+            paused_s=max(0.0, self.asked_pause_until - self.clock()),
             retrying=self.retrying,
         )
 
@@ -162,6 +170,8 @@ class AdmissionControl:
         if error.overload:
             wait = None if error.wait is None or (error.wait > max_wait_s and not error.limited) else error.wait
             self._concurrency.record_refusal(slot.sent, now, wait=wait, limited=error.limited)
+        else:
+            self._concurrency.record_failure(now)
         self._release(slot, NOTHING)
 
     def record_abort(self, slot: Slot) -> None:
@@ -215,7 +225,7 @@ class AdmissionControl:
             self._tokens.take(upper_bound.tokens)
 
     def _delay(self, upper_bound: Amount, now: float) -> float:
-        delays = [self.paused_until - now]
+        delays = [self._concurrency.paused_until - now]
         if self._requests is not None:
             delays.append(self._requests.delay(1, now))
         if self._tokens is not None:
@@ -246,7 +256,7 @@ def make_admission_control(
         rates: upper bounds on requests and on tokens per minute; None: no limit.
 
     """
-    start = min(START_CONCURRENCY, concurrency) if adaptive else concurrency
+    start = max(START_CONCURRENCY, int(START_FRACTION * concurrency)) if adaptive else concurrency
     requests, tokens = (RateLimiter(rate) if rate else None for rate in rates)
     limit = AdaptiveConcurrency(start=start, maximum=concurrency, by_latency=adaptive)
     return AdmissionControl(limit, budget, requests=requests, tokens=tokens)

@@ -42,6 +42,7 @@ class RequestFailures:
     Attributes:
         count: failures so far.
         at_fault: those of them before which the server answered other requests, since the failure before.
+        outside_outages: those of them that did not end a try during an outage, but for the first one.
         first_at: time of the first one, by the admission control's clock.
         last_at: time of the last one.
 
@@ -49,18 +50,21 @@ class RequestFailures:
 
     count: int = 0
     at_fault: int = 0
+    outside_outages: int = 0
     first_at: float = 0.0
     last_at: float = 0.0
 
-    def add(self, sent: float, now: float, last_reply_at: float | None) -> None:
+    def add(self, sent: float, now: float, last_reply_at: float | None, *, in_outage: bool = False) -> None:
         """Count a failure.
 
         Args:
             sent: when the request was sent.
             now: when it failed.
             last_reply_at: time of the last reply to any request; None: there was none.
+            in_outage: whether no request is answered, so that admission control spaces the tries.
 
         """
+        self.outside_outages += not in_outage or not self.count
         since = self.last_at if self.count else sent
         self.at_fault += last_reply_at is not None and last_reply_at >= since
         self.first_at = self.first_at if self.count else now
@@ -93,7 +97,7 @@ def require_retry(
         raise BackendError(
             f"{error}; it asks to wait {error.wait:.0f} s: run the same command then to go on"
         ) from error
-    silent_since = max(first, admission.paused_until, first if last_reply_at is None else last_reply_at)
+    silent_since = max(first, admission.asked_pause_until, first if last_reply_at is None else last_reply_at)
     if last - silent_since > timing.outage_s:
         raise BackendError(
             f"{error}; nothing was answered for {timing.outage_s:.0f} s: run the same command to go on"
@@ -105,15 +109,15 @@ def require_retry(
 
 def retry_pause(
     error: TransientError,
-    failures: int,
+    backoffs: int,
     timing: RetryTiming,
     uniform: Callable[[float, float], float] = random.uniform,
 ) -> float:
-    """Draw the seconds before the next try: exponential backoff, or the wait that the server asks for if longer.
+    """Draw the seconds before the next try: backoff that doubles with each, or the server's wait if longer.
 
     A server that asks for no wait gets the backoff all the same: otherwise it would get retries without end. One that
     asks a single request to wait for longer than a run may pause gets the backoff too.
     """
     wait = error.wait if error.wait is not None and error.wait <= timing.max_server_wait_s else 0.0
-    backoff = min(timing.max_pause_s, timing.first_pause_s * 2 ** (failures - 1)) * uniform(0.5, 1.0)
+    backoff = min(timing.max_pause_s, timing.first_pause_s * 2 ** (backoffs - 1)) * uniform(0.5, 1.0)
     return float(max(backoff, wait * uniform(1.0, 1.1)))

@@ -104,7 +104,7 @@ def test_pause_that_the_server_asks_for_stops_all_requests() -> None:
         slots = [await admission.acquire(0, SMALL) for _ in range(2)]
         admission.record_failure(slots[0], TransientError("busy", overload=True, limited=True, wait=0.05))
         admission.record_failure(slots[1], TransientError("busy", overload=True, limited=True, wait=0.02))
-        assert admission.paused_until == 100.05
+        assert admission.asked_pause_until == 100.05
         waiting = asyncio.ensure_future(admission.acquire(0, SMALL))
         await asyncio.sleep(0.1)
         assert not waiting.done(), "the clock has not moved"

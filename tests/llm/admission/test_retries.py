@@ -174,7 +174,7 @@ def test_pause_that_the_server_asks_for_is_no_outage() -> None:
     timing = RetryTiming(outage_s=10.0)
     busy = TransientError("busy", overload=True, limited=True, wait=100.0)
     admission.record_failure(Slot(0.0, NOTHING), busy)
-    end = admission.paused_until
+    end = admission.asked_pause_until
     require_retry(busy, failures_at(end - 100, end + 5), admission, timing)
     with pytest.raises(BackendError, match="nothing was answered for 10 s"):
         require_retry(busy, failures_at(end - 100, end + 11), admission, timing)

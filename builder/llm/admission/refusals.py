@@ -1,8 +1,7 @@
-"""Statistics behind the limit on requests in flight: refusals, and latencies."""
+"""Statistics of refusals: their usual fraction, and whether they are due to load."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from math import log, sqrt
+from math import log
 
 PRIOR_REQUESTS = 100.0
 """Weight of the refusals that are assumed before any is observed, in ended requests."""
@@ -30,13 +29,6 @@ RELIEF = 4.0
 
 DECISIVE = 2.5
 """Logarithm of the likelihood ratio that decides about a lower limit: about one wrong decision in twelve."""
-
-DECISIVE_ERRORS = 2.0
-"""Standard errors that decide a comparison of latencies."""
-
-
-LEAST_GAIN = 0.2
-"""Part of the possible gain in replies per second from which on a higher limit is worth its latency."""
 
 
 class Background:
@@ -114,49 +106,3 @@ def has_fewer_refusals(fraction: float, ended: int, refused: int) -> bool | None
     per_reply = log((1 - fraction / RELIEF) / (1 - fraction))
     evidence = (ended - refused) * per_reply - refused * log(RELIEF)
     return None if abs(evidence) < DECISIVE else evidence > 0
-
-
-@dataclass(slots=True)
-class Latencies:
-    """Mean and variance of the logarithms of latencies: a few late replies hardly change them.
-
-    Attributes:
-        count: latencies so far.
-        mean: mean of their natural logarithms; 0.0 without any.
-
-    """
-
-    count: int = 0
-    mean: float = 0.0
-    _squares: float = 0.0
-
-    def add(self, seconds: float) -> None:
-        """Add a latency (Welford 1962)."""
-        value = log(max(seconds, 1e-6))
-        self.count += 1
-        change = value - self.mean
-        self.mean += change / self.count
-        self._squares += change * (value - self.mean)
-
-    @property
-    def error(self) -> float:
-        """Standard error of the mean; infinite below two latencies."""
-        return sqrt(self._squares / (self.count - 1) / self.count) if self.count > 1 else float("inf")
-
-
-def gains_from_limit(lower: int, at_lower: Latencies, higher: int, at_higher: Latencies) -> bool | None:
-    """Return whether a server answers more per second under the higher limit; None: undecided.
-
-    By Little's law the rate of replies is limit / latency. It is the same under both limits if requests queue, and
-    in the proportion of the limits if they do not. A gain counts from `LEAST_GAIN` of that proportion.
-    """
-    full_gain = log(higher / lower)
-    gain = full_gain - (at_higher.mean - at_lower.mean)
-    error = sqrt(at_lower.error**2 + at_higher.error**2)
-    distance = gain - full_gain * LEAST_GAIN
-    return None if abs(distance) < DECISIVE_ERRORS * error else distance > 0
-
-
-def has_grown(latencies: Latencies, least: float, factor: float) -> bool:
-    """Return whether latencies have clearly grown by a factor over the logarithm of the least one."""
-    return latencies.mean - DECISIVE_ERRORS * latencies.error > least + log(factor)
