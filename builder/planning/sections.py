@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from personagen.builder.core.endpoints.addresses import parse_address, require_api_version
 from personagen.builder.core.endpoints.bodies import validate_body
 from personagen.builder.core.endpoints.secrets import validate_headers, validate_query
-from personagen.metrics.texts.language import checkable_languages
+from personagen.metrics.texts.language import CHECKABLE_LANGUAGES
 
 Depth = Literal["none", "demographic", "sociocultural", "situational"]
 Intensity = Literal["low", "medium", "high"]
@@ -97,9 +97,8 @@ class TextRequirements(RecipeSection):
 
     @model_validator(mode="after")
     def _detectable_language(self) -> Self:
-        # The identifier takes 0.6 s to load: do not load it for the default.
-        if self.language not in (None, "en") and self.language not in checkable_languages():
-            known = ", ".join(sorted(checkable_languages()))
+        if self.language is not None and self.language not in CHECKABLE_LANGUAGES:
+            known = ", ".join(sorted(CHECKABLE_LANGUAGES))
             raise ValueError(f"language {self.language!r} cannot be checked; use null or one of {known}")
         return self
 

@@ -16,7 +16,7 @@ from personagen.builder.writing.replies.languages import languages_in
 from personagen.builder.writing.replies.patterns import patterns_of, read_language
 from personagen.builder.writing.sentences import complete_sentences
 from personagen.metrics.texts.emotion_words import LEXICON_LANGUAGES, straighten_apostrophes
-from personagen.metrics.texts.language import checkable_languages, is_in_other_language
+from personagen.metrics.texts.language import CHECKABLE_LANGUAGES, is_in_other_language
 from personagen.metrics.texts.words import count_words, letter_runs
 
 MAX_CHARACTERS = 20_000
@@ -72,8 +72,8 @@ class TextRules:
 
     def __post_init__(self) -> None:
         """Validate the language."""
-        if self.language not in (None, "en") and self.language not in checkable_languages():
-            known = ", ".join(sorted(checkable_languages()))
+        if self.language is not None and self.language not in CHECKABLE_LANGUAGES:
+            known = ", ".join(sorted(CHECKABLE_LANGUAGES))
             raise ValueError(f"language {self.language!r} cannot be checked; take one of {known}, or none")
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from personagen.builder.core.records import TextRejectReason
 from personagen.builder.writing.checks import MAX_CHARACTERS, TextRules, Verdict, check_text
 from personagen.metrics.texts.emotion_words import emotion_pattern
-from personagen.metrics.texts.language import checkable_languages
+from personagen.metrics.texts.language import CHECKABLE_LANGUAGES
 from personagen.metrics.texts.words import count_words
 
 PROMPT = """Write as this person: 34 years old, nurse, lives alone in a small town.
@@ -235,6 +235,6 @@ def test_words_that_look_english_do_not_hide_another_language() -> None:
 
 def test_a_language_that_cannot_be_identified_is_refused() -> None:
     """The message lists the others."""
-    assert {"en", "de", "zh"} <= checkable_languages()
+    assert {"en", "de", "zh"} <= CHECKABLE_LANGUAGES
     with pytest.raises(ValueError, match=r"language 'xx' cannot be checked; take one of af, .*zu, or none"):
         TextRules(8, 60, "xx", None, reject_leaks=False)
