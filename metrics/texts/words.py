@@ -23,13 +23,16 @@ _LETTER = r"[^\W_]"
 _WORD = re.compile(f"(?={_LETTER})[{UNSPACED}]|(?<![^\\s{UNSPACED}])[^\\s{UNSPACED}]*?[^\\W_{UNSPACED}]")
 """Matches a word up to its first letter or digit, at the start of a run only: runs of symbols take linear time."""
 _LETTER_RUN = re.compile(f"[{UNSPACED}]|[^\\W_{UNSPACED}]+")
+_ASCII_WORD = re.compile(rf"(?<!\S)\S*?{_LETTER}")
+_ASCII_LETTER_RUN = re.compile(rf"{_LETTER}+", re.ASCII)
+"""Like `_ASCII_WORD` for words: equals the general pattern on ASCII and takes half of its time."""
 _ASCII_TOKEN = re.compile(rf"{_LETTER}+(?:'{_LETTER}+)*")
 """Equals `_token_pattern` on ASCII and is several times as fast."""
 
 
 def count_words(text: str) -> int:
     """Count the words of a text."""
-    return len(_WORD.findall(text))
+    return len((_ASCII_WORD if text.isascii() else _WORD).findall(text))
 
 
 def normalise(text: str) -> str:
@@ -49,7 +52,7 @@ def letter_runs(text: str) -> list[str]:
 
     Unlike tokens they end at marks and apostrophes, and case is as it is: callers fold the text first.
     """
-    return _LETTER_RUN.findall(text)
+    return (_ASCII_LETTER_RUN if text.isascii() else _LETTER_RUN).findall(text)
 
 
 @cache

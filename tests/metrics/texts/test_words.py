@@ -68,3 +68,10 @@ def test_long_runs_of_symbols_take_linear_time(unit: str) -> None:
 
 def test_letter_runs_drop_punctuation_marks_and_apostrophes() -> None:
     assert letter_runs("Well-known: it's 今天 3.5") == ["Well", "known", "it", "s", "今", "天", "3", "5"]
+
+
+@given(st.text(st.characters(max_codepoint=127)))
+def test_words_and_runs_of_ascii_are_found_alike_beside_other_scripts(text: str) -> None:
+    """ASCII has patterns of its own, since they are faster."""
+    assert count_words(f"{text} 今") == count_words(text) + 1
+    assert letter_runs(f"{text} 今") == [*letter_runs(text), "今"]
