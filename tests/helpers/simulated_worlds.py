@@ -41,10 +41,10 @@ WORLDS = {
     "2 % refused at random with 429": World(10_000, 64, {"refused": lambda now: 0.02, "refused_as_limited": True}),
     "20 at a time": World(5_000, 64, {"capacity": lambda now: 20}, 60),
     "20 at a time, 3 % refused at random": World(5_000, 64, {"capacity": lambda now: 20, "refused": lambda now: 0.03}),
-    "30 at a time, refused late": World(5_000, 64, {"capacity": lambda now: 30, "refusal_s": 0.4}, 250),
+    "30 at a time, refused late": World(5_000, 64, {"capacity": lambda now: 30, "refusal_s": 0.4}, 300),
     "3 at a time, 5 s a reply": World(300, 64, {"capacity": lambda now: 3, "latency": lambda now: 5.0}, 60),
     "capacity 60, 10, 40": World(
-        10_000, 64, {"capacity": lambda now: 60 if now < 60 else 10 if now < 120 else 40}, 150
+        10_000, 64, {"capacity": lambda now: 60 if now < 60 else 10 if now < 120 else 40}, 100
     ),
     "16 slots and a queue": World(10_000, 256, {"slots": 16}),
     "batches": World(20_000, 256, {"batching": 50.0}),
@@ -54,7 +54,7 @@ WORLDS = {
     "200 per ten seconds, wait named": World(
         1_200, 50, {"per_window": (200, 10.0), "names_wait": True, "latency": lambda now: 0.1}, 100
     ),
-    "outage of a minute": World(10_000, 64, {"refused": between(40, 100, 1.0, 0.0)}, 260),
+    "outage of a minute": World(10_000, 64, {"refused": between(40, 100, 1.0, 0.0)}, 300),
     "long tail, slow minutes": World(
         10_000, 64, {"spread": 1.0, "latency": lambda now: 2.5 if now % 240 > 180 else 0.5}
     ),

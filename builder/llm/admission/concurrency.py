@@ -3,13 +3,15 @@
 The limit starts low and doubles per round of replies, as in TCP slow start, up to its maximum or a sign of overload.
 Real servers refuse requests, and answer late, at random too. So a sign counts only if it depends on the limit:
 
-- Refusals (429, 503). Those that are no more frequent than usual are background: the refused request waits, the others
-  do not. A burst that is far more frequent is overload: the limit drops by a fraction, and returns reply by reply to a
-  ceiling below the refused number. The ceiling is probed now and then. A burst is one event, however many are refused.
-- Refusals that stay frequent, and a latency that has grown, start an experiment with a lower limit. It stays if
-  there are fewer refusals, or as many replies per second; else the old limit returns, and the refusals or the latency
-  are normal for this server.
-- Refusals without any reply between them are an outage: afterwards the limit returns to its number before.
+- Refusals. Those that are no more frequent than usual are background: the refused request waits, the others do not.
+  A burst that is far more frequent is overload: the limit drops by a fraction, and returns reply by reply to a ceiling
+  below the refused number, which is probed now and then. A burst is one event, however many requests it refuses. If
+  refusals go on below the new ceiling, it was chance, and the old one returns.
+- Refusals that stay frequent, and a latency that has grown, start an experiment with a lower limit. It stays if there
+  are fewer refusals, or as many replies per second; else the old limit returns, and the refusals or the latency are
+  normal for this server.
+- Failures without any reply between them are an outage. Requests are sent one at a time until one is answered; then
+  the limit returns to its number before.
 
 The module reads no clock: callers pass times, in seconds of any monotonic clock.
 """
@@ -22,7 +24,10 @@ from personagen.builder.llm.admission.outages import OutageDetector
 from personagen.builder.llm.admission.refusals import Background, OverloadEvidence, has_fewer_refusals
 
 BACKOFF = 0.75
-"""Fraction of the limit that is left after an overload, and in an experiment."""
+"""Fraction of the limit that is left after an overload, and in an experiment with latencies."""
+
+MILD_BACKOFF = 0.9
+"""Fraction of the limit that is left after refusals with 503, which may be chance after all."""
 
 TEST_BACKOFF = 0.95
 """Fraction of the limit that is left in an experiment with refusals, and of the rate of replies that must remain."""
@@ -160,12 +165,12 @@ class AdaptiveConcurrency:
             self._ceiling = self._answered_ceiling
             self._set_limit(max(1, self._ceiling // 2), now)
         self._outages.record_reply(sent, now)
-        if full and self._experiment is None and self.limit < self._ceiling:
-            self.limit += 1
-            self._sample.is_constant = False
         if sent < self._changed_at:
             self._burst_excess = max(0.0, self._burst_excess - self._expected())
             return
+        if full and self._experiment is None and self.limit < self._ceiling:
+            self.limit += 1
+            self._sample.is_constant = False
         self._answered_ceiling = self._ceiling
         self._sample.add_reply(sent, now)
         if self._doubt is not None and self._sample.replied >= CONFIRMING_REPLIES:
@@ -197,14 +202,13 @@ class AdaptiveConcurrency:
             return
         self._background.record_refusal(limited=limited)
         if self._evidence.is_overload:
-            self._reduce(now)
+            self._reduce(now, limited=limited)
             self._pause(now, wait)
             return
         if limited and sent > self._answered_sent:
             self._pause(now, wait)
-        if self._doubt is not None and self._undos >= 1 and self._sample.replied >= MIN_ROUND_REPLIES:
-            self._undos -= 1
-            self._ceiling, self._doubt = max(self._ceiling, self._doubt.ceiling), None
+        if not limited and self._sample.replied >= MIN_ROUND_REPLIES:
+            self._undo_ceiling()
 
     def record_failure(self, now: float) -> None:
         """Record a failure of any kind; in an outage, one request is sent at a time until one is answered."""
@@ -217,7 +221,7 @@ class AdaptiveConcurrency:
         if wait:
             self.asked_pause_until = max(self.asked_pause_until, now + wait)
 
-    def _reduce(self, now: float) -> None:
+    def _reduce(self, now: float, *, limited: bool) -> None:
         """Reduce the limit after an overload."""
         ceiling, refusals = max(self.limit, self._ceiling), self._evidence.refusals
         if self._doubt is not None:
@@ -233,9 +237,15 @@ class AdaptiveConcurrency:
         else:
             self._burst_floor = max(1, int(limit * MAX_BURST_BACKOFF))
             self._ceiling = max(self._burst_floor, limit - 1)
-            self._set_limit(min(self._ceiling, max(1, int(limit * BACKOFF))), now)
+            self._set_limit(min(self._ceiling, max(1, int(limit * (BACKOFF if limited else MILD_BACKOFF)))), now)
         self._burst_excess = 0.0
         self._probe_step = 1
+
+    def _undo_ceiling(self) -> None:
+        """Return to the ceiling before the last overload: refusals go on under the lower one, so they are chance."""
+        if self._doubt is not None and self._undos >= 1:
+            self._undos -= 1
+            self._ceiling, self._doubt = max(self._ceiling, self._doubt.ceiling), None
 
     def _extend_burst(self) -> None:
         """Lower the ceiling by a refusal of a request that was sent before the limit was reduced."""
@@ -248,6 +258,8 @@ class AdaptiveConcurrency:
     def _end_round(self, now: float, *, full: bool) -> None:
         """Evaluate a round of replies: end or start an experiment, or grow."""
         self._begin_round()
+        if self._sample.refused:
+            self._undo_ceiling()
         if self._experiment is not None:
             self._evaluate(self._experiment, now)
             return
