@@ -30,7 +30,7 @@ class Limit(Protocol):
     def is_outage(self) -> bool:
         """Whether nothing is answered."""
 
-    def record_reply(self, sent: float, now: float, *, full: bool) -> None:
+    def record_reply(self, sent: float, now: float, *, in_flight: int) -> None:
         """Record a reply."""
 
     def record_refusal(self, sent: float, now: float, *, wait: float | None = None, limited: bool = True) -> None:
@@ -45,7 +45,7 @@ class FixedLimit:
     paused_until: float = float("-inf")
     is_outage: bool = False
 
-    def record_reply(self, sent: float, now: float, *, full: bool) -> None:
+    def record_reply(self, sent: float, now: float, *, in_flight: int) -> None:
         """Ignore the reply."""
 
     def record_refusal(self, sent: float, now: float, *, wait: float | None = None, limited: bool = True) -> None:
@@ -237,13 +237,13 @@ class Client:
             heapq.heappush(self._waiting, row)
         if answer is None:
             return
-        full = self._in_flight >= self.limit.limit
+        in_flight = self._in_flight
         self._in_flight -= 1
         self._in_service -= answer.accepted
         if answer.accepted:
             self.answered += 1
             self._replied_at = self.now
-            self.limit.record_reply(sent, self.now, full=full)
+            self.limit.record_reply(sent, self.now, in_flight=in_flight)
             return
         self.refused += 1
         self.limit.record_refusal(sent, self.now, wait=answer.wait, limited=answer.limited)

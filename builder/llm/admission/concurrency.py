@@ -155,8 +155,8 @@ class AdaptiveConcurrency:
         """Whether requests fail and none has been answered for longer than replies take."""
         return self._outages.is_outage
 
-    def record_reply(self, sent: float, now: float, *, full: bool) -> None:
-        """Record a reply to a request sent at `sent`; `full`: whether the limit was reached."""
+    def record_reply(self, sent: float, now: float, *, in_flight: int) -> None:
+        """Record a reply to a request sent at `sent`; `in_flight`: requests in flight until then."""
         self._background.record_reply()
         self._undos = min(MAX_UNDOS, self._undos + 1 / UNDO_REPLIES)
         self._evidence.record_reply(self._background)
@@ -168,7 +168,7 @@ class AdaptiveConcurrency:
         if sent < self._changed_at:
             self._burst_excess = max(0.0, self._burst_excess - self._expected())
             return
-        if full and self._experiment is None and self.limit < self._ceiling:
+        if 2 * in_flight >= self.limit < self._ceiling and self._experiment is None:
             self.limit += 1
             self._sample.is_constant = False
         self._answered_ceiling = self._ceiling
@@ -178,7 +178,7 @@ class AdaptiveConcurrency:
             self._doubt = None
         self._round_replies += 1
         if self._round_replies >= self._round_size:
-            self._end_round(now, full=full)
+            self._end_round(now, full=in_flight >= self.limit)
 
     def record_refusal(self, sent: float, now: float, *, wait: float | None = None, limited: bool = True) -> None:
         """Record that the server refused a request.

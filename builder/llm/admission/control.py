@@ -153,7 +153,7 @@ class AdmissionControl:
         now = self.clock()
         self.last_reply_at = now
         self._count_outcome(refused=False)
-        self._concurrency.record_reply(slot.sent, now, full=self.in_flight >= self._concurrency.limit)
+        self._concurrency.record_reply(slot.sent, now, in_flight=self.in_flight)
         self._release(slot, Amount(reply.prompt_tokens, reply.completion_tokens))
 
     def record_failure(self, slot: Slot, error: TransientError, *, max_wait_s: float = float("inf")) -> None:

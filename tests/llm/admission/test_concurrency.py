@@ -151,6 +151,6 @@ def test_limit_stays_between_one_and_its_maximum(
         if kind in "rb":
             concurrency.record_refusal(now - took, now, wait=wait, limited=kind == "r")
         else:
-            concurrency.record_reply(now - took, now, full=kind == "f")
+            concurrency.record_reply(now - took, now, in_flight=concurrency.limit if kind == "f" else 1)
         assert 1 <= concurrency.limit <= most
         assert concurrency.paused_until <= now + 100
