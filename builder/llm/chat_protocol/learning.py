@@ -120,7 +120,7 @@ class DialectLearner:
         endpoint: Endpoint,
         *,
         warn: Callable[[str], None] = lambda message: None,
-        patience_s: float = 10.0,
+        patience_s: float = 3.0,
         can_search: bool = True,
     ) -> None:
         """Start with a server that is assumed to accept everything.
