@@ -143,7 +143,7 @@ class Dispatcher:
         admission.record_failure(slot, error, max_wait_s=timing.max_server_wait_s)
         failures.add(slot.sent, admission.clock(), admission.last_reply_at, in_outage=admission.is_outage)
         require_retry(error, failures, admission, timing)
-        return retry_pause(error, failures.outside_outages, timing)
+        return retry_pause(error, failures.outside_outages, timing, is_loading=admission.last_reply_at is None)
 
     async def _pause(self, seconds: float) -> None:
         """Wait before the next try of a request; CancelledError once the run is drained."""

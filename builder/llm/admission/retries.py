@@ -18,6 +18,7 @@ class RetryTiming:
     Attributes:
         first_pause_s: pause before the first retry; it doubles per retry and is drawn from its upper half.
         max_pause_s: upper bound on that pause.
+        max_loading_pause_s: the same before the first reply of a run: a server may be loading its model.
         refusal_s: time for which a server may refuse a request as one too many; afterwards it counts as failed.
         outage_s: time without any reply after which the run stops.
         max_server_wait_s: longest wait that a server may ask for; it stops the run to ask for more and answer nothing.
@@ -28,6 +29,7 @@ class RetryTiming:
 
     first_pause_s: float = 0.2
     max_pause_s: float = 30.0
+    max_loading_pause_s: float = 4.0
     refusal_s: float = 300.0
     outage_s: float = 120.0
     max_server_wait_s: float = 900.0
@@ -112,6 +114,8 @@ def retry_pause(
     backoffs: int,
     timing: RetryTiming,
     uniform: Callable[[float, float], float] = random.uniform,
+    *,
+    is_loading: bool = False,
 ) -> float:
     """Draw the seconds before the next try: backoff that doubles with each, or the server's wait if longer.
 
@@ -119,5 +123,6 @@ def retry_pause(
     asks a single request to wait for longer than a run may pause gets the backoff too.
     """
     wait = error.wait if error.wait is not None and error.wait <= timing.max_server_wait_s else 0.0
-    backoff = min(timing.max_pause_s, timing.first_pause_s * 2 ** (backoffs - 1)) * uniform(0.5, 1.0)
+    longest_s = min(timing.max_pause_s, timing.max_loading_pause_s) if is_loading else timing.max_pause_s
+    backoff = min(longest_s, timing.first_pause_s * 2 ** (backoffs - 1)) * uniform(0.5, 1.0)
     return float(max(backoff, wait * uniform(1.0, 1.1)))

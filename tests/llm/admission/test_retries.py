@@ -155,6 +155,13 @@ def test_pauses_double_up_to_their_bound(wait: float | None) -> None:
         assert len(set(pauses)) > 1
 
 
+def test_pauses_before_the_first_reply_are_short() -> None:
+    """A server that loads its model is used soon after it is ready; a wait that it asks for counts as ever."""
+    busy = TransientError("loading", overload=True)
+    assert all(2.0 <= retry_pause(busy, 20, RetryTiming(), is_loading=True) <= 4.0 for _ in range(50))
+    assert retry_pause(TransientError("loading", wait=9.0), 20, RetryTiming(), is_loading=True) >= 9.0
+
+
 def test_pause_is_at_least_the_wait_that_the_server_asks_for() -> None:
     pauses = [retry_pause(TransientError("busy", wait=7.0), 1, RetryTiming()) for _ in range(50)]
     assert all(7.0 <= pause <= 7.7 for pause in pauses)
