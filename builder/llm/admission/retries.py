@@ -124,5 +124,5 @@ def retry_pause(
     """
     wait = error.wait if error.wait is not None and error.wait <= timing.max_server_wait_s else 0.0
     longest_s = min(timing.max_pause_s, timing.max_loading_pause_s) if is_loading else timing.max_pause_s
-    backoff = min(longest_s, timing.first_pause_s * 2 ** (backoffs - 1)) * uniform(0.5, 1.0)
+    backoff = min(longest_s, timing.first_pause_s * 2 ** min(backoffs - 1, 30)) * uniform(0.5, 1.0)
     return float(max(backoff, wait * uniform(1.0, 1.1)))
