@@ -41,7 +41,7 @@ class Dispatcher:
         self._admission = admission
         self._timing = timing or RetryTiming()
         self._under_way: dict[str, asyncio.Task[Reply]] = {}
-        self._refused: dict[str, RequestError] = {}
+        self._failed: dict[str, RequestError] = {}
         self._in_flight: set[asyncio.Task[Reply]] = set()
         self._account_refusals = 0
         self._fatal: BackendError | None = None
@@ -50,8 +50,8 @@ class Dispatcher:
     def ask(self, priority: int) -> Ask:
         """Return the `Ask` of a row; among waiting requests, those of the lowest priority number are sent first.
 
-        Equal requests under way are sent once, since the rows of a persona share its background. A refused request is
-        not sent again in this run: otherwise the rows of a persona could have different backgrounds.
+        Equal requests under way are sent once, since the rows of a persona share its background. A request that has
+        failed is not sent again in this run: otherwise the rows of a persona could have different backgrounds.
         """
 
         async def ask(request: Request) -> Reply:
@@ -59,8 +59,8 @@ class Dispatcher:
             journaled = self._journal.get(key)
             if journaled is not None and not self._has_more_room(request, journaled):
                 return readable(journaled)
-            if key in self._refused:
-                raise self._refused[key]
+            if key in self._failed:
+                raise self._failed[key]
             task = self._under_way.get(key)
             if task is None:
                 task = self._under_way[key] = asyncio.create_task(self._fetch(priority, key, request, journaled))
@@ -184,4 +184,4 @@ class Dispatcher:
         del self._under_way[key]
         # Retrieved in any case: asyncio logs an exception that no row awaits any more.
         if not task.cancelled() and isinstance(error := task.exception(), RequestError):
-            self._refused[key] = error
+            self._failed[key] = error

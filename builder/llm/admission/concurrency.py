@@ -1,19 +1,24 @@
 """Find how many requests a server of unknown capacity can answer at once, and follow changes of that number.
 
-The limit starts low and doubles per round of replies, as in TCP slow start, up to its maximum or a sign of overload.
+The limit is a congestion window as in TCP, counted in requests. It grows by one per reply, and so doubles per round of
+replies (slow start), up to a ceiling: TCP's slow-start threshold. There is no linear growth above the ceiling: a probe
+of one more request is sent after some rounds, and the next probes are larger as long as they are answered.
+
 Real servers refuse requests, and answer late, at random too. So a sign counts only if it depends on the limit:
 
-- Refusals. Those that are no more frequent than usual are background: the refused request waits, the others do not.
-  A burst that is far more frequent is overload: the limit drops by a fraction, and returns reply by reply to a ceiling
-  below the refused number, which is probed now and then. A burst is one event, however many requests it refuses. If
-  refusals go on below the new ceiling, it was chance, and the old one returns.
+- Refusals that are no more frequent than usual are background: the refused request waits, the others do not.
+- A burst of far more refusals is overload: the limit drops by a fraction, and the ceiling to below the refused number.
+  A burst is one event, however many requests it refuses, as a window reduces at most once per round trip in TCP. If
+  refusals go on below the new ceiling, the burst was chance and the old ceiling returns, as TCP undoes a reduction
+  after a spurious loss (RFC 4015).
 - Refusals that stay frequent, and a latency that has grown, start an experiment with a lower limit. It stays if there
-  are fewer refusals, or as many replies per second; else the old limit returns, and the refusals or the latency are
-  normal for this server.
-- Failures without any reply between them are an outage. Requests are sent one at a time until one is answered; then
-  the limit returns to its number before.
+  are fewer refusals, or as many replies per second. Otherwise the old limit returns, and the refusals or the latency
+  are normal for this server.
+- Failures after a silence longer than replies take are an outage. Requests are sent one at a time until one is
+  answered; then the limit grows from half of its ceiling before the outage.
 
-The module reads no clock: callers pass times, in seconds of any monotonic clock.
+A round is as many replies as the limit, or `MIN_ROUND_REPLIES` if that is more. An outcome counts for the limit under
+which its request was sent. The module reads no clock: callers pass times, in seconds of any monotonic clock.
 """
 
 from collections.abc import Mapping
@@ -24,49 +29,49 @@ from personagen.builder.llm.admission.outages import OutageDetector
 from personagen.builder.llm.admission.refusals import Background, OverloadEvidence, has_fewer_refusals
 
 BACKOFF = 0.75
-"""Fraction of the limit that is left after an overload, and in an experiment with latencies."""
+"""Factor on the limit after an overload, and in an experiment with latencies."""
 
 MILD_BACKOFF = 0.9
-"""Fraction of the limit that is left after refusals with 503, which may be chance after all."""
+"""Factor on the limit after an overload shown by 503, which may be chance after all."""
 
 TEST_BACKOFF = 0.95
-"""Fraction of the limit that is left in an experiment with refusals, and of the rate of replies that must remain."""
+"""Factor on the limit in an experiment with refusals, and least fraction of the rate of replies that must remain."""
 
 MAX_BURST_BACKOFF = 0.5
-"""Least fraction of the limit that is left as a ceiling after one burst of refusals."""
+"""Lower bound on the ceiling after one burst of refusals, as a fraction of the limit before."""
 
 LATENCY_GROWTH = 2.0
 """Ratio of the latency to its minimum that starts an experiment."""
 
 TESTED_REFUSALS = 0.02
-"""Fraction of background refusals from which on experiments test whether a lower limit has fewer."""
+"""Fraction of refused requests from which on experiments test whether a lower limit has fewer."""
 
 MIN_TESTED = 5
-"""Least number of refusals under one limit that are tested."""
+"""Refused requests under one limit from which on they are tested."""
 
 PROBE_ROUNDS = 10
-"""Rounds of replies at the ceiling before one more request is tried; doubled after each refused probe."""
+"""Rounds at the ceiling before a probe above it; doubled after each refused probe."""
 
 MAX_PROBE_ROUNDS = 40
-"""Upper bound on those rounds: a ceiling ages."""
+"""Upper bound on `PROBE_ROUNDS` after refused probes: a ceiling ages."""
 
 MAX_UNDOS = 3.0
-"""Lowered ceilings that may be undone in a row."""
+"""Reductions that may be undone in a row."""
 
 UNDO_REPLIES = 500
-"""Replies after which one more may be undone: under a rate limit, refusals below the ceiling are no chance."""
+"""Replies per further reduction that may be undone: under a rate limit, refusals below the ceiling are not chance."""
 
 CONFIRMING_REPLIES = 100
-"""Replies without a refusal after which a lower ceiling counts as the cure; a refusal before them undoes it."""
+"""Replies without a refusal that confirm a lower ceiling; a refusal before them undoes the reduction."""
 
 TEST_ROUNDS = 10
-"""Rounds between two experiments with refusals; doubled after each one that found no relief."""
+"""Rounds between two experiments with refusals; doubled after each one without fewer refusals."""
 
 MAX_TEST_ROUNDS = 160
-"""Upper bound on those rounds."""
+"""Upper bound on `TEST_ROUNDS` after such experiments."""
 
 MAX_EXPERIMENT_ROUNDS = 8
-"""Rounds after which an undecided experiment ends, and the higher limit returns."""
+"""Rounds after which an undecided experiment ends and the higher limit returns."""
 
 MIN_ROUND_REPLIES = 8
 """Lower bound on the replies per round."""
@@ -77,9 +82,9 @@ class _Experiment:
     """A lower limit on trial.
 
     Attributes:
-        limit: the limit before.
-        sample: outcomes under it.
-        by_refusals: whether the refusals are on trial; False: the latencies.
+        limit: the limit before, to return to.
+        sample: outcomes under the limit before.
+        by_refusals: whether refusals are compared; False: latencies.
         rounds: rounds under the lower limit so far.
 
     """
@@ -91,11 +96,11 @@ class _Experiment:
 
 
 @dataclass(frozen=True, slots=True)
-class _Doubt:
-    """A ceiling that was lowered a moment ago, perhaps by chance.
+class _Reduction:
+    """A reduction of the ceiling that is not confirmed yet, and may be undone.
 
     Attributes:
-        ceiling: ceiling before, or the limit of a probe above it.
+        ceiling: ceiling before, or the refused limit if it was a probe above the ceiling.
         refusals: refusals that were taken for overload, with 429 (True) and without.
 
     """
@@ -110,7 +115,7 @@ class AdaptiveConcurrency:
     Attributes:
         limit: requests that may be in flight now, 1 or more.
         maximum: upper bound on it.
-        asked_pause_until: time until which the server asked for no requests.
+        asked_pause_until: time until which the server asked for no requests; -inf: it never did.
 
     """
 
@@ -122,32 +127,32 @@ class AdaptiveConcurrency:
         self.limit = min(start, maximum)
         self.maximum = maximum
         self.asked_pause_until = float("-inf")
-        self._answered_sent = float("-inf")  # when the latest answered request was sent
+        self._answered_sent = float("-inf")  # when the latest request was sent that has been answered
         self._by_latency = by_latency
         self._ceiling = maximum
         self._changed_at = float("-inf")
         self._background = Background()
         self._evidence = OverloadEvidence()
-        self._doubt: _Doubt | None = None
+        self._unconfirmed: _Reduction | None = None
         self._undos = MAX_UNDOS
         self._burst_excess = 0.0
         self._burst_floor = 1
         self._outages = OutageDetector()
-        self._answered_ceiling = maximum  # when a request that was sent under the present limit was last answered
+        self._answered_ceiling = maximum  # ceiling at the last reply to a request sent under the present limit
         self._probe_after = PROBE_ROUNDS
         self._probe_step = 1
         self._rounds_at_ceiling = 0
         self._test_after = TEST_ROUNDS
         self._rounds_without_test = 0
-        self._least_latency = float("inf")  # natural logarithm, an upper bound
+        self._least_latency = float("inf")  # natural logarithm of seconds; an upper bound on the mean of a round
         self._experiment: _Experiment | None = None
         self._sample = LimitSample(self.limit)
-        self._growing_to: int | None = None  # ceiling to return to after an experiment in the middle of a growth
+        self._growing_to: int | None = None  # ceiling before an experiment that interrupted the growth of the limit
         self._begin_round()
 
     @property
     def paused_until(self) -> float:
-        """Time until which no request may be sent: the server asked for a pause, or does not answer."""
+        """Time until which no request may be sent, because the server asked for a pause or does not answer."""
         return max(self.asked_pause_until, self._outages.paused_until)
 
     @property
@@ -156,7 +161,7 @@ class AdaptiveConcurrency:
         return self._outages.is_outage
 
     def record_reply(self, sent: float, now: float, *, in_flight: int) -> None:
-        """Record a reply to a request sent at `sent`; `in_flight`: requests in flight until then."""
+        """Record a reply to a request sent at `sent`; `in_flight`: requests in flight, this one included."""
         self._background.record_reply()
         self._undos = min(MAX_UNDOS, self._undos + 1 / UNDO_REPLIES)
         self._evidence.record_reply(self._background)
@@ -173,9 +178,9 @@ class AdaptiveConcurrency:
             self._sample.is_constant = False
         self._answered_ceiling = self._ceiling
         self._sample.add_reply(sent, now)
-        if self._doubt is not None and self._sample.replied >= CONFIRMING_REPLIES:
-            self._background.remove_refusals(self._doubt.refusals)
-            self._doubt = None
+        if self._unconfirmed is not None and self._sample.replied >= CONFIRMING_REPLIES:
+            self._background.remove_refusals(self._unconfirmed.refusals)
+            self._unconfirmed = None
         self._round_replies += 1
         if self._round_replies >= self._round_size:
             self._end_round(now, full=in_flight >= self.limit)
@@ -183,11 +188,14 @@ class AdaptiveConcurrency:
     def record_refusal(self, sent: float, now: float, *, wait: float | None = None, limited: bool = True) -> None:
         """Record that the server refused a request.
 
+        The wait pauses all requests if the refusal belongs to an overload or an outage. With 429 it does so too, unless
+        a request that was sent later has been answered.
+
         Args:
             sent: when it was sent.
             now: present time.
             wait: seconds that the server asks to wait; None: it does not ask.
-            limited: whether the server says that this client sends too much (429), and not that it is busy (503).
+            limited: whether the server says that this client sends too much (429); False: that it is busy (503).
 
         """
         if sent < self._changed_at:
@@ -211,9 +219,9 @@ class AdaptiveConcurrency:
             self._undo_ceiling()
 
     def record_failure(self, now: float) -> None:
-        """Record a failure of any kind; in an outage, one request is sent at a time until one is answered."""
+        """Record a failure of any kind; in an outage, the limit is 1 until a request is answered."""
         if self._outages.record_failure(now):
-            self._experiment = self._growing_to = self._doubt = None
+            self._experiment = self._growing_to = self._unconfirmed = None
             self._evidence = OverloadEvidence()
             self._set_limit(1, now)
 
@@ -224,10 +232,10 @@ class AdaptiveConcurrency:
     def _reduce(self, now: float, *, limited: bool) -> None:
         """Reduce the limit after an overload."""
         ceiling, refusals = max(self.limit, self._ceiling), self._evidence.refusals
-        if self._doubt is not None:
-            ceiling = max(ceiling, self._doubt.ceiling)
-            refusals = {kind: count + self._doubt.refusals[kind] for kind, count in refusals.items()}
-        self._doubt = _Doubt(ceiling, refusals)
+        if self._unconfirmed is not None:
+            ceiling = max(ceiling, self._unconfirmed.ceiling)
+            refusals = {kind: count + self._unconfirmed.refusals[kind] for kind, count in refusals.items()}
+        self._unconfirmed = _Reduction(ceiling, refusals)
         self._evidence = OverloadEvidence()
         limit, self._experiment, self._growing_to = self.limit, None, None
         if limit > self._ceiling:  # a probe failed
@@ -242,10 +250,10 @@ class AdaptiveConcurrency:
         self._probe_step = 1
 
     def _undo_ceiling(self) -> None:
-        """Return to the ceiling before the last overload: refusals go on under the lower one, so they are chance."""
-        if self._doubt is not None and self._undos >= 1:
+        """Return to the ceiling before the last reduction: refusals go on below the lower one, so they were chance."""
+        if self._unconfirmed is not None and self._undos >= 1:
             self._undos -= 1
-            self._ceiling, self._doubt = max(self._ceiling, self._doubt.ceiling), None
+            self._ceiling, self._unconfirmed = max(self._ceiling, self._unconfirmed.ceiling), None
 
     def _extend_burst(self) -> None:
         """Lower the ceiling by a refusal of a request that was sent before the limit was reduced."""
@@ -256,7 +264,7 @@ class AdaptiveConcurrency:
             self.limit = min(self.limit, self._ceiling)
 
     def _end_round(self, now: float, *, full: bool) -> None:
-        """Evaluate a round of replies: end or start an experiment, or grow."""
+        """End a round of replies: evaluate or start an experiment, or grow."""
         self._begin_round()
         if self._sample.refused:
             self._undo_ceiling()
@@ -292,7 +300,7 @@ class AdaptiveConcurrency:
         return sample.refused >= MIN_TESTED and sample.refused >= TESTED_REFUSALS * sample.ended
 
     def _evaluate(self, experiment: _Experiment, now: float) -> None:
-        """End an experiment that is decided, or lasts too long."""
+        """End an experiment that is decided, or undecided for `MAX_EXPERIMENT_ROUNDS`."""
         experiment.rounds += 1
         before, sample = experiment.sample, self._sample
         if not experiment.by_refusals:

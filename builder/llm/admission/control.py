@@ -17,13 +17,13 @@ from personagen.builder.llm.budget import Budget
 from personagen.builder.llm.requests import Reply
 
 START_CONCURRENCY = 16
-"""Least number of requests in flight at the start of an adaptive run; most servers can answer that many."""
+"""Lower bound on the limit at the start of an adaptive run; most servers can answer that many requests."""
 
 START_FRACTION = 0.25
-"""Fraction of the requested concurrency at the start: who asks for hundreds has a server that takes dozens."""
+"""Fraction of the concurrency at the start: users who set hundreds have servers that answer dozens at once."""
 
 RECENT_OUTCOMES = 100
-"""Ended requests over which the fraction of refused ones is averaged, with exponential weights."""
+"""Time constant of the exponential average of refused requests, in ended requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +42,13 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """State of the admission at one moment.
+    """State of admission control at one moment.
 
     Attributes:
         limit: requests that may be in flight now.
         maximum: upper bound on that limit.
-        refused: fraction of the recent requests that the server refused as overloaded; None: none has ended yet.
+        refused: fraction of the recent requests that the server refused (429, 503) or did not answer in time; None: no
+            request has ended yet.
         paused_s: seconds until the end of the wait that the server asked for; 0: it asked for none.
         retrying: requests that failed and wait for their next try.
 
@@ -114,7 +115,7 @@ class AdmissionControl:
         return self._concurrency.asked_pause_until
 
     def load(self) -> Load:
-        """Return the state of the admission now."""
+        """Return the present state."""
         return Load(
             limit=self._concurrency.limit,
             maximum=self._concurrency.maximum,
@@ -161,8 +162,8 @@ class AdmissionControl:
 
         Args:
             slot: its slot.
-            error: its failure; one that is due to load lowers the limit, and pauses all requests if the server asks.
-            max_wait_s: seconds above which a wait with a 503 counts as none.
+            error: its failure; a refusal may lower the limit, and pause all requests if the server asks to wait.
+            max_wait_s: upper bound on a wait that pauses all requests; longer ones count with a 429 only.
 
         """
         now = self.clock()
@@ -210,7 +211,7 @@ class AdmissionControl:
                 return
             if not self._budget.has_room(first.upper_bound):
                 if self.in_flight == 0:  # else a request in flight may use less than its reservation
-                    self._refuse_all(self._budget.exhausted_error())
+                    self._fail_all(self._budget.exhausted_error())
                 return
             heapq.heappop(self._waiting)
             self._occupy(first.upper_bound)
@@ -237,7 +238,7 @@ class AdmissionControl:
             self._timer.cancel()
         self._timer = asyncio.get_running_loop().call_later(delay, self._admit)
 
-    def _refuse_all(self, error: BudgetError) -> None:
+    def _fail_all(self, error: BudgetError) -> None:
         waiting, self._waiting = self._waiting, []
         for waiter in waiting:
             if not waiter.future.done():

@@ -6,14 +6,13 @@ from math import log, sqrt
 DECISIVE_ERRORS = 2.0
 """Standard errors that decide a comparison of latencies."""
 
-
 LEAST_GAIN = 0.2
-"""Part of the possible gain in replies per second from which on a higher limit is worth its latency."""
+"""Fraction of the possible gain in replies per second from which on a higher limit is worth its latency."""
 
 
 @dataclass(slots=True)
 class Latencies:
-    """Mean and variance of the logarithms of latencies: a few late replies hardly change them.
+    """Mean and standard error of the logarithms of latencies: a few late replies hardly change them.
 
     Attributes:
         count: latencies so far.
@@ -26,7 +25,7 @@ class Latencies:
     _squares: float = 0.0
 
     def add(self, seconds: float) -> None:
-        """Add a latency (Welford 1962)."""
+        """Add a latency by Welford's update of mean and sum of squares (1962)."""
         value = log(max(seconds, 1e-6))
         self.count += 1
         change = value - self.mean
@@ -43,7 +42,14 @@ def gains_from_limit(lower: int, at_lower: Latencies, higher: int, at_higher: La
     """Return whether a server answers more per second under the higher limit; None: undecided.
 
     By Little's law the rate of replies is limit / latency. It is the same under both limits if requests queue, and
-    in the proportion of the limits if they do not. A gain counts from `LEAST_GAIN` of that proportion.
+    grows like the limit if they do not. A gain counts from `LEAST_GAIN` of that growth, on a logarithmic scale.
+
+    Args:
+        lower: lower limit.
+        at_lower: latencies with that many requests in flight.
+        higher: higher limit.
+        at_higher: latencies with that many requests in flight.
+
     """
     full_gain = log(higher / lower)
     gain = full_gain - (at_higher.mean - at_lower.mean)
@@ -53,12 +59,12 @@ def gains_from_limit(lower: int, at_lower: Latencies, higher: int, at_higher: La
 
 
 def upper_bound(latencies: Latencies) -> float:
-    """Return an upper bound on the mean logarithm, by `DECISIVE_ERRORS` standard errors."""
+    """Return the mean logarithm of latencies plus `DECISIVE_ERRORS` standard errors."""
     return latencies.mean + DECISIVE_ERRORS * latencies.error
 
 
 def has_grown(latencies: Latencies, least: float, factor: float) -> bool:
-    """Return whether latencies have clearly grown by a factor over the logarithm of the least one."""
+    """Return whether latencies are beyond error a factor longer than the least ones; `least`: logarithm of those."""
     return latencies.mean - DECISIVE_ERRORS * latencies.error > least + log(factor)
 
 
@@ -67,13 +73,13 @@ class LimitSample:
     """Outcomes of the requests that were sent under one limit.
 
     Attributes:
-        skipped: replies at the beginning whose latency is left out: short ones arrive first.
+        skipped: first replies whose latency is left out, since requests of short latency end first.
         latencies: latencies of the replies.
         replied: replies.
         refused: requests that were refused.
         began_at: arrival of the first reply; None: none has arrived.
-        rate: replies per second since the first one.
-        is_constant: whether the limit did not grow meanwhile.
+        rate: replies per second since the first one; 0.0 before the second.
+        is_constant: whether the limit has not grown since the sample began.
 
     """
 

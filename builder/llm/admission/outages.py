@@ -1,21 +1,21 @@
-"""Detect outages: times in which requests fail and none is answered, whatever their number."""
+"""Detect outages: times in which requests fail and none is answered, however few are in flight."""
 
 OUTAGE_LATENCIES = 1.5
-"""Time without any reply after which a failure is one of an outage, in latencies of the slower replies."""
+"""Silence after which a failure counts as an outage, as a multiple of the longest recent latency."""
 
 OUTAGE_PROBES = 0.1
-"""Time between two requests of an outage, as a fraction of the time that it has lasted."""
+"""Pause after a failure in an outage, as a fraction of the time since the last reply."""
 
 FADING = 0.99
-"""Factor per reply by which the longest latency fades."""
+"""Factor per reply on the longest recent latency."""
 
 
 class OutageDetector:
-    """Whether there is an outage, and how long to wait before the next request in it.
+    """Detector of outages; it also sets the pause before the next request of one.
 
     Attributes:
         is_outage: whether requests fail and none has been answered for longer than replies take.
-        paused_until: time until which the next request should wait; -inf: without an outage.
+        paused_until: time until which no request should be sent; -inf: there is no outage.
 
     """
 

@@ -4,16 +4,16 @@ from collections.abc import Mapping
 from math import log
 
 PRIOR_REQUESTS = 100.0
-"""Weight of the refusals that are assumed before any is observed, in ended requests."""
+"""Requests that are assumed to have ended before any is observed (pseudo-counts of a beta prior)."""
 
 PRIOR_REFUSED = {True: 0.1, False: 8.0}
-"""Refusals assumed among them: 429 (True) says that the client sends too much; 503 (False) comes at random too."""
+"""Refusals among `PRIOR_REQUESTS`: 429 (True) says that the client sends too much; 503 (False) comes at random too."""
 
 MEMORY_REQUESTS = 1000
-"""Ended requests over which the background refusals are averaged, with exponential weights."""
+"""Time constant of the exponential average of background refusals, in ended requests."""
 
 MAX_BACKGROUND = 0.1
-"""Upper bound on the fraction of refusals that is taken for background without a comparison of two limits."""
+"""Upper bound on the fraction of refusals that counts as background without an experiment with a lower limit."""
 
 OVERLOADED_FRACTION = 0.5
 """Fraction of requests that an overloaded server refuses, in the likelihood ratio against the background."""
@@ -21,14 +21,14 @@ OVERLOADED_FRACTION = 0.5
 OVERLOAD_EVIDENCE = 6.0
 """Logarithm of the likelihood ratio from which on refusals count as overload.
 
-At first that is one refusal with 429, or four in a row with 503; later it depends on the background.
+At the start of a run, one 429 or four 503 in a row reach it; later their number depends on the background.
 """
 
 RELIEF = 4.0
-"""Factor by which a lower limit reduces the refusals if they are due to load; see `has_fewer_refusals`."""
+"""Factor by which a lower limit is assumed to reduce refusals that are due to load; see `has_fewer_refusals`."""
 
 DECISIVE = 2.5
-"""Logarithm of the likelihood ratio that decides about a lower limit: about one wrong decision in twelve."""
+"""Logarithm of the likelihood ratio that decides about a lower limit; exp(-2.5) bounds wrong decisions by 8 %."""
 
 
 class Background:
@@ -45,26 +45,32 @@ class Background:
 
     def record_reply(self) -> None:
         """Count a reply."""
+        self._record_end()
+
+    def record_refusal(self, *, limited: bool) -> None:
+        """Count a refusal with 429 (`limited`) or without."""
+        self._record_end()
+        self._refused[limited] += 1
+
+    def _record_end(self) -> None:
         weight = 1 - 1 / MEMORY_REQUESTS
         self._ended = self._ended * weight + 1
         self._refused = {kind: refused * weight for kind, refused in self._refused.items()}
 
-    def record_refusal(self, *, limited: bool) -> None:
-        """Count a refusal."""
-        self.record_reply()
-        self._refused[limited] += 1
-
     def remove_refusals(self, counts: Mapping[bool, int]) -> None:
-        """Take back refusals that turned out to be due to load."""
+        """Subtract refusals, by kind, that turned out to be due to load."""
         for kind, count in counts.items():
             self._refused[kind] = max(0.0, self._refused[kind] - count)
 
 
 class OverloadEvidence:
-    """Cumulative-sum test (Page 1954) for a sudden rise of the refusals above the background.
+    """Cumulative-sum test (CUSUM, Page 1954) for a sudden rise of the refusals above the background.
+
+    The sum of the logarithms of the likelihood ratios of all outcomes, `OVERLOADED_FRACTION` against the background;
+    it starts over at 0 whenever it falls below.
 
     Attributes:
-        refusals: refusals that the sum is made of, with 429 (True) and without.
+        refusals: refusals since the sum was last 0, with 429 (True) and without.
 
     """
 
@@ -75,16 +81,16 @@ class OverloadEvidence:
 
     @property
     def is_overload(self) -> bool:
-        """Whether the recent refusals are far more likely under overload than by chance."""
+        """Whether the sum has reached `OVERLOAD_EVIDENCE`."""
         return self._sum >= OVERLOAD_EVIDENCE
 
     def record_refusal(self, background: Background, *, limited: bool) -> None:
-        """Count a refusal against the fraction that is refused by chance."""
+        """Add a refusal with 429 (`limited`) or without, against the background before it."""
         self.refusals[limited] += 1
         self._sum += log(OVERLOADED_FRACTION / min(background.fraction(limited=limited), MAX_BACKGROUND))
 
     def record_reply(self, background: Background) -> None:
-        """Count a reply."""
+        """Add a reply."""
         expected = background.fraction(limited=True) + background.fraction(limited=False)
         self._sum += log((1 - OVERLOADED_FRACTION) / (1 - min(expected, MAX_BACKGROUND)))
         if self._sum <= 0:
@@ -94,7 +100,7 @@ class OverloadEvidence:
 def has_fewer_refusals(fraction: float, ended: int, refused: int) -> bool | None:
     """Return whether refusals are fewer under a lower limit; None: undecided.
 
-    A likelihood ratio: a `RELIEF` times smaller fraction against the same one.
+    Sequential probability ratio test (Wald 1945) of a `RELIEF` times smaller fraction against the same one.
 
     Args:
         fraction: fraction of the requests that were refused under the higher limit, above 0 and below 1.

@@ -8,7 +8,7 @@ from personagen.builder.core.errors import BackendError, RequestError, Transient
 from personagen.builder.llm.admission.control import AdmissionControl
 
 MAX_FAILURES = 6
-"""Failures after which a request is given up, if the server answers others meanwhile."""
+"""Failures after which a request is given up, if the server answers other requests between them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +19,9 @@ class RetryTiming:
         first_pause_s: pause before the first retry; it doubles per retry and is drawn from its upper half.
         max_pause_s: upper bound on that pause.
         max_loading_pause_s: the same before the first reply of a run: a server may be loading its model.
-        refusal_s: time for which a server may refuse a request as one too many; afterwards it counts as failed.
+        refusal_s: time for which refusals of a request do not count for giving it up; afterwards they do.
         outage_s: time without any reply after which the run stops.
-        max_server_wait_s: longest wait that a server may ask for; it stops the run to ask for more and answer nothing.
+        max_server_wait_s: longest wait that a server may ask for; a longer one stops the run, see `require_retry`.
         grace_s: time that requests in flight have to be answered when the run stops without a signal.
         arrival_s: time to read the replies that have arrived before the requests in flight are cancelled.
 
@@ -39,12 +39,12 @@ class RetryTiming:
 
 @dataclass(slots=True)
 class RequestFailures:
-    """Failures of one request that may pass.
+    """Transient failures of one request.
 
     Attributes:
         count: failures so far.
-        at_fault: those of them before which the server answered other requests, since the failure before.
-        outside_outages: those of them that did not end a try during an outage, but for the first one.
+        at_fault: failures for which the request may be at fault: others were answered since its failure before.
+        outside_outages: those outside outages, and the first one; the pause doubles with each.
         first_at: time of the first one, by the admission control's clock.
         last_at: time of the last one.
 
