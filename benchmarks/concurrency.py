@@ -3,6 +3,7 @@
 Each world is an endpoint in simulated time. Regret: how much longer a run takes than with the best fixed limit.
 """
 
+import argparse
 from statistics import median
 
 from personagen.builder.llm.admission.concurrency import AdaptiveConcurrency
@@ -13,6 +14,7 @@ SEEDS = range(10)
 
 def main() -> None:
     """Print one row per world."""
+    argparse.ArgumentParser(prog="python -m benchmarks.concurrency", description=__doc__).parse_args()
     columns = ["best fixed limit", "s", "adaptive s", "regret", "largest regret", "refused", "limit at the end"]
     print("| world | " + " | ".join(columns) + " |")
     print("| --- |" + " ---: |" * len(columns))
@@ -24,12 +26,16 @@ def main() -> None:
             f"{limit}",
             f"{best:.0f}",
             f"{span:.0f}",
-            f"{span / best - 1:.0%}",
-            f"{max(client.now for client in runs) / best - 1:.0%}",
+            _percent(span / best - 1),
+            _percent(max(client.now for client in runs) / best - 1),
             f"{median(client.refused for client in runs):.0f}",
             f"{median(client.limit.limit for client in runs):.0f}",
         ]
         print(f"| {name} | " + " | ".join(cells) + " |")
+
+
+def _percent(fraction: float) -> str:
+    return f"{round(100 * fraction)} %"
 
 
 if __name__ == "__main__":
