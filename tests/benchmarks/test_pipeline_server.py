@@ -17,7 +17,7 @@ from benchmarks.pipeline.counters import BUCKET_S, FlightMeter, RoundCounters
 from benchmarks.pipeline.drivers import common
 from benchmarks.pipeline.measure import Server
 from benchmarks.pipeline.server import REPEATED, _retry_after
-from personagen.builder.writing.duplicates import DuplicateIndex
+from personagen.builder.writing.finalization.duplicate_index import DuplicateIndex
 
 BODIES = [json.dumps(number).encode() for number in range(20_000)]
 
@@ -184,14 +184,16 @@ def test_repeats_have_their_fraction_and_use_the_whole_pool(fraction: float) -> 
 
 def test_each_variation_of_a_repeated_text_is_a_near_duplicate_and_no_other_text_is() -> None:
     with DuplicateIndex(0.7) as index:
-        assert [index.add(str(number), text) for number, text in enumerate(REPEATED)] == [None] * POOL
         for number, text in enumerate(REPEATED):
-            assert {index.add("other", form.format(text)) for form in VARIATIONS} == {str(number)}
+            assert index.find(index.fingerprint(text)) is None
+            index.add(str(number), index.fingerprint(text))
+        for number, text in enumerate(REPEATED):
+            assert {index.find(index.fingerprint(form.format(text))) for form in VARIATIONS} == {str(number)}
     for text in REPEATED:
         for first in VARIATIONS:
             with DuplicateIndex(0.7) as index:
-                index.add("first", first.format(text))
-                assert {index.add("other", form.format(text)) for form in VARIATIONS} == {"first"}
+                index.add("first", index.fingerprint(first.format(text)))
+                assert {index.find(index.fingerprint(form.format(text))) for form in VARIATIONS} == {"first"}
 
 
 def test_a_long_tailed_latency_has_its_median_and_its_percentiles() -> None:
