@@ -1,4 +1,4 @@
-"""Time of a run before its first request, and processor time per row after it: `python -m benchmarks.start`, three minutes.
+"""Seconds to the first request of a run, and processor time per row: `python -m benchmarks.start`, three minutes.
 
 The server is that of `benchmarks.pipeline`. The command is stopped at its first request for the time, and runs to its
 end for the processor time, which a busy machine changes less: two runs of different length, of which the difference is

@@ -32,8 +32,8 @@ from personagen.builder.writing.reporting import planned_rows, reporting
 from personagen.metrics.texts.language import load_identifier
 
 LOADING_SWITCH_S = 0.001
-"""Time after which a busy thread lets the loading one run: with the usual 5 ms, loading beside a busy event loop took
-7 s and not 1 s, since the identifier unpacks its model in a thousand steps."""
+"""Interpreter's switch interval while a thread loads. With the usual 5 ms, loading beside a busy event loop took 7 s
+and not 1 s, since the identifier unpacks its model in a thousand steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,18 +116,18 @@ def _prepare(
 
 
 class _Loading:
-    """What checks and files need, loaded in a thread while the first requests are in flight; an async context manager.
+    """Loader of the language identifier and the parquet writer; an async context manager.
 
-    It begins with the first request, and nothing that was paid for is lost if it fails: replies are journaled before.
+    It loads in a thread from the first request on. If it fails, no paid reply is lost: replies are journaled before.
     """
 
     def __init__(self, language: str | None) -> None:
-        """Prepare to load; `language`: ISO 639-1 code of the language that texts must be in, None: any."""
+        """Set up the loader; `language`: ISO 639-1 code of the language that texts must be in, None: any."""
         self._language = language
         self._task: asyncio.Task[None] | None = None
 
     def wrap(self, ask: Ask) -> Ask:
-        """Return an `Ask` whose replies wait for the identifier of languages if it has to identify theirs."""
+        """Return an `Ask` whose replies wait for the identifier unless their own words show their language."""
 
         async def ask_and_load(request: Request) -> Reply:
             if self._task is None:
@@ -140,20 +140,20 @@ class _Loading:
         return ask_and_load
 
     async def finish(self) -> None:
-        """Wait until all is loaded; raise the error of a load that failed."""
+        """Wait until all is loaded, and raise the error of a load that failed."""
         if self._task is not None:
             if not self._task.done():
                 await asyncio.wait([self._task])
             self._task.result()
 
     async def __aenter__(self) -> Self:
-        """Return it."""
+        """Return the loader."""
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Wait no longer."""
+        """Cancel a load that has not ended."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)

@@ -8,6 +8,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from personagen.builder.core.progress import (
+    FIRST_LOG_S,
+    LOG_INTERVAL_S,
+    REDRAW_S,
     SILENT,
     Progress,
     RateMeter,
@@ -20,17 +23,8 @@ from personagen.builder.core.terminal import printable
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-REDRAW_S = 0.2
-"""Seconds between two drawings of a bar on a terminal or in a notebook."""
-
 TEXTS = "texts"
 """Name of the bar of a generation run; it stays when the run ends."""
-
-FIRST_LOG_S = 10.0
-"""Seconds before the second line of a bar in a log file."""
-
-LOG_S = 60.0
-"""Seconds between two further lines of a bar in a log file."""
 
 
 class ProgressBars:
@@ -55,7 +49,7 @@ class ProgressBars:
             self._draw_at = now + (REDRAW_S if is_watched else FIRST_LOG_S)
             self._draw_run()
         elif now >= self._draw_at:
-            self._draw_at = now + (REDRAW_S if is_watched else LOG_S)
+            self._draw_at = now + (REDRAW_S if is_watched else LOG_INTERVAL_S)
             self._draw_run()
         if status.first_text is not None and not self._has_first_text and is_watched:
             self._has_first_text = True
@@ -116,7 +110,7 @@ def _bar(name: str, total: int | None) -> "tqdm[Any]":
         delay=1e-9 if name == TEXTS else 0,  # the bar of a run is drawn with its counts only
         file=sys.stderr,
         dynamic_ncols=watched,
-        mininterval=REDRAW_S if watched else LOG_S,
+        mininterval=REDRAW_S if watched else LOG_INTERVAL_S,
     )
 
 

@@ -9,6 +9,9 @@ from typing import Any, Self, TextIO
 from tqdm import tqdm
 
 from personagen.builder.core.progress import (
+    FIRST_LOG_S,
+    LOG_INTERVAL_S,
+    REDRAW_S,
     RateMeter,
     RunRate,
     RunStatus,
@@ -21,17 +24,8 @@ from personagen.builder.core.progress import (
 )
 from personagen.builder.core.terminal import printable
 
-FIRST_LOG_S = 10.0
-"""Seconds before the first line of a run if stderr is no terminal."""
-
-LOG_INTERVAL_S = 60.0
-"""Seconds between two further lines."""
-
-REDRAW_S = 0.2
-"""Seconds between two drawings of a bar that moves."""
-
 REFRESH_S = 1.0
-"""Seconds between two drawings of the bar of a run, so that its clock runs on."""
+"""Seconds between two drawings of the bar of a run while no text is accepted, so that its clock runs on."""
 
 
 class TerminalProgress:

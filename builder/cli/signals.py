@@ -1,4 +1,4 @@
-"""End a command at SIGINT, SIGTERM or SIGHUP: at the first one orderly, at a second one at once.
+"""End a command by SIGINT, SIGTERM or SIGHUP: after its clean-up by the first signal, at once by a second one.
 
 A running event loop is cancelled, and requests in flight are awaited, since they are paid for (see `Dispatcher.drain`).
 Other work ends by SystemExit.
@@ -23,10 +23,10 @@ SIGNAL_NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
 """Signals that end a command, as far as the platform has them."""
 
 SAME_EVENT_S = 0.5
-"""Seconds in which further signals count as the first: `timeout` and a closed terminal send theirs twice."""
+"""Seconds after the first signal in which further ones count as the same: `timeout` and closed terminals send two."""
 
 CLEAN_UP_S = 5.0
-"""Upper bound on the clean-up after a second signal, in seconds: the journal of a slow disk needs some."""
+"""Upper bound on the clean-up after a second signal, in seconds: a slow disk needs some for the journal."""
 
 
 class CommandSignals:
@@ -57,7 +57,7 @@ class CommandSignals:
 
     @property
     def exit_code(self) -> int:
-        """128 and the number of the last signal, as a shell reports it; 0: none was received."""
+        """128 plus the number of the last signal, as shells report it; 0: none was received."""
         return 128 + self.received[-1] if self.received else 0
 
     def on_signal(self, number: int, frame: FrameType | None = None) -> None:

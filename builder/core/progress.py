@@ -29,9 +29,10 @@ class RunStatus:
         waiting: texts that have passed their checks and wait for an earlier row to be accepted.
         limit: requests that may be in flight now.
         maximum: upper bound on that limit.
-        refused: fraction of the recent requests that the endpoint refused as overloaded; None: none has ended yet.
+        refused: fraction of the recent requests that the endpoint refused (429, 503) or did not answer in time;
+            None: no request has ended yet.
         paused_s: seconds until the end of the wait that the endpoint asked for; 0: it asked for none.
-        retrying: requests that failed and wait for their next try.
+        retrying: requests that failed and wait for their retry.
         first_text: first text of the run that passed its checks; None: there is none yet.
 
     """
@@ -87,16 +88,25 @@ SILENT: Progress = _Silent()
 
 
 RATE_WINDOW_S = 120.0
-"""Seconds over which the rate of a run is measured: several replies of a server that takes 20 s for each."""
+"""Seconds over which the rate of a run is measured; a server with 20 s per reply sends several in that time."""
 
 SAMPLE_INTERVAL_S = 0.5
-"""Seconds between two samples of the counts."""
+"""Least seconds between two samples of the counts."""
 
 MIN_RATE_TEXTS = 3
-"""Texts that a rate is measured from, at least."""
+"""Texts below which the time left is unknown, and a window is extended."""
 
 LINE_COLUMNS = 100
 """Width of a line where there is no terminal."""
+
+REDRAW_S = 0.2
+"""Seconds between two drawings of a bar on a terminal or in a notebook."""
+
+FIRST_LOG_S = 10.0
+"""Seconds from the start of a run to its first line in a log."""
+
+LOG_INTERVAL_S = 60.0
+"""Seconds between two further lines in a log."""
 
 NOTABLE_REFUSALS = 0.01
 """Fraction of refused requests from which displays mention it."""
@@ -107,7 +117,7 @@ class RunRate:
     """Speed of a run.
 
     Attributes:
-        tokens_per_s: tokens of replies per second; None: no reply was received yet.
+        tokens_per_s: tokens of replies per second; None: no reply was received in this run yet.
         left_s: seconds until all texts are written at the present rate; None: unknown.
 
     """
@@ -135,7 +145,7 @@ class RateMeter:
 
         Args:
             window_s: seconds over which the rate is measured; longer if they saw fewer than `min_texts`.
-            min_texts: texts below which the rate is unknown.
+            min_texts: texts below which the time left is unknown.
 
         """
         self._window_s = window_s
@@ -188,13 +198,13 @@ def count_texts(status: RunStatus, rate: RunRate) -> list[str]:
     """Return the counts of a run beside its accepted texts and its time, the most important first."""
     speed = "" if rate.tokens_per_s is None else f" ({short_number(rate.tokens_per_s)}/s)"
     replies = "1 reply" if status.replies == 1 else f"{short_number(status.replies)} replies"
-    texts = [*pace_texts(status), replies]
+    texts = [*load_texts(status), replies]
     texts += [f"{short_number(status.tokens)} tokens{speed}", f"{short_number(status.rejected)} rejected"]
     return texts if status.cost is None else [*texts, f"cost {status.cost:.4f}"]
 
 
-def pace_texts(status: RunStatus) -> list[str]:
-    """Describe the requests in flight, and what holds further ones back."""
+def load_texts(status: RunStatus) -> list[str]:
+    """Describe the requests in flight, and the wait, refusals and retries that keep others from being sent."""
     in_flight = f"{status.in_flight} in flight"
     if status.in_flight and status.refused is not None and status.refused >= NOTABLE_REFUSALS:
         in_flight = f"endpoint refuses {status.refused:.0%}: {in_flight}"
@@ -204,7 +214,7 @@ def pace_texts(status: RunStatus) -> list[str]:
 
 
 def waiting_text(status: RunStatus) -> str:
-    """Return the texts that wait for an earlier one, to follow the accepted ones; empty: there are none."""
+    """Describe the texts that wait for an earlier one, to follow the accepted ones; empty: there are none."""
     return f" (+{status.waiting} written)" if status.waiting else ""
 
 

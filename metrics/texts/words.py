@@ -25,7 +25,7 @@ _WORD = re.compile(f"(?={_LETTER})[{UNSPACED}]|(?<![^\\s{UNSPACED}])[^\\s{UNSPAC
 _LETTER_RUN = re.compile(f"[{UNSPACED}]|[^\\W_{UNSPACED}]+")
 _ASCII_WORD = re.compile(rf"(?<!\S)\S*?{_LETTER}")
 _ASCII_LETTER_RUN = re.compile(rf"{_LETTER}+", re.ASCII)
-"""Like `_ASCII_WORD` for words: equals the general pattern on ASCII and takes half of its time."""
+"""Equal, like `_ASCII_WORD`, to the general pattern on ASCII, and twice as fast."""
 _ASCII_TOKEN = re.compile(rf"{_LETTER}+(?:'{_LETTER}+)*")
 """Equals `_token_pattern` on ASCII and is several times as fast."""
 

@@ -11,7 +11,7 @@ from personagen.builder.core.progress import (
     count_texts,
     duration,
     first_text_line,
-    pace_texts,
+    load_texts,
     run_bar_format,
     short_duration,
     short_number,
@@ -82,18 +82,18 @@ def test_the_time_left_is_at_least_the_time_since_the_last_text() -> None:
     assert meter.rate(100).left_s == 60.0
 
 
-def test_the_pace_is_described_in_words() -> None:
+def test_load_and_refusals_are_described_in_words() -> None:
     status = replace(STATUS, refused=0.12, in_flight=24)
-    assert pace_texts(STATUS) == ["48 in flight"]
-    assert pace_texts(replace(STATUS, refused=0.004)) == ["48 in flight"]
-    assert pace_texts(status) == ["endpoint refuses 12%: 24 in flight"]
-    assert pace_texts(replace(status, in_flight=0)) == ["0 in flight"], "at the end of a run"
-    assert pace_texts(replace(STATUS, paused_s=40.2, retrying=1)) == [
+    assert load_texts(STATUS) == ["48 in flight"]
+    assert load_texts(replace(STATUS, refused=0.004)) == ["48 in flight"]
+    assert load_texts(status) == ["endpoint refuses 12%: 24 in flight"]
+    assert load_texts(replace(status, in_flight=0)) == ["0 in flight"], "at the end of a run"
+    assert load_texts(replace(STATUS, paused_s=40.2, retrying=1)) == [
         "endpoint asks to wait 40 s",
         "48 in flight",
         "1 retry pending",
     ]
-    assert pace_texts(replace(STATUS, paused_s=86_400.0, retrying=3)) == [
+    assert load_texts(replace(STATUS, paused_s=86_400.0, retrying=3)) == [
         "endpoint asks to wait 24:00:00",
         "48 in flight",
         "3 retries pending",

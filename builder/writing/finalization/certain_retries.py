@@ -27,7 +27,7 @@ class Retry:
 
 
 class CertainRetries:
-    """Comparison of written rows against the accepted rows before them; rows are accepted in the order of the plan."""
+    """Finds the retries that accepted rows make certain; rows are accepted in the order of the plan."""
 
     def __init__(self, index: DuplicateIndex, original_ids: frozenset[str]) -> None:
         """Begin without rows.
@@ -89,14 +89,14 @@ class CertainRetries:
 
 
 def _retry_of_duplicate(row: Row, repeated_id: str) -> Retry:
-    """Reject a text that repeats an earlier one."""
+    """Return the retry of a row whose text repeats that of an accepted row."""
     attempt = row.provenance.attempts - 1
     return Retry(attempt + 1, Reject(row.id, "expression", "duplicate", attempt, row.text, repeated_id))
 
 
 def _retry_from(row: Row, first_attempt: int) -> Retry | None:
-    """Have a counterfactual accepted at the attempt of its original or later, so that both have the same seed.
+    """Return the retry of a counterfactual from the attempt of its original on; None: it was written then or later.
 
-    A counterfactual may repeat its original word for word.
+    Both thus have the same seed. A counterfactual may repeat its original word for word.
     """
     return Retry(first_attempt) if row.provenance.attempts - 1 < first_attempt else None
