@@ -25,7 +25,7 @@ from benchmarks.pipeline.scenarios import GROUPS, SCENARIOS
 from benchmarks.pipeline.systems import PACKAGES, System, prepare
 
 BEGIN, END = "<!-- pipeline: begin -->", "<!-- pipeline: end -->"
-READING = """\
+LEGEND = """\
 Span: from the first request that the server saw to the last reply that it sent, and the measure of the ratios. Ideal: a
 scheduler without overhead that knows the limits and retries at once, for the same requests with the same latencies and
 faults. In flight / allowed: mean over the span. Below half: seconds with fewer than half of the allowed requests in
@@ -81,7 +81,7 @@ def heading(systems: Sequence[System], words: Sequence[str]) -> list[str]:
     versions = ", ".join(f"{PACKAGES[system.name]} {system.version}" for system in systems)
     where = f"Python {platform.python_version()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the start"
     command = " ".join(["python -m benchmarks.pipeline", *words])
-    return [f"`{command}`, {datetime.date.today()}: {versions}; {where}.", "", READING]
+    return [f"`{command}`, {datetime.date.today()}: {versions}; {where}.", "", LEGEND]
 
 
 def write(path: Path, text: str) -> None:
@@ -94,7 +94,7 @@ def write(path: Path, text: str) -> None:
 
 
 def arguments(words: Sequence[str]) -> argparse.Namespace:
-    """Read the command line."""
+    """Parse the command line."""
 
     def some(known: Sequence[str]) -> type:
         def parse(text: str) -> list[str]:
@@ -134,8 +134,8 @@ def main(words: Sequence[str]) -> None:
     options = arguments(words)
     wanted = chosen(options.scenarios, quick=options.quick)
     ready = {name: prepare(name, options.peers_dir) for name in PACKAGES if name in options.only}
-    systems = [each for each in ready.values() if isinstance(each, System)]
-    skipped = {name: each for name, each in ready.items() if isinstance(each, str)}
+    systems = [system for system in ready.values() if isinstance(system, System)]
+    skipped = {name: reason for name, reason in ready.items() if isinstance(reason, str)}
     text = heading(systems, words)
     print("\n".join(text), flush=True)
     results: dict[str, dict[str, Run]] = {}

@@ -22,7 +22,11 @@ body, "garbage" as a body that is no JSON, "reset" as a reset connection. "slow"
 """
 
 AT_ONCE = ("429", "503")
+"""Kinds of faults that are answered without delay."""
+
 SLOW_FACTOR = 20
+"""Factor on the latency of a "slow" reply."""
+
 MAX_LOGNORMAL = 20.0
 """Upper bound on a drawn latency over its median, so that the span is not that of one request."""
 
@@ -31,8 +35,6 @@ POOL = 20
 
 VARIATIONS = ("{}", "{} Indeed.", "Well: {}", "{} That was all.")
 """Forms of a repeated text: word for word, and nearly."""
-
-Number = float | int
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ class Behaviour:
     faults: float = 0.0
     kinds: Sequence[str] = FAULTS
     repeats: float = 0.0
-    limits: Sequence[Sequence[Number]] = ()
+    limits: Sequence[Sequence[float]] = ()
     window: int = 0
     window_s: float = 60.0
     retry_after: int = 0

@@ -210,7 +210,7 @@ def measure(scenario: Scenario, systems: Sequence[System], server: Server, *, qu
         for system in systems:
             if seed < scenario.runs_of(system.name, quick=quick):
                 runs[system.name].append(run_once(scenario, system, server, seed))
-    return {name: _median(each) for name, each in runs.items()}
+    return {name: _median(repeated) for name, repeated in runs.items()}
 
 
 def run_once(scenario: Scenario, system: System, server: Server, seed: int = 0) -> Run:

@@ -44,7 +44,7 @@ REPEATED = [sentences(random.Random(f"pool {number}")) for number in range(POOL)
 
 @dataclass(slots=True)
 class State:
-    """What all connections share: the present round, and the requests that are being answered, of any round."""
+    """State of all connections: the present round, and the requests that are being answered, of any round."""
 
     round: RoundCounters
     in_flight: int = 0
@@ -78,7 +78,7 @@ class Connection(asyncio.Protocol):
     """One client connection: reads requests of a known length, one after the other."""
 
     def __init__(self, state: State) -> None:
-        """Take the shared state; the transport comes with `connection_made`."""
+        """Create a connection; its transport comes with `connection_made`."""
         self._state = state
         self._buffer = b""
         self._transport: asyncio.Transport | None = None

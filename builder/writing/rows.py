@@ -146,7 +146,7 @@ class RowWriter:
         return None if scene is None else Subject(persona, scene)
 
     async def _drawn(self, number: int) -> Persona:
-        """Draw a persona; those whose draw has to be chosen first wait for each other, so that requests leave between.
+        """Draw a persona, and let requests leave before the draw of another one is chosen.
 
         The window of a run opens for hundreds of rows at once, and choosing takes a third of a millisecond per persona.
         """

@@ -1,4 +1,4 @@
-"""A client and endpoints in simulated time: thousands of seconds take a moment, and every run of a seed is the same.
+"""Client and endpoints in simulated time: thousands of seconds take a moment, and equal seeds give equal runs.
 
 The client does what admission control and the dispatcher do: rows wait in the order of the plan, a refused request
 waits for its own pause, and the limit under test decides how many requests are in flight.
@@ -28,7 +28,7 @@ class Limit(Protocol):
 
     @property
     def is_outage(self) -> bool:
-        """Whether nothing is answered."""
+        """Whether requests fail and none is answered."""
 
     def record_reply(self, sent: float, now: float, *, in_flight: int) -> None:
         """Record a reply."""
@@ -72,7 +72,7 @@ class Answer:
     limited: bool = False
 
 
-Always = Callable[[float], float]
+OverTime = Callable[[float], float]
 """A quantity by the time in seconds."""
 
 
@@ -96,12 +96,12 @@ class Endpoint:
 
     """
 
-    latency: Always = lambda now: 0.5
+    latency: OverTime = lambda now: 0.5
     spread: float = 0.1
-    capacity: Always = lambda now: float("inf")
+    capacity: OverTime = lambda now: float("inf")
     slots: int | None = None
     batching: float | None = None
-    refused: Always = lambda now: 0.0
+    refused: OverTime = lambda now: 0.0
     refused_as_limited: bool = False
     per_minute: float | None = None
     per_window: tuple[int, float] | None = None
@@ -169,10 +169,12 @@ class Client:
     Attributes:
         limit: the limit under test.
         endpoint: answers the requests.
-        spare: rows that are begun beyond the requests in flight.
+        spare: rows that may wait for a retry while further ones are begun.
+        seed: seed of the pauses before retries.
         now: seconds since the start.
         answered: replies so far.
         refused: refusals so far.
+        most: largest number of requests in flight so far.
 
     """
 
@@ -199,16 +201,16 @@ class Client:
     def run(self, rows: int | None = None, *, until: float = float("inf")) -> float:
         """Answer so many further rows (None: no bound), or run until a time; return the time."""
         goal = None if rows is None else self.answered + rows
-        last = None if goal is None else goal
         while goal is None or self.answered < goal:
-            self._send(last)
+            self._send(goal)
             if not self._events or self._events[0][0] > until:
                 self.now = max(self.now, until)
                 break
             self._end()
         return self.now
 
-    def _send(self, last: int | None) -> None:
+    def _send(self, rows: int | None) -> None:
+        """Send requests up to the limit; `rows`: rows of the run, None: no bound."""
         while self._in_flight < self.limit.limit:
             if self.limit.paused_until > self.now:
                 if not any(kind == "wake" for _, _, kind, *_ in self._events):
@@ -216,7 +218,7 @@ class Client:
                 return
             if self._waiting:
                 row = heapq.heappop(self._waiting)
-            elif (last is None or self._next_row < last) and self._pausing < self.spare:
+            elif (rows is None or self._next_row < rows) and self._pausing < self.spare:
                 row, self._next_row = self._next_row, self._next_row + 1
             else:
                 return
@@ -250,6 +252,6 @@ class Client:
         failures = self._failures.setdefault(row, RequestFailures())
         failures.add(sent, self.now, self._replied_at, in_outage=self.limit.is_outage)
         self._pausing += 1
-        error = TransientError("refused", overload=True, wait=answer.wait)
+        error = TransientError("refused", overload=True, limited=answer.limited, wait=answer.wait)
         pause = retry_pause(error, failures.outside_outages, self._timing, self._rng.uniform)
         self._push(pause, "retry", row, None)

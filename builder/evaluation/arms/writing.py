@@ -94,7 +94,7 @@ class _ArmCounts:
 
 @dataclass(frozen=True, slots=True)
 class _ArmsRun:
-    """What all arms and seeds share."""
+    """Objects that all arms and seeds share."""
 
     engine: Engine
     check: LabelCheck | None
