@@ -45,6 +45,12 @@ class Condition:
                 return False
         return True
 
+    def admits(self, name: str, value: Any) -> bool:
+        """Return whether the condition can hold with this value of an attribute; None: the attribute is missing."""
+        allowed = tuple(entry for entry in self.allowed if entry[0] == name)
+        part = Condition(allowed, self.age if name == "age" else None)
+        return part.holds({} if value is None else {name: value})
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:
@@ -86,8 +92,9 @@ class Table:
         rows: condition, and value to percentage; the first row whose condition holds applies.
         rules: coherence rules that forbid values of this attribute.
         depends_on: attributes that the conditions of rows and rules depend on.
-        computed: distributions computed so far, by the values of those attributes.
-        different: the same, by number of the row and forbidden values; most attribute values lead to a few of them.
+        masks: conditions that a value of an attribute leaves possible, by attribute and value: one bit per row, then
+            one per rule.
+        computed: distributions computed so far, by the conditions that hold; values of attributes are far more varied.
 
     """
 
@@ -95,8 +102,8 @@ class Table:
     rows: tuple[tuple[Condition, Mapping[str, float]], ...]
     rules: tuple[Rule, ...]
     depends_on: tuple[str, ...]
-    computed: dict[tuple[Any, ...], Distribution] = field(default_factory=dict, compare=False, repr=False)
-    different: dict[tuple[int, frozenset[Any]], Distribution] = field(default_factory=dict, compare=False, repr=False)
+    masks: dict[tuple[str, Any], int] = field(default_factory=dict, compare=False, repr=False)
+    computed: dict[int, Distribution] = field(default_factory=dict, compare=False, repr=False)
 
     def distribution(self, values: Mapping[str, Any]) -> Distribution:
         """Return the distribution of this attribute given the attributes drawn so far.
@@ -105,20 +112,24 @@ class Table:
             RecipeError: the rules forbid every value of the row.
 
         """
-        key = tuple([values.get(name) for name in self.depends_on])
-        if key not in self.computed:
-            self.computed[key] = self._compute(values)
-        return self.computed[key]
+        holding = -1
+        for name in self.depends_on:
+            part = (name, values.get(name))
+            if part not in self.masks:
+                self.masks[part] = self._mask(*part)
+            holding &= self.masks[part]
+        if holding not in self.computed:
+            self.computed[holding] = self._compute(values)
+        return self.computed[holding]
+
+    def _mask(self, name: str, value: Any) -> int:
+        """Return a bit per condition that holds as far as it depends on an attribute."""
+        conditions = [condition for condition, _ in self.rows] + [rule.when for rule in self.rules]
+        return sum(condition.admits(name, value) << number for number, condition in enumerate(conditions))
 
     def _compute(self, values: Mapping[str, Any]) -> Distribution:
-        number = next(number for number, (condition, _) in enumerate(self.rows) if condition.holds(values))
-        forbidden = frozenset(value for rule in self.rules if rule.when.holds(values) for value in rule.never)
-        if (number, forbidden) not in self.different:
-            self.different[number, forbidden] = self._restricted(number, forbidden, values)
-        return self.different[number, forbidden]
-
-    def _restricted(self, number: int, forbidden: frozenset[Any], values: Mapping[str, Any]) -> Distribution:
-        row = self.rows[number][1]
+        row = next(row for condition, row in self.rows if condition.holds(values))
+        forbidden = {value for rule in self.rules if rule.when.holds(values) for value in rule.never}
         allowed = {value: percentage for value, percentage in row.items() if percentage > 0 and value not in forbidden}
         total = sum(allowed.values())
         if not total:

@@ -35,6 +35,9 @@ COVERED_ATTRIBUTES = (
 
 STANDARD_NORMAL = NormalDist()
 
+Pair = tuple[tuple[str, str], tuple[str, str]]
+"""Name and value of one attribute, and of another one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Persona:
@@ -72,7 +75,7 @@ class Design:
     seed: int
     count: int
     chosen: bytearray = field(compare=False, repr=False)
-    covered: set[tuple[str, str, str, str]] = field(compare=False, repr=False)
+    covered: set[Pair] = field(compare=False, repr=False)
     further: Iterator[int] = field(compare=False, repr=False)
 
     def is_chosen(self, number: int) -> bool:
@@ -108,25 +111,24 @@ def make_design(tables: PersonaTables, seed: int, count: int) -> Design:
 
     The first k choices do not depend on `count`.
     """
-    covered: set[tuple[str, str, str, str]] = set()
+    covered: set[Pair] = set()
     return Design(seed, count, bytearray(), covered, _choose_draws(tables, seed, covered))
 
 
-def _choose_draws(tables: PersonaTables, seed: int, covered: set[tuple[str, str, str, str]]) -> Iterator[int]:
+def _choose_draws(tables: PersonaTables, seed: int, covered: set[Pair]) -> Iterator[int]:
     """Yield the number of the chosen draw of each persona without end, and add its pairs to `covered`."""
     surplus: Counter[tuple[str, str]] = Counter()
     for number in count():
-        draws = [_draw_from_tables(tables, seed, number, draw)[0] for draw in range(DRAWS_PER_PERSONA)]
-        new_pairs = [set(value_pairs(values)) - covered for values in draws]
+        draws = [_draw_from_tables(tables, seed, number, draw) for draw in range(DRAWS_PER_PERSONA)]
+        new_pairs = [set(value_pairs(draw.values)) - covered for draw in draws]
         scores = [
-            len(new) - SURPLUS_PENALTY * _overshoot(tables, values, surplus)
-            for values, new in zip(draws, new_pairs, strict=True)
+            len(new) - SURPLUS_PENALTY * _overshoot(draw, surplus) for draw, new in zip(draws, new_pairs, strict=True)
         ]
         best = scores.index(max(scores))  # ties: the first
         covered |= new_pairs[best]
-        for name, distribution in _covered_distributions(tables, draws[best]):
+        for name, distribution in draws[best].covered.items():
             for value, probability in distribution.probabilities.items():
-                surplus[name, value] += (value == draws[best][name]) - probability
+                surplus[name, value] += (value == draws[best].values[name]) - probability
         yield best
 
 
@@ -143,28 +145,48 @@ def draw_persona(tables: PersonaTables, design: Design, number: int) -> Persona:
 
 def draw_values(tables: PersonaTables, seed: int, number: int, draw: int) -> Values:
     """Draw the attributes of one persona; pure: equal arguments give equal values on every machine."""
-    values, rng = _draw_from_tables(tables, seed, number, draw)
+    drawn = _draw_from_tables(tables, seed, number, draw)
+    values, rng = drawn.values, drawn.rng
     for trait in tables.big_five:
         values[trait] = _percentile(tables, trait, values["mbti"], rng)
     return values
 
 
-def _draw_from_tables(tables: PersonaTables, seed: int, number: int, draw: int) -> tuple[Values, random.Random]:
-    """Draw all attributes but the Big Five traits; also return the generator that draws those."""
+@dataclass(frozen=True, slots=True)
+class _Draw:
+    """A draw of all attributes but the Big Five traits.
+
+    Attributes:
+        values: the attributes.
+        covered: distributions that the covered attributes with a table were drawn from, in the order of the tables.
+        rng: generator that draws the Big Five traits.
+
+    """
+
+    values: Values
+    covered: dict[str, Distribution]
+    rng: random.Random
+
+
+def _draw_from_tables(tables: PersonaTables, seed: int, number: int, draw: int) -> _Draw:
+    """Draw all attributes but the Big Five traits."""
     rng = random.Random(f"persona:{seed}:{number}:{draw}")
     values: Values = {}
+    covered: dict[str, Distribution] = {}
     for table in tables.tables:
-        drawn = table.distribution(values).draw(rng.random())
-        if table.name == "age":
-            low, high = map(int, drawn.split("-"))
-            values["age_band"], values["age"] = drawn, rng.randint(low, high)
-            continue
-        values[table.name] = drawn
-        if table.name == "occupation":
+        distribution = table.distribution(values)
+        drawn = distribution.draw(rng.random())
+        name = "age_band" if table.name == "age" else table.name
+        values[name] = drawn
+        if name in COVERED_ATTRIBUTES:
+            covered[name] = distribution
+        if name == "age_band":
+            values["age"] = rng.randint(*map(int, drawn.split("-")))
+        elif name == "occupation":
             job = tables.occupations.get(drawn, {})
             values["occupation_group"] = job.get("group", "not in work")
             values["isco08"], values["workplace"] = job.get("isco"), job.get("workplace")
-    return values, rng
+    return _Draw(values, covered, rng)
 
 
 def _percentile(tables: PersonaTables, trait: str, mbti: str, rng: random.Random) -> int:
@@ -187,10 +209,9 @@ def _percentile(tables: PersonaTables, trait: str, mbti: str, rng: random.Random
     return min(max(round(100 * STANDARD_NORMAL.cdf(score)), 1), 99)
 
 
-def value_pairs(values: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
-    """Yield the pairs of covered attribute values of a persona: name, value, name, value."""
-    for one, other in combinations(COVERED_ATTRIBUTES, 2):
-        yield one, values[one], other, values[other]
+def value_pairs(values: Mapping[str, Any]) -> Iterator[Pair]:
+    """Yield the pairs of covered attributes of a persona, each with its value."""
+    return combinations([(name, values[name]) for name in COVERED_ATTRIBUTES], 2)
 
 
 def possible_pairs(tables: PersonaTables) -> int:
@@ -205,17 +226,9 @@ def possible_pairs(tables: PersonaTables) -> int:
     return sum(one * other for one, other in combinations(sizes, 2))
 
 
-def _covered_distributions(tables: PersonaTables, values: Values) -> Iterator[tuple[str, Distribution]]:
-    """Yield name and distribution of every covered attribute that has a table, given the values before it."""
-    for table in tables.tables:
-        name = "age_band" if table.name == "age" else table.name
-        if name in COVERED_ATTRIBUTES:
-            yield name, table.distribution(values)
-
-
-def _overshoot(tables: PersonaTables, values: Values, surplus: Counter[tuple[str, str]]) -> float:
-    """Return the surplus of personas with this persona's values if it is chosen, summed over the attributes."""
+def _overshoot(draw: _Draw, surplus: Counter[tuple[str, str]]) -> float:
+    """Return the surplus of personas with the values of a draw if it is chosen, summed over the attributes."""
     return sum(
-        max(0.0, surplus[name, values[name]] + 1 - distribution.probabilities[values[name]])
-        for name, distribution in _covered_distributions(tables, values)
+        max(0.0, surplus[name, draw.values[name]] + 1 - distribution.probabilities[draw.values[name]])
+        for name, distribution in draw.covered.items()
     )
