@@ -9,7 +9,7 @@ Real servers refuse requests, and answer late, at random too. So a sign counts o
 - Refusals that are no more frequent than usual are background: the refused request waits, the others do not.
 - A burst of far more refusals is overload: the limit drops by a fraction, and the ceiling to below the refused number.
   A burst is one event, however many requests it refuses, as a window reduces at most once per round trip in TCP. If
-  refusals go on below the new ceiling, the burst was chance and the old ceiling returns, as TCP undoes a reduction
+  refusals go on below the new ceiling, the burst was chance and the old ceiling returns: TCP, too, undoes a reduction
   after a spurious loss (RFC 4015).
 - Refusals that stay frequent, and a latency that has grown, start an experiment with a lower limit. It stays if there
   are fewer refusals, or as many replies per second. Otherwise the old limit returns, and the refusals or the latency
