@@ -5,13 +5,10 @@ on stderr, a notebook draws `tqdm.auto` bars, and `SILENT` displays nothing.
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from personagen.builder.core.terminal import printable
-
-Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,11 +247,3 @@ def short_number(number: float) -> str:
             break
         number /= 1000
     return f"{number:.0f}" if prefix == "" else f"{number:.1f}{prefix}"
-
-
-def track(items: Iterable[Item], total: int, progress: Progress) -> Iterator[Item]:
-    """Yield the items of a step and report how many are finished."""
-    for done, item in enumerate(items):
-        progress.advance(done, total)
-        yield item
-    progress.advance(total, total)

@@ -23,7 +23,7 @@ from personagen.builder.llm.requests import (
 )
 
 ACCOUNT_STATUSES = (401, 402, 403, 404, 405)
-"""Statuses of a refused key, account or model; a gateway sends some of them for a single prompt too."""
+"""Statuses of a refused key, account, model or address; gateways send some of them for single prompts too."""
 
 MAX_ACCOUNT_REFUSALS = 24
 """Refusals with such a status, without a reply between, after which a run ends."""

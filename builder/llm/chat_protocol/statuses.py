@@ -14,9 +14,6 @@ OVERLOAD_STATUSES = (420, 429, 498, 503, 529)
 TRANSIENT_STATUSES = (408, 409, 423, 424, 425, *OVERLOAD_STATUSES)
 """Statuses below 500 after which the same request may succeed, and those of an overload."""
 
-ACCOUNT_STATUSES = (401, 402, 404, 405)
-"""Statuses that concern the key, the account, the model or the address, and so most likely every request."""
-
 QUOTA_CODES = ("insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "insufficient_balance")
 """Codes of an account without credit: sent with the status of a rate limit, but no wait helps."""
 
