@@ -4,7 +4,6 @@ A reply is hostile data. The checks find what a model writes instead of the text
 of the prompt) and texts that do not fit their row. The patterns are in `data/reply_patterns/`.
 """
 
-import re
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from functools import cache, lru_cache
 
 from personagen.builder.core.records import RejectReason
 from personagen.builder.writing.cleaning import clean
+from personagen.builder.writing.replies.caseless import CaselessPattern
 from personagen.builder.writing.replies.languages import languages_in
 from personagen.builder.writing.replies.patterns import patterns_of, read_language
 from personagen.builder.writing.sentences import complete_sentences
@@ -67,7 +67,7 @@ class TextRules:
     min_words: int
     max_words: int
     language: str | None
-    emotion_words: re.Pattern[str] | None
+    emotion_words: CaselessPattern | None
     reject_leaks: bool
 
     def __post_init__(self) -> None:
@@ -197,6 +197,9 @@ def _searchable(prompt: str) -> str:
 def _echoes(words: list[str], prompt: str) -> bool:
     source = _searchable(prompt)
     run = max(min(ECHO_WORDS, int(ECHO_FRACTION * len(words)) + 1), min(MIN_ECHO_WORDS, len(words)))
+    half = (run + 1) // 2  # every copied run holds one of the blocks of half its length: a third of the time
+    if not any(f" {' '.join(words[start : start + half])} " in source for start in range(0, len(words), half)):
+        return False
     return any(f" {' '.join(words[start : start + run])} " in source for start in range(len(words) - run + 1))
 
 

@@ -32,6 +32,7 @@ from personagen.builder.writing.expression import (
 )
 from personagen.builder.writing.label_check import LabelCheck
 from personagen.builder.writing.prompts import prompt_version
+from personagen.builder.writing.replies.caseless import make_caseless
 from personagen.metrics.texts.emotion_words import NO_WORD, emotion_pattern
 
 
@@ -115,7 +116,7 @@ class RowWriter:
         grounding = self._grounding_of(row)
         request = expression_request(self._settings, self.plan.recipe, row, emotion, subject, grounding)
         seed_id = row.counterfactual.original_id if row.counterfactual else row.id
-        attempts = self._attempts(stages, row.id, "expression", seed_id)
+        attempts = self._attempts(stages, row.id, "expression", seed_id, first_attempt)
         together = None if self._label_check is None else partial(self._label_check, emotion=row.emotion)
         starts: Sequence[str] = ()
         if self._settings.template == "continuation" and not continues_list(row, grounding):
@@ -124,7 +125,7 @@ class RowWriter:
             request,
             emotion,
             ask=self._ask_of(priority, "expression"),
-            attempts=replace(attempts, first=first_attempt),
+            attempts=attempts,
             checks=TextChecks(self._rules[row.emotion], together),
             beginnings=starts,
         )
@@ -199,11 +200,11 @@ class RowWriter:
         )
         return None if prose is None else replace(scene, situational=replace(scene.situational, prose=prose))
 
-    def _attempts(self, stages: "_RowStages", id_: str, stage: str, seed_id: str) -> Attempts:
+    def _attempts(self, stages: "_RowStages", id_: str, stage: str, seed_id: str, first: int = 0) -> Attempts:
         recipe = self.plan.recipe
         knows_emotion = stage in ("situational", "expression")
         trials = self.trials.of_emotion(stage, stages.row.emotion) if knows_emotion else [self.trials.of_stage(stage)]
-        return Attempts(id_, seed_id, stage, recipe.seed, 0, recipe.checks.attempts, stages.rejects.append, trials)
+        return Attempts(id_, seed_id, stage, recipe.seed, first, recipe.checks.attempts, stages.rejects.append, trials)
 
     def _record(self, planned: RowPlan, subject: Subject, accepted: AcceptedReply) -> Row:
         persona, scene, verdict = subject.persona, subject.scene, accepted.verdict
@@ -238,7 +239,7 @@ def _text_rules(recipe: Recipe, emotion: str) -> TextRules:
         min_words=recipe.text.min_words,
         max_words=recipe.text.max_words,
         language=recipe.text.language,
-        emotion_words=words,
+        emotion_words=None if words is None else make_caseless(words),
         reject_leaks=recipe.checks.leak == "reject",
     )
 

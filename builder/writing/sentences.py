@@ -11,6 +11,9 @@ _EMOTICON = re.compile(
     r"(?:[:;=] ?[-'’^o]? ?[)(\]\[DPpOo3/\\|*]{1,9}|[)(] ?-?[:;=]|(?:\A|\s)[xX8][-']?[D)(]{1,9}|<3{1,9}"
     r"|\^[_.]?\^|T_T|;_;|[-._>oO]_[-._<oO])\Z"
 )
+MAX_EMOTICON_CHARS = 16
+"""Upper bound on the characters of an emoticon and a space before it, so that only the end of a text is searched."""
+
 _TERMINAL = re.compile(f"[.!?…。！？।॥۔؟{EMOJI}]\\Z")
 _BROKEN_OFF = re.compile(r"(?:[,;:、，；：،؛\-–—(\[{&/\\“„+=]|(?<![.!?…])«)\Z")
 _SENTENCE_END = re.compile(
@@ -31,7 +34,7 @@ def complete_sentences(text: str, *, cut: bool) -> str:
 
     """
     core = text.rstrip(CLOSING_MARKS + " ")
-    if _EMOTICON.search(text) or _TERMINAL.search(core):
+    if _EMOTICON.search(text, len(text) - MAX_EMOTICON_CHARS) or _TERMINAL.search(core):
         return text
     if not cut and not _BROKEN_OFF.search(core) and not _needs_another_word(core):
         return text

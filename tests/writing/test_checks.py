@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from personagen.builder.core.records import TextRejectReason
 from personagen.builder.writing.checks import MAX_CHARACTERS, TextRules, Verdict, check_text
+from personagen.builder.writing.replies.caseless import make_caseless
 from personagen.metrics.texts.emotion_words import emotion_pattern
 from personagen.metrics.texts.language import CHECKABLE_LANGUAGES
 from personagen.metrics.texts.words import count_words
@@ -150,7 +151,8 @@ FOREIGN = {
 
 def rules(language: str | None = "en", *, emotion: str = "fear", reject: bool = True) -> TextRules:
     """Return the rules of a row of 8 to 60 words."""
-    return TextRules(8, 60, language, emotion_pattern(emotion), reject)
+    words = emotion_pattern(emotion)
+    return TextRules(8, 60, language, None if words is None else make_caseless(words), reject)
 
 
 @pytest.mark.parametrize(("reply", "reason"), REPLIES)

@@ -8,15 +8,11 @@ from functools import cache
 from typing import Any
 
 from personagen.builder.core.package_data import read_yaml, table_names
+from personagen.builder.writing.replies.caseless import CaselessPattern, make_caseless
 
 _PART = re.compile(r"\{([a-z]+)\}")
 _NEVER = r"(?!)"
 """Pattern without a match; an empty alternation would match everywhere."""
-
-
-_ESCAPE_OR_CAPITAL = re.compile(r"\\.|[A-Z]", re.DOTALL)
-_LOWER_LIKE_ASCII = frozenset("\u0130\u0131\u017f\u212a")
-"""Letters beyond ASCII that equal an ASCII letter where case is ignored: two i, the long s and the sign of kelvin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,19 +40,14 @@ class PatternPair:
     Attributes:
         opening: matches at the beginning only (`\A`): it would be tried at every character among the others.
         anywhere: the other patterns.
-        lower: the same for a text in lower case, in a third of the time of `anywhere`, which ignores case; None: the
-            patterns have cased letters beyond ASCII.
 
     """
 
     opening: re.Pattern[str]
-    anywhere: re.Pattern[str]
-    lower: re.Pattern[str] | None
+    anywhere: CaselessPattern
 
     def matches(self, text: str) -> bool:
         """Return whether one of the patterns matches a text with straight apostrophes."""
-        if self.lower is not None and _LOWER_LIKE_ASCII.isdisjoint(text):
-            return (self.opening.match(text) or self.lower.search(text.lower())) is not None
         return (self.opening.match(text) or self.anywhere.search(text)) is not None
 
 
@@ -110,13 +101,4 @@ def _expand(entry: str, parts: Mapping[str, str]) -> str:
 def _pair(entries: Sequence[str]) -> PatternPair:
     opening = [entry for entry in entries if entry.startswith(r"\A")]
     anywhere = compile_any([entry for entry in entries if entry not in opening])
-    return PatternPair(compile_any(opening), anywhere, _in_lower_case(anywhere.pattern))
-
-
-def _in_lower_case(pattern: str) -> re.Pattern[str] | None:
-    """Compile a pattern for texts in lower case; None: it has cased letters beyond ASCII."""
-    if any(not letter.isascii() and letter.lower() != letter.upper() for letter in pattern):
-        return None
-    return re.compile(
-        _ESCAPE_OR_CAPITAL.sub(lambda match: match[0].lower() if len(match[0]) == 1 else match[0], pattern)
-    )
+    return PatternPair(compile_any(opening), make_caseless(anywhere))

@@ -4,6 +4,7 @@ import pytest
 
 from personagen.builder.planning.taxonomy import NAMED_TAXONOMIES, named_taxonomy
 from personagen.builder.writing.checks import TextRules, check_text
+from personagen.builder.writing.replies.caseless import make_caseless
 from personagen.metrics.texts.emotion_lexicon import LEXICON
 from personagen.metrics.texts.emotion_words import (
     MASK,
@@ -70,7 +71,8 @@ SENTENCES = [
 
 def leaked_flag(text: str, emotion: str) -> bool:
     """Return the flag that a release's row would carry."""
-    rules = TextRules(1, 60, None, emotion_pattern(emotion), reject_leaks=False)
+    words = emotion_pattern(emotion)
+    rules = TextRules(1, 60, None, None if words is None else make_caseless(words), reject_leaks=False)
     return check_text(text, prompt="", finish="stop", rules=rules).leaked
 
 
