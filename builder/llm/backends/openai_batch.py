@@ -332,12 +332,11 @@ class BatchBackend:
             self._room.record_sent(pending.request, pending.limit)
         data = line.text.encode("utf-8", "surrogatepass")
         reply = parse_reply(data, pending.request, self._endpoint, limit=pending.limit)
-        usable = has_text(reply)
         sent = dialect_of(line.levels, levels_of(self._body(pending, Dialect())))
         negotiation = pending.negotiation or Negotiation(sent, named=dict(sent.levels))
-        self._learner.record_acceptance(negotiation, self._body(pending, sent), usable=usable)
+        self._learner.record_acceptance(negotiation, self._body(pending, sent), reply)
         self._room.record_reply(pending.request, reply)
-        self._answered = self._answered or usable
+        self._answered = self._answered or has_text(reply)
         reply = reply if pending.cut is None else with_tokens_of(reply, pending.cut)
         if reply.cut_at is not None and reply.cut_at < self._room.limit(pending.request):
             pending.cut = reply

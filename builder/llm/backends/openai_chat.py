@@ -199,10 +199,9 @@ class OpenAIBackend:
                 answer = await self._post(body)
                 if answer.status == 200:
                     reply = self._parse(answer, request, limit)
-                    usable = has_text(reply)
-                    self._learner.record_acceptance(negotiation, body, usable=usable)
+                    self._learner.record_acceptance(negotiation, body, reply)
                     self._room.record_reply(request, reply)
-                    self._answered = self._answered or usable
+                    self._answered = self._answered or has_text(reply)
                     left_out = negotiation.dialect.left_out()
                     return replace(reply, left_out=left_out) if left_out else reply
                 if self._moves(answer):

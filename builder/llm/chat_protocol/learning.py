@@ -18,7 +18,7 @@ from personagen.builder.llm.chat_protocol.endpoint import Endpoint
 from personagen.builder.llm.chat_protocol.part_search import PartGroup, PartSearch, start_search
 from personagen.builder.llm.chat_protocol.refused_parts import ALIASES, names_a_part, next_levels, refused_parts
 from personagen.builder.llm.chat_protocol.request_body import Dialect, levels_of
-from personagen.builder.llm.requests import Request
+from personagen.builder.llm.requests import Reply, Request, has_text
 
 BLIND_STATUSES = (400, 415, 422, 500, 501)
 """Statuses of a refusal that may concern a part although the answer names none."""
@@ -279,13 +279,13 @@ class DialectLearner:
                 return False
         return self._strip(negotiation, sent)
 
-    def record_acceptance(self, negotiation: Negotiation, body: Mapping[str, Any], *, usable: bool) -> None:
+    def record_acceptance(self, negotiation: Negotiation, body: Mapping[str, Any], reply: Reply) -> None:
         """Record that the server accepted a request in the negotiation's dialect.
 
         Args:
             negotiation: of the request.
             body: the accepted body.
-            usable: whether the reply has content; others go on being sent one at a time if it has none.
+            reply: its reply; other requests go on being sent one at a time if it has no content.
 
         """
         self._doubts = 0
@@ -306,7 +306,7 @@ class DialectLearner:
         self._end_search()
         if self._search is None:
             self._report()
-            if usable:
+            if has_text(reply):
                 self._confirmed |= self._features(body)
 
     @property

@@ -13,12 +13,13 @@ from personagen.builder.core.errors import TransientError
 from personagen.builder.llm.chat_protocol.endpoint import Endpoint
 from personagen.builder.llm.chat_protocol.learning import MAX_DOUBTS, MAX_VIOLATIONS, DialectLearner, shape_of
 from personagen.builder.llm.chat_protocol.request_body import Dialect, request_body
-from personagen.builder.llm.requests import Message, Request, Sampling
+from personagen.builder.llm.requests import Candidate, Message, Reply, Request, Sampling
 
 Body = Mapping[str, Any]
 Refuse = Callable[[Body], str | None]
 """Returns the answer to a refused body; None: it is accepted."""
 
+REPLY = Reply((Candidate("The bus was late.", "stop"),), 9, 5)
 REQUEST = Request(
     (Message("system", "You write."), Message("user", "Go.")),
     Sampling(90, temperature=0.8, top_p=0.9),
@@ -57,7 +58,7 @@ class ScriptedServer:
                     raise TransientError("too many requests")
                 if answer is None:
                     self.accepted += 1
-                    self.learner.record_acceptance(negotiation, body, usable=True)
+                    self.learner.record_acceptance(negotiation, body, REPLY)
                     return body
                 self.refused += 1
                 if not self.learner.record_refusal(negotiation, self.status, answer, body):
