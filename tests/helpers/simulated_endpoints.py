@@ -88,6 +88,9 @@ class Endpoint:
         batching: requests in service that double the latency of each; None: it does not depend on them.
         refused: fraction of the requests that are refused whatever the load, by the time of arrival.
         refused_as_limited: whether with 429; False: with 503.
+        refused_wait: wait that such a refusal asks for, in seconds; None: none.
+        hanging: fraction of the requests that end by the client's timeout, after `timeout_s`.
+        timeout_s: see `hanging`.
         per_minute: requests that a token bucket admits per minute, a second's refill at a time; None: no such limit.
         per_window: requests that are admitted per fixed window of time, and its seconds; None: no such limit.
         names_wait: whether a refusal by one of these limits names the seconds until there is room.
@@ -103,6 +106,9 @@ class Endpoint:
     batching: float | None = None
     refused: OverTime = lambda now: 0.0
     refused_as_limited: bool = False
+    refused_wait: float | None = None
+    hanging: float = 0.0
+    timeout_s: float = 10.0
     per_minute: float | None = None
     per_window: tuple[int, float] | None = None
     names_wait: bool = False
@@ -123,7 +129,9 @@ class Endpoint:
     def answer(self, now: float, in_service: int) -> Answer:
         """Answer a request that arrives while so many others are in service."""
         if self._rng.random() < self.refused(now):
-            return Answer(accepted=False, seconds=self.refusal_s, limited=self.refused_as_limited)
+            return Answer(False, self.refusal_s, self.refused_wait, self.refused_as_limited)
+        if self.hanging and self._rng.random() < self.hanging:
+            return Answer(accepted=False, seconds=self.timeout_s)
         if in_service >= self.capacity(now):
             return Answer(accepted=False, seconds=self.refusal_s, limited=True)
         if (wait := self._window_wait(now) or self._bucket_wait(now)) > 0:

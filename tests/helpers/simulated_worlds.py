@@ -18,6 +18,7 @@ class World:
         rows: rows of the run.
         maximum: upper bound on the requests in flight.
         endpoint: arguments of the endpoint.
+        regret: upper bound on the regret of the adaptive limit.
         wasted: upper bound on the refused requests of the adaptive limit; None: refusals do not depend on it.
 
     """
@@ -26,6 +27,7 @@ class World:
     maximum: int
     endpoint: dict[str, Any] = field(default_factory=dict)
     wasted: int | None = None
+    regret: float = 0.15
 
 
 def between(start: float, end: float, inside: float, outside: float) -> Callable[[float], float]:
@@ -39,6 +41,12 @@ WORLDS = {
     "3 % refused at random": World(10_000, 64, {"refused": lambda now: 0.03}),
     "8 % refused at random, 200 in flight": World(20_000, 200, {"refused": lambda now: 0.08}),
     "2 % refused at random with 429": World(10_000, 64, {"refused": lambda now: 0.02, "refused_as_limited": True}),
+    "25 % refused at random": World(5_000, 64, {"refused": lambda now: 0.25}, regret=0.6),
+    "3 % refused at random with a wait of 5 s": World(5_000, 64, {"refused": lambda now: 0.03, "refused_wait": 5.0}),
+    "a second of refusals every 20 s": World(
+        5_000, 64, {"refused": lambda now: float(10 <= now % 20 < 11)}, regret=0.3
+    ),
+    "10 % hang": World(5_000, 64, {"hanging": 0.1}),
     "20 at a time": World(5_000, 64, {"capacity": lambda now: 20}, 60),
     "20 at a time, 3 % refused at random": World(5_000, 64, {"capacity": lambda now: 20, "refused": lambda now: 0.03}),
     "30 at a time, refused late": World(5_000, 64, {"capacity": lambda now: 30, "refusal_s": 0.4}, 300),

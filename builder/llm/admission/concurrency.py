@@ -139,6 +139,7 @@ class AdaptiveConcurrency:
         self._burst_floor = 1
         self._outages = OutageDetector()
         self._answered_ceiling = maximum  # ceiling at the last reply to a request sent under the present limit
+        self._answered_limit = self.limit  # the limit then
         self._probe_after = PROBE_ROUNDS
         self._probe_step = 1
         self._rounds_at_ceiling = 0
@@ -176,7 +177,7 @@ class AdaptiveConcurrency:
         if 2 * in_flight >= self.limit < self._ceiling and self._experiment is None:
             self.limit += 1
             self._sample.is_constant = False
-        self._answered_ceiling = self._ceiling
+        self._answered_ceiling, self._answered_limit = self._ceiling, self.limit
         self._sample.add_reply(sent, now)
         if self._unconfirmed is not None and self._sample.replied >= CONFIRMING_REPLIES:
             self._background.remove_refusals(self._unconfirmed.refusals)
@@ -198,9 +199,13 @@ class AdaptiveConcurrency:
             limited: whether the server says that this client sends too much (429); False: that it is busy (503).
 
         """
+        if self._outages.is_late(sent, now):  # a timeout or a broken request, and no sign of load
+            self.record_failure(now)
+            return
         if sent < self._changed_at:
             self._extend_burst()
-            self._pause(now, wait)
+            if limited:
+                self._pause(now, wait)
             return
         self._evidence.record_refusal(self._background, limited=limited)
         self._sample.refused += 1
@@ -220,7 +225,7 @@ class AdaptiveConcurrency:
 
     def record_failure(self, now: float) -> None:
         """Record a failure of any kind; in an outage, the limit is 1 until a request is answered."""
-        if self._outages.record_failure(now):
+        if self._outages.record_failure(now, self.asked_pause_until):
             self._experiment = self._growing_to = self._unconfirmed = None
             self._evidence = OverloadEvidence()
             self._set_limit(1, now)
@@ -243,8 +248,9 @@ class AdaptiveConcurrency:
             limit = self._ceiling
             self._set_limit(limit, now)
         else:
-            self._burst_floor = max(1, int(limit * MAX_BURST_BACKOFF))
-            self._ceiling = max(self._burst_floor, limit - 1)
+            # Without a reply to a request that was sent since the last reduction, this one belongs to the same burst.
+            self._burst_floor = max(1, int(self._answered_limit * MAX_BURST_BACKOFF))
+            self._ceiling = min(self._ceiling, max(self._burst_floor, limit - 1))
             self._set_limit(min(self._ceiling, max(1, int(limit * (BACKOFF if limited else MILD_BACKOFF)))), now)
         self._burst_excess = 0.0
         self._probe_step = 1
@@ -275,24 +281,34 @@ class AdaptiveConcurrency:
         if latencies.count >= MIN_ROUND_REPLIES:
             self._least_latency = min(upper_bound(latencies), self._least_latency)
         self._rounds_without_test += 1
-        if self.limit > 1 and full:
-            if self._by_latency and has_grown(latencies, self._least_latency, LATENCY_GROWTH):
-                if not self._sample.is_constant:  # the latencies are measured with a constant limit first
-                    self._growing_to, self._ceiling = self._ceiling, self.limit
-                    self._set_limit(self.limit, now)
-                    return
-                self._experiment = _Experiment(self.limit, self._sample, by_refusals=False)
-            elif self._rounds_without_test >= self._test_after and self._has_many_refusals():
-                self._experiment = _Experiment(self.limit, self._sample, by_refusals=True)
-        if self._experiment is not None:
-            fraction = TEST_BACKOFF if self._experiment.by_refusals else BACKOFF
-            self._set_limit(min(self.limit - 1, round(self.limit * fraction)), now)
-        elif full:
+        if self._growing_to is not None and not self._has_slowed():
+            self._ceiling, self._growing_to = self._growing_to, None
+        if not full:
+            return
+        if self.limit > 1 and self._has_slowed():
+            if self._sample.is_constant:
+                self._begin_experiment(now, by_refusals=False)
+            else:  # the latencies are measured with a constant limit first
+                self._growing_to, self._ceiling = self._ceiling, self.limit
+                self._set_limit(self.limit, now)
+        elif self.limit > 1 and self._rounds_without_test >= self._test_after and self._has_many_refusals():
+            self._begin_experiment(now, by_refusals=True)
+        else:
             self._grow(now)
+
+    def _begin_experiment(self, now: float, *, by_refusals: bool) -> None:
+        """Lower the limit for as long as the comparison with the present one takes."""
+        self._experiment = _Experiment(self.limit, self._sample, by_refusals)
+        fraction = TEST_BACKOFF if by_refusals else BACKOFF
+        self._set_limit(min(self.limit - 1, round(self.limit * fraction)), now)
 
     def _expected(self) -> float:
         """Return the fraction of requests that are refused by chance."""
         return self._background.fraction(limited=True) + self._background.fraction(limited=False)
+
+    def _has_slowed(self) -> bool:
+        """Return whether the latency has grown enough for an experiment."""
+        return self._by_latency and has_grown(self._sample.latencies, self._least_latency, LATENCY_GROWTH)
 
     def _has_many_refusals(self) -> bool:
         """Return whether enough requests were refused under this limit to test whether a lower one has fewer."""

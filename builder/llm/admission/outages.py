@@ -6,6 +6,9 @@ OUTAGE_LATENCIES = 1.5
 OUTAGE_PROBES = 0.1
 """Pause after a failure in an outage, as a fraction of the time since the last reply."""
 
+LATE_LATENCIES = 4.0
+"""Duration from which on a failed request counts as late, as a multiple of the longest recent latency."""
+
 FADING = 0.99
 """Factor per reply on the longest recent latency."""
 
@@ -32,9 +35,16 @@ class OutageDetector:
         self._replied_at = now
         self._latency = max(now - sent, FADING * self._latency)
 
-    def record_failure(self, now: float) -> bool:
-        """Record a failure of any kind, and return whether there is an outage now."""
-        silence = now - self._replied_at
+    def is_late(self, sent: float, now: float) -> bool:
+        """Return whether a request took far longer than any reply of late."""
+        return now - sent > LATE_LATENCIES * self._latency > 0
+
+    def record_failure(self, now: float, asked_pause_until: float = float("-inf")) -> bool:
+        """Record a failure of any kind, and return whether there is an outage now.
+
+        `asked_pause_until`: end of the last pause that the server asked for, which is no silence of its own.
+        """
+        silence = now - max(self._replied_at, asked_pause_until)
         self.is_outage = silence > OUTAGE_LATENCIES * self._latency > 0
         if self.is_outage:
             self.paused_until = now + OUTAGE_PROBES * silence

@@ -12,7 +12,7 @@ PRIOR_REFUSED = {True: 0.1, False: 8.0}
 MEMORY_REQUESTS = 1000
 """Time constant of the exponential average of background refusals, in ended requests."""
 
-MAX_BACKGROUND = 0.1
+MAX_BACKGROUND = {True: 0.1, False: 0.2}
 """Upper bound on the fraction of refusals that counts as background without an experiment with a lower limit."""
 
 OVERLOADED_FRACTION = 0.5
@@ -87,12 +87,12 @@ class OverloadEvidence:
     def record_refusal(self, background: Background, *, limited: bool) -> None:
         """Add a refusal with 429 (`limited`) or without, against the background before it."""
         self.refusals[limited] += 1
-        self._sum += log(OVERLOADED_FRACTION / min(background.fraction(limited=limited), MAX_BACKGROUND))
+        self._sum += log(OVERLOADED_FRACTION / min(background.fraction(limited=limited), MAX_BACKGROUND[limited]))
 
     def record_reply(self, background: Background) -> None:
         """Add a reply."""
-        expected = background.fraction(limited=True) + background.fraction(limited=False)
-        self._sum += log((1 - OVERLOADED_FRACTION) / (1 - min(expected, MAX_BACKGROUND)))
+        expected = sum(min(background.fraction(limited=kind), MAX_BACKGROUND[kind]) for kind in (True, False))
+        self._sum += log((1 - OVERLOADED_FRACTION) / (1 - expected))
         if self._sum <= 0:
             self._sum, self.refusals = 0.0, {True: 0, False: 0}
 

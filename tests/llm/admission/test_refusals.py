@@ -102,8 +102,8 @@ def test_background_above_its_bound_is_compared_by_experiments_only() -> None:
     background = Background()
     for _ in range(1000):
         background.record_refusal(limited=False)
-    assert background.fraction(limited=False) > MAX_BACKGROUND
+    assert background.fraction(limited=False) > MAX_BACKGROUND[False]
     evidence = OverloadEvidence()
-    for _ in range(4):
+    for _ in range(7):
         evidence.record_refusal(background, limited=False)
     assert evidence.is_overload

@@ -8,8 +8,6 @@ from personagen.builder.llm.admission.concurrency import AdaptiveConcurrency
 from tests.helpers.simulated_endpoints import Client
 from tests.helpers.simulated_worlds import WORLDS, World, best_fixed, run
 
-MAX_REGRET = 0.15
-
 
 def adaptive(world: World, seed: int) -> Client:
     """Run a world with the adaptive limit."""
@@ -22,7 +20,7 @@ def test_run_is_hardly_longer_than_with_the_best_fixed_limit(name: str) -> None:
     world = WORLDS[name]
     best, _ = best_fixed(world)
     clients = [adaptive(world, seed) for seed in range(5)]
-    assert median(client.now for client in clients) <= (1 + MAX_REGRET) * best
+    assert median(client.now for client in clients) <= (1 + world.regret) * best
     if world.wasted is not None:
         assert median(client.refused for client in clients) <= world.wasted
 
@@ -44,3 +42,13 @@ def test_rate_limit_wastes_few_calls(per_minute: int, names_wait: bool) -> None:
     clients = [adaptive(World(1000, 64, endpoint), seed) for seed in range(5)]
     assert median(client.refused for client in clients) <= 200
     assert median(client.now for client in clients) <= 1.1 * 1000 / per_minute * 60
+
+
+@pytest.mark.parametrize("limited", [False, True])
+@pytest.mark.parametrize("seconds", [0.2, 0.6, 1.2, 3.0, 10.0])
+def test_a_burst_of_refusals_costs_little_more_than_its_length(seconds: float, limited: bool) -> None:
+    """All requests of that time are refused; however many they are, it is one event."""
+    burst = {"refused": lambda now: float(15 <= now < 15 + seconds), "refused_as_limited": limited}
+    calm = adaptive(World(5000, 64), 0).now
+    clients = [adaptive(World(5000, 64, burst), seed) for seed in range(5)]
+    assert max(client.now for client in clients) <= calm + seconds + 10
