@@ -47,9 +47,9 @@ class Condition:
 
     def admits(self, name: str, value: Any) -> bool:
         """Return whether the condition can hold with this value of an attribute; None: the attribute is missing."""
-        allowed = tuple(entry for entry in self.allowed if entry[0] == name)
-        part = Condition(allowed, self.age if name == "age" else None)
-        return part.holds({} if value is None else {name: value})
+        if name == "age":
+            return self.age is None or self.age[0] <= (-1 if value is None else value) <= self.age[1]
+        return all(value in accepted for attribute, accepted in self.allowed if attribute == name)
 
 
 @dataclass(frozen=True, slots=True)
