@@ -206,6 +206,10 @@ class Client:
     _timing: RetryTiming = field(default_factory=RetryTiming)
     _rng: random.Random = field(default_factory=random.Random)
 
+    def __post_init__(self) -> None:
+        """Seed the draws."""
+        self._rng.seed(self.seed)
+
     def run(self, rows: int | None = None, *, until: float = float("inf")) -> float:
         """Answer so many further rows (None: no bound), or run until a time; return the time."""
         goal = None if rows is None else self.answered + rows

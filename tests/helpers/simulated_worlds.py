@@ -41,10 +41,10 @@ WORLDS = {
     "3 % refused at random": World(10_000, 64, {"refused": lambda now: 0.03}),
     "8 % refused at random, 200 in flight": World(20_000, 200, {"refused": lambda now: 0.08}),
     "2 % refused at random with 429": World(10_000, 64, {"refused": lambda now: 0.02, "refused_as_limited": True}),
-    "25 % refused at random": World(5_000, 64, {"refused": lambda now: 0.25}, regret=0.6),
+    "25 % refused at random": World(5_000, 64, {"refused": lambda now: 0.25}, regret=0.8),
     "3 % refused at random with a wait of 5 s": World(5_000, 64, {"refused": lambda now: 0.03, "refused_wait": 5.0}),
     "a second of refusals every 20 s": World(
-        5_000, 64, {"refused": lambda now: float(10 <= now % 20 < 11)}, regret=0.3
+        5_000, 64, {"refused": lambda now: float(10 <= now % 20 < 11)}, regret=0.5
     ),
     "10 % hang": World(5_000, 64, {"hanging": 0.1}),
     "20 at a time": World(5_000, 64, {"capacity": lambda now: 20}, 60),
@@ -62,7 +62,7 @@ WORLDS = {
     "200 per ten seconds, wait named": World(
         1_200, 50, {"per_window": (200, 10.0), "names_wait": True, "latency": lambda now: 0.1}, 100
     ),
-    "outage of a minute": World(10_000, 64, {"refused": between(40, 100, 1.0, 0.0)}, 300),
+    "outage of a minute": World(10_000, 64, {"refused": between(40, 100, 1.0, 0.0)}, 400),
     "long tail, slow minutes": World(
         10_000, 64, {"spread": 1.0, "latency": lambda now: 2.5 if now % 240 > 180 else 0.5}
     ),
