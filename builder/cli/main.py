@@ -219,6 +219,7 @@ def main(signals: CommandSignals | None = None) -> None:
     Exit codes: 1 after an expected failure, 2 after wrong usage, 130 after SIGINT (Ctrl-C), 143 after SIGTERM and 129
     after SIGHUP. The first signal lets the requests in flight be answered, a second one ends the command at once.
     """
+    _replace_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # tests may have replaced it
             stream.reconfigure(errors="backslashreplace")
@@ -245,6 +246,16 @@ def main(signals: CommandSignals | None = None) -> None:
         _fail(f"cannot write the output: {(error.strerror or str(error)).lower()}", 1)
     except (KeyboardInterrupt, click.Abort):  # raised by a caller in this process: signals end in `_run_command`
         _fail("interrupted", 130)
+
+
+def _replace_closed_streams() -> None:
+    """Open the null device for each standard stream that the parent process has closed, as some schedulers do.
+
+    Otherwise the next file that is opened, such as the journal, would be the standard output or error of the process.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode, encoding="utf-8"))
 
 
 def _run_command(signals: CommandSignals) -> None:

@@ -276,6 +276,25 @@ def test_a_closed_pipe_is_no_error(release: Path, tmp_path: Path) -> None:
     process.wait(60)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX shell")
+@pytest.mark.parametrize("closed", ["2>&-", ">&-", "<&- >&- 2>&-"])
+def test_a_run_with_closed_standard_streams_ends_with_a_release(
+    server: FakeOpenAI, tmp_path: Path, closed: str
+) -> None:
+    out = tmp_path / "made"
+    run = command_line("generate", *OPENAI, server.url, "--rows", "7", "--depth", "none", "--out", str(out))
+    done = subprocess.run(
+        ["/bin/sh", "-c", f'exec "$@" {closed}', "sh", sys.executable, "-c", run],
+        cwd=tmp_path,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0 and "Traceback" not in done.stderr
+    assert sum(manifest_of(out)["configs"]["all"]["rows"].values()) == 7
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
 def test_output_that_cannot_be_written_is_one_line(release: Path, tmp_path: Path) -> None:
     with Path("/dev/full").open("w") as full:
