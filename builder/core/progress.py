@@ -203,7 +203,8 @@ def count_texts(status: RunStatus, rate: RunRate) -> list[str]:
 def load_texts(status: RunStatus) -> list[str]:
     """Describe the requests in flight, and the wait, refusals and retries that keep others from being sent."""
     in_flight = f"{status.in_flight} in flight"
-    if status.in_flight and status.refused is not None and status.refused >= NOTABLE_REFUSALS:
+    is_running = status.in_flight or status.accepted < status.wanted
+    if is_running and status.refused is not None and status.refused >= NOTABLE_REFUSALS:
         in_flight = f"endpoint refuses {status.refused:.0%}: {in_flight}"
     wait = [f"endpoint asks to wait {short_duration(status.paused_s)}"] if status.paused_s >= 1 else []
     pending = f"{status.retrying} {'retry' if status.retrying == 1 else 'retries'} pending"

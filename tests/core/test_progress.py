@@ -87,7 +87,9 @@ def test_load_and_refusals_are_described_in_words() -> None:
     assert load_texts(STATUS) == ["48 in flight"]
     assert load_texts(replace(STATUS, refused=0.004)) == ["48 in flight"]
     assert load_texts(status) == ["endpoint refuses 12%: 24 in flight"]
-    assert load_texts(replace(status, in_flight=0)) == ["0 in flight"], "at the end of a run"
+    ended = replace(status, in_flight=0, accepted=status.wanted)
+    assert load_texts(ended) == ["0 in flight"]
+    assert load_texts(replace(status, in_flight=0)) == ["endpoint refuses 12%: 0 in flight"]
     assert load_texts(replace(STATUS, paused_s=40.2, retrying=1)) == [
         "endpoint asks to wait 40 s",
         "48 in flight",
