@@ -12,7 +12,7 @@ from personagen.builder.llm.dispatcher import Dispatcher
 from personagen.builder.llm.journal import Journal
 from personagen.builder.llm.requests import Ask, Message, Reply, Request, Sampling
 
-FAST = RetryTiming(first_pause_s=0.01, max_pause_s=0.02, outage_s=60.0, grace_s=60.0)
+FAST = RetryTiming(first_pause_s=0.01, max_pause_s=0.02, failing_s=0.0, outage_s=60.0, grace_s=60.0)
 """Retries after milliseconds; an outage and the grace period are longer than any delay of a busy machine."""
 
 

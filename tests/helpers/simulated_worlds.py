@@ -41,15 +41,21 @@ WORLDS = {
     "3 % refused at random": World(10_000, 64, {"refused": lambda now: 0.03}),
     "8 % refused at random, 200 in flight": World(20_000, 200, {"refused": lambda now: 0.08}),
     "2 % refused at random with 429": World(10_000, 64, {"refused": lambda now: 0.02, "refused_as_limited": True}),
-    "25 % refused at random": World(5_000, 64, {"refused": lambda now: 0.25}, regret=0.8),
+    "25 % refused at random": World(5_000, 64, {"refused": lambda now: 0.25}, regret=0.9),
     "3 % refused at random with a wait of 5 s": World(5_000, 64, {"refused": lambda now: 0.03, "refused_wait": 5.0}),
     "a second of refusals every 20 s": World(
-        5_000, 64, {"refused": lambda now: float(10 <= now % 20 < 11)}, regret=0.5
+        5_000, 64, {"refused": lambda now: float(10 <= now % 20 < 11)}, regret=0.3
+    ),
+    "0.2 s of 429 every 2 s": World(
+        5_000, 64, {"refused": lambda now: float(now % 2 < 0.2), "refused_as_limited": True}, regret=1.0
+    ),
+    "a second of 429 every 10 s": World(
+        5_000, 64, {"refused": lambda now: float(now % 10 < 1), "refused_as_limited": True}, regret=1.0
     ),
     "10 % hang": World(5_000, 64, {"hanging": 0.1}),
     "20 at a time": World(5_000, 64, {"capacity": lambda now: 20}, 60),
     "20 at a time, 3 % refused at random": World(5_000, 64, {"capacity": lambda now: 20, "refused": lambda now: 0.03}),
-    "30 at a time, refused late": World(5_000, 64, {"capacity": lambda now: 30, "refusal_s": 0.4}, 300),
+    "30 at a time, refused late": World(5_000, 64, {"capacity": lambda now: 30, "refusal_s": 0.4}, 400),
     "3 at a time, 5 s a reply": World(300, 64, {"capacity": lambda now: 3, "latency": lambda now: 5.0}, 60),
     "capacity 60, 10, 40": World(
         10_000, 64, {"capacity": lambda now: 60 if now < 60 else 10 if now < 120 else 40}, 100

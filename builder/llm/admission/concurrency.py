@@ -73,6 +73,9 @@ MAX_TEST_ROUNDS = 160
 MAX_EXPERIMENT_ROUNDS = 8
 """Rounds after which an undecided experiment ends and the higher limit returns."""
 
+PROVEN_ROUNDS = 3
+"""Rounds of replies after which a limit counts as proven, if they are fewer than `CONFIRMING_REPLIES` replies."""
+
 MIN_ROUND_REPLIES = 8
 """Lower bound on the replies per round."""
 
@@ -127,7 +130,6 @@ class AdaptiveConcurrency:
         self.limit = min(start, maximum)
         self.maximum = maximum
         self.asked_pause_until = float("-inf")
-        self._answered_sent = float("-inf")  # when the latest request was sent that has been answered
         self._by_latency = by_latency
         self._ceiling = maximum
         self._changed_at = float("-inf")
@@ -137,6 +139,7 @@ class AdaptiveConcurrency:
         self._undos = MAX_UNDOS
         self._burst_excess = 0.0
         self._burst_floor = 1
+        self._is_settled = False  # whether further reductions of the present burst leave the ceiling as it is
         self._outages = OutageDetector()
         self._answered_ceiling = maximum  # ceiling at the last reply to a request sent under the present limit
         self._answered_limit = self.limit  # the limit then
@@ -166,7 +169,6 @@ class AdaptiveConcurrency:
         self._background.record_reply()
         self._undos = min(MAX_UNDOS, self._undos + 1 / UNDO_REPLIES)
         self._evidence.record_reply(self._background)
-        self._answered_sent = max(self._answered_sent, sent)
         if self.is_outage:  # from half of the limit before it, reply by reply
             self._ceiling = self._answered_ceiling
             self._set_limit(max(1, self._ceiling // 2), now)
@@ -189,8 +191,7 @@ class AdaptiveConcurrency:
     def record_refusal(self, sent: float, now: float, *, wait: float | None = None, limited: bool = True) -> None:
         """Record that the server refused a request.
 
-        The wait pauses all requests if the refusal belongs to an overload or an outage. With 429 it does so too, unless
-        a request that was sent later has been answered.
+        The wait pauses all requests if the refusal belongs to an overload or an outage.
 
         Args:
             sent: when it was sent.
@@ -218,8 +219,6 @@ class AdaptiveConcurrency:
             self._reduce(now, limited=limited)
             self._pause(now, wait)
             return
-        if limited and sent > self._answered_sent:
-            self._pause(now, wait)
         if not limited and self._sample.replied >= MIN_ROUND_REPLIES:
             self._undo_ceiling()
 
@@ -248,12 +247,23 @@ class AdaptiveConcurrency:
             limit = self._ceiling
             self._set_limit(limit, now)
         else:
-            # Without a reply to a request that was sent since the last reduction, this one belongs to the same burst.
-            self._burst_floor = max(1, int(self._answered_limit * MAX_BURST_BACKOFF))
-            self._ceiling = min(self._ceiling, max(self._burst_floor, limit - 1))
+            self._lower_ceiling(limit, limited=limited)
             self._set_limit(min(self._ceiling, max(1, int(limit * (BACKOFF if limited else MILD_BACKOFF)))), now)
         self._burst_excess = 0.0
         self._probe_step = 1
+
+    def _lower_ceiling(self, limit: int, *, limited: bool) -> None:
+        """Lower the ceiling below a limit under which requests were refused.
+
+        It stays if the limit was proven by many replies: then the burst has another cause, or the capacity has changed
+        and the next burst lowers the ceiling. Without a reply to a request that was sent since the last reduction, this
+        one belongs to the same burst. Only a 429 then lowers the ceiling further, to half of the limit before it.
+        """
+        if self._sample.replied >= min(CONFIRMING_REPLIES, PROVEN_ROUNDS * limit):
+            self._burst_floor, self._is_settled = limit, True
+        elif self._sample.replied or not self._is_settled:
+            self._burst_floor, self._is_settled = max(1, int(self._answered_limit * MAX_BURST_BACKOFF)), not limited
+            self._ceiling = min(self._ceiling, max(self._burst_floor, limit - 1))
 
     def _undo_ceiling(self) -> None:
         """Return to the ceiling before the last reduction: refusals go on below the lower one, so they were chance."""
@@ -360,13 +370,13 @@ class AdaptiveConcurrency:
         else:
             self._rounds_at_ceiling += 1
         if self.limit < self.maximum and self._rounds_at_ceiling >= self._probe_after:
+            self._rounds_at_ceiling = 0
             self._set_limit(min(self.maximum, self.limit + self._probe_step), now)
 
     def _set_limit(self, limit: int, now: float) -> None:
         """Change the limit; requests sent before are no evidence for the new one."""
         self.limit = max(1, limit)
         self._changed_at = now
-        self._rounds_at_ceiling = 0
         self._sample = LimitSample(self.limit)
         self._begin_round()
 

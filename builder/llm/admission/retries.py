@@ -19,6 +19,7 @@ class RetryTiming:
         first_pause_s: pause before the first retry; it doubles per retry and is drawn from its upper half.
         max_pause_s: upper bound on that pause.
         max_loading_pause_s: the same before the first reply of a run: a server may be loading its model.
+        failing_s: time for which a request has to fail before it is given up: one of several servers may be down.
         refusal_s: time for which refusals of a request do not count for giving it up; afterwards they do.
         outage_s: time without any reply after which the run stops.
         max_server_wait_s: longest wait that a server may ask for; a longer one stops the run, see `require_retry`.
@@ -30,6 +31,7 @@ class RetryTiming:
     first_pause_s: float = 0.2
     max_pause_s: float = 30.0
     max_loading_pause_s: float = 4.0
+    failing_s: float = 10.0
     refusal_s: float = 300.0
     outage_s: float = 120.0
     max_server_wait_s: float = 900.0
@@ -104,8 +106,8 @@ def require_retry(
         raise BackendError(
             f"{error}; nothing was answered for {timing.outage_s:.0f} s: run the same command to go on"
         ) from error
-    may_count = not error.overload or last - first >= timing.refusal_s
-    if may_count and failures.at_fault >= MAX_FAILURES:
+    least_s = timing.refusal_s if error.overload else timing.failing_s
+    if last - first >= least_s and failures.at_fault >= MAX_FAILURES:
         raise RequestError(f"{error}, {failures.count} times") from error
 
 

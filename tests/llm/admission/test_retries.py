@@ -198,13 +198,14 @@ def test_request_is_at_fault_only_if_others_are_answered_between_its_failures() 
     """A server that fails for a minute costs no row an attempt, however often a request is tried meanwhile."""
     admission = make_admission_control(Budget(), concurrency=1, adaptive=False)
     admission.last_reply_at = 50.0
-    timing, broken = RetryTiming(outage_s=100.0), TransientError("boom")
+    timing, broken = RetryTiming(outage_s=100.0, failing_s=5.0), TransientError("boom")
     require_retry(broken, failures_at(*range(49, 49 + 20), last_reply_at=50.0), admission, timing)
     at_fault = RequestFailures()
     for time in range(MAX_FAILURES):
         at_fault.add(time, time + 0.5, last_reply_at=time + 0.6)
     with pytest.raises(RequestError, match=f"boom, {MAX_FAILURES} times"):
         require_retry(broken, at_fault, admission, timing)
+    require_retry(broken, at_fault, admission, replace(timing, failing_s=5.1))  # a balancer may find another server
 
 
 def test_server_that_asks_one_request_for_hours_and_answers_others_goes_on() -> None:
