@@ -6,6 +6,12 @@ OUTAGE_LATENCIES = 1.5
 OUTAGE_PROBES = 0.1
 """Pause after a failure in an outage, as a fraction of the time since the last reply."""
 
+MIN_OUTAGE_S = 0.2
+"""Least silence of an outage: a server on this machine answers within milliseconds."""
+
+MIN_PAUSE_S = 0.5
+"""Least pause in an outage."""
+
 LATE_LATENCIES = 4.0
 """Duration from which on a failed request counts as late, as a multiple of the longest recent latency."""
 
@@ -45,7 +51,7 @@ class OutageDetector:
         `asked_pause_until`: end of the last pause that the server asked for, which is no silence of its own.
         """
         silence = now - max(self._replied_at, asked_pause_until)
-        self.is_outage = silence > OUTAGE_LATENCIES * self._latency > 0
+        self.is_outage = self._latency > 0 and silence > max(MIN_OUTAGE_S, OUTAGE_LATENCIES * self._latency)
         if self.is_outage:
-            self.paused_until = now + OUTAGE_PROBES * silence
+            self.paused_until = now + max(MIN_PAUSE_S, OUTAGE_PROBES * silence)
         return self.is_outage
