@@ -14,10 +14,11 @@ from personagen.builder.writing.finalization.certain_retries import CertainRetri
 from personagen.builder.writing.finalization.duplicate_index import DuplicateIndex
 from personagen.builder.writing.rows import RowWriter
 
-MAX_ROWS_AHEAD = 8000
+MAX_ROWS_AHEAD = 2000
 """Upper bound on written rows buffered behind an unfinished one, of 3 kB, or 6 kB with the prose of three layers.
 
-At 200 requests in flight, a row may take 40 times as long as the others before they wait for it."""
+At 200 requests in flight, a row may take ten times as long as the others before they wait for it. Replies of 10 ms fill
+it, since rows are finalized more slowly than that: 8,000 rows took 60 MB."""
 
 MAX_SPARE_ROWS = 256
 """Upper bound on rows being written beyond the requests in flight, so that one is ready when a request returns."""
