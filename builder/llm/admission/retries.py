@@ -90,7 +90,8 @@ def require_retry(
     Raises:
         BackendError: the server was never reached, has not answered for `outage_s`, or asks for too long a wait: with
             a 429, or while it answers no other request.
-        RequestError: the server answers other requests, and this one has failed `MAX_FAILURES` times.
+        RequestError: the server answers other requests, and this one has failed `MAX_FAILURES` times, for `failing_s`
+            at least (`refusal_s` if it was refused).
 
     """
     first, last, last_reply_at = failures.first_at, failures.last_at, admission.last_reply_at
