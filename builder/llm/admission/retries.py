@@ -97,8 +97,9 @@ def require_retry(
     first, last, last_reply_at = failures.first_at, failures.last_at, admission.last_reply_at
     if error.unreachable and last_reply_at is None:
         raise BackendError(str(error)) from error
-    is_alone = failures.count == failures.at_fault and not error.limited  # a quota concerns all requests
-    if error.wait is not None and error.wait > timing.max_server_wait_s and not is_alone:
+    # A quota (429) concerns all requests; another refusal only this one, if others were answered before each failure.
+    concerns_all = error.limited or failures.at_fault < failures.count
+    if error.wait is not None and error.wait > timing.max_server_wait_s and concerns_all:
         raise BackendError(
             f"{error}; it asks to wait {error.wait:.0f} s: run the same command then to go on"
         ) from error
