@@ -1,6 +1,7 @@
 """Keep every test offline and away from the user's caches; set before anything of Hugging Face is imported."""
 
 import os
+import signal
 import tempfile
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -25,6 +26,15 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 for variable in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
     os.environ.pop(variable, None)
 os.environ.pop("PERSONAGEN_RELEASE", None)
+
+# A run in the background, or under nohup, has signals ignored, and so would every process that a test starts.
+for number, handler in (
+    (signal.SIGINT, signal.default_int_handler),
+    (signal.SIGTERM, signal.SIG_DFL),
+    (signal.SIGHUP, signal.SIG_DFL),
+):
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, handler)
 
 if find_spec("hypothesis"):
     from hypothesis import settings
