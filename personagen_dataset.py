@@ -35,7 +35,7 @@ __all__ = ["PersonaGen", "features", "open_release", "resolve_names"]
 
 NAME = "personagen"
 FORMAT = "personagen-release/1"
-VERSION = "1.1.0"
+VERSION = "1.2.0"
 """Version of the columns that this module reads, with all earlier ones of the same major version."""
 
 _TEXT, _COUNT = Value("string"), Value("int32")
@@ -52,6 +52,7 @@ SITUATIONAL = {"event": _TEXT, "event_kind": _TEXT, "appraisal": APPRAISAL}
 SITUATIONAL |= dict.fromkeys(("place", "time", "companions", "channel", "stakes", "prose"), _TEXT)
 PROVENANCE = {"model": _TEXT, "prompt_version": _TEXT, "seed": Value("int64"), "attempts": _COUNT}
 PROVENANCE |= {"leaked": Value("bool"), "checker_label": _TEXT, "checker_confidence": Value("float32")}
+UNSTYLED = ("1.0.0", "1.1.0")  # versions without `expression`, `style` and `provenance.expression_found`
 
 LAYERS = ("demographic", "sociocultural", "situational")
 
@@ -64,10 +65,13 @@ def features(config: str, emotions: Sequence[str], version: str = VERSION) -> Fe
     if config in LAYERS:
         return Features({"persona_id": _TEXT, **(DEMOGRAPHIC if config == "demographic" else SOCIOCULTURAL)})
     pair = {"counterfactual_of": _TEXT} if config.startswith("counterfactual_") and version != "1.0.0" else {}
+    styled = version not in UNSTYLED
+    provenance = PROVENANCE | ({"expression_found": _TEXT} if styled else {})
+    style = {"expression": _TEXT, "style": _TEXT} if styled else {}
     return Features(
         {"id": _TEXT, "text": _TEXT, "label": label, "depth": _TEXT, "intensity": _TEXT}
         | {"demographic": DEMOGRAPHIC, "sociocultural": SOCIOCULTURAL, "situational": SITUATIONAL}
-        | {"persona_id": _TEXT, "situation_id": _TEXT, "provenance": PROVENANCE, **pair}
+        | {"persona_id": _TEXT, "situation_id": _TEXT, "provenance": provenance, **style, **pair}
     )
 
 

@@ -224,7 +224,7 @@ def _sampled_rows(plan: Plan) -> list[RowPlan]:
 def _expected(request: Request, recipe: Recipe) -> Amount:
     """Estimate the tokens of a request and its reply, thoughts included if the recipe makes room for them."""
     size = sum(len(message.content.encode()) for message in request.messages) + len(request.prefill.encode())
-    words = count_words(PROSE) if request.schema else (recipe.text.min_words + recipe.text.max_words) / 2
+    words = count_words(PROSE) if request.schema else sum(recipe.text_bounds()) / 2
     written = min(words * TOKENS_PER_WORD, request.sampling.max_tokens) + (recipe.backend.thinking_tokens or 0)
     written *= request.candidates
     return Amount(round(size / BYTES_PER_TOKEN) + TOKENS_PER_TURN * len(request.messages), round(written))

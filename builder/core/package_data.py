@@ -22,19 +22,38 @@ def read_yaml(name: str) -> Any:
     return yaml.load((DATA / name).read_text(encoding="utf-8"), Loader=loader)  # noqa: S506 - both loaders are safe
 
 
+def read_text(name: str) -> str:
+    """Return the content of `builder/data/<name>`."""
+    return (DATA / name).read_text(encoding="utf-8")
+
+
 def table_names(folder: str) -> list[str]:
     """Return the names of the tables in a folder of `builder/data`, for `read_yaml`."""
-    return [f"{folder}/{entry.name}" for entry in (DATA / folder).iterdir() if entry.name.endswith(".yaml")]
+    return [f"{folder}/{entry.name}" for entry in (DATA / folder).iterdir() if entry.name.endswith((".yaml", ".tsv"))]
+
+
+STYLE_TABLE = "styles.yaml"
+"""Table that only recipes with expressions and styles use."""
+
+STYLE_FOLDERS = ("reactions", "styles", "tellings")
+"""Folders of tables that only recipes with expressions and styles use."""
 
 
 @cache
-def digests() -> dict[str, str]:
-    """Return the SHA-256 of every table, by file name, and of the emotion lexicon: part of a release's manifest."""
+def digests(*, styles: bool) -> dict[str, str]:
+    """Return the SHA-256 of every table, by file name, and of the emotion lexicon: part of a release's manifest.
+
+    Args:
+        styles: whether the tables of expressions and styles are part of it.
+
+    """
     tables = [entry.name for entry in DATA.iterdir() if entry.name.endswith(".yaml")]
-    names = sorted([*tables, *table_names("reply_patterns"), *table_names("situations")])
+    names = [name for name in tables if name != STYLE_TABLE or styles]
+    for folder in ("reply_patterns", "situations", *(STYLE_FOLDERS if styles else ())):
+        names += table_names(folder)
     lexicon = hashlib.sha256(json.dumps(LEXICON).encode()).hexdigest()
     return {"emotion_lexicon": lexicon} | {
-        name: hashlib.sha256((DATA / name).read_bytes()).hexdigest() for name in names
+        name: hashlib.sha256((DATA / name).read_bytes()).hexdigest() for name in sorted(names)
     }
 
 

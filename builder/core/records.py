@@ -8,8 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-SCHEMA_VERSION = "1.1.0"
-"""Version of the columns of a release: 1.1.0 added `counterfactual_of` to the tables of counterfactuals."""
+SCHEMA_VERSION = "1.2.0"
+"""Version of the columns of a release: 1.1.0 added `counterfactual_of` to the tables of counterfactuals, 1.2.0
+`expression` and `style` to the texts and `expression_found` to their provenance."""
+
+UNSTYLED_VERSION = "1.1.0"
+"""Version of the columns of a release whose recipe asks for neither expressions nor styles."""
 
 LAYERS = ("demographic", "sociocultural", "situational")
 """Persona layers, in the order in which they are built."""
@@ -35,7 +39,9 @@ INTENSITIES = ("low", "medium", "high")
 TextRejectReason = Literal["empty", "refusal", "meta", "garbled", "truncated", "length", "language", "echo", "leak"]
 """Why a check of the text rejects it, in the order of the checks: a text has the first reason that applies."""
 
-RejectReason = Literal["request", "thought"] | TextRejectReason | Literal["schema", "astray", "label", "duplicate"]
+RejectReason = (
+    Literal["request", "thought"] | TextRejectReason | Literal["schema", "astray", "expression", "label", "duplicate"]
+)
 """Why a reply is rejected; "thought": it is a thought of the model without an end, or nothing follows the thought."""
 
 
@@ -183,6 +189,8 @@ class Provenance:
         leaked: whether a word of the text names its emotion; None: not checked, as the lexicon lacks its language.
         checker_label: emotion that the emotion classifier predicts; None if none ran.
         checker_confidence: probability of the prediction, in [0, 1]; None if none ran.
+        expression_found: how the text expresses its emotion: "named", "voiced" or "shown". None: not checked, as the
+            word lists lack its language, or the recipe asks for no expression.
 
     """
 
@@ -193,6 +201,7 @@ class Provenance:
     leaked: bool | None
     checker_label: str | None = None
     checker_confidence: float | None = None
+    expression_found: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +220,9 @@ class Row:
         persona_id: id shared by all rows of a persona; None at depth "none".
         situation_id: id of the persona's situation; None except at depth "situational".
         provenance: origin of the text.
+        expression: how the text was asked to express its emotion: "named", "voiced" or "shown". None: the recipe asks
+            for no expression.
+        style: genre whose style the text was asked to have; None: none.
 
     """
 
@@ -225,6 +237,8 @@ class Row:
     persona_id: str | None
     situation_id: str | None
     provenance: Provenance
+    expression: str | None = None
+    style: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -227,7 +227,7 @@ def _facts(
         command=settings.command,
         recipe=recipe.fingerprint(),
         model={"backend": backend.name, "name": backend.model, "revision": backend.revision},
-        prompts=prompt_version(),
+        prompts=prompt_version(styled=recipe.mixture() is not None),
         reference={"name": parts.name, "digest": digest_of(parts), **parts.sizes()},
         embeddings=parts.held.model,
         rows=settings.rows,

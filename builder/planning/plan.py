@@ -8,6 +8,7 @@ from personagen.builder.core.records import DEPTH_PREFIX, DEPTHS, SPLITS, layers
 from personagen.builder.planning.attribute_tables import persona_tables
 from personagen.builder.planning.personas import Design, make_design
 from personagen.builder.planning.recipe import Recipe
+from personagen.builder.planning.styles import RowStyle, StyleMixture, row_style
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class RowPlan:
         persona: number of the persona.
         situation: number of the situation within the persona.
         turn: number of the row within its emotion.
+        style: how the row is to be written. None: as the recipe's texts were before there were expressions and styles.
         counterfactual: original row and changed attribute. None: the row is not a counterfactual.
 
     """
@@ -52,6 +54,7 @@ class RowPlan:
     persona: int
     situation: int
     turn: int
+    style: RowStyle | None = None
     counterfactual: Counterfactual | None = None
 
 
@@ -96,6 +99,7 @@ class Plan:
         personas: personas per split, numbered through the splits in order; 0 if no row has a persona.
         design: chosen draw of each persona.
         counterfactuals: counterfactual rows by configuration and split; see `counterfactuals.py`.
+        mixture: expressions, styles and lengths of the texts; see `Recipe.mixture`.
 
     """
 
@@ -104,6 +108,7 @@ class Plan:
     personas: Mapping[str, int]
     design: Design
     counterfactuals: Mapping[str, Mapping[str, Sequence[RowPlan]]] = field(default_factory=dict)
+    mixture: StyleMixture | None = None
 
     def shards(self) -> tuple[Shard, ...]:
         """Return the shards of texts in writing order: the recipe's depth, ablations, counterfactuals."""
@@ -194,7 +199,15 @@ class Plan:
             persona=sum(self.personas[earlier] for earlier in before) + number,
             situation=situation,
             turn=turn,
+            style=self._style(emotion, turn),
         )
+
+    def _style(self, emotion: str, turn: int) -> RowStyle | None:
+        recipe, mixture = self.recipe, self.mixture
+        if mixture is None:
+            return None
+        rows, strata = sum(self.quotas[emotion].values()), max(1, len(recipe.intensities))
+        return row_style(mixture, seed=recipe.seed, emotion=emotion, turn=turn, rows=rows, strata=strata)
 
 
 def make_plan(recipe: Recipe) -> Plan:
@@ -207,7 +220,13 @@ def make_plan(recipe: Recipe) -> Plan:
     rows = {split: sum(quota[split] for quota in quotas.values()) for split in SPLITS}
     has_personas = recipe.depth != "none" or any(depth != "none" for depth in recipe.ablations)
     personas = {split: -(-count // recipe.situations_per_persona) * has_personas for split, count in rows.items()}
-    return Plan(recipe, quotas, personas, make_design(persona_tables(), recipe.seed, sum(personas.values())))
+    return Plan(
+        recipe,
+        quotas,
+        personas,
+        make_design(persona_tables(), recipe.seed, sum(personas.values())),
+        mixture=recipe.mixture(),
+    )
 
 
 def split_quota(count: int, fractions: Mapping[str, float], turn: int = 0) -> dict[str, int]:

@@ -27,11 +27,21 @@ from personagen.builder.planning.sections import (
     Name,
     RecipeSection,
     SamplingSettings,
+    Share,
     Splits,
     TextRequirements,
 )
+from personagen.builder.planning.styles import (
+    DEFAULT_STYLE,
+    MAX_WORDS,
+    MIN_WORDS,
+    StyleMixture,
+    fits_bounds,
+    make_mixture,
+)
 from personagen.builder.planning.suggestions import did_you_mean, explain_refusal, require_unique
 from personagen.builder.planning.taxonomy import NAMED_TAXONOMIES, Emotion, Taxonomy, bank_emotions, named_taxonomy
+from personagen.metrics.style import Expression
 from personagen.metrics.texts.emotion_words import LEXICON_LANGUAGES
 
 IDENTITY_VERSION = "1.0.0"
@@ -86,6 +96,11 @@ class Recipe(RecipeSection):
         strict=False,
         description="Intensities that alternate within each emotion. Empty: left to the model.",
     )
+    expression: Expression | Mapping[Expression, Share] | None = Field(
+        default=None,
+        description="How the texts express their emotion: named (a word says it), voiced (swearing, laughter, thanks, "
+        "pleas), shown (by what is told and done), or fractions of them. null: the mixture of the style's real texts.",
+    )
     depth: Depth = Field(
         default="situational", description="Last persona layer that the texts are conditioned on; none: no layer."
     )
@@ -136,6 +151,7 @@ class Recipe(RecipeSection):
         _validate_counterfactual(self)
         validate_licence(self.license, self.license_name, self.license_link)
         _validate_leak(self)
+        _validate_style(self)
         _validate_budget(self)
         _validate_token_limit(self)
         return self
@@ -177,6 +193,38 @@ class Recipe(RecipeSection):
             layer for layer, source in sources.items() if source == "llm" or (source is None and layer in defaults)
         )
 
+    def mixture(self) -> StyleMixture | None:
+        """Return the expressions, styles and lengths of the texts. None: all are `shown`, in no style.
+
+        A recipe that names neither is written as people write comments, unless `checks.leak` rejects emotion words. One
+        that wants texts of another length or in another language gets no style.
+
+        Raises:
+            RecipeError: a style is unknown, or contradicts the bounds of the recipe.
+
+        """
+        text, expression = self.text, self.expression
+        if expression is None and self.checks.leak == "reject":
+            expression = "shown"
+        style = text.style
+        if style is None and expression == "shown":
+            return None
+        is_listed = text.language in (None, *LEXICON_LANGUAGES)
+        if style is None and is_listed and fits_bounds(DEFAULT_STYLE, text.min_words, text.max_words):
+            style = DEFAULT_STYLE
+        return make_mixture(expression, style, text.min_words, text.max_words)
+
+    def text_bounds(self) -> tuple[int, int]:
+        """Return the least and the greatest number of words of a text."""
+        mixture = self.mixture()
+        if mixture is not None:
+            return mixture.min_words, mixture.max_words
+        text = self.text
+        return (
+            MIN_WORDS if text.min_words is None else text.min_words,
+            MAX_WORDS if text.max_words is None else text.max_words,
+        )
+
     def price(self) -> Price | None:
         """Return the price of the recipe's model, None if the recipe lists none; a batch costs half."""
         price = self.prices.get(self.backend.model or "")
@@ -200,6 +248,12 @@ class Recipe(RecipeSection):
         for other in ("prices", "budget", *LICENCE_KEYS):
             del data[other]
         del data["checks"]["attempts"]
+        data["text"]["min_words"], data["text"]["max_words"] = self.text_bounds()
+        mixture = self.mixture()
+        if mixture is None:  # as before there were expressions and styles
+            del data["expression"], data["text"]["style"], data["checks"]["expression"]
+        else:
+            data["expression"], data["text"]["style"] = mixture.identity()
         if self.counterfactual is None:
             del data["counterfactual"]
         if self.checks.label is None:  # without a classifier its settings change nothing
@@ -302,6 +356,17 @@ def _validate_leak(recipe: Recipe) -> None:
         )
 
 
+def _validate_style(recipe: Recipe) -> None:
+    mixture = recipe.mixture()
+    if mixture is None or recipe.checks.leak != "reject":
+        return
+    if any(name == "named" for name, _ in mixture.expressions or ()):
+        raise ValueError(
+            "checks.leak: got reject with texts that are to name their emotion (expression: named), wanted flag; leave "
+            "one of them out"
+        )
+
+
 def _validate_budget(recipe: Recipe) -> None:
     model = recipe.backend.model
     if recipe.budget.max_cost is not None and model is None:
@@ -314,7 +379,7 @@ def _validate_budget(recipe: Recipe) -> None:
 
 
 def _validate_token_limit(recipe: Recipe) -> None:
-    limit, words = recipe.draw.max_tokens, recipe.text.min_words
+    limit, words = recipe.draw.max_tokens, recipe.text_bounds()[0]
     if limit is not None and limit < words and recipe.backend.kind != "embedded":
         raise ValueError(
             f"draw.max_tokens is {limit} and text.min_words {words}, so every text would be cut; raise max_tokens"

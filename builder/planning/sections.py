@@ -12,6 +12,7 @@ from personagen.metrics.texts.language import CHECKABLE_LANGUAGES
 
 Depth = Literal["none", "demographic", "sociocultural", "situational"]
 Intensity = Literal["low", "medium", "high"]
+Share = Annotated[float, Field(ge=0, le=1)]
 ProseSource = Literal["sampled", "llm"]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 """Name of a dataset, taxonomy or emotion. Emotion names become folder names, hence the safe alphabet."""
@@ -81,17 +82,26 @@ class Elaboration(RecipeSection):
 
 
 class TextRequirements(RecipeSection):
-    """Length and language of every text."""
+    """Length, language and style of every text."""
 
-    min_words: int = Field(default=8, ge=1, description="Minimum number of words.")
-    max_words: int = Field(default=120, ge=1, description="Maximum number of words.")
+    min_words: int | None = Field(
+        default=None, ge=1, description="Minimum number of words. null: that of the style; 8 without a style."
+    )
+    max_words: int | None = Field(
+        default=None, ge=1, description="Maximum number of words. null: that of the style; 120 without a style."
+    )
+    style: str | Mapping[str, Share] | None = Field(
+        default=None,
+        description="Genre whose length and surface the texts have, or fractions of several: comments, dialogue, "
+        "reports, or the file of a profile. null: comments, for English texts that are not all `shown`.",
+    )
     language: Annotated[str, Field(pattern="^[a-z]{2}$")] | None = Field(
         default="en", description="ISO 639-1 code of the language that every text must be in. null: no check."
     )
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
-        if self.min_words > self.max_words:
+        if self.min_words is not None and self.max_words is not None and self.min_words > self.max_words:
             raise ValueError(f"min_words {self.min_words} is above max_words {self.max_words}; change one of them")
         return self
 
@@ -134,6 +144,10 @@ class Checks(RecipeSection):
 
     leak: Literal["flag", "reject"] = Field(
         default="flag", description="Action on an English text that names its emotion."
+    )
+    expression: Literal["flag", "reject"] = Field(
+        default="flag",
+        description="Action on an English text whose expression is not the one that its row asks for.",
     )
     near_duplicate: float = Field(
         default=0.7,

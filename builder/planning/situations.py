@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import accumulate
 from typing import Any
@@ -84,6 +84,12 @@ class Scene:
     time: str
     companions: str
     channel: str
+
+    def in_channel(self, channel: str | None, phrase: str) -> "Scene":
+        """Return the situation with another kind of text: its id (None: it stays) and its wording."""
+        if channel is None:
+            return replace(self, channel=phrase)
+        return replace(self, channel=phrase, situational=replace(self.situational, channel=channel))
 
 
 @cache

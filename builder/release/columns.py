@@ -15,6 +15,7 @@ from personagen.builder.core.records import (
     COUNTERFACTUAL_PREFIX,
     LAYERS,
     SCHEMA_VERSION,
+    UNSTYLED_VERSION,
     Demographic,
     Row,
     Situational,
@@ -33,6 +34,9 @@ INT64_FIELDS = frozenset({"seed"})
 
 FIRST_VERSION = "1.0.0"
 """Version of the columns before `counterfactual_of`."""
+
+STYLE_COLUMNS = ("expression", "style")
+"""Columns of texts that earlier versions than 1.2.0 do not have; nor do they have `provenance.expression_found`."""
 
 Columns = Mapping[str, Any]
 """Features in the JSON form of `datasets`; a nested mapping is a struct."""
@@ -56,6 +60,10 @@ def columns_of(config: str, emotions: Sequence[str], version: str = SCHEMA_VERSI
     if config in LAYERS:
         return {"persona_id": _value(str), **_fields(Demographic if config == "demographic" else Sociocultural)}
     columns = _fields(Row) | {"label": label}
+    if version in (FIRST_VERSION, UNSTYLED_VERSION):
+        provenance = {name: part for name, part in columns["provenance"].items() if name != "expression_found"}
+        columns = {name: column for name, column in columns.items() if name not in STYLE_COLUMNS}
+        columns["provenance"] = provenance
     if config.startswith(COUNTERFACTUAL_PREFIX) and version != FIRST_VERSION:
         columns["counterfactual_of"] = _value(str)
     return columns
@@ -86,6 +94,10 @@ def text_record(row: Row, ids: Mapping[str, int], counterfactual_of: str | None 
 
     """
     record = {**as_mapping(row), "label": ids[row.label]}
+    if row.expression is None:  # no row of such a release has the columns
+        provenance = as_mapping(row.provenance)
+        record = {name: value for name, value in record.items() if name not in STYLE_COLUMNS}
+        record["provenance"] = {name: value for name, value in provenance.items() if name != "expression_found"}
     return record if counterfactual_of is None else {**record, "counterfactual_of": counterfactual_of}
 
 

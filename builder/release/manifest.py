@@ -9,7 +9,7 @@ from typing import Any
 from personagen.builder.core.errors import ReleaseError
 from personagen.builder.core.package_data import digests
 from personagen.builder.core.prices import Amount
-from personagen.builder.core.records import SCHEMA_VERSION
+from personagen.builder.core.records import SCHEMA_VERSION, UNSTYLED_VERSION
 from personagen.builder.llm.journal import Origins, Usage, UsedReplies
 from personagen.builder.llm.requests import Backend
 from personagen.builder.planning.attribute_tables import persona_tables
@@ -21,6 +21,7 @@ from personagen.builder.release.folder import FORMAT, configurations, read_manif
 from personagen.builder.release.shards import ShardFile
 from personagen.builder.version import __version__
 from personagen.builder.writing.prompts import prompt_version, versions
+from personagen.metrics.style import EXPRESSIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +30,10 @@ class RunCounts:
 
     Attributes:
         rejects: rejected replies by stage and reason.
-        leaked: texts that name their emotion. None: no text was checked.
+        leaked: texts that name their emotion and were not asked to. None: no text was checked.
         leak_unchecked: texts that were not checked for it.
+        expressions: texts by the expression that was asked for and the one that was found (None: not checked). None:
+            the recipe asks for no expression.
         composition: texts by attribute and value at the depth of the recipe; see `Composition`.
         classifier: facts on the emotion classifier and its agreement with the labels. None: no classifier ran.
 
@@ -41,6 +44,7 @@ class RunCounts:
     composition: Mapping[str, Any]
     classifier: Mapping[str, Any] | None = None
     leak_unchecked: int = 0
+    expressions: Mapping[tuple[str | None, str | None], int] | None = None
 
 
 def make_manifest(
@@ -57,18 +61,19 @@ def make_manifest(
 
     """
     recipe, usage = plan.recipe, used.usage
+    styled = plan.mixture is not None
     manifest = {
         "format": FORMAT,
         "name": recipe.name,
-        "version": SCHEMA_VERSION,
+        "version": schema_version(recipe),
         "personagen": __version__,
         "fingerprint": recipe.fingerprint(),
         "recipe": recipe.identity(),
         "seed": recipe.seed,
         "taxonomy": _taxonomy(recipe),
         "model": _model(backend) | _deviations(used.origins),
-        "prompts": {"version": prompt_version(), "templates": versions()},
-        "tables": digests(),
+        "prompts": {"version": prompt_version(styled=styled), "templates": versions(styled=styled)},
+        "tables": digests(styles=styled),
         "personas": {
             **plan.personas,
             "pairs_met": plan.design.pairs,
@@ -80,11 +85,17 @@ def make_manifest(
         "rejects": _by_stage(counts.rejects),
         "leaked": counts.leaked,
         **({"leak_unchecked": counts.leak_unchecked} if counts.leaked is not None and counts.leak_unchecked else {}),
+        **_expressions(counts.expressions),
         "classifier": counts.classifier,
         "usage": {**asdict(usage), "cost": _cost(recipe, usage), **_estimates(used.origins)},
         "shards": [asdict(shard) for shard in shards],
     }
     return sealed(manifest)
+
+
+def schema_version(recipe: Recipe) -> str:
+    """Return the version of the columns of a recipe's release; without expressions and styles, that before them."""
+    return UNSTYLED_VERSION if recipe.mixture() is None else SCHEMA_VERSION
 
 
 def _model(backend: Backend) -> dict[str, str | None]:
@@ -118,6 +129,20 @@ def _taxonomy(recipe: Recipe) -> dict[str, Any]:
     return {"name": taxonomy.name, "emotions": emotions}
 
 
+def _expressions(counts: Mapping[tuple[str | None, str | None], int] | None) -> dict[str, dict[str, dict[str, int]]]:
+    """Return the texts by the expression asked for and by the one found; "unchecked": it was not looked for."""
+    if counts is None:
+        return {}
+    table: dict[str, dict[str, int]] = {}
+    for asked in EXPRESSIONS:
+        row: dict[str, int] = {
+            found or "unchecked": counts[asked, found] for found in (*EXPRESSIONS, None) if counts[asked, found]
+        }
+        if row:
+            table[asked] = row
+    return {"expressions": table}
+
+
 def _by_stage(rejects: Mapping[tuple[str, str], int]) -> dict[str, dict[str, int]]:
     counts: dict[str, dict[str, int]] = {}
     for (stage, reason), count in sorted(rejects.items()):
@@ -135,12 +160,16 @@ def same_release(folder: Path, recipe: Recipe) -> dict[str, Any] | None:
         manifest = read_manifest(folder)
     except ReleaseError:
         return None
+    styled = recipe.mixture() is not None
     same = (
         manifest["fingerprint"] == recipe.fingerprint()
-        and manifest["prompts"]["version"] == prompt_version()
-        and manifest["tables"] == digests()
+        and manifest["prompts"]["version"] == prompt_version(styled=styled)
+        and manifest["tables"] == digests(styles=styled)
         and manifest.get("license") == recipe.licence()
-        and all(columns_of(config, ()) == columns_of(config, (), manifest["version"]) for config in manifest["configs"])
+        and all(
+            columns_of(config, (), schema_version(recipe)) == columns_of(config, (), manifest["version"])
+            for config in manifest["configs"]
+        )
     )
     complete = all((folder / shard["path"]).is_file() for shard in manifest["shards"])
     return manifest if same and complete else None

@@ -20,7 +20,7 @@ from personagen.builder.release.card import render_card
 from personagen.builder.release.card_regions import merge_regions
 from personagen.builder.release.columns import columns_of, layer_record, text_record
 from personagen.builder.release.composition import Composition
-from personagen.builder.release.manifest import RunCounts, make_manifest
+from personagen.builder.release.manifest import RunCounts, make_manifest, schema_version
 from personagen.builder.release.run_folder import RunFolder
 from personagen.builder.release.shards import Shards
 from personagen.builder.writing.attempts import describe_reject
@@ -51,11 +51,15 @@ class ReleaseWriter:
         self._given_up: Counter[str] = Counter()
         self.rejects: Counter[tuple[str, str]] = Counter()
         self._last_reject: Reject | None = None
+        self._expressions: Counter[tuple[str | None, str | None]] = Counter()
         self._plan, self._run = plan, run
         names = plan.recipe.chosen_taxonomy().names
         self._class_ids = {name: number for number, name in enumerate(names)}
         self._shards = Shards(
-            run.staging, plan.table_sizes(), plan.recipe.shard_rows, lambda config: columns_of(config, names)
+            run.staging,
+            plan.table_sizes(),
+            plan.recipe.shard_rows,
+            lambda config: columns_of(config, names, schema_version(plan.recipe)),
         )
         self._composition = Composition(plan.recipe.depth)
         self._leaked = self._leak_checked = self._agreed = 0
@@ -100,8 +104,10 @@ class ReleaseWriter:
             self._given_up[planned.emotion] += 1
             return
         self.accepted += 1
-        self._leaked += bool(row.provenance.leaked)
+        if row.expression != "named":  # there a word for the emotion is no leak
+            self._leaked += bool(row.provenance.leaked)
         self._leak_checked += row.provenance.leaked is not None
+        self._expressions[row.expression, row.provenance.expression_found] += 1
         self._agreed += row.provenance.checker_label == row.label
         if planned.counterfactual is None:
             self._composition.add(row)
@@ -141,6 +147,7 @@ class ReleaseWriter:
             self._composition.counts(),
             classifier,
             leak_unchecked=self.accepted - self._leak_checked,
+            expressions=self._expressions if self._plan.mixture else None,
         )
         manifest = make_manifest(backend, self._plan, self._shards.written(), counts, used)
         self._run.keep_card()  # its notes may have been edited during the run

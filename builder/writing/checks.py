@@ -87,6 +87,7 @@ class Verdict:
         leaked: whether a word of it names the emotion; None: not checked, since the text is not in English.
         label: prediction of the emotion classifier; None: none ran.
         confidence: probability of the prediction, in [0, 1]; None: none ran.
+        expression: how the text expresses its emotion; None: not checked.
 
     """
 
@@ -95,6 +96,7 @@ class Verdict:
     leaked: bool | None
     label: str | None = None
     confidence: float | None = None
+    expression: str | None = None
 
 
 def check_text(text: str, *, prompt: str, finish: str, rules: TextRules) -> Verdict:

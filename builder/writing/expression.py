@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import Any
 
 from personagen.builder.core.package_data import read_yaml
 from personagen.builder.core.records import layers_of
@@ -13,10 +14,14 @@ from personagen.builder.planning.personas import Persona
 from personagen.builder.planning.plan import RowPlan
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.planning.situations import Scene
+from personagen.builder.planning.styles import RowStyle, channel_of
 from personagen.builder.planning.taxonomy import Emotion, named_taxonomy
 from personagen.builder.writing.attempts import AcceptedReply, Attempts, CheckTogether, attempt
 from personagen.builder.writing.checks import TextRules, Verdict, check_text
+from personagen.builder.writing.continuation import finished, styled_beginnings
 from personagen.builder.writing.prompts import render
+from personagen.builder.writing.surface import surface_lines
+from personagen.metrics.style import expression_of
 from personagen.metrics.texts.emotion_words import emotion_pattern
 
 MAX_LIST_CANDIDATES = 4
@@ -61,10 +66,20 @@ NO_GROUNDING = Grounding()
 
 @dataclass(frozen=True, slots=True)
 class TextChecks:
-    """Checks of a row's text: rules, and a check of all candidates together (None: no such check)."""
+    """Checks of a row's text.
+
+    Attributes:
+        rules: requirements on each candidate.
+        together: check of all candidates together; None: no such check.
+        style: how the row is to be written; None: as before there were expressions and styles.
+        reject_expressions: whether a text that expresses its emotion in another way is rejected.
+
+    """
 
     rules: TextRules
     together: CheckTogether | None = None
+    style: RowStyle | None = None
+    reject_expressions: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +87,8 @@ class ExpressionSettings:
     """How texts are requested.
 
     Attributes:
-        template: "expression" (an instruction) or "continuation" (a beginning that the model continues).
+        template: name of the template.
+        continues: whether the model continues a beginning, and follows no instruction.
         sampling: decoding parameters.
         stop: strings that end a text.
         candidates: texts drawn per request.
@@ -83,20 +99,22 @@ class ExpressionSettings:
     sampling: Sampling
     stop: tuple[str, ...]
     candidates: int
+    continues: bool = False
 
 
 def expression_settings(recipe: Recipe) -> ExpressionSettings:
     """Return the settings of a recipe: its own values, else the defaults of its backend."""
-    draw = recipe.draw
+    draw, styled, greatest = recipe.draw, recipe.mixture() is not None, recipe.text_bounds()[1]
     if recipe.backend.kind == "embedded":
         # The end of one short clause: the more the small model writes, the further it strays (see docs/log.md).
         sampling = Sampling(max_tokens=16, temperature=0.6, top_p=draw.top_p, min_p=0.08, repetition_penalty=1.05)
         stop = (".", "!", "?", ",", ";", "\n")
-        settings = ExpressionSettings("continuation", sampling, stop, draw.candidates or 8)
+        template = "styled_continuation" if styled else "continuation"
+        settings = ExpressionSettings(template, sampling, stop, draw.candidates or 8, continues=True)
     else:
         # Two tokens per word and a margin: a text cut off at the limit would be paid for and rejected.
-        sampling = Sampling(max_tokens=2 * recipe.text.max_words + 64, temperature=0.9, top_p=draw.top_p)
-        settings = ExpressionSettings("expression", sampling, (), draw.candidates or 1)
+        sampling = Sampling(max_tokens=2 * greatest + 64, temperature=0.9, top_p=draw.top_p)
+        settings = ExpressionSettings("styled" if styled else "expression", sampling, (), draw.candidates or 1)
     if draw.temperature is not None:
         sampling = replace(sampling, temperature=draw.temperature)
     if draw.max_tokens is not None:
@@ -114,13 +132,14 @@ def expression_request(
 ) -> Request:
     """Build the request for a row's text; the attempt sets its seed."""
     layers, persona, scene = layers_of(row.depth), subject.persona, subject.scene
-    if settings.template == "continuation" and continues_list(row, grounding):
+    if settings.continues and continues_list(row, grounding):
         return _list_request(settings, emotion, grounding)
+    least, greatest = recipe.text_bounds()
     messages = render(
         settings.template,
         examples=grounding.examples,
         source=grounding.source,
-        words=grounding.words,
+        **({"words": grounding.words} if row.style is None else {}),
         demographic=persona.demographic if persona else None,
         sociocultural=persona.sociocultural if persona and "sociocultural" in layers else None,
         scene=scene,
@@ -128,10 +147,24 @@ def expression_request(
         definition=emotion.definition,
         intensity=row.intensity,
         language=recipe.text.language,
-        min_words=recipe.text.min_words,
-        max_words=recipe.text.max_words,
+        min_words=least,
+        max_words=greatest,
+        **({} if row.style is None else _style_values(row.style, scene, grounding)),
     )
     return Request(messages, settings.sampling, seed=0, stop=settings.stop, candidates=settings.candidates)
+
+
+def _style_values(style: RowStyle, scene: Scene | None, grounding: Grounding) -> dict[str, Any]:
+    """Return what the template of a row with a style needs beside the layers."""
+    features = style.features
+    form = channel_of(style.style)[1] if style.style else scene.channel if scene else "a short personal text"
+    return {
+        "form": form,
+        "expression": style.expression,
+        "words": grounding.words or (features.words if features else None),
+        "sentences": features.sentences if features and grounding.words is None else None,
+        "surface": surface_lines(features),
+    }
 
 
 def continues_list(row: RowPlan, grounding: Grounding) -> bool:
@@ -175,15 +208,32 @@ async def express(
 
     def check(candidate: Candidate, request: Request) -> Verdict:
         if beginnings:
-            return _check_completion(candidate, request.prefill, prompt, emotion, checks.rules)
-        if not candidate.text.strip():
+            verdict = _check_completion(candidate, request.prefill, prompt, emotion, checks)
+        elif not candidate.text.strip():
             return Verdict("", "empty", leaked=False)
-        return check_text(candidate.text, prompt=prompt, finish=candidate.finish, rules=checks.rules)
+        else:
+            verdict = check_text(candidate.text, prompt=prompt, finish=candidate.finish, rules=checks.rules)
+        return _with_expression(verdict, emotion, checks, is_continued=bool(beginnings))
 
     return await attempt(make_request, ask, attempts, check, checks.together)
 
 
-def _check_completion(candidate: Candidate, beginning: str, prompt: str, emotion: Emotion, rules: TextRules) -> Verdict:
+def _with_expression(verdict: Verdict, emotion: Emotion, checks: TextChecks, *, is_continued: bool) -> Verdict:
+    """Add how an English text expresses its emotion, and reject it if it is another way than asked for.
+
+    A small model draws several ends of a sentence, so that another one costs nothing.
+    """
+    if checks.style is None or verdict.leaked is None:
+        return verdict
+    found = expression_of(verdict.text, emotion.name)
+    is_asked = found == checks.style.expression
+    rejects = verdict.reason is None and not is_asked and (checks.reject_expressions or is_continued)
+    return replace(verdict, expression=found, reason="expression" if rejects else verdict.reason)
+
+
+def _check_completion(
+    candidate: Candidate, beginning: str, prompt: str, emotion: Emotion, checks: TextChecks
+) -> Verdict:
     """Check the end of a sentence whose beginning was given, and the sentence as a whole."""
     text = candidate.text.rstrip()
     if not text:
@@ -193,7 +243,8 @@ def _check_completion(candidate: Candidate, beginning: str, prompt: str, emotion
     if _stray_pattern(emotion.bank).search(text):
         return Verdict(text, "astray", leaked=False)
     # The stop string that ended the sentence is not part of the reply.
-    return check_text(f"{beginning}{text}.", prompt=prompt, finish=candidate.finish, rules=rules)
+    whole = f"{beginning}{text}." if checks.style is None else finished(beginning + text, checks.style.features)
+    return check_text(whole, prompt=prompt, finish=candidate.finish, rules=checks.rules)
 
 
 @cache
@@ -212,6 +263,8 @@ def beginnings(seed: int, row: RowPlan, emotion: Emotion, scene: Scene | None, o
     Each consists of a sentence and a clause that implies the emotion. The sentence is the opening, else the event in
     the persona's own words; without either the clause stands alone.
     """
+    if row.style is not None and opening is None:
+        return styled_beginnings(seed, row, emotion, scene)
     clauses = read_yaml("continuation.yaml")["openings"].get(emotion.bank, ["After that I"])
     order = random.Random(f"opening:{seed}:{row.emotion}:{row.turn}").sample(clauses, len(clauses))
     if opening is not None:  # a text that began with one of the clauses gets another one

@@ -11,8 +11,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from personagen.builder.llm.requests import Message
 
-NAMES = ("demographic", "sociocultural", "situational", "expression", "continuation", "list")
-"""One template per stage; `continuation` and `list` are the expression stage of a model too small for instructions."""
+LAYER_NAMES = ("demographic", "sociocultural", "situational", "list")
+NAMES = (*LAYER_NAMES, "expression", "continuation")
+"""Templates of a recipe without expressions and styles: one per stage; `continuation` and `list` are the expression stage
+of a model too small for instructions."""
+
+STYLED_NAMES = (*LAYER_NAMES, "styled", "styled_continuation")
+"""Templates of a recipe with expressions and styles."""
 
 TEMPLATES = Path(str(files("personagen.builder") / "templates"))
 """Folder of the templates."""
@@ -52,10 +57,16 @@ def render(name: str, **values: Any) -> tuple[Message, ...]:
 
 
 @cache
-def versions(folder: Path = TEMPLATES) -> dict[str, dict[str, str]]:
-    """Return version and SHA-256 of every template by name; shared parts (a leading underscore) are listed too."""
+def versions(folder: Path = TEMPLATES, *, styled: bool = False) -> dict[str, dict[str, str]]:
+    """Return version and SHA-256 of the templates of a recipe by name; shared parts (a leading underscore) are listed too.
+
+    Args:
+        folder: folder of the templates.
+        styled: whether the recipe has expressions and styles.
+
+    """
     entries = {}
-    for name in sorted(("_layers", *NAMES)):
+    for name in sorted(("_layers", *(STYLED_NAMES if styled else NAMES))):
         source = (folder / f"{name}.md").read_bytes()
         version = re.match(rb"\{#-? version: (\d+) -?#\}", source)
         entries[name] = {
@@ -66,6 +77,8 @@ def versions(folder: Path = TEMPLATES) -> dict[str, dict[str, str]]:
 
 
 @cache
-def prompt_version(folder: Path = TEMPLATES) -> str:
+def prompt_version(folder: Path = TEMPLATES, *, styled: bool = False) -> str:
     """Return 12 hex digits of the hash of all templates: the prompt version in a row's provenance."""
-    return hashlib.sha256("".join(entry["sha256"] for entry in versions(folder).values()).encode()).hexdigest()[:12]
+    return hashlib.sha256(
+        "".join(entry["sha256"] for entry in versions(folder, styled=styled).values()).encode()
+    ).hexdigest()[:12]

@@ -16,6 +16,7 @@ from personagen.builder.planning.personas import Persona, draw_persona
 from personagen.builder.planning.plan import Plan, RowPlan
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.planning.situations import Scene, draw_scene
+from personagen.builder.planning.styles import channel_of
 from personagen.builder.writing.attempts import AcceptedReply, Attempts
 from personagen.builder.writing.checks import TextRules
 from personagen.builder.writing.elaboration import PROSE_TOKENS, ProseRequirements, elaborate
@@ -94,9 +95,10 @@ class RowWriter:
         self._taxonomy = recipe.chosen_taxonomy()
         self._settings = expression_settings(recipe)
         self._elaborated = recipe.elaborated()
-        self._prompt_version = prompt_version()
+        self._prompt_version = prompt_version(styled=plan.mixture is not None)
         self._dealt: DealtEvents = {}
         self._choosing = asyncio.Lock()
+        self._reject_expressions = recipe.checks.expression == "reject"
         self._rules = {name: _text_rules(recipe, name) for name in self._taxonomy.names}
 
     async def write(self, row: RowPlan, *, priority: int, first_attempt: int = 0) -> RowOutcome:
@@ -119,14 +121,16 @@ class RowWriter:
         attempts = self._attempts(stages, row.id, "expression", seed_id, first_attempt)
         together = None if self._label_check is None else partial(self._label_check, emotion=row.emotion)
         starts: Sequence[str] = ()
-        if self._settings.template == "continuation" and not continues_list(row, grounding):
+        if self._settings.continues and not continues_list(row, grounding):
             starts = beginnings(self.plan.recipe.seed, row, emotion, subject.scene, grounding.opening)
         accepted = await express(
             request,
             emotion,
             ask=self._ask_of(priority, "expression"),
             attempts=attempts,
-            checks=TextChecks(self._rules[row.emotion], together),
+            checks=TextChecks(
+                self._rules[row.emotion], together, row.style, reject_expressions=self._reject_expressions
+            ),
             beginnings=starts,
         )
         written = None if accepted is None else self._record(row, subject, accepted)
@@ -190,6 +194,8 @@ class RowWriter:
         emotion = self._taxonomy[row.emotion]
         event = event_of(self.plan, emotion, row, self._dealt)
         scene = draw_scene(emotion, event, original, seed=recipe.seed, turn=row.turn, number=row.situation)
+        if row.style is not None and row.style.style is not None:
+            scene = scene.in_channel(*channel_of(row.style.style))
         if "situational" not in self._elaborated:
             return scene
         id_ = scene.id if row.counterfactual is None else f"{persona.id}-s{row.situation}"
@@ -227,7 +233,10 @@ class RowWriter:
                 leaked=verdict.leaked,
                 checker_label=verdict.label,
                 checker_confidence=verdict.confidence,
+                expression_found=verdict.expression,
             ),
+            expression=planned.style.expression if planned.style else None,
+            style=planned.style.style if planned.style else None,
         )
 
 
@@ -235,9 +244,10 @@ def _text_rules(recipe: Recipe, emotion: str) -> TextRules:
     words = emotion_pattern(emotion)
     if words is None and recipe.text.language is None:  # a neutral text is checked or not checked by its language, too
         words = NO_WORD
+    least, greatest = recipe.text_bounds()
     return TextRules(
-        min_words=recipe.text.min_words,
-        max_words=recipe.text.max_words,
+        min_words=least,
+        max_words=greatest,
         language=recipe.text.language,
         emotion_words=None if words is None else make_caseless(words),
         reject_leaks=recipe.checks.leak == "reject",

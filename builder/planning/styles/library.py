@@ -1,0 +1,58 @@
+"""Load style profiles: those of the package by name, and a profile that `personagen match` measured by its file."""
+
+import hashlib
+from functools import cache
+from pathlib import Path
+
+from personagen.builder.core.package_data import read_text, read_yaml
+from personagen.builder.planning.suggestions import did_you_mean
+from personagen.metrics.style import StyleProfile, parse_profile
+
+STYLES: tuple[str, ...] = ("comments", "dialogue", "reports")
+"""Names of the profiles of the package."""
+
+DEFAULT_STYLE = "comments"
+"""Style of a recipe that names none."""
+
+PROFILE_SUFFIX = ".tsv"
+"""Suffix of the file of a profile: a name that ends with it is a path."""
+
+OWN_FORM = "a short text of that kind"
+"""What a text of a measured profile is called in prompts."""
+
+
+@cache
+def find_style(name: str) -> StyleProfile:
+    """Return a profile by its name, or by the path of its file.
+
+    Raises:
+        ValueError: there is no such profile, or the file cannot be read.
+
+    """
+    if name in STYLES:
+        return parse_profile(name, read_yaml("styles.yaml")[name]["form"], read_text(f"styles/{name}.tsv"))
+    if not name.endswith(PROFILE_SUFFIX):
+        raise ValueError(
+            f"text.style: unknown style {name!r}{did_you_mean(name, STYLES)}; known: {', '.join(STYLES)}, or the "
+            f"path of a profile (*{PROFILE_SUFFIX}) that `personagen match` wrote"
+        )
+    try:
+        table = Path(name).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "no text in UTF-8"
+        raise ValueError(f"text.style: cannot read the profile {name!r} ({reason}); run personagen match") from None
+    return parse_profile(Path(name).name, OWN_FORM, table)
+
+
+def channel_of(name: str) -> tuple[str | None, str]:
+    """Return the channel of a style, by its id in builder/data/setting.yaml, and its wording; None: any channel."""
+    entry = read_yaml("styles.yaml").get(name, {})
+    return entry.get("channel"), find_style(name).form
+
+
+def style_id(name: str) -> str:
+    """Return how a style is recorded: its name, or file name and digest of a profile from a file."""
+    if name in STYLES:
+        return name
+    digest = hashlib.sha256(Path(name).read_bytes()).hexdigest()[:16]
+    return f"{Path(name).name} sha256:{digest}"

@@ -1,0 +1,168 @@
+"""Build the beginnings of a text that a small model completes, to the expression, length and register of its row."""
+
+import random
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from personagen.builder.planning.plan import RowPlan
+from personagen.builder.planning.situations import Scene
+from personagen.builder.planning.styles import RowStyle
+from personagen.builder.planning.taxonomy import Emotion
+from personagen.builder.writing.continuation.material import (
+    REGISTERS,
+    Reactions,
+    event_labels,
+    label_of,
+    reactions,
+    short_tellings,
+)
+from personagen.metrics.style import StyleFeatures, expression_of
+from personagen.metrics.texts.words import count_words
+
+COMPLETION_WORDS = 3
+"""Words that the model adds to an opening, in the mean."""
+
+MAX_BEGINNINGS = 24
+"""Beginnings per row: more than attempts."""
+
+TRIES = 400
+"""Combinations that are tried to find them."""
+
+OTHER_REGISTERS = ("comments", "dialogue")
+"""Registers in which a text may be about others."""
+
+DEFAULT_WORDS = 20
+"""Length of a text without a style."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Sources:
+    """What the texts of a row can be made of."""
+
+    reactions: Mapping[str, Reactions]
+    fallback: Mapping[str, Reactions]
+    covert: tuple[str, ...]
+    open: tuple[str, ...]
+    long: tuple[str, ...]
+
+
+def styled_beginnings(seed: int, row: RowPlan, emotion: Emotion, scene: Scene | None) -> list[str]:
+    """Return beginnings of a row's text, the best first; each ends with an opening that the model completes.
+
+    Around the opening stand remarks and a telling of the event, as far as the length of the row allows; a short text
+    has no context. Each expresses the emotion as the row is to.
+    """
+    if emotion.bank is None or row.style is None:
+        return ["After that I"]
+    rng = random.Random(f"beginnings:{seed}:{row.emotion}:{row.turn}")
+    sources = _sources(emotion, row.style, scene, rng)
+    beginnings: list[tuple[float, int, str]] = []
+    for number, beginning in enumerate(_drawn(sources, row, rng)):
+        if len(beginnings) >= MAX_BEGINNINGS:
+            break
+        if expression_of(beginning, row.emotion) == row.style.expression or emotion.bank == "neutral":
+            beginnings.append((_distance(beginning, row.style.features), number, beginning))
+    if not beginnings:
+        return ["After that I"]
+    return [beginning for _, _, beginning in sorted(beginnings)]
+
+
+def _distance(beginning: str, features: StyleFeatures | None) -> float:
+    """Return by how many words a completed beginning misses the length of its row, in steps of two."""
+    wanted = DEFAULT_WORDS if features is None else features.words
+    return abs(count_words(beginning) + COMPLETION_WORDS - wanted) // 2
+
+
+def _sources(emotion: Emotion, style: RowStyle, scene: Scene | None, rng: random.Random) -> _Sources:
+    bank = emotion.bank
+    assert bank is not None
+    table = reactions(bank)
+    event = scene.situational.event_kind if scene else None
+    label = emotion.bank_label or (label_of(bank, event) if event else None) or rng.choice(event_labels(bank))
+    main = table.get(bank) or next(iter(table.values()))
+    register = REGISTERS.get(style.style or "", "comments")
+    short = short_tellings(bank, event, register) if event else {}
+    is_long = scene is not None and scene.narration is not None and register in ("reports", "messages")
+    long = (scene.narration,) if scene is not None and scene.narration is not None and is_long else ()
+    return _Sources(table.get(label, main), main, short.get("covert", ()), short.get("open", ()), long)
+
+
+def _drawn(sources: _Sources, row: RowPlan, rng: random.Random) -> Iterator[str]:
+    """Yield beginnings of a row, in drawn order, without repeats."""
+    style, seen = row.style, set()
+    assert style is not None
+    features = style.features
+    words = DEFAULT_WORDS if features is None else features.words
+    for number in range(TRIES):
+        kind = _kind(features, style.style, rng)
+        opening = _pick(sources, "openings", style.expression, kind, row.turn, number, rng)
+        if opening is None:
+            continue
+        before: list[str] = []
+        room = words - count_words(opening) - COMPLETION_WORDS
+        while room >= 3 and len(before) < 3:
+            part = _part(sources, style.expression, kind, room, has_telling=len(before) > 0, rng=rng)
+            if part is None or part in before:
+                break
+            before.append(part)
+            room -= count_words(part)
+        if len(before) == 2 and rng.random() < 0.5:
+            before.reverse()
+        beginning = " ".join([*(_ended(part) for part in before), opening])
+        if beginning not in seen:
+            seen.add(beginning)
+            yield beginning
+
+
+def _kind(features: StyleFeatures | None, style: str | None, rng: random.Random) -> str:
+    """Return whether a text is about its writer ("self") or about others ("other")."""
+    if REGISTERS.get(style or "", "comments") not in OTHER_REGISTERS:
+        return "self"
+    if features is None:
+        return rng.choice(("self", "other"))
+    if features.second or not features.first:
+        return "other"
+    return "self" if rng.random() < 0.8 else "other"
+
+
+def _pick(
+    sources: _Sources, form: str, expression: str, kind: str, turn: int, number: int, rng: random.Random
+) -> str | None:
+    """Pick an opening or a remark: those of a label are dealt in shuffled rounds, so that rows repeat few."""
+    own = getattr(sources.reactions[expression], form).get(kind, ())
+    main = getattr(sources.fallback[expression], form).get(kind, ())
+    items = own if own is main or len(own) >= 12 or rng.random() < 0.6 else main
+    items = items or main
+    if not items:
+        return None
+    return _shuffled(items)[(turn + number) % len(items)] if number < 2 else rng.choice(items)
+
+
+@lru_cache(maxsize=512)
+def _shuffled(items: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(random.Random(f"reactions:{len(items)}:{items[0]}").sample(items, len(items)))
+
+
+def _part(
+    sources: _Sources, expression: str, kind: str, room: int, *, has_telling: bool, rng: random.Random
+) -> str | None:
+    """Draw a remark or a telling of at most `room` words; None: there is none."""
+    tellings = sources.covert if expression == "shown" else (*sources.covert, *sources.open)
+    choices = [part for part in ((*tellings, *sources.long) if not has_telling else ()) if count_words(part) <= room]
+    if choices and (room >= 8 or rng.random() < 0.3):
+        longest = max(map(count_words, choices))
+        return rng.choice([part for part in choices if count_words(part) >= longest - 8])
+    level = expression if rng.random() < 0.7 else "shown"
+    remarks = [
+        part
+        for source in (sources.reactions, sources.fallback)
+        for part in source[level].remarks.get(kind, ())
+        if count_words(part) <= room
+    ]
+    return rng.choice(remarks) if remarks else None
+
+
+def _ended(part: str) -> str:
+    """Return a part with a mark at its end."""
+    return part if part[-1:] in ".!?…" else f"{part}."

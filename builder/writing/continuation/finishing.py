@@ -1,0 +1,74 @@
+"""Give a completed text the surface of its row: marks, capitals, contractions and spelling.
+
+A model too small for instructions cannot be asked for them, so that they are set by rule.
+"""
+
+import re
+
+from personagen.metrics.style import StyleFeatures
+
+CONTRACTIONS = (
+    (r"\bI am\b", "I'm"), (r"\bI have (?=been|had|never|got|seen)", "I've "), (r"\bI will\b", "I'll"), (r"\bdo not\b", "don't"),
+    (r"\bdoes not\b", "doesn't"), (r"\bdid not\b", "didn't"), (r"\bcannot\b", "can't"), (r"\bcould not\b", "couldn't"),
+    (r"\bwould not\b", "wouldn't"), (r"\bis not\b", "isn't"), (r"\bwas not\b", "wasn't"), (r"\bwill not\b", "won't"),
+    (r"\b([Ii])t is\b", r"\1t's"), (r"\b([Tt])hat is\b", r"\1hat's"), (r"\b([Yy])ou are\b", r"\1ou're"),
+    (r"\b([Tt])hey are\b", r"\1hey're"), (r"\b([Ww])hat is\b", r"\1hat's"), (r"\bare not\b", "aren't"),
+)  # fmt: skip
+"""Long and contracted forms."""
+
+CHAT = (
+    (r"\byou\b", "u"), (r"\byour\b", "ur"), (r"\bgoing to\b", "gonna"), (r"\bwant to\b", "wanna"), (r"\bbecause\b", "cuz"),
+    (r"\bpeople\b", "ppl"), (r"\bplease\b", "pls"), (r"\bthanks\b", "thx"), (r"\bthough\b", "tho"), (r"n't\b", "nt"),
+    (r"\bI'm\b", "im"), (r"\bkind of\b", "kinda"), (r"\bgot to\b", "gotta"),
+)  # fmt: skip
+"""Forms of careful and of hasty spelling; one of them is changed."""
+
+QUESTION = re.compile(
+    r"(?:why|who|where|when|how (?:dare|could|can|do|does|did|is|are|long|much|many|come)|what(?! an?\b)|is|are|do|does|did|can|could|would|will|have|has|isn't|aren't|don't|doesn't|didn't|can't|couldn't|wouldn't|won't)\b",
+    re.IGNORECASE,
+)
+"""Beginnings of a question."""
+
+EXCLAMATION = re.compile(
+    r"(?:what an?|such|how (?!dare|could|can|do|does|did|is|are|long|much|many|come))\b", re.IGNORECASE
+)
+"""Beginnings of an exclamation."""
+
+
+def finished(text: str, features: StyleFeatures | None) -> str:
+    """Return a completed text, whose last sentence has no mark yet, with the surface of its row.
+
+    Args:
+        text: beginning and completion.
+        features: features that the text should have. None: it ends with a full stop.
+
+    """
+    last = re.split(r"[.!?…]\s+", text)[-1]
+    mark = "?" if QUESTION.match(last) else "!" if EXCLAMATION.match(last) else "."
+    if features is None:
+        return text + mark
+    if features.contractions:
+        text = _replaced(text, CONTRACTIONS, features.contractions)
+    if features.misspelt:
+        text = _replaced(text, CHAT, features.misspelt)
+    if features.exclamations and mark != "?":
+        mark = "!" * min(features.exclamations, 3)
+    elif mark == "!":
+        mark = "."
+    if features.unpunctuated and mark in ".?":
+        mark = ""
+    if features.lowercase and text[:2] not in ("I ", "I'"):
+        text = text[:1].lower() + text[1:]
+    elif features.lowercase:
+        text = re.sub(r"\bI\b", "i", text)
+    return text + mark
+
+
+def _replaced(text: str, forms: tuple[tuple[str, str], ...], limit: int) -> str:
+    """Replace up to `limit` forms."""
+    for pattern, form in forms:
+        changed, count = re.subn(pattern, form, text, count=limit)
+        text, limit = changed, limit - count
+        if limit <= 0:
+            break
+    return text

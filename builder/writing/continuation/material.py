@@ -1,0 +1,70 @@
+"""Load the beginnings, remarks and short tellings that a small model completes; all of them were written for this project."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+
+from personagen.builder.core.package_data import read_yaml
+from personagen.builder.planning.situations import bank_events
+
+REGISTERS: Mapping[str, str] = {
+    "comments": "comments",
+    "messages": "messages",
+    "tweets": "messages",
+    "dialogue": "dialogue",
+    "reports": "reports",
+    "diary": "reports",
+    "mail": "messages",
+}
+"""Register of the tellings of each style; a profile from a file has that of comments."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reactions:
+    """Reactions of one label in one expression.
+
+    Attributes:
+        openings: beginnings of a sentence, by "self" (about the writer) and "other" (about or to others).
+        remarks: complete sentences, likewise.
+
+    """
+
+    openings: Mapping[str, tuple[str, ...]]
+    remarks: Mapping[str, tuple[str, ...]]
+
+
+@cache
+def reactions(bank: str) -> Mapping[str, Mapping[str, Reactions]]:
+    """Load the reactions of an emotion of the bank, by GoEmotions label and expression."""
+    table = read_yaml(f"reactions/{bank}.yaml")["reactions"]
+    return {
+        label: {
+            expression: Reactions(
+                *(
+                    {kind: tuple(items) for kind, items in (parts[form].get(expression) or {}).items()}
+                    for form in ("openings", "remarks")
+                )
+            )
+            for expression in ("named", "voiced", "shown")
+        }
+        for label, parts in table.items()
+    }
+
+
+@cache
+def short_tellings(bank: str, event: str, register: str) -> Mapping[str, tuple[str, ...]]:
+    """Return the short tellings of an event in a register, by "open" and "covert"; empty: the event has none."""
+    table = read_yaml(f"tellings/{bank}.yaml")["tellings"]
+    return {openness: tuple(lines) for openness, lines in table.get(event, {}).get(register, {}).items()}
+
+
+@cache
+def label_of(bank: str, event: str) -> str | None:
+    """Return the GoEmotions label of an event of the bank. None: the recipe defines the event."""
+    return next((entry.label for entry in bank_events(bank) if entry.kind == event), None)
+
+
+@cache
+def event_labels(bank: str) -> tuple[str, ...]:
+    """Return the GoEmotions labels of the events of the bank, one per event."""
+    return tuple(entry.label for entry in bank_events(bank))

@@ -1,0 +1,117 @@
+"""Features of the surface of an English text: length, marks, capitals, spelling, address, laughter, swearing."""
+
+from dataclasses import dataclass, fields
+from functools import cache
+
+import regex
+
+from personagen.metrics.style import voice_lexicon
+from personagen.metrics.style.expressions import Expression, expression_of
+from personagen.metrics.texts.emotion_words import straighten_apostrophes, word_pattern
+from personagen.metrics.texts.words import count_words
+
+_SENTENCE = regex.compile(r"[^.!?…]*[^\s.!?…][^.!?…]*(?:[.!?…]+|\Z)")
+_EMOJI = regex.compile(r"[\p{Emoji_Presentation}\u2639\u263a\u2764]|(?<!\w)(?:[:;=]['’]?-?[)(DPpOo/\\|]+|<3+)(?!\w)")
+_SHOUTED = regex.compile(r"(?<!\p{L})\p{Lu}{3,}(?!\p{L})")
+_CONTRACTION = regex.compile(r"\p{L}+'(?:s|m|re|ve|ll|d|t)\b", regex.IGNORECASE)
+_FIRST = regex.compile(r"\b(?:i|im|me|my|mine|myself|we|us|our|i'\w+)\b", regex.IGNORECASE)
+_SECOND = regex.compile(r"\b(?:you|your|yours|yourself|u|ur|you'\w+)\b", regex.IGNORECASE)
+_THIRD = regex.compile(r"\b(?:he|she|they|him|her|them|his|hers|their|theirs|(?:he|she|they)'\w+)\b", regex.IGNORECASE)
+_VERB = regex.compile(
+    r"\b(?:am|is|are|was|were|be|been|'?m|'re|'s|'ve|'ll|'d|do|does|did|have|has|had|can|could|will|would|should|may|"
+    r"might|must|shall|get|got|go|went|come|came|make|made|say|said|know|knew|think|thought|see|saw|want|wanted|take|"
+    r"took|tell|told|feel|felt|let|look|need|keep|kept|put|find|found|give|gave|love|hate|hope|like|try|stop|\w+n't|"
+    r"\w{3,}ed)\b",
+    regex.IGNORECASE,
+)
+"""Frequent finite verbs: a sentence without one is counted as a fragment."""
+_MISSPELT = (
+    r"u|ur|r|im|ive|ill be|dont|cant|wont|didnt|doesnt|isnt|wasnt|arent|couldnt|shouldnt|wouldnt|thats|whats|theres|"
+    r"youre|theyre|hes|shes|lets|gonna|wanna|gotta|kinda|sorta|dunno|gimme|lemme|cuz|coz|bc|tho|thru|nite|tonite|ppl|"
+    r"pls|plz|thx|idk|tbh|imo|ngl|rn|w/|b4|gr8|2day|alot|definately|recieve|teh|ya|yall|aint|wat|wut|wuz|da|dat|dis",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StyleFeatures:
+    """How a text is written.
+
+    Attributes:
+        words: number of words.
+        sentences: number of runs that end with a mark or the text, 1 or more unless the text is empty.
+        expression: how openly the emotion is expressed.
+        lowercase: whether the first letter is small.
+        unpunctuated: whether the text ends without a mark or an emoji.
+        shouted: words in capitals of three letters or more.
+        exclamations: exclamation marks.
+        questions: question marks.
+        contractions: words with an apostrophe, such as "don't".
+        misspelt: words in a chat spelling, such as "dont", "u" or "gonna".
+        emoji: emoji and emoticons.
+        laughter: words of laughter.
+        profanity: swear words.
+        first: whether it says I or we.
+        second: whether it says you.
+        third: whether it says he, she or they.
+        fragments: sentences without a frequent finite verb.
+
+    """
+
+    words: int
+    sentences: int
+    expression: Expression
+    lowercase: bool
+    unpunctuated: bool
+    shouted: int
+    exclamations: int
+    questions: int
+    contractions: int
+    misspelt: int
+    emoji: int
+    laughter: int
+    profanity: int
+    first: bool
+    second: bool
+    third: bool
+    fragments: int
+
+
+FEATURES = tuple(field.name for field in fields(StyleFeatures))
+"""Names of the features, in order."""
+
+
+def style_features(text: str, emotion: str | None = None) -> StyleFeatures:
+    """Return the features of an English text.
+
+    Args:
+        text: any string.
+        emotion: label of the text; see `expression_of`.
+
+    """
+    plain = straighten_apostrophes(text).strip()
+    sentences = _SENTENCE.findall(plain)
+    letter = regex.search(r"\p{L}", plain)
+    return StyleFeatures(
+        words=count_words(plain),
+        sentences=len(sentences),
+        expression=expression_of(plain, emotion),
+        lowercase=letter is not None and letter[0].islower(),
+        unpunctuated=regex.search(r"[.!?…\"')\p{Emoji_Presentation}]\Z|[:;=]['’]?-?[)(DPpOo/\\|]+\Z", plain) is None,
+        shouted=len(_SHOUTED.findall(plain)),
+        exclamations=plain.count("!"),
+        questions=plain.count("?"),
+        contractions=len(_CONTRACTION.findall(plain)),
+        misspelt=len(_pattern(_MISSPELT).findall(plain)),
+        emoji=len(_EMOJI.findall(plain)),
+        laughter=len(_pattern(voice_lexicon.LAUGHTER).findall(plain)),
+        profanity=len(_pattern(voice_lexicon.PROFANITY).findall(plain)),
+        first=_FIRST.search(plain) is not None,
+        second=_SECOND.search(plain) is not None,
+        third=_THIRD.search(plain) is not None,
+        fragments=sum(_VERB.search(sentence) is None for sentence in sentences),
+    )
+
+
+@cache
+def _pattern(expressions: tuple[str, ...]) -> "regex.Pattern[str]":
+    return word_pattern(expressions)
