@@ -26,6 +26,18 @@ COMPLETION_WORDS = 3
 MAX_BEGINNINGS = 24
 """Beginnings per row: more than attempts."""
 
+MAX_GENERAL_WORDS = 4
+"""Words up to which a remark fits every event."""
+
+MIN_PART_WORDS = 3
+"""Room below which nothing stands before an opening."""
+
+MAX_PARTS = 3
+"""Sentences before an opening."""
+
+USUAL_TELLING_WORDS = 8
+"""Length of a short telling."""
+
 TRIES = 400
 """Combinations that are tried to find them."""
 
@@ -99,14 +111,8 @@ def _drawn(sources: _Sources, row: RowPlan, rng: random.Random) -> Iterator[str]
         opening = _pick(sources, "openings", style.expression, kind, row.turn, number, rng)
         if opening is None:
             continue
-        before: list[str] = []
         room = words - count_words(opening) - COMPLETION_WORDS
-        while room >= 3 and len(before) < 3:
-            part = _part(sources, style.expression, kind, room, has_telling=len(before) > 0, rng=rng)
-            if part is None or part in before:
-                break
-            before.append(part)
-            room -= count_words(part)
+        before = _context(sources, style.expression, kind, room, rng)
         if len(before) == 2 and rng.random() < 0.5:
             before.reverse()
         beginning = " ".join([*(_ended(part) for part in before), opening])
@@ -144,23 +150,37 @@ def _shuffled(items: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(random.Random(f"reactions:{len(items)}:{items[0]}").sample(items, len(items)))
 
 
-def _part(
-    sources: _Sources, expression: str, kind: str, room: int, *, has_telling: bool, rng: random.Random
-) -> str | None:
-    """Draw a remark or a telling of at most `room` words; None: there is none."""
+def _context(sources: _Sources, expression: str, kind: str, room: int, rng: random.Random) -> list[str]:
+    """Draw what stands before an opening: a telling or a remark, and general remarks up to `room` words."""
+    parts: list[str] = []
+    telling = _telling(sources, expression, room, rng)
+    if telling is not None:
+        parts.append(telling)
+        room -= count_words(telling)
+    while room >= MIN_PART_WORDS and len(parts) < MAX_PARTS:
+        most = min(room, MAX_GENERAL_WORDS) if parts else room  # a longer one would bring a matter of its own
+        level = expression if rng.random() < 0.7 else "shown"  # noqa: PLR2004
+        remarks = [
+            part
+            for source in (sources.reactions, sources.fallback)
+            for part in source[level].remarks.get(kind, ())
+            if count_words(part) <= most and part not in parts
+        ]
+        if not remarks:
+            break
+        parts.append(rng.choice(remarks))
+        room -= count_words(parts[-1])
+    return parts
+
+
+def _telling(sources: _Sources, expression: str, room: int, rng: random.Random) -> str | None:
+    """Draw a telling of the event that fits into `room` words, rather a long one. None: none fits, or none is drawn."""
     tellings = sources.covert if expression == "shown" else (*sources.covert, *sources.open)
-    choices = [part for part in ((*tellings, *sources.long) if not has_telling else ()) if count_words(part) <= room]
-    if choices and (room >= 8 or rng.random() < 0.3):
-        longest = max(map(count_words, choices))
-        return rng.choice([part for part in choices if count_words(part) >= longest - 8])
-    level = expression if rng.random() < 0.7 else "shown"
-    remarks = [
-        part
-        for source in (sources.reactions, sources.fallback)
-        for part in source[level].remarks.get(kind, ())
-        if count_words(part) <= room
-    ]
-    return rng.choice(remarks) if remarks else None
+    choices = [part for part in (*tellings, *sources.long) if count_words(part) <= room]
+    if not choices or (room < USUAL_TELLING_WORDS and rng.random() < 0.7):  # noqa: PLR2004
+        return None
+    longest = max(map(count_words, choices))
+    return rng.choice([part for part in choices if count_words(part) >= longest - USUAL_TELLING_WORDS])
 
 
 def _ended(part: str) -> str:
