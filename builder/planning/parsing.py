@@ -9,6 +9,7 @@ import yaml
 
 from personagen.builder.core.errors import RecipeError
 from personagen.builder.planning.recipe import Recipe
+from personagen.builder.planning.styles import PROFILE_SUFFIX
 
 
 def read_recipe(path: Path | None, overrides: Mapping[str, Any] | None = None) -> Recipe:
@@ -28,16 +29,19 @@ def read_recipe(path: Path | None, overrides: Mapping[str, Any] | None = None) -
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise RecipeError(f"cannot read recipe {path}: {error}; give the path of a YAML file") from error
-    return parse_recipe(text, str(path), overrides)
+    return parse_recipe(text, str(path), overrides, folder=path.parent)
 
 
-def parse_recipe(text: str, source: str, overrides: Mapping[str, Any] | None = None) -> Recipe:
+def parse_recipe(
+    text: str, source: str, overrides: Mapping[str, Any] | None = None, *, folder: Path | None = None
+) -> Recipe:
     """Parse and validate a recipe.
 
     Args:
         text: YAML mapping. Empty: every default.
         source: name of the recipe in errors: a path or "command line".
         overrides: values that replace those of the text, by dotted key ("backend.model").
+        folder: folder that profiles named in the text are relative to. None: the working directory.
 
     Raises:
         RecipeError: the text is not a YAML mapping, a key is unknown (the nearest known key is suggested), or a value
@@ -45,6 +49,8 @@ def parse_recipe(text: str, source: str, overrides: Mapping[str, Any] | None = N
 
     """
     data = _load_yaml(text, source)
+    if folder is not None:
+        _resolve_profiles(data, folder)
     for key, value in (overrides or {}).items():
         _override(data, key, value)
     try:
@@ -82,3 +88,20 @@ def _override(data: dict[str, Any], key: str, value: Any) -> None:
         if not isinstance(section, dict):
             return
     section[last] = value
+
+
+def _resolve_profiles(data: Mapping[str, Any], folder: Path) -> None:
+    """Make the paths of profiles in a recipe file relative to its folder, so that both can be moved together."""
+    text = data.get("text")
+    if not isinstance(text, dict):
+        return
+    style = text.get("style")
+    if isinstance(style, str):
+        text["style"] = _resolved(style, folder)
+    elif isinstance(style, dict):
+        text["style"] = {_resolved(name, folder): fraction for name, fraction in style.items()}
+
+
+def _resolved(name: Any, folder: Path) -> Any:
+    is_path = isinstance(name, str) and name.endswith(PROFILE_SUFFIX)
+    return str(folder.absolute() / name) if is_path else name

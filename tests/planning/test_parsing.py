@@ -1,5 +1,6 @@
 """Parsing of recipes: every refusal and its message, overrides, files, arbitrary text."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from personagen.builder.core.errors import RecipeError
 from personagen.builder.planning.parsing import parse_recipe, read_recipe
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.planning.suggestions import MAX_INPUT_CHARS
+from personagen.metrics.style import measure_profile, write_profile
 
 
 def test_an_empty_recipe_has_every_default() -> None:
@@ -261,3 +263,29 @@ def test_any_values_of_the_keys_are_a_recipe_or_a_recipe_error(values: dict[str,
         parse_recipe(yaml.safe_dump(values), "r")
     except RecipeError as error:
         assert "\n" not in str(error)
+
+
+def test_a_profile_is_found_beside_its_recipe_and_recorded_without_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder of a recipe and its profile may move; neither paths nor the working directory change the rows."""
+    texts = ["I hate this so much!", "no idea why they came late again", "My cat is asleep."] * 4
+    table = write_profile(measure_profile("mine", "a text", texts, None, per_label=20))
+    fingerprints = []
+    for name in ("one", "two"):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "profile.tsv").write_text(table, encoding="utf-8")
+        (folder / "recipe.yaml").write_text("text: {style: profile.tsv}\nrows: 7\n", encoding="utf-8")
+        shared = "text: {style: {profile.tsv: 0.5, comments: 0.5}}\nrows: 7\n"
+        (folder / "shared.yaml").write_text(shared, encoding="utf-8")
+        monkeypatch.chdir(tmp_path)
+        recipe = read_recipe(Path(name) / "recipe.yaml")
+        assert str(tmp_path) not in json.dumps(recipe.identity())
+        monkeypatch.chdir("/")
+        assert recipe.mixture() is not None
+        fingerprints.append((recipe.fingerprint(), read_recipe(folder / "shared.yaml").fingerprint()))
+    assert fingerprints[0] == fingerprints[1]
+    (tmp_path / "lost.yaml").write_text("text: {style: profile.tsv}\n", encoding="utf-8")
+    with pytest.raises(RecipeError, match=r"text\.style: cannot read the profile .*profile\.tsv.*run personagen match"):
+        read_recipe(tmp_path / "lost.yaml")

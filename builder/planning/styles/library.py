@@ -17,7 +17,7 @@ DEFAULT_STYLE = "comments"
 PROFILE_SUFFIX = ".tsv"
 """Suffix of the file of a profile: a name that ends with it is a path."""
 
-OWN_FORM = "a short text of that kind"
+OWN_FORM = "a short text, such as a post or a message"
 """What a text of a measured profile is called in prompts."""
 
 
