@@ -1,4 +1,4 @@
-"""Measure how openly a text expresses an emotion: it names the feeling, voices it, or shows it by what is told and done.
+"""Measure how openly a text expresses an emotion: it names the feeling, voices it, or shows it by events and acts.
 
 The word lists are English. The figures of other languages are not defined.
 """
@@ -32,13 +32,20 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 """Labels by basic emotion: the mapping that GoEmotions publishes (Demszky et al., 2020)."""
 
-_SIGNS = regex.compile(
-    r"[\p{Emoji_Presentation}\u2639\u263a\u2764]|(?<!\w)(?:[:;=]['’]?-?[)(DPpOo/\\|]+|<3+|:')(?!\w)|[!?]{2,}|!$"
+EMOJI = (
+    r"(?:\p{RI}\p{RI}|(?!\p{Emoji_Modifier})[\p{Emoji_Presentation}\u2639\u263a\u2764]|\p{Extended_Pictographic}\ufe0f|"
+    r"(?<![\w:])(?:[:;=8]['’]?-?[)(\]\[DPpOo/\\|*$]+|<3+|\^_?\^|[T;]_+[T;]|-_+-)(?![\w/]))"
 )
+"""Regular expression of an emoji or an emoticon; a flag is one, a skin tone none."""
+
+_SIGNS = regex.compile(EMOJI + r"|(?<!\w):'(?!\w)|[!?]{2,}|![\"'”)\]\s]*\Z")
 """Emoji, emoticons and marks that are repeated, or an exclamation mark at the end."""
 
-_ELONGATED = regex.compile(r"(\p{L})\1{3,}|\b(\p{L}*)([aeiouy])\3{2,}(\p{L}*)\b")
-_SHOUTED = regex.compile(r"(?<!\p{L})\p{Lu}{4,}(?!\p{L})(?:[^\p{L}]+\p{Lu}{2,}(?!\p{L}))")
+_ELONGATED = regex.compile(r"(\p{L})\1{3,}|(?!(?<!\p{L})iii(?!\p{L}))([aeiouy])\2{2,}", regex.IGNORECASE)
+"""A letter four times, or a vowel three times in a row; the numeral III is none."""
+
+_SHOUTED = regex.compile(r"(?<![\p{L}\[])\p{Lu}{4,}(?![\p{L}\]])[^\p{L}\[\]]+\p{Lu}{2,}(?![\p{L}\]])")
+"""Two words in capitals, the first of four letters or more; masks such as [NAME] do not count."""
 
 
 def expression_of(text: str, emotion: str | None = None) -> Expression:
@@ -68,10 +75,8 @@ def family_of(emotion: str) -> str:
 @cache
 def _naming(emotion: str | None) -> "regex.Pattern[str] | None":
     """Compile the words that name an emotion or one of its family. None: neutral."""
-    if emotion is None:
-        names = [pattern for family in FAMILIES for pattern in _names(family)]
-    else:
-        names = _names(emotion)
+    emotions = FAMILIES if emotion is None else (emotion,)
+    names = [pattern for one in emotions for pattern in _names(one)]
     return word_pattern(dict.fromkeys(names)) if names else None
 
 
@@ -93,6 +98,6 @@ def _performed() -> "regex.Pattern[str]":
 def _voicing() -> "regex.Pattern[str]":
     kinds = (
         voice_lexicon.PROFANITY, voice_lexicon.INSULTS, voice_lexicon.LAUGHTER, voice_lexicon.THANKS,
-        voice_lexicon.APOLOGIES, voice_lexicon.PLEAS, voice_lexicon.INTERJECTIONS,
+        voice_lexicon.APOLOGIES, voice_lexicon.PLEAS, voice_lexicon.THREATS, voice_lexicon.INTERJECTIONS,
     )  # fmt: skip
     return word_pattern(chain.from_iterable(kinds))

@@ -6,17 +6,31 @@ from functools import cache
 import regex
 
 from personagen.metrics.style import voice_lexicon
-from personagen.metrics.style.expressions import Expression, expression_of
+from personagen.metrics.style.expressions import EMOJI, Expression, expression_of
 from personagen.metrics.texts.emotion_words import straighten_apostrophes, word_pattern
 from personagen.metrics.texts.words import count_words
 
 _SENTENCE = regex.compile(r"[^.!?…]*[^\s.!?…][^.!?…]*(?:[.!?…]+|\Z)")
-_EMOJI = regex.compile(r"[\p{Emoji_Presentation}\u2639\u263a\u2764]|(?<!\w)(?:[:;=]['’]?-?[)(DPpOo/\\|]+|<3+)(?!\w)")
-_SHOUTED = regex.compile(r"(?<!\p{L})\p{Lu}{3,}(?!\p{L})")
-_CONTRACTION = regex.compile(r"\p{L}+'(?:s|m|re|ve|ll|d|t)\b", regex.IGNORECASE)
-_FIRST = regex.compile(r"\b(?:i|im|me|my|mine|myself|we|us|our|i'\w+)\b", regex.IGNORECASE)
-_SECOND = regex.compile(r"\b(?:you|your|yours|yourself|u|ur|you'\w+)\b", regex.IGNORECASE)
-_THIRD = regex.compile(r"\b(?:he|she|they|him|her|them|his|hers|their|theirs|(?:he|she|they)'\w+)\b", regex.IGNORECASE)
+_EMOJI = regex.compile(EMOJI)
+_END = regex.compile(rf"(?:[.!?…\"'”)*]|{EMOJI})\Z")
+_LETTER = regex.compile(r"\p{L}")
+_MASK = regex.compile(r"\[\p{Lu}+\]")
+"""A masked name, such as [NAME]: neither shouted nor the first letter of the text."""
+
+_SHOUTED = regex.compile(r"(?<!\p{L})(?=\p{Lu}*[AEIOUY])(?!(?:LO+L|LMF?AO+|ROFL)(?!\p{L}))\p{Lu}{3,}(?!\p{L})")
+_CONTRACTION = regex.compile(
+    r"\b(?:\p{L}+'(?:m|re|ve|ll|d|t|all)|(?:it|he|she|that|there|here|what|who|where|how|when|why|let|this|one|every\w+|"
+    r"some\w+|no\w+)'s)\b",
+    regex.IGNORECASE,
+)
+"""Contractions; a possessive ("John's") is none."""
+
+_FIRST = regex.compile(r"\b(?:i|im|ive|me|my|mine|myself|we|us|ours?|ourselves|(?:i|we)'\w+)\b", regex.IGNORECASE)
+_SECOND = regex.compile(r"\b(?:you|yours?|yourself|yourselves|u|ur|ya|youre|y'all|you'\w+)\b", regex.IGNORECASE)
+_THIRD = regex.compile(
+    r"\b(?:he|she|they|him|her|them|his|hers|theirs?|himself|herself|themselves|(?:he|she|they)'\w+)\b",
+    regex.IGNORECASE,
+)
 _VERB = regex.compile(
     r"\b(?:am|is|are|was|were|be|been|'?m|'re|'s|'ve|'ll|'d|do|does|did|have|has|had|can|could|will|would|should|may|"
     r"might|must|shall|get|got|go|went|come|came|make|made|say|said|know|knew|think|thought|see|saw|want|wanted|take|"
@@ -26,9 +40,10 @@ _VERB = regex.compile(
 )
 """Frequent finite verbs: a sentence without one is counted as a fragment."""
 _MISSPELT = (
-    r"u|ur|r|im|ive|ill be|dont|cant|wont|didnt|doesnt|isnt|wasnt|arent|couldnt|shouldnt|wouldnt|thats|whats|theres|"
-    r"youre|theyre|hes|shes|lets|gonna|wanna|gotta|kinda|sorta|dunno|gimme|lemme|cuz|coz|bc|tho|thru|nite|tonite|ppl|"
-    r"pls|plz|thx|idk|tbh|imo|ngl|rn|w/|b4|gr8|2day|alot|definately|recieve|teh|ya|yall|aint|wat|wut|wuz|da|dat|dis",
+    r"u(?![./])|ur|urs|r(?![./])|im|ive|ill be|dont|cant|wont|didnt|doesnt|isnt|wasnt|arent|couldnt|shouldnt|wouldnt|"
+    r"havent|hasnt|thats|whats|theres|youre|theyre|hes|shes|lets|gonna|wanna|gotta|kinda|sorta|dunno|gimme|lemme|cuz|coz|cos|bc|tho|"
+    r"thru|nite|tonite|ppl|pls|plz|thx|idk|idc|tbh|imo|imho|ngl|rn|w/|b4|gr8|l8r|2day|2moro|tmr|tmrw|msg|txt|alot|prolly|"
+    r"definately|recieve|wierd|teh|ya|yall|aint|wat|wut|wuz|da|dat|dis|dem|den|smh|btw|omw|jk|ikr|bday|luv|hav|wen|abt",
 )
 
 
@@ -90,14 +105,15 @@ def style_features(text: str, emotion: str | None = None) -> StyleFeatures:
     """
     plain = straighten_apostrophes(text).strip()
     sentences = _SENTENCE.findall(plain)
-    letter = regex.search(r"\p{L}", plain)
+    unmasked = _MASK.sub("", plain)
+    letter = _LETTER.search(unmasked)
     return StyleFeatures(
         words=count_words(plain),
         sentences=len(sentences),
         expression=expression_of(plain, emotion),
         lowercase=letter is not None and letter[0].islower(),
-        unpunctuated=regex.search(r"[.!?…\"')\p{Emoji_Presentation}]\Z|[:;=]['’]?-?[)(DPpOo/\\|]+\Z", plain) is None,
-        shouted=len(_SHOUTED.findall(plain)),
+        unpunctuated=bool(plain) and _END.search(plain) is None,
+        shouted=len(_SHOUTED.findall(unmasked)),
         exclamations=plain.count("!"),
         questions=plain.count("?"),
         contractions=len(_CONTRACTION.findall(plain)),

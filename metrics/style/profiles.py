@@ -3,7 +3,7 @@
 import csv
 import io
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -89,16 +89,19 @@ def parse_profile(name: str, form: str, table: str) -> StyleProfile:
     """Parse the table of a profile.
 
     Raises:
-        ValueError: a column is missing, or a value is no figure of its column.
+        ValueError: a column is missing, a value is no figure of its column, or there is no row.
 
     """
-    reader = csv.DictReader(io.StringIO(table), delimiter="\t")
-    missing = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
-    if missing:
-        raise ValueError(f"style {name}: the table has no column {missing[0]!r}, wanted {', '.join(COLUMNS)}")
     texts: dict[str, list[StyleFeatures]] = {}
-    for number, row in enumerate(reader, 2):
-        texts.setdefault(row["label"], []).append(_parse_row(name, number, row))
+    try:
+        reader = csv.DictReader(io.StringIO(table), delimiter="\t")
+        missing = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
+        if missing:
+            raise ValueError(f"style {name}: the table has no column {missing[0]!r}, wanted {', '.join(COLUMNS)}")
+        for number, row in enumerate(reader, 2):
+            texts.setdefault(row["label"], []).append(_parse_row(name, number, row))
+    except csv.Error as error:
+        raise ValueError(f"style {name}: the table cannot be read ({error}); run personagen match") from None
     if not texts:
         raise ValueError(f"style {name}: the table has no row, wanted one per text")
     return StyleProfile(name, form, {label: tuple(own) for label, own in texts.items()})
@@ -117,11 +120,9 @@ def _parse_row(name: str, number: int, row: Mapping[str, str]) -> StyleFeatures:
             continue
         if not text.isascii() or not text.isdigit() or len(text) > 6:
             raise ValueError(f"style {name}: line {number} has {field.name} {text!r:.40}, wanted a count")
+        if field.type is bool and text not in ("0", "1"):
+            raise ValueError(f"style {name}: line {number} has {field.name} {text!r}, wanted 0 or 1")
         values[field.name] = bool(int(text)) if field.type is bool else int(text)
+    if not values["words"]:
+        raise ValueError(f"style {name}: line {number} has words {row['words']!r}, wanted 1 or more")
     return StyleFeatures(**values)
-
-
-def pooled(profiles: Iterable[StyleProfile]) -> tuple[int, int]:
-    """Return the words of the shortest and of the longest text of several profiles."""
-    bounds = [profile.words() for profile in profiles]
-    return min(low for low, _ in bounds), max(high for _, high in bounds)
