@@ -17,7 +17,12 @@ _LETTER = regex.compile(r"\p{L}")
 _MASK = regex.compile(r"\[\p{Lu}+\]")
 """A masked name, such as [NAME]: neither shouted nor the first letter of the text."""
 
-_SHOUTED = regex.compile(r"(?<!\p{L})(?=\p{Lu}*[AEIOUY])(?!(?:LO+L|LMF?AO+|ROFL)(?!\p{L}))\p{Lu}{3,}(?!\p{L})")
+_SHOUTED = regex.compile(
+    r"(?<!\p{L})(?:(?=\p{Lu}*[AEIOUY])(?!LMF?AO|ROFL|LO+L)\p{Lu}{4,}|ALL|AND|ANY|ARE|BAD|BIG|BUT|CAN|DAY|DID|FOR|FUN|GET|GOT|"
+    r"HAD|HAS|HER|HIM|HIS|HOT|HOW|NEW|NOT|NOW|OFF|ONE|OUR|OUT|SAD|SEE|SHE|THE|TOO|WAS|WAY|WHO|WHY|YES|YOU)(?!\p{L})"
+)
+"""Words in capitals that are no abbreviation: four letters with a vowel, or a frequent word of three."""
+
 _CONTRACTION = regex.compile(
     r"\b(?:\p{L}+'(?:m|re|ve|ll|d|t|all)|(?:it|he|she|that|there|here|what|who|where|how|when|why|let|this|one|every\w+|"
     r"some\w+|no\w+)'s)\b",
@@ -31,20 +36,7 @@ _THIRD = regex.compile(
     r"\b(?:he|she|they|him|her|them|his|hers|theirs?|himself|herself|themselves|(?:he|she|they)'\w+)\b",
     regex.IGNORECASE,
 )
-_VERB = regex.compile(
-    r"\b(?:am|is|are|was|were|be|been|'?m|'re|'s|'ve|'ll|'d|do|does|did|have|has|had|can|could|will|would|should|may|"
-    r"might|must|shall|get|got|go|went|come|came|make|made|say|said|know|knew|think|thought|see|saw|want|wanted|take|"
-    r"took|tell|told|feel|felt|let|look|need|keep|kept|put|find|found|give|gave|love|hate|hope|like|try|stop|\w+n't|"
-    r"\w{3,}ed)\b",
-    regex.IGNORECASE,
-)
-"""Frequent finite verbs: a sentence without one is counted as a fragment."""
-_MISSPELT = (
-    r"u(?![./])|ur|urs|r(?![./])|im|ive|ill be|dont|cant|wont|didnt|doesnt|isnt|wasnt|arent|couldnt|shouldnt|wouldnt|"
-    r"havent|hasnt|thats|whats|theres|youre|theyre|hes|shes|lets|gonna|wanna|gotta|kinda|sorta|dunno|gimme|lemme|cuz|coz|cos|bc|tho|"
-    r"thru|nite|tonite|ppl|pls|plz|thx|idk|idc|tbh|imo|imho|ngl|rn|w/|b4|gr8|l8r|2day|2moro|tmr|tmrw|msg|txt|alot|prolly|"
-    r"definately|recieve|wierd|teh|ya|yall|aint|wat|wut|wuz|da|dat|dis|dem|den|smh|btw|omw|jk|ikr|bday|luv|hav|wen|abt",
-)
+_VERB = regex.compile(rf"\b(?:{'|'.join(voice_lexicon.FINITE_VERBS)})\b", regex.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +49,7 @@ class StyleFeatures:
         expression: how openly the emotion is expressed.
         lowercase: whether the first letter is small.
         unpunctuated: whether the text ends without a mark or an emoji.
-        shouted: words in capitals of three letters or more.
+        shouted: words in capitals, of four letters or more or frequent ones of three.
         exclamations: exclamation marks.
         questions: question marks.
         contractions: words with an apostrophe, such as "don't".
@@ -117,7 +109,7 @@ def style_features(text: str, emotion: str | None = None) -> StyleFeatures:
         exclamations=plain.count("!"),
         questions=plain.count("?"),
         contractions=len(_CONTRACTION.findall(plain)),
-        misspelt=len(_pattern(_MISSPELT).findall(plain)),
+        misspelt=len(_pattern(voice_lexicon.MISSPELT).findall(plain)),
         emoji=len(_EMOJI.findall(plain)),
         laughter=len(_pattern(voice_lexicon.LAUGHTER).findall(plain)),
         profanity=len(_pattern(voice_lexicon.PROFANITY).findall(plain)),

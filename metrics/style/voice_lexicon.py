@@ -125,6 +125,22 @@ INTERJECTIONS = (
 )
 """Interjections and exclamations."""
 
+MISSPELT = (
+    r"u(?![./])|ur|urs|r(?![./])|im|ive|ill be|dont|cant|wont|didnt|doesnt|isnt|wasnt|arent|couldnt|shouldnt|wouldnt|"
+    r"havent|hasnt|thats|whats|theres|youre|theyre|hes|shes|lets|gonna|wanna|gotta|kinda|sorta|dunno|gimme|lemme|cuz|coz|cos|bc|tho|"
+    r"thru|nite|tonite|ppl|pls|plz|thx|idk|idc|tbh|imo|imho|ngl|rn|w/|b4|gr8|l8r|2day|2moro|tmr|tmrw|msg|txt|alot|prolly|"
+    r"definately|recieve|wierd|teh|ya|yall|aint|wat|wut|wuz|da|dat|dis|dem|den|smh|btw|omw|jk|ikr|bday|luv|hav|wen|abt",
+)
+"""Chat spellings and missing apostrophes."""
+
+FINITE_VERBS = (
+    r"am|is|are|was|were|be|been|'?m|'re|'s|'ve|'ll|'d|do|does|did|have|has|had|can|could|will|would|should|may",
+    r"might|must|shall|get|got|go|went|come|came|make|made|say|said|know|knew|think|thought|see|saw|want|wanted",
+    r"take|took|tell|told|feel|felt|let|look|need|keep|kept|put|find|found|give|gave|love|hate|hope|like|try|stop",
+    r"\w+n't|\w{3,}ed",
+)
+"""Frequent finite verbs: a sentence without one counts as a fragment."""
+
 FEELING_WORDS: Mapping[str, tuple[str, ...]] = {
     "anger": (
         r"hat(?:e[sd]?|ing|ers?|red)|fed up|sick (?:of|and tired)|tired of",

@@ -36,7 +36,11 @@ PHRASES = {
 RELEASED = ("checker_label", "checker_confidence", '"checker"')
 """Columns and a key of the manifest that releases have had since the first version."""
 
-DATA = ("metrics/human_likeness/dimensions.py", "metrics/realism/profiles.py")
+DATA = (
+    "metrics/human_likeness/dimensions.py",
+    "metrics/realism/profiles.py",
+    "metrics/style/voice_lexicon.py",
+)
 """Modules whose strings are data: the questions to judges, whose answers are cached by wording, and English words."""
 
 CODE = [

@@ -8,7 +8,7 @@ from personagen.builder.core.package_data import read_text, read_yaml
 from personagen.builder.planning.suggestions import did_you_mean
 from personagen.metrics.style import StyleProfile, parse_profile
 
-STYLES: tuple[str, ...] = ("comments", "dialogue", "reports")
+STYLES: tuple[str, ...] = ("comments", "messages", "tweets", "dialogue", "reports", "diary", "mail")
 """Names of the profiles of the package."""
 
 DEFAULT_STYLE = "comments"
