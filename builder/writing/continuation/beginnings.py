@@ -29,6 +29,12 @@ MAX_BEGINNINGS = 24
 MAX_GENERAL_WORDS = 4
 """Words up to which a remark fits every event."""
 
+DEALT = 6
+"""Openings of a row that are dealt and not drawn."""
+
+MANY = 12
+"""Openings from which on a label has enough of its own."""
+
 MIN_PART_WORDS = 3
 """Room below which nothing stands before an opening."""
 
@@ -108,9 +114,11 @@ def _drawn(sources: _Sources, row: RowPlan, rng: random.Random) -> Iterator[str]
     words = DEFAULT_WORDS if features is None else features.words
     for number in range(TRIES):
         kind = _kind(features, style.style, rng)
-        opening = _pick(sources, "openings", style.expression, kind, row.turn, number, rng)
-        if opening is None:
+        openings = _openings(sources, style.expression, kind, rng)
+        if not openings:
             continue
+        # The first openings are dealt in shuffled rounds, so that rows repeat few.
+        opening = _shuffled(openings)[(row.turn + number) % len(openings)] if number < DEALT else rng.choice(openings)
         room = words - count_words(opening) - COMPLETION_WORDS
         before = _context(sources, style.expression, kind, room, rng)
         if len(before) == 2 and rng.random() < 0.5:
@@ -132,17 +140,11 @@ def _kind(features: StyleFeatures | None, style: str | None, rng: random.Random)
     return "self" if rng.random() < 0.8 else "other"
 
 
-def _pick(
-    sources: _Sources, form: str, expression: str, kind: str, turn: int, number: int, rng: random.Random
-) -> str | None:
-    """Pick an opening or a remark: those of a label are dealt in shuffled rounds, so that rows repeat few."""
-    own = getattr(sources.reactions[expression], form).get(kind, ())
-    main = getattr(sources.fallback[expression], form).get(kind, ())
-    items = own if own is main or len(own) >= 12 or rng.random() < 0.6 else main
-    items = items or main
-    if not items:
-        return None
-    return _shuffled(items)[(turn + number) % len(items)] if number < 2 else rng.choice(items)
+def _openings(sources: _Sources, expression: str, kind: str, rng: random.Random) -> tuple[str, ...]:
+    """Return the openings of the label of a row, or now and then those of the emotion as a whole."""
+    own = sources.reactions[expression].openings.get(kind, ())
+    main = sources.fallback[expression].openings.get(kind, ())
+    return own if own and (len(own) >= MANY or rng.random() < 0.6) else main
 
 
 @lru_cache(maxsize=512)
@@ -159,7 +161,7 @@ def _context(sources: _Sources, expression: str, kind: str, room: int, rng: rand
         room -= count_words(telling)
     while room >= MIN_PART_WORDS and len(parts) < MAX_PARTS:
         most = min(room, MAX_GENERAL_WORDS) if parts else room  # a longer one would bring a matter of its own
-        level = expression if rng.random() < 0.7 else "shown"  # noqa: PLR2004
+        level = expression if rng.random() < 0.7 else "shown"
         remarks = [
             part
             for source in (sources.reactions, sources.fallback)
@@ -177,7 +179,7 @@ def _telling(sources: _Sources, expression: str, room: int, rng: random.Random) 
     """Draw a telling of the event that fits into `room` words, rather a long one. None: none fits, or none is drawn."""
     tellings = sources.covert if expression == "shown" else (*sources.covert, *sources.open)
     choices = [part for part in (*tellings, *sources.long) if count_words(part) <= room]
-    if not choices or (room < USUAL_TELLING_WORDS and rng.random() < 0.7):  # noqa: PLR2004
+    if not choices or (room < USUAL_TELLING_WORDS and rng.random() < 0.7):
         return None
     longest = max(map(count_words, choices))
     return rng.choice([part for part in choices if count_words(part) >= longest - USUAL_TELLING_WORDS])
