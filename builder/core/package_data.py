@@ -32,8 +32,8 @@ def table_names(folder: str) -> list[str]:
     return [f"{folder}/{entry.name}" for entry in (DATA / folder).iterdir() if entry.name.endswith((".yaml", ".tsv"))]
 
 
-STYLE_TABLE = "styles.yaml"
-"""Table that only recipes with expressions and styles use."""
+STYLE_TABLES = ("styles.yaml", "completions.yaml")
+"""Tables that only recipes with expressions and styles use."""
 
 STYLE_FOLDERS = ("reactions", "styles", "tellings")
 """Folders of tables that only recipes with expressions and styles use."""
@@ -48,7 +48,7 @@ def digests(*, styles: bool) -> dict[str, str]:
 
     """
     tables = [entry.name for entry in DATA.iterdir() if entry.name.endswith(".yaml")]
-    names = [name for name in tables if name != STYLE_TABLE or styles]
+    names = [name for name in tables if name not in STYLE_TABLES or styles]
     for folder in ("reply_patterns", "situations", *(STYLE_FOLDERS if styles else ())):
         names += table_names(folder)
     lexicon = hashlib.sha256(json.dumps(LEXICON).encode()).hexdigest()

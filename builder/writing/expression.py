@@ -240,7 +240,7 @@ def _check_completion(
         return Verdict("", "empty", leaked=False)
     if candidate.finish == "length":
         return Verdict(text, "truncated", leaked=False)
-    if _stray_pattern(emotion.bank).search(text):
+    if _stray_pattern(emotion.bank, is_styled=checks.style is not None).search(text):
         return Verdict(text, "astray", leaked=False)
     # The stop string that ended the sentence is not part of the reply.
     whole = f"{beginning}{text}." if checks.style is None else finished(beginning + text, checks.style.features)
@@ -248,9 +248,9 @@ def _check_completion(
 
 
 @cache
-def _stray_pattern(bank: str | None) -> re.Pattern[str]:
+def _stray_pattern(bank: str | None, *, is_styled: bool) -> re.Pattern[str]:
     """Compile the faults of a small model's completion: its usual blunders, and words that name other emotions."""
-    patterns = list(read_yaml("continuation.yaml")["refuse"])
+    patterns = list(read_yaml("completions.yaml" if is_styled else "continuation.yaml")["refuse"])
     for name in named_taxonomy("ekman").names:
         if name != bank and (other := emotion_pattern(name)) is not None:
             patterns.append(other.pattern)

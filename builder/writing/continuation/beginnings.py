@@ -23,6 +23,9 @@ from personagen.metrics.texts.words import count_words
 COMPLETION_WORDS = 3
 """Words that the model adds to an opening, in the mean."""
 
+LEAST_WORDS = 5
+"""Length below which the texts of rows would repeat each other."""
+
 MAX_BEGINNINGS = 24
 """Beginnings per row: more than attempts."""
 
@@ -87,9 +90,9 @@ def styled_beginnings(seed: int, row: RowPlan, emotion: Emotion, scene: Scene | 
 
 
 def _distance(beginning: str, features: StyleFeatures | None) -> float:
-    """Return by how many words a completed beginning misses the length of its row, in steps of two."""
-    wanted = DEFAULT_WORDS if features is None else features.words
-    return abs(count_words(beginning) + COMPLETION_WORDS - wanted) // 2
+    """Return by how many words a completed beginning misses the length of its row, in steps of three."""
+    wanted = DEFAULT_WORDS if features is None else max(features.words, LEAST_WORDS)
+    return abs(count_words(beginning) + COMPLETION_WORDS - wanted) // 3
 
 
 def _sources(emotion: Emotion, style: RowStyle, scene: Scene | None, rng: random.Random) -> _Sources:

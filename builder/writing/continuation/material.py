@@ -6,6 +6,10 @@ from functools import cache
 
 from personagen.builder.core.package_data import read_yaml
 from personagen.builder.planning.situations import bank_events
+from personagen.metrics.style import EXPRESSIONS, expression_of
+
+NEUTRAL = "neutral"
+"""Emotion without a word or a voice of its own."""
 
 REGISTERS: Mapping[str, str] = {
     "comments": "comments",
@@ -21,7 +25,7 @@ REGISTERS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Reactions:
-    """Reactions of one label in one expression.
+    """Reactions of one label that express their emotion in one way, as a text's expression is measured.
 
     Attributes:
         openings: beginnings of a sentence, by "self" (about the writer) and "other" (about or to others).
@@ -39,15 +43,25 @@ def reactions(bank: str) -> Mapping[str, Mapping[str, Reactions]]:
     table = read_yaml(f"reactions/{bank}.yaml")["reactions"]
     return {
         label: {
-            expression: Reactions(
-                *(
-                    {kind: tuple(items) for kind, items in (parts[form].get(expression) or {}).items()}
-                    for form in ("openings", "remarks")
-                )
-            )
-            for expression in ("named", "voiced", "shown")
+            expression: Reactions(*(_of_expression(bank, expression, parts[form]) for form in ("openings", "remarks")))
+            for expression in EXPRESSIONS
         }
         for label, parts in table.items()
+    }
+
+
+def _of_expression(
+    bank: str, expression: str, levels: Mapping[str, Mapping[str, list[str]]]
+) -> dict[str, tuple[str, ...]]:
+    """Return the items of an expression by kind; what was written as one expression may be measured as another."""
+    return {
+        kind: tuple(
+            item
+            for kinds in levels.values()
+            for item in (kinds or {}).get(kind) or ()
+            if bank == NEUTRAL or expression_of(item, bank) == expression
+        )
+        for kind in ("self", "other")
     }
 
 
