@@ -12,9 +12,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from personagen.builder.llm.requests import Message
 
 LAYER_NAMES = ("demographic", "sociocultural", "situational", "list")
+"""Templates of all recipes."""
+
 NAMES = (*LAYER_NAMES, "expression", "continuation")
-"""Templates of a recipe without expressions and styles: one per stage; `continuation` and `list` are the expression stage
-of a model too small for instructions."""
+"""Templates of a recipe without expressions and styles, one per stage; a model too small for instructions has
+`continuation` and `list` in the last one."""
 
 STYLED_NAMES = (*LAYER_NAMES, "styled", "styled_continuation")
 """Templates of a recipe with expressions and styles."""
@@ -58,7 +60,7 @@ def render(name: str, **values: Any) -> tuple[Message, ...]:
 
 @cache
 def versions(folder: Path = TEMPLATES, *, styled: bool = False) -> dict[str, dict[str, str]]:
-    """Return version and SHA-256 of the templates of a recipe by name; shared parts (a leading underscore) are listed too.
+    """Return version and SHA-256 of the templates of a recipe, by name; shared parts have a leading underscore.
 
     Args:
         folder: folder of the templates.

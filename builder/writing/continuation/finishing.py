@@ -4,35 +4,41 @@ A model too small for instructions cannot be asked for them, so that they are se
 """
 
 import re
+from dataclasses import replace
 
 from personagen.metrics.style import StyleFeatures
 
 CONTRACTIONS = (
-    (r"\bI am\b", "I'm"), (r"\bI have (?=been|had|never|got|seen)", "I've "), (r"\bI will\b", "I'll"), (r"\bdo not\b", "don't"),
-    (r"\bdoes not\b", "doesn't"), (r"\bdid not\b", "didn't"), (r"\bcannot\b", "can't"), (r"\bcould not\b", "couldn't"),
-    (r"\bwould not\b", "wouldn't"), (r"\bis not\b", "isn't"), (r"\bwas not\b", "wasn't"), (r"\bwill not\b", "won't"),
-    (r"\b([Ii])t is\b", r"\1t's"), (r"\b([Tt])hat is\b", r"\1hat's"), (r"\b([Yy])ou are\b", r"\1ou're"),
-    (r"\b([Tt])hey are\b", r"\1hey're"), (r"\b([Ww])hat is\b", r"\1hat's"), (r"\bare not\b", "aren't"),
+    (r"\bI am\b", "I'm"), (r"\bI have (?=been|had|never|got|seen)", "I've "), (r"\bI will\b", "I'll"),
+    (r"\bdo not\b", "don't"), (r"\bdoes not\b", "doesn't"), (r"\bdid not\b", "didn't"), (r"\bcannot\b", "can't"),
+    (r"\bcould not\b", "couldn't"), (r"\bwould not\b", "wouldn't"), (r"\bis not\b", "isn't"),
+    (r"\bwas not\b", "wasn't"), (r"\bwill not\b", "won't"), (r"\b([Ii])t is\b", r"\1t's"),
+    (r"\b([Tt])hat is\b", r"\1hat's"), (r"\b([Yy])ou are\b", r"\1ou're"), (r"\b([Tt])hey are\b", r"\1hey're"),
+    (r"\b([Ww])hat is\b", r"\1hat's"), (r"\bare not\b", "aren't"),
 )  # fmt: skip
 """Long and contracted forms."""
 
 CHAT = (
-    (r"\byou\b", "u"), (r"\byour\b", "ur"), (r"\bgoing to\b", "gonna"), (r"\bwant to\b", "wanna"), (r"\bbecause\b", "cuz"),
-    (r"\bpeople\b", "ppl"), (r"\bplease\b", "pls"), (r"\bthanks\b", "thx"), (r"\bthough\b", "tho"), (r"n't\b", "nt"),
-    (r"\bI'm\b", "im"), (r"\bkind of\b", "kinda"), (r"\bgot to\b", "gotta"),
+    (r"\byou\b", "u"), (r"\byour\b", "ur"), (r"\bgoing to\b", "gonna"), (r"\bwant to\b", "wanna"),
+    (r"\bbecause\b", "cuz"), (r"\bpeople\b", "ppl"), (r"\bplease\b", "pls"), (r"\bthanks\b", "thx"),
+    (r"\bthough\b", "tho"), (r"n't\b", "nt"), (r"\bI'm\b", "im"), (r"\bkind of\b", "kinda"),
+    (r"\bgot to\b", "gotta"),
 )  # fmt: skip
-"""Forms of careful and of hasty spelling; one of them is changed."""
+"""Forms of careful and of hasty spelling."""
+
+_OTHER_HOWS = "dare|could|can|do|does|did|is|are|long|much|many|come"
 
 QUESTION = re.compile(
-    r"(?:why|who|where|when|how (?:dare|could|can|do|does|did|is|are|long|much|many|come)|what(?! an?\b)|is|are|do|does|did|can|could|would|will|have|has|isn't|aren't|don't|doesn't|didn't|can't|couldn't|wouldn't|won't)\b",
+    rf"(?:why|who|where|when|how (?:{_OTHER_HOWS})|what(?! an?\b)|"
+    r"(?:is|are|do|does|did|can|could|would|will|have|has)(?:n't)?|won't)\b",
     re.IGNORECASE,
 )
 """Beginnings of a question."""
 
-EXCLAMATION = re.compile(
-    r"(?:what an?|such|how (?!dare|could|can|do|does|did|is|are|long|much|many|come))\b", re.IGNORECASE
-)
+EXCLAMATION = re.compile(rf"(?:what an?|such|how (?!{_OTHER_HOWS}))\b", re.IGNORECASE)
 """Beginnings of an exclamation."""
+
+_LAST_SENTENCE = re.compile(r"(?:.*[.!?…]\s+)?(.*)", re.DOTALL)
 
 
 def finished(text: str, features: StyleFeatures | None) -> str:
@@ -43,10 +49,13 @@ def finished(text: str, features: StyleFeatures | None) -> str:
         features: features that the text should have. None: it ends with a full stop.
 
     """
-    last = re.split(r"[.!?…]\s+", text)[-1]
+    match = _LAST_SENTENCE.match(text)
+    last = match[1] if match else text
     mark = "?" if QUESTION.match(last) else "!" if EXCLAMATION.match(last) else "."
     if features is None:
         return text + mark
+    if features.exclamations and features.expression == "shown":  # one at the end would voice the feeling
+        text, features = text.replace(". ", "! ", 1), replace(features, exclamations=0)
     if features.contractions:
         text = _replaced(text, CONTRACTIONS, features.contractions)
     if features.misspelt:

@@ -1,4 +1,4 @@
-"""Load the beginnings, remarks and short tellings that a small model completes; all of them were written for this project."""
+"""Load the openings, remarks and short tellings of a small model's texts; all of them were written for this project."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
