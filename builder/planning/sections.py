@@ -92,8 +92,9 @@ class TextRequirements(RecipeSection):
     )
     style: str | Mapping[str, Share] | None = Field(
         default=None,
-        description="Genre whose length and surface the texts have, or fractions of several: comments, dialogue, "
-        "reports, or the file of a profile. null: comments, for English texts that are not all `shown`.",
+        description="Genre whose length and surface the texts have, or fractions of several: comments, messages, "
+        "tweets, dialogue, reports, diary, mail, or the file of a profile. null: comments, for English texts that are "
+        "not all `shown`.",
     )
     language: Annotated[str, Field(pattern="^[a-z]{2}$")] | None = Field(
         default="en", description="ISO 639-1 code of the language that every text must be in. null: no check."

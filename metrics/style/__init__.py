@@ -3,6 +3,7 @@
 from personagen.metrics.style.expressions import EXPRESSIONS, Expression, expression_of
 from personagen.metrics.style.features import FEATURES, StyleFeatures, style_features
 from personagen.metrics.style.profiles import StyleProfile, measure_profile, parse_profile, write_profile
+from personagen.metrics.style.valence import polarity, valenced_words
 
 __all__ = [
     "EXPRESSIONS",
@@ -13,6 +14,8 @@ __all__ = [
     "expression_of",
     "measure_profile",
     "parse_profile",
+    "polarity",
     "style_features",
+    "valenced_words",
     "write_profile",
 ]

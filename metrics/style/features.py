@@ -7,6 +7,7 @@ import regex
 
 from personagen.metrics.style import voice_lexicon
 from personagen.metrics.style.expressions import EMOJI, Expression, expression_of
+from personagen.metrics.style.valence import valenced_words
 from personagen.metrics.texts.emotion_words import straighten_apostrophes, word_pattern
 from personagen.metrics.texts.words import count_words
 
@@ -61,6 +62,8 @@ class StyleFeatures:
         second: whether it says you.
         third: whether it says he, she or they.
         fragments: sentences without a frequent finite verb.
+        positive: words with a positive valence.
+        negative: words with a negative valence.
 
     """
 
@@ -81,6 +84,8 @@ class StyleFeatures:
     second: bool
     third: bool
     fragments: int
+    positive: int
+    negative: int
 
 
 FEATURES = tuple(field.name for field in fields(StyleFeatures))
@@ -99,6 +104,7 @@ def style_features(text: str, emotion: str | None = None) -> StyleFeatures:
     sentences = _SENTENCE.findall(plain)
     unmasked = _MASK.sub("", plain)
     letter = _LETTER.search(unmasked)
+    positive, negative = valenced_words(plain)
     return StyleFeatures(
         words=count_words(plain),
         sentences=len(sentences),
@@ -117,6 +123,8 @@ def style_features(text: str, emotion: str | None = None) -> StyleFeatures:
         second=_SECOND.search(plain) is not None,
         third=_THIRD.search(plain) is not None,
         fragments=sum(_VERB.search(sentence) is None for sentence in sentences),
+        positive=positive,
+        negative=negative,
     )
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.styles import READERS, digest, main, measure
+from benchmarks.styles.__main__ import digest, main, measure
+from benchmarks.styles.readers import READERS
 from personagen.builder.core.package_data import read_text, read_yaml
 from personagen.builder.planning.styles import STYLES, find_style
 from personagen.builder.writing.continuation.material import REGISTERS
@@ -22,11 +23,11 @@ COMMENTS = (
 )
 TABLE = """\
 label words sentences expression lowercase unpunctuated shouted exclamations questions contractions misspelt emoji \
-laughter profanity first second third fragments
-anger 3 1 named 0 1 0 0 0 0 0 0 0 0 1 0 0 0
-joy 1 1 voiced 1 0 0 2 0 0 0 0 0 0 0 0 0 1
-joy 4 1 named 1 1 0 0 0 0 0 0 0 0 0 0 0 0
-neutral 4 1 shown 0 0 0 0 0 0 0 0 0 0 0 0 1 0
+laughter profanity first second third fragments positive negative
+anger 3 1 named 0 1 0 0 0 0 0 0 0 0 1 0 0 0 0 1
+joy 1 1 voiced 1 0 0 2 0 0 0 0 0 0 0 0 0 1 1 0
+joy 4 1 named 1 1 0 0 0 0 0 0 0 0 0 0 0 0 2 0
+neutral 4 1 shown 0 0 0 0 0 0 0 0 0 0 0 0 1 0 0 1
 """
 
 FELT = (

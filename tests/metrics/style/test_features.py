@@ -28,6 +28,8 @@ def test_features_of_a_comment_counted_by_hand() -> None:
         second=True,
         third=False,
         fragments=0,
+        positive=2,
+        negative=0,
     )
 
 
@@ -38,6 +40,7 @@ def test_features_of_a_report_counted_by_hand() -> None:
     assert (features.contractions, features.profanity, features.expression) == (1, 1, "voiced")
     assert not features.lowercase
     assert not features.unpunctuated
+    assert (features.positive, features.negative) == (3, 1)  # the first "no" is negative and negates
 
 
 @pytest.mark.parametrize(("text", "emoji"), [("ok 👍🏻", 1), ("see 🇫🇷 soon", 1), ("hi :) <3", 2), ("http://a.b", 0)])

@@ -1,38 +1,16 @@
-"""Measure the style profiles of the package over the published files of real corpora.
+"""Readers of the published files of real corpora, one per style: texts with their labels."""
 
-python -m benchmarks.styles train.tsv --style comments > builder/data/styles/comments.tsv
-
-builder/data/styles.yaml names the file of each profile, its source, licence and SHA-256. The same file gives the same
-table, byte for byte. Only figures leave the corpus, one line per text.
-"""
-
-import argparse
 import csv
 import hashlib
-import html
 import re
-import sys
 import unicodedata
 import zipfile
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 from xml.etree import ElementTree
 
-from personagen.metrics.style import StyleProfile, measure_profile, write_profile
-from personagen.metrics.style.expressions import FAMILIES, family_of
-from personagen.metrics.style.profiles import UNLABELLED
-from personagen.metrics.texts.words import count_words
-
-PER_LABEL = 150
-"""Texts per basic emotion of a profile."""
-
-UNLABELLED_TEXTS = 600
-"""Texts of a profile without labels."""
-
-MAX_WORDS = 150
-"""Words of the longest text that is measured."""
+from personagen.metrics.style.expressions import FAMILIES
 
 Labelled = Iterator[tuple[str, frozenset[str]]]
 """Texts with their labels; no label in a corpus without labels."""
@@ -120,43 +98,6 @@ READERS: Mapping[str, Callable[[Path], Labelled]] = {
 }
 
 
-def measure(style: str, path: Path) -> StyleProfile:
-    """Measure the profile of a style over its corpus; texts with labels of several basic emotions are left out."""
-    texts, labels = [], []
-    for raw, own in READERS[style](path):
-        text = " ".join(html.unescape(raw).split())
-        families = {family_of(label) for label in own}
-        if len(families) <= 1 and count_words(text) <= MAX_WORDS:
-            texts.append(text)
-            labels.append(families.pop() if families else UNLABELLED)
-    if any(labels):
-        return measure_profile(style, "", texts, labels, per_label=PER_LABEL)
-    return measure_profile(style, "", texts, None, per_label=UNLABELLED_TEXTS)
-
-
-def digest(path: Path) -> str:
-    """Return the SHA-256 of a file; of a folder, that of the names and digests of its files."""
-    if path.is_dir():
-        lines = "".join(f"{digest(file)}  {file.name}\n" for file in sorted(path.iterdir()))
-        return hashlib.sha256(lines.encode()).hexdigest()
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Write the table of a profile to standard output, and its counts to standard error."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.styles", description=__doc__)
-    parser.add_argument("corpus", type=Path, help="published file or folder, named in builder/data/styles.yaml")
-    parser.add_argument("--style", required=True, choices=READERS)
-    options = parser.parse_args(arguments)
-    profile = measure(options.style, options.corpus)
-    sys.stdout.write(write_profile(profile))
-    counts = {label or "without label": len(texts) for label, texts in profile.texts.items()}
-    print(f"{options.style}: {counts}; sha256 {digest(options.corpus)}", file=sys.stderr)
-    for label, texts in profile.texts.items():
-        kinds = Counter(one.expression for one in texts)
-        print(f"  {label or 'all'}: {dict(kinds.most_common())}", file=sys.stderr)
-
-
 def _rows(path: Path, *, quoted: bool) -> Iterator[list[str]]:
     with path.open(encoding="utf-8", newline="") as file:
         yield from csv.reader(file, delimiter="\t", quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE)
@@ -181,7 +122,3 @@ def _is_held_out(text: str) -> bool:
     key = " ".join("".join(mark if mark.isalnum() else " " for mark in plain).split()) or text
     number = int.from_bytes(hashlib.sha256(f"xed_en v1\x1f{key}".encode()).digest()[:8], "big")
     return number / 2**64 < 0.2
-
-
-if __name__ == "__main__":
-    main()
