@@ -25,6 +25,10 @@ MATCHED = "none-lengthmatched"
 """Arm without personas, at the lengths of the full method."""
 
 
+SHOWN = "shown"
+"""Arm of the full method, in its style, that neither names nor voices the emotion."""
+
+
 @dataclass(frozen=True, slots=True)
 class Claim:
     """Statement that the sign of a difference decides.
@@ -96,9 +100,15 @@ CLAIMS = (
     Claim("Texts are harder to distinguish from real ones than without a persona", "c2st_auc", FULL, MATCHED, "lower"),
     Claim("A persona leaves its trace in its texts", "persona_f", FULL, None, null=1.0),
     Claim("A classifier learns more than from texts without a persona", "masked_tstr_macro_f1", FULL, MATCHED),
+    Claim("A classifier learns more than from as open texts without a persona", "tstr_macro_f1", FULL, MATCHED),
     Claim("A classifier learns more than from texts after real examples", "masked_tstr_macro_f1", FULL, "few-shot"),
     Claim("A classifier learns more than from paraphrases of real texts", "masked_tstr_macro_f1", FULL, "paraphrase"),
     Claim("A classifier learns more than from retrieved real texts", "masked_tstr_macro_f1", FULL, "retrieval"),
+    Claim("A classifier learns more from open texts than from texts that only show", "tstr_macro_f1", FULL, SHOWN),
+    Claim("Labels of open texts are truer than of texts that only show", "label_agreement", FULL, SHOWN),
+    Claim("Open texts are closer to real ones than texts that only show", "mmd2", FULL, SHOWN, "lower"),
+    Claim("The style brings texts closer to real ones", "mmd2", SHOWN, "unstyled", "lower"),
+    Claim("A classifier learns more from texts in the style", "tstr_macro_f1", SHOWN, "unstyled"),
     Claim("The texts can take the place of as many real ones", "tstr_macro_f1", FULL, "real", null=-MARGIN),
     Claim("Added to 100 real texts, they make a better classifier", "gain_macro_f1", FULL, None),
     Claim("Real examples bring the full method closer to real texts", "mmd2", "full+real", FULL, "lower"),

@@ -142,7 +142,7 @@ def _compare(
     run: Runner,
 ) -> ComparisonResults:
     require_metrics_extra()
-    arms = ordered_arms(settings.arms)
+    arms = ordered_arms(settings.arms, styled=recipe.mixture() is not None)
     recipes = part_recipes(recipe, settings.rows, settings.seeds)
     quota = {emotion: max(part.quota()[emotion] for part in recipes) for emotion in recipes[0].quota()}
     judges = connect_judges(

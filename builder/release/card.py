@@ -15,6 +15,7 @@ from personagen.builder.core.terminal import printable
 from personagen.builder.planning.taxonomy import NAMED_TAXONOMIES
 from personagen.builder.release.card_regions import begin_mark, end_mark
 from personagen.builder.release.manifest import classifier_facts, leak_line, model_license, total_rejects
+from personagen.metrics.style import EXPRESSIONS
 from personagen.metrics.texts.emotion_words import is_listed
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ def render_card(manifest: Mapping[str, Any]) -> str:
         counterfactuals=manifest.get("counterfactuals"),
         leaks=leak_line(manifest),
         reply_languages=_reply_languages(manifest),
+        **_expression_facts(manifest),
         unlisted=[emotion["name"] for emotion in taxonomy["emotions"] if not is_listed(emotion["name"])],
         counterfactual=[f"`{name}`" for name in configs if name.startswith(COUNTERFACTUAL_PREFIX)],
         classifier=_as_line(classifier_facts(manifest)),
@@ -90,6 +92,43 @@ def render_card(manifest: Mapping[str, Any]) -> str:
         licences=_by_licence(sources()),
         region=lambda name: f"{begin_mark(name)}\n{end_mark(name)}",
     )
+
+
+def _expression_facts(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the card says of expressions and styles; no expressions: the recipe asks for none."""
+    table: Mapping[str, Mapping[str, int]] = manifest.get("expressions") or {}
+    if not table:
+        return {"expressions": [], "styles": []}
+    checked = {asked: sum(found.values()) - found.get("unchecked", 0) for asked, found in table.items()}
+    obeyed = sum(found.get(asked, 0) for asked, found in table.items())
+    total = sum(checked.values())
+    delivered = (
+        f"{_fraction(obeyed, total)} of {total} checked texts do as asked."
+        if total
+        else ("Whether the texts do so was not checked: the word lists are English.")
+    )
+    return {
+        "expressions": [
+            {
+                "asked": asked,
+                "found": found,
+                "as_asked": _fraction(found.get(asked, 0), checked[asked]) if checked[asked] else "not checked",
+            }
+            for asked, found in table.items()
+        ],
+        "found_kinds": [kind for kind in (*EXPRESSIONS, "unchecked") if any(kind in found for found in table.values())],
+        "delivered": delivered,
+        "styles": [
+            {"name": name, "share": f"{share:.0%}", **_style_source(name)}
+            for name, share in (manifest["recipe"]["text"]["style"] or {}).items()
+        ],
+    }
+
+
+def _style_source(name: str) -> dict[str, str]:
+    entry = read_yaml("styles.yaml").get(name)
+    own = {"source": "texts of the author of the recipe", "licence": "unknown"}
+    return own if entry is None else {"source": entry["source"], "licence": entry["licence"]}
 
 
 def read_template(path: "Traversable | None" = None) -> str:

@@ -257,14 +257,20 @@ def _stray_pattern(bank: str | None, *, is_styled: bool) -> re.Pattern[str]:
     return re.compile("|".join(f"(?:{pattern})" for pattern in patterns), re.IGNORECASE)
 
 
-def beginnings(seed: int, row: RowPlan, emotion: Emotion, scene: Scene | None, opening: str | None = None) -> list[str]:
+def beginnings(
+    seed: int, row: RowPlan, emotion: Emotion, scene: Scene | None, grounding: Grounding = NO_GROUNDING
+) -> list[str]:
     """Return beginnings of a row's text, in shuffled order.
 
     Each consists of a sentence and a clause that implies the emotion. The sentence is the opening, else the event in
     the persona's own words; without either the clause stands alone.
     """
-    if row.style is not None and opening is None:
-        return styled_beginnings(seed, row, emotion, scene)
+    if row.style is not None:
+        style = row.style
+        if grounding.words is not None and style.features is not None:
+            style = replace(style, features=replace(style.features, words=grounding.words))
+        return styled_beginnings(seed, replace(row, style=style), emotion, scene)
+    opening = grounding.opening
     clauses = read_yaml("continuation.yaml")["openings"].get(emotion.bank, ["After that I"])
     order = random.Random(f"opening:{seed}:{row.emotion}:{row.turn}").sample(clauses, len(clauses))
     if opening is not None:  # a text that began with one of the clauses gets another one

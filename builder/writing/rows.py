@@ -122,7 +122,7 @@ class RowWriter:
         together = None if self._label_check is None else partial(self._label_check, emotion=row.emotion)
         starts: Sequence[str] = ()
         if self._settings.continues and not continues_list(row, grounding):
-            starts = beginnings(self.plan.recipe.seed, row, emotion, subject.scene, grounding.opening)
+            starts = beginnings(self.plan.recipe.seed, row, emotion, subject.scene, grounding)
         accepted = await express(
             request,
             emotion,

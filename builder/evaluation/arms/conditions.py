@@ -101,15 +101,28 @@ def none_lengthmatched(setting: ArmSetting) -> WritingTask:
     """Write without a persona, at the length that the full method has in the same row.
 
     A small model, which continues a beginning, gets its own sentence of the arm "none" in place of the event. So it
-    writes as much, in as many steps.
+    writes as much, in as many steps. Where rows have a style, its beginnings have the length anyway.
     """
     bare, full = setting.earlier["none"], setting.earlier["situational"]
+    styled = setting.recipe.mixture() is not None
 
     def grounding(row: RowPlan) -> Grounding:
         words = count_words(full[row.id].text) if row.id in full else None
-        return Grounding(words=words, opening=bare[row.id].text if row.id in bare else None)
+        return Grounding(words=words, opening=bare[row.id].text if row.id in bare and not styled else None)
 
     return WritingTask(_at(setting.recipe, "none"), grounding)
+
+
+def shown(setting: ArmSetting) -> WritingTask:
+    """Write from all three layers, in the same style, without naming or voicing the emotion."""
+    return WritingTask(_at(setting.recipe, "situational").model_copy(update={"expression": "shown"} | _style(setting)))
+
+
+def unstyled(setting: ArmSetting) -> WritingTask:
+    """Write from all three layers, without naming or voicing the emotion and in no style."""
+    text = setting.recipe.text.model_copy(update={"style": None})
+    recipe = _at(setting.recipe, "situational").model_copy(update={"expression": "shown", "text": text})
+    return WritingTask(recipe)
 
 
 def few_shot(setting: ArmSetting) -> WritingTask:
@@ -165,6 +178,8 @@ ARMS: Mapping[str, Arm] = {
     "none-lengthmatched": none_lengthmatched,
     "demographic": demographic,
     "sociocultural": sociocultural,
+    "shown": shown,
+    "unstyled": unstyled,
     "few-shot": few_shot,
     "full+real": full_real,
     "paraphrase": paraphrase,
@@ -175,6 +190,9 @@ ARMS: Mapping[str, Arm] = {
 
 VERBALIZED = ":verbalized"
 """Suffix of the name of an arm whose texts are drawn by verbalized sampling."""
+
+STYLE_ARMS = ("shown", "unstyled")
+"""Arms that differ from the full method in expression and style: only where the recipe asks for them."""
 
 USES = {"none-lengthmatched": ("none", "situational")}
 """Arms whose texts another arm uses."""
@@ -197,6 +215,13 @@ def _with_examples(setting: ArmSetting) -> Callable[[RowPlan], Grounding]:
         return Grounding(examples=tuple(map(_as_line, rng.sample(short, min(EXAMPLES, len(short))))))
 
     return grounding
+
+
+def _style(setting: ArmSetting) -> dict[str, Any]:
+    """Return the change that keeps the style of a recipe that names none, which `expression: shown` would lose."""
+    mixture, text = setting.recipe.mixture(), setting.recipe.text
+    styles = dict(mixture.styles) if mixture is not None else {}
+    return {"text": text.model_copy(update={"style": styles or None})}
 
 
 def _draw_rows(setting: ArmSetting, purpose: str, max_words: int | None = None) -> dict[str, int]:

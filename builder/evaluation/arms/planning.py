@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from personagen.builder.core.errors import RecipeError
-from personagen.builder.evaluation.arms.conditions import ARMS, USES, VERBALIZED, ArmSetting
+from personagen.builder.evaluation.arms.conditions import ARMS, STYLE_ARMS, USES, VERBALIZED, ArmSetting
 from personagen.builder.planning.plan import make_plan, split_quota
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.planning.sections import Splits
@@ -14,18 +14,27 @@ if TYPE_CHECKING:
     from personagen.metrics.texts.corpus import Corpus
 
 
-def ordered_arms(names: Sequence[str] | None) -> list[str]:
-    """Return the names of arms in the order of writing, with the arms that they use; None: all arms.
+def ordered_arms(names: Sequence[str] | None, *, styled: bool) -> list[str]:
+    """Return the names of arms in the order of writing, with the arms that they use.
+
+    Args:
+        names: names of arms. None: all of them.
+        styled: whether the recipe asks for expressions and styles; otherwise two arms would equal the full method.
 
     Raises:
         RecipeError: a name is unknown, or asks for sampling from an arm of real texts.
 
     """
     wanted: set[str] = set()
-    for name in names or ARMS:
+    for name in names or [name for name in ARMS if styled or name not in STYLE_ARMS]:
         plain = name.removesuffix(VERBALIZED)
         if plain not in ARMS:
             raise RecipeError(f"unknown arm {name!r:.60}{did_you_mean(plain, ARMS)}; known: {', '.join(ARMS)}")
+        if plain in STYLE_ARMS and not styled:
+            raise RecipeError(
+                f"arm {name!r} differs from the full method in expression and style, and the recipe is `expression: "
+                "shown` in no style; leave expression or the arm out"
+            )
         if plain != name and plain in ("retrieval", "real"):
             raise RecipeError(f"arm {name!r} has nothing to sample: no model writes it; leave {VERBALIZED!r} out")
         wanted |= {name, *USES.get(plain, ())}
