@@ -1,13 +1,12 @@
 """Measure how a text is written: how openly it expresses an emotion, and its surface."""
 
 from personagen.metrics.style.expressions import EXPRESSIONS, Expression, expression_of
-from personagen.metrics.style.features import FEATURES, StyleFeatures, style_features
+from personagen.metrics.style.features import StyleFeatures, style_features
 from personagen.metrics.style.profiles import StyleProfile, measure_profile, parse_profile, write_profile
 from personagen.metrics.style.valence import polarity, valenced_words
 
 __all__ = [
     "EXPRESSIONS",
-    "FEATURES",
     "Expression",
     "StyleFeatures",
     "StyleProfile",

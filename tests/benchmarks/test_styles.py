@@ -10,7 +10,7 @@ import pytest
 from benchmarks.styles.__main__ import digest, main, measure
 from benchmarks.styles.readers import READERS
 from personagen.builder.core.package_data import read_text, read_yaml
-from personagen.builder.planning.styles import STYLES, find_style
+from personagen.builder.planning.styles.library import STYLES, find_style
 from personagen.builder.writing.continuation.material import REGISTERS
 from personagen.metrics.style import write_profile
 

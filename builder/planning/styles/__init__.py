@@ -15,7 +15,6 @@ __all__ = [
     "MAX_WORDS",
     "MIN_WORDS",
     "PROFILE_SUFFIX",
-    "STYLES",
     "RowStyle",
     "StyleMixture",
     "channel_of",

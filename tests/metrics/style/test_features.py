@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from personagen.metrics.style import FEATURES, StyleFeatures, style_features
+from personagen.metrics.style import StyleFeatures, style_features
+from personagen.metrics.style.features import FEATURES
 
 
 def test_features_of_a_comment_counted_by_hand() -> None:
