@@ -22,7 +22,7 @@ from personagen.builder.planning.plan import Plan, make_plan
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.release import shards
 from personagen.builder.release.card import read_template
-from personagen.builder.release.manifest import same_release
+from personagen.builder.release.manifest import disobedience, same_release
 from personagen.builder.release.run_folder import RunFolder, open_run
 from personagen.builder.release.writer import ReleaseWriter
 from personagen.builder.writing.checks import is_surely_in
@@ -216,5 +216,7 @@ async def write_release(
                     release.add(finalized)
                     report.add_finalized(finalized)
             manifest = release.finish(backend, engine.used(), label_check)
+            if (problem := disobedience(manifest)) is not None:
+                progress.warn(problem)
     run.publish()
     return GenerationResult(run.out, manifest, created=True)

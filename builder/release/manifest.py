@@ -23,6 +23,9 @@ from personagen.builder.version import __version__
 from personagen.builder.writing.prompts import prompt_version, versions
 from personagen.metrics.style import EXPRESSIONS
 
+MIN_AS_ASKED = 0.8
+"""Fraction of texts with the expression asked for below which a run warns."""
+
 
 @dataclass(frozen=True, slots=True)
 class RunCounts:
@@ -141,6 +144,20 @@ def _expressions(counts: Mapping[tuple[str | None, str | None], int] | None) -> 
         if row:
             table[asked] = row
     return {"expressions": table}
+
+
+def disobedience(manifest: Mapping[str, Any]) -> str | None:
+    """Return a warning that many texts express their emotion in another way than asked; None: they do not."""
+    table: Mapping[str, Mapping[str, int]] = manifest.get("expressions", {})
+    checked = {asked: sum(found.values()) - found.get("unchecked", 0) for asked, found in table.items()}
+    as_asked = {asked: found.get(asked, 0) for asked, found in table.items() if checked[asked]}
+    if sum(as_asked.values()) >= MIN_AS_ASKED * sum(checked.values()):
+        return None
+    kinds = ", ".join(f"{asked} {count} of {checked[asked]}" for asked, count in as_asked.items())
+    return (
+        f"{sum(as_asked.values())} of {sum(checked.values())} texts express their emotion as asked ({kinds}); set "
+        "checks.expression to reject, or try another model"
+    )
 
 
 def _by_stage(rejects: Mapping[tuple[str, str], int]) -> dict[str, dict[str, int]]:
