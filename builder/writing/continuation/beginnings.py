@@ -18,6 +18,7 @@ from personagen.builder.writing.continuation.material import (
     short_tellings,
 )
 from personagen.metrics.style import StyleFeatures, expression_of
+from personagen.metrics.style.valence import valenced_words
 from personagen.metrics.texts.words import count_words
 
 COMPLETION_WORDS = 3
@@ -28,6 +29,9 @@ LEAST_WORDS = 5
 
 MAX_BEGINNINGS = 24
 """Beginnings per row: more than attempts."""
+
+MAX_RANKED = 48
+"""Beginnings among which the best are chosen."""
 
 MAX_GENERAL_WORDS = 4
 """Words up to which a remark fits every event."""
@@ -80,19 +84,22 @@ def styled_beginnings(seed: int, row: RowPlan, emotion: Emotion, scene: Scene | 
     sources = _sources(emotion, row.style, scene, rng)
     beginnings: list[tuple[float, int, str]] = []
     for number, beginning in enumerate(_drawn(sources, row, rng)):
-        if len(beginnings) >= MAX_BEGINNINGS:
+        if len(beginnings) >= MAX_RANKED:
             break
         if expression_of(beginning, row.emotion) == row.style.expression or emotion.bank == "neutral":
             beginnings.append((_distance(beginning, row.style.features), number, beginning))
     if not beginnings:
         return ["After that I"]
-    return [beginning for _, _, beginning in sorted(beginnings)]
+    return [beginning for _, _, beginning in sorted(beginnings)[:MAX_BEGINNINGS]]
 
 
 def _distance(beginning: str, features: StyleFeatures | None) -> float:
-    """Return by how many words a completed beginning misses the length of its row, in steps of three."""
-    wanted = DEFAULT_WORDS if features is None else max(features.words, LEAST_WORDS)
-    return abs(count_words(beginning) + COMPLETION_WORDS - wanted) // 3
+    """Return by how many words a completed beginning misses its row: all words in steps of three, and valenced words."""
+    if features is None:
+        return abs(count_words(beginning) + COMPLETION_WORDS - DEFAULT_WORDS) // 3
+    positive, negative = valenced_words(beginning)
+    words = count_words(beginning) + COMPLETION_WORDS - max(features.words, LEAST_WORDS)
+    return abs(words) // 3 + abs(positive - features.positive) + abs(negative - features.negative)
 
 
 def _sources(emotion: Emotion, style: RowStyle, scene: Scene | None, rng: random.Random) -> _Sources:
