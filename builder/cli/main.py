@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from personagen.builder.cli.matching import match_command
 from personagen.builder.cli.measure import audit, compare, evaluate, report
 from personagen.builder.cli.options import BUDGET, RECIPE, options, read_key, read_options
 from personagen.builder.cli.signals import CommandSignals, handled
@@ -28,7 +29,7 @@ if TYPE_CHECKING:  # imported on use: `--help` does not need it
 COLLECTION_THRESHOLD = 10_000
 """Objects made since the last search for cycles that start the next one, for `gc.set_threshold`."""
 
-PAYING_COMMANDS = ("generate", "evaluate", "compare")
+PAYING_COMMANDS = ("generate", "evaluate", "compare", "match")
 """Commands that keep every paid reply in a journal on disk."""
 
 
@@ -209,7 +210,7 @@ def push_metric(metric: str, repo: str, tag: str | None, token: str | None) -> N
     click.echo(done.url)
 
 
-for command in (evaluate, compare, audit, report):
+for command in (evaluate, compare, match_command, audit, report):
     cli.add_command(command)
 
 

@@ -159,8 +159,8 @@ def chosen_judges(judges: tuple[str, ...], *, no_judge: bool) -> tuple[str, ...]
 
 NOT_RECORDED = frozenset(
     {
-        "api_key_file", "as_json", "base_url", "concurrency", "judge_max_tokens", "judge_url", "max_cost", "max_tokens",
-        "no_judge", "out", "rpm", "token", "tpm",
+        "api_key_file", "as_json", "base_url", "budget", "concurrency", "judge_max_tokens", "judge_url", "max_cost",
+        "max_tokens", "no_judge", "out", "rpm", "token", "tpm",
     }
 )  # fmt: skip
 """Parameters that are left out of a recorded command: they are private, or they do not change a result."""
@@ -182,6 +182,9 @@ def recorded_command(**replacements: str) -> str:
         value = replacements.get(name, context.params.get(name))
         chosen = name in replacements or context.get_parameter_source(name) is not ParameterSource.DEFAULT
         if name in NOT_RECORDED or value is None or not (chosen or getattr(parameter, "show_default", None)):
+            continue
+        if isinstance(value, bool):
+            words.append((parameter.opts if value else parameter.secondary_opts)[0])
             continue
         for part in value if isinstance(value, tuple) else (value,):
             word = redact_path(str(part))

@@ -30,6 +30,24 @@ RESULTS = "results.json"
 TABLES = "results.md"
 """Of a comparison: the figures as Markdown tables."""
 
+MATCH_RESULTS = "match.json"
+"""Of a match: every figure."""
+
+MATCH_TABLES = "match.md"
+"""Of a match: the figures as Markdown tables, and the conclusions."""
+
+MATCH_RECIPE = "recipe.yaml"
+"""Of a match: the recipe of the best arm."""
+
+MATCH_PROFILE = "profile.tsv"
+"""Of a match: the style profile of the reference."""
+
+MATCH_EXAMPLES = "examples.tsv"
+"""Of a match: real texts that prompts show."""
+
+RESUME = "run"
+"""Of a comparison or a match: folder of the state that a second call continues from."""
+
 ARM_TEXTS = "texts"
 """Of a comparison: folder with one file of texts per arm."""
 

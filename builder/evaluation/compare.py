@@ -14,10 +14,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from personagen.builder.core.errors import FolderError, GenerationError
+from personagen.builder.core.errors import GenerationError
 from personagen.builder.core.event_loop import Runner, run_blocking
-from personagen.builder.core.file_names import JOURNAL, LOCK, RESULTS
-from personagen.builder.core.files import explain, rounded
+from personagen.builder.core.file_names import JOURNAL, RESULTS, RESUME
+from personagen.builder.core.files import rounded
 from personagen.builder.core.flow_thread import run_in_thread
 from personagen.builder.core.prices import Amount
 from personagen.builder.core.progress import SILENT, Progress
@@ -50,16 +50,13 @@ from personagen.builder.evaluation.measure_arms import digest_of, measure_arms
 from personagen.builder.llm import Backend, Engine, connect, start_engine
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.release.measuring import require_metrics_extra
-from personagen.builder.release.run_folder import locked
+from personagen.builder.release.run_folder import locked, require_own_folder
 from personagen.builder.writing.label_check import LabelCheck
 from personagen.builder.writing.prompts import prompt_version
 
 if TYPE_CHECKING:
     from personagen.metrics.emotion_classifiers import LinearClassifier
     from personagen.metrics.statistics.paired import Blocks
-
-RUN = "run"
-"""Folder, within that of a comparison, of the state that a second call continues from."""
 
 Written = Sequence[Mapping[str, WrittenArm]]
 """Texts by arm, one mapping per seed."""
@@ -153,17 +150,17 @@ def _compare(
         api_key=api_key,
         max_tokens=settings.judge_max_tokens,
     )
-    _require_own_folder(out)
-    with locked(out / RUN):
+    require_own_folder(out, "a comparison")
+    with locked(out / RESUME):
         parts = read_parts(settings.reference, settings.embeddings, quota)
         arm_settings = [plan_arms(part, parts.pool) for part in recipes]
         check = _label_check(recipe, parts)
-        backend = connect(recipe.backend, out / RUN / "batches", api_key, warn=progress.warn)
+        backend = connect(recipe.backend, out / RESUME / "batches", api_key, warn=progress.warn)
         running = start_engine(
-            backend, out / RUN / JOURNAL, settings=recipe.backend, limits=recipe.budget, price=recipe.price()
+            backend, out / RESUME / JOURNAL, settings=recipe.backend, limits=recipe.budget, price=recipe.price()
         )
         written = run(_write(running, arm_settings, arms, progress, check))
-        blocks, classifier = _measure(written, arm_settings, parts, out / RUN / "figures", progress)
+        blocks, classifier = _measure(written, arm_settings, parts, out / RESUME / "figures", progress)
         human_likeness = _rate(written, parts, judges, recipe.seed, progress)
         facts = _facts(recipe, settings, backend, parts, classifier)
         comparison = _results(facts, recipe, written, blocks, classifier, human_likeness)
@@ -320,13 +317,3 @@ def _texts(written: Written, classifier: "LinearClassifier") -> Iterator[Compare
                 text.persona_id,
                 text.persona,
             )
-
-
-def _require_own_folder(out: Path) -> None:
-    """Raise FolderError if a folder holds other files than a comparison's."""
-    try:
-        is_foreign = out.exists() and any(out.iterdir()) and not (out / RUN / LOCK).exists()
-    except OSError as error:
-        raise FolderError(f"cannot read {out}: {explain(error)}") from error
-    if is_foreign:
-        raise FolderError(f"{out} holds something else than a comparison; choose another folder with --out")

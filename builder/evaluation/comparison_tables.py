@@ -54,7 +54,7 @@ def _lines(comparison: ComparisonResults) -> Iterator[str]:
     yield ""
     yield "## Cost"
     yield ""
-    yield from _table(
+    yield from markdown_table(
         [*next(cost_cells(comparison.arms))], [[*row.values()] for row in cost_cells(comparison.arms)], "l"
     )
     yield from _ratings(comparison.ratings)
@@ -101,7 +101,7 @@ def claims_table(claims: Iterable[JudgedClaim]) -> Iterator[str]:
         p = "" if claim.p_corrected is None else f"{claim.p_corrected:.2g}"
         compared = f"{claim.measure}: {claim.arm} against {against}"
         rows.append([claim.statement, f"**{claim.verdict}**", compared, signed(claim.difference), interval, p])
-    yield from _table(["claim", "verdict", "compared", "difference", "95 %", "p"], rows, "lll")
+    yield from markdown_table(["claim", "verdict", "compared", "difference", "95 %", "p"], rows, "lll")
 
 
 def figures_table(comparison: ComparisonResults, measures: Mapping[str, str]) -> Iterator[str]:
@@ -114,7 +114,7 @@ def figures_table(comparison: ComparisonResults, measures: Mapping[str, str]) ->
     """
     figures = {(figure.arm, figure.measure): figure for figure in comparison.figures}
     rows = [[cost.arm, *(_cell(figures.get((cost.arm, measure))) for measure in measures)] for cost in comparison.arms]
-    yield from _table(["arm", *measures.values()], rows, "l")
+    yield from markdown_table(["arm", *measures.values()], rows, "l")
 
 
 def lexicon_note(comparison: ComparisonResults) -> str | None:
@@ -169,7 +169,7 @@ def _ratings(ratings: Sequence[ArmRating]) -> Iterator[str]:
         else [rating.arm, *map(format_number, (rating.rating, rating.gap, rating.auc))]
         for rating in ratings
     ]
-    yield from _table(["arm", "rating", "above real", "AUC against real"], rows, "l")
+    yield from markdown_table(["arm", "rating", "above real", "AUC against real"], rows, "l")
 
 
 def _cell(figure: ArmFigure | None) -> str:
@@ -185,7 +185,7 @@ def signed(value: float | None) -> str:
     return "" if value is None else f"{'+' if value > 0 else ''}{format_number(value)}"
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]], left: str) -> Iterator[str]:
+def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]], left: str) -> Iterator[str]:
     """Yield a Markdown table; the first `len(left)` columns are aligned left, the others are numbers."""
     yield "| " + " | ".join(head) + " |"
     yield "| " + " | ".join("---" if column < len(left) else "---:" for column in range(len(head))) + " |"

@@ -41,7 +41,7 @@ def parse_recipe(
         text: YAML mapping. Empty: every default.
         source: name of the recipe in errors: a path or "command line".
         overrides: values that replace those of the text, by dotted key ("backend.model").
-        folder: folder that profiles named in the text are relative to. None: the working directory.
+        folder: folder that profiles and examples of the text are relative to. None: the working directory.
 
     Raises:
         RecipeError: the text is not a YAML mapping, a key is unknown (the nearest known key is suggested), or a value
@@ -50,7 +50,7 @@ def parse_recipe(
     """
     data = _load_yaml(text, source)
     if folder is not None:
-        _resolve_profiles(data, folder)
+        _resolve_files(data, folder)
     for key, value in (overrides or {}).items():
         _override(data, key, value)
     try:
@@ -90,12 +90,14 @@ def _override(data: dict[str, Any], key: str, value: Any) -> None:
     section[last] = value
 
 
-def _resolve_profiles(data: Mapping[str, Any], folder: Path) -> None:
-    """Make the paths of profiles in a recipe file relative to its folder, so that both can be moved together."""
+def _resolve_files(data: Mapping[str, Any], folder: Path) -> None:
+    """Take profiles and examples of a recipe file as relative to its folder, so that all can be moved together."""
     text = data.get("text")
     if not isinstance(text, dict):
         return
-    style = text.get("style")
+    style, examples = text.get("style"), text.get("examples")
+    if isinstance(examples, str):
+        text["examples"] = str(folder.absolute() / examples)
     if isinstance(style, str):
         text["style"] = _resolved(style, folder)
     elif isinstance(style, dict):

@@ -36,7 +36,9 @@ from personagen.builder.planning.styles import (
     MAX_WORDS,
     MIN_WORDS,
     StyleMixture,
+    examples_id,
     fits_bounds,
+    load_examples,
     make_mixture,
 )
 from personagen.builder.planning.suggestions import did_you_mean, explain_refusal, require_unique
@@ -62,7 +64,7 @@ WINDOWS_DEVICES = ("con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com"
 RUNTIME_KEYS = ("base_url", "headers", "query", "timeout", "thinking_tokens", "concurrency", "rpm", "tpm")
 """Keys of the backend that change no accepted row."""
 
-NEWER_KEYS = (("backend", "body"), ("backend", "reasoning_effort"), ("draw", "max_tokens"))
+NEWER_KEYS = (("backend", "body"), ("backend", "reasoning_effort"), ("draw", "max_tokens"), ("text", "examples"))
 """Section and key of settings that are part of a fingerprint only if they are set."""
 
 BATCH_PRICE_FACTOR = 0.5
@@ -254,6 +256,8 @@ class Recipe(RecipeSection):
             del data["expression"], data["text"]["style"], data["checks"]["expression"]
         else:
             data["expression"], data["text"]["style"] = mixture.identity()
+        if self.text.examples is not None:
+            data["text"]["examples"] = examples_id(self.text.examples)
         if self.counterfactual is None:
             del data["counterfactual"]
         if self.checks.label is None:  # without a classifier its settings change nothing
@@ -357,6 +361,8 @@ def _validate_leak(recipe: Recipe) -> None:
 
 
 def _validate_style(recipe: Recipe) -> None:
+    if recipe.text.examples is not None:
+        load_examples(recipe.text.examples)
     mixture = recipe.mixture()
     if mixture is None or recipe.checks.leak != "reject":
         return

@@ -96,6 +96,11 @@ class TextRequirements(RecipeSection):
         "tweets, dialogue, reports, diary, mail, or the file of a profile. null: comments, for English texts that are "
         "not all `shown`.",
     )
+    examples: str | None = Field(
+        default=None,
+        description="File of real texts with labels, of which each prompt shows up to four of its emotion as a model "
+        "for the style (columns label and text, separated by tabs). null: none.",
+    )
     language: Annotated[str, Field(pattern="^[a-z]{2}$")] | None = Field(
         default="en", description="ISO 639-1 code of the language that every text must be in. null: no check."
     )

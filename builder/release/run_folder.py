@@ -24,7 +24,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from personagen.builder.core.errors import FolderError, ReleaseError
-from personagen.builder.core.file_names import CARD, JOURNAL, LOCK, REJECTS
+from personagen.builder.core.file_names import CARD, JOURNAL, LOCK, REJECTS, RESUME
 from personagen.builder.core.files import explain, write_text
 from personagen.builder.llm.journal import is_empty
 from personagen.builder.release.card_regions import validate_regions
@@ -260,3 +260,19 @@ def _take_over(out: Path, root: Path, fingerprint: str) -> None:
 def _numbered(path: Path) -> Path:
     """Return the first path that does not exist: personagen.1, personagen.2, ..."""
     return next(name for n in count(1) if not (name := path.with_name(f"{path.name}.{n}")).exists())
+
+
+def require_own_folder(out: Path, kind: str) -> None:
+    """Raise FolderError if a folder of results holds other files than those of its command.
+
+    Args:
+        out: folder of the results; its state is in a folder within.
+        kind: what the folder may hold, with its article: "a comparison".
+
+    """
+    try:
+        is_foreign = out.exists() and any(out.iterdir()) and not (out / RESUME / LOCK).exists()
+    except OSError as error:
+        raise FolderError(f"cannot read {out}: {explain(error)}") from error
+    if is_foreign:
+        raise FolderError(f"{out} holds something else than {kind}; choose another folder with --out")

@@ -2,7 +2,7 @@
 
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
@@ -14,7 +14,7 @@ from personagen.builder.planning.personas import Persona
 from personagen.builder.planning.plan import RowPlan
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.planning.situations import Scene
-from personagen.builder.planning.styles import RowStyle, channel_of
+from personagen.builder.planning.styles import RowStyle, channel_of, draw_examples, load_examples
 from personagen.builder.planning.taxonomy import Emotion, named_taxonomy
 from personagen.builder.writing.attempts import AcceptedReply, Attempts, CheckTogether, attempt
 from personagen.builder.writing.checks import TextRules, Verdict, check_text
@@ -62,6 +62,14 @@ class Grounding:
 
 NO_GROUNDING = Grounding()
 """The layers alone."""
+
+
+def recipe_grounding(recipe: Recipe) -> Callable[[RowPlan], Grounding]:
+    """Return a function that draws the examples of a row from the recipe's file; without one: the layers alone."""
+    if recipe.text.examples is None:
+        return lambda row: NO_GROUNDING
+    texts = load_examples(recipe.text.examples)
+    return lambda row: Grounding(examples=draw_examples(texts.get(row.emotion, ()), recipe.seed, row.id))
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from personagen.builder.core.records import Reject, Row
 from personagen.builder.llm.engine import Engine
 from personagen.builder.llm.requests import Ask
 from personagen.builder.planning.plan import Plan, RowPlan
-from personagen.builder.writing.expression import NO_GROUNDING, Grounding
+from personagen.builder.writing.expression import Grounding
 from personagen.builder.writing.finalization.duplicate_index import DuplicateIndex
 from personagen.builder.writing.finalization.window import Window
 from personagen.builder.writing.label_check import LabelCheck
@@ -44,7 +44,7 @@ def write_rows(
     plan: Plan,
     *,
     label_check: LabelCheck | None = None,
-    grounding_of: Callable[[RowPlan], Grounding] = lambda row: NO_GROUNDING,
+    grounding_of: Callable[[RowPlan], Grounding] | None = None,
     wrap_ask: Callable[[Ask], Ask] = lambda ask: ask,
     on_written: Callable[[Row], None] = lambda row: None,
 ) -> AsyncGenerator[FinalizedRow, None]:
@@ -54,7 +54,7 @@ def write_rows(
         engine: answers the requests.
         plan: rows to write.
         label_check: check of the label of every text; None: no check.
-        grounding_of: returns the content of a row's prompt beside its layers.
+        grounding_of: returns the content of a row's prompt beside its layers. None: the examples of the recipe.
         wrap_ask: wraps the function that sends the requests of a stage.
         on_written: called with each text that has passed its checks, before it is final.
 

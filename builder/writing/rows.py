@@ -21,7 +21,6 @@ from personagen.builder.writing.attempts import AcceptedReply, Attempts
 from personagen.builder.writing.checks import TextRules
 from personagen.builder.writing.elaboration import PROSE_TOKENS, ProseRequirements, elaborate
 from personagen.builder.writing.expression import (
-    NO_GROUNDING,
     Grounding,
     Subject,
     TextChecks,
@@ -30,6 +29,7 @@ from personagen.builder.writing.expression import (
     express,
     expression_request,
     expression_settings,
+    recipe_grounding,
 )
 from personagen.builder.writing.label_check import LabelCheck
 from personagen.builder.writing.prompts import prompt_version
@@ -69,7 +69,7 @@ class RowWriter:
         *,
         model: str,
         label_check: LabelCheck | None = None,
-        grounding_of: Callable[[RowPlan], Grounding] = lambda row: NO_GROUNDING,
+        grounding_of: Callable[[RowPlan], Grounding] | None = None,
         paid: bool = False,
     ) -> None:
         """Prepare what all rows share.
@@ -79,7 +79,7 @@ class RowWriter:
             ask_of: returns the `Ask` of a row's stage.
             model: name of the model, for the provenance.
             label_check: check of the label of every text; None: no check.
-            grounding_of: returns the content of a row's prompt beside its layers.
+            grounding_of: returns the content of a row's prompt beside its layers. None: the examples of the recipe.
             paid: whether replies may cost money; see `Backend`.
 
         """
@@ -91,7 +91,7 @@ class RowWriter:
         self._prose = ProseRequirements(recipe.text.language, max(PROSE_TOKENS, recipe.draw.max_tokens or 0))
         self._model = model
         self._label_check = label_check
-        self._grounding_of = grounding_of
+        self._grounding_of = grounding_of or recipe_grounding(recipe)
         self._taxonomy = recipe.chosen_taxonomy()
         self._settings = expression_settings(recipe)
         self._elaborated = recipe.elaborated()

@@ -86,7 +86,9 @@ def transfer(setting: TransferSetting, predict: Predict) -> dict[str, Any]:
     half = _predictions(setting, predict, max(setting.per_class // 2, 1))
     count = len(setting.classes)
     scores = {name: _mean_f1(predicted, targets[name], count) for name, predicted in whole.items()}
-    resamples = {name: _resampled(predicted, targets[name], count, setting.seed) for name, predicted in whole.items()}
+    resamples = {
+        name: resampled_mean_f1(predicted, targets[name], count, setting.seed) for name, predicted in whole.items()
+    }
     halves = {
         name: np.array([macro_f1(draw, targets[name], count) for draw in predicted]) for name, predicted in half.items()
     }
@@ -133,10 +135,18 @@ def _mean_f1(predicted: Sequence[NDArray[np.intp]], true: NDArray[np.intp], coun
     return np.asarray(np.mean([f1_by_class(draw, true, count) for draw in predicted], axis=0))
 
 
-def _resampled(
+def resampled_mean_f1(
     predicted: Sequence[NDArray[np.intp]], true: NDArray[np.intp], count: int, seed: int
 ) -> NDArray[np.float64]:
-    """Return the mean macro-F1 over draws on each resample of the test texts."""
+    """Return the mean macro-F1 over draws on each of 1,000 resamples of the test texts, which depend on the seed alone.
+
+    Args:
+        predicted: predicted classes per draw, each of shape (m,).
+        true: true classes, shape (m,).
+        count: number of classes.
+        seed: seed of the resamples.
+
+    """
     generator = np.random.default_rng([seed, 12])
     uniform = np.full(len(true), 1 / len(true))
     means = []

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from personagen.builder.api.comparison import Comparison
     from personagen.builder.api.generation import agenerate, apreview, estimate, generate, preview
     from personagen.builder.api.loading import load
+    from personagen.builder.api.matching import amatch, match
     from personagen.builder.api.measurement import acompare, aevaluate, audit, compare, evaluate
     from personagen.builder.api.release import Release
     from personagen.builder.core import errors
@@ -33,6 +34,7 @@ __all__ = [
     "acompare",
     "aevaluate",
     "agenerate",
+    "amatch",
     "apreview",
     "audit",
     "compare",
@@ -41,6 +43,7 @@ __all__ = [
     "evaluate",
     "generate",
     "load",
+    "match",
     "preview",
 ]
 
@@ -52,6 +55,7 @@ _MODULES = {
     "Release": f"{_API}.release",
     "load": f"{_API}.loading",
     **dict.fromkeys(("agenerate", "apreview", "estimate", "generate", "preview"), f"{_API}.generation"),
+    **dict.fromkeys(("amatch", "match"), f"{_API}.matching"),
     **dict.fromkeys(("acompare", "aevaluate", "audit", "compare", "evaluate"), f"{_API}.measurement"),
 }
 """Module of each lazy name, `errors` aside, which is a module itself."""

@@ -19,6 +19,7 @@ NAMES = [
     "acompare",
     "aevaluate",
     "agenerate",
+    "amatch",
     "apreview",
     "audit",
     "compare",
@@ -27,6 +28,7 @@ NAMES = [
     "evaluate",
     "generate",
     "load",
+    "match",
     "preview",
 ]
 

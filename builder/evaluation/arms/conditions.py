@@ -11,17 +11,12 @@ from typing import TYPE_CHECKING, Any
 from personagen.builder.planning.plan import RowPlan
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.planning.sections import Depth
+from personagen.builder.planning.styles import MAX_EXAMPLE_WORDS, as_line, draw_examples
 from personagen.builder.writing.expression import NO_GROUNDING, Grounding
 from personagen.metrics.texts.words import count_words
 
 if TYPE_CHECKING:
     from personagen.metrics.texts.corpus import Corpus
-
-EXAMPLES = 4
-"""Real texts per prompt."""
-
-MAX_EXAMPLE_WORDS = 40
-"""Upper bound on the words of a real text in a prompt: a small model has little room, and every token is paid for."""
 
 NEIGHBOURS = 5
 """Nearest real texts of the same emotion among which an end point is drawn (k of SMOTE; Chawla et al., 2002)."""
@@ -139,7 +134,7 @@ def paraphrase(setting: ArmSetting) -> WritingTask:
     """Paraphrase real texts."""
     sources = _draw_rows(setting, "paraphrase", MAX_EXAMPLE_WORDS)
     texts = setting.pool.texts
-    return WritingTask(_at(setting.recipe, "none"), lambda row: Grounding(source=_as_line(texts[sources[row.id]])))
+    return WritingTask(_at(setting.recipe, "none"), lambda row: Grounding(source=as_line(texts[sources[row.id]])))
 
 
 def real(setting: ArmSetting) -> list[ArmText]:
@@ -210,9 +205,7 @@ def _at(recipe: Recipe, depth: Depth) -> Recipe:
 
 def _with_examples(setting: ArmSetting) -> Callable[[RowPlan], Grounding]:
     def grounding(row: RowPlan) -> Grounding:
-        rng = random.Random(f"examples:{setting.recipe.seed}:{row.id}")
-        short = [text for text in _texts_of(setting.pool, row.emotion) if count_words(text) <= MAX_EXAMPLE_WORDS]
-        return Grounding(examples=tuple(map(_as_line, rng.sample(short, min(EXAMPLES, len(short))))))
+        return Grounding(examples=draw_examples(_texts_of(setting.pool, row.emotion), setting.recipe.seed, row.id))
 
     return grounding
 
@@ -244,8 +237,3 @@ def _rows_of(pool: "Corpus", emotion: str) -> list[int]:
 
 def _texts_of(pool: "Corpus", emotion: str) -> list[str]:
     return [pool.texts[row] for row in _rows_of(pool, emotion)]
-
-
-def _as_line(text: str) -> str:
-    """Return a text on one line: a line break in a prompt would begin a new item."""
-    return " ".join(text.split())

@@ -7,7 +7,7 @@ Requests are counted per arm that uses the reply, whether it is new or from the 
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -15,7 +15,7 @@ from functools import partial
 from personagen.builder.core.event_loop import gather_or_cancel
 from personagen.builder.core.progress import Progress
 from personagen.builder.core.records import LAYERS, Reject, Row
-from personagen.builder.evaluation.arms.conditions import ARMS, VERBALIZED, ArmSetting, ArmText, WritingTask
+from personagen.builder.evaluation.arms.conditions import ARMS, VERBALIZED, Arm, ArmSetting, ArmText, WritingTask
 from personagen.builder.llm import Engine
 from personagen.builder.llm.requests import Ask, Reply, Request, request_key
 from personagen.builder.llm.verbalized_sampling import verbalized
@@ -60,6 +60,7 @@ async def write_arms(
     arms: Sequence[str],
     progress: Progress,
     check: LabelCheck | None = None,
+    conditions: Mapping[str, Arm] = ARMS,
 ) -> list[dict[str, WrittenArm]]:
     """Write every arm in every seed: seeds in parallel, the arms of a seed in turn.
 
@@ -69,6 +70,7 @@ async def write_arms(
         arms: names, each after those that it uses.
         progress: receiver of the counts, after every row.
         check: compares the label of every written text against a classifier; None: no check.
+        conditions: conditions of the arms by name.
 
     Returns:
         Texts by arm, one mapping per seed.
@@ -80,7 +82,7 @@ async def write_arms(
     wanted = sum(len(setting.rows) for setting in settings) * len(arms)
     counts = _ArmCounts()
     async with reporting(engine, wanted, lambda: (counts.accepted, counts.rejected), progress) as report:
-        run = _ArmsRun(engine, check, counts, report)
+        run = _ArmsRun(engine, check, conditions, counts, report)
         return await gather_or_cancel([asyncio.create_task(_write_seed(setting, arms, run)) for setting in settings])
 
 
@@ -98,6 +100,7 @@ class _ArmsRun:
 
     engine: Engine
     check: LabelCheck | None
+    conditions: Mapping[str, Arm]
     counts: _ArmCounts
     report: RunReport
 
@@ -106,7 +109,7 @@ async def _write_seed(setting: ArmSetting, arms: Sequence[str], run: _ArmsRun) -
     written: dict[str, WrittenArm] = {}
     for name in arms:
         earlier = {arm: {text.id: text for text in part.texts} for arm, part in written.items()}
-        work = ARMS[name.removesuffix(VERBALIZED)](replace(setting, earlier=earlier))
+        work = run.conditions[name.removesuffix(VERBALIZED)](replace(setting, earlier=earlier))
         if isinstance(work, WritingTask):
             written[name] = await _write(work, run, is_verbalized=name.endswith(VERBALIZED))
         else:

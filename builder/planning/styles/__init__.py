@@ -1,8 +1,18 @@
 """Plan how each text is written: how openly it expresses its emotion, and in which style."""
 
 from personagen.builder.planning.styles.dealing import RowStyle, row_style
+from personagen.builder.planning.styles.examples import (
+    EXAMPLES,
+    MAX_EXAMPLE_WORDS,
+    as_line,
+    draw_examples,
+    examples_id,
+    load_examples,
+    write_examples,
+)
 from personagen.builder.planning.styles.library import (
     DEFAULT_STYLE,
+    OWN_FORM,
     PROFILE_SUFFIX,
     STYLES,
     channel_of,
@@ -12,14 +22,22 @@ from personagen.builder.planning.styles.mixture import MAX_WORDS, MIN_WORDS, Sty
 
 __all__ = [
     "DEFAULT_STYLE",
+    "EXAMPLES",
+    "MAX_EXAMPLE_WORDS",
     "MAX_WORDS",
     "MIN_WORDS",
+    "OWN_FORM",
     "PROFILE_SUFFIX",
     "RowStyle",
     "StyleMixture",
+    "as_line",
     "channel_of",
+    "draw_examples",
+    "examples_id",
     "find_style",
     "fits_bounds",
+    "load_examples",
     "make_mixture",
     "row_style",
+    "write_examples",
 ]

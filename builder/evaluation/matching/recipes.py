@@ -1,0 +1,92 @@
+"""Recipes of a match: that of the measured reference, those of the arms, and the file of the best one."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from personagen.builder.core.file_names import MATCH_EXAMPLES, MATCH_PROFILE
+from personagen.builder.planning.parsing import parse_recipe
+from personagen.builder.planning.recipe import Recipe
+
+PRIVATE_KEYS = ("headers", "query")
+"""Keys of the backend whose values are written nowhere."""
+
+FOR_ARMS: Mapping[str, Any] = {"checks.label": None, "splits": {"train": 1.0, "validation": 0.0, "test": 0.0}}
+"""Settings of all arms: no classifier of the recipe, which may have seen the test part, and no splits."""
+
+
+def matched_recipe(base: Recipe, profile: Path, rows: int, quota: Mapping[str, int]) -> Recipe:
+    """Return the recipe that a reference leads to: its profile, the profile's mixture of expressions, its labels.
+
+    Args:
+        base: recipe of the user; its length, style, expression, quotas, ablations and counterfactuals are replaced.
+        profile: file of the profile.
+        rows: number of texts.
+        quota: texts per label; empty: the emotions of `base`, split evenly.
+
+    Raises:
+        RecipeError: the profile contradicts a setting of `base`.
+
+    """
+    return _with(
+        base,
+        {
+            "rows": rows,
+            "emotions": list(quota) or base.emotions,
+            "quotas": dict(quota) or None,
+            "expression": None,
+            "text.style": str(profile.absolute()),
+            "text.examples": None,
+            "depth": "situational" if base.depth == "none" else base.depth,
+            "ablations": [],
+            "counterfactual": None,
+        },
+    )
+
+
+def with_budget(recipe: Recipe, budget: float | None) -> Recipe:
+    """Return the recipe with a maximum cost if it has a price of its model, else with a maximum number of tokens.
+
+    Args:
+        recipe: the recipe.
+        budget: the maximum; None: that of the recipe.
+
+    """
+    if budget is None:
+        return recipe
+    if recipe.price() is not None:
+        return _with(recipe, {"budget.max_cost": budget})
+    return _with(recipe, {"budget.max_tokens": max(1, int(budget))})
+
+
+def varied(recipe: Recipe, overrides: Mapping[str, Any]) -> Recipe:
+    """Return the recipe of an arm: some settings changed, and those of all arms."""
+    return _with(recipe, {**overrides, **FOR_ARMS})
+
+
+def _with(recipe: Recipe, overrides: Mapping[str, Any]) -> Recipe:
+    text = json.dumps(recipe.model_dump(mode="json", exclude_unset=True))
+    return parse_recipe(text, "match", overrides)
+
+
+def recipe_file(matched: Recipe, changes: Mapping[str, Any], header: Sequence[str]) -> str:
+    """Return the file of a recipe; profile and examples are named relative to it, secrets are left out.
+
+    Args:
+        matched: recipe of the reference.
+        changes: settings of the best arm.
+        header: lines of the comment above the keys.
+
+    """
+    recipe = _with(matched, changes)
+    data = recipe.model_dump(mode="json", exclude_unset=True)
+    for key, name in (("style", MATCH_PROFILE), ("examples", MATCH_EXAMPLES)):
+        if str(data["text"].get(key) or "").endswith(name):
+            data["text"][key] = name
+    private = [key for key in PRIVATE_KEYS if data.get("backend", {}).pop(key, None) is not None]
+    lines = [*header, *(f"backend.{key} is left out: add it, or give it in another way." for key in private)]
+    comment = "".join(f"# {line}\n" for line in lines)
+    return comment + yaml.safe_dump(data, sort_keys=False, allow_unicode=True)

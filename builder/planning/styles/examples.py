@@ -1,0 +1,67 @@
+"""Real texts that prompts show as a model for the style: the file of a recipe, and the draw of each row."""
+
+import csv
+import hashlib
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+
+from personagen.metrics.texts.words import count_words
+
+EXAMPLES = 4
+"""Real texts per prompt."""
+
+MAX_EXAMPLE_WORDS = 40
+"""Upper bound on the words of a real text in a prompt: a small model has little room, and every token is paid for."""
+
+EXAMPLE_COLUMNS = ("label", "text")
+"""Columns of the file: tab-separated, without quotes."""
+
+
+@cache
+def load_examples(path: str) -> Mapping[str, tuple[str, ...]]:
+    """Load the texts of a file, by label.
+
+    Raises:
+        ValueError: the file cannot be read, or lacks a column or texts.
+
+    """
+    try:
+        with Path(path).open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "no text in UTF-8"
+        raise ValueError(f"text.examples: cannot read {path!r} ({reason}); run personagen match") from None
+    by_label: dict[str, list[str]] = {}
+    for row in rows:
+        if any(row.get(column) is None for column in EXAMPLE_COLUMNS):
+            raise ValueError(f"text.examples: {Path(path).name} lacks the column label or text; run personagen match")
+        by_label.setdefault(row["label"], []).append(row["text"])
+    if not by_label:
+        raise ValueError(f"text.examples: {Path(path).name} has no text, wanted one or more; run personagen match")
+    return {label: tuple(texts) for label, texts in by_label.items()}
+
+
+def write_examples(pairs: Iterable[tuple[str, str]]) -> str:
+    """Return the file of pairs of label and text; texts that are too long for a prompt are left out."""
+    lines = ["\t".join(EXAMPLE_COLUMNS)]
+    lines += [f"{label}\t{as_line(text)}" for label, text in pairs if count_words(text) <= MAX_EXAMPLE_WORDS]
+    return "\n".join(lines) + "\n"
+
+
+def draw_examples(texts: Sequence[str], seed: int, row_id: str) -> tuple[str, ...]:
+    """Draw the examples of a row, each on one line."""
+    rng = random.Random(f"examples:{seed}:{row_id}")
+    short = [text for text in texts if count_words(text) <= MAX_EXAMPLE_WORDS]
+    return tuple(map(as_line, rng.sample(short, min(EXAMPLES, len(short)))))
+
+
+def examples_id(path: str) -> str:
+    """Return how the file is recorded: its name and digest."""
+    return f"{Path(path).name} sha256:{hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]}"
+
+
+def as_line(text: str) -> str:
+    """Return a text on one line: a line break in a prompt would begin a new item."""
+    return " ".join(text.split())
