@@ -47,6 +47,22 @@ DISPLAYED: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("js_label", "lower"),
         ("label_consistency", "higher"),
         ("label_mmd2", "lower"),
+        ("named_share", "real"),
+        ("voiced_share", "real"),
+        ("shown_share", "real"),
+        ("valenced_per_100", "real"),
+        ("polarity", "real"),
+        ("words_per_text", "real"),
+        ("lowercase_share", "real"),
+        ("unpunctuated_share", "real"),
+        ("fragment_share", "real"),
+        ("misspelt_per_100", "real"),
+        ("exclamations_per_100", "real"),
+        ("questions_per_100", "real"),
+        ("contractions_per_100", "real"),
+        ("emoji_per_100", "real"),
+        ("laughter_per_100", "real"),
+        ("profanity_per_100", "real"),
     ),
     "human_likeness": (
         ("human_likeness", "higher"),
@@ -98,6 +114,7 @@ class Score:
         n: texts per side that were measured; None: unknown.
         reason: why there is no value, or why it must not be trusted; None: neither.
         better: "higher", "lower", a number, or "real" (close to the value of real text); None: neither is better.
+        in_null: whether the value lies in the interval of the values of real text; None: unknown.
 
     """
 
@@ -111,6 +128,7 @@ class Score:
     n: int | None = None
     reason: str | None = None
     better: str | None = None
+    in_null: bool | None = None
 
 
 class MetricScores(Mapping[str, Score]):
@@ -214,27 +232,48 @@ def read_scores(content: Mapping[str, Any]) -> Scores:
 
 
 def _of_metric(metric: str, result: Mapping[str, Any] | None, problem: str | None) -> Iterator[Score]:
-    directions = dict(DISPLAYED[metric])
     if result is None:
         if problem is not None:
             yield from (Score(metric, name, None, None, reason=problem, better=end) for name, end in DISPLAYED[metric])
         return
-    doubt = _doubt(result)
-    size = next((result[key] for key in ("sample_size", "n_train", "n") if key in result), None)
     for key, value in result.items():
-        better = directions.get(key.removesuffix(BY_LABEL))
         if isinstance(value, Mapping) and key.endswith(BY_LABEL):
-            count = result.get("sample_size_by_label")
-            for label, part in value.items():
-                yield Score(metric, key.removesuffix(BY_LABEL), label, part, n=count, reason=doubt, better=better)
+            yield from _per_label(metric, key.removesuffix(BY_LABEL), value, result)
         elif _is_measure(key, value, result):
-            low, high = result.get(f"{key}_ci") or (None, None)
-            yield Score(metric, key, None, value, low, high, _floor(key, result), size, doubt, better)
+            yield _overall(metric, key, value, result)
+
+
+def _overall(metric: str, key: str, value: float | None, result: Mapping[str, Any]) -> Score:
+    low, high = result.get(f"{key}_ci") or (None, None)
+    is_style = f"{key.removesuffix('_difference')}_in_null" in result
+    size = "n" if is_style else next((name for name in ("sample_size", "n_train") if name in result), "n")
+    reason = result.get("style_reason") if is_style else _doubt(result)
+    better, in_null = dict(DISPLAYED[metric]).get(key), result.get(f"{key}_in_null")
+    return Score(metric, key, None, value, low, high, _floor(key, result), result.get(size), reason, better, in_null)
+
+
+def _per_label(metric: str, key: str, values: Mapping[str, Any], result: Mapping[str, Any]) -> Iterator[Score]:
+    """Yield the scores of a measure by label; intervals, nulls and verdicts of other measures are no measures."""
+    if not _is_measure(key, None, result):
+        return
+    better = dict(DISPLAYED[metric]).get(key)
+    beside = {name: result.get(f"{key}_{name}{BY_LABEL}", {}) for name in ("ci", "null", "in_null")}
+    is_style = f"{key.removesuffix('_difference')}_in_null" in result
+    size = None if is_style else result.get("sample_size_by_label")
+    for label, value in values.items():
+        low, high = beside["ci"].get(label) or (None, None)
+        floor, in_null = beside["null"].get(label), beside["in_null"].get(label)
+        yield Score(metric, key, label, value, low, high, floor, size, _doubt(result), better, in_null)
 
 
 def _is_measure(key: str, value: object, result: Mapping[str, Any]) -> bool:
     """Return whether a key holds a measure: a number that is not the interval or the floor of another one."""
-    if key in NO_MEASURES or isinstance(value, bool) or not (value is None or isinstance(value, int | float)):
+    if (
+        key in NO_MEASURES
+        or key.endswith(("_in_null", "_reason"))
+        or isinstance(value, bool)
+        or not (value is None or isinstance(value, int | float))
+    ):
         return False
     base, _, ending = key.rpartition("_")
     return base not in result or ending not in ("ci", *FLOOR_ENDINGS)
@@ -276,6 +315,7 @@ def score_text(score: Score) -> str:
     """Format a score with its interval and the value of real text."""
     more = [f"95 %: {format_number(score.low)} to {format_number(score.high)}"] if _has_interval(score) else []
     more += [f"real: {format_number(score.floor)}"] if score.floor is not None else []
+    more += ["outside the null"] if score.in_null is False else []
     return format_number(score.value) + (f" ({'; '.join(more)})" if more else "")
 
 
@@ -320,5 +360,5 @@ def _cells(score: Score) -> tuple[str, str, str, str, str]:
         format_number(score.value),
         interval,
         format_number(score.floor),
-        score.better or "",
+        (score.better or "") + (", outside the null" if score.in_null is False else ""),
     )

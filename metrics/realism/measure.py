@@ -15,6 +15,7 @@ from personagen.metrics.realism.frechet import extrapolated_frechet
 from personagen.metrics.realism.frontier import frontier
 from personagen.metrics.realism.mmd import bandwidth, energy_distance, mmd2, mmd2_p
 from personagen.metrics.realism.neighbours import neighbourhood
+from personagen.metrics.realism.written_style import written_style
 from personagen.metrics.statistics.intervals import Rows, disjoint_pairs, interval, mean, rarefied, spread
 from personagen.metrics.statistics.matching import same_lengths
 from personagen.metrics.texts.corpus import Corpus
@@ -89,6 +90,7 @@ def realism(corpus: Corpus, reference: Corpus, *, seed: int = 0, sample_size: in
     result["mmd2_p"] = mmd2_p(sides[0], sides[1], width, seed) if count > 1 else None
     result["label_mmd2_by_label"] = labels.mmd2_by_label(corpus, reference, width)
     result |= _copies(corpus, reference) | _unknown_labels(corpus, reference)
+    result |= written_style(corpus.texts, corpus.labels, reference.texts, reference.labels)
     return {**result, "bandwidth": width, "seed": seed, "embedding_model": corpus.model}
 
 

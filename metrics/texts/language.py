@@ -1,5 +1,6 @@
 """Identify the language of a text with py3langid, by ISO 639-1 code."""
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -8,6 +9,9 @@ MIN_OTHER_PROBABILITY = 0.5
 
 MAX_OWN_PROBABILITY = 0.02
 """Greatest probability of the expected language for the same. Measured on posts."""
+
+SAMPLED_TEXTS = 200
+"""Texts, at equal distances, from which the language of a corpus is identified."""
 
 
 def _codes(text: str) -> frozenset[str]:
@@ -44,6 +48,12 @@ def is_in_other_language(text: str, language: str) -> bool:
         return False
     own_probability: float = dict(identifier.rank(text))[language]
     return own_probability < MAX_OWN_PROBABILITY
+
+
+def is_mostly_in_other_language(texts: Sequence[str], language: str) -> bool:
+    """Return whether most of a corpus is very probably not in a language, judged by at most 200 of its texts."""
+    sampled = texts[:: max(len(texts) // SAMPLED_TEXTS, 1)]
+    return 2 * sum(is_in_other_language(text, language) for text in sampled) > len(sampled)
 
 
 @cache

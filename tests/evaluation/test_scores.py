@@ -90,6 +90,42 @@ def test_ratings_that_must_not_be_trusted_say_so_everywhere() -> None:
     assert "not validated" not in str(list(score_lines(trusted)) + card_rows(trusted))
 
 
+STYLE: dict[str, Any] = {
+    "sample_size": 50, "n": 120, "style_reason": None,
+    "polarity": 0.05, "polarity_ci": [0.01, 0.09], "polarity_null": -0.2, "polarity_null_ci": [-0.25, -0.15],
+    "polarity_in_null": False, "polarity_difference": 0.25, "polarity_difference_ci": [0.2, 0.3],
+    "polarity_by_label": {"joy": 0.4}, "polarity_null_by_label": {"joy": 0.45},
+    "polarity_in_null_by_label": {"joy": True},
+    "polarity_difference_by_label": {"joy": -0.05}, "polarity_difference_ci_by_label": {"joy": [-0.1, 0.0]},
+}  # fmt: skip
+
+
+def test_a_figure_of_style_has_real_text_and_its_null_beside_it() -> None:
+    scores = read_scores({**CONTENT, "results": {"realism": STYLE}, "problems": {}})
+    assert list(scores.table) == [
+        Score("realism", "polarity", None, 0.05, 0.01, 0.09, -0.2, 120, None, "real", False),
+        Score("realism", "polarity_difference", None, 0.25, 0.2, 0.3, None, 120),
+        Score("realism", "polarity", "joy", 0.4, floor=0.45, better="real", in_null=True),
+        Score("realism", "polarity_difference", "joy", -0.05, -0.1, 0.0),
+    ]
+    assert score_text(scores.realism.polarity) == "0.05 (95 %: 0.01 to 0.09; real: -0.2; outside the null)"
+    assert list(score_lines(scores))[-1].endswith("real, outside the null")
+
+
+def test_a_figure_of_style_that_is_not_defined_has_the_reason() -> None:
+    result = {
+        **dict.fromkeys(STYLE),
+        "sample_size": 50,
+        "n": 120,
+        "style_reason": "the texts are mostly not in English",
+    }
+    result = {key: {} if key.endswith("_by_label") else value for key, value in result.items()}
+    scores = read_scores({**CONTENT, "results": {"realism": result}, "problems": {}})
+    assert [score.measure for score in scores.table] == ["polarity", "polarity_difference"]
+    assert scores.realism.polarity.value is None
+    assert scores.realism.polarity.reason == "the texts are mostly not in English"
+
+
 def test_an_unknown_command_is_an_empty_cell_of_the_card() -> None:
     assert {row["command"] for row in card_rows(read_scores({**CONTENT, "command": None}))} == {""}
 

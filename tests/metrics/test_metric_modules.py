@@ -137,7 +137,7 @@ def test_keys_are_unique_across_modules(results: dict[str, dict[str, Any]]) -> N
 @pytest.mark.parametrize("name", NAMES)
 def test_the_card_names_every_key(name: str, results: dict[str, dict[str, Any]]) -> None:
     table = card(name).partition("### Output Values")[2]
-    endings = r"_(ci|null|null_ci|reference|by_label)$"
+    endings = r"(_difference|_in_null)?(_(ci|null|null_ci|reference))?(_by_label)?$"
     kinds = {re.sub(endings, "", key) for key in results[name]}
     kinds = {key for key in kinds if not key.startswith("tfidf_")}
     kinds = {re.sub(r"_real$|_auc$", "", key) if name == "human_likeness" else key for key in kinds}
