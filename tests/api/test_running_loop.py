@@ -123,6 +123,16 @@ def compare(at: Notebook) -> object:
     return pg.compare(reference=at.labelled, embeddings="encoder", out="cmp", progress=False, **arms, **model)
 
 
+def match(at: Notebook) -> object:
+    save_encoder(Path("encoder"), LABELLED.texts)
+    return pg.match(at.labelled, **_matching(at))
+
+
+def _matching(at: Notebook) -> dict[str, Any]:
+    model: dict[str, Any] = {"model": "openai:fake-1", "base_url": at.url, "emotions": ["joy", "anger"]}
+    return {**model, "rows": 14, "embeddings": "encoder", "out": "matched", "progress": False}
+
+
 def report(at: Notebook) -> object:
     return pg.Release(at.release).report(reference=at.labelled, progress=False)
 
@@ -139,6 +149,7 @@ VERBS: dict[Callable[[Notebook], object], str] = {
     evaluate: "<Scores against real.jsonl: diversity, realism, human_likeness>",
     audit: "<Audit",
     compare: "<Comparison of 2 arms: ",
+    match: "<Match: ",
     report: "personagen.report.html",
     verify: "problems=()",
 }
@@ -165,6 +176,25 @@ def test_evaluation_runs_beside_other_work(notebook: Notebook) -> None:
     scores, ticks = asyncio.run(cell())
     assert repr(scores) == "<Scores against real.jsonl: diversity, realism>"
     assert ticks > 1
+
+
+def test_a_match_runs_beside_other_work_and_its_recipe_generates(notebook: Notebook) -> None:
+    async def cell() -> tuple[Any, int]:
+        ticks = 0
+        task = asyncio.create_task(pg.amatch(notebook.labelled, **_matching(notebook)))
+        while not task.done():
+            ticks += 1
+            await asyncio.sleep(0.01)
+        return await task, ticks
+
+    save_encoder(Path("encoder"), LABELLED.texts)
+    result, ticks = asyncio.run(cell())
+    assert ticks > 1 and result.facts.command.startswith("personagen.match('labelled.jsonl', rows=14")
+    assert {one.training for one in result.yardsticks} >= {"synthetic", "real 50", "retrieval"}
+    assert [*result.to_pandas()["training"]] == [one.training for one in result.yardsticks]
+    assert "<table" in result._repr_html_() and "personagen match" not in result.recipe.read_text(encoding="utf-8")
+    assert result == pg.match(notebook.labelled, **_matching(notebook))  # from the journal
+    assert pg.estimate(result.recipe).texts == 14
 
 
 def test_the_release_keeps_the_scores_and_the_call_that_measured_them(notebook: Notebook) -> None:

@@ -1,0 +1,74 @@
+"""`text.examples`: real texts of the emotion in every prompt; refused if the file is none; recorded without a path."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from personagen.builder.core.errors import RecipeError
+from personagen.builder.generate import generate
+from personagen.builder.planning.parsing import read_recipe
+from personagen.builder.planning.styles import EXAMPLES, MAX_EXAMPLE_WORDS, write_examples
+from tests.helpers.corpora.hand_made import corpus
+from tests.helpers.servers.fake_openai import FakeOpenAI
+
+TEXTS = [(row["label"], row["text"]) for row in corpus(20)]
+
+
+def recipe_in(folder: Path, table: str, url: str = "http://localhost:9/v1") -> Path:
+    folder.mkdir(exist_ok=True)
+    (folder / "examples.tsv").write_text(table, encoding="utf-8")
+    path = folder / "recipe.yaml"
+    path.write_text(
+        f"rows: 6\nemotions: [anger, joy]\ntext: {{examples: examples.tsv}}\nexpression: shown\n"
+        f"backend: {{kind: openai, model: fake-1, base_url: '{url}'}}\n",
+        encoding="utf-8",
+    )
+    return path
+
+
+def test_every_prompt_shows_real_texts_of_its_emotion(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
+    with FakeOpenAI() as server:
+        path = recipe_in(tmp_path / "recipes", write_examples(TEXTS), server.url)
+        result = generate(read_recipe(path), tmp_path / "out")
+        texts = [json.dumps(request["messages"][-1]["content"]) for request in server.requests]
+    prompts = [text for text in texts if "for the tone and not for the content" in text]
+    assert len(prompts) >= 6
+    for prompt in prompts:
+        shown = {(label, text) for label, text in TEXTS if json.dumps(text)[1:-1] in prompt}
+        assert len(shown) == EXAMPLES and len({label for label, _ in shown}) == 1
+    recorded = result.manifest["recipe"]["text"]["examples"]
+    assert recorded.startswith("examples.tsv sha256:") and str(tmp_path) not in json.dumps(result.manifest)
+
+
+def test_the_fingerprint_depends_on_the_texts_and_not_on_the_folder(tmp_path: Path) -> None:
+    one, two, other = (
+        read_recipe(recipe_in(tmp_path / name, write_examples(texts))).fingerprint()
+        for name, texts in (("one", TEXTS), ("two", TEXTS), ("other", TEXTS[:-1]))
+    )
+    assert one == two != other
+
+
+def test_long_texts_are_left_out_and_line_breaks_become_spaces() -> None:
+    table = write_examples([("joy", "word " * (MAX_EXAMPLE_WORDS + 1)), ("joy", "so\nmuch\tfun")])
+    assert table == "label\ttext\njoy\tso much fun\n"
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("label\ttext\n", "text.examples: examples.tsv has no text, wanted one or more; run personagen match"),
+        ("emotion\ttext\njoy\tfun\n", "text.examples: examples.tsv lacks the column label or text"),
+    ],
+)
+def test_a_file_that_is_no_table_of_examples_is_refused(table: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=message):
+        read_recipe(recipe_in(tmp_path / "recipes", table))
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    path = recipe_in(tmp_path / "recipes", "label\ttext\njoy\tfun\n")
+    (path.parent / "examples.tsv").unlink()
+    with pytest.raises(RecipeError, match=r"text\.examples: cannot read .*examples\.tsv.* \(No such file"):
+        read_recipe(path)
