@@ -84,7 +84,7 @@ def _names(emotion: str) -> list[str]:
     family = family_of(emotion.strip().lower())
     if family not in FAMILIES:
         own = emotion_pattern(emotion)
-        return [] if own is None else [own.pattern]
+        return [] if own is None else [own.pattern, *voice_lexicon.FEELING_WORDS.get(family, ())]
     words = chain.from_iterable(LEXICON[label] for label in FAMILIES[family])
     return [*words, *voice_lexicon.FEELING_WORDS.get(family, ())]
 

@@ -126,10 +126,13 @@ INTERJECTIONS = (
 """Interjections and exclamations."""
 
 MISSPELT = (
-    r"u(?![./])|ur|urs|r(?![./])|im|ive|ill be|dont|cant|wont|didnt|doesnt|isnt|wasnt|arent|couldnt|shouldnt|wouldnt|"
-    r"havent|hasnt|thats|whats|theres|youre|theyre|hes|shes|lets|gonna|wanna|gotta|kinda|sorta|dunno|gimme|lemme|cuz|coz|cos|bc|tho|"
-    r"thru|nite|tonite|ppl|pls|plz|thx|idk|idc|tbh|imo|imho|ngl|rn|w/|b4|gr8|l8r|2day|2moro|tmr|tmrw|msg|txt|alot|prolly|"
-    r"definately|recieve|wierd|teh|ya|yall|aint|wat|wut|wuz|da|dat|dis|dem|den|smh|btw|omw|jk|ikr|bday|luv|hav|wen|abt",
+    r"u(?![./])|ur|urs|r(?![./])|im|ive|ill be|dont|cant|wont|didnt|doesnt|isnt|wasnt|arent|couldnt|shouldnt|wouldnt",
+    r"havent|hasnt|thats|whats|theres|youre|theyre|hes|shes|lets|gonna|wanna|gotta|kinda|sorta|dunno|gimme|lemme",
+    r"cuz|coz|cos|bc|tho",
+    r"thru|nite|tonite|ppl|pls|plz|thx|idk|idc|tbh|imo|imho|ngl|rn|w/|b4|gr8|l8r|2day|2moro|tmr|tmrw|msg|txt|alot",
+    r"prolly",
+    r"definately|recieve|wierd|teh|ya|yall|aint|wat|wut|wuz|da|dat|dis|dem|den|smh|btw|omw|jk|ikr|bday|luv|hav|wen",
+    r"abt",
 )
 """Chat spellings and missing apostrophes."""
 
@@ -157,7 +160,8 @@ FEELING_WORDS: Mapping[str, tuple[str, ...]] = {
         r"(?:be|feel|feeling|felt|feels) sick|sick (?:fuck|bastard|freak)s?|nast(?:y|ier|iest)|the creeps",
         r"can't stand|filthy",
         r"nausea|nauseous",
-        r"gross|disgusts?|contempt(?:ible|uous)?|despis(?:e[sd]?|ing)|loath(?:e[sd]?|ing|some)",
+        r"gross|queasy|foul(?:est)?|revolt(?:s|ed|ing)|disgusts?|contempt(?:ible|uous)?|despis(?:e[sd]?|ing)",
+        r"loath(?:e[sd]?|ing|some)",
         r"detest(?:s|ed|ing)?|(?:don't|didn't|doesn't|never) like(?:d|s)?",
     ),
     "fear": (
@@ -202,6 +206,16 @@ FEELING_WORDS: Mapping[str, tuple[str, ...]] = {
         r"(?:did(?:n't| not)|wasn't|was not|hadn't) expect(?:ing|ed)?",
         r"(?:just |suddenly |didn't (?:even )?|did not )reali[sz]ed?|incredibl[ey]",
         r"(?:i|then|we|just|never) reali[sz]ed?",
+    ),
+    "anticipation": (
+        r"excit(?:ed|edly|ing|ement)|hop(?:e|es|ed|ing)(?! (?:less|chest))|hopeful(?:ly)?|hyped|pumped",
+        r"curious(?:ly)?",
+        r"impatien(?:t|tly|ce)|keen (?:to|on)|(?:been |am |are |i'm |we're )expecting|longing (?:for|to)|suspense",
+    ),
+    "trust": (
+        r"(?:feel|feels|felt) safe|honest(?:ly)?(?! to god)|loyal(?:ty)?|(?:have|has|had|every) confidence",
+        r"faithful(?:ly)?",
+        r"believe in (?:you|him|her|them|us)|in (?:good|safe) hands",
     ),
 }
 """Further words of feeling by family of emotions: too broad for the lexicon of words that name one label."""

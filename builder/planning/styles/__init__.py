@@ -14,7 +14,6 @@ from personagen.builder.planning.styles.library import (
     DEFAULT_STYLE,
     OWN_FORM,
     PROFILE_SUFFIX,
-    STYLES,
     channel_of,
     find_style,
 )

@@ -93,6 +93,8 @@ def test_thanks_and_apologies_are_no_names() -> None:
 
 def test_a_label_outside_the_families_has_its_own_words() -> None:
     assert expression_of("I feel trust in her.", "trust") == "named"
+    assert expression_of("I'm so excited for tomorrow", "anticipation") == "named"
+    assert expression_of("I feel safe with you", "trust") == "named"
     assert expression_of("I was in a zorgish mood", "zorgish") == "named"
     assert expression_of("I was in a good seat", "zorgish") == "shown"
 
