@@ -52,9 +52,8 @@ SITUATIONAL = {"event": _TEXT, "event_kind": _TEXT, "appraisal": APPRAISAL}
 SITUATIONAL |= dict.fromkeys(("place", "time", "companions", "channel", "stakes", "prose"), _TEXT)
 PROVENANCE = {"model": _TEXT, "prompt_version": _TEXT, "seed": Value("int64"), "attempts": _COUNT}
 PROVENANCE |= {"leaked": Value("bool"), "checker_label": _TEXT, "checker_confidence": Value("float32")}
-UNSTYLED = ("1.0.0", "1.1.0")  # versions without `expression`, `style` and `provenance.expression_found`
-
 LAYERS = ("demographic", "sociocultural", "situational")
+DEPTHS = ("none", *LAYERS)
 
 
 def features(config: str, emotions: Sequence[str], version: str = VERSION) -> Features:
@@ -65,17 +64,14 @@ def features(config: str, emotions: Sequence[str], version: str = VERSION) -> Fe
     if config in LAYERS:
         return Features({"persona_id": _TEXT, **(DEMOGRAPHIC if config == "demographic" else SOCIOCULTURAL)})
     pair = {"counterfactual_of": _TEXT} if config.startswith("counterfactual_") and version != "1.0.0" else {}
-    styled = version not in UNSTYLED
-    provenance = PROVENANCE | ({"expression_found": _TEXT} if styled else {})
-    style = {"expression": _TEXT, "style": _TEXT} if styled else {}
+    found = {} if version in ("1.0.0", "1.1.0") else {"expression_found": _TEXT}  # columns of 1.2.0
+    style = {"expression": _TEXT, "style": _TEXT} if found else {}
     return Features(
         {"id": _TEXT, "text": _TEXT, "label": label, "depth": _TEXT, "intensity": _TEXT}
         | {"demographic": DEMOGRAPHIC, "sociocultural": SOCIOCULTURAL, "situational": SITUATIONAL}
-        | {"persona_id": _TEXT, "situation_id": _TEXT, "provenance": provenance, **style, **pair}
+        | {"persona_id": _TEXT, "situation_id": _TEXT, "provenance": PROVENANCE | found, **style, **pair}
     )
 
-
-DEPTHS = ("none", *LAYERS)
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _PATH = re.compile(r"[a-z][a-z0-9_]*/(train|validation|test)-[0-9]{5}-of-[0-9]{5}\.parquet")

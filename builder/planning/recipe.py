@@ -101,7 +101,7 @@ class Recipe(RecipeSection):
     expression: Expression | Mapping[Expression, Share] | None = Field(
         default=None,
         description="How the texts express their emotion: named (a word says it), voiced (swearing, laughter, thanks, "
-        "pleas), shown (by what is told and done), or fractions of them. null: the mixture of the style's real texts.",
+        "pleas), shown (by events, thoughts and deeds), or fractions of them. null: those of the style's real texts.",
     )
     depth: Depth = Field(
         default="situational", description="Last persona layer that the texts are conditioned on; none: no layer."

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from personagen.metrics.style import StyleFeatures
 
 LINES: tuple[tuple[Callable[[StyleFeatures], object], str], ...] = (
-    (lambda one: one.second, "The person speaks to somebody (you)."),
+    (lambda one: one.second, "The person speaks to another person (you)."),
     (lambda one: one.third and not one.first, "It is about other people (he, she or they), not about the person."),
     (lambda one: not (one.first or one.second or one.third), "It is about a thing or a matter; no I, no you."),
     (lambda one: one.first, "The person says I, me or my."),

@@ -29,6 +29,7 @@ CUT = "The postman carried a green ladder to the harbour and the"
 """A text that a token limit cut off."""
 
 PLAIN: dict[str, Any] = {"rows": 14, "emotions": ["joy", "anger"], "depth": "none", "text.language": None}
+PLAIN |= {"expression": "shown"}  # the texts of the fake server have no other style and length
 """A recipe of 14 texts without personas, by dotted keys."""
 
 LAYERED: dict[str, Any] = PLAIN | {"depth": "situational"}

@@ -96,7 +96,7 @@ REFUSALS = [
     (ENDPOINT.format("api_key: SECRET"), "'backend.api_key', did you mean the environment variable OPENAI_API_KEY?"),
     ("draw: {max_tokens: 0}", "draw.max_tokens: got 0, wanted greater than or equal to 1"),
     (
-        "draw: {max_tokens: 7}\nbackend: {kind: openai, model: m}",
+        "draw: {max_tokens: 7}\nbackend: {kind: openai, model: m}\nexpression: shown",
         "draw.max_tokens is 7 and text.min_words 8, so every text would be cut; raise max_tokens",
     ),
     ("backend: {concurrency: 0}", "backend.concurrency: got 0, wanted greater than or equal to 1"),

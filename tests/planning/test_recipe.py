@@ -59,10 +59,14 @@ IDENTITY: Mapping[str, Mapping[str, Any]] = {
     "elaborate.demographic": {"elaborate.demographic": "llm"},
     "elaborate.sociocultural": {"elaborate.sociocultural": "sampled"},
     "elaborate.situational": {"elaborate.situational": "sampled"},
+    "expression": {"expression": "named"},
     "text.min_words": {"text.min_words": 9},
-    "text.max_words": {"text.max_words": 99},
+    "text.max_words": {"text.max_words": 25},
+    "text.examples": {"text.examples": str(Path(__file__).with_name("examples.tsv"))},
+    "text.style": {"text.style": "dialogue"},
     "text.language": {"text.language": None},
     "checks.leak": {"checks.leak": "reject"},
+    "checks.expression": {"checks.expression": "reject"},
     "checks.near_duplicate": {"checks.near_duplicate": 0.8},
     "checks.label": {"checks.label": "reject"},
     "checks.label_reference": {"checks.label_reference": "other.jsonl"},
@@ -133,8 +137,11 @@ def test_an_empty_body_does_not_change_the_fingerprint() -> None:
 
 def test_fingerprints_are_those_of_earlier_versions() -> None:
     """Another value would refuse unfinished runs, and write and pay for finished releases anew."""
-    assert Recipe().fingerprint() == "c2ef39b59ba1ab4d"
-    assert parse_recipe("rows: 14\nbackend: {kind: openai, model: m, rpm: 3}", "r").fingerprint() == "48a2592cc30ca07d"
+    shown = {"expression": "shown"}  # all texts of those versions
+    text = "rows: 14\nbackend: {kind: openai, model: m, rpm: 3}"
+    assert parse_recipe("", "r", shown).fingerprint() == "c2ef39b59ba1ab4d"
+    assert parse_recipe(text, "r", shown).fingerprint() == "48a2592cc30ca07d"
+    assert parse_recipe("text: {min_words: 8, max_words: 120}", "r", shown).fingerprint() == "c2ef39b59ba1ab4d"
 
 
 @given(rows=st.integers(7, 100_000))

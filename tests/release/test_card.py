@@ -24,13 +24,14 @@ rows: 30
 emotions: [joy, fear, neutral]
 intensities: [low, high]
 ablations: [none]
+text: {max_words: 45}  # the fake server writes texts of up to 40 words
 """
 
 
 def make_golden_release(out: Path) -> Path:
     """Make the release of the golden manifest and card; two of its replies are rejected."""
     faults = [
-        Fault("refusal", contains="Write what the person writes", times=1),
+        Fault("refusal", contains="Write a comment under a post", times=1),
         Fault("not_json", contains="JSON", times=1),
     ]
     with FakeOpenAI(faults=faults) as server:
@@ -211,7 +212,7 @@ def test_the_numbers_are_those_of_the_manifest(manifest: dict[str, Any]) -> None
     assert facts["recipe"] == [f"{manifest['fingerprint']} (in `manifest.json`)"]
     assert facts["prompts"][0].split()[0] == manifest["prompts"]["version"]
     templates = manifest["prompts"]["templates"]
-    assert {"continuation", "expression", "situational"} <= set(templates)
+    assert {"styled_continuation", "styled", "situational"} <= set(templates)
     cell = facts["prompts"][0].replace("\\", "")
     assert all(f"{name} {template['version']}" in cell for name, template in templates.items())
     assert facts["requests, prompt tokens, completion tokens"] == [
@@ -307,6 +308,7 @@ def test_hostile_words_stay_in_their_cells(hostile: Path) -> None:
         "## Columns",
         "## Composition",
         "## How it was made",
+        "## Expression and style",
         "## Quality",
         "## Uses",
         "## Biases and limits",

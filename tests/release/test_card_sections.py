@@ -22,8 +22,8 @@ from tests.helpers.servers.fake_openai import FakeOpenAI
 from tests.release.test_card import HOSTILE, MANIFEST, front_matter, outside_code, table
 
 SECTIONS = [
-    *("Load it", "Labels", "Columns", "Composition", "How it was made", "Quality", "Uses", "Biases and limits"),
-    *("Licence", "Citation"),
+    *("Load it", "Labels", "Columns", "Composition", "How it was made", "Expression and style", "Quality", "Uses"),
+    *("Biases and limits", "Licence", "Citation"),
 ]
 RECIPE = "name: made\nrows: 42\nseed: 3\nintensities: [low, high]\nablations: [none]\n"
 ATTRIBUTES = {

@@ -27,10 +27,13 @@ RECIPE = """
 rows: 21
 emotions: [joy, anger, fear]
 depth: demographic
+expression: shown
 counterfactual: {pairs: 3, attributes: {gender: [woman, man]}}
 """
 EMOTIONS = ("anger", "fear", "joy")
 CONFIG = "counterfactual_gender"
+VERSION = "1.1.0"
+"""Version of the columns of the release: those of a recipe without expressions and styles."""
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +71,7 @@ def test_the_column_has_the_id_of_the_text_of_all_that_a_counterfactual_belongs_
 def test_no_other_configuration_has_the_column(release: Path) -> None:
     for config in (*EMOTIONS, "demographic"):
         assert "counterfactual_of" not in records(release, config)[0]
-    assert list(features("all", EMOTIONS)) == list(features("all", EMOTIONS, "1.0.0"))
+    assert list(features("all", EMOTIONS, VERSION)) == list(features("all", EMOTIONS, "1.0.0"))
 
 
 @pytest.mark.parametrize("ours", [True, False])
@@ -77,15 +80,15 @@ def test_datasets_loads_the_column(ours: bool, release: Path, request: pytest.Fi
         request.getfixturevalue("plain_datasets")
     loaded = load_dataset(str(release), CONFIG, split="train")
     assert loaded.to_list() == records(release, CONFIG, "train")
-    assert loaded.features == features(CONFIG, EMOTIONS) and "counterfactual_of" in loaded.features
+    assert loaded.features == features(CONFIG, EMOTIONS, VERSION) and "counterfactual_of" in loaded.features
     for path in (release / CONFIG).glob("*.parquet"):
-        assert Features.from_arrow_schema(pq.read_schema(path)) == features(CONFIG, EMOTIONS)
+        assert Features.from_arrow_schema(pq.read_schema(path)) == features(CONFIG, EMOTIONS, VERSION)
 
 
 def test_the_card_lists_the_column(release: Path) -> None:
     card = (release / CARD).read_text(encoding="utf-8")
     listed = {name.strip("`"): cells[0] for name, cells in table(card, "| column |").items()}
-    assert listed == flat(dict(features(CONFIG, EMOTIONS)))
+    assert listed == flat(dict(features(CONFIG, EMOTIONS, VERSION)))
     assert f"Each text of `{CONFIG}` is the counterfactual of a text of `all`" in card
 
 
@@ -131,7 +134,7 @@ def test_an_older_release_with_counterfactuals_is_made_again_and_any_other_is_co
     assert len(model.requests) == sent
     assert bytes_of(tmp_path / "personagen") == bytes_of(release)
     assert bytes_of(tmp_path / "personagen.1") == bytes_of(older)
-    plain = "rows: 7\ndepth: none"
+    plain = "rows: 7\ndepth: none\nexpression: shown"
     out = make_release(tmp_path / "plain", model.url, plain)
     old = rewrite(out, tmp_path / "old", "joy/", lambda table: table, version="1.0.0")
     recipe = parse_recipe(plain, "test", {"backend.kind": "openai", "backend.model": "fake-1"})
@@ -152,7 +155,7 @@ def test_an_unfinished_run_of_version_0_1_is_continued(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "fingerprint"),
-    [("rows: 35", "1049e0a62b94742b"), (RECIPE, "918cf0d6c4683180")],
+    [("rows: 35\nexpression: shown", "1049e0a62b94742b"), (RECIPE, "918cf0d6c4683180")],
     ids=["plain", "counterfactuals"],
 )
 def test_fingerprints_are_those_of_version_0_1(text: str, fingerprint: str) -> None:

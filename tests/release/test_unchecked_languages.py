@@ -37,6 +37,10 @@ def texts(release: Path) -> list[dict[str, Any]]:
     return [row for emotion in ("fear", "joy", "neutral") for row in records(release, emotion)]
 
 
+LEAKS = "texts with a word for their emotion that were not to name it"
+"""Row of the table of a card."""
+
+
 @pytest.fixture(scope="module")
 def german(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write(tmp_path_factory.mktemp("german") / "personagen", "text: {language: de}", ("de",))
@@ -71,7 +75,7 @@ def test_a_release_that_was_not_checked_is_valid_and_loads(german: Path) -> None
 
 def test_card_and_inspect_say_that_nothing_was_checked(german: Path) -> None:
     card = (german / "README.md").read_text(encoding="utf-8")
-    assert table(card, "| | |")["texts with a word for their emotion"] == ["not checked: the word list is English"]
+    assert table(card, "| | |")[LEAKS] == ["not checked: the word list is English"]
     assert NOT_CHECKED in card and "finds hardly any" not in card and "Refusals of the model" not in card
     facts = summary(german, manifest_of(german), 0)
     assert facts["leaked"] is None
@@ -87,7 +91,7 @@ def test_without_a_language_each_text_is_checked_by_its_own(mixed: Path) -> None
     assert (stored["leaked"], stored["leak_unchecked"]) == (0, sum(is_russian))
     note = f"{sum(is_russian)} texts that are not in English were not checked"
     card = (mixed / "README.md").read_text(encoding="utf-8")
-    assert table(card, "| | |")["texts with a word for their emotion"] == [f"0 ({note})"]
+    assert table(card, "| | |")[LEAKS] == [f"0 ({note})"]
     assert f"not complete. {note}." in card and "talk about the task were checked in ar, bn, de, en, " in card
     facts = summary(mixed, stored, 0)
     assert facts["leak_unchecked"] == sum(is_russian)

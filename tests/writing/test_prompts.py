@@ -20,9 +20,10 @@ from personagen.builder.planning.plan import make_plan
 from personagen.builder.planning.situations import Scene, draw_scene
 from personagen.builder.planning.taxonomy import named_taxonomy
 from personagen.builder.writing.expression import Subject, beginnings, expression_request, expression_settings
-from personagen.builder.writing.prompts import NAMES, TEMPLATES, prompt_version, render, versions
+from personagen.builder.writing.prompts import NAMES, STYLED_NAMES, TEMPLATES, prompt_version, render, versions
 
-TEXTS = ("expression", "continuation")
+TEXTS = ("expression", "continuation", "styled", "styled_continuation")
+ALL_NAMES = sorted({*NAMES, *STYLED_NAMES})
 EMOTION = named_taxonomy("ekman")["fear"]
 
 MARKS = {
@@ -60,6 +61,10 @@ def values(depth: str, **changes: Any) -> dict[str, Any]:
         "examples": (),
         "source": None,
         "words": None,
+        "form": "a comment under a post",
+        "expression": "voiced",
+        "sentences": 2,
+        "surface": ["It asks a question."],
     } | changes
 
 
@@ -85,10 +90,12 @@ def test_every_template_renders_at_every_depth_that_has_its_layers(name: str, de
 
 
 @pytest.mark.parametrize("depth", DEPTHS)
+@pytest.mark.parametrize("expression", ["shown", None])
 @pytest.mark.parametrize("kind", ["openai", "embedded"])
-def test_the_request_for_a_text_has_the_layers_of_its_depth_only(kind: str, depth: str) -> None:
+def test_the_request_for_a_text_has_the_layers_of_its_depth_only(kind: str, expression: str | None, depth: str) -> None:
     model = "model: m, " if kind == "openai" else ""
-    recipe = parse_recipe(f"depth: {depth}\nbackend: {{{model}kind: {kind}}}\nemotions: [fear]\nrows: 1", "r")
+    text = f"depth: {depth}\nbackend: {{{model}kind: {kind}}}\nemotions: [fear]\nrows: 1"
+    recipe = parse_recipe(text, "r", {"expression": expression})
     who, what = draw_someone()
     row = next(row for shard in make_plan(recipe).shards() for row in make_plan(recipe).rows(shard))
     who = replace(
@@ -110,13 +117,15 @@ def test_the_request_for_a_text_has_the_layers_of_its_depth_only(kind: str, dept
     assert request.prefill == ""  # each attempt sets its own
     if kind == "embedded":
         assert len(set(starts)) == len(starts) >= 8
+    if kind == "embedded" and expression == "shown":
         assert all(start.startswith(what.narration or "") for start in starts) == ("situational" in layers)
 
 
 @pytest.mark.parametrize(
     ("backend", "draw", "limit"),
     [
-        ("{kind: openai, model: m}", "{}", 2 * 120 + 64),
+        ("{kind: openai, model: m}", "{}\nexpression: shown", 2 * 120 + 64),
+        ("{kind: openai, model: m}", "{}\ntext: {max_words: 30}", 2 * 30 + 64),
         ("{kind: openai, model: m}", "{max_tokens: 4000, temperature: 0.1}", 4000),
         ("{kind: transformers, model: m}", "{max_tokens: 4000}", 4000),
         ("{kind: embedded}", "{}", 16),
@@ -138,15 +147,17 @@ def test_a_prompt_of_demographic_depth_has_no_sociocultural_facts() -> None:
         assert fact not in shown
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ALL_NAMES)
 def test_a_missing_variable_is_an_error(name: str) -> None:
     needed = variables(name)
     assert needed
     whole = values("situational", examples=("An example.",))
     assert needed <= set(whole), "a variable that no test gives"
     for variable in needed:
+        words = 20 if variable == "sentences" else None  # sentences are counted in a text of a given length
+        rest = {key: value for key, value in (whole | {"words": words}).items() if key != variable}
         with pytest.raises(jinja2.UndefinedError, match=variable):
-            render(name, **{key: value for key, value in whole.items() if key != variable})
+            render(name, **rest)
 
 
 def test_a_missing_part_of_a_layer_is_an_error() -> None:
@@ -156,7 +167,7 @@ def test_a_missing_part_of_a_layer_is_an_error() -> None:
 
 def test_the_instructions_are_in_the_system_turn_and_the_facts_in_the_user_turn() -> None:
     who, _ = draw_someone()
-    for name in (*LAYERS, "expression"):
+    for name in (*LAYERS, "expression", "styled"):
         system, user = render(name, **values("situational"))
         assert (system.role, user.role) == ("system", "user")
         assert who.demographic.mbti in user.content and who.demographic.mbti not in system.content
@@ -164,7 +175,7 @@ def test_the_instructions_are_in_the_system_turn_and_the_facts_in_the_user_turn(
         assert system.content in source, "the system turn is the same for everybody"
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ALL_NAMES)
 def test_a_hostile_value_opens_no_turn(name: str) -> None:
     who, what = draw_someone()
     plain = render(name, **values("situational"))
@@ -193,16 +204,17 @@ def test_an_unknown_template_is_an_error() -> None:
         render("poem")
 
 
-@pytest.mark.parametrize("file", sorted({"_layers.md", *(f"{name}.md" for name in NAMES)}))
+@pytest.mark.parametrize("file", sorted({"_layers.md", *(f"{name}.md" for name in ALL_NAMES)}))
 def test_every_template_states_its_version(file: str) -> None:
-    entry = versions()[file.removesuffix(".md")]
+    entry = (versions() | versions(styled=True))[file.removesuffix(".md")]
     assert re.fullmatch(r"[1-9]\d*", entry["version"])
     assert entry["sha256"] == hashlib.sha256((TEMPLATES / file).read_bytes()).hexdigest()
 
 
 def test_every_prompt_has_a_version_and_the_card_has_none() -> None:
     on_disk = {path.stem for path in TEMPLATES.glob("*.md")} - {"dataset_card"}
-    assert set(versions()) == on_disk == {"_layers", *NAMES}
+    assert set(versions()) == {"_layers", *NAMES} and set(versions(styled=True)) == {"_layers", *STYLED_NAMES}
+    assert on_disk == {"_layers", *NAMES, *STYLED_NAMES}
 
 
 @pytest.mark.parametrize(

@@ -48,8 +48,8 @@ MIN_PART_WORDS = 3
 MAX_PARTS = 3
 """Sentences before an opening."""
 
-USUAL_TELLING_WORDS = 8
-"""Length of a short telling."""
+USUAL_ACCOUNT_WORDS = 8
+"""Length of a short account."""
 
 TRIES = 400
 """Combinations that are tried to find them."""
@@ -75,7 +75,7 @@ class _Sources:
 def styled_beginnings(seed: int, row: RowPlan, emotion: Emotion, scene: Scene | None) -> list[str]:
     """Return beginnings of a row's text, the best first; each ends with an opening that the model completes.
 
-    Around the opening stand remarks and a telling of the event, as far as the length of the row allows; a short text
+    Around the opening stand remarks and an account of the event, as far as the length of the row allows. A short text
     has no context. Each expresses the emotion as the row is to.
     """
     if emotion.bank is None or row.style is None:
@@ -94,7 +94,7 @@ def styled_beginnings(seed: int, row: RowPlan, emotion: Emotion, scene: Scene | 
 
 
 def _distance(beginning: str, features: StyleFeatures | None) -> float:
-    """Return by how many words a completed beginning misses its row: all words in steps of three, and valenced words."""
+    """Return by how many words a completed beginning misses its row: words in steps of three, and valenced words."""
     if features is None:
         return abs(count_words(beginning) + COMPLETION_WORDS - DEFAULT_WORDS) // 3
     positive, negative = valenced_words(beginning)
@@ -163,12 +163,12 @@ def _shuffled(items: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _context(sources: _Sources, expression: str, kind: str, room: int, rng: random.Random) -> list[str]:
-    """Draw what stands before an opening: a telling or a remark, and general remarks up to `room` words."""
+    """Draw what stands before an opening: an account or a remark, and general remarks up to `room` words."""
     parts: list[str] = []
-    telling = _telling(sources, expression, room, rng)
-    if telling is not None:
-        parts.append(telling)
-        room -= count_words(telling)
+    account = _account(sources, expression, room, rng)
+    if account is not None:
+        parts.append(account)
+        room -= count_words(account)
     while room >= MIN_PART_WORDS and len(parts) < MAX_PARTS:
         most = min(room, MAX_GENERAL_WORDS) if parts else room  # a longer one would bring a matter of its own
         level = expression if rng.random() < 0.7 else "shown"
@@ -185,14 +185,14 @@ def _context(sources: _Sources, expression: str, kind: str, room: int, rng: rand
     return parts
 
 
-def _telling(sources: _Sources, expression: str, room: int, rng: random.Random) -> str | None:
-    """Draw a telling of the event that fits into `room` words, rather a long one. None: none fits, or none is drawn."""
+def _account(sources: _Sources, expression: str, room: int, rng: random.Random) -> str | None:
+    """Draw an account of the event of up to `room` words, rather a long one. None: none fits, or none is drawn."""
     tellings = sources.covert if expression == "shown" else (*sources.covert, *sources.open)
     choices = [part for part in (*tellings, *sources.long) if count_words(part) <= room]
-    if not choices or (room < USUAL_TELLING_WORDS and rng.random() < 0.7):
+    if not choices or (room < USUAL_ACCOUNT_WORDS and rng.random() < 0.7):
         return None
     longest = max(map(count_words, choices))
-    return rng.choice([part for part in choices if count_words(part) >= longest - USUAL_TELLING_WORDS])
+    return rng.choice([part for part in choices if count_words(part) >= longest - USUAL_ACCOUNT_WORDS])
 
 
 def _ended(part: str) -> str:
