@@ -3,7 +3,7 @@
 import asyncio
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ REAL, LABELLED = real(150), real(400)
 SMALL: dict[str, Any] = {"rows": 14, "depth": "none", "text": {"language": None}}
 
 
-def save_encoder(folder: Path, texts: list[str]) -> None:
+def save_encoder(folder: Path, texts: Sequence[str]) -> None:
     """Save an encoder of random vectors per word: quick to load, and no figure is looked at."""
     import torch
     from sentence_transformers import SentenceTransformer

@@ -13,11 +13,14 @@ from typing import Any
 import pytest
 
 from personagen.builder.cli.main import main
+from personagen.builder.evaluation.matching import with_budget
 from personagen.builder.evaluation.matching.match_results import FORMAT
 from personagen.builder.evaluation.matching.parts import FOLDS, divide
+from personagen.builder.evaluation.matching.recipes import matched_recipe, recipe_file
 from personagen.builder.evaluation.matching.usable_texts import MAX_TEXT_WORDS, MIN_TEXTS, load_usable_texts
-from personagen.builder.planning.parsing import read_recipe
+from personagen.builder.planning.parsing import parse_recipe, read_recipe
 from personagen.builder.planning.recipe import Recipe
+from personagen.metrics.style import measure_profile, write_profile
 from tests.helpers.command import OPENAI, Outcome, Run
 from tests.helpers.corpora.hand_made import corpus, write_reference
 from tests.helpers.servers.fake_openai import FakeOpenAI
@@ -110,6 +113,42 @@ def test_no_text_of_the_test_part_is_in_a_prompt_or_among_the_training_texts(don
 
 def test_the_same_command_sends_no_request_twice(done: Done) -> None:
     assert done.repeated == 0
+
+
+def test_a_match_that_a_budget_stopped_goes_on_and_pays_for_nothing_twice(run: Run, tmp_path: Path) -> None:
+    reference = write_reference(tmp_path / "real.jsonl", corpus(20))
+    with FakeOpenAI() as server:
+        stopped = match(run, server, reference, "--max-tokens", "30000")
+        assert stopped.code == 1 and "budget" in stopped.err and not Path("match/match.json").exists()
+        early = len(server.requests)
+        assert match(run, server, reference).code == 0
+        requests = [json.dumps(request, sort_keys=True) for request in server.requests]
+    assert 0 < early < len(requests) == len(set(requests))
+    content = json.loads(Path("match/match.json").read_text(encoding="utf-8"))
+    assert sum(arm["requests"] for arm in content["arms"]) >= len(requests) - early
+
+
+def test_an_arm_with_examples_leads_to_a_recipe_with_examples_of_its_folder(tmp_path: Path) -> None:
+    profile = measure_profile("p", "a text", [row["text"] for row in corpus(20)], None, per_label=60)
+    (tmp_path / "profile.tsv").write_text(write_profile(profile), encoding="utf-8")
+    (tmp_path / "examples.tsv").write_text("label\ttext\njoy\tfun\n", encoding="utf-8")
+    base = parse_recipe("backend: {kind: openai, model: m, headers: {X-Key: '${KEY}'}}", "r")
+    matched = matched_recipe(base, tmp_path / "profile.tsv", 12, {"joy": 7, "fear": 5})
+    text = recipe_file(matched, {"text.examples": str(tmp_path / "examples.tsv")}, ["A comment."])
+    assert text.startswith("# A comment.\n") and str(tmp_path) not in text
+    (tmp_path / "recipe.yaml").write_text(text, encoding="utf-8")
+    recipe = read_recipe(tmp_path / "recipe.yaml")
+    assert recipe.quota() == {"fear": 5, "joy": 7} and recipe.backend == base.backend and recipe.rows == 12
+    assert recipe.text.examples == str(tmp_path / "examples.tsv")
+
+
+def test_a_budget_is_a_cost_where_the_model_has_a_price() -> None:
+    priced = Recipe.model_validate(
+        {"backend": {"kind": "openai", "model": "m"}, "prices": {"m": {"input": 1.0, "output": 1.0}}}
+    )
+    assert with_budget(priced, 0.5).budget.max_cost == 0.5
+    assert with_budget(Recipe(), 900.7).budget.max_tokens == 900
+    assert with_budget(priced, None) is priced
 
 
 def test_the_recipe_of_the_best_arm_generates_from_another_folder(

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from personagen.builder.core.errors import RecipeError
 from personagen.builder.planning.parsing import parse_recipe, read_recipe
 from personagen.builder.planning.recipe import Recipe
+from personagen.builder.planning.styles import OWN_FORM, find_style
 from personagen.builder.planning.suggestions import MAX_INPUT_CHARS
-from personagen.metrics.style import measure_profile, write_profile
+from personagen.metrics.style import measure_profile, parse_profile, write_profile
 
 
 def test_an_empty_recipe_has_every_default() -> None:
@@ -286,6 +287,11 @@ def test_a_profile_is_found_beside_its_recipe_and_recorded_without_its_folder(
         assert recipe.mixture() is not None
         fingerprints.append((recipe.fingerprint(), read_recipe(folder / "shared.yaml").fingerprint()))
     assert fingerprints[0] == fingerprints[1]
+    changed = write_profile(measure_profile("mine", "a text", texts[:3], None, per_label=20))
+    (tmp_path / "two" / "profile.tsv").write_text(changed, encoding="utf-8")
+    again = read_recipe(tmp_path / "two" / "recipe.yaml")
+    assert again.fingerprint() != fingerprints[0][0] and again.rows == 7
+    assert find_style(str(tmp_path / "two" / "profile.tsv")) == parse_profile("profile.tsv", OWN_FORM, changed)
     (tmp_path / "lost.yaml").write_text("text: {style: profile.tsv}\n", encoding="utf-8")
     with pytest.raises(RecipeError, match=r"text\.style: cannot read the profile .*profile\.tsv.*run personagen match"):
         read_recipe(tmp_path / "lost.yaml")

@@ -11,9 +11,6 @@ from personagen.builder.core.file_names import MATCH_EXAMPLES, MATCH_PROFILE
 from personagen.builder.planning.parsing import parse_recipe
 from personagen.builder.planning.recipe import Recipe
 
-PRIVATE_KEYS = ("headers", "query")
-"""Keys of the backend whose values are written nowhere."""
-
 FOR_ARMS: Mapping[str, Any] = {"checks.label": None, "splits": {"train": 1.0, "validation": 0.0, "test": 0.0}}
 """Settings of all arms: no classifier of the recipe, which may have seen the test part, and no splits."""
 
@@ -73,7 +70,7 @@ def _with(recipe: Recipe, overrides: Mapping[str, Any]) -> Recipe:
 
 
 def recipe_file(matched: Recipe, changes: Mapping[str, Any], header: Sequence[str]) -> str:
-    """Return the file of a recipe; profile and examples are named relative to it, secrets are left out.
+    """Return the file of a recipe; profile and examples are named relative to it.
 
     Args:
         matched: recipe of the reference.
@@ -86,7 +83,5 @@ def recipe_file(matched: Recipe, changes: Mapping[str, Any], header: Sequence[st
     for key, name in (("style", MATCH_PROFILE), ("examples", MATCH_EXAMPLES)):
         if str(data["text"].get(key) or "").endswith(name):
             data["text"][key] = name
-    private = [key for key in PRIVATE_KEYS if data.get("backend", {}).pop(key, None) is not None]
-    lines = [*header, *(f"backend.{key} is left out: add it, or give it in another way." for key in private)]
-    comment = "".join(f"# {line}\n" for line in lines)
+    comment = "".join(f"# {line}\n" for line in header)
     return comment + yaml.safe_dump(data, sort_keys=False, allow_unicode=True)

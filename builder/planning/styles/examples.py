@@ -4,9 +4,10 @@ import csv
 import hashlib
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 
+from personagen.builder.planning.styles.library import file_version
 from personagen.metrics.texts.words import count_words
 
 EXAMPLES = 4
@@ -19,7 +20,6 @@ EXAMPLE_COLUMNS = ("label", "text")
 """Columns of the file: tab-separated, without quotes."""
 
 
-@cache
 def load_examples(path: str) -> Mapping[str, tuple[str, ...]]:
     """Load the texts of a file, by label.
 
@@ -27,6 +27,11 @@ def load_examples(path: str) -> Mapping[str, tuple[str, ...]]:
         ValueError: the file cannot be read, or lacks a column or texts.
 
     """
+    return _load_examples(path, file_version(path))
+
+
+@lru_cache(maxsize=16)
+def _load_examples(path: str, version: tuple[int, int] | None) -> Mapping[str, tuple[str, ...]]:
     try:
         with Path(path).open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))

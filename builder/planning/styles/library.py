@@ -1,7 +1,7 @@
 """Load style profiles: those of the package by name, and a profile that `personagen match` measured by its file."""
 
 import hashlib
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 
 from personagen.builder.core.package_data import read_text, read_yaml
@@ -21,7 +21,6 @@ OWN_FORM = "a short text, such as a post or a message"
 """What a text of a measured profile is called in prompts."""
 
 
-@cache
 def find_style(name: str) -> StyleProfile:
     """Return a profile by its name, or by the path of its file.
 
@@ -29,6 +28,22 @@ def find_style(name: str) -> StyleProfile:
         ValueError: there is no such profile, or the file cannot be read.
 
     """
+    return _load_style(name, file_version(name))
+
+
+def file_version(name: str) -> tuple[int, int] | None:
+    """Return time and size of a file, which change with its content. None: a name of the package, or no such file."""
+    if name in STYLES or not name:
+        return None
+    try:
+        state = Path(name).stat()
+    except OSError:
+        return None
+    return state.st_mtime_ns, state.st_size
+
+
+@lru_cache(maxsize=64)
+def _load_style(name: str, version: tuple[int, int] | None) -> StyleProfile:
     if name in STYLES:
         return parse_profile(name, read_yaml("styles.yaml")[name]["form"], read_text(f"styles/{name}.tsv"))
     if not name.endswith(PROFILE_SUFFIX):
