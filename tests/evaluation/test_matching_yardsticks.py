@@ -94,7 +94,7 @@ def test_texts_without_a_signal_are_worth_fewer_than_the_first_point_and_real_ro
     assert (worth.rows, worth.words()) == (0, "fewer than 50 real rows (95 %: fewer than 50)")
     assert missing == {"real 1000": "the pool has 400 texts"}
     lines = list(worth_lines("style", scores, worth))
-    assert "Real texts win: 50 real rows" in lines[1] and "200 real rows" in lines[1] and "retrieval" in lines[1]
+    assert "Real texts win: 50 real rows" in lines[1] and "140 real rows" in lines[1] and "200 real rows" in lines[1] and "retrieval" in lines[1]
     assert any("not shown to teach more than the floor" in line for line in lines)
     for name in ("real 50", "real 200", "retrieval"):
         low, high = scores[name].difference_interval or (0.0, 0.0)

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 
 from personagen.builder.evaluation.matching.selection import PoolScore, difference, is_better
 from personagen.builder.evaluation.matching.yardsticks import (
-    FLOOR,
     MAJORITY,
     REAL_ROWS,
     RETRIEVAL,
@@ -58,16 +57,15 @@ def worth_lines(arm: str, scores: Mapping[str, TrainingScore], worth: Worth) -> 
         f"{own.rows} texts of {arm} train a classifier to macro-F1 {own.value:.3f}{_interval(own.interval)} on the "
         f"test part: they are worth {worth.words()}."
     )
-    real = [f"real {rows}" for rows in REAL_ROWS if f"real {rows}" in scores]
+    real = [f"real {rows}" for rows in sorted({own.rows, *REAL_ROWS}) if f"real {rows}" in scores]
     better = [_named(name, scores[name]) for name in (*real, RETRIEVAL) if _side(scores[name]) > 0]
     if better:
         yield f"Real texts win: {', '.join(better)}. Label real texts if you can."
     undecided = [_named(name, scores[name]) for name in (*real, RETRIEVAL) if _side(scores[name]) == 0]
     if undecided:
         yield f"No difference from the synthetic texts is shown: {', '.join(undecided)}."
-    floors = [name for name in (FLOOR, MAJORITY) if name in scores and _side(scores[name]) >= 0]
-    if floors:
-        yield f"Warning: the synthetic texts are not shown to teach more than the floor ({', '.join(floors)})."
+    if _side(scores[MAJORITY]) >= 0:
+        yield f"Warning: the synthetic texts are not shown to teach more than the floor ({MAJORITY})."
     base = f"real {REAL_ROWS[0]}"
     both = scores.get(f"{base} + synthetic")
     if both is not None:

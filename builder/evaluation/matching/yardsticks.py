@@ -24,8 +24,8 @@ CURVE_ROWS = (50, 100, 200, 500, 1000, 2000)
 DRAWS = 20
 """Draws of training texts per number."""
 
-SYNTHETIC, RETRIEVAL, MAJORITY, FLOOR = "synthetic", "retrieval", "most frequent label", "twelve plain sentences"
-"""Names of the training texts beside real ones."""
+SYNTHETIC, RETRIEVAL, MAJORITY = "synthetic", "retrieval", "most frequent label"
+"""Names of the training texts beside numbers of real ones."""
 
 MIN_NEIGHBOURS = 3
 """Texts of a label that retrieval needs beyond those that it draws: two neighbours and one more."""
@@ -118,7 +118,7 @@ def train_all(
         MAJORITY: Trained(0, [_majority(parts)], 0.0),
     }
     missing: dict[str, str] = {}
-    for rows in sorted({*REAL_ROWS, *curve_rows(size)}):
+    for rows in sorted({*REAL_ROWS, len(arm), *curve_rows(size)}):
         if rows > size:
             missing[f"real {rows}"] = f"the pool has {size} texts"
         else:
