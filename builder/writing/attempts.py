@@ -89,8 +89,8 @@ async def attempt(
 ) -> AcceptedReply | None:
     """Send requests, each with a new seed, until a candidate is accepted.
 
-    Of several accepted candidates the one with the highest mean log-probability per token is chosen, the first where
-    the backend gives no probabilities.
+    Of several accepted candidates those that miss their row by the fewest valenced words are left. Of these the one with
+    the highest mean log-probability per token is chosen, the first where the backend gives no probabilities.
 
     Args:
         make_request: makes the request of an attempt, by number; its seed is replaced.
@@ -169,11 +169,11 @@ def _end(trials: Sequence[Trial], reject: Reject | None) -> None:
 
 def _best(candidates: Sequence[Candidate], verdicts: Sequence[Verdict]) -> Verdict | None:
     accepted = [
-        (candidate.mean_logprob or 0.0, -position, verdict)
+        ((-verdict.misses, candidate.mean_logprob or 0.0, -position), verdict)
         for position, (candidate, verdict) in enumerate(zip(candidates, verdicts, strict=True))
         if verdict.reason is None
     ]
-    return max(accepted, key=lambda entry: entry[:2])[2] if accepted else None
+    return max(accepted, key=lambda entry: entry[0])[1] if accepted else None
 
 
 def _rejected(

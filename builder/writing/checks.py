@@ -88,6 +88,7 @@ class Verdict:
         label: prediction of the emotion classifier; None: none ran.
         confidence: probability of the prediction, in [0, 1]; None: none ran.
         expression: how the text expresses its emotion; None: not checked.
+        misses: valenced words by which the text differs from the real one whose features its row has.
 
     """
 
@@ -97,6 +98,7 @@ class Verdict:
     label: str | None = None
     confidence: float | None = None
     expression: str | None = None
+    misses: int = 0
 
 
 def check_text(text: str, *, prompt: str, finish: str, rules: TextRules) -> Verdict:

@@ -18,7 +18,7 @@ from personagen.builder.planning.styles import RowStyle, channel_of, draw_exampl
 from personagen.builder.planning.taxonomy import Emotion, named_taxonomy
 from personagen.builder.writing.attempts import AcceptedReply, Attempts, CheckTogether, attempt
 from personagen.builder.writing.checks import TextRules, Verdict, check_text
-from personagen.builder.writing.continuation import finished, styled_beginnings
+from personagen.builder.writing.continuation import finished, styled_beginnings, valence_distance
 from personagen.builder.writing.prompts import render
 from personagen.builder.writing.surface import surface_lines
 from personagen.metrics.style import expression_of
@@ -236,7 +236,8 @@ def _with_expression(verdict: Verdict, emotion: Emotion, checks: TextChecks, *, 
     found = expression_of(verdict.text, emotion.name)
     is_asked = found == checks.style.expression
     rejects = verdict.reason is None and not is_asked and (checks.reject_expressions or is_continued)
-    return replace(verdict, expression=found, reason="expression" if rejects else verdict.reason)
+    misses = valence_distance(verdict.text, checks.style.features) if is_continued else 0
+    return replace(verdict, expression=found, reason="expression" if rejects else verdict.reason, misses=misses)
 
 
 def _check_completion(

@@ -97,9 +97,16 @@ def _distance(beginning: str, features: StyleFeatures | None) -> float:
     """Return by how many words a completed beginning misses its row: words in steps of three, and valenced words."""
     if features is None:
         return abs(count_words(beginning) + COMPLETION_WORDS - DEFAULT_WORDS) // 3
-    positive, negative = valenced_words(beginning)
     words = count_words(beginning) + COMPLETION_WORDS - max(features.words, LEAST_WORDS)
-    return abs(words) // 3 + abs(positive - features.positive) + abs(negative - features.negative)
+    return abs(words) // 3 + valence_distance(beginning, features)
+
+
+def valence_distance(text: str, features: StyleFeatures | None) -> int:
+    """Return by how many positive and negative words a text differs from its features; 0 without features."""
+    if features is None:
+        return 0
+    positive, negative = valenced_words(text)
+    return abs(positive - features.positive) + abs(negative - features.negative)
 
 
 def _sources(emotion: Emotion, style: RowStyle, scene: Scene | None, rng: random.Random) -> _Sources:
