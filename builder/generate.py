@@ -96,13 +96,22 @@ async def agenerate(
     api_key: str | None = None,
 ) -> GenerationResult:
     """Generate a release in the running event loop; see `generate`."""
-    with open_run(Path(out), recipe.fingerprint(), fresh=fresh, reuse=reuse) as run:
+    unstyled = _unstyled(recipe)
+    with open_run(Path(out), recipe.fingerprint(), unstyled=unstyled, fresh=fresh, reuse=reuse) as run:
         manifest = same_release(run.out, recipe)
         if manifest is not None:
             return GenerationResult(run.out, manifest, created=False)
         run.keep_card()  # fails before anything is paid for if its notes cannot be kept
         plan, backend, label_check = await compute_in_thread(lambda: _prepare(recipe, run, api_key, progress))
         return await write_release(backend, plan, run, progress, label_check)
+
+
+def _unstyled(recipe: Recipe) -> str | None:
+    """Return the fingerprint of a recipe with `expression: shown` and without a style. None: it has neither."""
+    if recipe.mixture() is None:
+        return None
+    text = recipe.text.model_copy(update={"style": None})
+    return recipe.model_copy(update={"expression": "shown", "text": text}).fingerprint()
 
 
 def _prepare(

@@ -50,6 +50,7 @@ class ArmKeys(TypedDict, total=False):
     taxonomy: str | CustomTaxonomy | Mapping[str, Any]
     emotions: Sequence[str] | None
     intensities: Sequence[str]
+    expression: str | Mapping[str, float] | None
     situations_per_persona: int
     elaborate: Elaboration | Mapping[str, Any]
     text: TextRequirements | Mapping[str, Any]

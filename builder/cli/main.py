@@ -16,7 +16,7 @@ import click
 
 from personagen.builder.cli.matching import match_command
 from personagen.builder.cli.measure import audit, compare, evaluate, report
-from personagen.builder.cli.options import BUDGET, RECIPE, options, read_key, read_options
+from personagen.builder.cli.options import BUDGET, RECIPE, WRITING, options, read_key, read_options
 from personagen.builder.cli.signals import CommandSignals, handled
 from personagen.builder.core.errors import PersonaGenError, ReleaseError
 from personagen.builder.core.progress import SILENT, Progress
@@ -40,7 +40,7 @@ def cli() -> None:
 
 
 @cli.command()
-@options(*RECIPE, "--api-key-file", "--rows", *BUDGET)
+@options(*RECIPE, *WRITING, "--api-key-file", "--rows", *BUDGET)
 @click.option(
     "--out", type=click.Path(path_type=Path), default=Path("personagen"), show_default=True, help="Release folder."
 )
@@ -100,7 +100,7 @@ def _client(token: str | None, progress: Progress = SILENT) -> "HubClient":
 
 
 @cli.command()
-@options(*RECIPE, "--rows", *BUDGET, "--json")
+@options(*RECIPE, *WRITING, "--rows", *BUDGET, "--json")
 def plan(recipe: Path | None, as_json: bool, **values: Any) -> None:
     """Estimate the requests, tokens, cost and time of a recipe; nothing is sent."""
     parsed = read_options(recipe, values)
@@ -112,7 +112,7 @@ def plan(recipe: Path | None, as_json: bool, **values: Any) -> None:
 
 
 @cli.command()
-@options(*RECIPE, "--api-key-file")
+@options(*RECIPE, *WRITING, "--api-key-file")
 @click.option("-n", "--number", type=click.IntRange(1, 1000), default=3, show_default=True, help="Number of texts.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per text.")
 def preview(recipe: Path | None, api_key_file: Path | None, number: int, as_json: bool, **values: Any) -> None:

@@ -48,6 +48,16 @@ RECIPE: Mapping[str, Decorator] = {
 }
 """The recipe, and the options that override it."""
 
+WRITING: Mapping[str, Decorator] = {
+    "--expression": _option(
+        "--expression", metavar="NAME", help="How all texts express their emotion: named, voiced or shown."
+    ),
+    "--style": _option(
+        "--style", metavar="NAME|FILE", help="Genre of all texts, such as comments or dialogue, or a profile (*.tsv)."
+    ),
+}
+"""How the texts of a release are written; without them the recipe decides."""
+
 BUDGET: Mapping[str, Decorator] = {
     "--max-cost": _option("--max-cost", type=float, metavar="X", help="Stop before the run costs more (needs prices)."),
     "--max-tokens": _option("--max-tokens", type=int, metavar="N", help="Stop before the run uses more tokens."),
@@ -94,7 +104,7 @@ SHARED: Mapping[str, Decorator] = {
 }
 """Options of several commands."""
 
-_ALL: Mapping[str, Decorator] = {**RECIPE, **BUDGET, **JUDGE, **SHARED}
+_ALL: Mapping[str, Decorator] = {**RECIPE, **WRITING, **BUDGET, **JUDGE, **SHARED}
 
 
 def options(*names: str) -> Decorator:
@@ -137,6 +147,7 @@ def read_options(path: Path | None, values: Mapping[str, Any]) -> "Recipe":
     from personagen.builder.planning.parsing import read_recipe
 
     keys = {"backend": "backend.kind", "model": "backend.model", "base_url": "backend.base_url"}
+    keys |= {"style": "text.style"}
     keys |= {name: f"backend.{name}" for name in ("reasoning_effort", "concurrency", "rpm", "tpm")}
     keys |= {name: f"budget.{name}" for name in ("max_cost", "max_tokens")}
     overrides = {keys.get(name, name): value for name, value in values.items() if value is not None}

@@ -37,7 +37,7 @@ from personagen.builder.planning.styles import (
     MIN_WORDS,
     StyleMixture,
     examples_id,
-    fits_bounds,
+    fits_default_style,
     load_examples,
     make_mixture,
 )
@@ -212,9 +212,12 @@ class Recipe(RecipeSection):
         if style is None and expression == "shown":
             return None
         is_listed = text.language in (None, *LEXICON_LANGUAGES)
-        if style is None and is_listed and fits_bounds(DEFAULT_STYLE, text.min_words, text.max_words):
+        if style is None and is_listed and fits_default_style(text.min_words, text.max_words):
             style = DEFAULT_STYLE
-        return make_mixture(expression, style, text.min_words, text.max_words)
+        try:
+            return make_mixture(expression, style, text.min_words, text.max_words)
+        except ValueError as error:
+            raise RecipeError(str(error)) from error
 
     def text_bounds(self) -> tuple[int, int]:
         """Return the least and the greatest number of words of a text."""

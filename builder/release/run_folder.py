@@ -105,12 +105,16 @@ def run_folder_of(out: Path) -> Path:
 
 
 @contextmanager
-def open_run(out: Path, fingerprint: str, *, fresh: bool = False, reuse: bool = False) -> Iterator[RunFolder]:
+def open_run(
+    out: Path, fingerprint: str, *, unstyled: str | None = None, fresh: bool = False, reuse: bool = False
+) -> Iterator[RunFolder]:
     """Lock the folder of a run until the end of the block.
 
     Args:
         out: folder of the release; its run folder is the same path with ".run" added.
         fingerprint: fingerprint of the recipe.
+        unstyled: fingerprint of the same recipe with `expression: shown`, which earlier versions gave it. None: it asks
+            for no expression.
         fresh: rename an earlier run and its release (nothing is deleted) and start anew.
         reuse: continue an earlier run of any recipe; a release of another recipe is renamed.
 
@@ -124,14 +128,14 @@ def open_run(out: Path, fingerprint: str, *, fresh: bool = False, reuse: bool = 
         raise FolderError(f"{out} cannot be a release folder; name a new folder with --out")
     root = run_folder_of(out)
     if not (fresh or reuse):
-        _check_release(out, fingerprint)  # before any folder is made; again below, under the lock
+        _check_release(out, fingerprint, unstyled)  # before any folder is made; again below, under the lock
     with locked(root):
         if fresh:
             _set_aside(out, root)
         elif reuse:
             _take_over(out, root, fingerprint)
-        _check_release(out, fingerprint)
-        _check_run(root, fingerprint)
+        _check_release(out, fingerprint, unstyled)
+        _check_run(root, fingerprint, unstyled)
         yield RunFolder(out, root)
 
 
@@ -180,7 +184,7 @@ def _read_card(path: Path) -> str:
         ) from error
 
 
-def _check_release(out: Path, fingerprint: str) -> None:
+def _check_release(out: Path, fingerprint: str, unstyled: str | None) -> None:
     try:
         if not out.exists() or (out.is_dir() and not any(out.iterdir())):
             return
@@ -192,12 +196,17 @@ def _check_release(out: Path, fingerprint: str) -> None:
         raise FolderError(f"{out} is not a release; choose another folder with --out") from error
     if other != fingerprint:
         raise FolderError(
-            f"{out} has the release of recipe {other}, this recipe is {fingerprint}; "
+            f"{out} has the release of recipe {other}, this recipe is {fingerprint}; {_advice(other, unstyled)}"
             "choose another folder with --out, set the old one aside with --fresh, or take over its replies by --reuse"
         )
 
 
-def _check_run(root: Path, fingerprint: str) -> None:
+def _advice(other: str, unstyled: str | None) -> str:
+    """Return how to continue a run of an earlier version, whose texts are all `shown`; "": it is of another recipe."""
+    return "add `expression: shown` to the recipe, or --expression shown, to continue it, " * (other == unstyled)
+
+
+def _check_run(root: Path, fingerprint: str, unstyled: str | None) -> None:
     state = root / STATE
     if not state.is_file():
         foreign = [entry.name for entry in root.iterdir() if entry.name not in OURS]
@@ -214,7 +223,7 @@ def _check_run(root: Path, fingerprint: str) -> None:
         _claim(state, fingerprint)  # a run without a reply or an open batch has nothing to lose
     elif format_ != FORMAT or other != fingerprint:
         raise FolderError(
-            f"{root} has a run of recipe {other}, this recipe is {fingerprint}; "
+            f"{root} has a run of recipe {other}, this recipe is {fingerprint}; {_advice(other, unstyled)}"
             "choose another folder with --out, set the old run aside with --fresh, or take over its replies by --reuse"
         )
 

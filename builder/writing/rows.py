@@ -16,7 +16,7 @@ from personagen.builder.planning.personas import Persona, draw_persona
 from personagen.builder.planning.plan import Plan, RowPlan
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.planning.situations import Scene, draw_scene
-from personagen.builder.planning.styles import channel_of, find_style
+from personagen.builder.planning.styles import channel_of, style_name
 from personagen.builder.writing.attempts import AcceptedReply, Attempts
 from personagen.builder.writing.checks import TextRules
 from personagen.builder.writing.elaboration import PROSE_TOKENS, ProseRequirements, elaborate
@@ -236,7 +236,7 @@ class RowWriter:
                 expression_found=verdict.expression,
             ),
             expression=planned.style.expression if planned.style else None,
-            style=find_style(planned.style.style).name if planned.style and planned.style.style else None,
+            style=style_name(planned.style.style) if planned.style and planned.style.style else None,
         )
 
 

@@ -89,7 +89,8 @@ def test_a_run_without_paid_replies_does_not_block_its_folder(server: FakeOpenAI
 
 
 def test_generate_prints_the_folder_on_stdout_and_messages_on_stderr(server: FakeOpenAI, run: Run) -> None:
-    done = run("generate", *OPENAI, server.url, "--rows", "7", "--out", "made/personagen")
+    words = ("generate", *OPENAI, server.url, "--rows", "7", "--expression", "shown")
+    done = run(*words, "--out", "made/personagen")
     assert (done.code, done.out) == (0, "made/personagen\n")
     assert done.err == f"7 texts, generated: {Path('made/personagen').absolute()}\n"
     assert sum(manifest_of(Path("made/personagen"))["configs"]["all"]["rows"].values()) == 7
@@ -324,7 +325,7 @@ def test_characters_that_stdout_cannot_encode_are_escaped(tampered: Path, tmp_pa
 @pytest.mark.parametrize("module", ["personagen", "personagen.builder"])
 def test_the_package_is_the_command(module: str, server: FakeOpenAI, tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", module, "generate", *OPENAI, server.url, "--rows", "7", "--json"],
+        [sys.executable, "-m", module, "generate", *OPENAI, server.url, "--rows=7", "--expression=shown", "--json"],
         cwd=tmp_path,
         capture_output=True,
         encoding="utf-8",

@@ -55,7 +55,7 @@ def test_the_builder_knows_rows_and_columns_before_it_reads(release: Path, tmp_p
     info = PersonaGen(cache_dir=str(tmp_path), config_name="joy", data_dir=str(release)).info
     assert {name: split.num_examples for name, split in info.splits.items()} == {"train": 8, "validation": 1, "test": 1}
     assert info.features == features("joy", EMOTIONS)
-    assert str(info.version) == VERSION == "1.1.0"
+    assert str(info.version) == VERSION == "1.2.0"
 
 
 def test_the_builder_streams(release: Path, tmp_path: Path) -> None:

@@ -50,6 +50,28 @@ def test_run_of_another_recipe_is_left_alone(tmp_path: Path) -> None:
     assert bytes_of(tmp_path) == before
 
 
+def test_a_recipe_without_an_expression_is_advised_how_to_continue_what_an_earlier_version_made_of_it(
+    tmp_path: Path,
+) -> None:
+    """All texts of those versions are `shown`."""
+    advice = r"add `expression: shown` to the recipe, or --expression shown, to continue it, choose another folder"
+    with FakeOpenAI() as server:
+        shown, default = recipe_for(server.url), recipe_for(server.url, {"expression": None})
+        make(shown, tmp_path / "out")
+        with pytest.raises(FolderError, match=rf"^\S+/out has the release of .*, this recipe is \w+; {advice}"):
+            make(default, tmp_path / "out")
+        shutil.rmtree(tmp_path / "out")
+        for changes in ({}, {"expression": {"named": 0.5, "shown": 0.5}}, {"text.style": "dialogue"}):
+            recipe = recipe_for(server.url, {"expression": None}, changes)
+            with pytest.raises(FolderError, match=rf"^\S+/out\.run has a run of .*, this recipe is \w+; {advice}"):
+                make(recipe, tmp_path / "out")
+        with pytest.raises(FolderError, match=r"this recipe is \w+; choose another folder"):
+            make(recipe_for(server.url, {"expression": None, "seed": 1}), tmp_path / "out")
+        sent = len(server.requests)
+        make(shown, tmp_path / "out")
+        assert len(server.requests) == sent == 14
+
+
 @pytest.mark.parametrize("fresh", [False, True])
 @pytest.mark.parametrize(
     ("file", "content", "message"),

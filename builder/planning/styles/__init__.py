@@ -16,8 +16,15 @@ from personagen.builder.planning.styles.library import (
     PROFILE_SUFFIX,
     channel_of,
     find_style,
+    style_name,
 )
-from personagen.builder.planning.styles.mixture import MAX_WORDS, MIN_WORDS, StyleMixture, fits_bounds, make_mixture
+from personagen.builder.planning.styles.mixture import (
+    MAX_WORDS,
+    MIN_WORDS,
+    StyleMixture,
+    fits_default_style,
+    make_mixture,
+)
 
 __all__ = [
     "DEFAULT_STYLE",
@@ -34,9 +41,10 @@ __all__ = [
     "draw_examples",
     "examples_id",
     "find_style",
-    "fits_bounds",
+    "fits_default_style",
     "load_examples",
     "make_mixture",
     "row_style",
+    "style_name",
     "write_examples",
 ]

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
 
-from personagen.builder.planning.styles.library import DEFAULT_STYLE, file_version, find_style
 from personagen.builder.planning.styles.mixture import Shares, StyleMixture
 from personagen.metrics.style import StyleFeatures
 
@@ -42,20 +41,18 @@ def row_style(mixture: StyleMixture, *, seed: int, emotion: str, turn: int, rows
         strata: intensities, which alternate by turn; 1 without any.
 
     """
-    kinds = _kinds(mixture, emotion, tuple(file_version(name) for name, _ in mixture.styles))
+    kinds = _kinds(mixture, emotion)
     dealt = _dealt(kinds, seed, emotion, rows, strata)
     (style, expression), _ = kinds[dealt[turn]]
     if not style:
         return RowStyle(expression, None, None)
-    fitting = _fitting(style, emotion, expression, (mixture.min_words, mixture.max_words), file_version(style))
+    fitting = _fitting(mixture, style, emotion, expression)
     return RowStyle(expression, style, random.Random(f"style:{seed}:{emotion}:{turn}").choice(fitting))
 
 
 @lru_cache(maxsize=256)
-def _kinds(
-    mixture: StyleMixture, emotion: str, versions: tuple[object, ...]
-) -> tuple[tuple[tuple[str, str], float], ...]:
-    """Return the pairs of style and expression of an emotion with their fractions; `versions`: of the files."""
+def _kinds(mixture: StyleMixture, emotion: str) -> tuple[tuple[tuple[str, str], float], ...]:
+    """Return the pairs of style and expression of an emotion with their fractions."""
     kinds = []
     for style, fraction in mixture.styles or (("", 1.0),):
         for expression, part in _expressions(mixture, emotion, style):
@@ -69,7 +66,7 @@ def _expressions(mixture: StyleMixture, emotion: str, style: str) -> Shares:
         return (("shown", 1.0),)
     if mixture.expressions is not None:
         return mixture.expressions
-    return tuple(find_style(style or DEFAULT_STYLE).shares(emotion).items())
+    return tuple(mixture.profile(style).shares(emotion).items())
 
 
 @lru_cache(maxsize=64)
@@ -105,12 +102,9 @@ def _spread(fractions: Sequence[float], rows: int) -> list[int]:
 
 
 @lru_cache(maxsize=1024)
-def _fitting(
-    style: str, emotion: str, expression: str, bounds: tuple[int, int], version: object
-) -> tuple[StyleFeatures, ...]:
+def _fitting(mixture: StyleMixture, style: str, emotion: str, expression: str) -> tuple[StyleFeatures, ...]:
     """Return the real texts whose features a row may have: of its emotion, its expression and within the bounds."""
-    least, greatest = bounds
-    profile = find_style(style)
+    profile, least, greatest = mixture.profile(style), mixture.min_words, mixture.max_words
     own = profile.of(emotion)
     everyone = tuple(chain.from_iterable(profile.texts.values()))
     within: Mapping[str, tuple[StyleFeatures, ...]] = {

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from personagen.builder.planning.styles.library import file_version
 from personagen.metrics.texts.words import count_words
 
 EXAMPLES = 4
@@ -27,7 +26,16 @@ def load_examples(path: str) -> Mapping[str, tuple[str, ...]]:
         ValueError: the file cannot be read, or lacks a column or texts.
 
     """
-    return _load_examples(path, file_version(path))
+    return _load_examples(path, _version(path))
+
+
+def _version(path: str) -> tuple[int, int] | None:
+    """Return time and size of a file, which change with its content. None: no such file."""
+    try:
+        state = Path(path).stat()
+    except OSError:
+        return None
+    return state.st_mtime_ns, state.st_size
 
 
 @lru_cache(maxsize=16)

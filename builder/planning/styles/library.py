@@ -22,52 +22,60 @@ OWN_FORM = "a short text, such as a post or a message"
 
 
 def find_style(name: str) -> StyleProfile:
-    """Return a profile by its name, or by the path of its file.
+    """Return a profile by its name, or by the path of its file, which is read again if it has changed.
 
     Raises:
         ValueError: there is no such profile, or the file cannot be read.
 
     """
-    return _load_style(name, file_version(name))
-
-
-def file_version(name: str) -> tuple[int, int] | None:
-    """Return time and size of a file, which change with its content. None: a name of the package, or no such file."""
-    if name in STYLES or not name:
-        return None
-    try:
-        state = Path(name).stat()
-    except OSError:
-        return None
-    return state.st_mtime_ns, state.st_size
-
-
-@lru_cache(maxsize=64)
-def _load_style(name: str, version: tuple[int, int] | None) -> StyleProfile:
     if name in STYLES:
-        return parse_profile(name, read_yaml("styles.yaml")[name]["form"], read_text(f"styles/{name}.tsv"))
+        return _packaged(name)
+    return _parsed(Path(name).name, _table_of(name))
+
+
+@lru_cache(maxsize=len(STYLES))
+def _packaged(name: str) -> StyleProfile:
+    return parse_profile(name, read_yaml("styles.yaml")[name]["form"], read_text(f"styles/{name}.tsv"))
+
+
+@lru_cache(maxsize=32)
+def _parsed(name: str, table: str) -> StyleProfile:
+    return parse_profile(name, OWN_FORM, table)
+
+
+def _table_of(name: str) -> str:
+    """Read the file of a profile."""
     if not name.endswith(PROFILE_SUFFIX):
         raise ValueError(
             f"text.style: unknown style {name!r}{did_you_mean(name, STYLES)}; known: {', '.join(STYLES)}, or the "
             f"path of a profile (*{PROFILE_SUFFIX}) that `personagen match` wrote"
         )
     try:
-        table = Path(name).read_text(encoding="utf-8")
+        return Path(name).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "no text in UTF-8"
         raise ValueError(f"text.style: cannot read the profile {name!r} ({reason}); run personagen match") from None
-    return parse_profile(Path(name).name, OWN_FORM, table)
 
 
 def channel_of(name: str) -> tuple[str | None, str]:
     """Return the channel of a style, by its id in builder/data/setting.yaml, and its wording; None: any channel."""
     entry = read_yaml("styles.yaml").get(name, {})
-    return entry.get("channel"), find_style(name).form
+    return entry.get("channel"), entry.get("form", OWN_FORM)
+
+
+def style_name(name: str) -> str:
+    """Return the name of a style in a release: its own, or that of its file without the folder."""
+    return Path(name).name
 
 
 def style_id(name: str) -> str:
-    """Return how a style is recorded: its name, or file name and digest of a profile from a file."""
+    """Return how a style is recorded in a recipe: its name, or file name and digest of a profile from a file.
+
+    Raises:
+        ValueError: there is no such profile, or the file cannot be read.
+
+    """
     if name in STYLES:
         return name
-    digest = hashlib.sha256(Path(name).read_bytes()).hexdigest()[:16]
+    digest = hashlib.sha256(_table_of(name).encode()).hexdigest()[:16]
     return f"{Path(name).name} sha256:{digest}"

@@ -1,10 +1,11 @@
 """The mixture of expressions and styles that a recipe asks for."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 
-from personagen.builder.planning.styles.library import find_style, style_id
-from personagen.metrics.style import Expression
+from personagen.builder.planning.styles.library import DEFAULT_STYLE, find_style, style_id
+from personagen.metrics.style import Expression, StyleProfile
 
 MIN_WORDS = 8
 MAX_WORDS = 120
@@ -27,6 +28,8 @@ class StyleMixture:
         styles: fraction of each style. Empty: no style.
         min_words: least words of a text.
         max_words: greatest words of a text.
+        ids: how the styles are recorded; a profile from a file is named with its digest.
+        profiles: profiles of the styles as they were when the mixture was made, by name.
 
     """
 
@@ -34,11 +37,17 @@ class StyleMixture:
     styles: Shares
     min_words: int
     max_words: int
+    ids: tuple[str, ...] = ()
+    profiles: Mapping[str, StyleProfile] = field(default_factory=dict, compare=False, repr=False)
+
+    def profile(self, style: str) -> StyleProfile:
+        """Return the profile of one of the styles; "": that of DEFAULT_STYLE."""
+        return self.profiles[style] if style else find_style(DEFAULT_STYLE)
 
     def identity(self) -> tuple[dict[str, float] | None, dict[str, float]]:
-        """Return expressions and styles as plain data; a profile from a file is named with its digest."""
+        """Return expressions and styles as plain data."""
         expressions = None if self.expressions is None else dict(self.expressions)
-        return expressions, {style_id(name): fraction for name, fraction in self.styles}
+        return expressions, {id_: fraction for id_, (_, fraction) in zip(self.ids, self.styles, strict=True)}
 
 
 def make_mixture(
@@ -56,15 +65,22 @@ def make_mixture(
     expressions = None if expression is None else _shares("expression", expression)
     styles = () if style is None else _shares("text.style", style)
     if not styles:
-        bounds = min_words or MIN_WORDS, max_words or MAX_WORDS
-        return StyleMixture(expressions, (), *bounds)
-    for name, _ in styles:
-        if not fits_bounds(name, min_words, max_words):
-            raise ValueError(_contradiction(name, min_words, max_words))
-    own = [find_style(name).words() for name, _ in styles]
-    least = min(low for low, _ in own) if min_words is None else min_words
-    greatest = max(high for _, high in own) if max_words is None else max_words
-    return StyleMixture(expressions, styles, least, greatest)
+        least = MIN_WORDS if min_words is None else min_words
+        return StyleMixture(expressions, (), least, MAX_WORDS if max_words is None else max_words)
+    return _with_styles(expressions, styles, tuple(style_id(name) for name, _ in styles), min_words, max_words)
+
+
+@lru_cache(maxsize=64)  # recipes are asked for their bounds at every row
+def _with_styles(
+    expressions: Shares | None, styles: Shares, ids: tuple[str, ...], min_words: int | None, max_words: int | None
+) -> StyleMixture:
+    profiles = {name: find_style(name) for name, _ in styles}
+    for name, profile in profiles.items():
+        if not _fits(profile, min_words, max_words):
+            raise ValueError(_contradiction(name, profile, min_words, max_words))
+    least = min(profile.words()[0] for profile in profiles.values()) if min_words is None else min_words
+    greatest = max(profile.words()[1] for profile in profiles.values()) if max_words is None else max_words
+    return StyleMixture(expressions, styles, least, greatest, ids, profiles)
 
 
 def _shares(key: str, value: str | Mapping[Expression, float] | Mapping[str, float]) -> Shares:
@@ -76,9 +92,14 @@ def _shares(key: str, value: str | Mapping[Expression, float] | Mapping[str, flo
     return tuple((name, fraction / total) for name, fraction in value.items() if fraction)
 
 
-def fits_bounds(style: str, min_words: int | None, max_words: int | None) -> bool:
-    """Return whether a tenth or more of the real texts of a style are as long as a recipe wants. None: no bound."""
-    lengths = _lengths(style)
+@lru_cache(maxsize=64)
+def fits_default_style(min_words: int | None, max_words: int | None) -> bool:
+    """Return whether a tenth or more of the texts of DEFAULT_STYLE are as long as a recipe wants. None: no bound."""
+    return _fits(find_style(DEFAULT_STYLE), min_words, max_words)
+
+
+def _fits(profile: StyleProfile, min_words: int | None, max_words: int | None) -> bool:
+    lengths = _lengths(profile)
     return sum(_is_within(words, min_words, max_words) for words in lengths) >= MIN_FITTING * len(lengths)
 
 
@@ -86,12 +107,12 @@ def _is_within(words: int, min_words: int | None, max_words: int | None) -> bool
     return (min_words is None or min_words <= words) and (max_words is None or words <= max_words)
 
 
-def _lengths(style: str) -> list[int]:
-    return sorted(one.words for texts in find_style(style).texts.values() for one in texts)
+def _lengths(profile: StyleProfile) -> list[int]:
+    return sorted(one.words for texts in profile.texts.values() for one in texts)
 
 
-def _contradiction(style: str, min_words: int | None, max_words: int | None) -> str:
-    lengths = _lengths(style)
+def _contradiction(style: str, profile: StyleProfile, min_words: int | None, max_words: int | None) -> str:
+    lengths = _lengths(profile)
     low, high = lengths[len(lengths) // 20], lengths[-1 - len(lengths) // 20]
     bounds = {"text.min_words": min_words, "text.max_words": max_words}
     wanted = " and ".join(f"{key} {value}" for key, value in bounds.items() if value is not None)
