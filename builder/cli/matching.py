@@ -20,7 +20,7 @@ from personagen.builder.core.terminal import printable
 @click.option(
     "--examples/--no-examples",
     default=None,
-    help="Whether prompts of two arms show real texts. Default: only if REFERENCE is a file or folder of yours.",
+    help="Whether prompts of some arms show real texts. Default: only if REFERENCE is a file or folder of yours.",
 )
 @click.option(
     "--budget",

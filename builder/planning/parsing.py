@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from personagen.builder.core.errors import RecipeError
-from personagen.builder.planning.recipe import Recipe
+from personagen.builder.planning.recipe import FILE_KEYS, Recipe
 from personagen.builder.planning.styles import PROFILE_SUFFIX
 
 
@@ -95,9 +95,10 @@ def _resolve_files(data: Mapping[str, Any], folder: Path) -> None:
     text = data.get("text")
     if not isinstance(text, dict):
         return
-    style, examples = text.get("style"), text.get("examples")
-    if isinstance(examples, str):
-        text["examples"] = str(folder.absolute() / examples)
+    for key in FILE_KEYS:
+        if isinstance(text.get(key), str):
+            text[key] = str(folder.absolute() / text[key])
+    style = text.get("style")
     if isinstance(style, str):
         text["style"] = _resolved(style, folder)
     elif isinstance(style, dict):

@@ -64,7 +64,12 @@ WINDOWS_DEVICES = ("con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com"
 RUNTIME_KEYS = ("base_url", "headers", "query", "timeout", "thinking_tokens", "concurrency", "rpm", "tpm")
 """Keys of the backend that change no accepted row."""
 
-NEWER_KEYS = (("backend", "body"), ("backend", "reasoning_effort"), ("draw", "max_tokens"), ("text", "examples"))
+FILE_KEYS = ("examples", "label_words")
+"""Keys of `text` that name a file of real texts or of their words; a fingerprint has its digest."""
+
+NEWER_KEYS = (
+    ("backend", "body"), ("backend", "reasoning_effort"), ("draw", "max_tokens"), *(("text", key) for key in FILE_KEYS),
+)  # fmt: skip
 """Section and key of settings that are part of a fingerprint only if they are set."""
 
 BATCH_PRICE_FACTOR = 0.5
@@ -259,8 +264,7 @@ class Recipe(RecipeSection):
             del data["expression"], data["text"]["style"], data["checks"]["expression"]
         else:
             data["expression"], data["text"]["style"] = mixture.identity()
-        if self.text.examples is not None:
-            data["text"]["examples"] = examples_id(self.text.examples)
+        data["text"] |= {key: examples_id(path) for key in FILE_KEYS if (path := getattr(self.text, key))}
         if self.counterfactual is None:
             del data["counterfactual"]
         if self.checks.label is None:  # without a classifier its settings change nothing
@@ -364,9 +368,12 @@ def _validate_leak(recipe: Recipe) -> None:
 
 
 def _validate_style(recipe: Recipe) -> None:
-    if recipe.text.examples is not None:
-        load_examples(recipe.text.examples)
+    for key in FILE_KEYS:
+        if (path := getattr(recipe.text, key)) is not None:
+            load_examples(path, f"text.{key}")
     mixture = recipe.mixture()
+    if mixture is None and recipe.text.label_words is not None:
+        raise ValueError("text.label_words needs a style or an expression; name one, or leave it out")
     if mixture is None or recipe.checks.leak != "reject":
         return
     if any(name == "named" for name, _ in mixture.expressions or ()):

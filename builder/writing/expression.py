@@ -14,7 +14,7 @@ from personagen.builder.planning.personas import Persona
 from personagen.builder.planning.plan import RowPlan
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.planning.situations import Scene
-from personagen.builder.planning.styles import RowStyle, channel_of, draw_examples, load_examples
+from personagen.builder.planning.styles import RowStyle, channel_of, draw_examples, draw_label_words, load_examples
 from personagen.builder.planning.taxonomy import Emotion, named_taxonomy
 from personagen.builder.writing.attempts import AcceptedReply, Attempts, CheckTogether, attempt
 from personagen.builder.writing.checks import TextRules, Verdict, check_text
@@ -50,6 +50,7 @@ class Grounding:
         examples: real texts of the emotion, as a model for the style.
         source: text to paraphrase; None: the text is a new one.
         words: length of the text, in words; None: the bounds of the recipe.
+        label_words: words that texts of the emotion use, of which the text may take one or two; rows with a style only.
         opening: first sentence of the text where a small model continues a beginning; None: the event.
 
     """
@@ -57,6 +58,7 @@ class Grounding:
     examples: tuple[str, ...] = ()
     source: str | None = None
     words: int | None = None
+    label_words: tuple[str, ...] = ()
     opening: str | None = None
 
 
@@ -65,11 +67,25 @@ NO_GROUNDING = Grounding()
 
 
 def recipe_grounding(recipe: Recipe) -> Callable[[RowPlan], Grounding]:
-    """Return a function that draws the examples of a row from the recipe's file; without one: the layers alone."""
-    if recipe.text.examples is None:
+    """Return a function that draws the examples and the words of a row from the recipe's files, if it names any."""
+    text = recipe.text
+    if text.examples is None and text.label_words is None:
         return lambda row: NO_GROUNDING
-    texts = load_examples(recipe.text.examples)
-    return lambda row: Grounding(examples=draw_examples(texts.get(row.emotion, ()), recipe.seed, row.id))
+    examples = {} if text.examples is None else load_examples(text.examples)
+    words = {} if text.label_words is None else load_examples(text.label_words, "text.label_words")
+
+    def grounding(row: RowPlan) -> Grounding:
+        return Grounding(
+            examples=draw_examples(examples.get(row.emotion, ()), recipe.seed, row.id),
+            label_words=row_label_words(row, words.get(row.emotion, ()), recipe.seed),
+        )
+
+    return grounding
+
+
+def row_label_words(row: RowPlan, words: Sequence[str], seed: int) -> tuple[str, ...]:
+    """Draw the words of a row that carry its label; a row without a style has none."""
+    return () if row.style is None else draw_label_words(words, seed, row.id, row.emotion, row.style.expression)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +188,7 @@ def _style_values(style: RowStyle, scene: Scene | None, grounding: Grounding) ->
         "words": grounding.words or (features.words if features else None),
         "sentences": features.sentences if features and grounding.words is None else None,
         "surface": surface_lines(features),
+        "label_words": grounding.label_words,
     }
 
 

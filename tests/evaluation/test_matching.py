@@ -26,7 +26,7 @@ from tests.helpers.corpora.hand_made import corpus, write_reference
 from tests.helpers.servers.fake_openai import FakeOpenAI
 
 ROWS = ("--rows", "18")
-ARMS = ["plain", "style", "style+expression", "examples", "paraphrase"]
+ARMS = ["plain", "style", "style+expression", "label words", "examples", "paraphrase"]
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def test_the_best_arm_is_compared_with_real_rows_retrieval_and_the_floor(done: D
     assert yardsticks["real 50"]["macro_f1"] > yardsticks["synthetic"]["macro_f1"]
     assert "fewer than 50 real rows" in content["worth"]["words"]
     said = "\n".join(content["conclusions"])
-    assert "Real texts win: 50 real rows" in said and "fewer than 50 real rows" in said
+    assert "Real texts win: 18 real rows" in said and "50 real rows 1.000" in said and "fewer than 50 real rows" in said
     assert all(line in (done.folder / "match.md").read_text(encoding="utf-8") for line in content["conclusions"])
 
 

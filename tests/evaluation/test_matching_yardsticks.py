@@ -12,6 +12,7 @@ from personagen.builder.core.errors import RecipeError
 from personagen.builder.evaluation.arms import plan_arms
 from personagen.builder.evaluation.matching.candidates import RowFolds
 from personagen.builder.evaluation.matching.conclusions import choice_lines, worth_lines
+from personagen.builder.evaluation.matching.label_words import label_words
 from personagen.builder.evaluation.matching.parts import FOLDS, MatchParts
 from personagen.builder.evaluation.matching.selection import ArmTexts, cross_validated, difference, pool_scores
 from personagen.builder.evaluation.matching.usable_texts import in_proportion
@@ -94,7 +95,12 @@ def test_texts_without_a_signal_are_worth_fewer_than_the_first_point_and_real_ro
     assert (worth.rows, worth.words()) == (0, "fewer than 50 real rows (95 %: fewer than 50)")
     assert missing == {"real 1000": "the pool has 400 texts"}
     lines = list(worth_lines("style", scores, worth))
-    assert "Real texts win: 50 real rows" in lines[1] and "140 real rows" in lines[1] and "200 real rows" in lines[1] and "retrieval" in lines[1]
+    assert (
+        "Real texts win: 50 real rows" in lines[1]
+        and "140 real rows" in lines[1]
+        and "200 real rows" in lines[1]
+        and "retrieval" in lines[1]
+    )
     assert any("not shown to teach more than the floor" in line for line in lines)
     for name in ("real 50", "real 200", "retrieval"):
         low, high = scores[name].difference_interval or (0.0, 0.0)
@@ -191,6 +197,16 @@ def test_without_labels_the_nearer_arm_scores_best() -> None:
     scores = pool_scores({"near": arm_of(near), "far": arm_of(Corpus(near.texts, None, far, "given"))}, parts, 0)
     assert abs(scores["near"].value) < 0.05 < scores["far"].value
     assert scores["near"].resamples is None
+
+
+def test_label_words_are_ordered_by_their_log_odds() -> None:
+    """Two labels of ten texts: the values of the formula, computed by hand for "queue" and "bus"."""
+    anger = ["the queue again"] * 6 + ["the bus"] * 4
+    joy = ["the song"] * 8 + ["the bus"] * 2
+    found = label_words([*anger, *joy], ["anger"] * 10 + ["joy"] * 10)
+    assert found == {"anger": ("again", "queue"), "joy": ("song",)}
+    # 26 words of anger, 20 of joy; prior of queue and of bus 0.5 * 26 * 6 / 46 = 1.70; z = 1.78 and 0.46
+    assert label_words(["a b", "a c"], ["x", "y"]) == {"x": (), "y": ()}
 
 
 @pytest.mark.parametrize(

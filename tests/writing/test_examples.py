@@ -1,6 +1,7 @@
 """`text.examples`: real texts of the emotion in every prompt; refused if the file is none; recorded without a path."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,37 @@ def test_every_prompt_shows_real_texts_of_its_emotion(tmp_path: Path, monkeypatc
         assert len(shown) == EXAMPLES and len({label for label, _ in shown}) == 1
     recorded = result.manifest["recipe"]["text"]["examples"]
     assert recorded.startswith("examples.tsv sha256:") and str(tmp_path) not in json.dumps(result.manifest)
+
+
+def test_a_prompt_names_words_of_the_label_that_are_no_more_open_than_the_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
+    open_words, covert = {"furious", "hate"}, {"queue", "landlord", "again", "boss"}
+    table = write_examples([("anger", word) for word in sorted(open_words | covert)])
+    (tmp_path / "words.tsv").write_text(table, encoding="utf-8")
+    for expression in ("shown", "named"):
+        with FakeOpenAI() as server:
+            path = tmp_path / "recipe.yaml"
+            path.write_text(
+                f"rows: 12\nemotions: [anger]\nexpression: {expression}\ndepth: none\n"
+                "text: {label_words: words.tsv, style: comments, min_words: 10, max_words: 60}\n"
+                f"backend: {{kind: openai, model: fake-1, base_url: '{server.url}'}}\n",
+                encoding="utf-8",
+            )
+            generate(read_recipe(path), tmp_path / expression)
+            prompts = [request["messages"][-1]["content"] for request in server.requests]
+        named = [set(re.findall(r"^- Words that such texts use.*: (.*)\.$", text, re.MULTILINE)) for text in prompts]
+        assert all(len(lines) == 1 for lines in named)
+        words = {word for lines in named for line in lines for word in line.split(", ")}
+        assert words == (covert if expression == "shown" else covert | open_words)
+
+
+def test_words_without_a_style_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "words.tsv").write_text(write_examples([("anger", "queue")]), encoding="utf-8")
+    (tmp_path / "recipe.yaml").write_text("expression: shown\ntext: {label_words: words.tsv}\n", encoding="utf-8")
+    with pytest.raises(RecipeError, match=r"text\.label_words needs a style or an expression"):
+        read_recipe(tmp_path / "recipe.yaml")
 
 
 def test_the_fingerprint_depends_on_the_texts_and_not_on_the_folder(tmp_path: Path) -> None:

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from personagen.builder.evaluation.arms import ArmSetting, WritingTask
+from personagen.builder.evaluation.matching.label_words import label_words
 from personagen.builder.evaluation.matching.parts import FOLDS, MatchParts
 from personagen.builder.evaluation.matching.recipes import varied
 from personagen.builder.planning.plan import RowPlan
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.planning.styles import MAX_EXAMPLE_WORDS, as_line, draw_examples
-from personagen.builder.writing.expression import NO_GROUNDING, Grounding
+from personagen.builder.writing.expression import NO_GROUNDING, Grounding, row_label_words
 from personagen.metrics.texts.words import count_words
 
 WITHOUT_PERSONA = " without persona"
@@ -30,7 +31,7 @@ class CandidateArm:
         name: name of the arm.
         about: description for tables.
         changes: settings that differ from the recipe of the reference.
-        shows: real texts in the prompts: "examples", a "source" to paraphrase, or none ("").
+        shows: what prompts take from real texts: "examples", a "source" to paraphrase, "label words"; "": nothing.
 
     """
 
@@ -54,22 +55,27 @@ CANDIDATES = (
     CandidateArm("plain", "feelings shown, no style", {"expression": "shown", "text.style": None}),
     CandidateArm("style", "the style of the real texts, feelings shown", {"expression": "shown"}),
     CandidateArm("style+expression", "the style of the real texts, feelings as openly as there", {}),
-    CandidateArm("examples", "the same, with real texts in the prompts", {}, "examples"),
+    CandidateArm("label words", "the same, with words that tell the labels apart in the prompts", {}, "label words"),
+    CandidateArm(
+        "examples", "the style and the feelings of the real texts, with real texts in the prompts", {}, "examples"
+    ),
     CandidateArm("paraphrase", "real texts in other words", {"depth": "none"}, "source"),
 )
 """Arms of the first round, the simplest first."""
 
 
-def candidate_arms(*, is_labelled: bool, examples: bool) -> list[CandidateArm]:
+def candidate_arms(*, is_labelled: bool, examples: bool, instructs: bool) -> list[CandidateArm]:
     """Return the arms of the first round.
 
     Args:
         is_labelled: whether the reference has labels; without, real texts belong to no emotion that a prompt could ask
             for.
-        examples: whether real texts may be sent to the model.
+        examples: whether real texts, or words of them, may be sent to the model.
+        instructs: whether the model follows instructions; else it cannot be asked for words.
 
     """
-    return [arm for arm in CANDIDATES if not arm.shows or (is_labelled and examples)]
+    arms = [arm for arm in CANDIDATES if instructs or arm.shows != "label words"]
+    return [arm for arm in arms if not arm.shows or (is_labelled and examples)]
 
 
 class RowFolds:
@@ -82,6 +88,11 @@ class RowFolds:
         for text, label, fold in zip(parts.pool.texts, labels, parts.folds, strict=True):
             if count_words(text) <= MAX_EXAMPLE_WORDS:
                 self._texts.setdefault((label, fold), []).append(text)
+        self._words = {
+            (label, fold): words
+            for fold in range(FOLDS)
+            for label, words in _words_of_fold(parts, labels, fold).items()
+        }
         self._fold_of: dict[str, int] = {}
         self._sources: dict[str, str] = {}
         turns: dict[str, int] = {}
@@ -110,7 +121,17 @@ class RowFolds:
             text = self._sources.get(row.id)
             return NO_GROUNDING if text is None else Grounding(source=as_line(text))
 
-        return {"examples": examples, "source": source}.get(shows, lambda row: NO_GROUNDING)
+        def words(row: RowPlan) -> Grounding:
+            own = self._words.get((row.emotion, self._fold_of[row.id]), ())
+            return Grounding(label_words=row_label_words(row, own, seed))
+
+        kinds = {"examples": examples, "source": source, "label words": words}
+        return kinds.get(shows, lambda row: NO_GROUNDING)
+
+
+def _words_of_fold(parts: MatchParts, labels: Sequence[str], fold: int) -> dict[str, tuple[str, ...]]:
+    rows = [row for row, number in enumerate(parts.folds) if number == fold]
+    return label_words([parts.pool.texts[row] for row in rows], [labels[row] for row in rows])
 
 
 def conditions_of(

@@ -102,7 +102,11 @@ def _match(
         prepared = prepare_match(recipe, settings, out, texts, quota)
         warn_of_choices(prepared, progress)
         write = partial(_write, prepared, api_key, progress, run)
-        arms = candidate_arms(is_labelled=texts.is_labelled, examples=prepared.shows_examples)
+        arms = candidate_arms(
+            is_labelled=texts.is_labelled,
+            examples=prepared.shows_examples,
+            instructs=recipe.backend.kind != "embedded",
+        )
         written, model = write(arms)
         scores = _scores(prepared, written, progress)
         bare = _best([arm for arm in arms if arm.has_recipe], scores, prepared).without_persona()

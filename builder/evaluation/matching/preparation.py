@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from personagen.builder.core.errors import FolderError
-from personagen.builder.core.file_names import MATCH_EXAMPLES, MATCH_PROFILE, MATCH_RECIPE
+from personagen.builder.core.file_names import MATCH_EXAMPLES, MATCH_LABEL_WORDS, MATCH_PROFILE, MATCH_RECIPE
 from personagen.builder.core.files import explain, write_text
 from personagen.builder.core.progress import Progress
 from personagen.builder.evaluation.arms import ArmSetting, plan_arms
 from personagen.builder.evaluation.matching.candidates import CandidateArm, RowFolds
+from personagen.builder.evaluation.matching.label_words import label_words
 from personagen.builder.evaluation.matching.parts import MatchParts, divide
 from personagen.builder.evaluation.matching.recipes import matched_recipe, recipe_file, varied
 from personagen.builder.evaluation.matching.usable_texts import UsableTexts
@@ -116,7 +117,9 @@ def warn_of_choices(prepared: PreparedMatch, progress: Progress) -> None:
     if left_out:
         progress.warn(f"texts left out: {', '.join(f'{reason} {count}' for reason, count in left_out.items())}")
     if prepared.shows_examples and texts.is_labelled:
-        progress.warn("prompts of two arms show real texts of the reference; --no-examples leaves these arms out")
+        progress.warn(
+            "prompts of some arms show real texts or words of the reference; --no-examples leaves these arms out"
+        )
 
 
 def write_recipe(prepared: PreparedMatch, best: CandidateArm) -> None:
@@ -126,6 +129,11 @@ def write_recipe(prepared: PreparedMatch, best: CandidateArm) -> None:
         pairs = zip(prepared.parts.pool.labels or (), prepared.parts.pool.texts, strict=True)
         write_text(prepared.out / MATCH_EXAMPLES, write_examples(pairs))
         changes["text.examples"] = str((prepared.out / MATCH_EXAMPLES).absolute())
+    if best.shows == "label words":
+        words = label_words(prepared.parts.pool.texts, prepared.parts.pool.labels or ())
+        table = write_examples((label, word) for label, own in words.items() for word in own)
+        write_text(prepared.out / MATCH_LABEL_WORDS, table)
+        changes["text.label_words"] = str((prepared.out / MATCH_LABEL_WORDS).absolute())
     header = _header(prepared.settings, prepared.texts, best)
     write_text(prepared.out / MATCH_RECIPE, recipe_file(prepared.matched, changes, header))
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from personagen.builder.core.file_names import MATCH_EXAMPLES, MATCH_PROFILE
+from personagen.builder.core.file_names import MATCH_EXAMPLES, MATCH_LABEL_WORDS, MATCH_PROFILE
 from personagen.builder.planning.parsing import parse_recipe
 from personagen.builder.planning.recipe import Recipe
 
@@ -37,6 +37,7 @@ def matched_recipe(base: Recipe, profile: Path, rows: int, quota: Mapping[str, i
             "expression": None,
             "text.style": str(profile.absolute()),
             "text.examples": None,
+            "text.label_words": None,
             "depth": "situational" if base.depth == "none" else base.depth,
             "ablations": [],
             "counterfactual": None,
@@ -80,7 +81,11 @@ def recipe_file(matched: Recipe, changes: Mapping[str, Any], header: Sequence[st
     """
     recipe = _with(matched, changes)
     data = recipe.model_dump(mode="json", exclude_unset=True)
-    for key, name in (("style", MATCH_PROFILE), ("examples", MATCH_EXAMPLES)):
+    for key, name in (
+        ("style", MATCH_PROFILE),
+        ("examples", MATCH_EXAMPLES),
+        ("label_words", MATCH_LABEL_WORDS),
+    ):
         if str(data["text"].get(key) or "").endswith(name):
             data["text"][key] = name
     comment = "".join(f"# {line}\n" for line in header)

@@ -1,4 +1,7 @@
-"""Real texts that prompts show as a model for the style: the file of a recipe, and the draw of each row."""
+"""What prompts take from real texts: whole texts as a model for the style, and words that carry the label.
+
+Both are files of a recipe, of which each row draws some.
+"""
 
 import csv
 import hashlib
@@ -7,6 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
+<<<<<<< HEAD
+=======
+from personagen.builder.planning.styles.library import file_version
+from personagen.metrics.style import EXPRESSIONS, expression_of
+>>>>>>> 9646d6c (Words that tell the labels of real texts apart steer prompts: an arm of match, and text.label_words of a recipe)
 from personagen.metrics.texts.words import count_words
 
 EXAMPLES = 4
@@ -15,17 +23,25 @@ EXAMPLES = 4
 MAX_EXAMPLE_WORDS = 40
 """Upper bound on the words of a real text in a prompt: a small model has little room, and every token is paid for."""
 
+LABEL_WORDS = 3
+"""Words that carry the label per prompt."""
+
 EXAMPLE_COLUMNS = ("label", "text")
-"""Columns of the file: tab-separated, without quotes."""
+"""Columns of both files: tab-separated, without quotes."""
 
 
-def load_examples(path: str) -> Mapping[str, tuple[str, ...]]:
-    """Load the texts of a file, by label.
+def load_examples(path: str, key: str = "text.examples") -> Mapping[str, tuple[str, ...]]:
+    """Load the texts or words of a file, by label.
+
+    Args:
+        path: the file.
+        key: key of the recipe that names it.
 
     Raises:
         ValueError: the file cannot be read, or lacks a column or texts.
 
     """
+<<<<<<< HEAD
     return _load_examples(path, _version(path))
 
 
@@ -36,23 +52,26 @@ def _version(path: str) -> tuple[int, int] | None:
     except OSError:
         return None
     return state.st_mtime_ns, state.st_size
+=======
+    return _load_examples(path, key, file_version(path))
+>>>>>>> 9646d6c (Words that tell the labels of real texts apart steer prompts: an arm of match, and text.label_words of a recipe)
 
 
 @lru_cache(maxsize=16)
-def _load_examples(path: str, version: tuple[int, int] | None) -> Mapping[str, tuple[str, ...]]:
+def _load_examples(path: str, key: str, version: tuple[int, int] | None) -> Mapping[str, tuple[str, ...]]:
     try:
         with Path(path).open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "no text in UTF-8"
-        raise ValueError(f"text.examples: cannot read {path!r} ({reason}); run personagen match") from None
+        raise ValueError(f"{key}: cannot read {path!r} ({reason}); run personagen match") from None
     by_label: dict[str, list[str]] = {}
     for row in rows:
         if any(row.get(column) is None for column in EXAMPLE_COLUMNS):
-            raise ValueError(f"text.examples: {Path(path).name} lacks the column label or text; run personagen match")
+            raise ValueError(f"{key}: {Path(path).name} lacks the column label or text; run personagen match")
         by_label.setdefault(row["label"], []).append(row["text"])
     if not by_label:
-        raise ValueError(f"text.examples: {Path(path).name} has no text, wanted one or more; run personagen match")
+        raise ValueError(f"{key}: {Path(path).name} has no text, wanted one or more; run personagen match")
     return {label: tuple(texts) for label, texts in by_label.items()}
 
 
@@ -68,6 +87,22 @@ def draw_examples(texts: Sequence[str], seed: int, row_id: str) -> tuple[str, ..
     rng = random.Random(f"examples:{seed}:{row_id}")
     short = [text for text in texts if count_words(text) <= MAX_EXAMPLE_WORDS]
     return tuple(map(as_line, rng.sample(short, min(EXAMPLES, len(short)))))
+
+
+def draw_label_words(words: Sequence[str], seed: int, row_id: str, emotion: str, expression: str) -> tuple[str, ...]:
+    """Draw the words of a row that carry its label; none is more open than the text is to be.
+
+    Args:
+        words: words of the emotion.
+        seed: seed of the recipe.
+        row_id: id of the row.
+        emotion: label of the row.
+        expression: how the text is to express it: "named", "voiced" or "shown".
+
+    """
+    rank: dict[str, int] = {name: number for number, name in enumerate(EXPRESSIONS)}
+    fitting = [word for word in words if rank[expression_of(word, emotion)] >= rank[expression]]
+    return tuple(random.Random(f"label words:{seed}:{row_id}").sample(fitting, min(LABEL_WORDS, len(fitting))))
 
 
 def examples_id(path: str) -> str:
