@@ -10,11 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
-<<<<<<< HEAD
-=======
-from personagen.builder.planning.styles.library import file_version
 from personagen.metrics.style import EXPRESSIONS, expression_of
->>>>>>> 9646d6c (Words that tell the labels of real texts apart steer prompts: an arm of match, and text.label_words of a recipe)
 from personagen.metrics.texts.words import count_words
 
 EXAMPLES = 4
@@ -41,8 +37,7 @@ def load_examples(path: str, key: str = "text.examples") -> Mapping[str, tuple[s
         ValueError: the file cannot be read, or lacks a column or texts.
 
     """
-<<<<<<< HEAD
-    return _load_examples(path, _version(path))
+    return _load_examples(path, key, _version(path))
 
 
 def _version(path: str) -> tuple[int, int] | None:
@@ -52,9 +47,6 @@ def _version(path: str) -> tuple[int, int] | None:
     except OSError:
         return None
     return state.st_mtime_ns, state.st_size
-=======
-    return _load_examples(path, key, file_version(path))
->>>>>>> 9646d6c (Words that tell the labels of real texts apart steer prompts: an arm of match, and text.label_words of a recipe)
 
 
 @lru_cache(maxsize=16)
