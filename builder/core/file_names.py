@@ -46,7 +46,7 @@ MATCH_EXAMPLES = "examples.tsv"
 """Of a match: real texts that prompts show."""
 
 MATCH_LABEL_WORDS = "label_words.tsv"
-"""Of a match: words that tell labels apart, which prompts name."""
+"""Of a match: words that distinguish labels, which prompts name."""
 
 RESUME = "run"
 """Of a comparison or a match: folder of the state that a second call continues from."""

@@ -103,8 +103,8 @@ class TextRequirements(RecipeSection):
     )
     label_words: str | None = Field(
         default=None,
-        description="File of words that tell labels apart in real texts, of which each prompt names up to three of its "
-        "emotion (columns label and text, separated by tabs). null: none.",
+        description="File of words that distinguish labels in real texts, of which each prompt names up to three of "
+        "its emotion (columns label and text, separated by tabs). null: none.",
     )
     language: Annotated[str, Field(pattern="^[a-z]{2}$")] | None = Field(
         default="en", description="ISO 639-1 code of the language that every text must be in. null: no check."

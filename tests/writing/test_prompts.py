@@ -65,6 +65,7 @@ def values(depth: str, **changes: Any) -> dict[str, Any]:
         "expression": "voiced",
         "sentences": 2,
         "surface": ["It asks a question."],
+        "label_words": (),
     } | changes
 
 

@@ -55,7 +55,7 @@ CANDIDATES = (
     CandidateArm("plain", "feelings shown, no style", {"expression": "shown", "text.style": None}),
     CandidateArm("style", "the style of the real texts, feelings shown", {"expression": "shown"}),
     CandidateArm("style+expression", "the style of the real texts, feelings as openly as there", {}),
-    CandidateArm("label words", "the same, with words that tell the labels apart in the prompts", {}, "label words"),
+    CandidateArm("label words", "the same, with words that distinguish the labels in the prompts", {}, "label words"),
     CandidateArm(
         "examples", "the style and the feelings of the real texts, with real texts in the prompts", {}, "examples"
     ),

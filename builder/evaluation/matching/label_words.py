@@ -1,4 +1,4 @@
-"""Find the words that tell the labels of real texts apart."""
+"""Find the words that distinguish the labels of real texts."""
 
 import math
 from collections import Counter
