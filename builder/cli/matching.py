@@ -13,7 +13,11 @@ from personagen.builder.core.terminal import printable
 @click.command("match")
 @click.argument("reference")
 @click.option("--recipe", type=click.Path(path_type=Path), metavar="FILE", help="Recipe of model, checks and budget.")
-@options(*(name for name in RECIPE if name not in ("RECIPE", "--depth")), "--embeddings", "--api-key-file")
+@options(
+    *(name for name in RECIPE if name not in ("RECIPE", "--depth", "--expression", "--style")),
+    "--embeddings",
+    "--api-key-file",
+)
 @click.option(
     "--rows", type=click.IntRange(1), default=140, show_default=True, metavar="N", help="Number of texts per arm."
 )

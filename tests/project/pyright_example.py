@@ -42,10 +42,12 @@ def notebook() -> None:
     size = pg.audit(release).associations.to_pandas()
     comparison = pg.compare(small, arms=["none", "situational"], model="openai:m", out="comparison")
     verdicts: list[str] = [claim.verdict for claim in comparison.claims]
+    matched = pg.match("real.csv", small, rows=70, examples=False, model="openai:m")
+    better: list[str] = [one.training for one in matched.yardsticks if (one.difference_low or 0) > 0]
     page: Path = pg.Comparison("comparison").report()
     try:
         release.push_to_hub("USER/NAME", tag="v1.0.0", private=True)
     except pg.errors.HubError as error:
-        print(seconds, texts, joy, ages, rows, auc, size, verdicts, page, error)  # noqa: T201
+        print(seconds, texts, joy, ages, rows, auc, size, verdicts, better, page, error)  # noqa: T201
     except pg.PersonaGenError:
         raise
