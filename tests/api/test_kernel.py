@@ -15,6 +15,7 @@ HELD = [Fault("delay", nth=number, seconds=600) for number in range(ANSWERED + 1
 
 CELL = """import personagen as pg
 keys = dict(rows={rows}, depth="none", text=dict(language=None), model="openai:fake-1", base_url="{url}")
+keys |= dict(expression="shown")
 """
 
 

@@ -18,7 +18,7 @@ from tests.helpers.servers.fake_judge import FakeJudge
 from tests.helpers.servers.fake_openai import FakeOpenAI, Fault
 
 REAL, LABELLED = real(150), real(400)
-SMALL: dict[str, Any] = {"rows": 14, "depth": "none", "text": {"language": None}}
+SMALL: dict[str, Any] = {"rows": 14, "depth": "none", "expression": "shown", "text": {"language": None}}
 
 
 def save_encoder(folder: Path, texts: Sequence[str]) -> None:

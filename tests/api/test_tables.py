@@ -14,7 +14,7 @@ PRICES = {"m": {"input": 1, "output": 2}}
 
 
 def test_an_estimate_shows_its_stages_and_their_total() -> None:
-    expected = pg.estimate(rows=700, model="openai:m", prices=PRICES)
+    expected = pg.estimate(rows=700, expression="shown", model="openai:m", prices=PRICES)
     assert [stage.stage for stage in expected.stages] == ["sociocultural", "situational", "expression"]
     assert sum(stage.requests for stage in expected.stages) == expected.total.requests
     frame = expected.to_pandas()

@@ -21,7 +21,8 @@ ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests" / "golden"
 EMOTIONS = ("anger", "disgust", "fear", "joy", "sadness", "surprise", "neutral")
 RECIPE = (
-    "rows: 70\nintensities: [low, high]\nablations: [none, demographic]\nshard_rows: 5\nelaborate: {demographic: llm}"
+    "rows: 70\nintensities: [low, high]\nablations: [none, demographic]\nshard_rows: 5\nelaborate: {demographic: llm}\n"
+    "text: {max_words: 45}"  # the fake server writes texts of up to 40 words
 )
 CONFIGS = (*EMOTIONS, "all", "depth_none", "depth_demographic", *LAYERS)
 """Configurations of a release of `RECIPE`."""
