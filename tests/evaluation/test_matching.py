@@ -264,7 +264,7 @@ def test_near_duplicates_of_test_texts_leave_the_pool(tmp_path: Path) -> None:
     copies = [{**row, "text": row["text"].upper()} for row in test]
     split = [{**row, "split": "train"} for row in (*rows, *copies)] + [{**row, "split": "test"} for row in test]
     parts = divide(load_usable_texts(str(write_reference(tmp_path / "copies.jsonl", split)), Recipe()), None, 0)
-    assert sorted(parts.test.texts) == sorted(clean.test.texts)
+    assert sorted(parts.test.texts) == sorted(clean.test.texts) and parts.has_own_test and not clean.has_own_test
     assert parts.near_test >= 2 * len(clean.test)
     seen = {text.lower() for text in parts.test.texts}
     assert not [text for text in parts.pool.texts if text.lower() in seen]

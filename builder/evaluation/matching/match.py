@@ -275,6 +275,7 @@ def _facts(prepared: PreparedMatch, model: Mapping[str, Any]) -> MatchFacts:
             "digest": parts.digest(),
             "pool": len(parts.pool),
             "test": len(parts.test),
+            "test_split": "of the reference" if parts.has_own_test else "drawn",
             "labels": texts.counts(),
             "mapped": dict(texts.mapped),
             "left_out": {**texts.left_out, "near test part": parts.near_test},

@@ -21,7 +21,7 @@ FOLDS = 4
 """Parts of the pool for cross-validation."""
 
 MIN_TEST_TEXTS = 2
-"""Least texts per label in the test part; with fewer in the reference's test split, the reference is divided anew."""
+"""Least texts per label in the reference's own test split; with fewer of a label, the reference is divided anew."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,6 +33,7 @@ class MatchParts:
         pool: texts for the profile, examples, real yardsticks and cross-validation.
         test: texts that nothing but the last measurement sees.
         folds: number of the fold of each text of the pool.
+        has_own_test: whether the test part is the reference's own test split.
         near_test: texts that the pool lost because they nearly repeat a text of the test part.
 
     """
@@ -42,6 +43,7 @@ class MatchParts:
     test: "Corpus"
     folds: Sequence[int]
     near_test: int
+    has_own_test: bool = False
 
     @property
     def classes(self) -> list[str]:
@@ -74,7 +76,8 @@ def divide(texts: UsableTexts, embeddings: str | None, seed: int) -> MatchParts:
 
     rows = list(texts.texts)
     labels = [text.emotion or "" for text in rows] if texts.is_labelled else None
-    test_rows = _test_rows(texts, seed)
+    own_rows = _own_test_rows(texts)
+    test_rows = _drawn_test_rows(texts, seed) if own_rows is None else own_rows
     with raise_as(BackendError):
         whole = read_corpus([text.text for text in rows], labels, embeddings, "reference_")
     test = whole.take(sorted(test_rows))
@@ -82,16 +85,22 @@ def divide(texts: UsableTexts, embeddings: str | None, seed: int) -> MatchParts:
     is_near = overlaps_test(rest, test)
     pool = rest.take([row for row in range(len(rest)) if not is_near[row]])
     _require_pool(texts.name, pool, len(rest) - len(pool), sorted(set(labels or ())))
-    return MatchParts(texts.name, pool, test, _folds(pool, seed), len(rest) - len(pool))
+    near = len(rest) - len(pool)
+    return MatchParts(texts.name, pool, test, _folds(pool, seed), near, has_own_test=own_rows is not None)
 
 
-def _test_rows(texts: UsableTexts, seed: int) -> set[int]:
-    """Return the positions of the test part: the reference's own test split, else 30 % of each label."""
+def _own_test_rows(texts: UsableTexts) -> set[int] | None:
+    """Return the positions of the reference's own test split; None: it has none, or a label lacks texts on a side."""
     by_label = _by_label([text.emotion or "" for text in texts.texts])
     own = {row for row, text in enumerate(texts.texts) if text.is_test}
     counts = Counter(texts.texts[row].emotion or "" for row in own)
-    if own and all(MIN_TEST_TEXTS <= counts[label] <= len(rows) / 2 for label, rows in by_label.items()):
-        return own
+    is_enough = all(MIN_TEST_TEXTS <= counts[label] <= len(rows) - FOLDS for label, rows in by_label.items())
+    return own if own and is_enough else None
+
+
+def _drawn_test_rows(texts: UsableTexts, seed: int) -> set[int]:
+    """Draw 30 % of the texts of each label."""
+    by_label = _by_label([text.emotion or "" for text in texts.texts])
     chosen: set[int] = set()
     for label, rows in by_label.items():
         chosen.update(random.Random(f"test part:{seed}:{label}").sample(rows, int(len(rows) * TEST_FRACTION)))
