@@ -238,22 +238,24 @@ async def express(
             return Verdict("", "empty", leaked=False)
         else:
             verdict = check_text(candidate.text, prompt=prompt, finish=candidate.finish, rules=checks.rules)
-        return _with_expression(verdict, emotion, checks, is_continued=bool(beginnings))
+        return _with_expression(verdict, emotion, checks, request.prefill if beginnings else "")
 
     return await attempt(make_request, ask, attempts, check, checks.together)
 
 
-def _with_expression(verdict: Verdict, emotion: Emotion, checks: TextChecks, *, is_continued: bool) -> Verdict:
+def _with_expression(verdict: Verdict, emotion: Emotion, checks: TextChecks, beginning: str) -> Verdict:
     """Add how an English text expresses its emotion, and reject it if it is another way than asked for.
 
-    A small model draws several ends of a sentence, so that another one costs nothing.
+    The end of a sentence is rejected only if it changes the expression of a beginning that was as asked for. A small
+    model draws several, so that another one costs nothing; there are emotions without any such beginning.
     """
     if checks.style is None or verdict.leaked is None:
         return verdict
     found = expression_of(verdict.text, emotion.name)
-    is_asked = found == checks.style.expression
-    rejects = verdict.reason is None and not is_asked and (checks.reject_expressions or is_continued)
-    misses = valence_distance(verdict.text, checks.style.features) if is_continued else 0
+    asked = checks.style.expression
+    spoils = bool(beginning) and expression_of(beginning, emotion.name) == asked
+    rejects = verdict.reason is None and found != asked and (checks.reject_expressions or spoils)
+    misses = valence_distance(verdict.text, checks.style.features) if beginning else 0
     return replace(verdict, expression=found, reason="expression" if rejects else verdict.reason, misses=misses)
 
 

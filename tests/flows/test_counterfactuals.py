@@ -55,7 +55,9 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Write a release in which the model writes the prose of all layers."""
     with FakeOpenAI() as server:
         folder = tmp_path_factory.mktemp("counterfactuals") / "personagen"
-        return make_release(folder, server.url, f"rows: 70\nelaborate: {{demographic: llm}}\n{PAIRS}")
+        return make_release(
+            folder, server.url, f"rows: 70\nexpression: shown\nelaborate: {{demographic: llm}}\n{PAIRS}"
+        )
 
 
 def originals(release: Path) -> dict[str, dict[str, Any]]:

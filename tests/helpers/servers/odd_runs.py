@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
+import yaml
 
 import personagen as pg
 from personagen.builder.core.errors import PersonaGenError
@@ -126,7 +127,8 @@ def run_judge(behaviour: Behaviour, folder: Path) -> OddRun:
 
 def _write_recipe(behaviour: Behaviour, folder: Path) -> Path:
     path = folder / "recipe.yaml"
-    path.write_text(behaviour.recipe or "{}\n", encoding="utf-8")
+    keys = {"expression": "shown"} | (yaml.safe_load(behaviour.recipe) or {})  # no behaviour follows a style
+    path.write_text(yaml.safe_dump(keys), encoding="utf-8")
     return path
 
 
