@@ -89,8 +89,8 @@ async def attempt(
 ) -> AcceptedReply | None:
     """Send requests, each with a new seed, until a candidate is accepted.
 
-    Of several accepted candidates those that miss their row by the fewest valenced words are left. Of these the one with
-    the highest mean log-probability per token is chosen, the first where the backend gives no probabilities.
+    Of several accepted candidates those that miss their row by the fewest valenced words are left, and of these the one
+    with the highest mean log-probability per token, the first where the backend gives no probabilities.
 
     Args:
         make_request: makes the request of an attempt, by number; its seed is replaced.

@@ -13,6 +13,7 @@ from personagen.builder.writing.continuation.material import (
     REGISTERS,
     Reactions,
     event_labels,
+    incidents,
     label_of,
     reactions,
     short_tellings,
@@ -33,8 +34,11 @@ MAX_BEGINNINGS = 24
 MAX_RANKED = 48
 """Beginnings among which the best are chosen."""
 
-MAX_GENERAL_WORDS = 4
-"""Words up to which a remark fits every event."""
+MAX_GENERAL_WORDS = 6
+"""Words up to which a remark fits most events."""
+
+INCIDENT_FRACTION = 0.3
+"""Fraction of the rows whose texts about the writer tell an incident."""
 
 DEALT = 6
 """Openings of a row that are dealt and not drawn."""
@@ -63,13 +67,25 @@ DEFAULT_WORDS = 20
 
 @dataclass(frozen=True, slots=True)
 class _Sources:
-    """What the texts of a row can be made of."""
+    """What the texts of a row can be made of.
+
+    Attributes:
+        reactions: reactions of the label of the row's event, by expression.
+        fallback: reactions of the emotion as a whole, likewise.
+        covert: short accounts of the event that tell the fact alone.
+        open: short accounts that judge it.
+        long: account of the event in one long sentence.
+        incidents: beginnings that tell what happened to the writer, for texts without an account; empty: the row
+            is a reaction.
+
+    """
 
     reactions: Mapping[str, Reactions]
     fallback: Mapping[str, Reactions]
     covert: tuple[str, ...]
     open: tuple[str, ...]
     long: tuple[str, ...]
+    incidents: tuple[str, ...]
 
 
 def styled_beginnings(seed: int, row: RowPlan, emotion: Emotion, scene: Scene | None) -> list[str]:
@@ -120,7 +136,9 @@ def _sources(emotion: Emotion, style: RowStyle, scene: Scene | None, rng: random
     short = short_tellings(bank, event, register) if event else {}
     is_long = scene is not None and scene.narration is not None and register in ("reports", "messages")
     long = (scene.narration,) if scene is not None and scene.narration is not None and is_long else ()
-    return _Sources(table.get(label, main), main, short.get("covert", ()), short.get("open", ()), long)
+    tells = emotion.bank_label in (None, bank) and rng.random() < INCIDENT_FRACTION
+    own = incidents(bank) if tells else ()
+    return _Sources(table.get(label, main), main, short.get("covert", ()), short.get("open", ()), long, own)
 
 
 def _drawn(sources: _Sources, row: RowPlan, rng: random.Random) -> Iterator[str]:
@@ -131,13 +149,15 @@ def _drawn(sources: _Sources, row: RowPlan, rng: random.Random) -> Iterator[str]
     words = DEFAULT_WORDS if features is None else features.words
     for number in range(TRIES):
         kind = _kind(features, style.style, rng)
-        openings = _openings(sources, style.expression, kind, rng)
+        is_incident = kind == "self" and bool(sources.incidents)
+        openings = sources.incidents if is_incident else _openings(sources, style.expression, kind, rng)
         if not openings:
             continue
         # The first openings are dealt in shuffled rounds, so that rows repeat few.
         opening = _shuffled(openings)[(row.turn + number) % len(openings)] if number < DEALT else rng.choice(openings)
         room = words - count_words(opening) - COMPLETION_WORDS
-        before = _context(sources, style.expression, kind, room, rng)
+        account = None if is_incident else _account(sources, style.expression, room, rng)
+        before = _context(sources, style.expression, kind, account, room, rng)
         if len(before) == 2 and rng.random() < 0.5:
             before.reverse()
         beginning = " ".join([*(_ended(part) for part in before), opening])
@@ -169,10 +189,11 @@ def _shuffled(items: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(random.Random(f"reactions:{len(items)}:{items[0]}").sample(items, len(items)))
 
 
-def _context(sources: _Sources, expression: str, kind: str, room: int, rng: random.Random) -> list[str]:
-    """Draw what stands before an opening: an account or a remark, and general remarks up to `room` words."""
+def _context(
+    sources: _Sources, expression: str, kind: str, account: str | None, room: int, rng: random.Random
+) -> list[str]:
+    """Draw what stands before an opening beside an account: a remark, and general remarks up to `room` words."""
     parts: list[str] = []
-    account = _account(sources, expression, room, rng)
     if account is not None:
         parts.append(account)
         room -= count_words(account)

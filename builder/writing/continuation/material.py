@@ -73,6 +73,12 @@ def short_tellings(bank: str, event: str, register: str) -> Mapping[str, tuple[s
 
 
 @cache
+def incidents(bank: str) -> tuple[str, ...]:
+    """Return beginnings that tell what happened to the writer; empty: the emotion has none."""
+    return tuple(read_yaml("incidents.yaml").get(bank, ()))
+
+
+@cache
 def label_of(bank: str, event: str) -> str | None:
     """Return the GoEmotions label of an event of the bank. None: the recipe defines the event."""
     return next((entry.label for entry in bank_events(bank) if entry.kind == event), None)
