@@ -1,6 +1,8 @@
 """Measure a release against a corpus of real texts, and add the scores to the release.
 
-    texts of the release + reference -> diversity, realism, human-likeness, utility -> scores.json -> card -> manifest
+    texts of the release + reference -> diversity, realism, human-likeness, utility
+                         + all bundled real slices -> utility beside plain sentences and real texts
+    -> scores.json -> card -> manifest
 
 Slow intermediate results are cached between calls: vectors by the hash of the text, replies of judges in their journal.
 """
@@ -21,6 +23,7 @@ from personagen.builder.core.flow_thread import run_in_thread
 from personagen.builder.core.progress import SILENT, Progress
 from personagen.builder.evaluation.judges import connect_judges
 from personagen.builder.evaluation.scores import Scores, card_rows, read_scores
+from personagen.builder.evaluation.slice_scores import below_floor, measure_slices
 from personagen.builder.release.folder import check_release
 from personagen.builder.release.measuring import require_metrics_extra, require_reference
 from personagen.builder.release.results import add_results
@@ -32,8 +35,13 @@ if TYPE_CHECKING:
     from personagen.metrics.texts.corpus import Corpus
     from personagen.metrics.texts.reference import Reference
 
+    Corpora = tuple[Corpus, Corpus, Corpus | None]
+
 FORMAT = "personagen-scores/1"
 """Version of the layout of `scores.json`."""
+
+BELOW_FLOOR = "below_floor"
+"""Key of the manifest for the corpora about which the texts teach less than plain sentences; absent: none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +49,8 @@ class EvaluationSettings:
     """Settings of an evaluation.
 
     Attributes:
-        reference: real texts: "goemotions" (part of the package), a file, a release folder, or a dataset on the Hub.
+        reference: real texts: "goemotions", "xed" or "brighter" (parts of the package), a file, a release folder, or a
+            dataset on the Hub.
         embeddings: name of a sentence-transformers model; None: the default model.
         judges: language models that rate texts, as "embedded", "openai:MODEL" or "transformers:MODEL"; empty:
             human-likeness is not measured.
@@ -117,7 +126,10 @@ def _evaluate(
         max_tokens=settings.judge_max_tokens,
     )
     progress.step(f"measuring {len(texts.texts)} texts against {len(reference.texts)} of {reference.name}")
-    results, problems = _measure(texts, reference, settings, judges, progress)
+    corpora = _corpora(texts, reference, settings.embeddings)
+    results, problems = _measure(texts, reference, corpora, settings, judges, progress)
+    progress.step("comparing with plain sentences and real texts")
+    slices = measure_slices(corpora[0], (reference.name, *corpora[1:]), settings.embeddings, settings.seed)
     content = {
         "format": FORMAT,
         "personagen": __version__,
@@ -126,10 +138,16 @@ def _evaluate(
         "reference": {"name": reference.name, "texts": len(reference.texts), "digest": digest_of(reference.texts)},
         "results": results,
         "problems": problems,
+        "slices": slices,
     }
     scores = read_scores(content)
     progress.step(f"writing {SCORES} and the card")
-    add_results(folder, manifest, "evaluation", content, {"scores": card_rows(scores)})
+    facts: dict[str, Any] = {"scores": card_rows(scores)}
+    if below := below_floor(scores.slices):
+        facts[BELOW_FLOOR] = below
+    else:
+        manifest.pop(BELOW_FLOOR, None)
+    add_results(folder, manifest, "evaluation", content, facts)
     if judges and "human_likeness" in problems:
         raise BackendError(f"{problems['human_likeness']}; all else was measured, see {folder / SCORES}")
     return scores
@@ -138,6 +156,7 @@ def _evaluate(
 def _measure(
     texts: Texts,
     reference: "Reference",
+    corpora: "Corpora",
     settings: EvaluationSettings,
     judges: Sequence["Judge"],
     progress: Progress,
@@ -147,14 +166,16 @@ def _measure(
     from personagen.metrics.human_likeness import human_likeness
     from personagen.metrics.realism import realism
     from personagen.metrics.utility import utility
+    from personagen.metrics.utility.floor import read_plain
 
-    corpus, real, test = _corpora(texts, reference, settings.embeddings)
+    corpus, real, test = corpora
     seed, size = settings.seed, settings.sample_size
+    plain = read_plain(texts.labels, corpus.model)
     personas = texts.personas if any(texts.personas) else None
     metrics: dict[str, Callable[[], dict[str, Any]]] = {
         "diversity": lambda: diversity(corpus, real, seed=seed, sample_size=size, personas=personas),
         "realism": lambda: realism(corpus, real, seed=seed, sample_size=size),
-        "utility": lambda: utility(corpus, real, test, seed=seed),
+        "utility": lambda: utility(corpus, real, test, seed=seed, plain=plain),
     }
     if judges:
         metrics["human_likeness"] = lambda: human_likeness(
@@ -174,7 +195,7 @@ def _measure(
     return results, problems
 
 
-def _corpora(texts: Texts, reference: "Reference", embeddings: str | None) -> "tuple[Corpus, Corpus, Corpus | None]":
+def _corpora(texts: Texts, reference: "Reference", embeddings: str | None) -> "Corpora":
     """Encode the texts, the reference, and its test part; None: the reference has no labelled test part."""
     from personagen.metrics.texts.corpus import read_corpus
 

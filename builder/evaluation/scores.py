@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from personagen.builder.core.result_table import ResultTable
+from personagen.builder.evaluation.slice_scores import SliceScore, below_floor, read_slices, slice_lines, slice_rows
 from personagen.builder.planning.suggestions import did_you_mean
 
 if TYPE_CHECKING:
@@ -184,6 +185,11 @@ class Scores:
     table: ResultTable[Score] = field(repr=False)
 
     @property
+    def slices(self) -> ResultTable[SliceScore]:
+        """Macro-F1 on every real corpus beside plain sentences and as many real texts; empty: not measured."""
+        return ResultTable(SliceScore, tuple(read_slices(self.content.get("slices", {}))))
+
+    @property
     def diversity(self) -> MetricScores:
         """Variety of the texts."""
         return self._of("diversity")
@@ -308,6 +314,9 @@ def card_rows(scores: Scores) -> list[dict[str, Any]]:
             "command": scores.content["command"] or "",
         }
         for score in displayed(scores)
+    ] + [
+        {"metric": metric, "value": value, "command": scores.content["command"] or ""}
+        for metric, value in slice_rows(scores.slices)
     ]
 
 
@@ -331,7 +340,13 @@ def format_number(value: float | None) -> str:
 
 
 def score_lines(scores: Scores) -> Iterator[str]:
-    """Yield the displayed measures as lines in columns, then the metrics that could not be measured."""
+    """Yield the displayed measures as lines in columns, then the metrics that could not be measured.
+
+    A release that teaches less than plain sentences has a line above all others.
+    """
+    below = below_floor(scores.slices)
+    if below:
+        yield f"These texts teach a classifier less than three plain sentences per label: {'; '.join(below)}\n"
     records = list(displayed(scores))
     rows = [("", "here", "95 %", "real text", "better"), *map(_cells, records)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
@@ -346,6 +361,9 @@ def score_lines(scores: Scores) -> Iterator[str]:
         yield _line(row, widths)
     for name, problem in scores.content["problems"].items():
         yield f"\n{name.replace('_', '-')}: not measured: {problem}"
+    if scores.slices:
+        yield ""
+        yield from slice_lines(scores.slices)
 
 
 def _line(row: Sequence[str], widths: Sequence[int]) -> str:

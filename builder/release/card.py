@@ -49,8 +49,8 @@ def render_card(manifest: Mapping[str, Any]) -> str:
     """Render the card. `load_dataset` reads the configurations from the YAML on top.
 
     Optional keys of the manifest: `license`, `composition`, `classifier`, and those that `evaluate` and `audit` add:
-    `scores` (a list of metric, value and command), `findings` and `counterfactuals` (lines) and `audited_by`
-    (a command).
+    `scores` (a list of metric, value and command), `below_floor` (phrases), `findings` and `counterfactuals` (lines)
+    and `audited_by` (a command).
     """
     environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True)
     environment.filters |= {"cell": _cell, "fraction": _fraction}
@@ -77,6 +77,7 @@ def render_card(manifest: Mapping[str, Any]) -> str:
         attributes={name: _ranked(name, values) for name, values in composition["attributes"].items()},
         recipe=_fenced(_recipe_yaml(manifest["recipe"]), "yaml"),
         scores=manifest.get("scores"),
+        below_floor=manifest.get("below_floor"),
         findings=manifest.get("findings"),
         counterfactuals=manifest.get("counterfactuals"),
         leaks=leak_line(manifest),

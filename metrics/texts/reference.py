@@ -1,4 +1,4 @@
-"""Real texts with labels: the bundled slice of GoEmotions, a file, the folder of a release, or a dataset on the Hub."""
+"""Real texts with labels: a bundled slice, a file, the folder of a release, or a dataset on the Hub."""
 
 import csv
 import gzip
@@ -12,8 +12,10 @@ from typing import Any
 
 from personagen.metrics.texts.inputs import brief
 
-BUNDLED = "goemotions"
-"""Name of the reference that is installed with the package."""
+SLICES: Mapping[str, str] = {"comments": "goemotions", "dialogue": "xed", "reports": "brighter"}
+"""Names of the references that are installed with the package, by genre; see `data/SOURCES.md`."""
+
+BUNDLED = ", ".join(SLICES.values())
 
 TEXT_COLUMNS = ("text", "sentence", "comment", "content", "tweet", "utterance", "essay")
 """Names of the text column, in order of preference."""
@@ -57,8 +59,9 @@ def load_reference(source: str) -> Reference:
     In a labelled corpus, rows without a label or with several are dropped.
 
     Args:
-        source: "goemotions", the bundled slice; the path of a csv, tsv, jsonl or parquet file (all but parquet also
-            with .gz); a folder that `datasets` can load, such as a release; or the name of a dataset on the Hub.
+        source: "goemotions", "xed" or "brighter", the bundled slices; the path of a csv, tsv, jsonl or parquet file
+            (all but parquet also with .gz); a folder that `datasets` can load, such as a release; or the name of a
+            dataset on the Hub.
             Columns are recognised by name.
 
     Raises:
@@ -66,9 +69,9 @@ def load_reference(source: str) -> Reference:
         ImportError: a package that reads it is missing.
 
     """
-    if source == BUNDLED:
-        data = (files("personagen.metrics") / "data" / "goemotions.tsv.gz").read_bytes()
-        return _gathered(BUNDLED, _delimited(gzip.decompress(data).decode(), "\t", source))
+    if source in SLICES.values():
+        data = (files("personagen.metrics") / "data" / f"{source}.tsv.gz").read_bytes()
+        return _gathered(source, _delimited(gzip.decompress(data).decode(), "\t", source))
     path = Path(source)
     if path.is_file():
         return _gathered(path.name, _file_rows(path))

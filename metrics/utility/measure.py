@@ -2,7 +2,8 @@
 
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,10 @@ from personagen.metrics.texts.emotion_words import mask_words
 from personagen.metrics.texts.inputs import rows_by_label
 from personagen.metrics.utility.augmentation import augmentation
 from personagen.metrics.utility.finetune import FineTuning
+from personagen.metrics.utility.floor import floor_problem
 from personagen.metrics.utility.leakage import overlaps_test
 from personagen.metrics.utility.probe import codes, macro_f1, predict_from_vectors, predict_from_words
-from personagen.metrics.utility.transfer import TransferSetting, balanced, transfer
+from personagen.metrics.utility.transfer import SIDES, TransferSetting, balanced, transfer
 
 TEST_FRACTION = 0.3
 """Fraction of each label of the reference for testing, unless test texts are given."""
@@ -25,7 +27,7 @@ MIN_LABEL_TEXTS = 5
 """Texts that a label needs in each of the three parts."""
 
 
-def utility(
+def utility(  # noqa: PLR0913 - the arguments of the metric
     corpus: Corpus,
     reference: Corpus,
     test: Corpus | None = None,
@@ -33,6 +35,7 @@ def utility(
     seed: int = 0,
     sample_size: int | None = None,
     model: str | None = None,
+    plain: Corpus | None = None,
 ) -> dict[str, Any]:
     """Measure the utility of labelled texts for training a classifier of real texts.
 
@@ -43,6 +46,7 @@ def utility(
         seed: seed of all draws.
         sample_size: training texts per side; None: the largest number that both sides have of every label.
         model: name of an encoder to fine-tune in addition; None: only the probes.
+        plain: plain sentences of the labels, see `read_plain`; None: no floor.
 
     Returns:
         A flat dictionary, described in the card of the metric; None marks a value that is not defined.
@@ -55,16 +59,67 @@ def utility(
     result: dict[str, Any] = {
         "n": len(corpus),
         "n_test": len(setting.test),
-        "n_train": setting.per_class * len(setting.classes),
+        "n_train": sum(setting.counts()),
         "labels_used": len(setting.classes),
         "labels_left_out": len(set(corpus.labels or []) - set(setting.classes)),
         "leaked_rows": {name: int(rows.sum()) for name, rows in dropped.items()},
-        **transfer(setting, predict_from_vectors),
+        **_with_both_features(setting, plain, SIDES),
     }
-    by_words = transfer(setting, predict_from_words)
-    result |= {f"tfidf_{name}": value for name, value in by_words.items() if name[:2] in ("ts", "tr")}
     result |= {**_bounds(setting), "augmentation": augmentation(setting, predict_from_vectors)}
     return {**result, **_fine_tuned(setting, model), "seed": seed, "embedding_model": corpus.model}
+
+
+def yardsticks(
+    corpus: Corpus, reference: Corpus, test: Corpus | None, plain: Corpus | None, *, seed: int = 0
+) -> dict[str, Any]:
+    """Compare what labelled texts teach with what plain sentences and as many real texts teach.
+
+    In contrast to `utility`, labels need not be equally frequent: of each label both sides have as many texts as the
+    side with fewer of them.
+
+    Args:
+        corpus: texts with labels.
+        reference: real texts with labels, for training.
+        test: real texts with labels, for testing; None: 30 % of each label of the reference.
+        plain: plain sentences of the labels, see `read_plain`; None: no floor.
+        seed: seed of all draws.
+
+    Returns:
+        Keys of `utility`: those of TSTR, TRTR and the floor, and the numbers of texts.
+
+    Raises:
+        ValueError: labels are missing, or fewer than two labels have five texts in every part.
+
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of overlap, which `leaked_rows` counts
+        setting, dropped = _setting(corpus, reference, test, seed, None)
+    sides = [rows_by_label(side.labels or []) for side in (setting.synthetic, setting.real)]
+    counts = [min(len(rows[label]) for rows in sides) for label in setting.classes]
+    return {
+        "n_test": len(setting.test),
+        "n_train": sum(counts),
+        "labels_used": len(setting.classes),
+        "labels_left_out": len(set(corpus.labels or []) - set(setting.classes)),
+        "leaked_rows": {name: int(rows.sum()) for name, rows in dropped.items()},
+        **_with_both_features(replace(setting, per_class=counts), plain, ("tstr", "trtr")),
+    }
+
+
+def _with_both_features(setting: TransferSetting, plain: Corpus | None, sides: Collection[str]) -> dict[str, Any]:
+    """Score classifiers on vectors and on TF-IDF, with the floor where there is one."""
+    problem = floor_problem(plain, setting.test, setting.classes)
+    if plain is not None and problem is None:
+        classes = set(setting.classes)
+        plain = plain.take([row for row, label in enumerate(plain.labels or []) if label in classes])
+    usable = None if problem else plain
+    same_width = usable is not None and usable.vectors.shape[1] == setting.test.vectors.shape[1]
+    by_vectors = transfer(replace(setting, plain=usable if same_width else None), predict_from_vectors, sides)
+    by_words = transfer(replace(setting, plain=usable), predict_from_words, sides)
+    if problem is None and not same_width:
+        problem = "the plain sentences cannot be encoded: embeddings were given"
+    named = {f"tfidf_{name}": value for name, value in by_words.items() if name[:2] in ("ts", "tr", "fl")}
+    return {**by_vectors, **named, "floor_reason": problem}
 
 
 def _setting(

@@ -59,9 +59,11 @@ def _predict(
     train: object, labels: NDArray[np.intp], test: object, *, inverse_regularisation: float
 ) -> NDArray[np.intp]:
     from sklearn.linear_model import LogisticRegression
+    from threadpoolctl import threadpool_limits
 
-    model = LogisticRegression(C=inverse_regularisation, max_iter=300).fit(train, labels)
-    return np.asarray(model.predict(test), dtype=np.intp)
+    with threadpool_limits(1):  # matrices this small take 16 to 80 times as long with threads on a busy machine
+        model = LogisticRegression(C=inverse_regularisation, max_iter=300).fit(train, labels)
+        return np.asarray(model.predict(test), dtype=np.intp)
 
 
 def _labels(corpus: Corpus) -> Sequence[str]:

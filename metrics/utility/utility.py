@@ -9,6 +9,7 @@ import evaluate
 from personagen.metrics.space import padded_sides, sample_size_of, seed_of, select_sides, unpadded
 from personagen.metrics.texts.corpus import Corpus, read_corpora, read_corpus
 from personagen.metrics.texts.inputs import brief
+from personagen.metrics.utility.floor import read_plain
 from personagen.metrics.utility.leakage import requested_mask
 from personagen.metrics.utility.measure import masked, utility
 
@@ -94,11 +95,13 @@ class Utility(evaluate.Metric):
         if model is not None and not isinstance(model, str):
             raise TypeError(f"model is {brief(model)}, wanted the name of an encoder")
         parts = [*read_corpora(unpadded(predictions), unpadded(references), given), *_test_part(given)]
+        plain = read_plain(parts[0].labels or [], parts[0].model)
         if given.get("mask_words", False) is not False:
             labels = sorted({label for part in parts for label in part.labels or []})
             pattern = requested_mask(given["mask_words"], labels)
             parts = [masked(part, pattern) for part in parts]
-        return utility(*parts, seed=seed, sample_size=sample_size, model=model)
+            plain = plain and masked(plain, pattern)
+        return utility(*parts, seed=seed, sample_size=sample_size, model=model, plain=plain)
 
 
 def _test_part(given: Mapping[str, Any]) -> list[Corpus]:

@@ -8,11 +8,13 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
+from itertools import cycle
 from pathlib import Path
 from threading import Event
 from threading import enumerate as enumerate_threads
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from personagen.builder.core.errors import ReleaseError
@@ -21,10 +23,11 @@ from personagen.builder.evaluation.evaluate import EvaluationSettings, aevaluate
 from personagen.builder.hub.verify import verify_folder
 from personagen.builder.release import measuring
 from personagen.metrics.texts.embeddings import DEFAULT_MODEL
+from personagen.metrics.utility.floor import plain_sentences
 from tests.helpers.command import Run, run_here
 from tests.helpers.pushing import Pusher, held, served
 from tests.helpers.real_texts import as_reference, known_vectors, real
-from tests.helpers.releasing import EMOTIONS, make_release, manifest_of, records
+from tests.helpers.releasing import EMOTIONS, make_release, manifest_of, records, rewrite
 from tests.helpers.servers.fake_judge import FakeJudge
 from tests.helpers.servers.fake_openai import FakeOpenAI
 from tests.helpers.servers.hub.server import Hub
@@ -98,6 +101,46 @@ def test_scores_are_added_to_the_release_its_card_and_its_manifest(run: Run, cop
     assert not verify_folder(copy).problems
 
 
+def test_texts_that_teach_less_than_plain_sentences_say_so_first(run: Run, copy: Path, reference: Path) -> None:
+    """The sentences of the fake server have nothing to do with their labels."""
+    done = run("evaluate", copy, "--reference", reference, *SMALL)
+    slices = scores_of(copy)["slices"]
+    assert set(slices) == {"real.jsonl", "comments", "dialogue", "reports"} and "problem" in slices["real.jsonl"]
+    below = [
+        f"{name} {slices[name][prefix + 'tstr_macro_f1']:.3f} against {slices[name][prefix + 'floor_macro_f1']:.3f} ({kind})"
+        for name in ("comments", "dialogue", "reports")
+        for kind, prefix in (("embeddings", ""), ("TF-IDF", "tfidf_"))
+        if slices[name][f"{prefix}tstr_floor_gap_ci"][1] < 0
+    ]
+    assert len(below) > 2 and manifest_of(copy)["below_floor"] == below
+    first = done.out.splitlines()[0]
+    assert first == f"These texts teach a classifier less than three plain sentences per label: {'; '.join(below)}"
+    body = (copy / "README.md").read_text(encoding="utf-8").partition("# personagen\n\n")[2]
+    assert body.startswith(
+        "**These texts teach a classifier of real text less than three plain sentences per label do.**"
+    )
+    assert all(phrase in body.partition("\n\n")[0] for phrase in below) and not verify_folder(copy).problems
+
+
+def test_a_release_at_the_floor_is_not_below_it_and_an_earlier_verdict_is_taken_back(
+    release: Path, cache: Path, reference: Path, tmp_path: Path
+) -> None:
+    def with_plain(table: pa.Table) -> pa.Table:
+        if "text" not in table.column_names:
+            return table
+        names = [EMOTIONS[label] for label in table["label"].to_pylist()]
+        texts = [next(sentences[name]) for name in names]
+        return table.set_column(table.column_names.index("text"), "text", pa.array(texts))
+
+    sentences = {name: cycle(plain_sentences()[name]) for name in EMOTIONS}
+    below = ["comments 0.1 against 0.2 (TF-IDF)"]
+    folder = rewrite(release, tmp_path / "small", "", with_plain, below_floor=below)
+    assert "comments 0.1 against 0.2" in (folder / "README.md").read_text(encoding="utf-8")
+    evaluate(folder, EvaluationSettings(reference=str(reference), sample_size=12))
+    assert "below_floor" not in manifest_of(folder) and not verify_folder(folder).problems
+    assert "less than three plain sentences" not in (folder / "README.md").read_text(encoding="utf-8")
+
+
 def test_a_second_evaluation_writes_the_same_bytes(run: Run, copy: Path, reference: Path) -> None:
     run("evaluate", copy, "--reference", reference, *SMALL)
     first = held(copy)
@@ -142,7 +185,7 @@ def test_a_python_call_returns_the_scores_that_it_saves(copy: Path, reference: P
     assert scores.utility.tstr_macro_f1.value is None and "labels" in str(scores.utility.tstr_macro_f1.reason)
     assert recorder.steps == [
         "measuring 70 texts against 150 of real.jsonl", "computing diversity", "computing realism",
-        "computing utility", "writing scores.json and the card",
+        "computing utility", "comparing with plain sentences and real texts", "writing scores.json and the card",
     ]  # fmt: skip
     assert not verify_folder(copy).problems
     saved = held(copy)
@@ -244,7 +287,7 @@ def test_a_corpus_without_labels_is_measured_without_utility(run: Run, copy: Pat
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--reference", "nowhere"), r"cannot load reference 'nowhere' \(.*\); wanted goemotions, a file, .*"),
+        (("--reference", "nowhere"), r"cannot load reference 'nowhere' \(.*\); wanted goemotions, xed, brighter, a .*"),
         (("--judge", "gpt"), r"judge is 'gpt', wanted embedded, openai:MODEL or transformers:MODEL"),
         (("--sample-size", "0"), r".*sample-size.*"),
         (("--seed", "-1"), r".*seed.*"),

