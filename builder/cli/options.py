@@ -89,7 +89,7 @@ SHARED: Mapping[str, Decorator] = {
         metavar="NAME|PATH|HUB_ID",
         default="goemotions",
         show_default=True,
-        help="Real texts: goemotions, a file, a release, or a dataset on the Hub.",
+        help="Real texts: goemotions, xed, brighter, a file, a release, or a Hub dataset.",
     ),
     "--embeddings": _option(
         "--embeddings", metavar="MODEL", help="sentence-transformers model; default: all-MiniLM-L6-v2."

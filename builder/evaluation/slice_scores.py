@@ -71,6 +71,7 @@ def measure_slices(
 
     """
     from personagen.metrics.texts.corpus import read_corpus
+    from personagen.metrics.texts.language import is_mostly_in_other_language
     from personagen.metrics.texts.reference import SLICES, load_reference
     from personagen.metrics.utility.floor import read_plain
 
@@ -79,7 +80,11 @@ def measure_slices(
     results = {}
     if name not in SLICES.values():
         results[f"{name} (reference)" if name in SLICES else name] = _result(corpus, real, test, plain, seed)
+    foreign = is_mostly_in_other_language(corpus.texts, "en")
     for genre, source in SLICES.items():
+        if foreign:
+            results[genre] = {"problem": "the texts are mostly not in English, and this corpus is"}
+            continue
         if source == name:
             results[genre] = _result(corpus, real, test, plain, seed)
             continue

@@ -121,13 +121,12 @@ def transfer(setting: TransferSetting, predict: Predict, sides: Collection[str] 
     result: dict[str, Any] = {}
     for name in ("tstr", "trtr", "trts", "floor"):
         if name in macro:
-            deviations = resamples[name], halves[name]
             result[f"{name}_macro_f1"] = macro[name]
-            result[f"{name}_macro_f1_ci"] = _interval(macro[name], *deviations)
+            result[f"{name}_macro_f1_ci"] = _interval(macro[name], resamples[name], halves[name])
     result |= _ratio(macro, resamples, halves) | _gap("trtr", macro, resamples, halves)
     result |= _gap("floor", macro, resamples, halves)
-    result["tstr_f1_by_label"] = dict(zip(setting.classes, map(float, scores["tstr"]), strict=True))
-    result["trtr_f1_by_label"] = dict(zip(setting.classes, map(float, scores["trtr"]), strict=True))
+    for name in ("tstr", "trtr"):
+        result[f"{name}_f1_by_label"] = dict(zip(setting.classes, map(float, scores[name]), strict=True))
     if "shuffled" in macro:
         result["utility_floor_shuffled"] = macro["shuffled"]
     result["mcnemar_p"] = mcnemar_p(whole["tstr"][0] == true, whole["trtr"][0] == true)

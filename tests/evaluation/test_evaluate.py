@@ -8,7 +8,6 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
-from itertools import cycle
 from pathlib import Path
 from threading import Event
 from threading import enumerate as enumerate_threads
@@ -23,7 +22,6 @@ from personagen.builder.evaluation.evaluate import EvaluationSettings, aevaluate
 from personagen.builder.hub.verify import verify_folder
 from personagen.builder.release import measuring
 from personagen.metrics.texts.embeddings import DEFAULT_MODEL
-from personagen.metrics.utility.floor import plain_sentences
 from tests.helpers.command import Run, run_here
 from tests.helpers.pushing import Pusher, held, served
 from tests.helpers.real_texts import as_reference, known_vectors, real
@@ -106,12 +104,13 @@ def test_texts_that_teach_less_than_plain_sentences_say_so_first(run: Run, copy:
     done = run("evaluate", copy, "--reference", reference, *SMALL)
     slices = scores_of(copy)["slices"]
     assert set(slices) == {"real.jsonl", "comments", "dialogue", "reports"} and "problem" in slices["real.jsonl"]
-    below = [
-        f"{name} {slices[name][prefix + 'tstr_macro_f1']:.3f} against {slices[name][prefix + 'floor_macro_f1']:.3f} ({kind})"
-        for name in ("comments", "dialogue", "reports")
-        for kind, prefix in (("embeddings", ""), ("TF-IDF", "tfidf_"))
-        if slices[name][f"{prefix}tstr_floor_gap_ci"][1] < 0
-    ]
+    below = []
+    for name in ("comments", "dialogue", "reports"):
+        for kind, prefix in (("embeddings", ""), ("TF-IDF", "tfidf_")):
+            value, floor = (slices[name][f"{prefix}{key}_macro_f1"] for key in ("tstr", "floor"))
+            below += [f"{name} {value:.3f} against {floor:.3f} ({kind})"] * (
+                slices[name][f"{prefix}tstr_floor_gap_ci"][1] < 0
+            )
     assert len(below) > 2 and manifest_of(copy)["below_floor"] == below
     first = done.out.splitlines()[0]
     assert first == f"These texts teach a classifier less than three plain sentences per label: {'; '.join(below)}"
@@ -122,21 +121,26 @@ def test_texts_that_teach_less_than_plain_sentences_say_so_first(run: Run, copy:
     assert all(phrase in body.partition("\n\n")[0] for phrase in below) and not verify_folder(copy).problems
 
 
-def test_a_release_at_the_floor_is_not_below_it_and_an_earlier_verdict_is_taken_back(
-    release: Path, cache: Path, reference: Path, tmp_path: Path
+def test_texts_in_another_language_are_not_compared_with_english_and_an_earlier_verdict_is_taken_back(
+    release: Path, reference: Path, tmp_path: Path
 ) -> None:
-    def with_plain(table: pa.Table) -> pa.Table:
+    def in_german(table: pa.Table) -> pa.Table:
         if "text" not in table.column_names:
             return table
-        names = [EMOTIONS[label] for label in table["label"].to_pylist()]
-        texts = [next(sentences[name]) for name in names]
+        texts = [
+            f"Heute war ein langer Tag im Büro, und ich habe {number} Briefe geschrieben."
+            for number in range(len(table))
+        ]
         return table.set_column(table.column_names.index("text"), "text", pa.array(texts))
 
-    sentences = {name: cycle(plain_sentences()[name]) for name in EMOTIONS}
     below = ["comments 0.1 against 0.2 (TF-IDF)"]
-    folder = rewrite(release, tmp_path / "small", "", with_plain, below_floor=below)
+    folder = rewrite(release, tmp_path / "small", "", in_german, below_floor=below)
     assert "comments 0.1 against 0.2" in (folder / "README.md").read_text(encoding="utf-8")
-    evaluate(folder, EvaluationSettings(reference=str(reference), sample_size=12))
+    with known_vectors(tmp_path / "cache", [*(row["text"] for row in records(folder, "joy")), *REFERENCE.texts]):
+        scores = evaluate(folder, EvaluationSettings(reference=str(reference), sample_size=12))
+    assert {score.reason for score in scores.slices if score.corpus != "real.jsonl"} == {
+        "the texts are mostly not in English, and this corpus is"
+    }
     assert "below_floor" not in manifest_of(folder) and not verify_folder(folder).problems
     assert "less than three plain sentences" not in (folder / "README.md").read_text(encoding="utf-8")
 

@@ -1,7 +1,7 @@
 """Make the bundled slices of XED and BRIGHTER: few rows of each label, without repeats, slurs and masks of whole lines.
 
-    python -m benchmarks.slices xed TABLE
-    python -m benchmarks.slices brighter TABLE
+    python -m benchmarks.metrics.slices xed TABLE
+    python -m benchmarks.metrics.slices brighter TABLE
 
 TABLE is the English part of the corpus as a tab-separated table (optionally .gz), unquoted, with the columns `id`,
 `split` (train, validation or test), `label` (one emotion; empty: several) and `text`. It is made from the files that
@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-DATA = Path(__file__).parent.parent / "metrics" / "data"
+DATA = Path(__file__).parents[2] / "metrics" / "data"
 
 OMITTED = re.compile(
     r"\bn[i1]gg|\bfag|\bretard|\btrann|\bkike|\bspic\b|\bspics\b|\bchink|\bgook|\bdyke|\bcoon\b|\bgyps|\brap(?:e|ed|ing|ist)\b|"
