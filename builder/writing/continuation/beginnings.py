@@ -178,9 +178,14 @@ def _kind(features: StyleFeatures | None, style: str | None, rng: random.Random)
 
 
 def _openings(sources: _Sources, expression: str, kind: str, rng: random.Random) -> tuple[str, ...]:
-    """Return the openings of the label of a row, or now and then those of the emotion as a whole."""
+    """Return the openings of the label of a row, or now and then those of the emotion as a whole.
+
+    Without any of their kind those of the other kind are returned: the expression counts for more.
+    """
     own = sources.reactions[expression].openings.get(kind, ())
     main = sources.fallback[expression].openings.get(kind, ())
+    if not (own or main):
+        return next((part for part in sources.fallback[expression].openings.values() if part), ())
     return own if own and (len(own) >= MANY or rng.random() < 0.6) else main
 
 
