@@ -33,13 +33,12 @@ from personagen.builder.planning.sections import (
 )
 from personagen.builder.planning.styles import (
     DEFAULT_STYLE,
-    MAX_WORDS,
-    MIN_WORDS,
     StyleMixture,
     examples_id,
     fits_default_style,
     load_examples,
     make_mixture,
+    unstyled_bounds,
 )
 from personagen.builder.planning.suggestions import did_you_mean, explain_refusal, require_unique
 from personagen.builder.planning.taxonomy import NAMED_TAXONOMIES, Emotion, Taxonomy, bank_emotions, named_taxonomy
@@ -227,13 +226,9 @@ class Recipe(RecipeSection):
     def text_bounds(self) -> tuple[int, int]:
         """Return the least and the greatest number of words of a text."""
         mixture = self.mixture()
-        if mixture is not None:
-            return mixture.min_words, mixture.max_words
-        text = self.text
-        return (
-            MIN_WORDS if text.min_words is None else text.min_words,
-            MAX_WORDS if text.max_words is None else text.max_words,
-        )
+        if mixture is None:
+            return unstyled_bounds(self.text.min_words, self.text.max_words)
+        return mixture.min_words, mixture.max_words
 
     def price(self) -> Price | None:
         """Return the price of the recipe's model, None if the recipe lists none; a batch costs half."""

@@ -63,6 +63,7 @@ IDENTITY: Mapping[str, Mapping[str, Any]] = {
     "text.min_words": {"text.min_words": 9},
     "text.max_words": {"text.max_words": 25},
     "text.examples": {"text.examples": str(Path(__file__).with_name("examples.tsv"))},
+    "text.label_words": {"text.label_words": str(Path(__file__).with_name("examples.tsv"))},
     "text.style": {"text.style": "dialogue"},
     "text.language": {"text.language": None},
     "checks.leak": {"checks.leak": "reject"},

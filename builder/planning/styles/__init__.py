@@ -25,6 +25,7 @@ from personagen.builder.planning.styles.mixture import (
     StyleMixture,
     fits_default_style,
     make_mixture,
+    unstyled_bounds,
 )
 
 __all__ = [
@@ -48,5 +49,6 @@ __all__ = [
     "make_mixture",
     "row_style",
     "style_name",
+    "unstyled_bounds",
     "write_examples",
 ]

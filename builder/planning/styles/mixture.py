@@ -65,9 +65,13 @@ def make_mixture(
     expressions = None if expression is None else _shares("expression", expression)
     styles = () if style is None else _shares("text.style", style)
     if not styles:
-        least = MIN_WORDS if min_words is None else min_words
-        return StyleMixture(expressions, (), least, MAX_WORDS if max_words is None else max_words)
+        return StyleMixture(expressions, (), *unstyled_bounds(min_words, max_words))
     return _with_styles(expressions, styles, tuple(style_id(name) for name, _ in styles), min_words, max_words)
+
+
+def unstyled_bounds(min_words: int | None, max_words: int | None) -> tuple[int, int]:
+    """Return the least and the greatest words of a text without a style. None: the default."""
+    return MIN_WORDS if min_words is None else min_words, MAX_WORDS if max_words is None else max_words
 
 
 @lru_cache(maxsize=64)  # recipes are asked for their bounds at every row

@@ -38,7 +38,7 @@ MAX_GENERAL_WORDS = 6
 """Words up to which a remark fits most events."""
 
 INCIDENT_FRACTION = 0.3
-"""Fraction of the rows whose texts about the writer tell an incident."""
+"""Fraction of the rows whose texts about the writer describe an incident."""
 
 DEALT = 6
 """Openings of a row that are dealt and not drawn."""
@@ -72,10 +72,10 @@ class _Sources:
     Attributes:
         reactions: reactions of the label of the row's event, by expression.
         fallback: reactions of the emotion as a whole, likewise.
-        covert: short accounts of the event that tell the fact alone.
+        covert: short accounts of the event of the fact alone.
         open: short accounts that judge it.
         long: account of the event in one long sentence.
-        incidents: beginnings that tell what happened to the writer, for texts without an account; empty: the row
+        incidents: beginnings of what happened to the writer, for texts without an account; empty: the row
             is a reaction.
 
     """
@@ -136,8 +136,8 @@ def _sources(emotion: Emotion, style: RowStyle, scene: Scene | None, rng: random
     short = short_tellings(bank, event, register) if event else {}
     is_long = scene is not None and scene.narration is not None and register in ("reports", "messages")
     long = (scene.narration,) if scene is not None and scene.narration is not None and is_long else ()
-    tells = emotion.bank_label in (None, bank) and rng.random() < INCIDENT_FRACTION
-    own = incidents(bank) if tells else ()
+    is_incident = emotion.bank_label in (None, bank) and rng.random() < INCIDENT_FRACTION
+    own = incidents(bank) if is_incident else ()
     return _Sources(table.get(label, main), main, short.get("covert", ()), short.get("open", ()), long, own)
 
 

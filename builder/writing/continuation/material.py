@@ -74,7 +74,7 @@ def short_tellings(bank: str, event: str, register: str) -> Mapping[str, tuple[s
 
 @cache
 def incidents(bank: str) -> tuple[str, ...]:
-    """Return beginnings that tell what happened to the writer; empty: the emotion has none."""
+    """Return beginnings of what happened to the writer; empty: the emotion has none."""
     return tuple(read_yaml("incidents.yaml").get(bank, ()))
 
 

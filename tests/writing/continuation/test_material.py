@@ -1,4 +1,4 @@
-"""The openings, remarks and short tellings of the embedded model: complete, without doubles, and no one else's text."""
+"""The openings, remarks and short lines of the embedded model: complete, without doubles, and no one else's text."""
 
 import re
 from collections import Counter
@@ -37,8 +37,8 @@ def reaction_items(bank: str) -> Iterator[tuple[str, str, str, str, str]]:
                         yield label, form, level, kind, item
 
 
-def telling_items(bank: str) -> Iterator[tuple[str, str, str, str]]:
-    """Yield event, register, openness and text of every short telling."""
+def event_lines(bank: str) -> Iterator[tuple[str, str, str, str]]:
+    """Yield event, register, openness and text of every line on an event."""
     for event, registers in read_yaml(f"tellings/{bank}.yaml")["tellings"].items():
         for register, lines in registers.items():
             for openness, items in lines.items():
@@ -47,7 +47,7 @@ def telling_items(bank: str) -> Iterator[tuple[str, str, str, str]]:
 
 
 def texts_of(bank: str) -> list[str]:
-    return [entry[-1] for entry in (*reaction_items(bank), *telling_items(bank))]
+    return [entry[-1] for entry in (*reaction_items(bank), *event_lines(bank))]
 
 
 def folded(text: str) -> str:
@@ -101,13 +101,11 @@ def test_every_item_is_one_line_of_plain_english(bank: str) -> None:
 def test_no_item_of_an_emotion_is_there_twice(bank: str) -> None:
     """An opening of a label may stand with another expression or kind too, but not twice in one list."""
     lists: dict[tuple[str, ...], list[str]] = {}
-    for *place, text in reaction_items(bank):
-        lists.setdefault(tuple(place), []).append(folded(text))
-    for *place, text in telling_items(bank):
-        lists.setdefault(tuple(place), []).append(folded(text))
+    for entry in (*reaction_items(bank), *event_lines(bank)):
+        lists.setdefault(entry[:-1], []).append(folded(entry[-1]))
     for place, texts in lists.items():
         assert [text for text, number in Counter(texts).items() if number > 1] == [], place
-    tellings = Counter(folded(text) for *_, text in telling_items(bank))
+    tellings = Counter(folded(text) for *_, text in event_lines(bank))
     assert [text for text, number in tellings.items() if number > 1] == []
 
 
