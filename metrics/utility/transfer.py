@@ -102,8 +102,7 @@ def transfer(setting: TransferSetting, predict: Predict, sides: Collection[str] 
     """
     true = codes(setting.test.labels or [], setting.classes)
     synthetic_true = codes(setting.synthetic.labels or [], setting.classes)
-    count = len(setting.classes)
-    counts = setting.counts()
+    count, counts = len(setting.classes), setting.counts()
     whole = _predictions(setting, predict, counts, sides)
     half = _predictions(setting, predict, [max(number // 2, 1) for number in counts], sides)
     if setting.plain is not None:
@@ -123,8 +122,8 @@ def transfer(setting: TransferSetting, predict: Predict, sides: Collection[str] 
         if name in macro:
             result[f"{name}_macro_f1"] = macro[name]
             result[f"{name}_macro_f1_ci"] = _interval(macro[name], resamples[name], halves[name])
-    result |= _ratio(macro, resamples, halves) | _gap("trtr", macro, resamples, halves)
-    result |= _gap("floor", macro, resamples, halves)
+    result |= _ratio(macro, resamples, halves)
+    result |= _gap("trtr", macro, resamples, halves) | _gap("floor", macro, resamples, halves)
     for name in ("tstr", "trtr"):
         result[f"{name}_f1_by_label"] = dict(zip(setting.classes, map(float, scores[name]), strict=True))
     if "shuffled" in macro:
