@@ -72,10 +72,10 @@ class _Sources:
     Attributes:
         reactions: reactions of the label of the row's event, by expression.
         fallback: reactions of the emotion as a whole, likewise.
-        covert: short accounts of the event of the fact alone.
+        covert: short accounts of the bare event.
         open: short accounts that judge it.
         long: account of the event in one long sentence.
-        incidents: beginnings of what happened to the writer, for texts without an account; empty: the row
+        incidents: beginnings about an incident of the writer, for texts without an account; empty: the row
             is a reaction.
 
     """
