@@ -135,9 +135,10 @@ def read_slices(results: Mapping[str, Mapping[str, Any]]) -> Iterator[SliceScore
 
 
 def below_floor(scores: Sequence[SliceScore]) -> list[str]:
-    """Return the corpora about which a release teaches less than the plain sentences, with both values."""
+    """Return the corpora about which a release teaches less than the plain sentences, with all values."""
     return [
-        f"{score.corpus} {_number(score.value)} against {_number(score.floor)} ({score.features})"
+        f"{score.corpus} {_number(score.value)} against {_number(score.floor)} ({score.features}; "
+        f"{score.n} real texts: {_number(score.real)})"
         for score in scores
         if score.is_below_floor()
     ]

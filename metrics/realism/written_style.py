@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from personagen.metrics.realism.labels import common_labels
-from personagen.metrics.statistics.intervals import Rows, interval
+from personagen.metrics.statistics.intervals import Z95, Rows, interval
 from personagen.metrics.style.features import style_features
 from personagen.metrics.style.valence import polarity
 from personagen.metrics.texts.inputs import rows_by_label
@@ -52,6 +52,9 @@ BY_LABEL = {
 
 MIN_NULL_TEXTS = 10
 """Real texts that a null needs."""
+
+RARE_ERROR = -np.log(0.025) / Z95
+"""Standard error of a count of 0 whose interval ends at the upper 97.5 % limit of a Poisson rate, 3.7."""
 
 Table = NDArray[np.float64]
 """Features of texts, shape (n, features)."""
@@ -139,10 +142,21 @@ def _compare(one: Table, other: Table, strata: Sequence[tuple[Rows, Rows]]) -> d
         error = float((squares * variances / sizes[:, 0]).sum()) ** 0.5
         real_error = float((squares * real_variances / sizes[:, 1]).sum()) ** 0.5
         null_error = float((squares * real_variances * (1 / sizes).sum(axis=1)).sum()) ** 0.5
+        bases = [float(sum(pair[rows[side], 1].sum() for rows in strata)) / factor for side, pair in enumerate(pairs)]
+        if _is_without_variance(name, value, error):
+            error = RARE_ERROR / bases[0]
+        if _is_without_variance(name, real, real_error):
+            real_error = RARE_ERROR / bases[1]
+            null_error = real_error + RARE_ERROR / bases[0] if bases[0] else np.nan
         if sizes[:, 1].sum() < MIN_NULL_TEXTS:
             null_error = np.nan
         compared[name] = _figures(name, value, real, (error, real_error, null_error))
     return compared
+
+
+def _is_without_variance(name: str, value: float, error: float) -> bool:
+    """Return whether no text has a feature, or all have it: a few more texts would have shown a variance."""
+    return error == 0 and (value == 0 or (value == 1 and name.endswith("_share")))
 
 
 def _ratio(parts: Sequence[Table], weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:

@@ -39,7 +39,9 @@ def test_scores_without_slices_are_read() -> None:
 
 
 def test_only_a_gap_whose_interval_lies_below_zero_is_below_the_floor() -> None:
-    assert below_floor(list(read_slices(RESULTS))) == ["comments 0.300 against 0.400 (embeddings)"]
+    assert below_floor(list(read_slices(RESULTS))) == [
+        "comments 0.300 against 0.400 (embeddings; 600 real texts: 0.500)"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -58,7 +60,7 @@ def test_the_terminal_says_it_first_and_lists_both_yardsticks() -> None:
     lines = list(score_lines(read_scores(CONTENT)))
     assert lines[0] == (
         "These texts teach a classifier less than three plain sentences per label: "
-        "comments 0.300 against 0.400 (embeddings)\n"
+        "comments 0.300 against 0.400 (embeddings; 600 real texts: 0.500)\n"
     )
     block = lines[lines.index("") + 1 :]
     assert block[0].split("  ")[0] == "utility: macro-F1 on real text"

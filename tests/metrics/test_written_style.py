@@ -34,7 +34,7 @@ def test_the_figures_of_a_small_case_are_those_counted_by_hand() -> None:
     assert result["exclamations_per_100"] == pytest.approx(100 / 12) and result["laughter_per_100"] == pytest.approx(
         100 / 12
     )
-    assert result["profanity_per_100"] == 0 and result["profanity_per_100_null_ci"] == [0, 0]
+    assert result["profanity_per_100"] == 0 and result["profanity_per_100_null_ci"][0] == 0
     assert result["profanity_per_100_in_null"] is True and result["exclamations_per_100_in_null"] is False
 
 
@@ -48,6 +48,15 @@ def test_intervals_are_those_of_the_binomial_distribution() -> None:
     assert result["named_share_difference_ci"] == pytest.approx([0.2 - reach, 0.2 + reach], abs=1e-4)
     null = 1.96 * (0.1 * 0.9 * 100 / 99 * (1 / 40 + 1 / 100)) ** 0.5
     assert result["named_share_null_ci"] == pytest.approx([0.0, 0.1 + null], abs=1e-4), "cut at 0"
+
+
+def test_a_feature_that_no_text_has_may_have_been_missed() -> None:
+    """By the rule for a Poisson count of 0: up to 3.69 cases, here of 240 and of 320 words."""
+    result = written_style(OPEN * 2, None, COVERED * 2, None)
+    assert result["profanity_per_100_ci"] == pytest.approx([0, 3.69 * 100 / 240], abs=1e-2)
+    assert result["profanity_per_100_null_ci"] == pytest.approx([0, 3.69 * 100 * (1 / 240 + 1 / 320)], abs=1e-2)
+    assert result["shown_share_null_ci"] == pytest.approx([1 - 3.69 * (1 / 40 + 1 / 40), 1], abs=1e-2)
+    assert result["profanity_per_100_difference_ci"][0] < 0 < result["profanity_per_100_difference_ci"][1]
 
 
 def test_a_sample_of_real_comments_lies_within_the_null_of_the_others() -> None:
