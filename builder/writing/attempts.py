@@ -38,6 +38,10 @@ ADVICE: Mapping[str, str] = {
 """Advice by the reason for which replies are rejected."""
 
 
+MISS_LOGPROB = 0.2
+"""Log-probability per token that a valenced word too many or too few counts for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Attempts:
     """Seeds of the requests of one stage, and receiver of its rejects.
@@ -89,8 +93,8 @@ async def attempt(
 ) -> AcceptedReply | None:
     """Send requests, each with a new seed, until a candidate is accepted.
 
-    Of several accepted candidates those that miss their row by the fewest valenced words are left, and of these the one
-    with the highest mean log-probability per token, the first where the backend gives no probabilities.
+    Of several accepted candidates the one with the highest mean log-probability per token is chosen, less MISS_LOGPROB
+    for each valenced word by which it misses its row; the first where the backend gives no probabilities.
 
     Args:
         make_request: makes the request of an attempt, by number; its seed is replaced.
@@ -169,7 +173,7 @@ def _end(trials: Sequence[Trial], reject: Reject | None) -> None:
 
 def _best(candidates: Sequence[Candidate], verdicts: Sequence[Verdict]) -> Verdict | None:
     accepted = [
-        ((-verdict.misses, candidate.mean_logprob or 0.0, -position), verdict)
+        (((candidate.mean_logprob or 0.0) - MISS_LOGPROB * verdict.misses, -position), verdict)
         for position, (candidate, verdict) in enumerate(zip(candidates, verdicts, strict=True))
         if verdict.reason is None
     ]

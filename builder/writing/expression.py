@@ -28,6 +28,13 @@ MAX_LIST_CANDIDATES = 4
 """Candidates of a small model that continues a list: its items are longer than the end of a sentence."""
 
 
+MIN_LOGPROB = -1.2
+"""Mean log-probability per token below which a small model's completion is mostly nonsense (see docs/log.md)."""
+
+LOGPROB_STEP = 0.1
+"""What each further attempt is allowed to be below it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Subject:
     """Persona and situation that a row is conditioned on.
@@ -234,6 +241,8 @@ async def express(
     def check(candidate: Candidate, request: Request) -> Verdict:
         if beginnings:
             verdict = _check_completion(candidate, request.prefill, prompt, emotion, checks)
+            if checks.style is not None and _is_improbable(candidate, beginnings.index(request.prefill)):
+                verdict = replace(verdict, reason=verdict.reason or "astray")
         elif not candidate.text.strip():
             return Verdict("", "empty", leaked=False)
         else:
@@ -273,6 +282,12 @@ def _check_completion(
     # The stop string that ended the sentence is not part of the reply.
     whole = f"{beginning}{text}." if checks.style is None else finished(beginning + text, checks.style.features)
     return check_text(whole, prompt=prompt, finish=candidate.finish, rules=checks.rules)
+
+
+def _is_improbable(candidate: Candidate, attempt: int) -> bool:
+    """Return whether the small model itself finds its completion improbable; later attempts may be less probable."""
+    logprob = candidate.mean_logprob
+    return logprob is not None and logprob < MIN_LOGPROB - attempt * LOGPROB_STEP
 
 
 @cache

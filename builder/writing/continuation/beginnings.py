@@ -10,10 +10,12 @@ from personagen.builder.planning.situations import Scene
 from personagen.builder.planning.styles import RowStyle
 from personagen.builder.planning.taxonomy import Emotion
 from personagen.builder.writing.continuation.material import (
+    NEUTRAL,
     REGISTERS,
     Reactions,
     event_labels,
     incidents,
+    is_general,
     label_of,
     reactions,
     short_tellings,
@@ -34,9 +36,6 @@ MAX_BEGINNINGS = 24
 MAX_RANKED = 48
 """Beginnings among which the best are chosen."""
 
-MAX_GENERAL_WORDS = 6
-"""Words up to which a remark fits most events."""
-
 INCIDENT_FRACTION = 0.3
 """Fraction of the rows whose texts about the writer describe an incident."""
 
@@ -46,14 +45,20 @@ DEALT = 6
 MANY = 12
 """Openings from which on a label has enough of its own."""
 
-MIN_PART_WORDS = 3
-"""Room below which nothing stands before an opening."""
+MIN_ROOM = 2
+"""Missing words from which on a text gets a remark."""
 
-MAX_PARTS = 3
-"""Sentences before an opening."""
+MAX_REMARK_WORDS = 6
+"""Words of a remark that fits every matter."""
 
-USUAL_ACCOUNT_WORDS = 8
-"""Length of a short account."""
+MIN_LEAD_WORDS = 4
+"""Words from which on a remark brings a matter."""
+
+USUAL_OPENING_WORDS = 4
+"""Length of an opening."""
+
+ACCOUNT_FRACTION = 0.8
+"""Fraction of the texts with room for it that have an account of the event."""
 
 TRIES = 400
 """Combinations that are tried to find them."""
@@ -134,7 +139,7 @@ def _sources(emotion: Emotion, style: RowStyle, scene: Scene | None, rng: random
     main = table.get(bank) or next(iter(table.values()))
     register = REGISTERS.get(style.style or "", "comments")
     short = short_tellings(bank, event, register) if event else {}
-    is_long = scene is not None and scene.narration is not None and register in ("reports", "messages")
+    is_long = scene is not None and scene.narration is not None and register != "dialogue"
     long = (scene.narration,) if scene is not None and scene.narration is not None and is_long else ()
     is_incident = emotion.bank_label in (None, bank) and rng.random() < INCIDENT_FRACTION
     own = incidents(bank) if is_incident else ()
@@ -142,24 +147,30 @@ def _sources(emotion: Emotion, style: RowStyle, scene: Scene | None, rng: random
 
 
 def _drawn(sources: _Sources, row: RowPlan, rng: random.Random) -> Iterator[str]:
-    """Yield beginnings of a row, in drawn order, without repeats."""
+    """Yield beginnings of a row, in drawn order, without repeats.
+
+    Only one sentence of a text brings a matter, and the others fit every matter. Otherwise the sentences would have
+    nothing to do with each other.
+    """
     style, seen = row.style, set()
     assert style is not None
-    features = style.features
-    words = DEFAULT_WORDS if features is None else features.words
+    words = DEFAULT_WORDS if style.features is None else style.features.words
     for number in range(TRIES):
-        kind = _kind(features, style.style, rng)
-        is_incident = kind == "self" and bool(sources.incidents)
-        openings = sources.incidents if is_incident else _openings(sources, style.expression, kind, rng)
+        kind = _kind(style.features, style.style, rng)
+        lead = None if sources.incidents and kind == "self" else _lead(sources, style.expression, kind, words, rng)
+        openings = sources.incidents if sources.incidents and kind == "self" else _openings(sources, style, kind, rng)
+        if lead is not None:
+            openings = _general(openings)
         if not openings:
             continue
         # The first openings are dealt in shuffled rounds, so that rows repeat few.
         opening = _shuffled(openings)[(row.turn + number) % len(openings)] if number < DEALT else rng.choice(openings)
-        room = words - count_words(opening) - COMPLETION_WORDS
-        account = None if is_incident else _account(sources, style.expression, room, rng)
-        before = _context(sources, style.expression, kind, account, room, rng)
-        if len(before) == 2 and rng.random() < 0.5:
-            before.reverse()
+        before = [] if lead is None else [lead]
+        room = words - count_words(" ".join([*before, opening])) - COMPLETION_WORDS
+        remark = _remark(sources, style.expression, kind, room, rng)
+        is_story = style.expression == "shown" and (lead is not None or row.emotion == NEUTRAL)
+        if remark is not None and not is_story:  # a remark that shows no feeling would begin another story
+            before.insert(rng.randrange(len(before) + 1), remark)
         beginning = " ".join([*(_ended(part) for part in before), opening])
         if beginning not in seen:
             seen.add(beginning)
@@ -177,16 +188,21 @@ def _kind(features: StyleFeatures | None, style: str | None, rng: random.Random)
     return "self" if rng.random() < 0.8 else "other"
 
 
-def _openings(sources: _Sources, expression: str, kind: str, rng: random.Random) -> tuple[str, ...]:
+def _openings(sources: _Sources, style: RowStyle, kind: str, rng: random.Random) -> tuple[str, ...]:
     """Return the openings of the label of a row, or now and then those of the emotion as a whole.
 
     Without any of their kind those of the other kind are returned: the expression counts for more.
     """
-    own = sources.reactions[expression].openings.get(kind, ())
-    main = sources.fallback[expression].openings.get(kind, ())
+    own = sources.reactions[style.expression].openings.get(kind, ())
+    main = sources.fallback[style.expression].openings.get(kind, ())
     if not (own or main):
-        return next((part for part in sources.fallback[expression].openings.values() if part), ())
+        return next((part for part in sources.fallback[style.expression].openings.values() if part), ())
     return own if own and (len(own) >= MANY or rng.random() < 0.6) else main
+
+
+@lru_cache(maxsize=512)
+def _general(items: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(item for item in items if is_general(item))
 
 
 @lru_cache(maxsize=512)
@@ -194,38 +210,37 @@ def _shuffled(items: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(random.Random(f"reactions:{len(items)}:{items[0]}").sample(items, len(items)))
 
 
-def _context(
-    sources: _Sources, expression: str, kind: str, account: str | None, room: int, rng: random.Random
-) -> list[str]:
-    """Draw what stands before an opening beside an account: a remark, and general remarks up to `room` words."""
-    parts: list[str] = []
-    if account is not None:
-        parts.append(account)
-        room -= count_words(account)
-    while room >= MIN_PART_WORDS and len(parts) < MAX_PARTS:
-        most = min(room, MAX_GENERAL_WORDS) if parts else room  # a longer one would bring a matter of its own
-        level = expression if rng.random() < 0.7 else "shown"
-        remarks = [
-            part
-            for source in (sources.reactions, sources.fallback)
-            for part in source[level].remarks.get(kind, ())
-            if count_words(part) <= most and part not in parts
-        ]
-        if not remarks:
-            break
-        parts.append(rng.choice(remarks))
-        room -= count_words(parts[-1])
-    return parts
+def _lead(sources: _Sources, expression: str, kind: str, words: int, rng: random.Random) -> str | None:
+    """Draw the sentence that brings the matter of a text: an account of the event, or a remark about something.
 
+    Returns:
+        A sentence that leaves room for an opening, rather a long one. None: the opening brings the matter.
 
-def _account(sources: _Sources, expression: str, room: int, rng: random.Random) -> str | None:
-    """Draw an account of the event of up to `room` words, rather a long one. None: none fits, or none is drawn."""
+    """
+    room = words - USUAL_OPENING_WORDS - COMPLETION_WORDS
     tellings = sources.covert if expression == "shown" else (*sources.covert, *sources.open)
-    choices = [part for part in (*tellings, *sources.long) if count_words(part) <= room]
-    if not choices or (room < USUAL_ACCOUNT_WORDS and rng.random() < 0.7):
-        return None
-    longest = max(map(count_words, choices))
-    return rng.choice([part for part in choices if count_words(part) >= longest - USUAL_ACCOUNT_WORDS])
+    accounts = [part for part in (*tellings, *sources.long) if count_words(part) <= room]
+    if accounts and rng.random() < ACCOUNT_FRACTION:
+        longest = max(map(count_words, accounts))
+        return rng.choice([part for part in accounts if count_words(part) >= longest - USUAL_OPENING_WORDS])
+    remarks = [
+        part
+        for source in (sources.reactions, sources.fallback)
+        for part in source[expression].remarks.get(kind, ())
+        if MIN_LEAD_WORDS <= count_words(part) <= room and not is_general(part)
+    ]
+    return rng.choice(remarks) if remarks else None
+
+
+def _remark(sources: _Sources, expression: str, kind: str, room: int, rng: random.Random) -> str | None:
+    """Draw a remark of up to `room` words that fits every matter; None: there is none, or the text is long enough."""
+    remarks = [
+        part
+        for source in (sources.reactions, sources.fallback)
+        for part in _general(source[expression].remarks.get(kind, ()))
+        if count_words(part) <= min(room, MAX_REMARK_WORDS)
+    ]
+    return rng.choice(remarks) if remarks and room >= MIN_ROOM else None
 
 
 def _ended(part: str) -> str:

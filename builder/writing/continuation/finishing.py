@@ -27,16 +27,20 @@ CHAT = (
 """Forms of careful and of hasty spelling."""
 
 _OTHER_HOWS = "dare|could|can|do|does|did|is|are|long|much|many|come"
+_PERSON = "you|they|we|he|she|it|i|that|this|there"
 
 QUESTION = re.compile(
-    rf"(?:why|who|where|when|how (?:{_OTHER_HOWS})|what(?! an?\b)|"
-    r"(?:is|are|do|does|did|can|could|would|will|have|has)(?:n't)?|won't)\b",
+    rf"(?:.*, )?(?:why|who|where|when|since when|how (?:{_OTHER_HOWS})|whose|which|"
+    r"what(?:'s|'re)?(?: (?:is|are|was|were|do|does|did|would|will|could|should|kind|if|about|happened|made|"
+    r"the (?:hell|heck)|on earth|in the)\b|(?='))|"
+    rf"(?:is|are|was|were|do|does|did|can|could|would|will|have|has|should)(?:n't)? (?:{_PERSON})|"
+    rf"can't (?:{_PERSON}))\b",
     re.IGNORECASE,
 )
-"""Beginnings of a question."""
+"""Beginnings of a question, in the last clause of a sentence too."""
 
-EXCLAMATION = re.compile(rf"(?:what an?|such|how (?!{_OTHER_HOWS}))\b", re.IGNORECASE)
-"""Beginnings of an exclamation."""
+EXCLAMATION = re.compile(rf"(?:what|such|how (?!{_OTHER_HOWS}))\b", re.IGNORECASE)
+"""Beginnings of an exclamation, unless they are those of a question."""
 
 _LAST_SENTENCE = re.compile(r"(?:.*[.!?…]\s+)?(.*)", re.DOTALL)
 

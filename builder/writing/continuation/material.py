@@ -1,15 +1,22 @@
 """Load the openings, remarks and short tellings of a small model's texts; all of them were written for this project."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 
-from personagen.builder.core.package_data import read_yaml
+from personagen.builder.core.package_data import read_yaml, table_names
 from personagen.builder.planning.situations import bank_events
 from personagen.metrics.style import EXPRESSIONS, expression_of
+from personagen.metrics.style.valence import valenced_words
+from personagen.metrics.texts.words import tokenise
 
 NEUTRAL = "neutral"
 """Emotion without a word or a voice of its own."""
+
+GENERAL_ITEMS = 12
+"""Reactions in which a word must stand to fit every matter; of about 4,700."""
 
 REGISTERS: Mapping[str, str] = {
     "comments": "comments",
@@ -76,6 +83,25 @@ def short_tellings(bank: str, event: str, register: str) -> Mapping[str, tuple[s
 def incidents(bank: str) -> tuple[str, ...]:
     """Return beginnings of what happened to the writer; empty: the emotion has none."""
     return tuple(read_yaml("incidents.yaml").get(bank, ()))
+
+
+@cache
+def is_general(item: str) -> bool:
+    """Return whether an opening or a remark fits every matter: each of its words is frequent in them, or valenced."""
+    return all(word in _general_words() or any(valenced_words(word)) for word in tokenise(item))
+
+
+@cache
+def _general_words() -> frozenset[str]:
+    """Return the words of GENERAL_ITEMS reactions or more, over all emotions."""
+    counts: Counter[str] = Counter()
+    for name in table_names("reactions"):
+        for parts in read_yaml(name)["reactions"].values():
+            for form in ("openings", "remarks"):
+                for kinds in parts[form].values():
+                    for item in chain.from_iterable(items or () for items in (kinds or {}).values()):
+                        counts.update(set(tokenise(item)))
+    return frozenset(word for word, count in counts.items() if count >= GENERAL_ITEMS)
 
 
 @cache
