@@ -28,10 +28,10 @@ MAX_LIST_CANDIDATES = 4
 """Candidates of a small model that continues a list: its items are longer than the end of a sentence."""
 
 
-MIN_LOGPROB = -1.2
+MIN_LOGPROB = -1.1
 """Mean log-probability per token below which a small model's completion is mostly nonsense (see docs/log.md)."""
 
-LOGPROB_STEP = 0.1
+LOGPROB_STEP = 0.15
 """What each further attempt is allowed to be below it."""
 
 
@@ -141,6 +141,7 @@ def expression_settings(recipe: Recipe) -> ExpressionSettings:
         sampling = Sampling(max_tokens=16, temperature=0.6, top_p=draw.top_p, min_p=0.08, repetition_penalty=1.05)
         stop = (".", "!", "?", ",", ";", "\n")
         template = "styled_continuation" if styled else "continuation"
+        sampling = replace(sampling, max_tokens=12) if styled else sampling
         settings = ExpressionSettings(template, sampling, stop, draw.candidates or 8, continues=True)
     else:
         # Two tokens per word and a margin: a text cut off at the limit would be paid for and rejected.

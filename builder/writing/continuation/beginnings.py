@@ -19,6 +19,7 @@ from personagen.builder.writing.continuation.material import (
     label_of,
     reactions,
     short_tellings,
+    tried_openings,
 )
 from personagen.metrics.style import StyleFeatures, expression_of
 from personagen.metrics.style.valence import valenced_words
@@ -48,17 +49,14 @@ MANY = 12
 MIN_ROOM = 2
 """Missing words from which on a text gets a remark."""
 
-MAX_REMARK_WORDS = 6
+MAX_REMARK_WORDS = 4
 """Words of a remark that fits every matter."""
-
-MIN_LEAD_WORDS = 4
-"""Words from which on a remark brings a matter."""
 
 USUAL_OPENING_WORDS = 4
 """Length of an opening."""
 
-ACCOUNT_FRACTION = 0.8
-"""Fraction of the texts with room for it that have an account of the event."""
+TRIED_FRACTION = 0.5
+"""Fraction of the texts with an account that only show whose opening is one of `expression: shown`."""
 
 TRIES = 400
 """Combinations that are tried to find them."""
@@ -82,6 +80,7 @@ class _Sources:
         long: account of the event in one long sentence.
         incidents: beginnings about an incident of the writer, for texts without an account; empty: the row
             is a reaction.
+        tried: openings of `expression: shown`, which readers found to fit every event of the emotion.
 
     """
 
@@ -91,6 +90,7 @@ class _Sources:
     open: tuple[str, ...]
     long: tuple[str, ...]
     incidents: tuple[str, ...]
+    tried: tuple[str, ...]
 
 
 def styled_beginnings(seed: int, row: RowPlan, emotion: Emotion, scene: Scene | None) -> list[str]:
@@ -143,32 +143,37 @@ def _sources(emotion: Emotion, style: RowStyle, scene: Scene | None, rng: random
     long = (scene.narration,) if scene is not None and scene.narration is not None and is_long else ()
     is_incident = emotion.bank_label in (None, bank) and rng.random() < INCIDENT_FRACTION
     own = incidents(bank) if is_incident else ()
-    return _Sources(table.get(label, main), main, short.get("covert", ()), short.get("open", ()), long, own)
+    return _Sources(
+        table.get(label, main), main, short.get("covert", ()), short.get("open", ()), long, own, tried_openings(bank)
+    )
 
 
 def _drawn(sources: _Sources, row: RowPlan, rng: random.Random) -> Iterator[str]:
     """Yield beginnings of a row, in drawn order, without repeats.
 
-    Only one sentence of a text brings a matter, and the others fit every matter. Otherwise the sentences would have
-    nothing to do with each other.
+    Either an account of the event or the opening brings the matter of a text, and all else fits every matter. Otherwise
+    the sentences would have nothing to do with each other.
     """
     style, seen = row.style, set()
     assert style is not None
     words = DEFAULT_WORDS if style.features is None else style.features.words
     for number in range(TRIES):
         kind = _kind(style.features, style.style, rng)
-        lead = None if sources.incidents and kind == "self" else _lead(sources, style.expression, kind, words, rng)
-        openings = sources.incidents if sources.incidents and kind == "self" else _openings(sources, style, kind, rng)
-        if lead is not None:
-            openings = _general(openings)
+        is_incident = bool(sources.incidents) and kind == "self"
+        account = None if is_incident else _account(sources, style.expression, words, rng)
+        openings = sources.incidents if is_incident else _openings(sources, style, kind, rng)
+        if account is not None:
+            is_tried = style.expression == "shown" and (row.emotion == NEUTRAL or rng.random() < TRIED_FRACTION)
+            fitting = sources.tried if is_tried else _general(openings)
+            account, openings = (account, fitting) if fitting else (None, openings)
         if not openings:
             continue
         # The first openings are dealt in shuffled rounds, so that rows repeat few.
         opening = _shuffled(openings)[(row.turn + number) % len(openings)] if number < DEALT else rng.choice(openings)
-        before = [] if lead is None else [lead]
+        before = [] if account is None else [account]
         room = words - count_words(" ".join([*before, opening])) - COMPLETION_WORDS
         remark = _remark(sources, style.expression, kind, room, rng)
-        is_story = style.expression == "shown" and (lead is not None or row.emotion == NEUTRAL)
+        is_story = style.expression == "shown" and (account is not None or row.emotion == NEUTRAL)
         if remark is not None and not is_story:  # a remark that shows no feeling would begin another story
             before.insert(rng.randrange(len(before) + 1), remark)
         beginning = " ".join([*(_ended(part) for part in before), opening])
@@ -210,26 +215,15 @@ def _shuffled(items: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(random.Random(f"reactions:{len(items)}:{items[0]}").sample(items, len(items)))
 
 
-def _lead(sources: _Sources, expression: str, kind: str, words: int, rng: random.Random) -> str | None:
-    """Draw the sentence that brings the matter of a text: an account of the event, or a remark about something.
-
-    Returns:
-        A sentence that leaves room for an opening, rather a long one. None: the opening brings the matter.
-
-    """
+def _account(sources: _Sources, expression: str, words: int, rng: random.Random) -> str | None:
+    """Draw an account of the event that leaves room for an opening, rather a long one. None: none does."""
     room = words - USUAL_OPENING_WORDS - COMPLETION_WORDS
     tellings = sources.covert if expression == "shown" else (*sources.covert, *sources.open)
     accounts = [part for part in (*tellings, *sources.long) if count_words(part) <= room]
-    if accounts and rng.random() < ACCOUNT_FRACTION:
-        longest = max(map(count_words, accounts))
-        return rng.choice([part for part in accounts if count_words(part) >= longest - USUAL_OPENING_WORDS])
-    remarks = [
-        part
-        for source in (sources.reactions, sources.fallback)
-        for part in source[expression].remarks.get(kind, ())
-        if MIN_LEAD_WORDS <= count_words(part) <= room and not is_general(part)
-    ]
-    return rng.choice(remarks) if remarks else None
+    if not accounts:
+        return None
+    longest = max(map(count_words, accounts))
+    return rng.choice([part for part in accounts if count_words(part) >= longest - USUAL_OPENING_WORDS])
 
 
 def _remark(sources: _Sources, expression: str, kind: str, room: int, rng: random.Random) -> str | None:

@@ -86,6 +86,13 @@ def incidents(bank: str) -> tuple[str, ...]:
 
 
 @cache
+def tried_openings(bank: str) -> tuple[str, ...]:
+    """Return the openings of `expression: shown` that are measured as shown."""
+    openings = read_yaml("continuation.yaml")["openings"].get(bank, ())
+    return tuple(opening for opening in openings if bank == NEUTRAL or expression_of(opening, bank) == "shown")
+
+
+@cache
 def is_general(item: str) -> bool:
     """Return whether an opening or a remark fits every matter: each of its words is frequent in them, or valenced."""
     return all(word in _general_words() or any(valenced_words(word)) for word in tokenise(item))
