@@ -21,7 +21,7 @@ from personagen.builder.writing.continuation.material import (
     short_tellings,
     tried_openings,
 )
-from personagen.metrics.style import StyleFeatures, expression_of
+from personagen.metrics.style import EXPRESSIONS, StyleFeatures, expression_of
 from personagen.metrics.style.valence import valenced_words
 from personagen.metrics.texts.words import count_words
 
@@ -139,6 +139,7 @@ def _sources(emotion: Emotion, style: RowStyle, scene: Scene | None, rng: random
     main = table.get(bank) or next(iter(table.values()))
     register = REGISTERS.get(style.style or "", "comments")
     short = short_tellings(bank, event, register) if event else {}
+    short = {name: _no_more_open(parts, style.expression, bank) for name, parts in short.items()}
     is_long = scene is not None and scene.narration is not None and register != "dialogue"
     long = (scene.narration,) if scene is not None and scene.narration is not None and is_long else ()
     is_incident = emotion.bank_label in (None, bank) and rng.random() < INCIDENT_FRACTION
@@ -146,6 +147,12 @@ def _sources(emotion: Emotion, style: RowStyle, scene: Scene | None, rng: random
     return _Sources(
         table.get(label, main), main, short.get("covert", ()), short.get("open", ()), long, own, tried_openings(bank)
     )
+
+
+def _no_more_open(parts: tuple[str, ...], expression: str, bank: str) -> tuple[str, ...]:
+    """Return the sentences that express an emotion no more openly than as an expression."""
+    most = EXPRESSIONS.index(expression)
+    return tuple(part for part in parts if EXPRESSIONS.index(expression_of(part, bank)) >= most)
 
 
 def _drawn(sources: _Sources, row: RowPlan, rng: random.Random) -> Iterator[str]:
