@@ -1,7 +1,7 @@
 """Build the beginnings of a text that a small model completes, to the expression, length and register of its row."""
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -55,6 +55,9 @@ MAX_REMARK_WORDS = 4
 USUAL_OPENING_WORDS = 4
 """Length of an opening."""
 
+MIN_NEUTRAL_ACCOUNT = 12
+"""Words from which on a neutral text tells what the writer did: other facts have nothing to do with each other."""
+
 TRIED_FRACTION = 0.5
 """Fraction of the texts with an account that only show whose opening is one of `expression: shown`."""
 
@@ -75,10 +78,9 @@ class _Sources:
     Attributes:
         reactions: reactions of the label of the row's event, by expression.
         fallback: reactions of the emotion as a whole, likewise.
-        covert: short accounts of the bare event.
-        open: short accounts that judge it.
-        long: account of the event in one long sentence.
-        incidents: beginnings about an incident of the writer, for texts without an account; empty: the row
+        accounts: accounts of the event by "self" (in the first person) and "other" (as others speak of it), no more
+            open than the row.
+        incidents: beginnings that tell what happened to the writer, for texts without an account; empty: the row
             is a reaction.
         tried: openings of `expression: shown`, which readers found to fit every event of the emotion.
 
@@ -86,9 +88,7 @@ class _Sources:
 
     reactions: Mapping[str, Reactions]
     fallback: Mapping[str, Reactions]
-    covert: tuple[str, ...]
-    open: tuple[str, ...]
-    long: tuple[str, ...]
+    accounts: Mapping[str, tuple[str, ...]]
     incidents: tuple[str, ...]
     tried: tuple[str, ...]
 
@@ -137,22 +137,31 @@ def _sources(emotion: Emotion, style: RowStyle, scene: Scene | None, rng: random
     event = scene.situational.event_kind if scene else None
     label = emotion.bank_label or (label_of(bank, event) if event else None) or rng.choice(event_labels(bank))
     main = table.get(bank) or next(iter(table.values()))
-    register = REGISTERS.get(style.style or "", "comments")
-    short = short_tellings(bank, event, register) if event else {}
-    short = {name: _no_more_open(parts, style.expression, bank) for name, parts in short.items()}
-    is_long = scene is not None and scene.narration is not None and register != "dialogue"
-    long = (scene.narration,) if scene is not None and scene.narration is not None and is_long else ()
+    own: list[str] = []
+    others: list[str] = []
+    if scene is not None and event is not None:
+        register = REGISTERS.get(style.style or "", "comments")
+        own = [*_short(bank, event, "messages" if register == "messages" else "reports"), scene.narration or ""]
+        others = _short(bank, event, register) if bank != NEUTRAL else []
+    accounts = {
+        "self": _no_more_open(own, style.expression, bank),
+        "other": _no_more_open(others, style.expression, bank),
+    }
     is_incident = emotion.bank_label in (None, bank) and rng.random() < INCIDENT_FRACTION
-    own = incidents(bank) if is_incident else ()
     return _Sources(
-        table.get(label, main), main, short.get("covert", ()), short.get("open", ()), long, own, tried_openings(bank)
+        table.get(label, main), main, accounts, incidents(bank) if is_incident else (), tried_openings(bank)
     )
 
 
-def _no_more_open(parts: tuple[str, ...], expression: str, bank: str) -> tuple[str, ...]:
+def _short(bank: str, event: str, register: str) -> list[str]:
+    """Return the short accounts of an event in a register."""
+    return [part for parts in short_tellings(bank, event, register).values() for part in parts]
+
+
+def _no_more_open(parts: Sequence[str], expression: str, bank: str) -> tuple[str, ...]:
     """Return the sentences that express an emotion no more openly than as an expression."""
     most = EXPRESSIONS.index(expression)
-    return tuple(part for part in parts if EXPRESSIONS.index(expression_of(part, bank)) >= most)
+    return tuple(part for part in parts if part and EXPRESSIONS.index(expression_of(part, bank)) >= most)
 
 
 def _drawn(sources: _Sources, row: RowPlan, rng: random.Random) -> Iterator[str]:
@@ -166,24 +175,22 @@ def _drawn(sources: _Sources, row: RowPlan, rng: random.Random) -> Iterator[str]
     words = DEFAULT_WORDS if style.features is None else style.features.words
     for number in range(TRIES):
         kind = _kind(style.features, style.style, rng)
+        if row.emotion == NEUTRAL and words >= MIN_NEUTRAL_ACCOUNT:
+            kind = "self"
         is_incident = bool(sources.incidents) and kind == "self"
-        account = None if is_incident else _account(sources, style.expression, words, rng)
+        account = None if is_incident else _account(sources.accounts[kind], words, rng)
         openings = sources.incidents if is_incident else _openings(sources, style, kind, rng)
         if account is not None:
-            is_tried = style.expression == "shown" and (row.emotion == NEUTRAL or rng.random() < TRIED_FRACTION)
-            fitting = sources.tried if is_tried else _general(openings)
+            is_tried = kind == "self" and (row.emotion == NEUTRAL or rng.random() < TRIED_FRACTION)
+            fitting = sources.tried if is_tried and style.expression == "shown" else _general(openings)
             account, openings = (account, fitting) if fitting else (None, openings)
         if not openings:
             continue
         # The first openings are dealt in shuffled rounds, so that rows repeat few.
         opening = _shuffled(openings)[(row.turn + number) % len(openings)] if number < DEALT else rng.choice(openings)
-        before = [] if account is None else [account]
-        room = words - count_words(" ".join([*before, opening])) - COMPLETION_WORDS
-        remark = _remark(sources, style.expression, kind, room, rng)
-        is_story = style.expression == "shown" and (account is not None or row.emotion == NEUTRAL)
-        if remark is not None and not is_story:  # a remark that shows no feeling would begin another story
-            before.insert(rng.randrange(len(before) + 1), remark)
-        beginning = " ".join([*(_ended(part) for part in before), opening])
+        room = words - count_words(opening) - COMPLETION_WORDS
+        before = account or _remark(sources, style.expression, kind, room, rng)
+        beginning = f"{_ended(before)} {opening}" if before else opening
         if beginning not in seen:
             seen.add(beginning)
             yield beginning
@@ -222,26 +229,28 @@ def _shuffled(items: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(random.Random(f"reactions:{len(items)}:{items[0]}").sample(items, len(items)))
 
 
-def _account(sources: _Sources, expression: str, words: int, rng: random.Random) -> str | None:
+def _account(accounts: Sequence[str], words: int, rng: random.Random) -> str | None:
     """Draw an account of the event that leaves room for an opening, rather a long one. None: none does."""
     room = words - USUAL_OPENING_WORDS - COMPLETION_WORDS
-    tellings = sources.covert if expression == "shown" else (*sources.covert, *sources.open)
-    accounts = [part for part in (*tellings, *sources.long) if count_words(part) <= room]
-    if not accounts:
+    fitting = [part for part in accounts if count_words(part) <= room]
+    if not fitting:
         return None
-    longest = max(map(count_words, accounts))
-    return rng.choice([part for part in accounts if count_words(part) >= longest - USUAL_OPENING_WORDS])
+    longest = max(map(count_words, fitting))
+    return rng.choice([part for part in fitting if count_words(part) >= longest - USUAL_OPENING_WORDS])
 
 
 def _remark(sources: _Sources, expression: str, kind: str, room: int, rng: random.Random) -> str | None:
-    """Draw a remark of up to `room` words that fits every matter; None: there is none, or the text is long enough."""
+    """Draw a remark of up to `room` words that fits every matter.
+
+    None: there is none, the text is long enough, or it shows its feeling: another story would begin.
+    """
     remarks = [
         part
         for source in (sources.reactions, sources.fallback)
         for part in _general(source[expression].remarks.get(kind, ()))
         if count_words(part) <= min(room, MAX_REMARK_WORDS)
     ]
-    return rng.choice(remarks) if remarks and room >= MIN_ROOM else None
+    return rng.choice(remarks) if remarks and room >= MIN_ROOM and expression != "shown" else None
 
 
 def _ended(part: str) -> str:

@@ -71,7 +71,8 @@ def finished(text: str, features: StyleFeatures | None) -> str:
     if features.unpunctuated and mark in ".?":
         mark = ""
     if features.lowercase and text[:2] not in ("I ", "I'"):
-        text = text[:1].lower() + text[1:]
+        first = text.partition(" ")[0]
+        text = first.lower() + text[len(first) :] if first.isupper() else text[:1].lower() + text[1:]
     elif features.lowercase:
         text = re.sub(r"\bI\b", "i", text)
     return text + mark
