@@ -7,19 +7,22 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
+from shutil import copyfile
 from tempfile import gettempdir
 from types import TracebackType
 from typing import Any, Self
 
 from personagen.builder.core.errors import FolderError
 from personagen.builder.core.event_loop import compute_in_thread, run_blocking
+from personagen.builder.core.files import explain
 from personagen.builder.core.progress import SILENT, Progress
 from personagen.builder.llm import Backend, connect, start_engine
 from personagen.builder.llm.admission.retries import RetryTiming
 from personagen.builder.llm.requests import Ask, Reply, Request
 from personagen.builder.planning.counterfactuals import add_counterfactuals
 from personagen.builder.planning.plan import Plan, make_plan
-from personagen.builder.planning.recipe import Recipe
+from personagen.builder.planning.recipe import FILE_KEYS, Recipe
+from personagen.builder.planning.styles import PROFILE_SUFFIX
 from personagen.builder.release import shards
 from personagen.builder.release.card import read_template
 from personagen.builder.release.manifest import disobedience, same_release
@@ -102,7 +105,8 @@ async def agenerate(
         if manifest is not None:
             return GenerationResult(run.out, manifest, created=False)
         run.keep_card()  # fails before anything is paid for if its notes cannot be kept
-        plan, backend, label_check = await compute_in_thread(lambda: _prepare(recipe, run, api_key, progress))
+        held = _with_copies(recipe, run.inputs)
+        plan, backend, label_check = await compute_in_thread(lambda: _prepare(held, run, api_key, progress))
         return await write_release(backend, plan, run, progress, label_check)
 
 
@@ -112,6 +116,38 @@ def _unstyled(recipe: Recipe) -> str | None:
         return None
     text = recipe.text.model_copy(update={"style": None})
     return recipe.model_copy(update={"expression": "shown", "text": text}).fingerprint()
+
+
+def _with_copies(recipe: Recipe, folder: Path) -> Recipe:
+    """Return the recipe with copies of its profiles and examples: a file that changes during a run changes no row.
+
+    A copy has the name and the content of its file, and so the recipe has the same fingerprint.
+
+    Raises:
+        FolderError: a file cannot be copied.
+
+    """
+    text = recipe.text
+    copies: dict[str, str] = {}
+
+    def copied(path: str) -> str:
+        target = folder / str(len(copies)) / Path(path).name
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            copyfile(path, target)
+        except OSError as error:
+            raise FolderError(f"cannot copy {path} to {target.parent}: {explain(error)}") from error
+        return copies.setdefault(path, str(target))
+
+    def of_style(name: str) -> str:
+        return copied(name) if name.endswith(PROFILE_SUFFIX) else name
+
+    update: dict[str, Any] = {key: copied(path) for key in FILE_KEYS if (path := getattr(text, key)) is not None}
+    if isinstance(text.style, str):
+        update["style"] = of_style(text.style)
+    elif text.style is not None:
+        update["style"] = {of_style(name): fraction for name, fraction in text.style.items()}
+    return recipe.model_copy(update={"text": text.model_copy(update=update)}) if copies else recipe
 
 
 def _prepare(

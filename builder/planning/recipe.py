@@ -36,8 +36,8 @@ from personagen.builder.planning.styles import (
     StyleMixture,
     examples_id,
     fits_default_style,
-    load_examples,
     make_mixture,
+    require_examples,
     unstyled_bounds,
 )
 from personagen.builder.planning.suggestions import did_you_mean, explain_refusal, require_unique
@@ -210,6 +210,8 @@ class Recipe(RecipeSection):
 
         """
         text, expression = self.text, self.expression
+        if isinstance(expression, Mapping) and expression.get("shown") == 1 == sum(expression.values()):
+            expression = "shown"
         if expression is None and self.checks.leak == "reject":
             expression = "shown"
         style = text.style
@@ -365,7 +367,7 @@ def _validate_leak(recipe: Recipe) -> None:
 def _validate_style(recipe: Recipe) -> None:
     for key in FILE_KEYS:
         if (path := getattr(recipe.text, key)) is not None:
-            load_examples(path, f"text.{key}")
+            require_examples(path, f"text.{key}", recipe.emotions or _taxonomy(recipe).names)
     mixture = recipe.mixture()
     if mixture is None and recipe.text.label_words is not None:
         raise ValueError("text.label_words needs a style or an expression; name one, or leave it out")

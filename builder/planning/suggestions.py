@@ -27,6 +27,9 @@ YAML_BOOLEANS = "; YAML reads yes, no, on and off as true or false: put the word
 PRIVATE_KEYS = (("backend", "headers"), ("backend", "query"))
 """Keys whose values no message quotes: they may be secrets."""
 
+UNION_MEMBER = re.compile(r"(?:literal\[|dict\[|str\Z|CustomTaxonomy\Z|\[key\]\Z)")
+"""Parts of a location by which pydantic names the member of a union: they are no keys of a recipe."""
+
 PLAIN_WORDS = {
     "a valid tuple": "a list, such as [joy, anger]",
     r"a valid dictionary or instance of \w+": "an object",
@@ -57,7 +60,7 @@ def explain_refusal(error: ValidationError, model: type[BaseModel]) -> str:
     problem = max(
         error.errors(include_url=False), key=lambda entry: (len(entry["loc"]), entry["type"] == "extra_forbidden")
     )
-    path = [str(part) for part in problem["loc"] if not str(part).startswith("literal[") and part != "CustomTaxonomy"]
+    path = [str(part) for part in problem["loc"] if not UNION_MEMBER.match(str(part))]
     key = ".".join(path)
     if problem["type"] == "extra_forbidden":
         known = _known_keys(path[:-1], model)

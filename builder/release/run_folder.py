@@ -6,6 +6,7 @@ lock                 lock file of the process at work
 run.json             fingerprint of the recipe
 journal.sqlite       every reply of the model
 rejects.jsonl        rejected replies with their reasons
+inputs/              copies of the style profiles and examples that the recipe names
 batches/             open batches of the batch backend (llm/backends/batch_files.py)
 card.md              card of the previous release, until its regions are in the new card
 release/             the release that is being written
@@ -65,6 +66,11 @@ class RunFolder:
     def batches(self) -> Path:
         """Folder of open batches."""
         return self.root / BATCHES
+
+    @property
+    def inputs(self) -> Path:
+        """Folder of the copies of a recipe's files."""
+        return self.root / "inputs"
 
     @property
     def staging(self) -> Path:

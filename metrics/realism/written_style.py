@@ -142,12 +142,14 @@ def _compare(one: Table, other: Table, strata: Sequence[tuple[Rows, Rows]]) -> d
         error = float((squares * variances / sizes[:, 0]).sum()) ** 0.5
         real_error = float((squares * real_variances / sizes[:, 1]).sum()) ** 0.5
         null_error = float((squares * real_variances * (1 / sizes).sum(axis=1)).sum()) ** 0.5
-        bases = [float(sum(pair[rows[side], 1].sum() for rows in strata)) / factor for side, pair in enumerate(pairs)]
+        # Of the strata, that in which one more text of a feature would count most.
+        steps = [factor * float((weights / sizes[:, side]).max()) for side in (0, 1)]
+        bottoms = [float(weights @ [pair[rows[side], 1].mean() for rows in strata]) for side, pair in enumerate(pairs)]
         if _is_without_variance(name, value, error):
-            error = RARE_ERROR / bases[0]
+            error = RARE_ERROR * steps[0] / bottoms[0]
         if _is_without_variance(name, real, real_error):
-            real_error = RARE_ERROR / bases[1]
-            null_error = real_error + RARE_ERROR / bases[0] if bases[0] else np.nan
+            real_error = RARE_ERROR * steps[1] / bottoms[1]
+            null_error = real_error + RARE_ERROR * steps[0] / bottoms[0] if bottoms[0] else np.nan
         if sizes[:, 1].sum() < MIN_NULL_TEXTS:
             null_error = np.nan
         compared[name] = _figures(name, value, real, (error, real_error, null_error))

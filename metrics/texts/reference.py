@@ -124,11 +124,14 @@ def _file_rows(path: Path) -> Rows:
 
 
 def _delimited(text: str, delimiter: str, name: str) -> Rows:
-    lines = io.StringIO(text, newline="")
-    if delimiter == "\t":
-        yield from _records(csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE), name)
-    else:
-        yield from _records(csv.DictReader(lines, delimiter=delimiter), name)
+    quoting = csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, quoting=quoting)
+    try:
+        yield from _records(reader, name)
+    except csv.Error as error:
+        raise ValueError(
+            f"line {reader.line_num} of reference {name} cannot be read ({error}); shorten the text, or mend the quotes"
+        ) from None
 
 
 def _json_lines(text: str, name: str) -> Iterator[Mapping[str, Any]]:

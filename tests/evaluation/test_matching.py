@@ -5,6 +5,7 @@ The fixture `done` matches one reference with labels, and then repeats the comma
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +14,10 @@ from typing import Any
 import pytest
 
 from personagen.builder.cli.main import main
-from personagen.builder.evaluation.matching import with_budget
+from personagen.builder.evaluation.matching import MatchSettings, with_budget
 from personagen.builder.evaluation.matching.match_results import FORMAT
 from personagen.builder.evaluation.matching.parts import FOLDS, divide
+from personagen.builder.evaluation.matching.preparation import prepare_match
 from personagen.builder.evaluation.matching.recipes import matched_recipe, recipe_file
 from personagen.builder.evaluation.matching.usable_texts import MAX_TEXT_WORDS, MIN_TEXTS, load_usable_texts
 from personagen.builder.planning.parsing import parse_recipe, read_recipe
@@ -215,6 +217,13 @@ REFUSED = [
         "trust; choose --taxonomy plutchik, leave them out",
     ),
     ("too few rows", corpus(20), ("--rows", "14"), "--rows 14 gives fewer than 5 texts per label for 3 labels"),
+    (
+        "an infinite budget",
+        corpus(20),
+        ("--budget", "inf"),
+        "--budget is inf, wanted a finite number; leave it out for no budget",
+    ),
+    ("a budget that is no number", corpus(20), ("--budget", "nan"), "--budget is nan, wanted a finite number"),
     ("a budget that does not suffice", corpus(20), ("--budget", "500"), "budget"),
     ("style against bounds", corpus(20), ("--recipe", "long.yaml"), "contradicts text.min_words 110"),
 ]
@@ -252,6 +261,29 @@ def test_labels_of_goemotions_count_as_basic_emotions(tmp_path: Path) -> None:
     usable = load_usable_texts(str(write_reference(tmp_path / "real.jsonl", rows)), Recipe())
     assert usable.mapped == {"Gratitude": "joy", "nervousness": "fear"}
     assert usable.counts() == {"anger": 20, "fear": 20, "joy": 20}
+
+
+def test_quotas_are_those_of_the_pool_and_not_of_the_test_part(tmp_path: Path) -> None:
+    held = {"joy": 20, "fear": 4}
+    rows = [
+        {**row, "split": "test" if number >= 80 - 2 * held[row["label"]] else "train"}
+        for number, row in enumerate(corpus(40, ["joy", "fear"]))
+    ]
+    usable = load_usable_texts(str(write_reference(tmp_path / "real.jsonl", rows)), Recipe())
+    (tmp_path / "out").mkdir()
+    prepared = prepare_match(Recipe(), MatchSettings(str(tmp_path), rows=30), tmp_path / "out", usable)
+    pool = Counter(prepared.parts.pool.labels or ())
+    assert prepared.parts.has_own_test and pool["joy"] < pool["fear"] and len(set(usable.counts().values())) == 1
+    quotas = prepared.matched.quotas or {}
+    assert prepared.parts.has_own_test and pool["joy"] < pool["fear"] <= 40 and usable.counts()["joy"] == 40
+    assert quotas["joy"] / 30 == pytest.approx(pool["joy"] / pool.total(), abs=1 / 30)
+
+
+def test_a_line_break_in_the_name_of_a_reference_adds_no_key_to_the_recipe(tmp_path: Path) -> None:
+    usable = load_usable_texts(str(write_reference(tmp_path / "a\nseed: 9\n#\x1b.jsonl", corpus(20))), Recipe())
+    (tmp_path / "out").mkdir()
+    prepare_match(Recipe(), MatchSettings(str(tmp_path), rows=15), tmp_path / "out", usable)
+    assert read_recipe(tmp_path / "out" / "recipe.yaml").seed == 0
 
 
 def test_near_duplicates_of_test_texts_leave_the_pool(tmp_path: Path) -> None:

@@ -59,6 +59,15 @@ def test_a_feature_that_no_text_has_may_have_been_missed() -> None:
     assert result["profanity_per_100_difference_ci"][0] < 0 < result["profanity_per_100_difference_ci"][1]
 
 
+def test_a_feature_that_no_text_has_may_have_been_missed_in_the_label_with_the_fewest_texts() -> None:
+    """Each of 20 real texts of joy stands for 1 / 40 of the texts, though there are 520 real ones."""
+    texts, labels = COVERED * 2, ["joy", "fear"] * 20
+    real_texts, real_labels = COVERED + COVERED * 25, ["joy"] * 20 + ["fear"] * 500
+    result = written_style(texts, labels, real_texts, real_labels)
+    assert result["profanity_per_100_null"] == 0
+    assert result["profanity_per_100_null_ci"][1] == pytest.approx(100 * 3.69 * (0.5 / 20 + 0.5 / 20) / 8, rel=0.01)
+
+
 def test_a_sample_of_real_comments_lies_within_the_null_of_the_others() -> None:
     """Of 17 figures at 95 %, about one per sample lies outside."""
     outside = []

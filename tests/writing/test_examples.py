@@ -10,6 +10,7 @@ from personagen.builder.core.errors import RecipeError
 from personagen.builder.generate import generate
 from personagen.builder.planning.parsing import read_recipe
 from personagen.builder.planning.styles import EXAMPLES, MAX_EXAMPLE_WORDS, write_examples
+from personagen.metrics.style import measure_profile, write_profile
 from tests.helpers.corpora.hand_made import corpus
 from tests.helpers.servers.fake_openai import FakeOpenAI
 
@@ -92,6 +93,8 @@ def test_long_texts_are_left_out_and_line_breaks_become_spaces() -> None:
     [
         ("label\ttext\n", "text.examples: examples.tsv has no text, wanted one or more; run personagen match"),
         ("emotion\ttext\njoy\tfun\n", "text.examples: examples.tsv lacks the column label or text"),
+        ("label\ttext\nbliss\tfun\n", r"has the labels 'bliss', none of which is an emotion .* \(anger, joy\)"),
+        (f"label\ttext\njoy\t{'x' * 200_000}\n", "cannot read .*field larger than field limit"),
     ],
 )
 def test_a_file_that_is_no_table_of_examples_is_refused(table: str, message: str, tmp_path: Path) -> None:
@@ -104,3 +107,42 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     (path.parent / "examples.tsv").unlink()
     with pytest.raises(RecipeError, match=r"text\.examples: cannot read .*examples\.tsv.* \(No such file"):
         read_recipe(path)
+
+
+def test_a_file_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
+    read_recipe(recipe_in(tmp_path / "recipes", "\ufefflabel\ttext\njoy\tfun\n"))
+
+
+class Changing:
+    """Progress that deletes one file and replaces another at the first counts."""
+
+    def __init__(self, deleted: Path, replaced: Path) -> None:
+        self._deleted, self._replaced = deleted, replaced
+
+    def update(self, status: object) -> None:
+        self._deleted.unlink(missing_ok=True)
+        self._replaced.write_text("label\ttext\njoy\tother\n", encoding="utf-8")
+
+    def step(self, name: str) -> None: ...
+
+    def advance(self, done: int, total: int) -> None: ...
+
+    def warn(self, message: str) -> None: ...
+
+
+def test_a_file_that_changes_during_a_run_changes_no_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither texts nor the record of their files: a deleted profile stops no run, and another one enters none."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
+    with FakeOpenAI() as server:
+        path = recipe_in(tmp_path / "recipes", write_examples(TEXTS), server.url)
+        profile = path.parent / "own.tsv"
+        profile.write_text(write_profile(measure_profile("own", "a text", [TEXTS[0][1]], None, per_label=1)))
+        path.write_text(
+            path.read_text().replace("examples.tsv}", "examples.tsv, style: own.tsv, min_words: 3, max_words: 99}"),
+            encoding="utf-8",
+        )
+        recipe = read_recipe(path)
+        before = recipe.fingerprint()
+
+        result = generate(recipe, tmp_path / "out", progress=Changing(profile, path.parent / "examples.tsv"))
+    assert not profile.exists() and result.manifest["fingerprint"] == before

@@ -38,7 +38,7 @@ from personagen.builder.evaluation.matching.preparation import (
     write_recipe,
 )
 from personagen.builder.evaluation.matching.selection import ArmTexts, PoolScore, is_better, pool_scores
-from personagen.builder.evaluation.matching.usable_texts import in_proportion, load_usable_texts
+from personagen.builder.evaluation.matching.usable_texts import load_usable_texts, require_rows
 from personagen.builder.evaluation.matching.yardsticks import SYNTHETIC, score_trained, train_all
 from personagen.builder.llm import Engine, connect, start_engine
 from personagen.builder.planning.recipe import Recipe
@@ -97,9 +97,9 @@ def _match(
     require_own_folder(out, "a match")
     progress.step(f"measuring {settings.reference}")
     texts = load_usable_texts(settings.reference, recipe)
-    quota = in_proportion(texts.counts(), settings.rows, MIN_LABEL_ROWS)
+    require_rows(settings.rows, len(texts.counts()), MIN_LABEL_ROWS)
     with locked(out / RESUME):
-        prepared = prepare_match(recipe, settings, out, texts, quota)
+        prepared = prepare_match(recipe, settings, out, texts)
         warn_of_choices(prepared, progress)
         write = partial(_write, prepared, api_key, progress, run)
         arms = candidate_arms(

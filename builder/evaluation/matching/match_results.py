@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from personagen.builder.core.file_names import MATCH_RECIPE, MATCH_RESULTS, MATCH_TABLES
 from personagen.builder.core.files import write_json, write_text
 from personagen.builder.core.result_table import ResultTable
+from personagen.builder.core.terminal import printable
 from personagen.builder.evaluation.comparison_tables import markdown_table, signed
 from personagen.builder.evaluation.scores import format_number
 from personagen.builder.version import __version__
@@ -173,9 +174,9 @@ def save_match(match: MatchResults) -> None:
 
 def _lines(match: MatchResults) -> Iterator[str]:
     facts = match.facts
-    command = f"`{facts.command}`, " if facts.command else ""
+    command = f"`{printable(facts.command)}`, " if facts.command else ""
     reference = facts.reference
-    yield f"# Texts like those of {reference['name']}"
+    yield f"# Texts like those of {printable(reference['name'])}"
     yield ""
     yield (
         f"{facts.rows} texts per arm by {facts.model['name']} ({facts.model['backend']}); {reference['pool']} real "

@@ -1,6 +1,6 @@
 """Prepare a match: divide the reference, and write its profile and its recipe."""
 
-from collections.abc import Mapping
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from personagen.builder.evaluation.matching.candidates import CandidateArm, RowF
 from personagen.builder.evaluation.matching.label_words import label_words
 from personagen.builder.evaluation.matching.parts import MatchParts, divide
 from personagen.builder.evaluation.matching.recipes import matched_recipe, recipe_file, varied
-from personagen.builder.evaluation.matching.usable_texts import UsableTexts
+from personagen.builder.evaluation.matching.usable_texts import UsableTexts, in_proportion
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.planning.styles import OWN_FORM, write_examples
 from personagen.metrics.style import measure_profile, write_profile
@@ -79,11 +79,10 @@ class PreparedMatch:
         return self.texts.is_labelled
 
 
-def prepare_match(
-    recipe: Recipe, settings: MatchSettings, out: Path, texts: UsableTexts, quota: Mapping[str, int]
-) -> PreparedMatch:
-    """Divide the reference, and write its profile and its first recipe."""
+def prepare_match(recipe: Recipe, settings: MatchSettings, out: Path, texts: UsableTexts) -> PreparedMatch:
+    """Divide the reference, and write its profile and its first recipe; both are those of the pool."""
     parts = divide(texts, settings.embeddings, recipe.seed)
+    quota = in_proportion(dict(sorted(Counter(parts.pool.labels or ()).items())), settings.rows, MIN_LABEL_ROWS)
     profile = measure_profile(
         MATCH_PROFILE, OWN_FORM, parts.pool.texts, parts.pool.labels, per_label=PROFILE_TEXTS, seed=recipe.seed
     )

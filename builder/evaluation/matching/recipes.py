@@ -1,13 +1,16 @@
 """Recipes of a match: that of the measured reference, those of the arms, and the file of the best one."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from personagen.builder.core.errors import RecipeError
 from personagen.builder.core.file_names import MATCH_EXAMPLES, MATCH_LABEL_WORDS, MATCH_PROFILE
+from personagen.builder.core.terminal import printable
 from personagen.builder.planning.parsing import parse_recipe
 from personagen.builder.planning.recipe import Recipe
 
@@ -52,9 +55,14 @@ def with_budget(recipe: Recipe, budget: float | None) -> Recipe:
         recipe: the recipe.
         budget: the maximum; None: that of the recipe.
 
+    Raises:
+        RecipeError: the budget is infinite or no number.
+
     """
     if budget is None:
         return recipe
+    if not math.isfinite(budget):
+        raise RecipeError(f"--budget is {budget}, wanted a finite number; leave it out for no budget")
     if recipe.price() is not None:
         return _with(recipe, {"budget.max_cost": budget})
     return _with(recipe, {"budget.max_tokens": max(1, int(budget))})
@@ -88,5 +96,5 @@ def recipe_file(matched: Recipe, changes: Mapping[str, Any], header: Sequence[st
     ):
         if str(data["text"].get(key) or "").endswith(name):
             data["text"][key] = name
-    comment = "".join(f"# {line}\n" for line in header)
+    comment = "".join(f"# {printable(line)}\n" for line in header)  # a line break in a name would begin a key
     return comment + yaml.safe_dump(data, sort_keys=False, allow_unicode=True)

@@ -176,6 +176,15 @@ def _drawn(texts: Sequence[LabelledText], seed: int) -> list[LabelledText]:
     return [texts[position] for position in sorted(chosen)]
 
 
+def require_rows(rows: int, labels: int, least: int) -> None:
+    """Raise RecipeError if there are fewer than `least` rows per label."""
+    if rows < least * labels:
+        raise RecipeError(
+            f"--rows {rows} gives fewer than {least} texts per label for {labels} labels, wanted "
+            f"{least * labels} or more; raise --rows, or name fewer --emotions"
+        )
+
+
 def in_proportion(counts: Mapping[str, int], rows: int, least: int) -> dict[str, int]:
     """Divide rows among labels in proportion to their counts, with at least `least` rows each.
 
@@ -183,11 +192,7 @@ def in_proportion(counts: Mapping[str, int], rows: int, least: int) -> dict[str,
         RecipeError: there are too few rows.
 
     """
-    if rows < least * len(counts):
-        raise RecipeError(
-            f"--rows {rows} gives fewer than {least} texts per label for {len(counts)} labels, wanted "
-            f"{least * len(counts)} or more; raise --rows, or name fewer --emotions"
-        )
+    require_rows(rows, len(counts), least)
     quota: dict[str, int] = {}
     open_counts = dict(counts)
     while open_counts:

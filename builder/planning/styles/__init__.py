@@ -9,6 +9,7 @@ from personagen.builder.planning.styles.examples import (
     draw_label_words,
     examples_id,
     load_examples,
+    require_examples,
     write_examples,
 )
 from personagen.builder.planning.styles.library import (
@@ -47,6 +48,7 @@ __all__ = [
     "fits_default_style",
     "load_examples",
     "make_mixture",
+    "require_examples",
     "row_style",
     "style_name",
     "unstyled_bounds",

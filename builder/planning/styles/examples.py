@@ -6,7 +6,7 @@ Both are files of a recipe, of which each row draws some.
 import csv
 import hashlib
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -40,6 +40,17 @@ def load_examples(path: str, key: str = "text.examples") -> Mapping[str, tuple[s
     return _load_examples(path, key, _version(path))
 
 
+def require_examples(path: str, key: str, emotions: Collection[str]) -> None:
+    """Raise ValueError if a file has no text or word of any of the emotions; see `load_examples`."""
+    labels = load_examples(path, key)
+    if not set(labels) & set(emotions):
+        named = ", ".join(sorted(labels))
+        raise ValueError(
+            f"{key}: {Path(path).name} has the labels {named!r:.200}, none of which is an emotion of the recipe; name "
+            f"them as there ({', '.join(emotions):.200})"
+        )
+
+
 def _version(path: str) -> tuple[int, int] | None:
     """Return time and size of a file, which change with its content. None: no such file."""
     try:
@@ -52,10 +63,10 @@ def _version(path: str) -> tuple[int, int] | None:
 @lru_cache(maxsize=16)
 def _load_examples(path: str, key: str, version: tuple[int, int] | None) -> Mapping[str, tuple[str, ...]]:
     try:
-        with Path(path).open(encoding="utf-8", newline="") as file:
+        with Path(path).open(encoding="utf-8-sig", newline="") as file:
             rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "no text in UTF-8"
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reason = str(error) if isinstance(error, csv.Error) else getattr(error, "strerror", None) or "no text in UTF-8"
         raise ValueError(f"{key}: cannot read {path!r} ({reason}); run personagen match") from None
     by_label: dict[str, list[str]] = {}
     for row in rows:

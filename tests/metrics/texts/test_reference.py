@@ -66,6 +66,11 @@ def test_columns_are_found_by_name_and_rows_without_one_label_left_out(tmp_path:
             r"reference a\.csv has the columns 'body', wanted one called text, .*",
         ),
         ("a.csv", "text\n\n", r"reference a\.csv has no text, wanted one or more; name another file or dataset"),
+        (
+            "a.csv",
+            "text\n" + "x" * 200_000,
+            r"line \d of reference a\.csv cannot be read \(field larger .*\); shorten .*",
+        ),
         ("a.jsonl", '{"text": "x"}\n{', r"line 2 of reference a\.jsonl is no JSON \(.*\); correct it"),
         ("a.jsonl", "5", r"line 1 of reference a\.jsonl is 5, wanted an object"),
         ("a.csv.gz", None, r"cannot read reference a\.csv\.gz \(.*\); wanted text in UTF-8"),
@@ -81,9 +86,13 @@ def test_what_cannot_be_read_is_one_line(name: str, text: str | bytes | None, me
 
 
 def test_what_is_not_there_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"^cannot load reference '.* \(.*\); wanted goemotions, a file, a folder"):
+    with pytest.raises(
+        ValueError, match=r"^cannot load reference '.* \(.*\); wanted goemotions, xed, brighter, a file, a folder"
+    ):
         load_reference(str(tmp_path / "nowhere"))
-    with pytest.raises(ValueError, match=r"^no reference file 'nowhere\.csv\.gz'; wanted goemotions, a file, a folder"):
+    with pytest.raises(
+        ValueError, match=r"^no reference file 'nowhere\.csv\.gz'; wanted goemotions, xed, brighter, a file, a folder"
+    ):
         load_reference("nowhere.csv.gz")
 
 

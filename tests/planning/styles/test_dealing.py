@@ -59,7 +59,7 @@ def test_no_quota_is_a_row_or_more_from_its_fraction(
     weights: tuple[int, ...], rows: int, intensities: list[str]
 ) -> None:
     mixture = {name: weight / sum(weights) for name, weight in zip(EXPRESSIONS, weights, strict=True)}
-    plan = plan_of(rows=rows, emotions=["fear"], expression=mixture, intensities=intensities)
+    plan = plan_of(rows=rows, emotions=["fear"], text__style="comments", expression=mixture, intensities=intensities)
     dealt = counts(rows_of(plan))
     assert dealt.total() == rows
     assert all(abs(dealt[name] - rows * fraction) < 1 for name, fraction in mixture.items())
@@ -170,5 +170,5 @@ def test_a_recipe_without_a_style_has_expressions_alone() -> None:
 
 
 def test_a_recipe_of_shown_texts_asks_rows_for_nothing() -> None:
-    for keys in ({"expression": "shown"}, {"checks__leak": "reject"}):
+    for keys in ({"expression": "shown"}, {"expression": {"shown": 1.0, "named": 0.0}}, {"checks__leak": "reject"}):
         assert {row.style for row in rows_of(plan_of(**keys))} == {None}
