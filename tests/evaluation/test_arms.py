@@ -12,6 +12,7 @@ from personagen.builder.planning.plan import RowPlan, make_plan
 from personagen.builder.planning.taxonomy import named_taxonomy
 from personagen.builder.writing.expression import (
     NO_GROUNDING,
+    Grounding,
     Subject,
     beginnings,
     continues_list,
@@ -23,8 +24,8 @@ from tests.helpers.real_texts import corpus_of, goemotions, real
 POOL = real(700)
 
 
-def setting(seed: int = 0, rows: int = 28) -> ArmSetting:
-    recipe = parse_recipe("", "r", {"seed": seed, "rows": rows})
+def setting(seed: int = 0, rows: int = 28, expression: str | None = "shown") -> ArmSetting:
+    recipe = parse_recipe("", "r", {"seed": seed, "rows": rows, "expression": expression})
     plan = make_plan(recipe)
     planned = [row for shard in plan.shards() for row in plan.rows(shard)]
     earlier = {arm: {row.id: ArmText(row.id, f"{arm} of {row.id}.", row.emotion) for row in planned}
@@ -32,8 +33,8 @@ def setting(seed: int = 0, rows: int = 28) -> ArmSetting:
     return ArmSetting(recipe, POOL, planned, earlier)
 
 
-def task(name: str) -> WritingTask:
-    found = ARMS[name](setting())
+def task(name: str, expression: str | None = "shown") -> WritingTask:
+    found = ARMS[name](setting(expression=expression))
     assert isinstance(found, WritingTask)
     return found
 
@@ -111,12 +112,13 @@ def test_arms_of_depths_add_nothing_to_the_layers(name: str) -> None:
 
 
 def prompt(name: str, kind: str) -> tuple[str, list[str], RowPlan]:
-    recipe = parse_recipe("", "r", {"backend.kind": "openai", "backend.model": "m"} if kind == "openai" else {})
+    server = {"backend.kind": "openai", "backend.model": "m"} if kind == "openai" else {}
+    recipe = parse_recipe("", "r", server | {"expression": "shown"})
     row = replace(setting().rows[0], depth="none")
     emotion, grounding = named_taxonomy("ekman")[row.emotion], task(name).grounding(row)
     request = expression_request(expression_settings(recipe), recipe, row, emotion, Subject(None, None), grounding)
     shown = "\n".join([*(message.content for message in request.messages), request.prefill])
-    starts = [] if continues_list(row, grounding) else beginnings(0, row, emotion, None, grounding.opening)
+    starts = [] if continues_list(row, grounding) else beginnings(0, row, emotion, None, grounding)
     return shown, starts, row
 
 
@@ -139,7 +141,7 @@ def test_a_continued_sentence_does_not_get_the_same_clause_twice() -> None:
     row = setting().rows[0]
     emotion = named_taxonomy("ekman")[row.emotion]
     first = beginnings(0, row, emotion, None)[0]
-    starts = beginnings(0, row, emotion, None, f"{first} the bus.")
+    starts = beginnings(0, row, emotion, None, Grounding(opening=f"{first} the bus."))
     assert len(starts) == len(beginnings(0, row, emotion, None)) - 1
     assert not any(start.endswith(first) for start in starts)
 
@@ -151,9 +153,11 @@ def test_the_pool_bounds_the_rows_per_emotion() -> None:
 
 
 def test_arms_are_ordered_and_include_those_that_they_use() -> None:
-    assert ordered_arms(None) == list(ARMS)
-    assert ordered_arms(["real", "none-lengthmatched"]) == ["none", "situational", "none-lengthmatched", "real"]
-    assert ordered_arms(["few-shot:verbalized"]) == ["few-shot:verbalized"]
+    assert ordered_arms(None, styled=True) == list(ARMS)
+    assert ordered_arms(None, styled=False) == [name for name in ARMS if name not in ("shown", "unstyled")]
+    matched = ["none", "situational", "none-lengthmatched", "real"]
+    assert ordered_arms(["real", "none-lengthmatched"], styled=False) == matched
+    assert ordered_arms(["few-shot:verbalized"], styled=True) == ["few-shot:verbalized"]
     for name, used in USES.items():
         assert all(list(ARMS).index(each) < list(ARMS).index(name) for each in used)
 
@@ -164,8 +168,37 @@ def test_arms_are_ordered_and_include_those_that_they_use() -> None:
         ("fewshot", r"^unknown arm 'fewshot', did you mean 'few-shot'\?; known: none, situational"),
         ("real:verbalized", r"^arm 'real:verbalized' has nothing to sample: no model writes it; leave ':verbalized'"),
         ("", r"^unknown arm ''"),
+        ("shown", r"^arm 'shown' differs from the full method in expression and style, .* leave expression or the arm"),
     ],
 )
 def test_an_unknown_arm_is_refused(name: str, message: str) -> None:
     with pytest.raises(RecipeError, match=message):
-        ordered_arms([name])
+        ordered_arms([name], styled=False)
+
+
+def test_all_arms_without_real_texts_ask_for_the_expression_of_their_row() -> None:
+    rows = {name: planned_rows(task(name, None)) for name in ("none", "situational", "none-lengthmatched")}
+    styles = [[row.style for row in planned] for planned in rows.values()]
+    assert styles[0] == styles[1] == styles[2] and {style.expression for style in styles[0] if style} == {
+        "named",
+        "voiced",
+        "shown",
+    }
+
+
+def test_a_small_model_writes_as_much_without_a_persona_as_with_one() -> None:
+    made = task("none-lengthmatched", None)
+    row = setting(expression=None).rows[3]
+    assert made.grounding(row).words == 3 and made.grounding(row).opening is None
+
+
+def test_an_arm_that_only_shows_keeps_the_style_and_one_without_style_has_neither() -> None:
+    shown, unstyled = planned_rows(task("shown", None)), planned_rows(task("unstyled", None))
+    assert {(row.style.expression, row.style.style) for row in shown if row.style} == {("shown", "comments")}
+    assert len(shown) == 28 and all(row.style is None for row in unstyled)
+    assert task("unstyled", None).recipe.mixture() is None
+
+
+def planned_rows(made: WritingTask) -> list[RowPlan]:
+    plan = make_plan(made.recipe)
+    return [row for shard in plan.shards() for row in plan.rows(shard)]

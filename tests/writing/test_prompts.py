@@ -129,7 +129,7 @@ def test_the_request_for_a_text_has_the_layers_of_its_depth_only(kind: str, expr
         ("{kind: openai, model: m}", "{}\ntext: {max_words: 30}", 2 * 30 + 64),
         ("{kind: openai, model: m}", "{max_tokens: 4000, temperature: 0.1}", 4000),
         ("{kind: transformers, model: m}", "{max_tokens: 4000}", 4000),
-        ("{kind: embedded}", "{}", 16),
+        ("{kind: embedded}", "{}", 12),
         ("{kind: embedded}", "{max_tokens: 24}", 24),
     ],
 )

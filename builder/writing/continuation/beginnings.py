@@ -56,7 +56,7 @@ USUAL_OPENING_WORDS = 4
 """Length of an opening."""
 
 MIN_NEUTRAL_ACCOUNT = 12
-"""Words from which on a neutral text tells what the writer did: other facts have nothing to do with each other."""
+"""Words from which on a neutral text is about what the writer did: other facts have nothing to do with each other."""
 
 TRIED_FRACTION = 0.5
 """Fraction of the texts with an account that only show whose opening is one of `expression: shown`."""
@@ -80,7 +80,7 @@ class _Sources:
         fallback: reactions of the emotion as a whole, likewise.
         accounts: accounts of the event by "self" (in the first person) and "other" (as others speak of it), no more
             open than the row.
-        incidents: beginnings that tell what happened to the writer, for texts without an account; empty: the row
+        incidents: beginnings of what happened to the writer, for texts without an account; empty: the row
             is a reaction.
         tried: openings of `expression: shown`, which readers found to fit every event of the emotion.
 
@@ -177,8 +177,9 @@ def _drawn(sources: _Sources, row: RowPlan, rng: random.Random) -> Iterator[str]
         kind = _kind(style.features, style.style, rng)
         if row.emotion == NEUTRAL and words >= MIN_NEUTRAL_ACCOUNT:
             kind = "self"
-        is_incident = bool(sources.incidents) and kind == "self"
-        account = None if is_incident else _account(sources.accounts[kind], words, rng)
+        has_matter = number < TRIES // 2  # where few accounts and incidents fit, reactions stand for themselves
+        is_incident = has_matter and bool(sources.incidents) and kind == "self"
+        account = _account(sources.accounts[kind], words, rng) if has_matter and not is_incident else None
         openings = sources.incidents if is_incident else _openings(sources, style, kind, rng)
         if account is not None:
             is_tried = kind == "self" and (row.emotion == NEUTRAL or rng.random() < TRIED_FRACTION)
