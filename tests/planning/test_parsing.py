@@ -106,6 +106,8 @@ REFUSALS = [
     ("expression: {named: -1, shown: 2}", "expression.named: got -1, wanted greater than or equal to 0"),
     ("expression: {named: .nan, shown: 1}", "expression.named: got NaN, wanted a finite number"),
     ("expression: {nmaed: 1}", "expression.nmaed: got \"nmaed\", wanted 'named', 'voiced' or 'shown'"),
+    ('text: {style: "\\0.tsv"}', "text.style: cannot read the profile '\\x00.tsv' (embedded null byte); run"),
+    ('text: {examples: "\\0"}', "text.examples: cannot read '\\x00' (embedded null byte); run personagen match"),
     ("text: {style: 3}", "text.style: got 3, wanted a valid string"),
     ("text: {style: {comments: .inf}}", "text.style.comments: got Infinity, wanted a finite number"),
     ("depth: all", "depth: got \"all\", wanted 'none', 'demographic', 'sociocultural' or 'situational'"),

@@ -55,7 +55,7 @@ def _version(path: str) -> tuple[int, int] | None:
     """Return time and size of a file, which change with its content. None: no such file."""
     try:
         state = Path(path).stat()
-    except OSError:
+    except (OSError, ValueError):  # a name with a null byte is a ValueError
         return None
     return state.st_mtime_ns, state.st_size
 
@@ -65,8 +65,9 @@ def _load_examples(path: str, key: str, version: tuple[int, int] | None) -> Mapp
     try:
         with Path(path).open(encoding="utf-8-sig", newline="") as file:
             rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        reason = str(error) if isinstance(error, csv.Error) else getattr(error, "strerror", None) or "no text in UTF-8"
+    except (OSError, ValueError, csv.Error) as error:
+        is_binary = isinstance(error, UnicodeDecodeError)
+        reason = "no text in UTF-8" if is_binary else getattr(error, "strerror", None) or str(error)
         raise ValueError(f"{key}: cannot read {path!r} ({reason}); run personagen match") from None
     by_label: dict[str, list[str]] = {}
     for row in rows:

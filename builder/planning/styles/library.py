@@ -52,8 +52,9 @@ def _table_of(name: str) -> str:
         )
     try:
         return Path(name).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "no text in UTF-8"
+    except (OSError, ValueError) as error:  # a name with a null byte is a ValueError
+        is_binary = isinstance(error, UnicodeDecodeError)
+        reason = "no text in UTF-8" if is_binary else getattr(error, "strerror", None) or str(error)
         raise ValueError(f"text.style: cannot read the profile {name!r} ({reason}); run personagen match") from None
 
 
