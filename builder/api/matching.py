@@ -14,6 +14,7 @@ from personagen.builder.api.arguments import (
     with_keywords,
 )
 from personagen.builder.api.progress import shown_progress
+from personagen.builder.core.errors import RecipeError
 from personagen.builder.core.files import redact_path
 from personagen.builder.core.progress import Progress
 from personagen.builder.planning.recipe import Recipe
@@ -117,6 +118,8 @@ def _arguments(
     reference: PathOrName, recipe: Recipe | PathOrName | None, keywords: MatchKeywords
 ) -> "tuple[MatchSettings, Recipe]":
     """Build the settings and the recipe of a match; every other keyword is a key of the recipe."""
+    if keywords.get("expression") is not None:
+        raise RecipeError(f"expression: got {keywords['expression']!r}, but a match measures it; leave it out")
     options: MatchOptions = {}
     for name in ("rows", "examples", "embeddings"):
         if name in keywords:

@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 
+import personagen as pg
 from personagen.builder.cli.main import main
+from personagen.builder.core.errors import RecipeError
 from personagen.builder.evaluation.matching import MatchSettings, with_budget
 from personagen.builder.evaluation.matching.match_results import FORMAT
 from personagen.builder.evaluation.matching.parts import FOLDS, divide
@@ -284,6 +286,11 @@ def test_a_line_break_in_the_name_of_a_reference_adds_no_key_to_the_recipe(tmp_p
     (tmp_path / "out").mkdir()
     prepare_match(Recipe(), MatchSettings(str(tmp_path), rows=15), tmp_path / "out", usable)
     assert read_recipe(tmp_path / "out" / "recipe.yaml").seed == 0
+
+
+def test_an_expression_is_measured_and_not_chosen(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="^expression: got 'named', but a match measures it; leave it out$"):
+        pg.match("real.csv", out=tmp_path, expression="named")
 
 
 def test_near_duplicates_of_test_texts_leave_the_pool(tmp_path: Path) -> None:
