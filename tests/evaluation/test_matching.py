@@ -289,7 +289,7 @@ def test_a_line_break_in_the_name_of_a_reference_adds_no_key_to_the_recipe(tmp_p
 
 
 def test_an_expression_is_measured_and_not_chosen(tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match="^expression: got 'named', but a match measures it; leave it out$"):
+    with pytest.raises(RecipeError, match=r"^expression: got 'named', but a match measures it; leave it out$"):
         pg.match("real.csv", out=tmp_path, expression="named")
 
 
