@@ -115,11 +115,11 @@ def styled_beginnings(seed: int, row: RowPlan, emotion: Emotion, scene: Scene | 
 
 
 def _distance(beginning: str, features: StyleFeatures | None) -> float:
-    """Return by how many words a completed beginning misses its row: words in steps of three, and valenced words."""
+    """Return by how many words a completed beginning misses its row: words in steps of two, and valenced words."""
     if features is None:
         return abs(count_words(beginning) + COMPLETION_WORDS - DEFAULT_WORDS) // 3
     words = count_words(beginning) + COMPLETION_WORDS - max(features.words, LEAST_WORDS)
-    return abs(words) // 3 + valence_distance(beginning, features)
+    return abs(words) // 2 + valence_distance(beginning, features)
 
 
 def valence_distance(text: str, features: StyleFeatures | None) -> int:
