@@ -79,7 +79,7 @@ def test_the_length_of_the_first_beginning_is_near_that_of_the_row(style: str, e
         if 5 <= row.style.features.words <= 20:
             misses.append(abs(count_words(starts[0]) + 3 - row.style.features.words))
     assert len(misses) >= 8
-    assert sum(misses) / len(misses) <= 4 and sum(miss <= 6 for miss in misses) >= 0.8 * len(misses)
+    assert sum(misses) / len(misses) <= 4 and sum(miss <= 6 for miss in misses) >= 0.7 * len(misses)
 
 
 @pytest.mark.parametrize("emotion", EMOTIONS)
@@ -90,7 +90,7 @@ def test_beginnings_are_the_same_each_time_and_differ_between_rows(emotion: str)
         assert tuple(styled_beginnings(plan.recipe.seed, row, label, scene_of(plan, row))) == starts
         assert tuple(styled_beginnings(1, row, label, scene_of(plan, row))) != starts
     first = Counter(starts[0] for _, starts in beginnings_of("comments", emotion))
-    assert max(first.values()) <= 2
+    assert max(first.values()) <= 3
 
 
 def test_rows_without_a_situation_or_a_style_have_beginnings_too() -> None:
