@@ -1,6 +1,6 @@
 """`compare`: arms from a server on loopback, measured with the real encoder; continued, cut off, and refused.
 
-The fixture `done` compares two arms. All ten arms are compared in a slow test.
+The fixture `done` compares two arms. All arms are compared in a slow test.
 """
 
 import asyncio
@@ -92,7 +92,7 @@ def figures_of(comparison: ComparisonResults, arm: str) -> dict[str, float]:
 def require_complete(comparison: ComparisonResults) -> None:
     """Require 16 texts of both emotions per arm, the same rows in all, and all measures that apply."""
     measures = {name for suite in MEASURES.values() for name in suite}
-    of_personas = ("demographic", "sociocultural", "situational", "full+real")
+    of_personas = ("demographic", "sociocultural", "situational", "shown", "unstyled", "full+real")
     for cost in comparison.arms:
         assert (cost.texts, cost.missing) == (16, 0), cost.arm
         figures = figures_of(comparison, cost.arm)

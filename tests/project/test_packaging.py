@@ -295,7 +295,7 @@ def test_the_wheel_works_where_it_is_installed(built: tuple[Path, Path], tmp_pat
         "import personagen.builder, personagen_dataset\n"
         "from personagen.builder.writing.prompts import versions\n"
         "from personagen.builder.core.package_data import digests\n"
-        "print(personagen.builder.__file__, len(versions()) > 4, len(digests()) > 9)"
+        "print(personagen.builder.__file__, len(versions()) > 4, len(digests(styles=True)) > 30)"
     )
     done = python(code, tmp_path)
     assert done.stdout == f"{site / 'personagen' / 'builder' / '__init__.py'} True True\n", done.stderr
