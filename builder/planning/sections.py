@@ -293,7 +293,8 @@ class SamplingSettings(RecipeSection):
         default=None,
         ge=1,
         le=1_000_000,
-        description="Maximum number of tokens per text. null: 2 * text.max_words + 64; 16 of the embedded model.",
+        description="Maximum number of tokens per text. null: 2 * text.max_words + 64; 12 of the embedded model (16 "
+        "without expressions).",
     )
     candidates: int | None = Field(
         default=None, ge=1, le=64, description="Texts sampled per request, of which the best is kept."

@@ -18,7 +18,7 @@ from personagen.builder.planning.styles import RowStyle, channel_of, draw_exampl
 from personagen.builder.planning.taxonomy import Emotion, named_taxonomy
 from personagen.builder.writing.attempts import AcceptedReply, Attempts, CheckTogether, attempt
 from personagen.builder.writing.checks import TextRules, Verdict, check_text
-from personagen.builder.writing.continuation import finished, styled_beginnings, valence_distance
+from personagen.builder.writing.continuation import LAST_RESORT, finished, styled_beginnings, valence_distance
 from personagen.builder.writing.prompts import render
 from personagen.builder.writing.surface import surface_lines
 from personagen.metrics.style import expression_of
@@ -315,7 +315,7 @@ def beginnings(
             style = replace(style, features=replace(style.features, words=grounding.words))
         return styled_beginnings(seed, replace(row, style=style), emotion, scene)
     opening = grounding.opening
-    clauses = read_yaml("continuation.yaml")["openings"].get(emotion.bank, ["After that I"])
+    clauses = read_yaml("continuation.yaml")["openings"].get(emotion.bank, [LAST_RESORT])
     order = random.Random(f"opening:{seed}:{row.emotion}:{row.turn}").sample(clauses, len(clauses))
     if opening is not None:  # a text that began with one of the clauses gets another one
         order = [clause for clause in order if not opening.startswith(clause)] or order

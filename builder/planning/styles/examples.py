@@ -4,12 +4,12 @@ Both are files of a recipe, of which each row draws some.
 """
 
 import csv
-import hashlib
 import random
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
+from personagen.builder.planning.styles.library import file_id
 from personagen.metrics.style import EXPRESSIONS, expression_of
 from personagen.metrics.texts.words import count_words
 
@@ -111,7 +111,7 @@ def draw_label_words(words: Sequence[str], seed: int, row_id: str, emotion: str,
 
 def examples_id(path: str) -> str:
     """Return how the file is recorded: its name and digest."""
-    return f"{Path(path).name} sha256:{hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]}"
+    return file_id(path, Path(path).read_bytes())
 
 
 def as_line(text: str) -> str:

@@ -78,5 +78,9 @@ def style_id(name: str) -> str:
     """
     if name in STYLES:
         return name
-    digest = hashlib.sha256(_table_of(name).encode()).hexdigest()[:16]
-    return f"{Path(name).name} sha256:{digest}"
+    return file_id(name, _table_of(name).encode())
+
+
+def file_id(path: str, content: bytes) -> str:
+    """Return how a file is recorded: its name without the folder, and 16 hex digits of the SHA-256 of its content."""
+    return f"{Path(path).name} sha256:{hashlib.sha256(content).hexdigest()[:16]}"

@@ -8,8 +8,10 @@ from personagen.builder.planning.styles.library import DEFAULT_STYLE, find_style
 from personagen.metrics.style import Expression, StyleProfile
 
 MIN_WORDS = 8
+"""Least words of a text without a style."""
+
 MAX_WORDS = 120
-"""Bounds of a text without a style."""
+"""Greatest words of a text without a style."""
 
 MIN_FITTING = 0.1
 """Fraction of the real texts of a style that must lie within the recipe's bounds."""

@@ -67,6 +67,9 @@ TRIES = 400
 OTHER_REGISTERS = ("comments", "dialogue")
 """Registers in which a text may be about others."""
 
+LAST_RESORT = "After that I"
+"""Beginning of a text where there is no material for its emotion."""
+
 DEFAULT_WORDS = 20
 """Length of a text without a style."""
 
@@ -96,21 +99,21 @@ class _Sources:
 def styled_beginnings(seed: int, row: RowPlan, emotion: Emotion, scene: Scene | None) -> list[str]:
     """Return beginnings of a row's text, the best first; each ends with an opening that the model completes.
 
-    Around the opening stand remarks and an account of the event, as far as the length of the row allows. A short text
-    has no context. Each expresses the emotion as the row is to.
+    Before the opening stands an account of the event or a remark, as far as the length of the row allows. Each
+    beginning expresses the emotion as the row is to, unless the emotion has no material of its own.
     """
     if emotion.bank is None or row.style is None:
-        return ["After that I"]
+        return [LAST_RESORT]
     rng = random.Random(f"beginnings:{seed}:{row.emotion}:{row.turn}")
     sources = _sources(emotion, row.style, scene, rng)
     beginnings: list[tuple[float, int, str]] = []
     for number, beginning in enumerate(_drawn(sources, row, rng)):
         if len(beginnings) >= MAX_RANKED:
             break
-        if expression_of(beginning, row.emotion) == row.style.expression or emotion.bank == "neutral":
+        if expression_of(beginning, row.emotion) == row.style.expression or emotion.bank == NEUTRAL:
             beginnings.append((_distance(beginning, row.style.features), number, beginning))
     if not beginnings:
-        return ["After that I"]
+        return [LAST_RESORT]
     return [beginning for _, _, beginning in sorted(beginnings)[:MAX_BEGINNINGS]]
 
 
