@@ -261,7 +261,7 @@ class Recipe(RecipeSection):
             del data["expression"], data["text"]["style"], data["checks"]["expression"]
         else:
             data["expression"], data["text"]["style"] = mixture.identity()
-        data["text"] |= {key: examples_id(path) for key in FILE_KEYS if (path := getattr(self.text, key))}
+        data["text"] |= {key: examples_id(path, key) for key in FILE_KEYS if (path := getattr(self.text, key))}
         if self.counterfactual is None:
             del data["counterfactual"]
         if self.checks.label is None:  # without a classifier its settings change nothing

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from personagen.builder.core.endpoints.addresses import parse_address, require_api_version
 from personagen.builder.core.endpoints.bodies import validate_body
 from personagen.builder.core.endpoints.secrets import validate_headers, validate_query
+from personagen.metrics.style import MAX_COUNT
 from personagen.metrics.texts.language import CHECKABLE_LANGUAGES
 
 Depth = Literal["none", "demographic", "sociocultural", "situational"]
@@ -85,10 +86,16 @@ class TextRequirements(RecipeSection):
     """Length, language and style of every text."""
 
     min_words: int | None = Field(
-        default=None, ge=1, description="Minimum number of words. null: that of the style; 8 without a style."
+        default=None,
+        ge=1,
+        le=MAX_COUNT,
+        description="Minimum number of words. null: that of the style; 8 without a style.",
     )
     max_words: int | None = Field(
-        default=None, ge=1, description="Maximum number of words. null: that of the style; 120 without a style."
+        default=None,
+        ge=1,
+        le=MAX_COUNT,
+        description="Maximum number of words. null: that of the style; 120 without a style.",
     )
     style: str | Mapping[str, Share] | None = Field(
         default=None,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
+from personagen.builder.core.errors import RecipeError, raise_as
 from personagen.builder.core.package_data import read_yaml
 from personagen.builder.core.records import layers_of
 from personagen.builder.llm.requests import Ask, Candidate, Request, Sampling
@@ -78,8 +79,9 @@ def recipe_grounding(recipe: Recipe) -> Callable[[RowPlan], Grounding]:
     text = recipe.text
     if text.examples is None and text.label_words is None:
         return lambda row: NO_GROUNDING
-    examples = {} if text.examples is None else load_examples(text.examples)
-    words = {} if text.label_words is None else load_examples(text.label_words, "text.label_words")
+    with raise_as(RecipeError):  # the files may have changed since the recipe was read
+        examples = {} if text.examples is None else load_examples(text.examples)
+        words = {} if text.label_words is None else load_examples(text.label_words, "text.label_words")
 
     def grounding(row: RowPlan) -> Grounding:
         return Grounding(

@@ -4,7 +4,7 @@ import csv
 import io
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, astuple, dataclass, fields
 from typing import Any
 
 from personagen.metrics.style.expressions import EXPRESSIONS, Expression, family_of
@@ -15,6 +15,9 @@ COLUMNS = ("label", *FEATURES)
 
 UNLABELLED = ""
 """Label of the texts of a corpus without labels."""
+
+MAX_COUNT = 10_000
+"""Upper bound on the words of a text, and on every other count in a profile: token limits of requests follow it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,7 @@ def measure_profile(
     Args:
         name: name of the genre.
         form: what a text of the genre is called, with its article.
-        texts: real texts, in English; those without a word are left out.
+        texts: real texts, in English; those without a word, or with a count above MAX_COUNT, are left out.
         labels: one per text; labels of GoEmotions count as their basic emotion. None: no labels.
         per_label: maximum texts per label, drawn by seed.
         seed: seed of the draw.
@@ -65,7 +68,7 @@ def measure_profile(
     for position, text in enumerate(texts):
         emotion = None if labels is None else labels[position]
         features = style_features(text, emotion)
-        if features.words:
+        if features.words and all(count <= MAX_COUNT for count in astuple(features) if isinstance(count, int)):
             by_label.setdefault(UNLABELLED if emotion is None else family_of(emotion), []).append(features)
     rng = random.Random(f"profile:{seed}")
     return StyleProfile(
@@ -118,8 +121,13 @@ def _parse_row(name: str, number: int, row: Mapping[str, str]) -> StyleFeatures:
                 )
             values[field.name] = text
             continue
-        if not text.isascii() or not text.isdigit() or len(text) > 6:
+        if not text.isascii() or not text.isdigit():
             raise ValueError(f"style {name}: line {number} has {field.name} {text!r:.40}, wanted a count")
+        if len(text) > len(str(MAX_COUNT)) or int(text) > MAX_COUNT:
+            raise ValueError(
+                f"style {name}: line {number} has {field.name} {text:.40}, wanted {MAX_COUNT} or fewer; leave long "
+                "texts out of the profile"
+            )
         if field.type is bool and text not in ("0", "1"):
             raise ValueError(f"style {name}: line {number} has {field.name} {text!r}, wanted 0 or 1")
         values[field.name] = bool(int(text)) if field.type is bool else int(text)

@@ -1,6 +1,7 @@
 """Deal an expression, a style and the features of a real text to each row; pure and seeded."""
 
 import random
+from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,6 +12,9 @@ from personagen.metrics.style import StyleFeatures
 
 NEUTRAL = "neutral"
 """Emotion that no word names: its texts are always "shown"."""
+
+BYTE_KINDS = 256
+"""Pairs of style and expression up to which the kind of a row takes one byte: recipes have millions of rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,22 +74,23 @@ def _expressions(mixture: StyleMixture, emotion: str, style: str) -> Shares:
 
 
 @lru_cache(maxsize=64)
-def _dealt(kinds: tuple[tuple[object, float], ...], seed: int, emotion: str, rows: int, strata: int) -> bytes:
+def _dealt(kinds: tuple[tuple[object, float], ...], seed: int, emotion: str, rows: int, strata: int) -> Sequence[int]:
     """Return the number of the kind of each row of an emotion, by turn.
 
     All kinds are spread evenly over a sequence with exact quotas. Each stratum gets a run of it, in shuffled order, so
     that expression and intensity are crossed.
     """
     sequence = _spread([fraction for _, fraction in kinds], rows)
-    dealt = bytearray(rows)
+    code = "B" if len(kinds) <= BYTE_KINDS else "I"
+    dealt = array(code, bytes(rows * array(code).itemsize))
     start = 0
     for stratum in range(strata):
         turns = range(stratum, rows, strata)
         part = sequence[start : start + len(turns)]
         start += len(turns)
         random.Random(f"expression:{seed}:{emotion}:{stratum}").shuffle(part)
-        dealt[stratum::strata] = bytes(part)
-    return bytes(dealt)
+        dealt[stratum::strata] = array(code, part)
+    return dealt
 
 
 def _spread(fractions: Sequence[float], rows: int) -> list[int]:

@@ -4,11 +4,13 @@ Both are files of a recipe, of which each row draws some.
 """
 
 import csv
+import io
 import random
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
+from personagen.builder.core.errors import RecipeError, raise_as
 from personagen.builder.planning.styles.library import file_id
 from personagen.metrics.style import EXPRESSIONS, expression_of
 from personagen.metrics.texts.words import count_words
@@ -37,7 +39,7 @@ def load_examples(path: str, key: str = "text.examples") -> Mapping[str, tuple[s
         ValueError: the file cannot be read, or lacks a column or texts.
 
     """
-    return _load_examples(path, key, _version(path))
+    return _parsed_examples(Path(path).name, key, _content_of(path, key))
 
 
 def require_examples(path: str, key: str, emotions: Collection[str]) -> None:
@@ -51,31 +53,33 @@ def require_examples(path: str, key: str, emotions: Collection[str]) -> None:
         )
 
 
-def _version(path: str) -> tuple[int, int] | None:
-    """Return time and size of a file, which change with its content. None: no such file."""
+def _content_of(path: str, key: str) -> bytes:
+    """Read a file of examples."""
     try:
-        state = Path(path).stat()
-    except (OSError, ValueError):  # a name with a null byte is a ValueError
-        return None
-    return state.st_mtime_ns, state.st_size
+        return Path(path).read_bytes()
+    except (OSError, ValueError) as error:  # a name with a null byte is a ValueError
+        raise _unreadable(path, key, getattr(error, "strerror", None) or str(error)) from None
+
+
+def _unreadable(path: str, key: str, reason: str) -> ValueError:
+    return ValueError(f"{key}: cannot read {path!r} ({reason}); run personagen match")
 
 
 @lru_cache(maxsize=16)
-def _load_examples(path: str, key: str, version: tuple[int, int] | None) -> Mapping[str, tuple[str, ...]]:
+def _parsed_examples(name: str, key: str, content: bytes) -> Mapping[str, tuple[str, ...]]:
     try:
-        with Path(path).open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
-    except (OSError, ValueError, csv.Error) as error:
-        is_binary = isinstance(error, UnicodeDecodeError)
-        reason = "no text in UTF-8" if is_binary else getattr(error, "strerror", None) or str(error)
-        raise ValueError(f"{key}: cannot read {path!r} ({reason}); run personagen match") from None
+        text = content.decode("utf-8-sig")
+        rows = list(csv.DictReader(io.StringIO(text, newline=""), delimiter="\t", quoting=csv.QUOTE_NONE))
+    except (UnicodeDecodeError, csv.Error) as error:
+        reason = "no text in UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
+        raise _unreadable(name, key, reason) from None
     by_label: dict[str, list[str]] = {}
     for row in rows:
         if any(row.get(column) is None for column in EXAMPLE_COLUMNS):
-            raise ValueError(f"{key}: {Path(path).name} lacks the column label or text; run personagen match")
+            raise ValueError(f"{key}: {name} lacks the column label or text; run personagen match")
         by_label.setdefault(row["label"], []).append(row["text"])
     if not by_label:
-        raise ValueError(f"{key}: {Path(path).name} has no text, wanted one or more; run personagen match")
+        raise ValueError(f"{key}: {name} has no text, wanted one or more; run personagen match")
     return {label: tuple(texts) for label, texts in by_label.items()}
 
 
@@ -109,9 +113,19 @@ def draw_label_words(words: Sequence[str], seed: int, row_id: str, emotion: str,
     return tuple(random.Random(f"label words:{seed}:{row_id}").sample(fitting, min(LABEL_WORDS, len(fitting))))
 
 
-def examples_id(path: str) -> str:
-    """Return how the file is recorded: its name and digest."""
-    return file_id(path, Path(path).read_bytes())
+def examples_id(path: str, key: str) -> str:
+    """Return how the file is recorded: its name and digest.
+
+    Args:
+        path: the file.
+        key: key of `text` that names it.
+
+    Raises:
+        RecipeError: the file cannot be read any more.
+
+    """
+    with raise_as(RecipeError):
+        return file_id(path, _content_of(path, f"text.{key}"))
 
 
 def as_line(text: str) -> str:

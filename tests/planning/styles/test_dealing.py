@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 from math import sqrt
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from personagen.builder.planning.parsing import parse_recipe
 from personagen.builder.planning.plan import Plan, RowPlan, make_plan, split_quota
 from personagen.builder.planning.styles import RowStyle, find_style
-from personagen.metrics.style import EXPRESSIONS
+from personagen.metrics.style import EXPRESSIONS, measure_profile, write_profile
 
 MIXED = {"named": 0.5, "voiced": 0.2, "shown": 0.3}
 
@@ -113,6 +114,20 @@ def test_several_styles_have_exact_quotas_of_their_own() -> None:
     for style, fraction in (("comments", 0.25), ("dialogue", 0.75)):
         for name, part in MIXED.items():
             assert abs(dealt[style, name] - 200 * fraction * part) <= 1
+
+
+def test_the_quotas_of_300_pairs_of_style_and_expression_are_exact(tmp_path: Path) -> None:
+    """A number per pair has room for more than 256 of them."""
+    texts = ["I am so happy!", "Wow!!", "It rained on the way home."]
+    table = write_profile(measure_profile("own", "a note", texts, ["joy"] * 3, per_label=3))
+    paths = [tmp_path / f"own{number}.tsv" for number in range(100)]
+    for path in paths:
+        path.write_text(table, encoding="utf-8")
+    asked = {"named": 0.5, "voiced": 0.25, "shown": 0.25}
+    styles = {str(path): 0.01 for path in paths}
+    plan = plan_of(rows=1200, emotions=["joy"], text__style=styles, expression=asked, intensities=["low", "high"])
+    dealt = Counter((style_of(row).style, style_of(row).expression) for row in rows_of(plan))
+    assert dealt == {(str(path), name): 12 * fraction for path in paths for name, fraction in asked.items()}
 
 
 def test_a_plan_is_the_same_each_time_and_another_seed_deals_anew() -> None:

@@ -11,9 +11,17 @@ from personagen.builder.core.package_data import read_yaml
 from personagen.builder.planning.parsing import parse_recipe
 from personagen.builder.planning.plan import make_plan
 from personagen.builder.planning.recipe import Recipe
-from personagen.builder.planning.styles import MAX_WORDS, MIN_WORDS, channel_of, find_style
+from personagen.builder.planning.styles import (
+    MAX_WORDS,
+    MIN_WORDS,
+    channel_of,
+    find_style,
+    load_examples,
+    write_examples,
+)
 from personagen.builder.planning.styles.library import STYLES
-from personagen.metrics.style import measure_profile, write_profile
+from personagen.builder.writing.expression import expression_settings, recipe_grounding
+from personagen.metrics.style import MAX_COUNT, measure_profile, write_profile
 
 TEXTS = ["I am so happy today, thank you all!", "Wow!!", "It rained on the way home and we sat in the kitchen."]
 
@@ -82,7 +90,10 @@ HOSTILE: list[tuple[bytes, str]] = [
     (f"{HEADER}\n{ROW}\n".replace("shown", "=1+1").encode(), "line 2 has the expression '=1[+]1', wanted named"),
     (f"{HEADER}\njoy\t-5\n".encode(), "line 2 has words '-5', wanted a count"),
     (f"{HEADER}\njoy\t0\t{ROW.split(chr(9), 2)[2]}\n".encode(), "line 2 has words '0', wanted 1 or more"),
-    (f"{HEADER}\njoy\t99999999999999999999\n".encode(), "line 2 has words '99999999999999999999', wanted a count"),
+    (f"{HEADER}\njoy\t{'9' * 5000}\n".encode(), "line 2 has words 9{40}, wanted 10000 or fewer; leave long texts out"),
+    (f"{HEADER}\njoy\t1000000000\n".encode(), "line 2 has words 1000000000, wanted 10000 or fewer; leave long texts"),
+    (f"{HEADER}\njoy\t10001\n".encode(), "line 2 has words 10001, wanted 10000 or fewer; leave long texts out of"),
+    (f"{HEADER}\njoy\t5\t10001\n".encode(), "line 2 has sentences 10001, wanted 10000 or fewer"),
     (f"{HEADER}\njoy\t\x00\n".encode(), "line 2 has words|cannot be read"),
     (f"{HEADER}\n{'x' * 200_000}\n".encode(), r"the table cannot be read \(field larger than field limit"),
 ]
@@ -125,6 +136,42 @@ def test_a_changed_file_is_read_again_also_if_time_and_size_stay(tmp_path: Path)
     assert before.fingerprint() != one
     rows = [next(iter(made.rows(made.shards()[0]))) for made in (plan, make_plan(before))]
     assert [row.style.features.words for row in rows if row.style and row.style.features] == [3, 2]
+
+
+def test_changed_examples_are_read_again_also_if_time_and_size_stay(tmp_path: Path) -> None:
+    path = tmp_path / "examples.tsv"
+    path.write_text(write_examples([("joy", "Yes yes yes.")]), encoding="utf-8")
+    stamp, before = path.stat(), recipe(text__examples=str(path))
+    assert load_examples(str(path)) == {"joy": ("Yes yes yes.",)}
+    one = before.fingerprint()
+    path.write_text(write_examples([("joy", "Not at last!")]), encoding="utf-8")
+    os.utime(path, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+    assert path.stat().st_size == stamp.st_size
+    assert load_examples(str(path)) == {"joy": ("Not at last!",)} and before.fingerprint() != one
+
+
+@pytest.mark.parametrize("key", ["examples", "label_words"])
+def test_a_recipe_whose_examples_have_gone_raises_a_recipe_error(tmp_path: Path, key: str) -> None:
+    path = tmp_path / "examples.tsv"
+    path.write_text(write_examples([("joy", "Yes.")]), encoding="utf-8")
+    mine = recipe(text__style="comments", **{f"text__{key}": str(path)})
+    path.unlink()
+    message = rf"^text\.{key}: cannot read '.*examples\.tsv' \(No such file or directory\); run personagen match$"
+    with pytest.raises(RecipeError, match=message):
+        mine.fingerprint()
+    with pytest.raises(RecipeError, match=message):
+        recipe_grounding(mine)
+
+
+def test_no_profile_and_no_recipe_makes_the_token_limit_of_a_request_unbounded(tmp_path: Path) -> None:
+    endpoint = {"backend__kind": "openai", "backend__model": "fake-1"}
+    longest = recipe(text__style=profile_at(tmp_path / "own.tsv", ["word " * MAX_COUNT, "word"]), **endpoint)
+    assert expression_settings(longest).sampling.max_tokens == 2 * MAX_COUNT + 64
+    for key in ("min_words", "max_words"):
+        with pytest.raises(
+            RecipeError, match=rf"text\.{key}: got 1000000000, wanted less than or equal to {MAX_COUNT}"
+        ):
+            recipe(**{f"text__{key}": 10**9}, **endpoint)
 
 
 def test_a_plan_keeps_the_profile_that_it_was_made_with(tmp_path: Path) -> None:
