@@ -90,7 +90,9 @@ def test_the_best_arm_is_compared_with_real_rows_retrieval_and_the_floor(done: D
     content = done.content
     yardsticks = {one["training"]: one for one in content["yardsticks"]}
     pool = content["reference"]["pool"]
-    assert {"synthetic", "most frequent label", "real 50", f"real {pool}", "retrieval"} <= set(yardsticks)
+    assert {"synthetic", "plain sentences", "most frequent label", "real 50", f"real {pool}", "retrieval"} <= set(
+        yardsticks
+    )
     for rows in (200, 1000):
         assert yardsticks[f"real {rows}"]["macro_f1"] is None
         assert yardsticks[f"real {rows}"]["reason"] == f"the pool has {pool} texts"
@@ -98,10 +100,16 @@ def test_the_best_arm_is_compared_with_real_rows_retrieval_and_the_floor(done: D
         if one["macro_f1"] is not None:
             assert one["low"] <= one["macro_f1"] <= one["high"]
     assert yardsticks["real 50"]["macro_f1"] > yardsticks["synthetic"]["macro_f1"]
+    assert (yardsticks["plain sentences"]["rows"], yardsticks["plain sentences"]["reason"]) == (9, None)
     assert "fewer than 50 real rows" in content["worth"]["words"]
     said = "\n".join(content["conclusions"])
     assert "Real texts win: 18 real rows" in said and "50 real rows 1.000" in said and "fewer than 50 real rows" in said
-    assert all(line in (done.folder / "match.md").read_text(encoding="utf-8") for line in content["conclusions"])
+    assert "The floor, 9 plain sentences: " in said and "| plain sentences | 9 | " in _tables(done)
+    assert all(line in _tables(done) for line in content["conclusions"])
+
+
+def _tables(done: Done) -> str:
+    return (done.folder / "match.md").read_text(encoding="utf-8")
 
 
 def test_no_text_of_the_test_part_is_in_a_prompt_or_among_the_training_texts(done: Done) -> None:

@@ -11,7 +11,7 @@ import pytest
 from personagen.builder.core.errors import RecipeError
 from personagen.builder.evaluation.arms import plan_arms
 from personagen.builder.evaluation.matching.candidates import RowFolds
-from personagen.builder.evaluation.matching.conclusions import choice_lines, worth_lines
+from personagen.builder.evaluation.matching.conclusions import choice_lines, warning_lines, worth_lines
 from personagen.builder.evaluation.matching.label_words import label_words
 from personagen.builder.evaluation.matching.parts import FOLDS, MatchParts
 from personagen.builder.evaluation.matching.selection import ArmTexts, cross_validated, difference, pool_scores
@@ -46,6 +46,10 @@ def parts_of(pool: int = 400, test: int = 300, seed: int = 0) -> MatchParts:
     return MatchParts("real", real, held, [row % FOLDS for row in range(pool)], 0)
 
 
+PLAIN = drawn(9, 77, prefix="plain")
+"""Three texts per label, which stand for the plain sentences."""
+
+
 def arm_of(corpus: Corpus) -> ArmTexts:
     return ArmTexts(corpus, np.arange(len(corpus)) % FOLDS)
 
@@ -78,7 +82,7 @@ def test_real_texts_under_another_name_are_worth_about_their_number() -> None:
     covered, values = 0, []
     for seed in range(20):
         parts = parts_of(seed=seed)
-        trained, _ = train_all(drawn(100, 500 + seed), parts, SETTING, seed)
+        trained, _ = train_all(drawn(100, 500 + seed), PLAIN, parts, SETTING, seed)
         worth = score_trained(trained, parts, seed)[1]
         low, high = worth.low, worth.high
         covered += (low is None or low <= 100) if low is None or high is None else low <= 100 <= high
@@ -90,18 +94,24 @@ def test_real_texts_under_another_name_are_worth_about_their_number() -> None:
 def test_texts_without_a_signal_are_worth_fewer_than_the_first_point_and_real_rows_win() -> None:
     parts = parts_of()
     arm = drawn(140, 7, signal=0.0)
-    trained, missing = train_all(arm, parts, SETTING, 0)
+    trained, missing = train_all(arm, PLAIN, parts, SETTING, 0)
     scores, worth = score_trained(trained, parts, 0)
     assert (worth.rows, worth.words()) == (0, "fewer than 50 real rows (95 %: fewer than 50)")
     assert missing == {"real 1000": "the pool has 400 texts"}
-    lines = list(worth_lines("style", scores, worth))
+    lines = list(worth_lines("style", scores, worth, missing))
     assert (
         "Real texts win: 50 real rows" in lines[1]
         and "140 real rows" in lines[1]
         and "200 real rows" in lines[1]
         and "retrieval" in lines[1]
     )
-    assert any("not shown to teach more than the floor" in line for line in lines)
+    warnings = list(warning_lines("style", scores))
+    assert "Warning: the texts of style teach less than 9 plain sentences: macro-F1 " in warnings[0]
+    assert warnings[1] == "Warning: the texts of style are not shown to teach more than a guess (most frequent label)."
+    floor = scores["plain sentences"]
+    low, high = floor.difference_interval or (0.0, 0.0)
+    assert floor.rows == 9 and 0 < low < floor.difference < high
+    assert f"(difference {-floor.difference:+.3f} [{-high:.3f}, {-low:.3f}])" in warnings[0]
     for name in ("real 50", "real 200", "retrieval"):
         low, high = scores[name].difference_interval or (0.0, 0.0)
         assert 0 < low < scores[name].difference < high
@@ -109,11 +119,43 @@ def test_texts_without_a_signal_are_worth_fewer_than_the_first_point_and_real_ro
 
 def test_texts_with_more_signal_are_worth_more_than_the_pool_has() -> None:
     parts = parts_of(pool=80)
-    trained, _ = train_all(drawn(300, 7, signal=3.0), parts, SETTING, 0)
+    trained, missing = train_all(drawn(300, 7, signal=3.0), PLAIN, parts, SETTING, 0)
     scores, worth = score_trained(trained, parts, 0)
     assert worth.rows is None and worth.words().startswith("more than the 80 of the pool real rows")
-    assert scores[SYNTHETIC].value > scores["real 80"].value
-    assert not any("Real texts win" in line for line in worth_lines("style", scores, worth))
+    assert scores[SYNTHETIC].value > scores["real 80"].value and list(warning_lines("style", scores)) == []
+    assert not any("Real texts win" in line for line in worth_lines("style", scores, worth, missing))
+
+
+def test_the_floor_is_the_score_of_the_plain_sentences_and_a_text_for_a_text_its_equal() -> None:
+    parts = parts_of(pool=80)
+    trained, missing = train_all(PLAIN, PLAIN, parts, SETTING, 0)
+    scores, worth = score_trained(trained, parts, 0)
+    assert scores["plain sentences"].value == pytest.approx(_macro_f1(PLAIN, parts.test))
+    assert scores["plain sentences"].difference == 0 and list(warning_lines("style", scores)) == []
+    floor = next(line for line in worth_lines("style", scores, worth, missing) if "floor" in line)
+    assert floor.startswith("The floor, 9 plain sentences: ") and ", which may be chance); the most frequent" in floor
+
+
+@pytest.mark.parametrize(
+    ("plain", "reason"),
+    [
+        (None, "there are no plain sentences for anger, fear, joy"),
+        (drawn(3, 9).take([0, 1]), "there are no plain sentences for joy"),
+        (
+            Corpus(["a", "b", "c"], list(LABELS), np.zeros((3, 0), dtype=np.float32), "given"),
+            "the plain sentences cannot be encoded: embeddings were given",
+        ),
+    ],
+)
+def test_labels_or_vectors_without_plain_sentences_have_no_floor_and_the_reason(
+    plain: Corpus | None, reason: str
+) -> None:
+    parts = parts_of(pool=80)
+    trained, missing = train_all(drawn(60, 7), plain, parts, SETTING, 0)
+    scores, worth = score_trained(trained, parts, 0)
+    assert missing["plain sentences"] == reason and "plain sentences" not in scores
+    assert any(f"There is no floor: {reason}; " in line for line in worth_lines("style", scores, worth, missing))
+    assert list(warning_lines("style", scores)) == []
 
 
 def test_the_interval_of_a_score_covers_the_score_of_other_draws() -> None:
@@ -122,7 +164,7 @@ def test_the_interval_of_a_score_covers_the_score_of_other_draws() -> None:
     covered = 0
     for seed in range(20):
         parts = parts_of(pool=200, test=200, seed=seed)
-        trained, _ = train_all(drawn(60, 800 + seed), parts, SETTING, seed)
+        trained, _ = train_all(drawn(60, 800 + seed), PLAIN, parts, SETTING, seed)
         low, high = score_trained(trained, parts, seed)[0]["real 100"].interval or (1.0, 0.0)
         covered += int(low <= true <= high)
     assert covered >= 17

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from personagen.builder.evaluation.matching.selection import PoolScore, difference, is_better
 from personagen.builder.evaluation.matching.yardsticks import (
+    FLOOR,
     MAJORITY,
     REAL_ROWS,
     RETRIEVAL,
@@ -43,13 +44,31 @@ def choice_lines(
         )
 
 
-def worth_lines(arm: str, scores: Mapping[str, TrainingScore], worth: Worth) -> Iterator[str]:
+def warning_lines(arm: str, scores: Mapping[str, TrainingScore]) -> Iterator[str]:
+    """Yield warnings about the best arm: its texts teach less than the floor, or no more than a guess.
+
+    Texts are below the floor if the interval of the difference is, as in `evaluate`.
+    """
+    own, floor = scores[SYNTHETIC], scores.get(FLOOR)
+    if floor is not None and _side(floor) > 0:
+        yield (
+            f"Warning: the texts of {arm} teach less than {_floor_name(floor)}: macro-F1 {own.value:.3f} against "
+            f"{floor.value:.3f} (difference {-floor.difference:+.3f}{_interval(_negated(floor.difference_interval))})."
+        )
+    if _side(scores[MAJORITY]) >= 0:
+        yield f"Warning: the texts of {arm} are not shown to teach more than a guess ({MAJORITY})."
+
+
+def worth_lines(
+    arm: str, scores: Mapping[str, TrainingScore], worth: Worth, missing: Mapping[str, str]
+) -> Iterator[str]:
     """Yield what the texts of the best arm are worth, and which yardsticks do better or worse.
 
     Args:
         arm: name of the best arm.
         scores: scores on the test part by kind of training texts.
         worth: number of real texts.
+        missing: reason for each yardstick without a score.
 
     """
     own = scores[SYNTHETIC]
@@ -64,8 +83,7 @@ def worth_lines(arm: str, scores: Mapping[str, TrainingScore], worth: Worth) -> 
     undecided = [_named(name, scores[name]) for name in (*real, RETRIEVAL) if _side(scores[name]) == 0]
     if undecided:
         yield f"No difference from the synthetic texts is shown: {', '.join(undecided)}."
-    if _side(scores[MAJORITY]) >= 0:
-        yield f"Warning: the synthetic texts are not shown to teach more than the floor ({MAJORITY})."
+    yield _floor_line(scores, missing)
     base = f"real {REAL_ROWS[0]}"
     both = scores.get(f"{base} + synthetic")
     if both is not None:
@@ -73,6 +91,15 @@ def worth_lines(arm: str, scores: Mapping[str, TrainingScore], worth: Worth) -> 
             f"{REAL_ROWS[0]} real texts with the synthetic ones: {both.value:.3f}{_interval(both.interval)}; the real "
             f"ones alone: {scores[base].value:.3f}."
         )
+
+
+def _floor_line(scores: Mapping[str, TrainingScore], missing: Mapping[str, str]) -> str:
+    guess = f"the {MAJORITY} alone: {scores[MAJORITY].value:.3f}"
+    if FLOOR not in scores:
+        return f"There is no floor: {missing[FLOOR]}; {guess}."
+    floor = scores[FLOOR]
+    doubt = "" if _side(floor) else ", which may be chance"
+    return f"The floor, {_floor_name(floor)}: {floor.value:.3f} ({_difference(floor)}{doubt}); {guess}."
 
 
 def _side(score: TrainingScore) -> int:
@@ -83,7 +110,19 @@ def _side(score: TrainingScore) -> int:
 
 def _named(name: str, score: TrainingScore) -> str:
     label = f"{score.rows} real rows" if name.startswith("real") else f"{name} ({score.rows} real rows)"
-    return f"{label} {score.value:.3f} ({score.difference:+.3f}{_interval(score.difference_interval)})"
+    return f"{label} {score.value:.3f} ({_difference(score)})"
+
+
+def _difference(score: TrainingScore) -> str:
+    return f"{score.difference:+.3f}{_interval(score.difference_interval)}"
+
+
+def _floor_name(floor: TrainingScore) -> str:
+    return f"{floor.rows} {FLOOR}"
+
+
+def _negated(interval: list[float] | None) -> list[float] | None:
+    return None if interval is None else [-interval[1], -interval[0]]
 
 
 def _interval(interval: list[float] | None) -> str:

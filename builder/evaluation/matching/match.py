@@ -7,11 +7,12 @@ A second call with the same arguments continues an interrupted one: it sends no 
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from personagen.builder.core.errors import GenerationError, raise_as
+from personagen.builder.core.errors import BackendError, GenerationError, raise_as
 from personagen.builder.core.event_loop import Runner, run_blocking
 from personagen.builder.core.file_names import JOURNAL, RESUME
 from personagen.builder.core.files import rounded
@@ -21,7 +22,7 @@ from personagen.builder.core.result_table import ResultTable
 from personagen.builder.evaluation.arms import WrittenArm, write_arms
 from personagen.builder.evaluation.comparison import round_records
 from personagen.builder.evaluation.matching.candidates import CandidateArm, candidate_arms, conditions_of
-from personagen.builder.evaluation.matching.conclusions import choice_lines, worth_lines
+from personagen.builder.evaluation.matching.conclusions import choice_lines, warning_lines, worth_lines
 from personagen.builder.evaluation.matching.match_results import (
     MatchedArm,
     MatchFacts,
@@ -194,7 +195,8 @@ def _finish(
     lines = list(choice_lines(best.name, scores, None if top.has_recipe else top.name, is_labelled=labelled))
     progress.step(f"comparing {best.name} with real texts on the test part")
     arm = _encoded(prepared, written[best.name])
-    yardsticks, test, more = _tested(prepared, best.name, arm) if labelled else _distances(prepared, best.name, arm)
+    measure = _tested if labelled else _distances
+    yardsticks, test, warnings, more = measure(prepared, best.name, arm)
     result = MatchResults(
         folder=prepared.out.absolute(),
         facts=_facts(prepared, model),
@@ -202,7 +204,7 @@ def _finish(
         best=best.name,
         yardsticks=yardsticks,
         test=rounded(test),
-        conclusions=[*lines, *more],
+        conclusions=[*warnings, *lines, *more],
     )
     progress.step("writing the recipe and the results")
     write_recipe(prepared, best)
@@ -210,9 +212,22 @@ def _finish(
     return result
 
 
-def _tested(prepared: PreparedMatch, name: str, arm: Any) -> tuple[ResultTable[Yardstick], dict[str, Any], list[str]]:
+class _Tested(NamedTuple):
+    """Result on the test part, and what is said of it: `warnings` before all other conclusions, `lines` after them."""
+
+    yardsticks: ResultTable[Yardstick]
+    test: dict[str, Any]
+    warnings: list[str]
+    lines: list[str]
+
+
+def _tested(prepared: PreparedMatch, name: str, arm: Any) -> _Tested:
     """Score the best arm and all yardsticks on the test part."""
-    trained, missing = train_all(arm, prepared.parts, prepared.rows, prepared.matched.seed)
+    from personagen.metrics.utility.floor import read_plain
+
+    with raise_as(BackendError):
+        plain = read_plain(prepared.parts.classes, prepared.parts.pool.model)
+    trained, missing = train_all(arm, plain, prepared.parts, prepared.rows, prepared.matched.seed)
     scores, worth = score_trained(trained, prepared.parts, prepared.matched.seed)
     records = [
         Yardstick(
@@ -226,26 +241,16 @@ def _tested(prepared: PreparedMatch, name: str, arm: Any) -> tuple[ResultTable[Y
         for kind, one in scores.items()
     ]
     records += [Yardstick(kind, None, None, reason=reason) for kind, reason in missing.items()]
-    test = {
-        "worth": {
-            "rows": worth.rows,
-            "low": worth.low,
-            "high": worth.high,
-            "first": worth.first,
-            "last": worth.last,
-            "words": worth.words(),
-        }
-    }
-    return round_records(Yardstick, records), test, list(worth_lines(name, scores, worth))
+    test = {"worth": {**asdict(worth), "words": worth.words()}}
+    warnings, lines = list(warning_lines(name, scores)), list(worth_lines(name, scores, worth, missing))
+    return _Tested(round_records(Yardstick, records), test, warnings, lines)
 
 
 def _ends(interval: Sequence[float] | None) -> tuple[float | None, float | None]:
     return (None, None) if interval is None else (interval[0], interval[1])
 
 
-def _distances(
-    prepared: PreparedMatch, name: str, arm: Any
-) -> tuple[ResultTable[Yardstick], dict[str, Any], list[str]]:
+def _distances(prepared: PreparedMatch, name: str, arm: Any) -> _Tested:
     """Compare the best arm of a reference without labels with the test part by MMD^2, beside the pool."""
     from personagen.metrics.realism.mmd import bandwidth, mmd2
 
@@ -260,7 +265,7 @@ def _distances(
         f"Distance from the test part (MMD²): {values[SYNTHETIC]:.4f} of the texts of {name}, {values['real']:.4f} of "
         f"the other real texts. What the texts are worth for training is not known: {reason}."
     )
-    return ResultTable(Yardstick, ()), test, [line]
+    return _Tested(ResultTable(Yardstick, ()), test, [], [line])
 
 
 def _facts(prepared: PreparedMatch, model: Mapping[str, Any]) -> MatchFacts:

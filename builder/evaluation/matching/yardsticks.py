@@ -24,7 +24,7 @@ CURVE_ROWS = (50, 100, 200, 500, 1000, 2000)
 DRAWS = 20
 """Draws of training texts per number."""
 
-SYNTHETIC, RETRIEVAL, MAJORITY = "synthetic", "retrieval", "most frequent label"
+SYNTHETIC, RETRIEVAL, FLOOR, MAJORITY = "synthetic", "retrieval", "plain sentences", "most frequent label"
 """Names of the training texts beside numbers of real ones."""
 
 MIN_NEIGHBOURS = 3
@@ -98,12 +98,13 @@ class Worth:
 
 
 def train_all(
-    arm: "Corpus", parts: MatchParts, setting: ArmSetting, seed: int
+    arm: "Corpus", plain: "Corpus | None", parts: MatchParts, setting: ArmSetting, seed: int
 ) -> tuple[dict[str, Trained], dict[str, str]]:
     """Train classifiers on the best arm's texts and on every yardstick, and predict the test part.
 
     Args:
         arm: texts of the best arm.
+        plain: plain sentences of the labels, see `read_plain`; None: there are none.
         parts: real texts.
         setting: rows of the plan, for retrieval.
         seed: seed of all draws.
@@ -117,7 +118,12 @@ def train_all(
         SYNTHETIC: _trained_on_parts(arm, len(arm), parts, seed),
         MAJORITY: Trained(0, [_majority(parts)], 0.0),
     }
+    floor = _floor(plain, parts)
     missing: dict[str, str] = {}
+    if isinstance(floor, Trained):
+        trained[FLOOR] = floor
+    else:
+        missing[FLOOR] = floor
     for rows in sorted({*REAL_ROWS, len(arm), *curve_rows(size)}):
         if rows > size:
             missing[f"real {rows}"] = f"the pool has {size} texts"
@@ -171,6 +177,18 @@ def _joined(corpus: "Corpus", added: "Corpus | None") -> "Corpus":
     from personagen.metrics.utility.transfer import joined
 
     return corpus if added is None else joined(corpus, added)
+
+
+def _floor(plain: "Corpus | None", parts: MatchParts) -> Trained | str:
+    """Train on the plain sentences, which are no draw: their error is 0. Return the reason if that is impossible."""
+    from personagen.metrics.utility.floor import floor_problem
+
+    problem = floor_problem(plain, parts.test, parts.classes)
+    if plain is None or problem is not None:
+        return problem or "there are no plain sentences"
+    if plain.vectors.shape[1] != parts.test.vectors.shape[1]:
+        return "the plain sentences cannot be encoded: embeddings were given"
+    return Trained(len(plain), [predict(plain, parts.test, parts.classes)], 0.0)
 
 
 def _majority(parts: MatchParts) -> NDArray[np.intp]:
