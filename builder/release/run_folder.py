@@ -16,8 +16,8 @@ One process at a time may use a run folder.
 
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -146,13 +146,22 @@ def open_run(
 
 
 @contextmanager
-def locked(root: Path) -> Iterator[None]:
+def locked(root: Path, drafts: Iterable[Path] = ()) -> Iterator[None]:
     """Create the folder if it is missing, and lock it until the end of the block.
+
+    A block that fails before the first reply leaves nothing behind: the folders that were created for it, its drafts
+    and an empty journal are removed.
+
+    Args:
+        root: folder of the run.
+        drafts: files that the block may write before the first reply.
 
     Raises:
         FolderError: another process has the lock, or the folder cannot be written.
 
     """
+    missing = [folder for folder in (root, *root.parents) if not folder.exists()]
+    new_drafts = [path for path in drafts if not path.exists()]
     try:
         root.mkdir(parents=True, exist_ok=True)
         lock = FileLock(root / LOCK)
@@ -165,8 +174,28 @@ def locked(root: Path) -> Iterator[None]:
         raise FolderError(f"cannot write {root}: {explain(error)}") from error
     try:
         yield
+    except BaseException:
+        if missing and _is_unused(root):
+            _remove(root, missing, new_drafts)
+        raise
     finally:
         lock.release()
+
+
+def _is_unused(root: Path) -> bool:
+    """Return whether a run has neither a reply nor an open batch, and so nothing to lose."""
+    return is_empty(root / JOURNAL) and not any((root / BATCHES).glob("*.json"))
+
+
+def _remove(root: Path, folders: Iterable[Path], drafts: Iterable[Path]) -> None:
+    """Remove the files of a run without a reply, and folders that are empty then; a folder with other files stays."""
+    with suppress(OSError):
+        for path in (*drafts, root / JOURNAL, root / LOCK):
+            path.unlink(missing_ok=True)
+        if (root / BATCHES).exists():
+            (root / BATCHES).rmdir()
+        for folder in folders:
+            folder.rmdir()
 
 
 def _keep_card(out: Path, root: Path) -> None:
@@ -225,8 +254,8 @@ def _check_run(root: Path, fingerprint: str, unstyled: str | None) -> None:
         other, format_ = data["fingerprint"], data["format"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise FolderError(f"cannot read {state}: {error}; set the run aside with --fresh") from error
-    if format_ == FORMAT and is_empty(root / JOURNAL) and not any((root / BATCHES).glob("*.json")):
-        _claim(state, fingerprint)  # a run without a reply or an open batch has nothing to lose
+    if format_ == FORMAT and _is_unused(root):
+        _claim(state, fingerprint)
     elif format_ != FORMAT or other != fingerprint:
         raise FolderError(
             f"{root} has a run of recipe {other}, this recipe is {fingerprint}; {_advice(other, unstyled)}"

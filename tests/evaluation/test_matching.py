@@ -198,6 +198,7 @@ def test_no_examples_sends_no_real_text(run: Run, tmp_path: Path) -> None:
 
 
 GERMAN = "Gestern habe ich mich im Bus sehr über meinen Nachbarn geärgert, weil er nicht zuhören wollte"
+TWO_TEXTS = [{"text": "I am so happy today.", "label": "joy"}, {"text": "I am so angry.", "label": "anger"}]
 REFUSED = [
     ("ten texts", corpus(4)[:10], (), "has 0 usable texts (of 10 or more per label, up to 300 words), wanted 50"),
     ("ten texts without labels", [{"text": row["text"]} for row in corpus(4)][:10], (), "has 10 usable texts"),
@@ -235,6 +236,15 @@ REFUSED = [
     ),
     ("a budget that is no number", corpus(20), ("--budget", "nan"), "--budget is nan, wanted a finite number"),
     ("a budget that does not suffice", corpus(20), ("--budget", "500"), "budget"),
+    ("duplicates alone", TWO_TEXTS * 40, (), "nearly repeat the test part and leave too few beside it"),
+    (
+        "duplicates without labels",
+        [{"text": "I am so happy today."}] * 80,
+        (),
+        "nearly repeat the test part and leave too few beside it",
+    ),
+    ("no text", [], (), "real.jsonl"),
+    ("a text that is no text", [{"text": 5, "label": "joy"}] * 60, (), "real.jsonl"),
     ("style against bounds", corpus(20), ("--recipe", "long.yaml"), "contradicts text.min_words 110"),
 ]
 
@@ -247,11 +257,25 @@ def test_what_cannot_be_matched_is_refused_in_one_line(
     outcome = match(run, server, write_reference(tmp_path / "real.jsonl", rows), *more)
     lines = [line for line in outcome.err.splitlines() if line.startswith("personagen: ")]
     assert outcome.code == 1 and len(lines) == 1 and message in lines[0]
+    assert not Path("match").exists()  # no call was made, so that nothing is left behind
+
+
+def test_a_match_without_a_reply_leaves_every_folder_as_it_was(run: Run, tmp_path: Path) -> None:
+    """At the first call the profile and the recipe are written."""
+    Path("mine").mkdir()
+    path = write_reference(tmp_path / "real.jsonl", corpus(20))
+    for out in ("mine", "other/folder"):
+        outcome = run("match", path, *ROWS, *OPENAI, "http://127.0.0.1:9/v1", "--out", out)
+        assert outcome.code == 1 and "check --base-url and that the server runs" in outcome.err
+    assert not any(Path("mine").iterdir()) and not Path("other").exists()
 
 
 def test_a_reference_that_does_not_exist_is_refused(run: Run, server: FakeOpenAI) -> None:
     outcome = match(run, server, "lost.csv")
-    assert outcome.code == 1 and "no reference file 'lost.csv'" in outcome.err
+    assert outcome.code == 1 and "no reference file 'lost.csv'" in outcome.err and not Path("match").exists()
+    Path("binary.csv").write_bytes(b"\xff\xfe\x00")
+    outcome = match(run, server, "binary.csv")
+    assert outcome.code == 1 and "wanted text in UTF-8" in outcome.err and not Path("match").exists()
 
 
 def test_a_folder_with_other_files_or_another_match_is_refused(

@@ -9,7 +9,10 @@ from subprocess import PIPE
 import pytest
 
 from personagen.builder.core.errors import AllRejectedError, FolderError
+from personagen.builder.core.file_names import JOURNAL
+from personagen.builder.llm.journal import Journal
 from personagen.builder.planning.parsing import read_recipe
+from personagen.builder.release.run_folder import locked
 from tests.helpers.flow import bytes_of, command, make, recipe_for, texts_of, wait_until, write_recipe
 from tests.helpers.servers.fake_openai import FakeOpenAI, Fault
 
@@ -163,6 +166,35 @@ def test_folder_without_permission_is_refused(tmp_path: Path) -> None:
             make(recipe_for("http://127.0.0.1:1/v1"), tmp_path / "out")
     finally:
         tmp_path.chmod(0o700)
+
+
+def fail(root: Path, draft: Path, path: Path) -> None:
+    """Lock a run, open its journal, write a file, and fail."""
+    with locked(root, [draft]):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("mine", encoding="utf-8")
+        if path.name != JOURNAL:
+            Journal(root / JOURNAL).close()
+        raise KeyError
+
+
+def test_a_block_that_fails_without_a_reply_leaves_nothing_behind(tmp_path: Path) -> None:
+    draft = tmp_path / "a" / "draft.txt"
+    with pytest.raises(KeyError):
+        fail(tmp_path / "a" / "b" / "run", draft, draft)
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("kept", ["a/draft.txt", "a/note.txt", "a/run/batches/1.json", "a/run/journal.sqlite"])
+def test_a_block_that_fails_keeps_replies_batches_and_files_that_are_not_its_own(tmp_path: Path, kept: str) -> None:
+    """A draft that was there before, any other file, an open batch, and a journal that cannot be read."""
+    path, draft = tmp_path / kept, tmp_path / "a" / "draft.txt"
+    if path == draft:
+        path.parent.mkdir()
+        path.write_text("old", encoding="utf-8")
+    with pytest.raises(KeyError):
+        fail(tmp_path / "a" / "run", draft, path)
+    assert path.read_text(encoding="utf-8") == "mine"
 
 
 def test_empty_folder_is_taken(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from personagen.builder.core.errors import BackendError, GenerationError, raise_as
 from personagen.builder.core.event_loop import Runner, run_blocking
-from personagen.builder.core.file_names import JOURNAL, RESUME
+from personagen.builder.core.file_names import JOURNAL, MATCH_PROFILE, MATCH_RECIPE, RESUME
 from personagen.builder.core.files import rounded
 from personagen.builder.core.flow_thread import run_in_thread
 from personagen.builder.core.progress import SILENT, Progress
@@ -99,7 +99,7 @@ def _match(
     progress.step(f"measuring {settings.reference}")
     texts = load_usable_texts(settings.reference, recipe)
     require_rows(settings.rows, len(texts.counts()), MIN_LABEL_ROWS)
-    with locked(out / RESUME):
+    with locked(out / RESUME, [out / name for name in (MATCH_PROFILE, MATCH_RECIPE)]):
         prepared = prepare_match(recipe, settings, out, texts)
         warn_of_choices(prepared, progress)
         write = partial(_write, prepared, api_key, progress, run)
