@@ -23,6 +23,7 @@ from personagen.builder.planning.counterfactuals import add_counterfactuals
 from personagen.builder.planning.plan import Plan, RowPlan, make_plan
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.planning.sections import CHANGEABLE_ATTRIBUTES
+from personagen.builder.rehearsal import require_writable
 from personagen.builder.writing.rows import RowWriter
 from personagen.metrics.texts.words import count_words
 
@@ -133,7 +134,7 @@ def estimate(recipe: Recipe) -> Estimate:
     """Estimate a recipe; nothing is sent or written, and a running event loop is no obstacle.
 
     Raises:
-        RecipeError: the recipe cannot be planned.
+        RecipeError: the recipe cannot be planned, or the embedded model cannot write its texts.
 
     """
     return run_blocking(aestimate(recipe))
@@ -141,6 +142,7 @@ def estimate(recipe: Recipe) -> Estimate:
 
 async def aestimate(recipe: Recipe) -> Estimate:
     """Estimate a recipe in the running event loop; see `estimate`."""
+    await require_writable(recipe)
     single_attempt = recipe.model_copy(update={"checks": recipe.checks.model_copy(update={"attempts": 1})})
     plan = await compute_in_thread(lambda: add_counterfactuals(make_plan(single_attempt)))
     sampled = await _sample_requests(plan)

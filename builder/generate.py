@@ -23,6 +23,7 @@ from personagen.builder.planning.counterfactuals import add_counterfactuals
 from personagen.builder.planning.plan import Plan, make_plan
 from personagen.builder.planning.recipe import FILE_KEYS, Recipe
 from personagen.builder.planning.styles import PROFILE_SUFFIX
+from personagen.builder.rehearsal import require_writable
 from personagen.builder.release import shards
 from personagen.builder.release.card import read_template
 from personagen.builder.release.manifest import disobedience, same_release
@@ -79,7 +80,8 @@ def generate(
     Raises:
         FolderError: `out` holds something else or another recipe's release, is in use, or cannot be written.
         ReleaseError: the marks of the hand-written parts in the card of the earlier release are not in order.
-        RecipeError: the reference of the label check lacks an emotion of the recipe.
+        RecipeError: the reference of the label check lacks an emotion of the recipe, or the embedded model cannot write
+            its texts.
         BackendError: the model cannot be loaded or reached.
         BudgetError: the next request might exceed the budget.
         GenerationError: rows are missing when all attempts are spent.
@@ -100,6 +102,8 @@ async def agenerate(
 ) -> GenerationResult:
     """Generate a release in the running event loop; see `generate`."""
     unstyled = _unstyled(recipe)
+    if same_release(Path(out), recipe) is None:
+        await require_writable(recipe)
     with open_run(Path(out), recipe.fingerprint(), unstyled=unstyled, fresh=fresh, reuse=reuse) as run:
         manifest = same_release(run.out, recipe)
         if manifest is not None:

@@ -9,6 +9,7 @@ from personagen.builder.core.records import Row
 from personagen.builder.llm import Backend, connect, start_engine
 from personagen.builder.planning.plan import make_plan
 from personagen.builder.planning.recipe import Recipe
+from personagen.builder.rehearsal import require_writable
 from personagen.builder.writing.attempts import describe_reject
 from personagen.builder.writing.label_check import LabelCheck, load_label_check
 from personagen.builder.writing.pipeline import write_rows
@@ -25,7 +26,8 @@ def preview(recipe: Recipe, number: int, *, progress: Progress = SILENT, api_key
         api_key: key of an endpoint; None: environment variable OPENAI_API_KEY.
 
     Raises:
-        RecipeError: the reference of the label check lacks an emotion of the recipe.
+        RecipeError: the reference of the label check lacks an emotion of the recipe, or the embedded model cannot write
+            its texts.
         BackendError: the model cannot be loaded or reached.
         BudgetError: the next request might exceed the budget.
         AllRejectedError: no reply was accepted.
@@ -38,6 +40,7 @@ async def apreview(
     recipe: Recipe, number: int, *, progress: Progress = SILENT, api_key: str | None = None
 ) -> list[Row]:
     """Preview a recipe in the running event loop; see `preview`."""
+    await require_writable(recipe)
     names = recipe.chosen_taxonomy().names[:number]
     data = recipe.model_dump(mode="json") | {"rows": number, "emotions": names, "quotas": None, "ablations": []}
     shortened = Recipe.model_validate(data, strict=False)

@@ -72,8 +72,20 @@ def make_mixture(
 
 
 def unstyled_bounds(min_words: int | None, max_words: int | None) -> tuple[int, int]:
-    """Return the least and the greatest words of a text without a style. None: the default."""
-    return MIN_WORDS if min_words is None else min_words, MAX_WORDS if max_words is None else max_words
+    """Return the least and the greatest words of a text without a style. None: the default.
+
+    Raises:
+        ValueError: a bound contradicts the default of the other one.
+
+    """
+    least, greatest = MIN_WORDS if min_words is None else min_words, MAX_WORDS if max_words is None else max_words
+    if least > greatest:
+        key, other = ("min_words", "max_words") if max_words is None else ("max_words", "min_words")
+        raise ValueError(
+            f"text.{key}: got {min_words or max_words}, which contradicts the default of text.{other} without a style, "
+            f"{greatest if max_words is None else least}; set text.{other} too"
+        )
+    return least, greatest
 
 
 @lru_cache(maxsize=64)  # recipes are asked for their bounds at every row

@@ -62,6 +62,15 @@ REFUSALS = [
         r"text\.style: \w+ has texts of .* which contradicts text\.min_words 2 and text\.max_words 3",
     ),
     (
+        {"text__max_words": 2},
+        r"text\.max_words: got 2, which contradicts the default of text\.min_words without a style, 8; set "
+        r"text\.min_words too$",
+    ),
+    (
+        {"expression": "shown", "text__min_words": 121},
+        r"text\.min_words: got 121, which contradicts the default of text\.max_words without a style, 120; set",
+    ),
+    (
         {"expression": "named", "checks__leak": "reject"},
         r"^r: checks\.leak: got reject with texts that are to name their emotion \(expression: named\), wanted flag",
     ),

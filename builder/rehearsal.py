@@ -1,0 +1,112 @@
+"""Refuse a recipe whose texts the embedded model cannot write, before its first call.
+
+The embedded model completes given beginnings in English with a few words. Some rows go through the real stages with a
+stand-in that completes each beginning with as many words as it lacks, as far as the token limit of a request allows.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from personagen.builder.core.errors import RecipeError
+from personagen.builder.core.event_loop import compute_in_thread
+from personagen.builder.llm.requests import Ask, Candidate, Reply, Request
+from personagen.builder.planning.plan import Plan, RowPlan, make_plan
+from personagen.builder.planning.recipe import Recipe
+from personagen.builder.planning.sections import Elaboration
+from personagen.builder.writing.continuation import finished
+from personagen.builder.writing.rows import RowWriter
+from personagen.metrics.style import MAX_COUNT
+from personagen.metrics.texts.words import count_words
+
+LANGUAGE = "en"
+"""Language of the embedded model. For any other one, 98 % or more of 150 English texts were rejected."""
+
+REHEARSED_ROWS = 42
+"""Rows that are rehearsed, spread over the emotions; a row takes 20 ms."""
+
+REHEARSED_ATTEMPTS = 24
+"""Attempts that are rehearsed: later ones have the same beginnings."""
+
+HOPELESS_FRACTION = 0.05
+"""Fraction of rehearsed rows without any fitting text from which a recipe is refused: a release needs every row."""
+
+MAX_COMPLETION_WORDS = 10
+"""Words of the longest completion: `completions.yaml` refuses more, and the model has one token or more per word."""
+
+COMPLETION = ("near", "that", "old", "house", "with", "green", "doors", "and", "small", "windows")
+"""Words of the stand-in."""
+
+
+Lengths = Sequence[tuple[int, int]]
+"""The shortest and the longest text of a row, in words, for each beginning that was tried."""
+
+
+async def require_writable(recipe: Recipe) -> None:
+    """Raise RecipeError if the embedded model cannot write a recipe's texts, by their language or their length.
+
+    Recipes of other models are not examined, nor are those of `shown` texts without a style, nor default lengths.
+    """
+    if recipe.backend.kind != "embedded" or recipe.mixture() is None:
+        return
+    if recipe.text.language not in (None, LANGUAGE):
+        raise RecipeError(
+            f"text.language: got {recipe.text.language} for the embedded model, which writes English, wanted "
+            f"{LANGUAGE}; leave it out, or choose another model by backend.kind and backend.model"
+        )
+    keys = [key for key in ("style", "min_words", "max_words") if getattr(recipe.text, key) is not None]
+    if not keys:
+        return
+    plan = await compute_in_thread(lambda: make_plan(_simplified(recipe)))
+    least, greatest = recipe.text_bounds()
+    rows = [await _rehearse(plan, row) for row in _first_rows(plan)]
+    hopeless = [lengths for lengths in rows if not any(low <= greatest and high >= least for low, high in lengths)]
+    if not hopeless or len(hopeless) < HOPELESS_FRACTION * len(rows):
+        return
+    possible = [length for lengths in hopeless for pair in lengths for length in pair]
+    raise RecipeError(
+        f"{', '.join(f'text.{key}' for key in keys)}: got texts of {least} to {greatest} words, but {len(hopeless)} of "
+        f"{len(rows)} rehearsed texts of the embedded model can have {min(possible)} to {max(possible)} words at most, "
+        "wanted bounds that all can meet; change them, or choose another model by backend.kind and backend.model"
+    )
+
+
+def _simplified(recipe: Recipe) -> Recipe:
+    """Return the recipe with no prose of a model, and with no more attempts than have different beginnings."""
+    sampled = Elaboration(demographic="sampled", sociocultural="sampled", situational="sampled")
+    checks = recipe.checks.model_copy(update={"attempts": min(recipe.checks.attempts, REHEARSED_ATTEMPTS)})
+    return recipe.model_copy(update={"elaborate": sampled, "checks": checks})
+
+
+def _first_rows(plan: Plan) -> Iterator[RowPlan]:
+    """Yield the first rows of each emotion at all depths; their personas are the first ones, which are soon chosen."""
+    per_emotion = -(-REHEARSED_ROWS // len(plan.quotas))
+    for emotion, quota in plan.quotas.items():
+        for turn in range(min(per_emotion, sum(quota.values()))):
+            row = plan.turn(emotion, turn)
+            yield row
+            for depth in plan.recipe.ablations:
+                yield replace(row, depth=depth)
+
+
+async def _rehearse(plan: Plan, row: RowPlan) -> Lengths:
+    """Take a row through its stages until a text is accepted."""
+    lengths: list[tuple[int, int]] = []
+    least = plan.recipe.text_bounds()[0]
+    features = row.style.features if row.style else None
+
+    async def ask(request: Request) -> Reply:
+        most = max(1, min(request.sampling.max_tokens - 1, MAX_COMPLETION_WORDS))
+        if request.messages:
+            shortest = count_words(finished(f"{request.prefill} {COMPLETION[0]}", features))
+            lengths.append((shortest, shortest - 1 + most))
+        else:  # the model continues a list of real texts
+            lengths.append((1, MAX_COUNT))
+        missing = min(max(1, least - count_words(request.prefill)), most)
+        return Reply((Candidate("".join(f" {word}" for word in COMPLETION[:missing]), "stop"),), 0, 0)
+
+    def ask_of(priority: int, stage: str) -> Ask:
+        return ask
+
+    writer = RowWriter(plan, ask_of, model="")
+    await writer.write(row, priority=0)
+    return lengths
