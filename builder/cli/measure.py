@@ -141,16 +141,18 @@ def audit(release: Path, as_json: bool, **settings: Any) -> None:
 
 
 @click.command()
-@click.argument("folder", metavar="RELEASE|COMPARISON", type=click.Path(path_type=Path), default=Path("personagen"))
+@click.argument(
+    "folder", metavar="RELEASE|COMPARISON|MATCH", type=click.Path(path_type=Path), default=Path("personagen")
+)
 @options("--reference", "--embeddings", "--seed=0")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="File of the page.")
 def report(folder: Path, out: Path | None, **settings: Any) -> None:
-    """Write an HTML page about a release or a comparison; it needs no network.
+    """Write an HTML page about a release, a comparison or a match; it needs no network.
 
     The folder defaults to personagen. The page shows a map of the texts, predicted emotions, lengths, words, personas,
-    arms and rejected replies, and a searchable table of texts with their personas. It is written to report.html in a
-    comparison, and to RELEASE.report.html beside a release. A comparison ignores --reference and --embeddings: it has
-    its own.
+    arms and rejected replies, and a searchable table of texts with their personas. The page of a
+    match shows its conclusions, arms and yardsticks. It is written to report.html in a comparison or a match, and to
+    RELEASE.report.html beside a release. --reference and --embeddings are for a release: the others have their own.
     """
     from personagen.builder.cli.progress import TerminalProgress
     from personagen.builder.report import write_report

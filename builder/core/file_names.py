@@ -13,7 +13,7 @@ AUDIT = "audit.json"
 """Of a release: results of `audit`."""
 
 REPORT = "report.html"
-"""Of a release or a comparison: the page that `report` writes."""
+"""Of a release, a comparison or a match: the page that `report` writes."""
 
 REJECTS = "rejects.jsonl"
 """Of a run or a comparison: rejected replies with their reasons, one JSON object per line."""

@@ -8,7 +8,7 @@ import html
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from personagen.builder.report.text_groups import COLOURS
+from personagen.builder.report.text_groups import COLOURS, REAL_COLOUR
 
 Chart = dict[str, Any]
 """Keys `data` (traces) and `layout`, as plotly defines them."""
@@ -25,6 +25,15 @@ class ValueWithInterval(NamedTuple):
     high: float | None
 
 
+class ValueBesideReal(NamedTuple):
+    """A value of the texts, that of real texts, and the 95 % interval of their difference; None: no interval."""
+
+    value: float
+    real: float
+    difference_low: float | None
+    difference_high: float | None
+
+
 class AssociationCell(NamedTuple):
     """Fraction of the variance of an outcome that is associated with an attribute, in [-1, 1]."""
 
@@ -39,14 +48,52 @@ def interval_chart(estimates: Mapping[str, Mapping[str, ValueWithInterval]]) -> 
         estimates: estimates by figure and label; figures may lack labels.
 
     """
-    labels = list(dict.fromkeys(label for by_label in estimates.values() for label in by_label))
     figures = list(estimates)
+    traces = [_points(by_label) | {"visible": figure == figures[0]} for figure, by_label in estimates.items()]
+    return _by_label_chart(estimates, traces, 1)
+
+
+def beside_real_chart(values: Mapping[str, Mapping[str, ValueBesideReal]]) -> Chart | None:
+    """Draw the value of the texts and that of real texts per label; a menu selects the figure.
+
+    The interval of the difference is drawn at the value of the texts: values differ if it does not reach the real one.
+
+    Args:
+        values: values by figure and label; figures may lack labels.
+
+    """
+    traces = []
+    for number, by_label in enumerate(values.values()):
+        points = {
+            label: ValueWithInterval(
+                one.value,
+                None if one.difference_low is None else one.real + one.difference_low,
+                None if one.difference_high is None else one.real + one.difference_high,
+            )
+            for label, one in by_label.items()
+        }
+        here, visible = _points(points), {"visible": number == 0}
+        real = {name: part for name, part in here.items() if name != "error_x"}
+        real |= {"x": [one.real for one in by_label.values()], "name": "real texts"}
+        real["marker"] = {"size": 10, "color": REAL_COLOUR, "symbol": "diamond-open"}
+        traces += [here | {"name": "these texts"} | visible, real | visible]
+    chart = _by_label_chart(values, traces, 2)
+    if chart is not None:
+        chart["layout"]["legend"] = {"orientation": "h", "y": -0.15, "yanchor": "top"}  # beside, it fills half a phone
+    return chart
+
+
+def _by_label_chart(
+    figures: Mapping[str, Mapping[str, Any]], traces: Sequence[Mapping[str, Any]], traces_per_figure: int
+) -> Chart | None:
+    """Build the chart of traces over labels, with a menu of the figures; None: there is no label."""
+    labels = list(dict.fromkeys(label for by_label in figures.values() for label in by_label))
     if not labels:
         return None
-    traces = [_points(by_label) | {"visible": figure == figures[0]} for figure, by_label in estimates.items()]
     order = {"categoryorder": "array", "categoryarray": [escape_markup(label) for label in reversed(labels)]}
     layout = {"height": 120 + 36 * len(labels), "yaxis": order}
-    return {"data": traces, "layout": layout | selection_menu(figures, figures[0])}
+    names = list(figures)
+    return {"data": list(traces), "layout": layout | selection_menu(names, names[0], traces_per_figure)}
 
 
 def _points(estimates: Mapping[str, ValueWithInterval]) -> dict[str, Any]:

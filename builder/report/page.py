@@ -1,4 +1,4 @@
-"""Write the page of a release or a comparison: one HTML file that loads nothing from the network.
+"""Write the page of a release, a comparison or a match: one HTML file that loads nothing from the network.
 
 folder -> report -> sections -> page
 """
@@ -12,13 +12,14 @@ from typing import Any, Protocol
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from personagen.builder.core.errors import ReleaseError
-from personagen.builder.core.file_names import REPORT, RESULTS
+from personagen.builder.core.file_names import MATCH_RESULTS, REPORT, RESULTS
 from personagen.builder.core.files import write_text
 from personagen.builder.core.progress import SILENT, Progress
 from personagen.builder.release.folder import is_release
 from personagen.builder.release.measuring import require_metrics_extra
 from personagen.builder.report.charts import Chart
 from personagen.builder.report.comparison_report import read_comparison_report
+from personagen.builder.report.match_report import read_match_report
 from personagen.builder.report.release_report import read_release_report
 from personagen.builder.report.sections import Section
 from personagen.builder.report.text_groups import TextGroup
@@ -61,22 +62,22 @@ def write_report(
     out: Path | None = None,
     progress: Progress = SILENT,
 ) -> Path:
-    """Write the page of a release or a comparison; the same folder gives the same page.
+    """Write the page of a release, a comparison or a match; the same folder gives the same page.
 
     Args:
-        folder: the release or the comparison.
-        reference: source of the real texts that a release is compared with; see `evaluate`. Not used for a comparison.
+        folder: the release, the comparison or the match.
+        reference: source of the real texts that a release is compared with; see `evaluate`. Not used otherwise.
         embeddings: name of a sentence-transformers model for a release; None: the default model. A comparison has its
             own.
-        seed: seed of the sample of texts and of the map.
-        out: file of the page. None: `RELEASE.report.html` beside a release, `report.html` in a comparison.
+        seed: seed of the sample of texts and of the map. Not used for a match, whose page has no texts.
+        out: file of the page. None: `RELEASE.report.html` beside a release, `report.html` in another folder.
         progress: receiver of the steps.
 
     Returns:
         The file of the page.
 
     Raises:
-        ReleaseError: the folder is neither, or was altered.
+        ReleaseError: the folder is none of them, or was altered.
         BackendError: a package is missing, or the embedding model cannot be loaded.
         FolderError: the page cannot be written.
 
@@ -87,8 +88,12 @@ def write_report(
         report = read_release_report(folder, reference, embeddings, seed, progress)
     elif (folder / RESULTS).is_file():
         report = read_comparison_report(folder, seed, progress)
+    elif (folder / MATCH_RESULTS).is_file():
+        report = read_match_report(folder)
     else:
-        raise ReleaseError(f"{folder} is neither a release nor a comparison; name a folder of `generate` or `compare`")
+        raise ReleaseError(
+            f"{folder} is no release, comparison or match; name a folder of `generate`, `compare` or `match`"
+        )
     progress.step("rendering the page")
     target = out or default_target(folder)
     write_text(target, render_page(report))
@@ -96,7 +101,7 @@ def write_report(
 
 
 def default_target(folder: Path) -> Path:
-    """Return the file of the page if none is named: beside a release, within a comparison."""
+    """Return the file of the page if none is named: beside a release, within a comparison or a match."""
     if not is_release(folder):
         return folder / REPORT
     named = folder if folder.name not in ("", "..") else folder.resolve()

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from personagen.builder.core.errors import PersonaGenError, ReleaseError
-from personagen.builder.core.file_names import AUDIT, REJECTS
+from personagen.builder.core.file_names import AUDIT, REJECTS, SCORES
 from personagen.builder.core.progress import Progress
 from personagen.builder.core.records import LAYERS
 from personagen.builder.evaluation.audit_results import Audit, read_audit
+from personagen.builder.evaluation.scores import Scores, read_scores
 from personagen.builder.release.folder import check_release
 from personagen.builder.release.manifest import leak_line, total_rejects
 from personagen.builder.release.measuring import predictions, require_reference
@@ -22,6 +23,7 @@ from personagen.builder.report.charts import (
     association_chart,
     interval_chart,
 )
+from personagen.builder.report.measured_sections import expression_section, realism_section, utility_section
 from personagen.builder.report.persona_coverage import Layers
 from personagen.builder.report.rejected_replies import RejectedReply, read_examples
 from personagen.builder.report.sections import (
@@ -67,6 +69,7 @@ class ReleaseReport:
         examples: rejected replies by reason.
         manifest: manifest of the release, with the results of `evaluate` and `audit` if they were run.
         audit: results of `audit`; None: not audited.
+        scores: results of `evaluate`; None: not evaluated.
 
     """
 
@@ -81,9 +84,14 @@ class ReleaseReport:
     examples: Mapping[str, Sequence[RejectedReply]]
     manifest: Mapping[str, Any]
     audit: Audit | None
+    scores: Scores | None
 
     def sections(self) -> Iterator[Section]:
         """Yield the sections of the page in order."""
+        if self.scores is not None:
+            yield utility_section(self.scores)
+            yield realism_section(self.scores)
+        yield expression_section(self.manifest)
         if self.manifest.get("scores"):
             yield _scores_section(self.manifest["scores"])
         yield from text_sections(self.groups, self.points, self.emotions, SYNTHETIC)
@@ -118,12 +126,13 @@ def read_release_report(
     synthetic, prediction_problem = _synthetic_group(texts, reference, embeddings, seed)
     real, reference_problem = _real_group(real_texts, emotions, seed)
     audit, audit_problem = _read_audit(folder, manifest)
+    scores, scores_problem = _read_scores(folder, manifest)
     groups = [synthetic, *([real] if real else [])]
     progress.step(f"computing the map of {sum(len(group.texts) for group in groups)} texts")
     return ReleaseReport(
         title=f"{manifest['name']} {manifest['version']}",
         facts=_facts_of_release(manifest, texts, real_texts.name),
-        notes=[note for note in (prediction_problem, reference_problem, audit_problem) if note],
+        notes=[note for note in (prediction_problem, reference_problem, audit_problem, scores_problem) if note],
         emotions=emotions,
         groups=groups,
         points=project_texts(groups, embeddings, seed),
@@ -132,6 +141,7 @@ def read_release_report(
         examples=read_examples(run_folder_of(folder) / REJECTS, seed),
         manifest=manifest,
         audit=audit,
+        scores=scores,
     )
 
 
@@ -177,6 +187,18 @@ def _read_audit(folder: Path, manifest: Mapping[str, Any]) -> tuple[Audit | None
         return None, f"Bias audit: {error}"
 
 
+def _read_scores(folder: Path, manifest: Mapping[str, Any]) -> tuple[Scores | None, str | None]:
+    """Return the scores of a release, if there are any, or the reason why they cannot be shown."""
+    if not manifest.get("evaluation"):
+        return None, None
+    try:
+        scores = read_scores(json.loads((folder / SCORES).read_text(encoding="utf-8")))
+        list(scores.slices)  # they are read when they are first used
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        return None, f"Scores: cannot read {SCORES}: {error!r:.100}; run `evaluate` again"
+    return scores, None
+
+
 def _facts_of_release(manifest: Mapping[str, Any], texts: Texts, reference: str) -> dict[str, str]:
     usage, model = manifest["usage"], manifest["model"]
     facts = {
@@ -185,7 +207,7 @@ def _facts_of_release(manifest: Mapping[str, Any], texts: Texts, reference: str)
         "model": f"{model['name']} ({model['backend']})",
         "requests": f"{usage['requests']:,}",
         "tokens": f"{usage['prompt_tokens'] + usage['completion_tokens']:,}{_estimate_note(usage)}",
-        "texts that name their emotion": leak_line(manifest),
+        f"texts that name their emotion{' unasked' if manifest.get('expressions') else ''}": leak_line(manifest),
         "real texts": reference,
         "recipe": manifest["fingerprint"],
     }

@@ -81,11 +81,13 @@ function filterTable() {
   fillTable();
 }
 
-for (const control of [search, source, label, differs]) control.addEventListener("input", filterTable);
-document.getElementById("more").addEventListener("click", () => {
-  limit += PAGE_SIZE;
-  fillTable();
-});
+if (search) {
+  for (const control of [search, source, label, differs]) control.addEventListener("input", filterTable);
+  document.getElementById("more").addEventListener("click", () => {
+    limit += PAGE_SIZE;
+    fillTable();
+  });
+}
 
 function showInTable(text) {
   search.value = `${text.id} ${text.text}`;
@@ -102,5 +104,5 @@ for (const chart of data.charts) {
   if (chart.id === "map") container.on("plotly_click", (event) => showInTable(data.texts[event.points[0].customdata]));
 }
 
-fillTable();
+if (search) fillTable(); // the page of a match has no texts
 document.body.dataset.ready = "yes";

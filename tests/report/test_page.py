@@ -154,6 +154,7 @@ def test_results_of_audit_and_evaluate_are_shown(
     assert done.out == f"{folder.with_name('copy.report.html')}\n"
     text = Path(done.out.strip()).read_text(encoding="utf-8")
     assert "<h2>Bias audit</h2>" in text and "<h2>Scores</h2>" in text and "diversity: vendi" in text
+    assert "<h2>Expression</h2>" in text and "<h2>What the texts teach about real ones</h2>" in text
 
 
 def test_an_audit_of_another_version_is_a_note(hostile: Path, labelled: Path, cache: Path, tmp_path: Path) -> None:
@@ -177,7 +178,7 @@ def test_a_folder_that_cannot_be_reported_on_is_refused(run: Run, hostile: Path,
     folder = tmp_path / "folder"
     if damage == "empty":
         folder.mkdir()
-        why = f"{folder} is neither a release nor a comparison; name a folder of `generate` or `compare`"
+        why = f"{folder} is no release, comparison or match; name a folder of `generate`, `compare` or `match`"
     elif damage == "torn":
         folder.mkdir()
         (folder / "results.json").write_text('{"arms": {')

@@ -1,10 +1,12 @@
 """Results of a match: tables of records, conclusions in words, `match.json` and `match.md`."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from personagen.builder.core.errors import ReleaseError
 from personagen.builder.core.file_names import MATCH_RECIPE, MATCH_RESULTS, MATCH_TABLES
 from personagen.builder.core.files import write_json, write_text
 from personagen.builder.core.result_table import ResultTable
@@ -170,6 +172,34 @@ def save_match(match: MatchResults) -> None:
     """Write `match.md`, and `match.json` last. Raises FolderError if a file cannot be written."""
     write_text(match.folder / MATCH_TABLES, "\n".join(_lines(match)) + "\n")
     write_json(match.folder / MATCH_RESULTS, match.to_json())
+
+
+def read_match(folder: str | Path) -> MatchResults:
+    """Read the folder of a match.
+
+    Raises:
+        ReleaseError: the folder holds no match, a torn one, or one of another version of PersonaGen.
+
+    """
+    folder = Path(folder)
+    try:
+        content = json.loads((folder / MATCH_RESULTS).read_text(encoding="utf-8"))
+        if content["format"] != FORMAT:
+            raise ReleaseError(
+                f"{folder} has the format {content['format']!r:.60}, wanted {FORMAT}; run `match` again, which sends "
+                "no request that its journal answers"
+            )
+        return MatchResults(
+            folder=folder.absolute(),
+            facts=MatchFacts(**{item.name: content[item.name] for item in fields(MatchFacts)}),
+            arms=ResultTable(MatchedArm, tuple(MatchedArm(**arm) for arm in content["arms"])),
+            best=content["best"],
+            yardsticks=ResultTable(Yardstick, tuple(Yardstick(**one) for one in content["yardsticks"])),
+            test={key: content[key] for key in ("worth", "reason", "distance") if key in content},
+            conclusions=content["conclusions"],
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ReleaseError(f"cannot read the match {folder}: {error!r:.200}; run `match` again") from None
 
 
 def _lines(match: MatchResults) -> Iterator[str]:

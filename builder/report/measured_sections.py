@@ -1,0 +1,135 @@
+"""Sections on a release's expressions, its realism by label, and what its texts teach beside the yardsticks."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from personagen.builder.evaluation.scores import Score, Scores, format_number
+from personagen.builder.evaluation.slice_scores import SliceScore, below_floor
+from personagen.builder.release.manifest import disobedience
+from personagen.builder.report.charts import ValueBesideReal, beside_real_chart
+from personagen.builder.report.sections import Cell, Section, SectionTable
+
+ALL_LABELS = "all emotions"
+"""Label of the values of all texts."""
+
+STYLE_FIGURES = {
+    "named_share": "texts that name their emotion",
+    "voiced_share": "texts that voice it",
+    "shown_share": "texts that only show it",
+    "valenced_per_100": "words with a valence per 100",
+    "polarity": "polarity",
+    "words_per_text": "words per text",
+}
+"""Measures of `realism` that the page shows by label, with their names in the menu."""
+
+KINDS = ("named", "voiced", "shown", "unchecked")
+"""Expressions that a text can be found to have, in the order of the table."""
+
+
+def expression_section(manifest: Mapping[str, Any]) -> Section:
+    """Return the section on the expression asked for and found; without content if the recipe asks for none."""
+    table: Mapping[str, Mapping[str, int]] = manifest.get("expressions") or {}
+    kinds = [kind for kind in KINDS if any(kind in found for found in table.values())]
+    rows = [
+        [Cell(asked), *(_count_cell(found.get(kind, 0), is_asked=kind == asked) for kind in kinds)]
+        for asked, found in table.items()
+    ]
+    warning = disobedience(manifest) if table else None
+    return Section(
+        "expression",
+        "Expression",
+        "Number of texts by the expression that the prompt asked for (row) and the one that word lists find (column).",
+        table=SectionTable(["asked for", *kinds], rows),
+        lines=[warning] if warning else [],
+    )
+
+
+def _count_cell(count: int, *, is_asked: bool) -> Cell:
+    return Cell(f"{count:,}" if count else "", "number supported" if is_asked else "number")
+
+
+def realism_section(scores: Scores) -> Section:
+    """Return the section on how texts of each label are written, beside real ones."""
+    by_key = {(score.measure, score.label): score for score in scores.table if score.metric == "realism"}
+    labels = list(dict.fromkeys(label for measure, label in by_key if measure in STYLE_FIGURES and label))
+    values = {
+        name: {
+            label or ALL_LABELS: value
+            for label in (None, *labels)
+            if (value := _beside_real(by_key, measure, label)) is not None
+        }
+        for measure, name in STYLE_FIGURES.items()
+    }
+    return Section(
+        "realism",
+        "Expression and style by emotion",
+        "Values of these texts (dots) and of real texts (diamonds). A bar is the 95 % interval of their difference. "
+        "The menu selects the figure.",
+        chart=beside_real_chart({name: by_label for name, by_label in values.items() if by_label}),
+        lines=list(_outside_null(by_key, labels)),
+    )
+
+
+def _beside_real(
+    by_key: Mapping[tuple[str, str | None], Score], measure: str, label: str | None
+) -> ValueBesideReal | None:
+    score, difference = by_key.get((measure, label)), by_key.get((f"{measure}_difference", label))
+    if score is None or score.value is None or score.floor is None:
+        return None
+    ends = (None, None) if difference is None else (difference.low, difference.high)
+    return ValueBesideReal(score.value, score.floor, *ends)
+
+
+def _outside_null(by_key: Mapping[tuple[str, str | None], Score], labels: list[str]) -> Iterator[str]:
+    """Yield per label the figures that as many real texts would not get."""
+    for label in (None, *labels):
+        names = [
+            f"{name} {format_number(score.value)} (real {format_number(score.floor)})"
+            for measure, name in STYLE_FIGURES.items()
+            if (score := by_key.get((measure, label))) is not None and score.in_null is False
+        ]
+        if names:
+            yield f"{label or ALL_LABELS}, outside the interval of as many real texts: {', '.join(names)}"
+
+
+def utility_section(scores: Scores) -> Section:
+    """Return the section on what the texts teach about each real corpus, beside plain sentences and real texts."""
+    slices = scores.slices
+    below = below_floor(slices)
+    missing = {score.corpus: score.reason for score in slices if score.reason}
+    return Section(
+        "utility",
+        "What the texts teach about real ones",
+        "Macro-F1 of a classifier of real texts. It is trained on these texts, on three plain sentences per label (the "
+        "floor), or on as many real texts.",
+        table=SectionTable(
+            [
+                "real texts",
+                "features",
+                "these texts",
+                "95 %",
+                "plain sentences",
+                "as many real texts",
+                "fraction of real",
+            ],
+            [_slice_cells(score) for score in slices if score.value is not None],
+        ),
+        lines=[
+            *(f"below the plain sentences: {line}" for line in below),
+            *(f"{corpus}: {reason}" for corpus, reason in missing.items()),
+        ],
+    )
+
+
+def _slice_cells(score: SliceScore) -> list[Cell]:
+    interval = "" if score.low is None else f"{format_number(score.low)} to {format_number(score.high)}"
+    fraction = f"{score.value / score.real:.2f}" if score.value is not None and score.real else ""
+    return [
+        Cell(score.corpus),
+        Cell(score.features),
+        Cell(format_number(score.value), "number refuted" if score.is_below_floor() else "number"),
+        Cell(interval, "number"),
+        Cell(format_number(score.floor), "number"),
+        Cell(format_number(score.real), "number"),
+        Cell(fraction, "number"),
+    ]
