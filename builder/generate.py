@@ -7,14 +7,13 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from shutil import copyfile
 from tempfile import gettempdir
 from types import TracebackType
 from typing import Any, Self
 
 from personagen.builder.core.errors import FolderError
 from personagen.builder.core.event_loop import compute_in_thread, run_blocking
-from personagen.builder.core.files import explain
+from personagen.builder.core.files import copy_file, explain, make_folder
 from personagen.builder.core.progress import SILENT, Progress
 from personagen.builder.llm import Backend, connect, start_engine
 from personagen.builder.llm.admission.retries import RetryTiming
@@ -137,8 +136,8 @@ def _with_copies(recipe: Recipe, folder: Path) -> Recipe:
     def copied(path: str) -> str:
         target = folder / str(len(copies)) / Path(path).name
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            copyfile(path, target)
+            make_folder(target.parent)
+            copy_file(Path(path), target)
         except OSError as error:
             raise FolderError(f"cannot copy {path} to {target.parent}: {explain(error)}") from error
         return copies.setdefault(path, str(target))
@@ -267,5 +266,5 @@ async def write_release(
             manifest = release.finish(backend, engine.used(), label_check)
             if (problem := disobedience(manifest)) is not None:
                 progress.warn(problem)
-    run.publish()
+    run.publish(manifest)
     return GenerationResult(run.out, manifest, created=True)

@@ -118,6 +118,16 @@ def away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
+def other_disk(tmp_path: Path) -> Iterator[Path]:
+    """A folder on another file system than `tmp_path`, which is deleted at the end."""
+    memory = Path("/dev/shm")
+    if not memory.is_dir() or memory.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("there is no second file system that can be written: /dev/shm is missing, or holds the tests too")
+    with tempfile.TemporaryDirectory(prefix="personagen-test-", dir=memory) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
 def plain_datasets(monkeypatch: pytest.MonkeyPatch) -> None:
     """Undo what an import of `personagen_dataset` in this process has done to `load_dataset`."""
     import datasets

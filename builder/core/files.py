@@ -1,25 +1,35 @@
-"""Write files whole or not at all, and turn errors of the operating system into advice."""
+"""Write files and folders so that they survive a power cut: the one way in which PersonaGen changes a disk.
+
+`write_text`, `write_json`, `write_bytes`, `copy_file`   a file: the old content or the new content, never a part
+`write_atomically`                                      the same, for a writer that needs a path
+`make_folder`, `move`, `publish_folder`                 folders and names
+`sync`, `sync_tree`                                     files that others wrote
+
+A file is flushed before it gets its name, and a folder after a name in it has changed. What has returned is on the
+disk, and so a file that is written after another one is never there without it.
+"""
 
 import errno
 import json
 import os
-from collections.abc import Iterator, Mapping
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from personagen.builder.core.errors import FolderError
 
+UNSYNCABLE = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EACCES, errno.EPERM})
+"""Errors of folders that their file system cannot flush, or that this user may write and not read."""
+
 
 @contextmanager
-def write_atomically(target: Path, *, durable: bool = False) -> Iterator[Path]:
+def write_atomically(target: Path) -> Iterator[Path]:
     """Yield a temporary path beside `target`; rename it to `target` if the block succeeds, delete it if it fails.
 
-    A reader of `target` finds the old content or the new content, never a part.
-
-    Args:
-        target: the file to write or to replace.
-        durable: flush the file and its folder to the disk, so that the new content survives a power cut.
+    A reader of `target` finds the old content or the new content, never a part, also after a power cut.
 
     Raises:
         OSError: the file cannot be written or renamed.
@@ -28,23 +38,19 @@ def write_atomically(target: Path, *, durable: bool = False) -> Iterator[Path]:
     part = target.with_name(f"{target.name}.part")
     try:
         yield part
-        if durable:
-            _sync(part)
+        sync(part)
         part.replace(target)
-        if durable:
-            _sync(target.parent)
+        sync(target.parent)
     except BaseException:
         with suppress(OSError):
             part.unlink(missing_ok=True)
         raise
 
 
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def write_bytes(target: Path, chunks: Iterable[bytes]) -> None:
+    """Write a file atomically. Raises OSError if that fails."""
+    with write_atomically(target) as part, part.open("wb") as file:
+        file.writelines(chunks)
 
 
 def write_text(target: Path, text: str) -> None:
@@ -59,6 +65,137 @@ def write_text(target: Path, text: str) -> None:
 def write_json(target: Path, value: Any, *, ensure_ascii: bool = False) -> None:
     """Write a JSON file, indented by one space, as `write_text` does."""
     write_text(target, json.dumps(value, indent=1, ensure_ascii=ensure_ascii) + "\n")
+
+
+def copy_file(source: Path, target: Path) -> None:
+    """Copy the content of a file atomically. Raises OSError if that fails."""
+    with write_atomically(target) as part:
+        shutil.copyfile(source, part)
+
+
+def make_folder(folder: Path) -> None:
+    """Create a folder and its missing parents, the targets of links included. Raises OSError if that fails."""
+    folder = real_path(folder)
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        if not folder.is_dir():
+            raise
+        return
+    except FileNotFoundError:
+        make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+    sync(folder.parent)
+
+
+def move(source: Path, target: Path) -> None:
+    """Rename a file or folder whose content is on the disk. Raises OSError if that fails."""
+    source.replace(target)
+    for parent in dict.fromkeys([target.parent, source.parent]):  # never neither name
+        sync(parent)
+
+
+def publish_folder(staged: Path, target: Path) -> None:
+    """Move a complete folder to `target`; a folder with files that is there is renamed with a number.
+
+    If `target` is a link, the folder that it leads to is replaced. On another file system than `staged`, the files are
+    copied there first. At every moment, `target` is the old folder, the new folder, or missing for the time of two
+    renames. A power cut leaves the new folder complete under one of its three names: `staged`, that of
+    `incoming_folder`, `target`. The old one is under its name or its number.
+
+    Raises:
+        OSError: the folder cannot be flushed, copied or renamed.
+
+    """
+    target = real_path(target)
+    incoming = incoming_folder(target)
+    make_folder(target.parent)
+    sync_tree(staged)
+    shutil.rmtree(incoming, ignore_errors=True)  # left by a power cut
+    try:
+        move(staged, incoming)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        _copy_tree(staged, incoming)
+    set_aside(target)
+    move(incoming, target)
+    shutil.rmtree(staged, ignore_errors=True)  # after a copy
+
+
+def incoming_folder(target: Path) -> Path:
+    """Return the name beside `target` that a folder has while it is published."""
+    return target.with_name(f".{target.name}.personagen-incoming")
+
+
+def _copy_tree(source: Path, target: Path) -> None:
+    try:
+        target.mkdir()
+        for path in sorted(source.rglob("*")):
+            copy = target / path.relative_to(source)
+            copy.mkdir() if path.is_dir() else shutil.copyfile(path, copy)
+        sync_tree(target)
+    except BaseException:
+        shutil.rmtree(target, ignore_errors=True)
+        raise
+    sync(target.parent)
+
+
+def set_aside(target: Path) -> None:
+    """Rename a folder with a number; remove an empty one. Raises OSError if that fails."""
+    target = real_path(target)
+    if not target.exists():
+        return
+    if any(target.iterdir()):
+        move(target, numbered(target))
+    else:
+        target.rmdir()
+
+
+def numbered(path: Path) -> Path:
+    """Return the first path that does not exist: personagen.1, personagen.2, ..."""
+    return next(name for n in count(1) if not (name := path.with_name(f"{path.name}.{n}")).exists())
+
+
+def is_mount_point(path: Path) -> bool:
+    """Return whether a file system or a folder is mounted at a path, so that it cannot be renamed."""
+    if path.is_mount():
+        return True
+    with suppress(OSError, UnicodeDecodeError):  # Linux: `is_mount` does not see a folder of the same disk
+        lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
+        return str(path) in {line.split()[4].replace("\\040", " ") for line in lines}
+    return False
+
+
+def real_path(path: Path) -> Path:
+    """Return an absolute path without links; its last parts need not exist."""
+    return Path(os.path.realpath(path))
+
+
+def sync_tree(folder: Path) -> None:
+    """Flush every file and folder below a folder to the disk, and then the folder. Raises OSError if that fails."""
+    for entry in folder.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            sync_tree(entry)
+        elif entry.is_file():
+            sync(entry)
+    sync(folder)
+
+
+def sync(path: Path) -> None:
+    """Flush a file, or the names in a folder, to the disk. Raises OSError if that fails."""
+    is_folder = path.is_dir()
+    if is_folder and os.name == "nt":
+        return  # Windows does not open folders, and flushes their names by itself
+    try:
+        descriptor = os.open(path, os.O_RDONLY if is_folder else os.O_RDWR)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        if not (is_folder and error.errno in UNSYNCABLE):
+            raise
 
 
 def rounded(value: Any, digits: int = 6) -> Any:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from personagen.builder.core.errors import FolderError, ReleaseError
 from personagen.builder.core.file_names import ARM_TEXTS, REJECTS, RESULTS, TABLES, arm_texts_path
-from personagen.builder.core.files import explain, rounded, write_json, write_text
+from personagen.builder.core.files import explain, make_folder, rounded, write_json, write_text
 from personagen.builder.core.result_table import ResultTable
 from personagen.builder.evaluation.claims import JudgedClaim, count_verdicts
 from personagen.builder.version import __version__
@@ -249,7 +249,7 @@ def save_comparison(comparison: ComparisonResults, folder: Path, tables: str) ->
 
     """
     try:
-        (folder / ARM_TEXTS).mkdir(exist_ok=True)
+        make_folder(folder / ARM_TEXTS)
     except OSError as error:
         raise FolderError(f"cannot make {folder / ARM_TEXTS}: {explain(error)}") from error
     for cost in comparison.arms:

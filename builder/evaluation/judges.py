@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from personagen.builder.core.errors import BackendError, FolderError, PersonaGenError, RecipeError, RequestError
 from personagen.builder.core.event_loop import Runner, gather_or_cancel, run_blocking
-from personagen.builder.core.files import explain
+from personagen.builder.core.files import explain, make_folder
 from personagen.builder.core.progress import SILENT, Progress
 from personagen.builder.llm import Engine, connect, start_engine
 from personagen.builder.llm.requests import Ask, Message, Request, Sampling
@@ -120,7 +120,7 @@ def connect_judge(
         raise RecipeError(f"judge {spec:.80}: {line}") from None
     folder = folder or cache_folder("judge")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
     except OSError as error:
         raise FolderError(f"cannot make {folder}: {explain(error)}") from error
     return ModelJudge(spec, choice, folder / "judge.sqlite", max_tokens, api_key)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from personagen.builder.core.errors import FolderError
-from personagen.builder.core.files import explain, write_text
+from personagen.builder.core.files import explain, make_folder, write_text
 from personagen.builder.core.progress import Progress
 from personagen.builder.evaluation.arms import ArmText, ReferenceParts
 from personagen.builder.version import __version__
@@ -194,7 +194,7 @@ def _load(path: Path) -> dict[str, Any] | None:
 
 def _save(path: Path, figures: Mapping[str, Any]) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
     except OSError as error:
         raise FolderError(f"cannot make {path.parent}: {explain(error)}") from error
     write_text(path, json.dumps(figures) + "\n")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from personagen.builder.core.errors import FolderError
+from personagen.builder.core.files import sync
 from personagen.builder.core.records import as_mapping
 from personagen.builder.llm.requests import Candidate, Reply
 
@@ -245,13 +246,15 @@ def _open(path: Path | None) -> tuple[sqlite3.Connection, sqlite3.Connection]:
             database.execute("PRAGMA journal_mode = WAL")
             database.execute("PRAGMA synchronous = FULL")  # a reply survives a power cut, not only a kill
             database.execute(CREATE_REPLIES)
+            if path is not None:
+                sync(path.parent)  # the name of a new file
             # A second connection: look-ups do not wait for a commit that the other thread is flushing.
             reader = database if path is None else sqlite3.connect(path, isolation_level=None)
             opened.callback(reader.close)
             for connection in (database, reader):
                 connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
             reader.execute(CREATE_USED)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             raise FolderError(f"cannot open the journal {path}: {error}; check the folder, or use --fresh") from error
         opened.pop_all()
     return database, reader

@@ -94,6 +94,21 @@ def check_release(folder: Path, *, scores: bool = True) -> dict[str, Any]:
     return manifest
 
 
+def missing_files(folder: Path, manifest: Mapping[str, Any]) -> list[str]:
+    """Return the files of a release that are not in its folder or have another size; contents are not read."""
+    sizes: dict[str, int | None] = {shard["path"]: shard["bytes"] for shard in manifest["shards"]}
+    return [path for path, size in (sizes | {CARD: None, MANIFEST: None}).items() if not _has(folder / path, size)]
+
+
+def _has(path: Path, size: int | None) -> bool:
+    """Return whether a file exists with this size; None: with any, but not empty."""
+    try:
+        actual = path.stat().st_size if path.is_file() else 0
+    except OSError:
+        return False
+    return actual > 0 if size is None else actual == size
+
+
 def files_of(manifest: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Return the files that a manifest lists, with path, bytes and sha256: data files, then added files."""
     return [*manifest["shards"], *(manifest[key] for key in ADDED if manifest.get(key))]

@@ -17,7 +17,7 @@ from personagen.builder.planning.personas import possible_pairs
 from personagen.builder.planning.plan import Plan
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.release.columns import columns_of
-from personagen.builder.release.folder import FORMAT, configurations, read_manifest, sealed
+from personagen.builder.release.folder import FORMAT, configurations, missing_files, read_manifest, sealed
 from personagen.builder.release.shards import ShardFile
 from personagen.builder.version import __version__
 from personagen.builder.writing.prompts import prompt_version, versions
@@ -188,8 +188,7 @@ def same_release(folder: Path, recipe: Recipe) -> dict[str, Any] | None:
             for config in manifest["configs"]
         )
     )
-    complete = all((folder / shard["path"]).is_file() for shard in manifest["shards"])
-    return manifest if same and complete else None
+    return manifest if same and not missing_files(folder, manifest) else None
 
 
 def total_rejects(manifest: Mapping[str, Any]) -> Counter[str]:

@@ -9,6 +9,7 @@ rejects.jsonl        rejected replies with their reasons
 inputs/              copies of the style profiles and examples that the recipe names
 batches/             open batches of the batch backend (llm/backends/batch_files.py)
 card.md              card of the previous release, until its regions are in the new card
+aside/               files of an earlier run, while --fresh moves them to personagen.run.1
 release/             the release that is being written
 
 One process at a time may use a run folder.
@@ -16,25 +17,37 @@ One process at a time may use a run folder.
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
 from personagen.builder.core.errors import FolderError, ReleaseError
 from personagen.builder.core.file_names import CARD, JOURNAL, LOCK, REJECTS, RESUME
-from personagen.builder.core.files import explain, write_text
+from personagen.builder.core.files import (
+    explain,
+    is_mount_point,
+    make_folder,
+    move,
+    numbered,
+    publish_folder,
+    real_path,
+    set_aside,
+    sync,
+    write_text,
+)
 from personagen.builder.llm.journal import is_empty
 from personagen.builder.release.card_regions import validate_regions
-from personagen.builder.release.folder import is_release, read_manifest
+from personagen.builder.release.folder import is_release, missing_files, read_manifest
 
 FORMAT = "personagen-run/1"
 STATE = "run.json"
 BATCHES = "batches"
 KEPT_CARD = "card.md"
+ASIDE = "aside"
 OURS = frozenset({LOCK, f"{STATE}.part", KEPT_CARD, f"{KEPT_CARD}.part"})
 """Files that may be in a run folder without `run.json`."""
 
@@ -92,17 +105,27 @@ class RunFolder:
         path = self.root / KEPT_CARD
         return _read_card(path) if path.is_file() else ""
 
-    def publish(self) -> None:
-        """Move the complete release to `out`; an existing one is renamed with a number."""
+    def publish(self, manifest: Mapping[str, Any]) -> None:
+        """Move the complete release to `out`; an existing one is renamed with a number.
+
+        Raises:
+            FolderError: the release cannot be moved, or a file of the manifest is missing before or after that.
+
+        """
+        self._require_complete(self.staging, manifest)
         try:
-            if self.out.exists() and any(self.out.iterdir()):
-                self.out.rename(_numbered(self.out))
-            elif self.out.exists():
-                self.out.rmdir()
-            self.staging.rename(self.out)
+            publish_folder(self.staging, self.out)
             (self.root / KEPT_CARD).unlink(missing_ok=True)
         except OSError as error:
             raise FolderError(f"cannot move the release to {self.out}: {explain(error)}") from error
+        self._require_complete(self.out, manifest)
+
+    def _require_complete(self, folder: Path, manifest: Mapping[str, Any]) -> None:
+        if missing := missing_files(folder, manifest):
+            raise FolderError(
+                f"{folder / missing[0]} was removed or changed by another process; run the command again, which sends "
+                f"no request that {self.journal} answers"
+            )
 
 
 def run_folder_of(out: Path) -> Path:
@@ -135,7 +158,9 @@ def open_run(
     root = run_folder_of(out)
     if not (fresh or reuse):
         _check_release(out, fingerprint, unstyled)  # before any folder is made; again below, under the lock
+    _require_movable(out)
     with locked(root):
+        _finish_moving(root)
         if fresh:
             _set_aside(out, root)
         elif reuse:
@@ -143,6 +168,22 @@ def open_run(
         _check_release(out, fingerprint, unstyled)
         _check_run(root, fingerprint, unstyled)
         yield RunFolder(out, root)
+
+
+def _require_movable(out: Path) -> None:
+    """Raise FolderError if a finished release could not be moved to `out`; create the folder to which a link leads."""
+    target = real_path(out)
+    if target.is_symlink():
+        raise FolderError(f"{out} is a link that leads back to itself; choose another folder with --out")
+    if is_mount_point(target):
+        raise FolderError(
+            f"{out} is a mount point, which cannot be renamed; name a folder within it: --out {out / 'personagen'}"
+        )
+    if out.is_symlink():
+        try:
+            make_folder(target.parent)
+        except OSError as error:
+            raise FolderError(f"cannot make {target.parent}, to which {out} leads: {explain(error)}") from error
 
 
 @contextmanager
@@ -163,9 +204,11 @@ def locked(root: Path, drafts: Iterable[Path] = ()) -> Iterator[None]:
     missing = [folder for folder in (root, *root.parents) if not folder.exists()]
     new_drafts = [path for path in drafts if not path.exists()]
     try:
-        root.mkdir(parents=True, exist_ok=True)
+        make_folder(root)
         lock = FileLock(root / LOCK)
         lock.acquire(timeout=0)
+        for folder in (root, real_path(root).parent):
+            sync(folder)
     except Timeout as error:
         raise FolderError(
             f"another process is writing to {root}; wait for it or choose another folder with --out"
@@ -273,15 +316,33 @@ def _set_aside(out: Path, root: Path) -> None:
         _keep_card(out, root)
     try:
         if (root / STATE).exists():
-            aside = _numbered(root)
-            aside.mkdir()
-            for entry in root.iterdir():
-                if entry.name not in (LOCK, KEPT_CARD):
-                    entry.rename(aside / entry.name)
+            _move_run(real_path(root))
         if is_release(out):
-            out.rename(_numbered(out))
+            set_aside(out)
     except OSError as error:
         raise FolderError(f"cannot set {root} aside: {explain(error)}") from error
+
+
+def _finish_moving(root: Path) -> None:
+    """Continue a `_move_run` that was interrupted."""
+    if (root / ASIDE).exists():
+        try:
+            _move_run(real_path(root))
+        except OSError as error:
+            raise FolderError(f"cannot set {root} aside: {explain(error)}") from error
+
+
+def _move_run(root: Path) -> None:
+    """Move the files of a run to a folder with a number, which it gets when all of them are there.
+
+    `run.json` is moved last: without it, the rest would be foreign. The next command continues an interrupted move.
+    """
+    aside = root / ASIDE
+    make_folder(aside)
+    for entry in sorted(root.iterdir(), key=lambda path: (path.name == STATE, path.name)):
+        if entry.name not in (LOCK, KEPT_CARD, ASIDE):
+            move(entry, aside / entry.name)
+    move(aside, numbered(root))
 
 
 def _take_over(out: Path, root: Path, fingerprint: str) -> None:
@@ -296,14 +357,9 @@ def _take_over(out: Path, root: Path, fingerprint: str) -> None:
         if (root / STATE).is_file():
             _claim(root / STATE, fingerprint)
         if replaces:
-            out.rename(_numbered(out))
+            set_aside(out)
     except OSError as error:
         raise FolderError(f"cannot set {out} aside: {explain(error)}") from error
-
-
-def _numbered(path: Path) -> Path:
-    """Return the first path that does not exist: personagen.1, personagen.2, ..."""
-    return next(name for n in count(1) if not (name := path.with_name(f"{path.name}.{n}")).exists())
 
 
 def require_own_folder(out: Path, kind: str) -> None:

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from personagen.builder.core.errors import FolderError
-from personagen.builder.core.files import explain, write_atomically
+from personagen.builder.core.files import explain, make_folder, write_atomically
 from personagen.builder.core.records import as_mapping, shard_path
 from personagen.builder.release.columns import Columns, arrow_schema
 
@@ -132,7 +132,7 @@ class _Shard:
 
         try:
             if self._writer is None:
-                self._target.parent.mkdir(parents=True, exist_ok=True)
+                make_folder(self._target.parent)
                 part = self._files.enter_context(write_atomically(self._target))
                 self._writer = self._files.enter_context(pq.ParquetWriter(part, self._schema, **LAYOUT))
             self._writer.write_table(_table(self._group, self._schema))

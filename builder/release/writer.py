@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from personagen.builder.core.errors import AllRejectedError, FolderError, GenerationError, PersonaGenError
 from personagen.builder.core.file_names import CARD, MANIFEST
-from personagen.builder.core.files import explain, write_text
+from personagen.builder.core.files import explain, sync, write_text
 from personagen.builder.core.records import Reject, layers_of
 from personagen.builder.llm.journal import UsedReplies
 from personagen.builder.llm.requests import Backend
@@ -134,6 +134,7 @@ class ReleaseWriter:
         """
         try:
             self._rejects_file.close()
+            sync(self._run.rejects)
         except OSError as error:
             raise self._rejects_error(error) from error
         if self.given_up or not self.accepted:

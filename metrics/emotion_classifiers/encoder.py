@@ -19,7 +19,7 @@ from personagen.metrics.emotion_classifiers.classifier import (
     best_temperature,
     predictions,
 )
-from personagen.metrics.texts.cache import cache_folder
+from personagen.metrics.texts.cache import cache_folder, flush
 from personagen.metrics.texts.inputs import rows_by_label
 from personagen.metrics.utility.finetune import Encoder, FineTuning, fine_tune, load_encoder, logits_of
 from personagen.metrics.utility.probe import codes
@@ -106,6 +106,8 @@ def _save(classifier: EncoderClassifier, folder: Path) -> EncoderClassifier:
         classifier.encoder.model.save_pretrained(part)
         facts = {"classes": classifier.classes, "facts": asdict(classifier.facts)}
         (part / FACTS).write_text(json.dumps(facts), encoding="utf-8")
+        for path in part.iterdir():
+            flush(path)
         shutil.rmtree(folder, ignore_errors=True)  # a damaged one
         part.rename(folder)
     except OSError as error:

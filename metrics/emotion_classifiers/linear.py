@@ -20,7 +20,7 @@ from personagen.metrics.emotion_classifiers.classifier import (
     best_temperature,
     predictions,
 )
-from personagen.metrics.texts.cache import cache_folder
+from personagen.metrics.texts.cache import cache_folder, flush
 from personagen.metrics.texts.corpus import Corpus
 from personagen.metrics.texts.embeddings import embed
 from personagen.metrics.texts.inputs import Vectors
@@ -158,6 +158,7 @@ def _save(classifier: LinearClassifier, path: Path) -> LinearClassifier:
                 bias=classifier.bias,
                 facts=np.array(json.dumps(asdict(classifier.facts))),
             )
+        flush(part)
         part.replace(path)
     except OSError as error:
         warnings.warn(

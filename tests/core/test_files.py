@@ -1,5 +1,6 @@
 """Files are written whole or not at all."""
 
+import errno
 import os
 import resource
 import signal
@@ -11,7 +12,16 @@ from pathlib import Path
 import pytest
 
 from personagen.builder.core.errors import FolderError
-from personagen.builder.core.files import redact_path, write_atomically, write_text
+from personagen.builder.core.files import (
+    incoming_folder,
+    is_mount_point,
+    make_folder,
+    publish_folder,
+    redact_path,
+    sync,
+    write_atomically,
+    write_text,
+)
 
 LIMIT = 4096
 
@@ -87,23 +97,124 @@ def test_a_killed_write_leaves_the_old_content_and_the_next_write_is_complete(tm
     assert [path.read_text(encoding="utf-8") for path in tmp_path.iterdir()] == ["new\n"]
 
 
-def test_a_durable_file_and_its_folder_are_flushed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The file before it is renamed, the folder after that."""
-    flushed: list[tuple[str, bool]] = []
-    fsync, target = os.fsync, tmp_path / "batch.json"
+@pytest.fixture
+def flushed(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Paths in the order in which they are flushed, under the names that they have at that moment."""
+    paths: list[Path] = []
+    fsync = os.fsync
 
     def record(descriptor: int) -> None:
-        flushed.append((Path(f"/proc/self/fd/{descriptor}").readlink().name, target.exists()))
+        paths.append(Path(f"/proc/self/fd/{descriptor}").readlink())
         fsync(descriptor)
 
     monkeypatch.setattr(os, "fsync", record)
-    with write_atomically(target, durable=True) as part:
-        part.write_text("{}", encoding="utf-8")
-    assert flushed == [("batch.json.part", False), (tmp_path.name, True)]
+    return paths
+
+
+def test_a_file_is_flushed_before_it_is_renamed_and_its_folder_after_that(tmp_path: Path, flushed: list[Path]) -> None:
+    write_text(tmp_path / "batch.json", "{}")
+    assert flushed == [tmp_path / "batch.json.part", tmp_path]
+
+
+def test_the_parent_of_each_new_folder_is_flushed(tmp_path: Path, flushed: list[Path]) -> None:
+    """The targets of links are created too; nothing is flushed for a folder that exists."""
+    (tmp_path / "link").symlink_to(tmp_path / "disk" / "runs")
+    make_folder(tmp_path / "link" / "a")
+    assert flushed == [tmp_path, tmp_path / "disk", tmp_path / "disk" / "runs"]
     flushed.clear()
-    with write_atomically(target) as part:
-        part.write_text("{}", encoding="utf-8")
+    make_folder(tmp_path / "disk" / "runs" / "a")
     assert flushed == []
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "file", tmp_path / "file" / "a"):
+        with pytest.raises((FileExistsError, NotADirectoryError)):
+            make_folder(path)
+
+
+def staged_in(folder: Path) -> Path:
+    """Make a folder of two files, as a release is staged."""
+    (folder / "joy").mkdir(parents=True)
+    (folder / "joy" / "shard").write_text("new", encoding="utf-8")
+    (folder / "manifest").write_text("new", encoding="utf-8")
+    return folder
+
+
+def content(folder: Path) -> dict[str, str]:
+    return {str(path.relative_to(folder)): path.read_text() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+NEW = {"joy/shard": "new", "manifest": "new"}
+
+
+def test_a_folder_is_flushed_whole_before_it_is_moved(tmp_path: Path, flushed: list[Path]) -> None:
+    staged, target = staged_in(tmp_path / "run" / "release"), tmp_path / "personagen"
+    target.mkdir()
+    (target / "manifest").write_text("old", encoding="utf-8")
+    publish_folder(staged, target)
+    assert content(target) == NEW and content(tmp_path / "personagen.1") == {"manifest": "old"}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["personagen", "personagen.1", "run"]
+    tree = [staged / "joy" / "shard", staged / "joy", staged / "manifest", staged]
+    assert sorted(flushed[:4]) == sorted(tree) and flushed.index(tree[0]) < flushed.index(tree[1])
+    assert flushed[3:] == [staged, tmp_path, tmp_path / "run", tmp_path, tmp_path]
+
+
+@pytest.mark.parametrize("old", ["none", "empty", "full"])
+def test_a_folder_is_published_across_file_systems(old: str, tmp_path: Path, other_disk: Path) -> None:
+    """By a copy beside the target; what a power cut has left of an earlier copy is removed."""
+    staged, target = staged_in(tmp_path / "run" / "release"), other_disk / "personagen"
+    incoming_folder(target).mkdir()
+    (incoming_folder(target) / "manifest").write_text("half", encoding="utf-8")
+    if old != "none":
+        target.mkdir()
+    if old == "full":
+        (target / "manifest").write_text("old", encoding="utf-8")
+    publish_folder(staged, target)
+    assert content(target) == NEW and not staged.exists()
+    assert sorted(path.name for path in other_disk.iterdir()) == ["personagen", "personagen.1"][: 1 + (old == "full")]
+
+
+def test_a_copy_that_fails_leaves_the_old_folder_and_the_staged_one(
+    tmp_path: Path, other_disk: Path, full_disk: None
+) -> None:
+    staged, target = staged_in(tmp_path / "release"), other_disk / "personagen"
+    target.mkdir()
+    (target / "manifest").write_text("old", encoding="utf-8")
+    (staged / "manifest").write_text("x" * LIMIT, encoding="utf-8")
+    resource.setrlimit(resource.RLIMIT_FSIZE, (LIMIT // 2, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+    with pytest.raises(OSError, match="File too large"):
+        publish_folder(staged, target)
+    assert content(target) == {"manifest": "old"} and content(staged)["joy/shard"] == "new"
+    assert [path.name for path in other_disk.iterdir()] == ["personagen"]
+
+
+@pytest.mark.parametrize("kind", ["folder", "dangling"])
+def test_the_folder_to_which_a_link_leads_is_replaced_and_the_link_stays(kind: str, tmp_path: Path) -> None:
+    real = tmp_path / "disk" / "corpus"
+    if kind == "folder":
+        real.mkdir(parents=True)
+        (real / "manifest").write_text("old", encoding="utf-8")
+    (tmp_path / "personagen").symlink_to(real)
+    publish_folder(staged_in(tmp_path / "release"), tmp_path / "personagen")
+    assert (tmp_path / "personagen").readlink() == real and content(real) == NEW
+    assert sorted(path.name for path in real.parent.iterdir()) == ["corpus", "corpus.1"][: 1 + (kind == "folder")]
+
+
+def test_a_folder_that_cannot_be_flushed_is_left_to_its_file_system(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error of a file ends the write, since its content may be lost."""
+
+    def refuse(descriptor: int) -> None:
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    sync(tmp_path)
+    with pytest.raises(FolderError, match=r"^cannot write \S+/manifest\.json: invalid argument"):
+        write_text(tmp_path / "manifest.json", "{}")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_mount_points_are_recognized(tmp_path: Path) -> None:
+    assert is_mount_point(Path("/proc")) and not is_mount_point(tmp_path) and not is_mount_point(tmp_path / "none")
 
 
 def test_a_path_is_reduced_to_its_name_and_other_strings_stay(tmp_path: Path) -> None:

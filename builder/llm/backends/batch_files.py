@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from personagen.builder.core.errors import FolderError
-from personagen.builder.core.files import write_atomically
+from personagen.builder.core.files import make_folder, write_bytes
 from personagen.builder.llm.chat_protocol.request_body import LIMIT_NAMES, levels_of
 
 REQUESTS, RECORD, RESULTS = ".jsonl", ".json", ".output.jsonl"
@@ -75,7 +75,7 @@ class BatchFolder:
         if self._loaded:
             return
         with self._folder_errors("read"):
-            self._root.mkdir(parents=True, exist_ok=True)
+            make_folder(self._root)
             for part in self._root.glob("*.part"):
                 part.unlink()
             for path in sorted(self._root.glob(f"*{REQUESTS}")):
@@ -193,8 +193,8 @@ class BatchFolder:
 
     def _write_durably(self, path: Path, chunks: Iterable[bytes]) -> None:
         """Write a file that is complete or absent, also after a power cut."""
-        with self._folder_errors("write"), write_atomically(path, durable=True) as part, part.open("wb") as file:
-            file.writelines(chunks)
+        with self._folder_errors("write"):
+            write_bytes(path, chunks)
 
     @contextmanager
     def _folder_errors(self, verb: str) -> Iterator[None]:
