@@ -187,9 +187,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
     """
     path = folder / MANIFEST
-    if not path.is_file():
-        raise ReleaseError(f"no release in {folder}: {MANIFEST} is missing; name the folder that `generate` wrote")
     try:
+        if not path.is_file():
+            raise ReleaseError(f"no release in {folder}: {MANIFEST} is missing; name the folder that `generate` wrote")
         text = path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         raise ReleaseError(f"cannot read {path}: {error}; make the release again") from error
