@@ -48,9 +48,9 @@ HINT = "emotions=, depth= and min_confidence= need `import personagen_dataset`"
 def render_card(manifest: Mapping[str, Any]) -> str:
     """Render the card. `load_dataset` reads the configurations from the YAML on top.
 
-    Optional keys of the manifest: `license`, `composition`, `classifier`, and those that `evaluate` and `audit` add:
-    `scores` (a list of metric, value and command), `below_floor` (phrases), `findings` and `counterfactuals` (lines)
-    and `audited_by` (a command).
+    Optional keys of the manifest: `license`, `composition`, `classifier`, `profanity`, and those that `evaluate` and
+    `audit` add: `scores` (a list of metric, value and command), `below_floor` (phrases), `findings` and
+    `counterfactuals` (lines) and `audited_by` (a command).
     """
     environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True)
     environment.filters |= {"cell": _cell, "fraction": _fraction}
@@ -82,6 +82,7 @@ def render_card(manifest: Mapping[str, Any]) -> str:
         counterfactuals=manifest.get("counterfactuals"),
         leaks=leak_line(manifest),
         reply_languages=_reply_languages(manifest),
+        profanity=manifest.get("profanity"),
         **_expression_facts(manifest),
         unlisted=[emotion["name"] for emotion in taxonomy["emotions"] if not is_listed(emotion["name"])],
         counterfactual=[f"`{name}`" for name in configs if name.startswith(COUNTERFACTUAL_PREFIX)],

@@ -35,6 +35,7 @@ class RunCounts:
         rejects: rejected replies by stage and reason.
         leaked: texts that name their emotion and were not asked to. None: no text was checked.
         leak_unchecked: texts that were not checked for it.
+        profanity: `texts` with a swear word, of those that were `checked`. None: no text has one.
         expressions: texts by the expression that was asked for and the one that was found (None: not checked). None:
             the recipe asks for no expression.
         composition: texts by attribute and value at the depth of the recipe; see `Composition`.
@@ -47,6 +48,7 @@ class RunCounts:
     composition: Mapping[str, Any]
     classifier: Mapping[str, Any] | None = None
     leak_unchecked: int = 0
+    profanity: Mapping[str, int] | None = None
     expressions: Mapping[tuple[str | None, str | None], int] | None = None
 
 
@@ -89,6 +91,7 @@ def make_manifest(
         "leaked": counts.leaked,
         **({"leak_unchecked": counts.leak_unchecked} if counts.leaked is not None and counts.leak_unchecked else {}),
         **_expressions(counts.expressions),
+        **({} if counts.profanity is None else {"profanity": dict(counts.profanity)}),
         "classifier": counts.classifier,
         "usage": {**asdict(usage), "cost": _cost(recipe, usage), **_estimates(used.origins)},
         "shards": [asdict(shard) for shard in shards],

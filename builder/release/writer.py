@@ -26,6 +26,7 @@ from personagen.builder.release.shards import Shards
 from personagen.builder.writing.attempts import describe_reject
 from personagen.builder.writing.label_check import LabelCheck
 from personagen.builder.writing.pipeline import FinalizedRow
+from personagen.metrics.style import swear_words
 
 
 class ReleaseWriter:
@@ -62,7 +63,7 @@ class ReleaseWriter:
             lambda config: columns_of(config, names, schema_version(plan.recipe)),
         )
         self._composition = Composition(plan.recipe.depth)
-        self._leaked = self._leak_checked = self._agreed = 0
+        self._leaked = self._leak_checked = self._profane = self._agreed = 0
         self._known_rejects: set[tuple[str, str, int]] = set()
         self._known_personas = bytearray(sum(plan.personas.values()))
 
@@ -106,7 +107,9 @@ class ReleaseWriter:
         self.accepted += 1
         if row.expression != "named":  # there a word for the emotion is no leak
             self._leaked += bool(row.provenance.leaked)
-        self._leak_checked += row.provenance.leaked is not None
+        is_english = row.provenance.leaked is not None  # as far as the check of emotion words knows
+        self._leak_checked += is_english
+        self._profane += is_english and swear_words(row.text) > 0
         self._expressions[row.expression, row.provenance.expression_found] += 1
         self._agreed += row.provenance.checker_label == row.label
         if planned.counterfactual is None:
@@ -148,6 +151,7 @@ class ReleaseWriter:
             self._composition.counts(),
             classifier,
             leak_unchecked=self.accepted - self._leak_checked,
+            profanity={"texts": self._profane, "checked": self._leak_checked} if self._profane else None,
             expressions=self._expressions if self._plan.mixture else None,
         )
         manifest = make_manifest(backend, self._plan, self._shards.written(), counts, used)

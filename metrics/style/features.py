@@ -118,7 +118,7 @@ def style_features(text: str, emotion: str | None = None) -> StyleFeatures:
         misspelt=len(_pattern(voice_lexicon.MISSPELT).findall(plain)),
         emoji=len(_EMOJI.findall(plain)),
         laughter=len(_pattern(voice_lexicon.LAUGHTER).findall(plain)),
-        profanity=len(_pattern(voice_lexicon.PROFANITY).findall(plain)),
+        profanity=swear_words(plain),
         first=_FIRST.search(plain) is not None,
         second=_SECOND.search(plain) is not None,
         third=_THIRD.search(plain) is not None,
@@ -126,6 +126,11 @@ def style_features(text: str, emotion: str | None = None) -> StyleFeatures:
         positive=positive,
         negative=negative,
     )
+
+
+def swear_words(text: str) -> int:
+    """Return the number of swear words of an English text."""
+    return len(_pattern(voice_lexicon.PROFANITY).findall(straighten_apostrophes(text)))
 
 
 @cache
