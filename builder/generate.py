@@ -101,12 +101,11 @@ async def agenerate(
 ) -> GenerationResult:
     """Generate a release in the running event loop; see `generate`."""
     unstyled = _unstyled(recipe)
-    if same_release(Path(out), recipe) is None:
-        await require_writable(recipe)
     with open_run(Path(out), recipe.fingerprint(), unstyled=unstyled, fresh=fresh, reuse=reuse) as run:
         manifest = same_release(run.out, recipe)
         if manifest is not None:
             return GenerationResult(run.out, manifest, created=False)
+        await require_writable(recipe)
         run.keep_card()  # fails before anything is paid for if its notes cannot be kept
         held = _with_copies(recipe, run.inputs)
         plan, backend, label_check = await compute_in_thread(lambda: _prepare(held, run, api_key, progress))

@@ -15,7 +15,7 @@ from personagen.builder.planning.recipe import Recipe
 from personagen.builder.planning.sections import Elaboration
 from personagen.builder.writing.continuation import finished
 from personagen.builder.writing.rows import RowWriter
-from personagen.metrics.style import MAX_COUNT
+from personagen.metrics.style.profiles import MAX_COUNT
 from personagen.metrics.texts.words import count_words
 
 LANGUAGE = "en"

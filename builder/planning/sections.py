@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from personagen.builder.core.endpoints.addresses import parse_address, require_api_version
 from personagen.builder.core.endpoints.bodies import validate_body
 from personagen.builder.core.endpoints.secrets import validate_headers, validate_query
-from personagen.metrics.style import MAX_COUNT
+from personagen.metrics.style.profiles import MAX_COUNT
 from personagen.metrics.texts.language import CHECKABLE_LANGUAGES
 
 Depth = Literal["none", "demographic", "sociocultural", "situational"]

@@ -159,7 +159,7 @@ def open_run(
     if not (fresh or reuse):
         _check_release(out, fingerprint, unstyled)  # before any folder is made; again below, under the lock
     _require_movable(out)
-    with locked(root):
+    with locked(root, [root / STATE]):
         _finish_moving(root)
         if fresh:
             _set_aside(out, root)
@@ -231,9 +231,12 @@ def _is_unused(root: Path) -> bool:
 
 
 def _remove(root: Path, folders: Iterable[Path], drafts: Iterable[Path]) -> None:
-    """Remove the files of a run without a reply, and folders that are empty then; a folder with other files stays."""
+    """Remove the files of a run without a reply, and folders that are empty then; a run with other files stays."""
+    files = [*drafts, root / JOURNAL, root / LOCK]
     with suppress(OSError):
-        for path in (*drafts, root / JOURNAL, root / LOCK):
+        if not {*root.iterdir()} <= {*files, root / BATCHES}:
+            return
+        for path in files:
             path.unlink(missing_ok=True)
         if (root / BATCHES).exists():
             (root / BATCHES).rmdir()

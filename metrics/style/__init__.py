@@ -2,12 +2,11 @@
 
 from personagen.metrics.style.expressions import EXPRESSIONS, Expression, expression_of
 from personagen.metrics.style.features import StyleFeatures, style_features, swear_words
-from personagen.metrics.style.profiles import MAX_COUNT, StyleProfile, measure_profile, parse_profile, write_profile
+from personagen.metrics.style.profiles import StyleProfile, measure_profile, parse_profile, write_profile
 from personagen.metrics.style.valence import polarity, valenced_words
 
 __all__ = [
     "EXPRESSIONS",
-    "MAX_COUNT",
     "Expression",
     "StyleFeatures",
     "StyleProfile",

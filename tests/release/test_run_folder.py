@@ -185,7 +185,9 @@ def test_a_block_that_fails_without_a_reply_leaves_nothing_behind(tmp_path: Path
     assert not any(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("kept", ["a/draft.txt", "a/note.txt", "a/run/batches/1.json", "a/run/journal.sqlite"])
+@pytest.mark.parametrize(
+    "kept", ["a/draft.txt", "a/note.txt", "a/run/note.txt", "a/run/batches/1.json", "a/run/journal.sqlite"]
+)
 def test_a_block_that_fails_keeps_replies_batches_and_files_that_are_not_its_own(tmp_path: Path, kept: str) -> None:
     """A draft that was there before, any other file, an open batch, and a journal that cannot be read."""
     path, draft = tmp_path / kept, tmp_path / "a" / "draft.txt"

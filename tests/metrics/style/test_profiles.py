@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 
 from personagen.metrics.style import (
     EXPRESSIONS,
-    MAX_COUNT,
     StyleFeatures,
     StyleProfile,
     measure_profile,
@@ -14,7 +13,7 @@ from personagen.metrics.style import (
     style_features,
     write_profile,
 )
-from personagen.metrics.style.profiles import COLUMNS, UNLABELLED
+from personagen.metrics.style.profiles import COLUMNS, MAX_COUNT, UNLABELLED
 
 TEXTS = ("I hate this", "damn it", "The door was open.", "so happy today", "We went home.", "?!")
 LABELS = ("annoyance", "anger", "anger", "joy", "neutral", "joy")

@@ -21,7 +21,8 @@ from personagen.builder.planning.styles import (
 )
 from personagen.builder.planning.styles.library import STYLES
 from personagen.builder.writing.expression import expression_settings, recipe_grounding
-from personagen.metrics.style import MAX_COUNT, measure_profile, write_profile
+from personagen.metrics.style import measure_profile, write_profile
+from personagen.metrics.style.profiles import MAX_COUNT
 
 TEXTS = ["I am so happy today, thank you all!", "Wow!!", "It rained on the way home and we sat in the kitchen."]
 
