@@ -18,13 +18,14 @@ from personagen.metrics.emotion_classifiers import LinearClassifier
 from personagen.metrics.realism.measure import Side, compare, side_of
 from personagen.metrics.realism.mmd import bandwidth
 from personagen.metrics.statistics.intervals import Rows, mean
+from personagen.metrics.statistics.persona_trace import persona_f
 from personagen.metrics.texts.corpus import Corpus
 from personagen.metrics.texts.emotion_words import names_emotion
 from personagen.metrics.texts.inputs import Vectors, rows_by_label
 from personagen.metrics.texts.language import is_in_other_language
 from personagen.metrics.texts.words import normalise
 from personagen.metrics.utility.leakage import overlaps_test
-from personagen.metrics.utility.probe import codes, macro_f1, predict_from_vectors, predict_from_words
+from personagen.metrics.utility.probe import codes, f1_by_class, predict_from_vectors, predict_from_words
 from personagen.metrics.utility.transfer import joined
 
 MEASURES: Mapping[str, Mapping[str, str]] = {
@@ -51,11 +52,17 @@ MEASURES: Mapping[str, Mapping[str, str]] = {
 }  # fmt: skip
 """Figures by suite, each with its better direction: "higher", "lower", a number, or "real" (as real texts)."""
 
-VERSION = 3
+VERSION = 4
 """Version of the figures; a change invalidates saved ones."""
 
 TEXT_COUNTS = ("vendi_score", "rke")
-"""Figures that count texts; for few texts they grow nearly in proportion to their number."""
+"""Figures that count texts: they grow with their number, so that halves say little about the whole.
+
+On real texts the variance of halves is 0.6 to 0.8 of that of independent sets, that of parts of four fifths 0.8 to 1.
+"""
+
+LEFT_OUT = 5
+"""Part of the personas, as one of so many, that is left out to find the error of `TEXT_COUNTS`."""
 
 FEW_TEXTS = 100
 """Real texts that `gain_macro_f1` adds the texts of an arm to."""
@@ -97,6 +104,8 @@ class PanelReference:
         held: real texts that no arm uses.
         test: real texts for testing classifiers.
         masked_test: the same with emotion words masked.
+        pool: all real texts from which `few` is drawn.
+        masked_pool: the same with emotion words masked.
         few: 100 real texts, evenly distributed over labels.
         masked_few: the same with emotion words masked.
         few_f1: macro-F1 of a classifier trained on `few`.
@@ -112,6 +121,8 @@ class PanelReference:
     held: Side
     test: Corpus
     masked_test: Corpus
+    pool: Corpus
+    masked_pool: Corpus
     few: Corpus
     masked_few: Corpus
     few_f1: float
@@ -125,6 +136,20 @@ class PanelReference:
     def with_held(self, rows: Rows) -> "PanelReference":
         """Return the reference with the given rows of the held texts."""
         return replace(self, held=self.held.take(rows))
+
+    def with_few(self, few_rows: Rows, test_rows: Rows) -> "PanelReference":
+        """Return the reference with the given rows of the pool as `few`, and the given rows of the test texts."""
+        test, masked_test = self.test.take(test_rows), self.masked_test.take(test_rows)
+        few, masked_few = self.pool.take(few_rows), self.masked_pool.take(few_rows)
+        return replace(
+            self,
+            test=test,
+            masked_test=masked_test,
+            few=few,
+            masked_few=masked_few,
+            few_f1=_f1(predict_from_vectors(few, test, self.classes), test, self.classes),
+            masked_few_f1=_f1(predict_from_vectors(masked_few, masked_test, self.classes), masked_test, self.classes),
+        )
 
 
 def sample_of(corpus: Corpus, masked: Corpus, personas: Sequence[str | None]) -> Sample:
@@ -150,30 +175,38 @@ def reference_of(
         masked: masks the emotion words of a corpus.
 
     """
-    classes = sorted(set(held.labels or ()))
-    few = few_of(held)
-    masked_test, masked_few = masked(test), masked(few)
-    return PanelReference(
+    masked_test, masked_held = masked(test), masked(held)
+    whole = PanelReference(
         held=side_of(held),
         test=test,
         masked_test=masked_test,
-        few=few,
-        masked_few=masked_few,
-        few_f1=_f1(predict_from_vectors(few, test, classes), test, classes),
-        masked_few_f1=_f1(predict_from_vectors(masked_few, masked_test, classes), masked_test, classes),
+        pool=held,
+        masked_pool=masked_held,
+        few=held,
+        masked_few=masked_held,
+        few_f1=0.0,
+        masked_few_f1=0.0,
         known=frozenset(map(normalise, known)),
         classifier=classifier,
-        classes=classes,
+        classes=sorted(set(held.labels or ())),
         width=bandwidth(held.vectors, 0),
         centres=clusters.centres_of(held.vectors, 0),
     )
+    return whole.with_few(few_rows(held, np.random.default_rng(0)), np.arange(len(test)))
 
 
-def few_of(corpus: Corpus) -> Corpus:
-    """Return 100 texts, evenly distributed over labels, or all texts of rarer labels."""
+def few_rows(corpus: Corpus, generator: np.random.Generator) -> Rows:
+    """Draw the rows of 100 texts, evenly distributed over labels; of rarer labels all texts."""
     rows = rows_by_label(corpus.labels or ())
     per_label = FEW_TEXTS // len(rows)
-    return corpus.take(sorted(int(row) for label in sorted(rows) for row in rows[label][:per_label]))
+    return np.sort(np.concatenate([generator.permutation(rows[label])[:per_label] for label in sorted(rows)]))
+
+
+def dealt(labels: Sequence[str], part: int, parts: int, generator: np.random.Generator) -> Rows:
+    """Return the rows of one of several disjoint parts with equal labels; all rows if there are fewer than parts."""
+    by_label = rows_by_label(labels)
+    order = np.concatenate([generator.permutation(by_label[label]) for label in sorted(by_label)])
+    return np.sort(order[part::parts] if len(order) >= parts else order)
 
 
 def measure(sample: Sample, reference: PanelReference, seed: int) -> Figures:
@@ -198,12 +231,22 @@ def measure(sample: Sample, reference: PanelReference, seed: int) -> Figures:
     return {name: figures.get(name) for names in MEASURES.values() for name in names}
 
 
-def measure_resampled(
-    sample: Sample, positions: Sequence[int], planned: int, reference: PanelReference, *, seed: int, draws: int
+def measure_resampled(  # noqa: PLR0913 - the parts of one experiment
+    sample: Sample,
+    positions: Sequence[int],
+    planned: int,
+    reference: PanelReference,
+    *,
+    seed: int,
+    draws: int,
+    personas: Sequence[int] | None = None,
+    block: tuple[int, int] = (0, 1),
 ) -> tuple[Figures, list[Figures]]:
     """Compute the figures of a sample and of random halves of it.
 
-    Halves are drawn from the plan that all arms share, so that the same seed draws the same rows in every arm.
+    Halves are drawn from the plan that all arms share, so that the same seed draws the same rows in every arm. They
+    consist of whole personas, because texts of one persona are not independent. The whole and each half have their own
+    100 real texts, and blocks have disjoint test texts, so that both kinds of chance are part of the spread.
 
     Args:
         sample: the texts.
@@ -212,31 +255,49 @@ def measure_resampled(
         reference: real texts and models.
         seed: seed of all draws; equal for all arms.
         draws: number of halves.
+        personas: persona of each row of the plan; None: one per row.
+        block: number of the block, and number of blocks that share the test texts.
 
     """
     generator = np.random.default_rng([seed, planned, 21])
+    groups = np.unique(np.arange(planned) if personas is None else personas, return_inverse=True)[1][positions]
+    kinds = len(set(range(planned) if personas is None else personas))
     held_texts = len(reference.held.corpus)
     count = min(planned, held_texts)
-    reference = reference.with_held(np.sort(generator.choice(held_texts, size=count, replace=False)))
+    held_rows = np.sort(generator.choice(held_texts, size=count, replace=False))
+    test_rows = dealt(reference.test.labels or (), *block, np.random.default_rng([block[1], 22]))
+    reference = reference.with_held(held_rows).with_few(few_rows(reference.pool, generator), test_rows)
     whole = measure(sample, reference, seed)
     halves = []
     for _ in range(draws):
-        chosen = generator.choice(planned, size=max(planned // 2, 1), replace=False)
+        chosen = generator.choice(kinds, size=max(kinds // 2, 1), replace=False)
         held_rows = np.sort(generator.choice(count, size=max(count // 2, 1), replace=False))
-        rows = np.flatnonzero(np.isin(positions, chosen))
-        halves.append(measure(sample.take(rows), reference.with_held(held_rows), seed))
-    for name in TEXT_COUNTS:
-        _scale_to_whole(name, whole, halves)
+        half_tests = dealt(reference.test.labels or (), 0, 2, generator)
+        rows = np.flatnonzero(np.isin(groups, chosen))
+        half = reference.with_held(held_rows).with_few(few_rows(reference.pool, generator), half_tests)
+        halves.append(measure(sample.take(rows), half, seed))
+    _replace_text_counts(sample.side.corpus.vectors, groups, kinds, whole, halves)
     return whole, halves
 
 
-def _scale_to_whole(name: str, whole: Figures, halves: Sequence[Figures]) -> None:
-    """Scale a figure of halves to the level of the whole: half as many texts can have half as many kinds."""
-    level, value = mean([half[name] for half in halves]), whole[name]
-    if level and value is not None:
-        for half in halves:
-            figure = half[name]
-            half[name] = None if figure is None else figure * value / level
+def _replace_text_counts(
+    vectors: Vectors, groups: NDArray[np.intp], kinds: int, whole: Figures, halves: Sequence[Figures]
+) -> None:
+    """Replace the figures that count texts by values at the level of the whole, with the spread of halves.
+
+    The spread is that of parts of four fifths of the personas: the delete-d jackknife, see `intervals`.
+    """
+    generator = np.random.default_rng([kinds, 23])
+    left_out = max(kinds // LEFT_OUT, 1)
+    if left_out >= kinds:
+        return
+    parts = [semantic(vectors[~np.isin(groups, generator.choice(kinds, size=left_out, replace=False))]) for _ in halves]
+    for name in TEXT_COUNTS:
+        level, value = mean([part[name] for part in parts]), whole[name]
+        for half, part in zip(halves, parts, strict=True):
+            figure = part[name]
+            if level and value is not None and figure is not None:
+                half[name] = value * (1 + (figure / level - 1) * ((kinds - left_out) / left_out) ** 0.5)
 
 
 def _diversity(side: Side, centres: Vectors | None) -> Figures:
@@ -300,27 +361,6 @@ def _utility(sample: Sample, reference: PanelReference) -> Figures:
 
 
 def _f1(predicted: NDArray[np.intp], test: Corpus, classes: Sequence[str]) -> float:
-    return macro_f1(predicted, codes(test.labels or (), classes), len(classes))
-
-
-def persona_f(corpus: Corpus, personas: Sequence[str | None]) -> float | None:
-    """Compute the variance of vectors between personas over that within: the F ratio of a one-way analysis.
-
-    The mean of each label is subtracted first. Personas without influence get about 1. None: a text has no persona,
-    there is one persona, or no persona has two texts.
-    """
-    if any(persona is None for persona in personas):
-        return None
-    groups = np.unique(np.array(personas, dtype=str), return_inverse=True)[1]
-    count, kinds = len(groups), int(groups.max()) + 1
-    if kinds < 2 or kinds == count:
-        return None
-    vectors = corpus.vectors.astype(np.float64)
-    for rows in rows_by_label(corpus.labels or ()).values():
-        vectors[rows] -= vectors[rows].mean(axis=0)
-    sums = np.zeros((kinds, vectors.shape[1]))
-    np.add.at(sums, groups, vectors)
-    sizes = np.bincount(groups)
-    between = float((np.square(sums).sum(axis=1) / sizes).sum() - np.square(vectors.sum(axis=0)).sum() / count)
-    within = float(np.square(vectors).sum()) - float((np.square(sums).sum(axis=1) / sizes).sum())
-    return None if within <= 0 else (between / (kinds - 1)) / (within / (count - kinds))
+    """Return the mean F1 over the classes of the test texts."""
+    true = codes(test.labels or (), classes)
+    return float(f1_by_class(predicted, true, len(classes))[np.unique(true)].mean())

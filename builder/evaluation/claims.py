@@ -68,6 +68,8 @@ class JudgedClaim:
         p: two-sided p that the difference is `null`; None: its error is unknown.
         p_corrected: `p` corrected for the number of claims (Holm).
         verdict: "supported", "not supported" (the opposite is), or "undecided".
+        detectable: distance from `null` that is found with a probability of 80 %; None: its error is unknown.
+        reason: why the error is unknown; None: it is known.
 
     """
 
@@ -83,6 +85,8 @@ class JudgedClaim:
     p: float | None
     p_corrected: float | None
     verdict: str
+    detectable: float | None = None
+    reason: str | None = None
 
 
 CLAIMS = (
@@ -128,7 +132,8 @@ def judge_claims(arms: Mapping[str, Mapping[str, "Blocks"]]) -> list[JudgedClaim
 
     tested = [(claim, blocks) for claim in CLAIMS if (blocks := difference(claim, arms)) is not None]
     estimates = [estimate(blocks) for _, blocks in tested]
-    corrected = iter(holm([change.p for change in estimates if change.p is not None]))
+    p_values = [change.p for change in estimates if change.p is not None]
+    corrected = iter(holm(p_values))
     judged = []
     for (claim, _), change in zip(tested, estimates, strict=True):
         p_corrected = None if change.p is None else next(corrected)
@@ -146,6 +151,8 @@ def judge_claims(arms: Mapping[str, Mapping[str, "Blocks"]]) -> list[JudgedClaim
                 p=change.p,
                 p_corrected=p_corrected,
                 verdict=verdict(claim, change.value, p_corrected),
+                detectable=change.detectable(len(p_values)),
+                reason=change.reason,
             )
         )
     return judged
@@ -160,9 +167,9 @@ def difference(claim: Claim, arms: Mapping[str, Mapping[str, "Blocks"]]) -> "Blo
     if arm is None or (claim.against is not None and other is None):
         return None
     if other is not None and other.halves.shape != arm.halves.shape:
-        arm, other = (Blocks(side.wholes, side.halves[:, :0]) for side in (arm, other))
+        arm, other = (Blocks(side.wholes, side.halves[:, :0], side.freedom) for side in (arm, other))
     change = arm if other is None else arm.minus(other)
-    return Blocks(change.wholes - claim.null, change.halves - claim.null)
+    return Blocks(change.wholes - claim.null, change.halves - claim.null, change.freedom)
 
 
 def verdict(claim: Claim, value: float, p_corrected: float | None) -> str:

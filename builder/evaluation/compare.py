@@ -196,7 +196,7 @@ def _measure(
 ) -> tuple[dict[str, dict[str, "Blocks"]], "LinearClassifier"]:
     _require_texts(written)
     texts = [{name: arm.texts for name, arm in seed.items()} for seed in written]
-    rows = [[row.id for row in setting.rows] for setting in settings]
+    rows = [{row.id: row.persona for row in setting.rows} for setting in settings]
     return measure_arms(texts, rows, parts, folder, progress)
 
 

@@ -20,7 +20,7 @@ from personagen.builder.version import __version__
 if TYPE_CHECKING:
     import pandas as pd
 
-FORMAT = "personagen-comparison/2"
+FORMAT = "personagen-comparison/3"
 """Version of the layout of `results.json`."""
 
 Record = TypeVar("Record")

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from personagen.builder.evaluation.claims import JudgedClaim, count_verdicts
+from personagen.builder.evaluation.claims import SUPPORTED, JudgedClaim, count_verdicts
 from personagen.builder.evaluation.comparison import ArmCost, ArmFigure, ArmRating, ComparisonFacts, ComparisonResults
 from personagen.builder.evaluation.scores import format_number
 
@@ -41,7 +41,10 @@ def _lines(comparison: ComparisonResults) -> Iterator[str]:
     yield "## Verdicts"
     yield ""
     yield f"Of {len(comparison.claims)} claims: {_verdict_counts(comparison.claims)}."
-    yield "p is corrected for their number (Holm); an undecided claim is neither shown nor refuted by so many texts."
+    yield (
+        "p is corrected for their number (Holm). *Not supported*: the opposite is significant. *Undecided* is no "
+        "evidence of equality: of differences of the size in the last column, 80 % would have been found."
+    )
     yield ""
     yield from claims_table(comparison.claims)
     yield ""
@@ -87,7 +90,7 @@ def verdict_lines(claims: Sequence[JudgedClaim]) -> Iterator[str]:
         against = f" - {claim.against}" if claim.against else ""
         yield (
             f"{claim.verdict}: {claim.statement} ({claim.measure}, {claim.arm}{against}: "
-            f"{signed(claim.difference)}{interval}{p})"
+            f"{signed(claim.difference)}{interval}{p}{_power(claim)})"
         )
     yield _verdict_counts(claims)
 
@@ -100,8 +103,18 @@ def claims_table(claims: Iterable[JudgedClaim]) -> Iterator[str]:
         interval = "" if claim.low is None else f"{signed(claim.low)} to {signed(claim.high)}"
         p = "" if claim.p_corrected is None else f"{claim.p_corrected:.2g}"
         compared = f"{claim.measure}: {claim.arm} against {against}"
-        rows.append([claim.statement, f"**{claim.verdict}**", compared, signed(claim.difference), interval, p])
-    yield from markdown_table(["claim", "verdict", "compared", "difference", "95 %", "p"], rows, "lll")
+        power = "" if claim.detectable is None else format_number(claim.detectable)
+        rows.append([claim.statement, f"**{claim.verdict}**", compared, signed(claim.difference), interval, p, power])
+    yield from markdown_table(["claim", "verdict", "compared", "difference", "95 %", "p", "detectable"], rows, "lll")
+
+
+def _power(claim: JudgedClaim) -> str:
+    """Return the detectable difference of a claim that is not supported, or why it has no interval."""
+    if claim.verdict == SUPPORTED:
+        return ""
+    if claim.detectable is None:
+        return f"; no interval: {claim.reason}"
+    return f"; detectable: {format_number(claim.detectable)}"
 
 
 def figures_table(comparison: ComparisonResults, measures: Mapping[str, str]) -> Iterator[str]:

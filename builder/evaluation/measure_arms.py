@@ -44,7 +44,8 @@ class ArmBlock:
         key: hash of all that the figures depend on.
         sample: the texts.
         positions: position of each text in the plan of the block, which all arms share.
-        planned: rows of that plan.
+        personas: persona of each row of that plan.
+        share: number of the block, and number of all blocks of an arm, which share the test texts.
         seed: seed of the measurement, equal for all arms.
 
     """
@@ -53,13 +54,14 @@ class ArmBlock:
     key: str
     sample: "Sample"
     positions: Sequence[int]
-    planned: int
+    personas: Sequence[int]
+    share: tuple[int, int]
     seed: int
 
 
 def measure_arms(
     texts: Sequence[Mapping[str, Sequence[ArmText]]],
-    rows: Sequence[Sequence[str]],
+    rows: Sequence[Mapping[str, int]],
     real: ReferenceParts,
     folder: Path,
     progress: Progress,
@@ -68,7 +70,7 @@ def measure_arms(
 
     Args:
         texts: texts by seed and arm.
-        rows: ids of the planned rows by seed, in order.
+        rows: planned rows by seed, in order: the persona of each by its id.
         real: real texts to compare with.
         folder: folder of the figures of each block.
         progress: receiver of steps and measured blocks.
@@ -84,14 +86,14 @@ def measure_arms(
 
     progress.step("preparing the reference")
     reference = _reference_of(real)
-    counts = [-(-len(ids) // MAX_BLOCK_TEXTS) for ids in rows]
+    counts = [-(-len(plan) // MAX_BLOCK_TEXTS) for plan in rows]
     draws = DRAWS if sum(counts) < DRAWS else 0
     base = json.dumps([VERSION, __version__, draws, real.name, digest_of(real), reference.classifier.facts.version])
     blocks = [
         block
-        for seed, (arms, ids) in enumerate(zip(texts, rows, strict=True))
+        for seed, (arms, plan) in enumerate(zip(texts, rows, strict=True))
         for arm, written in arms.items()
-        for block in _blocks(seed, arm, written, ids, base, reference)
+        for block in _blocks((seed, sum(counts[:seed]), sum(counts)), arm, written, plan, base, reference)
     ]
     total, held = sum(len(block.sample) for block in blocks), len(reference.held.corpus)
     progress.step(f"measuring {total} texts of {len(texts[0])} arms against {held} of {real.name}")
@@ -117,30 +119,54 @@ def _reference_of(real: ReferenceParts) -> "PanelReference":
 
 
 def _blocks(
-    seed: int, arm: str, written: Sequence[ArmText], ids: Sequence[str], base: str, reference: "PanelReference"
-) -> Iterator[ArmBlock]:
-    """Deal the texts of an arm in one seed to blocks in turn, so that each block has all emotions."""
+    part: tuple[int, int, int], arm: str, written: Sequence[ArmText], plan: Mapping[str, int], base: str,
+    reference: "PanelReference",
+) -> Iterator[ArmBlock]:  # fmt: skip
+    """Deal the personas of an arm in one seed to blocks at random.
+
+    Args:
+        part: number of the seed, number of the blocks of earlier seeds, and of all seeds.
+        arm: name of the arm.
+        written: its texts.
+        plan: persona of each planned row by its id.
+        base: all else that the figures depend on.
+        reference: real texts.
+
+    """
     from personagen.metrics.panel import sample_of
     from personagen.metrics.texts.corpus import read_corpus
     from personagen.metrics.texts.emotion_words import mask_pattern, mask_words
 
-    positions = {id_: position for position, id_ in enumerate(ids)}
-    count = -(-len(ids) // MAX_BLOCK_TEXTS)
+    seed, first, total = part
     pattern = mask_pattern(frozenset(reference.classes))
     model = reference.held.corpus.model
-    for number in range(count):
-        part = [text for text in written if positions[text.id] % count == number]
-        labels = [text.label for text in part]
+    for number, planned in enumerate(_divided(plan)):
+        positions = {id_: position for position, id_ in enumerate(planned)}
+        texts = [text for text in written if text.id in positions]
+        labels = [text.label for text in texts]
         block_seed = seed * 1000 + number
-        content = [[text.id, text.text, text.label, text.persona_id] for text in part]
-        key = hashlib.sha256(json.dumps([base, block_seed, len(ids), content]).encode()).hexdigest()[:32]
+        content = [[text.id, text.text, text.label, text.persona_id] for text in texts]
+        personas = [plan[id_] for id_ in planned]
+        share = (first + number, total)
+        key = hashlib.sha256(json.dumps([base, block_seed, personas, share, content]).encode()).hexdigest()[:32]
         sample = sample_of(
-            read_corpus([text.text for text in part], labels, model),
-            read_corpus([mask_words(text.text, pattern) for text in part], labels, model),
-            [text.persona_id and f"{seed}:{text.persona_id}" for text in part],
+            read_corpus([text.text for text in texts], labels, model),
+            read_corpus([mask_words(text.text, pattern) for text in texts], labels, model),
+            [text.persona_id and f"{seed}:{text.persona_id}" for text in texts],
         )
-        planned = len(range(number, len(ids), count))
-        yield ArmBlock(arm, key, sample, [positions[text.id] // count for text in part], planned, block_seed)
+        yield ArmBlock(arm, key, sample, [positions[text.id] for text in texts], personas, share, block_seed)
+
+
+def _divided(plan: Mapping[str, int]) -> Iterator[list[str]]:
+    """Yield the ids of the rows of each block; all rows of a persona are in one, for blocks to be independent."""
+    import numpy as np
+
+    count = -(-len(plan) // MAX_BLOCK_TEXTS)
+    personas = sorted(set(plan.values()))
+    order = np.random.default_rng([len(personas), 24]).permutation(len(personas)).tolist()
+    block_of = {persona: rank % count for persona, rank in zip(personas, order, strict=True)}
+    for number in range(count):
+        yield [id_ for id_, persona in plan.items() if block_of[persona] == number]
 
 
 def _measured(
@@ -178,7 +204,14 @@ def _measure(block: ArmBlock, reference: "PanelReference", draws: int) -> dict[s
 
     with threadpool_limits(1):  # the sum over threads depends on their number, and processes share the processors
         whole, halves = measure_resampled(
-            block.sample, block.positions, block.planned, reference, seed=block.seed, draws=draws
+            block.sample,
+            block.positions,
+            len(block.personas),
+            reference,
+            seed=block.seed,
+            draws=draws,
+            personas=block.personas,
+            block=block.share,
         )
     return {"whole": whole, "halves": halves}
 
@@ -207,8 +240,10 @@ def _by_arm(blocks: Sequence[ArmBlock], figures: Mapping[str, Mapping[str, Any]]
     from personagen.metrics.statistics.paired import Blocks
 
     by_arm: dict[str, list[Mapping[str, Any]]] = {}
+    freedom: dict[str, int] = {}
     for block in blocks:
         by_arm.setdefault(block.arm, []).append(figures[block.key])
+        freedom[block.arm] = freedom.get(block.arm, 0) + len(set(block.personas)) - 1
     result: dict[str, dict[str, Blocks]] = {}
     for arm, measured in by_arm.items():
         result[arm] = {}
@@ -220,7 +255,9 @@ def _by_arm(blocks: Sequence[ArmBlock], figures: Mapping[str, Mapping[str, Any]]
             if any(value is None for row in halves for value in row):
                 halves = [[] for _ in measured]
             result[arm][name] = Blocks(
-                np.array(wholes, dtype=float), np.array(halves, dtype=float).reshape(len(measured), -1)
+                np.array(wholes, dtype=float),
+                np.array(halves, dtype=float).reshape(len(measured), -1),
+                freedom[arm],
             )
     return result
 

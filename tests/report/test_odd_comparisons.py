@@ -108,6 +108,7 @@ def test_a_single_seed_has_values_without_intervals(tmp_path: Path) -> None:
         "+0.125",
         "",
         "",
+        "",
     ]
 
 
