@@ -49,6 +49,7 @@ NEEDS = {
     "benchmarks": "sentence_transformers",
     "project": "importlinter",
     "flows/test_counterfactuals.py": "sentence_transformers",
+    "flows/power/test_evaluations.py": "sentence_transformers",
     "hub/test_push_metric.py": "evaluate",
     "writing/test_label_check.py": "sentence_transformers",
     "api/test_kernel_judges.py": "sentence_transformers",

@@ -30,6 +30,7 @@ from personagen.metrics.panel import MEASURES
 from tests.helpers.browser import open_page
 from tests.helpers.command import OPENAI, Outcome, Run, run_here
 from tests.helpers.flow import bytes_of, wait_until
+from tests.helpers.power.disk import Disk
 from tests.helpers.real_texts import goemotions
 from tests.helpers.servers.fake_openai import FakeOpenAI, Fault
 
@@ -70,15 +71,26 @@ def server() -> Iterator[FakeOpenAI]:
 
 
 @pytest.fixture(scope="module")
-def done(server: FakeOpenAI, reference: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def disk(tmp_path_factory: pytest.TempPathFactory) -> Disk:
+    """Recorder of what `done` flushes."""
+    return Disk(tmp_path_factory.mktemp("compare"))
+
+
+@pytest.fixture(scope="module")
+def done(server: FakeOpenAI, reference: Path, disk: Disk) -> Iterator[Path]:
     """Compare two arms once."""
-    out = tmp_path_factory.mktemp("compare") / "comparison"
+    out = disk.root / "comparison"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OPENAI_API_KEY", "sk-secret")
         words = ["personagen", "compare", *SMALL, *ROWS, *TWO_ARMS, "--reference", str(reference), "--out", str(out)]
         patch.setattr(sys, "argv", [*words, *OPENAI, server.url])
-        main()
+        with disk:
+            main()
         yield out
+
+
+def test_everything_is_flushed_before_it_gets_its_name(done: Path, disk: Disk) -> None:
+    assert disk.unflushed == [] and (done / "results.json").exists()
 
 
 def compare(run: Run, server: FakeOpenAI, reference: Path, out: Path, *more: str) -> Outcome:

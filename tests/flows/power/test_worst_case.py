@@ -4,6 +4,8 @@ The disk is simulated at its worst (see `tests/helpers/power/disk.py`), so that 
 own. Real ones are in `test_power_cuts.py`.
 """
 
+import errno
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -68,6 +70,31 @@ def test_a_release_that_replaces_another_leaves_one_of_them_after_a_cut(
         make(recipe, cut.folder / "out", **options)
         assert bytes_of(cut.folder / "out") == new and bytes_of(cut.folder / "out.1") == old, cut
         assert not incoming_folder(cut.folder / "out").exists(), cut
+
+
+def test_a_release_that_is_copied_to_another_file_system_is_whole_or_absent_after_a_cut(
+    model: FakeOpenAI, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system refuses to rename the staging folder, as it does between file systems."""
+    recipe, out = recipe_for(model.url), folder_in(tmp_path, "disk") / "out"
+    replace = os.replace
+
+    def refuse(source: Path, target: Path) -> None:
+        if Path(source).name == "release":
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with Disk(tmp_path / "disk", folder_in(tmp_path, "cuts")) as disk:
+        make(recipe, out)
+    assert disk.unflushed == [] and len(disk.cuts) > 30
+    sent = len(model.requests)
+    for cut in cuts_of(disk, 6)[3:]:
+        assert bytes_of(cut.folder / "out") in ({}, bytes_of(out)), cut
+        make(recipe, cut.folder / "out")
+        assert bytes_of(cut.folder / "out") == bytes_of(out), cut
+        assert {path.name for path in cut.folder.iterdir()} == {"out", "out.run"}, cut
+    assert len(model.requests) == sent
 
 
 def test_the_recorder_finds_what_is_not_flushed(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from tests.helpers.power.calls import watched
 
@@ -47,6 +47,7 @@ class Disk:
     """Recorder of a folder; a context manager.
 
     Attributes:
+        root: the folder.
         unflushed: files and folders that were renamed or created, and not flushed when they should have been.
         cuts: folders after a power cut, the same content once.
 
@@ -56,7 +57,7 @@ class Disk:
         """Record changes in `root`; `cuts`: folder for the results of power cuts, None: none is recorded."""
         self.unflushed: list[str] = []
         self.cuts: list[Cut] = []
-        self._root = root
+        self.root = root
         self._folder = cuts
         self._bytes: dict[Inode, bytes] = {}
         self._names: dict[Inode, dict[str, tuple[Inode, bool]]] = {}
@@ -67,8 +68,8 @@ class Disk:
 
     def __enter__(self) -> Self:
         """Take what is in the folder for flushed, and start to record."""
-        self._learn_tree(self._root)
-        self._open.enter_context(watched(self._before, self._after))
+        self._learn_tree(self.root)
+        self._open.enter_context(watched(self.root, self._before, self._after))
         return self
 
     def __exit__(
@@ -79,7 +80,7 @@ class Disk:
             self._cut()
         self._open.close()
         changed = [path for path in self._changed.values() if path.exists()]
-        self.unflushed += [f"names in {path.relative_to(self._root)}" for path in changed]
+        self.unflushed += [f"names in {path.relative_to(self.root)}" for path in changed]
 
     def _learn_tree(self, folder: Path) -> None:
         self._learn(folder)
@@ -100,27 +101,17 @@ class Disk:
         else:
             self._bytes[inode] = path.read_bytes()
 
-    def _before(self, name: str, arguments: tuple[Any, ...]) -> None:
-        paths = self._paths(name, arguments)
-        if paths:
-            self._cut()
-        if paths and name in ("rename", "replace"):
-            self.unflushed += [str(path.relative_to(self._root)) for path in self._unflushed(paths[0])]
+    def _before(self, name: str, paths: list[Path]) -> None:
+        self._cut()
+        if name in ("rename", "replace"):
+            self.unflushed += [str(path.relative_to(self.root)) for path in self._unflushed(paths[0])]
 
-    def _after(self, name: str, arguments: tuple[Any, ...]) -> None:
-        for path in self._paths(name, arguments):
+    def _after(self, name: str, paths: list[Path]) -> None:
+        for path in paths:
             if name == "fsync":
                 self._learn(path)
             else:
                 self._changed[path.parent.stat().st_ino] = path.parent
-
-    def _paths(self, name: str, arguments: tuple[Any, ...]) -> list[Path]:
-        """Return the paths in the folder that a call is about."""
-        if name == "fsync":
-            paths = [Path(f"/proc/self/fd/{arguments[0]}").readlink()]
-        else:
-            paths = [Path(argument).absolute() for argument in arguments if isinstance(argument, str | os.PathLike)]
-        return [path for path in paths if path.is_relative_to(self._root)]
 
     def _unflushed(self, path: Path) -> Iterator[Path]:
         if path.is_dir():
@@ -137,9 +128,9 @@ class Disk:
         number, self._calls = self._calls, self._calls + 1
         if self._folder is None:
             return
-        live = {path.stat().st_ino: path for path in self._root.rglob("*") if path.is_file()}
+        live = {path.stat().st_ino: path for path in self.root.rglob("*") if path.is_file()}
         renamed = self._renamed()
-        flushed = dict(self._flushed(self._root.stat().st_ino, Path(), live))
+        flushed = dict(self._flushed(self.root.stat().st_ino, Path(), live))
         for name, tree in (("flushed", flushed), ("renamed", renamed)):
             digest = hashlib.sha256(repr(sorted(tree.items())).encode()).digest()
             if digest not in self._known:
@@ -151,8 +142,8 @@ class Disk:
 
     def _renamed(self) -> dict[Path, bytes | None]:
         tree: dict[Path, bytes | None] = {}
-        for path in self._root.rglob("*"):
-            name = path.relative_to(self._root)
+        for path in self.root.rglob("*"):
+            name = path.relative_to(self.root)
             if path.is_dir():
                 tree[name] = None
             elif not path.name.endswith("-shm"):
