@@ -32,7 +32,7 @@ def table_names(folder: str) -> list[str]:
     return [f"{folder}/{entry.name}" for entry in (DATA / folder).iterdir() if entry.name.endswith((".yaml", ".tsv"))]
 
 
-STYLE_TABLES = ("completions.yaml", "incidents.yaml", "styles.yaml")
+STYLE_TABLES = ("completions.yaml", "follow_ups.yaml", "incidents.yaml", "styles.yaml")
 """Tables that only recipes with expressions and styles use."""
 
 STYLE_FOLDERS = ("reactions", "styles", "tellings")

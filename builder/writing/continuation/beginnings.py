@@ -14,14 +14,14 @@ from personagen.builder.writing.continuation.material import (
     REGISTERS,
     Reactions,
     event_labels,
+    follow_ups,
     incidents,
     is_general,
     label_of,
     reactions,
     short_tellings,
-    tried_openings,
 )
-from personagen.metrics.style import EXPRESSIONS, StyleFeatures, expression_of
+from personagen.metrics.style import EXPRESSIONS, StyleFeatures, expression_of, style_features
 from personagen.metrics.style.valence import valenced_words
 from personagen.metrics.texts.words import count_words
 
@@ -52,14 +52,11 @@ MIN_ROOM = 2
 MAX_REMARK_WORDS = 4
 """Words of a remark that fits every matter."""
 
-USUAL_OPENING_WORDS = 4
-"""Length of an opening."""
+USUAL_OPENING_WORDS = 5
+"""Length of an opening after an account."""
 
 MIN_NEUTRAL_ACCOUNT = 12
 """Words from which on a neutral text is about what the writer did: other facts have nothing to do with each other."""
-
-TRIED_FRACTION = 0.5
-"""Fraction of the texts with an account that only show whose opening is one of `expression: shown`."""
 
 TRIES = 400
 """Combinations that are tried to find them."""
@@ -85,7 +82,7 @@ class _Sources:
             open than the row.
         incidents: beginnings of what happened to the writer, for texts without an account; empty: the row
             is a reaction.
-        tried: openings of `expression: shown`, which readers found to fit every event of the emotion.
+        follow_ups: openings that fit after every account of the emotion, by whose account it is.
 
     """
 
@@ -93,7 +90,7 @@ class _Sources:
     fallback: Mapping[str, Reactions]
     accounts: Mapping[str, tuple[str, ...]]
     incidents: tuple[str, ...]
-    tried: tuple[str, ...]
+    follow_ups: Mapping[str, tuple[str, ...]]
 
 
 def styled_beginnings(seed: int, row: RowPlan, emotion: Emotion, scene: Scene | None) -> list[str]:
@@ -152,7 +149,11 @@ def _sources(emotion: Emotion, style: RowStyle, scene: Scene | None, rng: random
     }
     is_incident = emotion.bank_label in (None, bank) and rng.random() < INCIDENT_FRACTION
     return _Sources(
-        table.get(label, main), main, accounts, incidents(bank) if is_incident else (), tried_openings(bank)
+        table.get(label, main),
+        main,
+        accounts,
+        incidents(bank, style.expression) if is_incident else (),
+        follow_ups(bank, style.expression),
     )
 
 
@@ -182,18 +183,16 @@ def _drawn(sources: _Sources, row: RowPlan, rng: random.Random) -> Iterator[str]
             kind = "self"
         has_matter = number < TRIES // 2  # where few accounts and incidents fit, reactions stand for themselves
         is_incident = has_matter and bool(sources.incidents) and kind == "self"
-        account = _account(sources.accounts[kind], words, rng) if has_matter and not is_incident else None
-        openings = sources.incidents if is_incident else _openings(sources, style, kind, rng)
-        if account is not None:
-            is_tried = kind == "self" and (row.emotion == NEUTRAL or rng.random() < TRIED_FRACTION)
-            fitting = sources.tried if is_tried and style.expression == "shown" else _general(openings)
-            account, openings = (account, fitting) if fitting else (None, openings)
+        fitting = sources.follow_ups.get(kind, ())
+        account = _account(sources.accounts[kind], words, rng) if has_matter and fitting and not is_incident else None
+        source = _source(sources, style.expression, kind, rng)
+        openings = sources.incidents if is_incident else fitting if account else _openings(source, kind)
         if not openings:
             continue
         # The first openings are dealt in shuffled rounds, so that rows repeat few.
         opening = _shuffled(openings)[(row.turn + number) % len(openings)] if number < DEALT else rng.choice(openings)
         room = words - count_words(opening) - COMPLETION_WORDS
-        before = account or _remark(sources, style.expression, kind, room, rng)
+        before = account or (None if is_incident else _remark(source, style.expression, kind, opening, room, rng))
         beginning = f"{_ended(before)} {opening}" if before else opening
         if beginning not in seen:
             seen.add(beginning)
@@ -211,16 +210,16 @@ def _kind(features: StyleFeatures | None, style: str | None, rng: random.Random)
     return "self" if rng.random() < 0.8 else "other"
 
 
-def _openings(sources: _Sources, style: RowStyle, kind: str, rng: random.Random) -> tuple[str, ...]:
-    """Return the openings of the label of a row, or now and then those of the emotion as a whole.
+def _source(sources: _Sources, expression: str, kind: str, rng: random.Random) -> Reactions:
+    """Return the reactions of the label of a row, or now and then those of the emotion as a whole."""
+    own, main = sources.reactions[expression], sources.fallback[expression]
+    openings = own.openings.get(kind, ())
+    return own if openings and (len(openings) >= MANY or rng.random() < 0.6) else main
 
-    Without any of their kind those of the other kind are returned: the expression counts for more.
-    """
-    own = sources.reactions[style.expression].openings.get(kind, ())
-    main = sources.fallback[style.expression].openings.get(kind, ())
-    if not (own or main):
-        return next((part for part in sources.fallback[style.expression].openings.values() if part), ())
-    return own if own and (len(own) >= MANY or rng.random() < 0.6) else main
+
+def _openings(source: Reactions, kind: str) -> tuple[str, ...]:
+    """Return openings of a kind, or those of the other kind where there are none: the expression counts for more."""
+    return source.openings.get(kind, ()) or next((part for part in source.openings.values() if part), ())
 
 
 @lru_cache(maxsize=512)
@@ -243,18 +242,26 @@ def _account(accounts: Sequence[str], words: int, rng: random.Random) -> str | N
     return rng.choice([part for part in fitting if count_words(part) >= longest - USUAL_OPENING_WORDS])
 
 
-def _remark(sources: _Sources, expression: str, kind: str, room: int, rng: random.Random) -> str | None:
-    """Draw a remark of up to `room` words that fits every matter.
+def _remark(source: Reactions, expression: str, kind: str, opening: str, room: int, rng: random.Random) -> str | None:
+    """Draw a remark of up to `room` words that fits every matter, and addresses the reader if the opening does.
 
     None: there is none, the text is long enough, or it shows its feeling: another story would begin.
     """
+    if room < MIN_ROOM or expression == "shown":
+        return None
+    is_addressed = _is_addressed(opening)
     remarks = [
         part
-        for source in (sources.reactions, sources.fallback)
-        for part in _general(source[expression].remarks.get(kind, ()))
-        if count_words(part) <= min(room, MAX_REMARK_WORDS)
+        for part in _general(source.remarks.get(kind, ()))
+        if count_words(part) <= min(room, MAX_REMARK_WORDS) and (kind == "self" or _is_addressed(part) == is_addressed)
     ]
-    return rng.choice(remarks) if remarks and room >= MIN_ROOM and expression != "shown" else None
+    return rng.choice(remarks) if remarks else None
+
+
+@lru_cache(maxsize=4096)
+def _is_addressed(part: str) -> bool:
+    """Return whether a part of a text addresses its reader."""
+    return style_features(part).second
 
 
 def _ended(part: str) -> str:

@@ -80,16 +80,35 @@ def short_tellings(bank: str, event: str, register: str) -> Mapping[str, tuple[s
 
 
 @cache
-def incidents(bank: str) -> tuple[str, ...]:
-    """Return beginnings of what happened to the writer; empty: the emotion has none."""
-    return tuple(read_yaml("incidents.yaml").get(bank, ()))
+def incidents(bank: str, expression: str) -> tuple[str, ...]:
+    """Return beginnings of what happened to the writer, as openness is measured; empty: the emotion has none.
+
+    An incident shows the feeling. A short sentence before it names or voices the feeling.
+    """
+    table = read_yaml("incidents.yaml")
+    shown = table["incidents"].get(bank, ())
+    if expression == "shown":
+        return tuple(item for item in shown if bank == NEUTRAL or expression_of(item, bank) == expression)
+    before = [item for item in table["before"].get(bank, ()) if expression_of(item, bank) == expression]
+    return tuple(f"{sentence} {incident}" for sentence in before for incident in shown)
 
 
 @cache
-def tried_openings(bank: str) -> tuple[str, ...]:
-    """Return the openings of `expression: shown` that are measured as shown."""
-    openings = read_yaml("continuation.yaml")["openings"].get(bank, ())
-    return tuple(opening for opening in openings if bank == NEUTRAL or expression_of(opening, bank) == "shown")
+def follow_ups(bank: str, expression: str) -> Mapping[str, tuple[str, ...]]:
+    """Return openings that fit after every account of an emotion, by "self" and "other", as openness is measured.
+
+    Those after the writer's own account are joined by the openings of `expression: shown`. Neutral has no others.
+    """
+    written = read_yaml("follow_ups.yaml").get(bank, {})
+    shown = read_yaml("continuation.yaml")["openings"].get(bank, ())
+    if bank == NEUTRAL:
+        return {"self": tuple(shown)}
+    items = {kind: [item for kinds in written.values() for item in kinds[kind]] for kind in ("self", "other")}
+    items["self"] += shown
+    return {
+        kind: tuple(dict.fromkeys(item for item in part if expression_of(item, bank) == expression))
+        for kind, part in items.items()
+    }
 
 
 @cache

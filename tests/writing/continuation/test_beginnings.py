@@ -18,6 +18,7 @@ from personagen.builder.planning.plan import Plan, RowPlan, make_plan
 from personagen.builder.planning.situations import Scene, draw_scene
 from personagen.builder.planning.styles import find_style
 from personagen.builder.writing.continuation import finished, styled_beginnings
+from personagen.builder.writing.continuation.material import follow_ups, reactions, short_tellings
 from personagen.metrics.style import EXPRESSIONS, expression_of, style_features
 from personagen.metrics.texts.words import count_words
 
@@ -80,6 +81,39 @@ def test_the_length_of_the_first_beginning_is_near_that_of_the_row(style: str, e
             misses.append(abs(count_words(starts[0]) + 3 - row.style.features.words))
     assert len(misses) >= 8
     assert sum(misses) / len(misses) <= 4 and sum(miss <= 6 for miss in misses) >= 0.7 * len(misses)
+
+
+@pytest.mark.parametrize(("style", "emotion"), [case for case in CASES if case[0] != "dialogue"])
+def test_an_account_is_followed_by_a_sentence_that_fits_every_account(style: str, emotion: str) -> None:
+    accounts = followed = 0
+    for row, starts in beginnings_of(style, emotion):
+        event = scene_of(plan_of(style), row).situational.event_kind
+        lines = [
+            line
+            for register in ("comments", "messages", "dialogue", "reports")
+            for parts in short_tellings(emotion, event, register).values()
+            for line in parts
+        ]
+        assert row.style is not None
+        fitting = {part for parts in follow_ups(emotion, row.style.expression).values() for part in parts}
+        for start in starts:
+            if any(start.startswith(line) for line in lines):
+                accounts += 1
+                followed += any(start.endswith(f" {part}") for part in fitting)
+    assert followed == accounts >= 10
+
+
+def test_a_remark_to_the_reader_stands_only_before_an_opening_to_the_reader() -> None:
+    pairs = 0
+    for label in ("joy", "gratitude", "admiration"):
+        remarks = {line for level in EXPRESSIONS for line in reactions("joy")[label][level].remarks["other"]}
+        for _, starts in beginnings_of("comments", "joy"):
+            for start in starts:
+                remark = next((remark for remark in remarks if start.startswith(f"{remark} ")), None)
+                if remark is not None:
+                    pairs += 1
+                    assert style_features(remark).second == style_features(start.removeprefix(remark)).second, start
+    assert pairs >= 10
 
 
 @pytest.mark.parametrize("emotion", EMOTIONS)

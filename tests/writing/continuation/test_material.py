@@ -12,11 +12,13 @@ from personagen.builder.planning.taxonomy import bank_emotions
 from personagen.builder.writing.continuation.material import (
     REGISTERS,
     event_labels,
+    follow_ups,
+    incidents,
     label_of,
     reactions,
     short_tellings,
 )
-from personagen.metrics.style import EXPRESSIONS
+from personagen.metrics.style import EXPRESSIONS, expression_of
 from personagen.metrics.texts.words import count_words
 from tests.helpers.real_texts import goemotions
 
@@ -136,3 +138,35 @@ def test_every_label_has_an_opening_of_each_expression_of_its_own_or_of_the_main
         for expression in EXPRESSIONS:
             openings = [part for source in (levels, main) for part in source[expression].openings.values()]
             assert any(openings), (label, expression)
+
+
+EKMAN = ("anger", "disgust", "fear", "joy", "sadness", "surprise")
+
+
+@pytest.mark.parametrize("expression", EXPRESSIONS)
+@pytest.mark.parametrize("bank", EKMAN)
+def test_openings_after_an_account_are_of_their_expression_for_both_kinds(bank: str, expression: str) -> None:
+    openings = follow_ups(bank, expression)
+    assert set(openings) == set(KINDS)
+    for items in openings.values():
+        assert len(items) == len(set(items)) >= 8
+        assert {expression_of(item, bank) for item in items} == {expression}
+        assert all(item[-1] not in ".!" and count_words(item) >= 2 for item in items)
+
+
+@pytest.mark.parametrize("bank", EKMAN)
+def test_incidents_are_of_their_expression_and_shown_ones_name_nothing_before(bank: str) -> None:
+    shown = incidents(bank, "shown")
+    assert len(shown) == len(set(shown)) >= 25
+    for expression in EXPRESSIONS:
+        items = incidents(bank, expression)
+        assert len(items) >= 25
+        assert {expression_of(item, bank) for item in shown} == {"shown"}
+        if expression != "shown":
+            assert all(re.search(r"[.!?] ", item) for item in items), "a short sentence before the incident"
+
+
+def test_the_tables_of_follow_ups_and_incidents_know_only_emotions_of_the_bank() -> None:
+    assert set(read_yaml("follow_ups.yaml")) <= set(BANKS)
+    assert set(read_yaml("incidents.yaml")["incidents"]) >= set(EKMAN)
+    assert set(read_yaml("incidents.yaml")["before"]) == set(EKMAN)
