@@ -37,8 +37,11 @@ MAX_BEGINNINGS = 24
 MAX_RANKED = 48
 """Beginnings among which the best are chosen."""
 
-INCIDENT_FRACTION = 0.3
+INCIDENT_FRACTION = 0.6
 """Fraction of the rows whose texts about the writer describe an incident."""
+
+MAX_INCIDENT_WORDS = 15
+"""Words up to which a text is an incident alone: longer ones give an account of their event."""
 
 DEALT = 6
 """Openings of a row that are dealt and not drawn."""
@@ -182,7 +185,7 @@ def _drawn(sources: _Sources, row: RowPlan, rng: random.Random) -> Iterator[str]
         if row.emotion == NEUTRAL and words >= MIN_NEUTRAL_ACCOUNT:
             kind = "self"
         has_matter = number < TRIES // 2  # where few accounts and incidents fit, reactions stand for themselves
-        is_incident = has_matter and bool(sources.incidents) and kind == "self"
+        is_incident = has_matter and bool(sources.incidents) and kind == "self" and words <= MAX_INCIDENT_WORDS
         fitting = sources.follow_ups.get(kind, ())
         account = _account(sources.accounts[kind], words, rng) if has_matter and fitting and not is_incident else None
         source = _source(sources, style.expression, kind, rng)
