@@ -40,7 +40,7 @@ MAX_RANKED = 48
 INCIDENT_FRACTION = 0.6
 """Fraction of the rows whose texts about the writer describe an incident."""
 
-MAX_INCIDENT_WORDS = 22
+MAX_INCIDENT_WORDS = 18
 """Words up to which a text is an incident alone: longer ones give an account of their event."""
 
 DEALT = 6
