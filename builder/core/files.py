@@ -159,7 +159,7 @@ def numbered(path: Path) -> Path:
 
 def is_mount_point(path: Path) -> bool:
     """Return whether a file system or a folder is mounted at a path, so that it cannot be renamed."""
-    if path.is_mount():
+    if os.path.ismount(path):  # the method of paths does not exist on Windows
         return True
     with suppress(OSError, UnicodeDecodeError):  # Linux: `is_mount` does not see a folder of the same disk
         lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()

@@ -27,6 +27,12 @@ HEAVY_AT_MODULE_LEVEL = {
 }
 """Modules that may import a heavy package at module level; so may x.py and app.py of metrics/x."""
 
+CHANGES_DISK = {
+    "builder/core/files.py": {"write_text": 1, "open": 1, "mkdir": 4, "copyfile": 2, "replace": 2},
+    "builder/release/writer.py": {"open": 1},  # the log of rejected replies, flushed at its end
+}
+"""Calls by which modules of the builder change a disk."""
+
 METRICS = ("diversity", "realism", "human_likeness", "utility")
 PRODUCT = [
     *sorted((ROOT / "builder").rglob("*.py")),
@@ -159,6 +165,29 @@ def test_no_module_is_longer_than_400_lines(path: Path) -> None:
 def test_no_function_has_50_lines(path: Path) -> None:
     lengths = {node.name: (node.end_lineno or 0) - node.lineno + 1 for node in functions(path)}
     assert {name: length for name, length in lengths.items() if length >= MAX_FUNCTION_LINES} == {}
+
+
+@pytest.mark.parametrize("path", [path for path in PRODUCT if path.is_relative_to(ROOT / "builder")], ids=name_of)
+def test_the_disk_is_changed_by_one_module(path: Path) -> None:
+    """`core/files.py` flushes what it writes; every other module writes by its functions."""
+    calls = Counter(name for node in ast.walk(tree(path)) if isinstance(node, ast.Call) for name in changes_disk(node))
+    assert dict(calls) == CHANGES_DISK.get(name_of(path), {})
+
+
+def changes_disk(call: ast.Call) -> Iterator[str]:
+    """Yield the name of a call that creates, writes or renames a file or folder."""
+    is_method = isinstance(call.func, ast.Attribute)
+    name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    modes = [mode.value for mode in call.args if isinstance(mode, ast.Constant) and isinstance(mode.value, str)]
+    if any(
+        (
+            name in ("makedirs", "copyfile", "copytree", "copy2"),
+            is_method and name in ("mkdir", "rename", "renames", "touch", "write_bytes", "write_text"),
+            is_method and name == "replace" and len(call.args) == 1 and not call.keywords,  # of a path
+            name == "open" and any(set(mode) & set("wax+") and len(mode) <= 3 for mode in modes),
+        )
+    ):
+        yield name
 
 
 def test_class_names_are_unique_in_the_product() -> None:
