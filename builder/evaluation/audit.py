@@ -26,6 +26,7 @@ from personagen.builder.evaluation.audit_results import (
     ValueDifference,
     counterfactual_lines,
     findings,
+    power_line,
 )
 from personagen.builder.evaluation.counterfactual_effects import counterfactual_effects
 from personagen.builder.evaluation.evaluate import digest_of
@@ -35,7 +36,7 @@ from personagen.builder.release.results import add_results
 from personagen.builder.release.texts import Texts, read_texts
 
 if TYPE_CHECKING:
-    from personagen.metrics.statistics.association import Codes, Table
+    from personagen.metrics.statistics.association import Association, Codes, Table
 
 MAX_TEXTS = 20_000
 """Upper bound on the audited texts: those of the first personas that fit in with all their texts."""
@@ -135,6 +136,7 @@ def _facts(result: Audit) -> dict[str, Any]:
     return {
         "findings": list(findings(result)),
         "counterfactuals": list(counterfactual_lines(result)),
+        "audit_power": power_line(result),
         "audited_by": result.command or "personagen audit",
     }
 
@@ -164,7 +166,8 @@ def _measure(texts: Texts, manifest: Mapping[str, Any], settings: AuditSettings,
     """Measure all outcomes; one that cannot be measured has its reason among the problems."""
     import numpy as np
 
-    from personagen.metrics.statistics.association import categories, lengths, sentiment, vocabulary
+    from personagen.metrics.statistics.association import categories, lengths, sentiment
+    from personagen.metrics.statistics.distinctive_words import vocabulary
     from personagen.metrics.texts.embeddings import embed
 
     tables: dict[str, Table] = {"label": categories(texts.labels)}
@@ -200,26 +203,34 @@ def _by_attribute(
 
     from personagen.metrics.statistics.paired import holm
 
-    associations: list[AttributeAssociation] = []
+    associations: list[tuple[AttributeAssociation, Association]] = []
     differences: list[ValueDifference] = []
     words: list[DistinctiveWords] = []
+    varying = {}
     for attribute in texts.personas[0]:
         values, codes = np.unique([persona[attribute] for persona in texts.personas], return_inverse=True)
-        if len(values) < 2:
-            continue
-        names = [str(value) for value in values]
+        if len(values) > 1:
+            varying[attribute] = [str(value) for value in values], codes
+    for attribute, (names, codes) in varying.items():
         associations += _associations(attribute, codes, measured, seed)
         differences += _differences(attribute, names, codes, measured)
-        words += _words(attribute, names, codes, measured)
-    corrected = holm([record.p for record in associations])
-    return (
-        [replace(record, p_corrected=p) for record, p in zip(associations, corrected, strict=True)],
-        differences,
-        words,
-    )
+        words += _words(attribute, names, codes, measured, len(varying))
+    p_values = [result.p for _, result in associations if result.p is not None]
+    corrected = iter(holm(p_values))
+    records = [
+        replace(
+            record,
+            p_corrected=None if result.p is None else next(corrected),
+            detectable=result.detectable(len(p_values)),
+        )
+        for record, result in associations
+    ]
+    return records, differences, words
 
 
-def _associations(attribute: str, codes: "Codes", measured: MeasuredTexts, seed: int) -> list[AttributeAssociation]:
+def _associations(
+    attribute: str, codes: "Codes", measured: MeasuredTexts, seed: int
+) -> "list[tuple[AttributeAssociation, Association]]":
     """Measure the association of an attribute with every outcome that varies; p is not corrected yet."""
     import numpy as np
 
@@ -233,11 +244,19 @@ def _associations(attribute: str, codes: "Codes", measured: MeasuredTexts, seed:
         prepared = outcome(table, measured.personas, labels, scaled=name != "content")
         if prepared is not None:
             result = association(prepared, of_persona, seed)
-            records.append(
-                AttributeAssociation(
-                    attribute, name, result.fraction, result.low, result.high, result.p, 1.0, len(codes)
-                )
+            record = AttributeAssociation(
+                attribute,
+                name,
+                result.fraction,
+                result.low,
+                result.high,
+                result.p,
+                None,
+                len(codes),
+                None,
+                result.reason,
             )
+            records.append((record, result))
     return records
 
 
@@ -247,19 +266,23 @@ def _differences(
     from personagen.metrics.statistics.association import differences
 
     return [
-        ValueDifference(attribute, value, name, mean, mean - reach, mean + reach, int((codes == code).sum()))
+        ValueDifference(
+            attribute, value, name, mean.value, mean.low, mean.high, int((codes == code).sum()), mean.reason
+        )
         for name in NUMERIC
         if name in measured.tables
-        for code, (value, (mean, reach)) in enumerate(
+        for code, (value, mean) in enumerate(
             zip(values, differences(measured.tables[name], codes, measured.personas, measured.labels), strict=True)
         )
     ]
 
 
-def _words(attribute: str, values: Sequence[str], codes: "Codes", measured: MeasuredTexts) -> list[DistinctiveWords]:
-    from personagen.metrics.statistics.association import distinctive
+def _words(
+    attribute: str, values: Sequence[str], codes: "Codes", measured: MeasuredTexts, attributes: int
+) -> list[DistinctiveWords]:
+    from personagen.metrics.statistics.distinctive_words import distinctive
 
-    lists = distinctive(measured.words, measured.tables["vocabulary"], codes)
+    lists = distinctive(measured.words, measured.tables["vocabulary"], codes, measured.personas, attributes=attributes)
     return [
         DistinctiveWords(attribute, value, tuple(words), int((codes == code).sum()))
         for code, (value, words) in enumerate(zip(values, lists, strict=True))

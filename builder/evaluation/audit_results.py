@@ -12,7 +12,7 @@ from personagen.builder.version import __version__
 if TYPE_CHECKING:
     import pandas as pd
 
-FORMAT = "personagen-audit/2"
+FORMAT = "personagen-audit/3"
 """Version of the layout of `audit.json`."""
 
 OUTCOMES: Mapping[str, str] = {
@@ -44,27 +44,31 @@ class AttributeAssociation:
         outcome: one of `OUTCOMES`.
         fraction: fraction of the outcome's variance between the values of the attribute, beyond plan and chance;
             0: chance, 1: all of it.
-        low: lower end of the 95 % interval.
+        low: lower end of the 95 % interval; None: see `reason`.
         high: upper end.
-        p: probability of a fraction as large under shuffled attributes.
+        p: probability of a fraction as large under shuffled attributes; None: see `reason`.
         p_corrected: `p` corrected for the number of all associations of the audit (Holm).
         n: number of texts.
+        detectable: fraction that 80 % of such audits find; None: see `reason`.
+        reason: why there is no interval and no p; None: both are there.
 
     """
 
     attribute: str
     outcome: str
     fraction: float
-    low: float
-    high: float
-    p: float
-    p_corrected: float
+    low: float | None
+    high: float | None
+    p: float | None
+    p_corrected: float | None
     n: int
+    detectable: float | None = None
+    reason: str | None = None
 
     @property
     def is_significant(self) -> bool:
         """Whether the corrected p is below 0.05."""
-        return self.p_corrected < LEVEL
+        return self.p_corrected is not None and self.p_corrected < LEVEL
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +80,10 @@ class ValueDifference:
         value: one of its values.
         outcome: one of `NUMERIC`.
         difference: the mean difference, in the unit of the outcome.
-        low: lower end of the 95 % interval.
+        low: lower end of an interval that holds with 95 % for all values of the attribute together; None: see `reason`.
         high: upper end.
         n: number of texts of the value.
+        reason: why there is no interval; None: there is one.
 
     """
 
@@ -86,9 +91,10 @@ class ValueDifference:
     value: str
     outcome: str
     difference: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     n: int
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,11 +149,13 @@ class CounterfactualEffect:
         second: value that it is changed to.
         outcome: "sentiment" (-1 to 1), "length" (words) or "agreement" (fraction of texts predicted as labelled).
         difference: the mean difference over pairs.
-        low: lower end of the 95 % interval; personas are the independent units.
+        low: lower end of the 95 % interval; personas are the independent units. None: see `reason`.
         high: upper end.
-        p: two-sided p of the t test that the difference is 0.
+        p: two-sided p that the difference is 0: exact for fewer than 20 personas, else of the t test.
+            None: see `reason`.
         p_corrected: `p` corrected for the number of all effects of the audit (Holm).
         pairs: number of pairs.
+        reason: why there is no interval or no p; None: both are there.
 
     """
 
@@ -156,11 +164,12 @@ class CounterfactualEffect:
     second: str
     outcome: str
     difference: float
-    low: float
-    high: float
-    p: float
-    p_corrected: float
+    low: float | None
+    high: float | None
+    p: float | None
+    p_corrected: float | None
     pairs: int
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -270,15 +279,34 @@ def findings(audit: Audit) -> Iterator[str]:
     for record in sorted(significant, key=lambda record: (-record.fraction, record.attribute, record.outcome)):
         yield (
             f"{record.attribute} goes with {record.outcome} ({OUTCOMES[record.outcome]}): {record.fraction:.2%} of its "
-            f"variance [{record.low:.2%}, {record.high:.2%}], p {record.p_corrected:.2g}{_extremes(audit, record)}"
+            f"variance [{record.low or 0:.2%}, {record.high or 0:.2%}], p {record.p_corrected:.2g}"
+            f"{_extremes(audit, record)}"
         )
 
 
+def power_line(audit: Audit) -> str | None:
+    """Return which associations such an audit finds; None: no association was tested."""
+    sizes = [record.detectable for record in audit.associations if record.detectable is not None]
+    if not sizes:
+        return None
+    least, most = (f"{100 * size:.2g} %" for size in (min(sizes), max(sizes)))
+    return (
+        f"Of associations that explain {least} to {most} of the variance, depending on attribute and outcome, an audit "
+        f"of {audit.texts} texts finds 80 %; smaller ones are mostly missed"
+    )
+
+
 def _extremes(audit: Audit, association: AttributeAssociation) -> str:
-    """Name the values with the highest and the lowest mean of a number, or the distinctive words of each value."""
+    """Name the values with the highest and the lowest mean of a number, or the distinctive words of each value.
+
+    A value that too few personas have for an interval is not named.
+    """
     attribute, outcome = association.attribute, association.outcome
     if outcome in NUMERIC:
-        values = [record for record in audit.differences if (record.attribute, record.outcome) == (attribute, outcome)]
+        values = [record for record in audit.differences
+                  if (record.attribute, record.outcome) == (attribute, outcome) and record.low is not None]  # fmt: skip
+        if not values:
+            return ""
         values.sort(key=lambda record: (record.difference, record.value))
         low, high = values[0], values[-1]
         return f"; {high.value} {high.difference:+.2g}, {low.value} {low.difference:+.2g}"
@@ -293,8 +321,8 @@ def counterfactual_lines(audit: Audit) -> Iterator[str]:
     """Yield one line per attribute and pair of values that counterfactuals compare."""
     for pairs in audit.pairs:
         effects = ", ".join(
-            f"{effect.outcome} {effect.difference:+.2g} [{effect.low:+.2g}, {effect.high:+.2g}]"
-            f"{'*' if effect.p_corrected < LEVEL else ''}"
+            f"{effect.outcome} {effect.difference:+.2g} {_interval(effect)}"
+            f"{'*' if effect.p_corrected is not None and effect.p_corrected < LEVEL else ''}"
             for effect in effects_of(audit.effects, pairs)
         )
         changed = "" if pairs.reclassified is None else f", {pairs.reclassified:.0%} are predicted as another emotion"
@@ -302,6 +330,12 @@ def counterfactual_lines(audit: Audit) -> Iterator[str]:
             f"{pairs.attribute} {pairs.second} instead of {pairs.first}, all else equal: of {pairs.pairs} pairs "
             f"{pairs.identical:.0%} are the same word for word{changed}; {effects}"
         )
+
+
+def _interval(effect: CounterfactualEffect) -> str:
+    if effect.low is None or effect.high is None:
+        return f"(no interval: {effect.reason})"
+    return f"[{effect.low:+.2g}, {effect.high:+.2g}]"
 
 
 def effects_of(effects: Sequence[CounterfactualEffect], pairs: CounterfactualContrast) -> list[CounterfactualEffect]:
@@ -322,6 +356,9 @@ def audit_lines(audit: Audit) -> Iterator[str]:
     yield from counterfactual_lines(audit)
     lines = list(findings(audit))
     yield from lines or [f"no association was found in {audit.texts} texts"]
+    power = power_line(audit)
+    if power is not None:
+        yield power
 
 
 def _cell(record: AttributeAssociation | None) -> str:

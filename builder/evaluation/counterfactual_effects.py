@@ -78,8 +78,6 @@ def counterfactual_effects(
         BackendError: the embedding model cannot be loaded.
 
     """
-    from personagen.metrics.statistics.paired import holm
-
     pairs: list[CounterfactualContrast] = []
     effects: list[CounterfactualEffect] = []
     for attribute in (
@@ -94,8 +92,15 @@ def counterfactual_effects(
             if matched is not None:
                 pairs.append(_compare_pairs(attribute, both, matched, measures))
                 effects.extend(_effects(attribute, matched, measures))
-    corrected = holm([effect.p for effect in effects])
-    return pairs, [replace(effect, p_corrected=p) for effect, p in zip(effects, corrected, strict=True)]
+    return pairs, corrected_effects(effects)
+
+
+def corrected_effects(effects: Sequence[CounterfactualEffect]) -> list[CounterfactualEffect]:
+    """Return the effects with p corrected for the number of those that have one (Holm)."""
+    from personagen.metrics.statistics.paired import holm
+
+    corrected = iter(holm([effect.p for effect in effects if effect.p is not None]))
+    return [effect if effect.p is None else replace(effect, p_corrected=next(corrected)) for effect in effects]
 
 
 def _matched(
@@ -188,7 +193,7 @@ def _effects(attribute: str, pairs: _Pairs, measures: _Measures) -> Iterator[Cou
         if values is None:
             continue
         change = clustered(values[pairs.second] - values[pairs.first], pairs.personas)
-        assert change.low is not None and change.high is not None and change.p is not None  # true of `clustered`
         yield CounterfactualEffect(
-            attribute, *pairs.values, outcome, change.value, change.low, change.high, change.p, 1.0, len(pairs.first)
-        )
+            attribute, *pairs.values, outcome, change.value, change.low, change.high, change.p, None, len(pairs.first),
+            change.reason,
+        )  # fmt: skip

@@ -10,7 +10,7 @@ from personagen.builder.core.errors import PersonaGenError, ReleaseError
 from personagen.builder.core.file_names import AUDIT, REJECTS, SCORES
 from personagen.builder.core.progress import Progress
 from personagen.builder.core.records import LAYERS
-from personagen.builder.evaluation.audit_results import Audit, read_audit
+from personagen.builder.evaluation.audit_results import Audit, power_line, read_audit
 from personagen.builder.evaluation.scores import Scores, read_scores
 from personagen.builder.release.folder import check_release
 from personagen.builder.release.manifest import leak_line, total_rejects
@@ -239,6 +239,7 @@ def _audit_section(audit: Audit, findings: Sequence[str]) -> Section:
         for record in audit.associations
     }
     outcomes, attributes = list(audit.outcomes), audit.attributes
+    power = power_line(audit)
     rows = [[cells.get((attribute, outcome)) for outcome in outcomes] for attribute in attributes]
     return Section(
         "audit",
@@ -246,7 +247,7 @@ def _audit_section(audit: Audit, findings: Sequence[str]) -> Section:
         "Fraction of the variance of each outcome that is associated with an attribute of the persona, beyond plan and "
         "chance. * p < 0.05 (Holm-corrected).",
         chart=association_chart(attributes, outcomes, rows),
-        lines=findings or ["No association is significant. In a small release that is weak evidence."],
+        lines=[*(findings or ["No association is significant."]), *([power] if power else [])],
     )
 
 

@@ -142,7 +142,7 @@ def length_chart(groups: Sequence[TextGroup], emotions: Sequence[str]) -> Chart:
 
 def vocabulary_chart(groups: Sequence[TextGroup], main: str) -> Chart | None:
     """Draw the words that each group uses most distinctly more, and less, often than the real texts (log odds)."""
-    from personagen.metrics.statistics.association import vocabulary
+    from personagen.metrics.statistics.distinctive_words import vocabulary
 
     real = next((group for group in groups if group.real), None)
     others = [group for group in groups if not group.real]
@@ -182,7 +182,7 @@ def _word_bars(
     """
     import numpy as np
 
-    from personagen.metrics.statistics.association import log_odds
+    from personagen.metrics.statistics.distinctive_words import log_odds
 
     z = log_odds(np.array([rows.sum(axis=0), real_rows.sum(axis=0)]))[0]
     order = np.argsort(z, kind="stable")

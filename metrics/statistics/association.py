@@ -7,7 +7,6 @@ Chance is the value of the same personas with shuffled attributes (Anderson, 200
 texts of one persona are not independent.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from personagen.metrics.statistics.intervals import Z95
-from personagen.metrics.texts.words import count_words, tokenise
+from personagen.metrics.statistics.paired import LEVEL, MIN_GROUPS, POWER, MeanEstimate
+from personagen.metrics.texts.words import count_words
 
 SHUFFLES = 200
 """Shuffles that give mean and variance of chance, for outcomes of many columns."""
@@ -26,20 +26,14 @@ MAX_NARROW_COLUMNS = 50
 NARROW_SHUFFLES = 1000
 """Shuffles for outcomes of few columns."""
 
+MIN_EXCEEDING = 10
+"""Shuffles at least as large as the value, from which on their fraction is p; below, p is that of a gamma tail."""
+
 HALVES = 20
 """Halves of the personas whose spread gives the standard error."""
 
 MAX_CELLS = 1_000_000
 """Numbers in memory for shuffles that are summed together."""
-
-MAX_TOKENS = 1000
-"""Most frequent tokens that form the vocabulary."""
-
-MIN_TOKEN_TEXTS = 5
-"""Texts in which a token of the vocabulary must occur."""
-
-PRIOR_TOKENS = 500.0
-"""Weight of the prior of `log_odds`, in tokens."""
 
 Codes = NDArray[np.intp]
 """Number of a category of each text or persona, from 0."""
@@ -54,16 +48,38 @@ class Association:
 
     Attributes:
         fraction: fraction of variance between the values of the attribute, adjusted for chance. 0: chance. 1: all.
-        low: lower end of its 95 % interval.
+        low: lower end of its 95 % interval; None: see `reason`.
         high: upper end.
-        p: p-value of the fraction.
+        p: p-value of the fraction; None: see `reason`.
+        chance: mean of the unadjusted fraction over shuffled personas.
+        chance_variance: its variance over shuffles.
+        reason: why there is no interval and no p; None: both are there.
 
     """
 
     fraction: float
-    low: float
-    high: float
-    p: float
+    low: float | None
+    high: float | None
+    p: float | None
+    chance: float
+    chance_variance: float
+    reason: str | None = None
+
+    def detectable(self, tests: int) -> float | None:
+        """Return the fraction that is found in 80 % of cases by the strictest of so many tests (Holm); None: no p.
+
+        Chance is a scaled chi-square with the mean and variance of the shuffles; an effect makes it noncentral.
+        """
+        from scipy.special import chndtrinc
+        from scipy.stats import gamma
+
+        if self.p is None:
+            return None
+        scale = self.chance_variance / self.chance / 2
+        freedom = 2 * self.chance**2 / self.chance_variance
+        bound = float(gamma.isf(LEVEL / max(tests, 1), freedom / 2, scale=2))
+        noncentrality = float(chndtrinc(bound, freedom, 1 - POWER))
+        return min(noncentrality * scale / max(1 - self.chance, 1e-9), 1.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -116,34 +132,67 @@ def outcome(table: Table, personas: Codes, labels: Codes | None, *, scaled: bool
 def association(measured: Outcome, values: Codes, seed: int) -> Association:
     """Compute the association of an outcome with an attribute of the personas.
 
-    Chance is modelled by a gamma distribution with the mean and variance of the shuffles, so that p can be smaller than
-    one over their number. The standard error is the spread over random halves of the personas.
+    p is the fraction of shuffles with at least the observed value; if fewer than 10 are, it is that of a gamma
+    distribution with their mean and variance. The standard error is the spread over random halves of the personas, or
+    that of chance if it is larger. The interval excludes 0 only if p is below 5 %.
 
     Args:
         measured: the outcome.
         values: value of the attribute of each persona; at least two different values.
         seed: seed of shuffles and halves.
 
-    """
-    from scipy.stats import gamma
+    Returns:
+        The association; without interval and p if the personas have too few arrangements for a p below 5 %.
 
+    """
     generator = np.random.default_rng([seed, 31])
     order = np.argsort(values, kind="stable")
     edges = np.append(np.unique(values[order], return_index=True)[1], len(values))
     fraction = float(_between(measured, order[None], edges)[0]) / measured.total
-    chance = _shuffled(measured, edges, generator) / measured.total
-    level, spread = float(chance.mean()), float(chance.var(ddof=1))
-    rest = max(1 - level, 1e-9)
-    p = float(gamma.sf(fraction, level**2 / spread, scale=spread / level)) if spread > 1e-12 else 1.0
-    halves = []
+    shuffles = _shuffled(measured, edges, generator) / measured.total
+    chance, variance = float(shuffles.mean()), float(shuffles.var(ddof=1))
+    rest = max(1 - chance, 1e-9)
+    adjusted = (fraction - chance) / rest
+    if arrangements(values) * LEVEL < 1 or variance < 1e-12:
+        reason = f"{len(values)} personas with {len(edges) - 1} values have too few arrangements for a test"
+        return Association(adjusted, None, None, None, chance, variance, reason)
+    p = max(_upper_p(fraction, shuffles), 1 / arrangements(values))
+    error = max(float(np.std(_halves(measured, order, values, generator), ddof=1)), variance**0.5) / rest
+    low, high = max(adjusted - Z95 * error, -1.0), min(max(adjusted + Z95 * error, 0.0), 1.0)
+    if p >= LEVEL:
+        low = min(low, 0.0)
+    return Association(adjusted, low, high, p, chance, variance)
+
+
+def arrangements(values: Codes) -> float:
+    """Return how many different groupings the shuffles of personas have; groups of one size may swap their names."""
+    from scipy.special import gammaln
+
+    sizes = np.unique(values, return_counts=True)[1]
+    swaps = np.unique(sizes, return_counts=True)[1]
+    log = gammaln(len(values) + 1) - gammaln(sizes + 1).sum() - gammaln(swaps + 1).sum()
+    return float(np.exp(min(log, 700.0)))
+
+
+def _upper_p(fraction: float, shuffles: NDArray[np.float64]) -> float:
+    from scipy.stats import gamma
+
+    exceeding = int((shuffles >= fraction - 1e-12).sum())
+    if exceeding >= MIN_EXCEEDING:
+        return (1 + exceeding) / (1 + len(shuffles))
+    level, spread = float(shuffles.mean()), float(shuffles.var(ddof=1))
+    return float(gamma.sf(fraction, level**2 / spread, scale=spread / level))
+
+
+def _halves(measured: Outcome, order: Codes, values: Codes, generator: np.random.Generator) -> list[float]:
+    """Return the fraction in random halves of the personas."""
+    fractions = []
     for _ in range(HALVES):
         half = order[np.sort(generator.choice(len(order), size=max(len(order) // 2, 1), replace=False))]
         ends = np.append(np.unique(values[half], return_index=True)[1], len(half))
         total = measured.total * measured.sizes[half].sum() / measured.sizes.sum()
-        halves.append(_between(measured, half[None], ends)[0] / total)
-    error = float(np.std(halves, ddof=1)) / rest
-    adjusted = (fraction - level) / rest
-    return Association(adjusted, max(adjusted - Z95 * error, -1.0), min(adjusted + Z95 * error, 1.0), p)
+        fractions.append(float(_between(measured, half[None], ends)[0] / total))
+    return fractions
 
 
 def _shuffled(measured: Outcome, edges: Codes, generator: np.random.Generator) -> NDArray[np.float64]:
@@ -178,10 +227,12 @@ def _between(measured: Outcome, orders: Codes, edges: Codes) -> NDArray[np.float
     return np.asarray(squares.reshape(batch, -1).sum(axis=1))
 
 
-def differences(table: Table, values: Codes, personas: Codes, labels: Codes) -> list[tuple[float, float]]:
-    """Return the mean deviation of a number from its label's mean, and half its 95 % interval, per attribute value.
+def differences(table: Table, values: Codes, personas: Codes, labels: Codes) -> list[MeanEstimate]:
+    """Return the mean deviation of a number from its label's mean, with its interval, per attribute value.
 
-    The standard error is clustered by persona.
+    The standard error is clustered by persona, and at least that of as many personas of any value: few personas may be
+    alike by chance. Intervals have t quantiles with one degree of freedom less than personas, and cover all values of
+    the attribute together with 95 % (Bonferroni).
 
     Args:
         table: the number, shape (n, 1).
@@ -189,83 +240,34 @@ def differences(table: Table, values: Codes, personas: Codes, labels: Codes) -> 
         personas: persona of each text.
         labels: label of each text.
 
+    Returns:
+        One estimate without p per value; without interval for a value that fewer than five personas have.
+
     """
+    from scipy.stats import t
+
     deviations = table[:, 0].astype(np.float64)
     for kind in np.unique(labels):
         deviations[labels == kind] -= deviations[labels == kind].mean()
+    owners = [np.unique(personas[values == value]) for value in range(int(values.max()) + 1)]
+    tests = sum(len(group) >= MIN_GROUPS for group in owners)
+    means = np.bincount(values, deviations) / np.bincount(values)
+    squares = [
+        float(np.square(np.bincount(personas[values == value], deviations[values == value] - mean)).sum())
+        for value, mean in enumerate(means)
+    ]
+    pooled = sum(squares) / max(sum(len(group) - 1 for group in owners), 1)
     results = []
-    for value in range(int(values.max()) + 1):
-        rows = values == value
-        mean = float(deviations[rows].mean())
-        sums = np.bincount(personas[rows], deviations[rows] - mean)
-        groups = len(np.unique(personas[rows]))
-        error = float(np.square(sums).sum() * groups / max(groups - 1, 1)) ** 0.5 / rows.sum()
-        results.append((mean, Z95 * error))
+    for value, (group, mean, square) in enumerate(zip(owners, means.tolist(), squares, strict=True)):
+        count = len(group)
+        if count < MIN_GROUPS or pooled == 0:
+            reason = "the values do not vary" if pooled == 0 else f"{count} personas have it, wanted {MIN_GROUPS}"
+            results.append(MeanEstimate(mean, None, None, None, reason=reason))
+            continue
+        error = (count * max(square / (count - 1), pooled)) ** 0.5 / int((values == value).sum())
+        reach = float(t.isf(LEVEL / (2 * tests), count - 1)) * error
+        results.append(MeanEstimate(mean, mean - reach, mean + reach, None, error, count - 1))
     return results
-
-
-def vocabulary(texts: Sequence[str]) -> tuple[list[str], Table]:
-    """Return the most frequent tokens, and a table of 0 and 1 that marks the tokens of each text.
-
-    Tokens in fewer than 5 texts, or in all texts, are left out.
-    """
-    sets = [set(tokenise(text)) for text in texts]
-    counts = Counter(token for tokens in sets for token in tokens)
-    chosen = sorted(token for token, count in counts.most_common(MAX_TOKENS) if MIN_TOKEN_TEXTS <= count < len(texts))
-    columns = {token: column for column, token in enumerate(chosen)}
-    table = np.zeros((len(texts), len(chosen)), dtype=np.float32)
-    for row, tokens in enumerate(sets):
-        table[row, [columns[token] for token in tokens if token in columns]] = 1
-    return chosen, table
-
-
-def distinctive(words: Sequence[str], table: Table, values: Codes, most: int = 5) -> list[list[str]]:
-    """Return per value of an attribute the words that its texts use significantly more often, most significant first.
-
-    Significance is that of z (see `log_odds`) at 5 % with a Bonferroni correction for all words and values.
-
-    Args:
-        words: the vocabulary.
-        table: 0 or 1 per text and word, shape (n, words).
-        values: value of the attribute of each text.
-        most: largest number of words per value.
-
-    """
-    from scipy.stats import norm
-
-    counts = np.zeros((int(values.max()) + 1, table.shape[1]))
-    np.add.at(counts, values, table)
-    limit = float(norm.isf(0.025 / max(counts.size, 1)))
-    lists = []
-    for z in log_odds(counts):
-        order = np.argsort(-z, kind="stable")[:most]
-        lists.append([words[column] for column in order if z[column] > limit])
-    return lists
-
-
-def log_odds(counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return z scores of the log odds of each word in each group, relative to the other groups.
-
-    Above 0: the group uses the word more often. All texts serve as the prior (Monroe, Colaresi and Quinn, 2008).
-
-    Args:
-        counts: count of each word in each group of texts, shape (groups, words).
-
-    """
-    whole = counts.sum(axis=0)
-    scores = np.zeros_like(counts)
-    used = whole > 0
-    if used.any():
-        group, prior = counts[:, used], whole[used] / whole.sum() * PRIOR_TOKENS
-        rest = whole[used] - group
-        odds = _log_odds(group, prior) - _log_odds(rest, prior)
-        scores[:, used] = odds / np.sqrt(1 / (group + prior) + 1 / (rest + prior))
-    return scores
-
-
-def _log_odds(counts: NDArray[np.float64], prior: NDArray[np.float64]) -> NDArray[np.float64]:
-    totals = counts.sum(axis=1, keepdims=True) + prior.sum()
-    return np.asarray(np.log(counts + prior) - np.log(totals - counts - prior))
 
 
 def lengths(texts: Sequence[str]) -> Table:

@@ -23,11 +23,11 @@ from personagen.metrics.panel import (
     few_rows,
     measure,
     measure_resampled,
-    persona_f,
     reference_of,
     sample_of,
 )
 from personagen.metrics.statistics.paired import Blocks, estimate
+from personagen.metrics.statistics.persona_trace import persona_f
 from personagen.metrics.texts.corpus import Corpus
 from personagen.metrics.texts.emotion_words import mask_pattern, mask_words
 from tests.helpers.real_texts import corpus_of, real, vectors_of
@@ -276,7 +276,7 @@ def test_a_persona_leaves_a_trace_or_none() -> None:
     noise = generator.normal(size=(200, 16))
     own = np.repeat(generator.normal(size=(50, 16)), 4, axis=0)
 
-    def corpus(vectors: np.ndarray) -> Corpus:  # type: ignore[type-arg]
+    def corpus(vectors: np.ndarray) -> Corpus:
         unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
         return Corpus([""] * 200, labels, unit.astype(np.float32), "given")
 
@@ -311,7 +311,7 @@ def test_f_of_personas_is_that_of_a_linear_model() -> None:
     one = np.eye(3)[labels]
     both = np.hstack([one, np.eye(15)[personas]])
 
-    def residual(design: np.ndarray) -> float:  # type: ignore[type-arg]
+    def residual(design: np.ndarray) -> float:
         return float(np.square(vectors - design @ np.linalg.lstsq(design, vectors, rcond=None)[0]).sum())
 
     rank = int(np.linalg.matrix_rank(both))
