@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from personagen.metrics.diversity.clusters import between_group_variance
+from personagen.metrics.statistics.paired import MIN_GROUPS
 from personagen.metrics.texts.inputs import Vectors, brief
 
 PERMUTATIONS = 200
@@ -99,21 +100,37 @@ def label_association(personas: Sequence[Attributes], labels: Sequence[str]) -> 
     return {name: cramers_v(codes, label_codes) for name, codes in _codes_by_attribute(personas).items()}
 
 
-def association_p(personas: Sequence[Attributes], labels: Sequence[str], seed: int) -> float:
-    """Return the p-value of the largest association of an attribute with the label, from shuffled labels.
+def association_p(personas: Sequence[Attributes], labels: Sequence[str], seed: int) -> float | None:
+    """Return the p-value of the largest association of an attribute with the label, from shuffled personas.
 
-    Every shuffle contributes its largest association, which corrects for the number of attributes.
+    Attributes are shuffled among whole personas, because a persona may favour a label without its attributes having to
+    do with it. Personas with equal attributes count as one. Every shuffle contributes its largest association, which
+    corrects for the number of attributes.
+
+    Returns:
+        None for fewer than five different personas.
+
     """
-    columns = _codes_by_attribute(personas).values()
+    groups = _groups(personas)
+    first = np.unique(groups, return_index=True)[1]
+    if len(first) < MIN_GROUPS:
+        return None
+    columns = [codes[first] for codes in _codes_by_attribute(personas).values()]
     label_codes = np.unique(labels, return_inverse=True)[1]
 
     def largest(order: NDArray[np.intp]) -> float:
-        return max(cramers_v(column, label_codes[order]) for column in columns)
+        return max(cramers_v(column[order][groups], label_codes) for column in columns)
 
-    observed = largest(np.arange(len(label_codes)))
+    observed = largest(np.arange(len(first)))
     generator = np.random.default_rng([seed, 3])
-    shuffled = [largest(generator.permutation(len(label_codes))) for _ in range(PERMUTATIONS)]
-    return (1 + sum(value >= observed for value in shuffled)) / (1 + PERMUTATIONS)
+    shuffled = [largest(generator.permutation(len(first))) for _ in range(PERMUTATIONS)]
+    return (1 + sum(value >= observed - 1e-12 for value in shuffled)) / (1 + PERMUTATIONS)
+
+
+def _groups(personas: Sequence[Attributes]) -> NDArray[np.intp]:
+    """Return the number of the persona of each text; personas with equal attributes are one."""
+    keys = ["\x1f".join(f"{name}\x1e{value}" for name, value in sorted(persona.items())) for persona in personas]
+    return np.unique(keys, return_inverse=True)[1]
 
 
 def _codes_by_attribute(personas: Sequence[Attributes]) -> dict[str, NDArray[np.intp]]:
@@ -128,8 +145,7 @@ def persona_variance(vectors: Vectors, personas: Sequence[Attributes], seed: int
     Texts of one persona differ by situation too, so the fraction means little without the p-value. Both None unless
     there are two personas or more, and fewer personas than texts.
     """
-    keys = ["\x1f".join(f"{name}\x1e{value}" for name, value in sorted(persona.items())) for persona in personas]
-    groups = np.unique(keys, return_inverse=True)[1]
+    groups = _groups(personas)
     if not 2 <= groups.max(initial=0) + 1 < len(groups):
         return None, None
     observed = between_group_variance(vectors, groups)

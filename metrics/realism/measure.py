@@ -19,6 +19,7 @@ from personagen.metrics.realism.written_style import written_style
 from personagen.metrics.statistics.intervals import Rows, disjoint_pairs, interval, mean, rarefied, spread
 from personagen.metrics.statistics.matching import same_lengths
 from personagen.metrics.texts.corpus import Corpus
+from personagen.metrics.texts.inputs import Vectors
 from personagen.metrics.texts.words import count_words, normalise, tokenise
 
 SAMPLE_TEXTS = 1000
@@ -86,8 +87,8 @@ def realism(corpus: Corpus, reference: Corpus, *, seed: int = 0, sample_size: in
         result[f"{name}_ci"] = interval(value, errors[name], bounds)
         result[f"{name}_null"] = null.get(name)
         result[f"{name}_null_ci"] = interval(null.get(name), null_spread.get(name), bounds)
-    sides = [side.vectors[_even_rows(len(side), count)] for side in (corpus, reference)]
-    result["mmd2_p"] = mmd2_p(sides[0], sides[1], width, seed) if count > 1 else None
+    sides = [_different(side.take(_even_rows(len(side.corpus), count))) for side in (one, other)]
+    result["mmd2_p"] = mmd2_p(sides[0], sides[1], width, seed)
     result["label_mmd2_by_label"] = labels.mmd2_by_label(corpus, reference, width)
     result |= _copies(corpus, reference) | _unknown_labels(corpus, reference)
     result |= written_style(corpus.texts, corpus.labels, reference.texts, reference.labels)
@@ -223,6 +224,11 @@ def _unknown_labels(corpus: Corpus, reference: Corpus) -> dict[str, Any]:
             stacklevel=3,
         )
     return {"labels_unknown": len(unknown)}
+
+
+def _different(side: Side) -> Vectors:
+    """Return the vectors of the texts with different words, each once."""
+    return side.corpus.vectors[np.unique(groups_of(side.tokens), return_index=True)[1]]
 
 
 def _even_rows(size: int, count: int) -> Rows:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from personagen.metrics.statistics.clustering import distinct_rows
 from personagen.metrics.texts.inputs import Vectors
 
 BLOCK_ROWS = 1024
@@ -57,11 +58,15 @@ def mmd2(
     return within - 2 * _kernel_sum(one, other, width) / (len(one) * len(other))
 
 
-def mmd2_p(one: Vectors, other: Vectors, width: float, seed: int) -> float:
+def mmd2_p(one: Vectors, other: Vectors, width: float, seed: int) -> float | None:
     """Return the p-value of MMD^2 by a permutation test: the fraction of random divisions that differ as much.
 
-    One set of random features serves all divisions, because their sums give MMD^2 for any division.
+    Equal rows of a side count once, because copies are not independent texts. One set of random features serves all
+    divisions, because their sums give MMD^2 for any division. None for fewer than two different rows on a side.
     """
+    one, other = (side[distinct_rows(side)[0]] for side in (one, other))
+    if min(len(one), len(other)) < 2:
+        return None
     features = np.concatenate(list(_features(np.concatenate([one, other]), width, seed)))
     squares = np.einsum("ij,ij->i", features, features, dtype=np.float64)
     whole, all_squares = features.sum(axis=0, dtype=np.float64), float(squares.sum())

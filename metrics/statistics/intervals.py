@@ -78,15 +78,46 @@ def mean(values: Sequence[float | None]) -> float | None:
 
 
 def interval(
-    value: float | None, error: float | None, bounds: tuple[float, float] = (-np.inf, np.inf)
+    value: float | None,
+    error: float | None,
+    bounds: tuple[float, float] = (-np.inf, np.inf),
+    freedom: float | None = None,
 ) -> list[float] | None:
     """Return the 95 % interval of a value, low and high, cut at the bounds of the measure.
 
-    None: the value or its standard error is None.
+    Args:
+        value: the value.
+        error: its standard error.
+        bounds: range of the measure.
+        freedom: degrees of freedom of the error, for a t quantile; None: a normal quantile.
+
+    Returns:
+        None: the value or its standard error is None.
+
     """
+    from scipy.stats import t
+
     if value is None or error is None:
         return None
-    return [max(bounds[0], value - Z95 * error), min(bounds[1], value + Z95 * error)]
+    reach = (Z95 if freedom is None else float(t.ppf(0.975, freedom))) * error
+    return [max(bounds[0], value - reach), min(bounds[1], value + reach)]
+
+
+def welch_freedom(variances: Sequence[float], counts: Sequence[int]) -> float | None:
+    """Return the degrees of freedom of a difference of means (Welch, 1947).
+
+    Args:
+        variances: variance of each side over its count: the squared standard error.
+        counts: number of independent values of each side.
+
+    Returns:
+        None: a side has fewer than two values, or nothing varies.
+
+    """
+    if min(counts) < 2 or not sum(variances):
+        return None
+    parts = sum(variance**2 / (count - 1) for variance, count in zip(variances, counts, strict=True))
+    return float(sum(variances) ** 2 / parts)
 
 
 def rarefied(

@@ -1,0 +1,106 @@
+"""Error rates of the metrics by simulation: p values of data without an effect, and coverage of intervals."""
+
+import numpy as np
+import pytest
+from scipy.stats import kstest
+
+from personagen.metrics.diversity.personas import association_p
+from personagen.metrics.human_likeness.measure import Item, Scores, _auc, _likeness
+from personagen.metrics.realism.mmd import mmd2_p
+from personagen.metrics.statistics.intervals import interval, welch_freedom
+from tests.helpers.real_texts import real
+
+
+@pytest.mark.parametrize("copies", [0, 5, 50])
+def test_repeated_texts_are_no_evidence_of_another_source(copies: int) -> None:
+    """100 v 100 texts of one source, some of them repeated within their side; 100 draws."""
+    vectors = real(1400).vectors
+    ps = []
+    for seed in range(100):
+        rows = np.random.default_rng(seed).permutation(1400)[:200]
+        sides = [vectors[rows[:100]].copy(), vectors[rows[100:]].copy()]
+        for side in sides:
+            side[:copies] = side[100 - copies :]
+        ps.append(mmd2_p(sides[0], sides[1], 1.2, 0))
+    values = np.array(ps, dtype=float)
+    assert (values < 0.05).mean() <= 0.12 and kstest(values, "uniform").pvalue > 0.001
+
+
+def test_mmd2_p_needs_two_different_texts_per_side_and_sees_another_source() -> None:
+    vectors = real(200).vectors
+    assert mmd2_p(np.repeat(vectors[:1], 9, axis=0), vectors, 1.2, 0) is None
+    other = vectors[:100] + 0.5 * vectors[7]
+    other /= np.linalg.norm(other, axis=1, keepdims=True)
+    assert mmd2_p(other, vectors[100:], 1.2, 0) == pytest.approx(1 / 201)
+
+
+@pytest.mark.parametrize("favoured", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("texts", [2, 10])
+def test_personas_that_favour_a_label_are_no_association_of_their_attributes(favoured: float, texts: int) -> None:
+    """140 texts, 3 random attributes of 6 values; 80 corpora: 5 % and three standard errors are 10."""
+    found = 0
+    for seed in range(80):
+        generator = np.random.default_rng([seed, texts])
+        count = 140 // texts
+        people = [{name: str(generator.integers(6)) for name in "abc"} for _ in range(count)]
+        owners = np.repeat(np.arange(count), texts)
+        favourites = generator.integers(7, size=count)[owners]
+        labels = np.where(generator.random(140) < favoured, favourites, generator.integers(7, size=140))
+        p = association_p([people[owner] for owner in owners], [str(label) for label in labels], 0)
+        found += p is not None and p < 0.05
+    assert found <= 10
+
+
+def test_four_personas_have_no_p_and_a_planted_association_is_found() -> None:
+    people = [{"gender": ("woman", "man")[row % 2], "name": str(row // 2)} for row in range(80)]
+    labels = [("joy", "fear")[row % 2] for row in range(80)]
+    assert association_p(people, labels, 0) == pytest.approx(1 / 201, abs=0.01)
+    assert association_p([{"name": str(row % 4)} for row in range(80)], labels, 0) is None
+
+
+def ratings(mean: float, count: int, generator: np.random.Generator) -> Scores:
+    """Draw mean ratings of four dimensions."""
+    raters = mean + 0.6 * generator.normal(size=count)[:, None] + 0.9 * generator.normal(size=(count, 4))
+    return np.clip(np.round(raters), 1, 5).mean(axis=1)
+
+
+def likeness(texts: Scores, others: Scores) -> dict[str, list[float] | None]:
+    """Return the intervals of mean, gap and AUC of rated texts beside rated real texts."""
+    kinds = ["synthetic"] * len(texts) + ["real"] * len(others) + ["shuffled", "template", "truncated"]
+    found = _likeness([Item(kind, "", None) for kind in kinds], np.concatenate([texts, others, np.ones(3)]))
+    return {name: found[f"human_likeness{name}_ci"] for name in ("", "_gap", "_auc")}
+
+
+@pytest.mark.parametrize(("count", "real_mean"), [(5, 3.0), (10, 3.0), (10, 4.5), (20, 4.5), (100, 3.5)])
+def test_intervals_of_ratings_cover_the_truth_from_few_texts_on(count: int, real_mean: float) -> None:
+    """400 draws: 95 % within three standard errors; that of the AUC may be wider, and always has a width."""
+    generator = np.random.default_rng([count, int(2 * real_mean)])
+    many, others = ratings(3, 20_000, generator), ratings(real_mean, 20_000, generator)
+    area = float((np.sign(np.subtract.outer(many[:4000], others[:4000])) / 2 + 0.5).mean())
+    truths = {"": many.mean(), "_gap": many.mean() - others.mean(), "_auc": area}
+    covered = dict.fromkeys(truths, 0)
+    for _ in range(400):
+        found = likeness(ratings(3, count, generator), ratings(real_mean, count, generator))
+        for name, truth in truths.items():
+            ends = found[name]
+            assert ends is not None and ends[0] < ends[1]
+            covered[name] += ends[0] <= truth <= ends[1]
+    assert all(number >= 367 for number in covered.values()) and max(covered[""], covered["_gap"]) <= 394, covered
+
+
+def test_one_rated_text_and_equal_ratings_have_no_interval() -> None:
+    three = np.array([3.0, 4, 2])
+    assert likeness(np.array([3.0]), three) == {"": None, "_gap": None, "_auc": None}
+    assert likeness(three, np.array([3.0]))["_gap"] is None
+    assert likeness(np.array([3.0, 3, 3]), np.array([3.0, 3, 3])) == {"": None, "_gap": None, "_auc": None}
+    assert _auc(np.full(5, 4.0), np.full(5, 2.0)) == (1.0, [pytest.approx(0.5625), 1.0])
+    mean = likeness(np.array([1.0, 1, 1, 2]), three)[""]
+    assert mean is not None and mean[0] == 1, "no mean below the lowest rating"
+
+
+def test_an_interval_has_the_quantile_of_its_degrees_of_freedom() -> None:
+    assert interval(1.0, 0.5) == pytest.approx([1 - 0.979982, 1 + 0.979982])
+    assert interval(1.0, 0.5, freedom=9) == pytest.approx([1 - 1.131079, 1 + 1.131079], abs=1e-5)
+    # Equal variances and counts: twice the degrees of freedom of a side; one varying side: its own.
+    assert welch_freedom([2.0, 2.0], [8, 8]) == pytest.approx(14) and welch_freedom([2.0, 0.0], [8, 5]) == 7
+    assert welch_freedom([0.0, 0.0], [8, 8]) is None and welch_freedom([1.0, 1.0], [1, 8]) is None
