@@ -26,7 +26,8 @@ from personagen.builder.rehearsal import require_writable
 from personagen.builder.release import shards
 from personagen.builder.release.card import read_template
 from personagen.builder.release.manifest import disobedience, same_release
-from personagen.builder.release.run_folder import RunFolder, open_run
+from personagen.builder.release.run.mending import damage_of, mend_card
+from personagen.builder.release.run.run_folder import RunFolder, open_run
 from personagen.builder.release.writer import ReleaseWriter
 from personagen.builder.writing.checks import is_surely_in
 from personagen.builder.writing.label_check import LabelCheck, load_label_check
@@ -103,13 +104,26 @@ async def agenerate(
     unstyled = _unstyled(recipe)
     with open_run(Path(out), recipe.fingerprint(), unstyled=unstyled, fresh=fresh, reuse=reuse) as run:
         manifest = same_release(run.out, recipe)
-        if manifest is not None:
-            return GenerationResult(run.out, manifest, created=False)
+        if manifest is not None and (finished := _finished(run, manifest, progress)) is not None:
+            return finished
         await require_writable(recipe)
         run.keep_card()  # fails before anything is paid for if its notes cannot be kept
         held = _with_copies(recipe, run.inputs)
         plan, backend, label_check = await compute_in_thread(lambda: _prepare(held, run, api_key, progress))
         return await write_release(backend, plan, run, progress, label_check)
+
+
+def _finished(run: RunFolder, manifest: Mapping[str, Any], progress: Progress) -> GenerationResult | None:
+    """Return the release in the folder if it is whole, or if only its card had to be rendered anew; None: damaged."""
+    damage = damage_of(run.out, manifest)
+    if damage is None:
+        return GenerationResult(run.out, manifest, created=False)
+    run.keep_card()
+    if mend_card(run.out, manifest, run.kept_card()):
+        progress.warn(f"{damage}; the card was written again")
+        return GenerationResult(run.out, manifest, created=True)
+    progress.warn(f"{damage}; the release is made again from its journal")
+    return None
 
 
 def _unstyled(recipe: Recipe) -> str | None:
@@ -265,5 +279,6 @@ async def write_release(
             manifest = release.finish(backend, engine.used(), label_check)
             if (problem := disobedience(manifest)) is not None:
                 progress.warn(problem)
+    manifest = run.keep_results(manifest)
     run.publish(manifest)
     return GenerationResult(run.out, manifest, created=True)

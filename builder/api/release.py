@@ -30,7 +30,7 @@ from personagen.builder.core.file_names import SCORES
 from personagen.builder.core.files import redact_path
 from personagen.builder.core.progress import Progress
 from personagen.builder.core.result_table import ResultTable
-from personagen.builder.release.folder import check_manifest, read_manifest
+from personagen.builder.release.folder import MEND, check_manifest, read_manifest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,7 +69,7 @@ class Release:
             size = path.stat().st_size if path.is_file() else None
             if size != shard["bytes"]:
                 problem = "is missing" if size is None else f"has {size} bytes, wanted {shard['bytes']}"
-                raise ReleaseError(f"{path} {problem}; make or download the release again")
+                raise ReleaseError(f"{path} {problem}; {MEND}")
 
     @property
     def name(self) -> str:

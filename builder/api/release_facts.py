@@ -10,6 +10,7 @@ from typing import Any
 from personagen.builder.core.errors import ReleaseError
 from personagen.builder.core.records import SPLITS
 from personagen.builder.core.result_table import ResultTable
+from personagen.builder.release.folder import MEND
 
 MAX_SAMPLE_CHARACTERS = 300
 """Characters of a sample text that the HTML shows."""
@@ -100,7 +101,7 @@ def sample_texts(folder: Path, manifest: Mapping[str, Any], number: int) -> Iter
             rows = pq.ParquetFile(folder / path).iter_batches(batch_size=1, columns=["id", "text"])
             yield SampleText(emotion, **next(rows).to_pylist()[0])
         except (OSError, ValueError) as error:
-            raise ReleaseError(f"cannot read {folder / path}: {error}; make the release again") from error
+            raise ReleaseError(f"cannot read {folder / path}: {error}; {MEND}") from error
 
 
 def shown_path(path: Path) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from personagen.builder.api.release_facts import emotion_names
 from personagen.builder.core.errors import ReleaseError
+from personagen.builder.release.folder import MEND
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,7 +29,7 @@ def texts_frame(folder: Path, manifest: Mapping[str, Any]) -> "pd.DataFrame":
             try:
                 table = pq.read_table(folder / path)
             except (OSError, pa.ArrowInvalid) as error:
-                raise ReleaseError(f"cannot read {folder / path}: {error}; make the release again") from error
+                raise ReleaseError(f"cannot read {folder / path}: {error}; {MEND}") from error
             split = path.split("/")[1].split("-")[0]
             tables.append(table.add_column(3, "split", pa.array([split] * len(table))))
     texts = pa.concat_tables(tables).flatten().flatten()  # layers, and the appraisal within a layer

@@ -20,6 +20,7 @@ from personagen.builder.estimate import (
 )
 from personagen.builder.hub.push import PushResult
 from personagen.builder.planning.recipe import Recipe
+from personagen.builder.release.folder import MEND
 from personagen.builder.release.manifest import leak_line, total_rejects
 
 
@@ -106,7 +107,7 @@ def _samples(folder: Path, manifest: Mapping[str, Any], number: int) -> Iterator
         try:
             table = pq.read_table(folder / path, columns=["id", "text"])
         except (OSError, ValueError) as error:
-            raise ReleaseError(f"cannot read {folder / path}: {error}; make the release again") from error
+            raise ReleaseError(f"cannot read {folder / path}: {error}; {MEND}") from error
         for record in table.slice(0, number).to_pylist():
             yield {"label": emotion, **record}
 

@@ -191,7 +191,12 @@ def verify(source: str, token: str | None, as_json: bool) -> None:
         revision = f" at {result.commit}" if result.commit else ""
         click.echo(f"{result.source}{revision}: {result.files} files, {result.rows} rows, all match the manifest")
     if result.problems:
-        raise ReleaseError(f"{result.source} differs from its manifest: {'; '.join(result.problems)}")
+        from personagen.builder.hub.verify import FOREIGN
+        from personagen.builder.release.folder import MEND
+
+        are_foreign = all(problem.endswith(FOREIGN) for problem in result.problems)
+        advice = "remove or rename what is not of it" if are_foreign else MEND
+        raise ReleaseError(f"{result.source} differs from its manifest: {'; '.join(result.problems)}; {advice}")
 
 
 @cli.command("push-metric")

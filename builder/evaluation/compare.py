@@ -50,7 +50,7 @@ from personagen.builder.evaluation.measure_arms import digest_of, measure_arms
 from personagen.builder.llm import Backend, Engine, connect, start_engine
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.release.measuring import require_metrics_extra
-from personagen.builder.release.run_folder import locked, require_own_folder
+from personagen.builder.release.run.locking import locked, require_own_folder
 from personagen.builder.writing.label_check import LabelCheck
 from personagen.builder.writing.prompts import prompt_version
 

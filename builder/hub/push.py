@@ -31,6 +31,7 @@ from personagen.builder.release.card import card_problems, split_card
 from personagen.builder.release.card_regions import merge_regions
 from personagen.builder.release.folder import (
     ADDED,
+    MEND,
     SHARD,
     check_release,
     files_of,
@@ -243,7 +244,7 @@ def _merged_card(
     """Return the card of the folder with the hand-written regions of the card on the Hub."""
     card = read_card(folder)
     for problem in card_problems(card, manifest):
-        raise ReleaseError(f"{folder}: {problem}; make the release again")
+        raise ReleaseError(f"{folder}: {problem}; {MEND}")
     if state.head is None or CARD not in state.files:
         return card
     older = remote_text(client, branch, state.head, CARD)

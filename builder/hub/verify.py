@@ -27,6 +27,9 @@ from personagen.builder.release.shards import file_digest
 Open = Callable[[str], AbstractContextManager[BinaryIO]]
 """Opens a file of a release by its path."""
 
+FOREIGN = "is no file of this release, and would be read"
+"""Problem of a file that the manifest does not list."""
+
 
 @dataclass(frozen=True, slots=True)
 class Verification:
@@ -140,7 +143,7 @@ def _sha256(client: HubClient, branch: RepoBranch, commit: str, path: str, known
 
 
 def _foreign(paths: Iterable[str], manifest: Mapping[str, Any]) -> list[str]:
-    return [f"{path} is no file of this release, and would be read" for path in foreign_files(paths, manifest)]
+    return [f"{path} {FOREIGN}" for path in foreign_files(paths, manifest)]
 
 
 def _table_problems(manifest: Mapping[str, Any], open_file: Open) -> Iterator[str]:

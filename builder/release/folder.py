@@ -19,6 +19,9 @@ FORMAT = "personagen-release/1"
 ADDED = {"evaluation": SCORES, "audit": AUDIT}
 """Files that are added to a finished release, by the key of the manifest that lists them."""
 
+MEND = "run its `generate` command again, which mends it from the journal, or download it again"
+"""Advice on a damaged release."""
+
 OVERRIDE = ".huggingface.yaml"
 """File that `datasets` reads in preference to the card."""
 
@@ -85,7 +88,7 @@ def check_release(folder: Path, *, scores: bool = True) -> dict[str, Any]:
     check_manifest(manifest, str(folder / MANIFEST))
     for file in files_of(manifest) if scores else manifest["shards"]:
         path = folder / file["path"]
-        advice = {SCORES: "measure it again", AUDIT: "audit it again"}.get(file["path"], "make the release again")
+        advice = {SCORES: "measure it again", AUDIT: "audit it again"}.get(file["path"], MEND)
         if path.is_symlink() or not path.is_file():
             raise ReleaseError(f"{path} is missing; {advice}")
         if path.stat().st_size != file["bytes"] or file_digest(path) != file["sha256"]:
@@ -118,11 +121,11 @@ def read_card(folder: Path) -> str:
     """Read the card of a release. Raises ReleaseError if it is missing or not UTF-8."""
     path = folder / CARD
     if path.is_symlink() or not path.is_file():
-        raise ReleaseError(f"{path} is missing; make the release again")
+        raise ReleaseError(f"{path} is missing; {MEND}")
     try:
         return path.read_text(encoding="utf-8")
     except ValueError as error:
-        raise ReleaseError(f"{path} is not UTF-8 ({error}); make the release again") from None
+        raise ReleaseError(f"{path} is not UTF-8 ({error}); {MEND}") from None
 
 
 def check_manifest(manifest: Mapping[str, Any], where: str) -> None:
@@ -137,9 +140,7 @@ def check_manifest(manifest: Mapping[str, Any], where: str) -> None:
 
     """
     if manifest.get("digest") != sealed(manifest)["digest"]:
-        raise ReleaseError(
-            f"{where} was changed by hand: its digest is not that of its content; make the release again"
-        )
+        raise ReleaseError(f"{where} was changed by hand: its digest is not that of its content; {MEND}")
     try:
         paths = [shard["path"] for shard in manifest["shards"]]
         odd = [path for path, count in Counter(paths).items() if count > 1 or not SHARD.fullmatch(path)]
@@ -147,15 +148,15 @@ def check_manifest(manifest: Mapping[str, Any], where: str) -> None:
         configs = {} if odd else configurations(ShardFile(**shard) for shard in manifest["shards"])
         names = {emotion["name"].strip() for emotion in manifest["taxonomy"]["emotions"]}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ReleaseError(f"{where} has a malformed file or emotion ({error!r:.80}); make it again") from None
+        raise ReleaseError(f"{where} has a malformed file or emotion ({error!r:.80}); {MEND}") from None
     if odd:
-        raise ReleaseError(f"{where} lists {odd[0]!r:.80}, which no release does; make the release again")
+        raise ReleaseError(f"{where} lists {odd[0]!r:.80}, which no release does; {MEND}")
     if names != {
         name for name in configs if name not in LAYERS and name != "all" and not name.startswith(REPEATING_PREFIXES)
     }:
-        raise ReleaseError(f"{where} has other emotions than files; make the release again")
+        raise ReleaseError(f"{where} has other emotions than files; {MEND}")
     if configs != manifest["configs"]:
-        raise ReleaseError(f"{where} has other configurations than files; make the release again")
+        raise ReleaseError(f"{where} has other configurations than files; {MEND}")
 
 
 def foreign_files(paths: Iterable[str], manifest: Mapping[str, Any]) -> list[str]:
@@ -192,7 +193,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             raise ReleaseError(f"no release in {folder}: {MANIFEST} is missing; name the folder that `generate` wrote")
         text = path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
-        raise ReleaseError(f"cannot read {path}: {error}; make the release again") from error
+        raise ReleaseError(f"cannot read {path}: {error}; {MEND}") from error
     return parse_manifest(text, str(path))
 
 
@@ -201,7 +202,7 @@ def parse_manifest(text: str, path: str) -> dict[str, Any]:
     try:
         manifest = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ReleaseError(f"cannot read {path}: {error}; make the release again") from error
+        raise ReleaseError(f"cannot read {path}: {error}; {MEND}") from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         format_ = manifest.get("format") if isinstance(manifest, dict) else type(manifest).__name__
         raise ReleaseError(
@@ -211,5 +212,5 @@ def parse_manifest(text: str, path: str) -> dict[str, Any]:
         key for key, type_ in MANIFEST_KEYS.items() if key not in manifest or not isinstance(manifest[key], type_)
     ]
     if missing:
-        raise ReleaseError(f"{path} lacks {', '.join(missing)}; make the release again")
+        raise ReleaseError(f"{path} lacks {', '.join(missing)}; {MEND}")
     return manifest

@@ -17,7 +17,7 @@ from personagen.builder.planning.personas import possible_pairs
 from personagen.builder.planning.plan import Plan
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.release.columns import columns_of
-from personagen.builder.release.folder import FORMAT, configurations, missing_files, read_manifest, sealed
+from personagen.builder.release.folder import FORMAT, configurations, read_manifest, sealed
 from personagen.builder.release.shards import ShardFile
 from personagen.builder.version import __version__
 from personagen.builder.writing.prompts import prompt_version, versions
@@ -171,7 +171,9 @@ def _by_stage(rejects: Mapping[tuple[str, str], int]) -> dict[str, dict[str, int
 
 
 def same_release(folder: Path, recipe: Recipe) -> dict[str, Any] | None:
-    """Return the manifest of a complete release that this version would make alike; None: there is no such release.
+    """Return the manifest of a release that this version would make alike; None: there is no such release.
+
+    Its files are not looked at; see `damage_of`.
 
     A release of other prompts, tables, columns or another licence does not count: it is made again, and the journal
     answers every request that has not changed.
@@ -191,7 +193,7 @@ def same_release(folder: Path, recipe: Recipe) -> dict[str, Any] | None:
             for config in manifest["configs"]
         )
     )
-    return manifest if same and not missing_files(folder, manifest) else None
+    return manifest if same else None
 
 
 def total_rejects(manifest: Mapping[str, Any]) -> Counter[str]:

@@ -8,6 +8,7 @@ from typing import Any
 from personagen.builder.core.errors import ReleaseError
 from personagen.builder.core.records import COUNTERFACTUAL_PREFIX
 from personagen.builder.release.composition import attributes_of
+from personagen.builder.release.folder import MEND
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ def read_texts(folder: Path, manifest: Mapping[str, Any], configs: Sequence[str]
                 texts.personas.append(attributes_of(row))
                 texts.rows.append({**_with_original(path, row), "label": texts.labels[-1]})
     except (pa.ArrowInvalid, KeyError, IndexError, TypeError, ValueError) as error:
-        raise ReleaseError(f"cannot read {folder / path}: {error!r:.200}; make the release again") from None
+        raise ReleaseError(f"cannot read {folder / path}: {error!r:.200}; {MEND}") from None
     return texts
 
 

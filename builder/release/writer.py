@@ -21,7 +21,7 @@ from personagen.builder.release.card_regions import merge_regions
 from personagen.builder.release.columns import columns_of, layer_record, text_record
 from personagen.builder.release.composition import Composition
 from personagen.builder.release.manifest import RunCounts, make_manifest, schema_version
-from personagen.builder.release.run_folder import RunFolder
+from personagen.builder.release.run.run_folder import RunFolder
 from personagen.builder.release.shards import Shards
 from personagen.builder.writing.attempts import describe_reject
 from personagen.builder.writing.label_check import LabelCheck

@@ -15,7 +15,7 @@ from personagen.builder.evaluation.scores import Scores, read_scores
 from personagen.builder.release.folder import check_release
 from personagen.builder.release.manifest import leak_line, total_rejects
 from personagen.builder.release.measuring import predictions, require_reference
-from personagen.builder.release.run_folder import run_folder_of
+from personagen.builder.release.run.run_folder import run_folder_of
 from personagen.builder.release.texts import Texts, read_texts
 from personagen.builder.report.charts import (
     AssociationCell,

@@ -95,7 +95,7 @@ def test_a_long_sample_is_cut(release: Path, tmp_path: Path) -> None:
     ("damage", "words"),
     [
         (lambda folder: (folder / "manifest.json").unlink(), "manifest.json is missing"),
-        (lambda folder: next((folder / "joy").iterdir()).unlink(), "is missing; make or download"),
+        (lambda folder: next((folder / "joy").iterdir()).unlink(), "is missing; run its `generate` command again"),
         (lambda folder: next((folder / "joy").iterdir()).write_bytes(b"PAR1"), "has 4 bytes, wanted "),
         (rename, "was changed by hand"),
     ],

@@ -201,8 +201,8 @@ def test_inspect_refuses_a_folder_without_a_release(name: str, run: Run) -> None
 
 
 MANIFESTS = [
-    ("", "cannot read .*manifest.json: .*; make the release again"),
-    ("{", "cannot read .*manifest.json: .*; make the release again"),
+    ("", "cannot read .*manifest.json: .*; run its `generate` command again"),
+    ("{", "cannot read .*manifest.json: .*; run its `generate` command again"),
     ("[]", "manifest.json has format 'list', wanted 'personagen-release/1'; use the version of personagen"),
     ('{"format": "personagen-release/9"}', "manifest.json has format 'personagen-release/9', wanted"),
     ('{"format": "personagen-release/1"}', "manifest.json"),

@@ -258,7 +258,7 @@ def test_inspect_refuses_a_damaged_shard(damage: str, server: FakeOpenAI, run: R
         shard.write_bytes(b"" if damage == "empty" else b"PAR1" + bytes(100) + b"PAR1")
     done = run("inspect")
     assert (done.code, done.out) == (1, "")
-    assert f"cannot read {shard}" in done.err and "make the release again" in done.err
+    assert f"cannot read {shard}" in done.err and "run its `generate` command again" in done.err
     assert done.err.count("\n") == 1
 
 

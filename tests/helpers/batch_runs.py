@@ -10,7 +10,7 @@ from personagen.builder.planning.counterfactuals import add_counterfactuals
 from personagen.builder.planning.parsing import read_recipe
 from personagen.builder.planning.plan import make_plan
 from personagen.builder.planning.recipe import Recipe
-from personagen.builder.release.run_folder import open_run
+from personagen.builder.release.run.run_folder import open_run
 from tests.helpers.batches import FAST, KEY
 
 

@@ -159,20 +159,26 @@ def spoiled(path: Path) -> None:
 
 SHARD = "joy/train-00000-of-00002.parquet"
 BROKEN: list[tuple[Change, str]] = [
-    (lambda folder: (folder / SHARD).unlink(), rf"{SHARD} is missing; make the release again$"),
-    (lambda folder: spoiled(folder / SHARD), rf"{SHARD} was altered: its SHA-256 is not that of the manifest; make"),
-    (lambda folder: (folder / "README.md").unlink(), r"README\.md is missing; make the release again$"),
+    (
+        lambda folder: (folder / SHARD).unlink(),
+        rf"{SHARD} is missing; run its `generate` command again, which mends",
+    ),
+    (lambda folder: spoiled(folder / SHARD), rf"{SHARD} was altered: its SHA-256 is not that of the manifest; run its `generate`"),
+    (
+        lambda folder: (folder / "README.md").unlink(),
+        r"README\.md is missing; run its `generate` command again, which mends",
+    ),
     (
         lambda folder: (folder / "manifest.json").unlink(),
         r"no release in .*: manifest\.json is missing; name the folder",
     ),
-    (edited("leaked", 7), r"manifest\.json was changed by hand: its digest is not that of its content; make the"),
+    (edited("leaked", 7), r"manifest\.json was changed by hand: its digest is not that of its content; run its `generate`"),
     (edited("model", {"name": "gpt"}), r"manifest\.json was changed by hand: its digest"),
-    (resealed(lambda manifest: manifest["configs"].pop("joy")), r"has other configurations than files; make"),
+    (resealed(lambda manifest: manifest["configs"].pop("joy")), r"has other configurations than files; run its `generate`"),
     (resealed(lambda manifest: manifest["shards"][0].update(rows=99)), r"has other configurations than files"),
     (
         resealed(lambda manifest: manifest["shards"].append({"path": "x"})),
-        r"lists 'x', which no release does; make the",
+        r"lists 'x', which no release does; run its `generate`",
     ),
     (
         resealed(lambda manifest: manifest["shards"].append({"path": 7})),
@@ -180,13 +186,13 @@ BROKEN: list[tuple[Change, str]] = [
     ),
     (
         resealed(lambda manifest: manifest["shards"].append(manifest["shards"][0])),
-        r"lists '.*', which no release does; make",
+        r"lists '.*', which no release does; run its `generate`",
     ),
     (resealed(lambda manifest: manifest.update(taxonomy={})), r"has a malformed file or emotion \(KeyError"),
-    (resealed(lambda manifest: manifest["taxonomy"]["emotions"].pop()), r"has other emotions than files; make the rel"),
+    (resealed(lambda manifest: manifest["taxonomy"]["emotions"].pop()), r"has other emotions than files; run its `generate`"),
     (
         resealed(lambda manifest: manifest["shards"][0].update(path="../../etc/passwd")),
-        r"lists '\.\./\.\./etc/passwd', which no release does; make",
+        r"lists '\.\./\.\./etc/passwd', which no release does; run its `generate`",
     ),
 ]
 
@@ -214,7 +220,13 @@ def test_a_card_with_other_configurations(yaml: str, hub: Hub, copy: Path) -> No
 def test_a_link_is_no_file_of_a_release(hub: Hub, copy: Path) -> None:
     (copy / "README.md").unlink()
     (copy / "README.md").symlink_to("/etc/hostname")
-    refused(hub, r"README\.md is missing; make the release again$", "push", copy, "user/broken")
+    refused(
+        hub,
+        r"README\.md is missing; run its `generate` command again, which mends",
+        "push",
+        copy,
+        "user/broken",
+    )
 
 
 def test_a_folder_is_verified(hub: Hub, copy: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from personagen.builder.core.errors import FolderError
 from personagen.builder.core.progress import RunStatus
 from personagen.builder.generate import generate
-from personagen.builder.release.run_folder import run_folder_of
+from personagen.builder.release.run.run_folder import run_folder_of
 from tests.helpers.flow import Recorder, bytes_of, make, recipe_for
 from tests.helpers.servers.fake_openai import FakeOpenAI
 
@@ -89,24 +89,6 @@ def test_a_release_whose_files_vanish_before_it_is_moved_is_not_called_complete(
     ):
         generate(recipe, out, reuse=True, progress=Recorder(remove))
     assert make(recipe, out, reuse=True).created and bytes_of(out) == undisturbed
-
-
-def test_a_release_that_lacks_a_file_or_has_another_size_is_made_again_without_a_call(
-    model: FakeOpenAI, undisturbed: dict[str, bytes], tmp_path: Path
-) -> None:
-    out, recipe = tmp_path / "out", recipe_for(model.url)
-    make(recipe, out)
-    sent = len(model.requests)
-    for name in sorted(undisturbed.keys() - {"manifest.json"}):
-        for cut in (None, b"", undisturbed[name][:-1]):
-            if cut is None:
-                (out / name).unlink()
-            elif cut == b"" or name != "README.md":  # notes may be added to the card by hand, or taken out
-                (out / name).write_bytes(cut)
-            else:
-                continue
-            assert make(recipe, out).created and bytes_of(out) == undisturbed, (name, cut)
-    assert len(model.requests) == sent
 
 
 def test_setting_a_run_aside_is_continued_after_any_of_its_moves(

@@ -121,5 +121,8 @@ def test_a_manifest_has_a_count_of_leaks_or_null(manifest: dict[str, Any]) -> No
     for leaked in (0, 7, None):
         assert parse_manifest(json.dumps(manifest | {"leaked": leaked}), "m")["leaked"] == leaked
     for damaged in (manifest | {"leaked": "no"}, {key: manifest[key] for key in manifest if key != "leaked"}):
-        with pytest.raises(ReleaseError, match=r"^m lacks leaked; make the release again$"):
+        with pytest.raises(
+            ReleaseError,
+            match=r"^m lacks leaked; run its `generate` command again, which mends",
+        ):
             parse_manifest(json.dumps(damaged), "m")

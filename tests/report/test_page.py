@@ -186,7 +186,7 @@ def test_a_folder_that_cannot_be_reported_on_is_refused(run: Run, hostile: Path,
     else:
         shutil.copytree(hostile, folder)
         next(folder.glob("joy/*.parquet")).write_bytes(b"PAR1")
-        why = "was altered: its SHA-256 is not that of the manifest; make the release again"
+        why = "was altered: its SHA-256 is not that of the manifest; run its `generate` command again, which mends it"
     done = run("report", folder, "--out", tmp_path / "page.html")
     assert done.code == 1 and done.err.startswith("personagen: ") and why in done.err
     assert not (tmp_path / "page.html").exists() and len(done.err.splitlines()) == 1

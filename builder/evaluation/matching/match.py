@@ -44,7 +44,7 @@ from personagen.builder.evaluation.matching.yardsticks import SYNTHETIC, score_t
 from personagen.builder.llm import Engine, connect, start_engine
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.release.measuring import require_metrics_extra
-from personagen.builder.release.run_folder import locked, require_own_folder
+from personagen.builder.release.run.locking import locked, require_own_folder
 from personagen.builder.writing.prompts import prompt_version
 
 MIN_ARM_TEXTS = 8

@@ -23,7 +23,7 @@ from personagen.builder.generate import write_release
 from personagen.builder.llm import Backend, connect
 from personagen.builder.llm.admission.retries import RetryTiming
 from personagen.builder.planning.plan import make_plan
-from personagen.builder.release.run_folder import open_run
+from personagen.builder.release.run.run_folder import open_run
 from tests.helpers.flow import Recorder, bytes_of, make, recipe_for, wait_until
 from tests.helpers.servers.fake_openai import FakeOpenAI
 from tests.helpers.servers.weather_server import FINE, Call, Event, Spell, WeatherServer

@@ -15,18 +15,15 @@ release/             the release that is being written
 One process at a time may use a run folder.
 """
 
-import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from personagen.builder.core.errors import FolderError, ReleaseError
-from personagen.builder.core.file_names import CARD, JOURNAL, LOCK, REJECTS, RESUME
+from personagen.builder.core.file_names import CARD, JOURNAL, LOCK, REJECTS
 from personagen.builder.core.files import (
     explain,
     is_mount_point,
@@ -36,20 +33,15 @@ from personagen.builder.core.files import (
     publish_folder,
     real_path,
     set_aside,
-    sync,
     write_text,
 )
-from personagen.builder.llm.journal import is_empty
 from personagen.builder.release.card_regions import validate_regions
-from personagen.builder.release.folder import is_release, missing_files, read_manifest
+from personagen.builder.release.folder import is_release, missing_files, read_manifest, sealed
+from personagen.builder.release.run.locking import BATCHES, locked
+from personagen.builder.release.run.mending import has_tables, keep_results
+from personagen.builder.release.run.run_state import KEPT_CARD, STATE, advice, check_run, claim, is_run_of
 
-FORMAT = "personagen-run/1"
-STATE = "run.json"
-BATCHES = "batches"
-KEPT_CARD = "card.md"
 ASIDE = "aside"
-OURS = frozenset({LOCK, f"{STATE}.part", KEPT_CARD, f"{KEPT_CARD}.part"})
-"""Files that may be in a run folder without `run.json`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +97,21 @@ class RunFolder:
         path = self.root / KEPT_CARD
         return _read_card(path) if path.is_file() else ""
 
+    def keep_results(self, manifest: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Add the scores and the audit of a release with the same texts, which the new one replaces.
+
+        Returns:
+            The manifest of the new release.
+
+        Raises:
+            FolderError: a file cannot be written.
+
+        """
+        try:
+            return keep_results(self.staging, self.out, manifest)
+        except OSError as error:
+            raise FolderError(f"cannot write {self.staging}: {explain(error)}") from error
+
     def publish(self, manifest: Mapping[str, Any]) -> None:
         """Move the complete release to `out`; an existing one is renamed with a number.
 
@@ -157,7 +164,7 @@ def open_run(
         raise FolderError(f"{out} cannot be a release folder; name a new folder with --out")
     root = run_folder_of(out)
     if not (fresh or reuse):
-        _check_release(out, fingerprint, unstyled)  # before any folder is made; again below, under the lock
+        _check_release(out, root, fingerprint, unstyled)  # before any folder is made; again below, under the lock
     _require_movable(out)
     with locked(root, [root / STATE]):
         _finish_moving(root)
@@ -165,8 +172,8 @@ def open_run(
             _set_aside(out, root)
         elif reuse:
             _take_over(out, root, fingerprint)
-        _check_release(out, fingerprint, unstyled)
-        _check_run(root, fingerprint, unstyled)
+        _check_release(out, root, fingerprint, unstyled)
+        check_run(root, fingerprint, unstyled)
         yield RunFolder(out, root)
 
 
@@ -186,69 +193,11 @@ def _require_movable(out: Path) -> None:
             raise FolderError(f"cannot make {target.parent}, to which {out} leads: {explain(error)}") from error
 
 
-@contextmanager
-def locked(root: Path, drafts: Iterable[Path] = ()) -> Iterator[None]:
-    """Create the folder if it is missing, and lock it until the end of the block.
-
-    A block that fails before the first reply leaves nothing behind: the folders that were created for it, its drafts
-    and an empty journal are removed.
-
-    Args:
-        root: folder of the run.
-        drafts: files that the block may write before the first reply.
-
-    Raises:
-        FolderError: another process has the lock, or the folder cannot be written.
-
-    """
-    missing = [folder for folder in (root, *root.parents) if not folder.exists()]
-    new_drafts = [path for path in drafts if not path.exists()]
-    try:
-        make_folder(root)
-        lock = FileLock(root / LOCK)
-        lock.acquire(timeout=0)
-        for folder in (root, real_path(root).parent):
-            sync(folder)
-    except Timeout as error:
-        raise FolderError(
-            f"another process is writing to {root}; wait for it or choose another folder with --out"
-        ) from error
-    except OSError as error:
-        raise FolderError(f"cannot write {root}: {explain(error)}") from error
-    try:
-        yield
-    except BaseException:
-        if missing and _is_unused(root):
-            _remove(root, missing, new_drafts)
-        raise
-    finally:
-        lock.release()
-
-
-def _is_unused(root: Path) -> bool:
-    """Return whether a run has neither a reply nor an open batch, and so nothing to lose."""
-    return is_empty(root / JOURNAL) and not any((root / BATCHES).glob("*.json"))
-
-
-def _remove(root: Path, folders: Iterable[Path], drafts: Iterable[Path]) -> None:
-    """Remove the files of a run without a reply, and folders that are empty then; a run with other files stays."""
-    files = [*drafts, root / JOURNAL, root / LOCK]
-    with suppress(OSError):
-        if not {*root.iterdir()} <= {*files, root / BATCHES}:
-            return
-        for path in files:
-            path.unlink(missing_ok=True)
-        if (root / BATCHES).exists():
-            (root / BATCHES).rmdir()
-        for folder in folders:
-            folder.rmdir()
-
-
 def _keep_card(out: Path, root: Path) -> None:
     card = out / CARD
     if not card.is_file():
         return
-    text = _read_card(card)
+    text = _read_card(card).strip("\0")  # a power cut may have left a file without bytes
     try:
         validate_regions(text)
     except ReleaseError as error:
@@ -265,62 +214,37 @@ def _read_card(path: Path) -> str:
         ) from error
 
 
-def _check_release(out: Path, fingerprint: str, unstyled: str | None) -> None:
+def _check_release(out: Path, root: Path, fingerprint: str, unstyled: str | None) -> None:
+    """Raise FolderError if a folder has anything else than the release of this recipe, be it a damaged one."""
     try:
         if not out.exists() or (out.is_dir() and not any(out.iterdir())):
             return
     except OSError as error:
         raise FolderError(f"cannot read {out}: {explain(error)}") from error
     try:
-        other = read_manifest(out)["fingerprint"]
-    except (ReleaseError, KeyError) as error:
+        manifest = read_manifest(out)
+    except ReleaseError as error:
+        if is_run_of(root, fingerprint) and (is_release(out) or has_tables(out)):
+            return  # a damaged manifest, which the journal makes again
         raise FolderError(f"{out} is not a release; choose another folder with --out") from error
-    if other != fingerprint:
+    other = manifest["fingerprint"]
+    is_sealed = manifest.get("digest") == sealed(manifest)["digest"]
+    if other != fingerprint and (is_sealed or not is_run_of(root, fingerprint)):
         raise FolderError(
-            f"{out} has the release of recipe {other}, this recipe is {fingerprint}; {_advice(other, unstyled)}"
+            f"{out} has the release of recipe {other}, this recipe is {fingerprint}; {advice(other, unstyled)}"
             "choose another folder with --out, set the old one aside with --fresh, or take over its replies by --reuse"
         )
 
 
-def _advice(other: str, unstyled: str | None) -> str:
-    """Return how to continue a run of an earlier version, whose texts are all `shown`; "": it is of another recipe."""
-    return "add `expression: shown` to the recipe, or --expression shown, to continue it, " * (other == unstyled)
-
-
-def _check_run(root: Path, fingerprint: str, unstyled: str | None) -> None:
-    state = root / STATE
-    if not state.is_file():
-        foreign = [entry.name for entry in root.iterdir() if entry.name not in OURS]
-        if foreign:
-            raise FolderError(f"{root} is not a run folder ({foreign[0]}); choose another folder with --out")
-        _claim(state, fingerprint)
-        return
-    try:
-        data = json.loads(state.read_text(encoding="utf-8"))
-        other, format_ = data["fingerprint"], data["format"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise FolderError(f"cannot read {state}: {error}; set the run aside with --fresh") from error
-    if format_ == FORMAT and _is_unused(root):
-        _claim(state, fingerprint)
-    elif format_ != FORMAT or other != fingerprint:
-        raise FolderError(
-            f"{root} has a run of recipe {other}, this recipe is {fingerprint}; {_advice(other, unstyled)}"
-            "choose another folder with --out, set the old run aside with --fresh, or take over its replies by --reuse"
-        )
-
-
-def _claim(state: Path, fingerprint: str) -> None:
-    write_text(state, json.dumps({"format": FORMAT, "fingerprint": fingerprint}) + "\n")
-
-
 def _set_aside(out: Path, root: Path) -> None:
     """Rename a run and its release with a number; a folder that is no release stays, and is refused later."""
-    if is_release(out):
+    holds_release = is_release(out) or has_tables(out)
+    if holds_release:
         _keep_card(out, root)
     try:
         if (root / STATE).exists():
             _move_run(real_path(root))
-        if is_release(out):
+        if holds_release:
             set_aside(out)
     except OSError as error:
         raise FolderError(f"cannot set {root} aside: {explain(error)}") from error
@@ -357,25 +281,9 @@ def _take_over(out: Path, root: Path, fingerprint: str) -> None:
     if replaces:
         _keep_card(out, root)
     try:
-        if (root / STATE).is_file():
-            _claim(root / STATE, fingerprint)
+        if (root / STATE).is_file() or (root / JOURNAL).is_file():
+            claim(root / STATE, fingerprint)
         if replaces:
             set_aside(out)
     except OSError as error:
         raise FolderError(f"cannot set {out} aside: {explain(error)}") from error
-
-
-def require_own_folder(out: Path, kind: str) -> None:
-    """Raise FolderError if a folder of results holds other files than those of its command.
-
-    Args:
-        out: folder of the results; its state is in a folder within.
-        kind: what the folder may hold, with its article: "a comparison".
-
-    """
-    try:
-        is_foreign = out.exists() and any(out.iterdir()) and not (out / RESUME / LOCK).exists()
-    except OSError as error:
-        raise FolderError(f"cannot read {out}: {explain(error)}") from error
-    if is_foreign:
-        raise FolderError(f"{out} holds something else than {kind}; choose another folder with --out")

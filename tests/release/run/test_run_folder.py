@@ -12,7 +12,7 @@ from personagen.builder.core.errors import AllRejectedError, FolderError
 from personagen.builder.core.file_names import JOURNAL
 from personagen.builder.llm.journal import Journal
 from personagen.builder.planning.parsing import read_recipe
-from personagen.builder.release.run_folder import locked
+from personagen.builder.release.run.locking import locked
 from tests.helpers.flow import bytes_of, command, make, recipe_for, texts_of, wait_until, write_recipe
 from tests.helpers.servers.fake_openai import FakeOpenAI, Fault
 
@@ -110,16 +110,40 @@ def test_damaged_manifest_is_refused(tmp_path: Path) -> None:
     assert (tmp_path / "out.1" / "manifest.json").read_text(encoding="utf-8") == '{"format": "personagen-release/1"}'
 
 
-@pytest.mark.parametrize("state", ["", "{", "[]", "{}", '{"fingerprint": "0"}', "\x00\x00"])
+@pytest.mark.parametrize("state", ["{", "[]", "{}", '{"fingerprint": "0"}'])
 def test_damaged_run_state_is_refused(tmp_path: Path, state: str) -> None:
-    """It may belong to another recipe, so it is not used; --fresh renames it."""
-    (tmp_path / "out.run").mkdir()
-    (tmp_path / "out.run" / "run.json").write_text(state, encoding="utf-8")
+    """It may belong to another recipe, so it is not used; --reuse continues it, and no reply is paid for again."""
+    out = tmp_path / "out"
     with FakeOpenAI() as server:
-        with pytest.raises(FolderError, match=r"^cannot read \S+/run\.json: .*; set the run aside with --fresh$"):
-            make(recipe_for(server.url), tmp_path / "out")
-        assert make(recipe_for(server.url), tmp_path / "out", fresh=True).created
-    assert (tmp_path / "out.run.1" / "run.json").read_text(encoding="utf-8") == state
+        make(recipe_for(server.url), out)
+        shutil.rmtree(out)
+        (tmp_path / "out.run" / "run.json").write_text(state, encoding="utf-8")
+        sent = len(server.requests)
+        message = r"^cannot read \S+/run\.json: .*; if the run is of this recipe, continue it with --reuse, which "
+        with pytest.raises(FolderError, match=message):
+            make(recipe_for(server.url), out)
+        assert make(recipe_for(server.url), out, reuse=True).created
+        assert len(server.requests) == sent
+
+
+@pytest.mark.parametrize("state", ["", "\x00\x00", None])
+def test_a_run_whose_state_lost_its_bytes_is_continued(tmp_path: Path, state: str | None) -> None:
+    """Earlier versions left such a file after a power cut; a file that is gone needs --reuse."""
+    out = tmp_path / "out"
+    with FakeOpenAI() as server:
+        make(recipe_for(server.url), out)
+        shutil.rmtree(out)
+        sent = len(server.requests)
+        if state is None:
+            (tmp_path / "out.run" / "run.json").unlink()
+            message = r"/out\.run has a journal and no run\.json; if the run is of this recipe, continue it with --re"
+            with pytest.raises(FolderError, match=message):
+                make(recipe_for(server.url), out)
+        else:
+            (tmp_path / "out.run" / "run.json").write_text(state, encoding="utf-8")
+        assert make(recipe_for(server.url), out, reuse=state is None).created
+        assert not make(recipe_for(server.url), out).created
+        assert len(server.requests) == sent
 
 
 def test_second_process_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,110 @@
+"""Find the damage of a finished release, and make of a new one what the old one was: its results belong to its texts.
+
+generate: release of this recipe -> damage -> only the card: rendered anew
+                                           -> a table or the manifest: made again from the journal, with the results
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from personagen.builder.core.errors import ReleaseError
+from personagen.builder.core.file_names import CARD, MANIFEST
+from personagen.builder.core.files import copy_file, write_text
+from personagen.builder.release.card import card_problems, render_card
+from personagen.builder.release.card_regions import merge_regions
+from personagen.builder.release.folder import (
+    ADDED,
+    SHARD,
+    check_manifest,
+    check_release,
+    read_card,
+    read_manifest,
+    sealed,
+)
+from personagen.builder.release.shards import file_digest
+
+RESULT_FACTS = ("scores", "below_floor", "findings", "counterfactuals", "audit_power", "audited_by")
+"""Further keys of the manifest that results add."""
+
+
+def damage_of(folder: Path, manifest: Mapping[str, Any]) -> str | None:
+    """Return what is wrong with the tables, the manifest or the card of a release; None: nothing.
+
+    Every byte of the tables is read, at about 1 GB per second, so that `verify` finds no damage that this does not.
+    """
+    try:
+        check_release(folder, scores=False)
+    except ReleaseError as error:
+        return str(error).split("; ")[0]
+    except OSError as error:
+        return f"{folder} cannot be read: {error}"
+    return next(card_problems(read_card(folder), manifest), None)
+
+
+def mend_card(folder: Path, manifest: Mapping[str, Any], kept_card: str) -> bool:
+    """Render the card of a release anew if nothing else is damaged, with the hand-written regions of the old one.
+
+    Args:
+        folder: the release.
+        manifest: its manifest.
+        kept_card: the old card; "": there is none.
+
+    Returns:
+        Whether the release is whole now.
+
+    Raises:
+        FolderError: the card cannot be written.
+
+    """
+    path = folder / CARD
+    try:
+        check_manifest(manifest, str(folder / MANIFEST))
+    except ReleaseError:
+        return False
+    if path.is_symlink() or not all(is_file_of(folder / shard["path"], shard) for shard in manifest["shards"]):
+        return False
+    write_text(path, merge_regions(render_card(manifest), kept_card))
+    return damage_of(folder, manifest) is None
+
+
+def is_file_of(path: Path, entry: Mapping[str, Any]) -> bool:
+    """Return whether a file has the size and the SHA-256 of its entry in the manifest."""
+    if path.is_symlink() or not path.is_file():
+        return False
+    return bool(path.stat().st_size == entry["bytes"] and file_digest(path) == entry["sha256"])
+
+
+def keep_results(staged: Path, old: Path, manifest: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Add the results of an old release to a new one with the same texts; return the manifest of the new one.
+
+    Results that cannot be read are left out, all of them.
+
+    Raises:
+        FolderError: a file of the new release cannot be written.
+        OSError: a file cannot be copied.
+
+    """
+    try:
+        earlier = read_manifest(old)
+        check_manifest(earlier, str(old / MANIFEST))
+    except ReleaseError:
+        return manifest
+    results = {key: earlier[key] for key in ADDED if earlier.get(key)}
+    if not results or earlier["shards"] != manifest["shards"]:
+        return manifest
+    if not all(is_file_of(old / entry["path"], entry) for entry in results.values()):
+        return manifest
+    facts = {key: earlier[key] for key in RESULT_FACTS if key in earlier}
+    extended = sealed({**manifest, **facts, **results})
+    for entry in results.values():
+        copy_file(old / entry["path"], staged / entry["path"])
+    write_text(staged / CARD, merge_regions(render_card(extended), read_card(staged)))
+    write_text(staged / MANIFEST, json.dumps(extended, indent=2, ensure_ascii=False) + "\n")
+    return extended
+
+
+def has_tables(folder: Path) -> bool:
+    """Return whether a folder has a file with the path of a release's table; its manifest may be lost."""
+    return any(SHARD.fullmatch(path.relative_to(folder).as_posix()) for path in folder.glob("*/*.parquet"))
