@@ -163,6 +163,19 @@ def classifier_line(classifier: Mapping[str, Any]) -> str:
         f"{classifier['reference']} (version {classifier['version']}). On {classifier['tested_on']} held-out texts: "
         f"accuracy {classifier['accuracy']:.3f}, balanced accuracy {classifier['balanced_accuracy']:.3f}, "
         f"macro-F1 {classifier['macro_f1']:.3f}, calibration error {classifier['calibration_error']:.3f}."
+        f"{_elsewhere(classifier)}"
+    )
+
+
+def _elsewhere(classifier: Mapping[str, Any]) -> str:
+    """Return the test results outside the reference; "": it was not tested there."""
+    if not classifier.get("other_reference"):
+        return " Its accuracy on texts of other kinds, as these are, is unknown."
+    return (
+        f" On {classifier['other_tested_on']} texts of other corpora ({classifier['other_reference']}): accuracy "
+        f"{classifier['other_accuracy']:.3f}, balanced accuracy {classifier['other_balanced_accuracy']:.3f}, "
+        f"calibration error {classifier['other_calibration_error']:.3f}. Its confidence is calibrated on "
+        f"other texts of {classifier['calibrated_on']}."
     )
 
 

@@ -80,7 +80,7 @@ class ComparisonReport:
         yield _verdicts_section(self.comparison.claims)
         yield _costs_section(arms)
         yield _arms_section(self.comparison)
-        yield from text_sections(self.groups, self.points, self.emotions, self.main)
+        yield from text_sections(self.groups, self.points, self.emotions, self.main, self.comparison.facts.classifier)
         yield from persona_sections(self.personas)
         colours = {group.name: group.colour for group in self.groups}
         yield rejects_section({cost.arm: cost.rejects for cost in arms}, colours, self.examples)

@@ -13,7 +13,7 @@ from personagen.builder.core.records import LAYERS
 from personagen.builder.evaluation.audit_results import Audit, power_line, read_audit
 from personagen.builder.evaluation.scores import Scores, read_scores
 from personagen.builder.release.folder import check_release
-from personagen.builder.release.manifest import leak_line, total_rejects
+from personagen.builder.release.manifest import classifier_facts, leak_line, total_rejects
 from personagen.builder.release.measuring import predictions, require_reference
 from personagen.builder.release.run.run_folder import run_folder_of
 from personagen.builder.release.texts import Texts, read_texts
@@ -94,7 +94,7 @@ class ReleaseReport:
         yield expression_section(self.manifest)
         if self.manifest.get("scores"):
             yield _scores_section(self.manifest["scores"])
-        yield from text_sections(self.groups, self.points, self.emotions, SYNTHETIC)
+        yield from text_sections(self.groups, self.points, self.emotions, SYNTHETIC, classifier_facts(self.manifest))
         yield from persona_sections(self.personas)
         if self.audit is not None:
             yield _audit_section(self.audit, self.manifest["findings"])

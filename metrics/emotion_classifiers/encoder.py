@@ -7,6 +7,7 @@ import tempfile
 import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 from personagen.metrics.emotion_classifiers.classifier import (
@@ -17,6 +18,7 @@ from personagen.metrics.emotion_classifiers.classifier import (
     Prediction,
     accuracy_facts,
     best_temperature,
+    calibrated_facts,
     predictions,
 )
 from personagen.metrics.texts.cache import cache_folder, flush
@@ -82,9 +84,13 @@ def train_encoder(train: Labelled, test: Labelled, name: str, model: str, seed: 
     true = codes(labels, classes)
     encoder = fine_tune(FineTuning(model, seed), [texts[row] for row in rest], true[rest], len(classes))
     temperature = best_temperature(logits_of(encoder, [texts[row] for row in calibration]), true[calibration])
+    elsewhere = calibrated_facts(name, texts, classes, partial(logits_of, encoder), temperature)
+    temperature = elsewhere.pop("temperature")
     test_true = codes([test[1][row] for row in known], classes)
     figures = accuracy_facts(logits_of(encoder, [test[0][row] for row in known]), test_true, temperature)
-    facts = ClassifierFacts(Path(model).name, version, name, len(rest), temperature=round(temperature, 4), **figures)
+    facts = ClassifierFacts(
+        Path(model).name, version, name, len(rest), temperature=round(temperature, 4), **figures, **elsewhere
+    )
     return _save(EncoderClassifier(classes, facts, encoder), folder)
 
 

@@ -18,6 +18,7 @@ from personagen.metrics.emotion_classifiers.classifier import (
     Prediction,
     accuracy_facts,
     best_temperature,
+    calibrated_facts,
     predictions,
 )
 from personagen.metrics.texts.cache import cache_folder, flush
@@ -106,8 +107,12 @@ def _train(train: Corpus, test: Corpus, name: str, version: str, encode: Encode)
     fitted = model.fit(train.vectors, true)
     weights, bias = _as_columns(fitted.coef_.T), _as_columns(fitted.intercept_[None])[0]
     known = _of_classes(test, classes)
+    elsewhere = calibrated_facts(name, train.texts, classes, lambda texts: encode(texts) @ weights + bias, temperature)
+    temperature = elsewhere.pop("temperature")
     figures = accuracy_facts(known.vectors @ weights + bias, codes(known.labels or (), classes), temperature)
-    facts = ClassifierFacts(train.model, version, name, len(train), temperature=round(temperature, 4), **figures)
+    facts = ClassifierFacts(
+        train.model, version, name, len(train), temperature=round(temperature, 4), **figures, **elsewhere
+    )
     return LinearClassifier(classes, weights, bias, facts, encode)
 
 

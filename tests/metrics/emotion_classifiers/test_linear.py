@@ -6,10 +6,17 @@ import numpy as np
 import pytest
 
 from personagen.metrics.emotion_classifiers import LinearClassifier, train_and_test, train_linear
-from personagen.metrics.emotion_classifiers.classifier import accuracy_facts, best_temperature, calibration_error
+from personagen.metrics.emotion_classifiers.classifier import (
+    accuracy_facts,
+    best_temperature,
+    calibrated_facts,
+    calibration_error,
+    other_corpora,
+)
 from personagen.metrics.texts.cache import cache_folder
 from personagen.metrics.texts.corpus import Corpus
 from personagen.metrics.texts.reference import Reference
+from personagen.metrics.utility.probe import codes
 from tests.helpers.real_texts import goemotions, real, vectors_of
 
 
@@ -34,8 +41,35 @@ def test_predictions_of_real_texts_are_far_better_than_chance_as_the_facts_state
     assert all(1 / 7 - 1e-4 <= prediction.confidence <= 1 for prediction in predictions)
 
 
-def test_confidence_is_close_to_accuracy() -> None:
-    assert train().facts.calibration_error < 0.06
+def test_confidence_is_close_to_accuracy_outside_the_training_corpus() -> None:
+    """Calibrated on its own corpus it would err more: the same logits, with the temperature of unseen folds."""
+    classifier = train()
+    facts = classifier.facts
+    assert facts.other_calibration_error is not None and facts.other_calibration_error < 0.06
+    corpora = other_corpora("goemotions", real(500).texts, classifier.classes)
+    assert [name for name, _ in corpora] == ["brighter", "xed"] and facts.calibrated_on == "brighter and xed"
+    texts, labels = ([item for _, part in corpora for item in part[side]] for side in (0, 1))
+    logits = vectors_of(texts) @ classifier.weights + classifier.bias
+    true = codes(labels, classifier.classes)
+    test = accuracy_facts(logits[1::2], true[1::2], facts.temperature)
+    assert (facts.other_tested_on, facts.other_accuracy) == (test["tested_on"], test["accuracy"])
+    assert facts.temperature == pytest.approx(best_temperature(logits[::2], true[::2]), abs=1e-3)
+    own = real(500, 500)
+    alone = best_temperature(
+        own.vectors @ classifier.weights + classifier.bias, codes(own.labels or [], classifier.classes)
+    )
+    assert accuracy_facts(logits, true, alone)["calibration_error"] > facts.other_calibration_error
+
+
+def test_other_corpora_have_the_labels_and_the_language_of_the_training_texts() -> None:
+    texts = real(200).texts
+    for name, (others, labels) in other_corpora("xed", texts, ("anger", "joy")):
+        assert name != "xed" and set(labels) == {"anger", "joy"} and len(others) == len(labels) <= 350
+    assert other_corpora("r", texts, ("awe", "joy")) == [], "one label is no test"
+    german = ["Das ist wirklich ein sehr schöner Tag, und ich freue mich darauf, dich bald wiederzusehen."] * 9
+    assert other_corpora("r", german, ("anger", "joy")) == []
+    facts = calibrated_facts("r", german, ("anger", "joy"), lambda texts: np.zeros((len(texts), 2)), 1.5)
+    assert facts == {"temperature": 1.5}
 
 
 def test_a_classifier_is_trained_once_and_then_loaded_from_the_cache() -> None:
