@@ -42,6 +42,12 @@ def test_the_requests_of_each_stage_are_those_of_a_run(changes: dict[str, Any], 
     assert sum(calls) == usage["requests"]
 
 
+def test_a_plan_sends_nothing(run: Run) -> None:
+    with FakeOpenAI() as server:
+        done = run("plan", *OPENAI, server.url)
+        assert done.code == 0 and not server.requests
+
+
 def test_the_tokens_are_of_the_right_magnitude(tmp_path: Path) -> None:
     """The server counts words, of which a prompt has fewer than tokens."""
     with FakeOpenAI() as server:
