@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from personagen.builder.core.foreign_text import printable
 from personagen.builder.core.progress import (
     FIRST_LOG_S,
     LOG_INTERVAL_S,
@@ -18,7 +19,6 @@ from personagen.builder.core.progress import (
     first_text_line,
     run_bar_format,
 )
-from personagen.builder.core.terminal import printable
 
 if TYPE_CHECKING:
     from tqdm import tqdm

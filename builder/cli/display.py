@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from personagen.builder.core.errors import ReleaseError
+from personagen.builder.core.foreign_text import printable
 from personagen.builder.core.progress import duration
 from personagen.builder.core.records import LAYERS, SPLITS, Row
-from personagen.builder.core.terminal import printable
 from personagen.builder.estimate import (
     BYTES_PER_TOKEN,
     REJECTED_FRACTION,

@@ -5,7 +5,6 @@ A command parses its arguments, calls the package and prints the result. An expe
 
 import gc
 import io
-import json
 import logging
 import os
 import sys
@@ -17,10 +16,11 @@ import click
 from personagen.builder.cli.matching import match_command
 from personagen.builder.cli.measure import audit, compare, evaluate, report
 from personagen.builder.cli.options import BUDGET, RECIPE, WRITING, options, read_key, read_options
+from personagen.builder.cli.output import show, show_json
 from personagen.builder.cli.signals import CommandSignals, handled
 from personagen.builder.core.errors import PersonaGenError, ReleaseError
+from personagen.builder.core.foreign_text import printable
 from personagen.builder.core.progress import SILENT, Progress
-from personagen.builder.core.terminal import printable
 from personagen.builder.version import __version__
 
 if TYPE_CHECKING:  # imported on use: `--help` does not need it
@@ -64,28 +64,29 @@ def generate(recipe: Path | None, api_key_file: Path | None, as_json: bool, **va
     from personagen.builder.cli.progress import TerminalProgress
     from personagen.builder.generate import generate as run
 
-    client = _checked_client(repo) if repo else None  # before anything is paid for
+    client = _checked_client(repo, tag) if repo else None  # before anything is paid for
     with TerminalProgress() as progress:
         key = read_key(api_key_file)
         result = run(parsed, out, fresh=fresh, reuse=reuse, api_key=key, progress=progress)
     rows = result.manifest["configs"]["all"]["rows"]
     if not as_json:
         outcome = "generated" if result.created else "already complete"
-        click.echo(f"{sum(rows.values())} texts, {outcome}: {result.folder}", err=True)
+        show(f"{sum(rows.values())} texts, {outcome}: {result.folder}", err=True)
     url = None
     if repo:
         from personagen.builder.hub.push import PushSettings, push
 
         url = push(result.folder, repo, PushSettings(tag=tag), client=client).url
     facts = {"folder": str(result.folder), "made": result.created, "rows": rows, **({"url": url} if repo else {})}
-    click.echo(json.dumps(facts) if as_json else url or out)
+    show_json(facts) if as_json else show(url or out)
 
 
-def _checked_client(repo: str) -> "HubClient":
-    """Return a client of the Hub after a check that a release can be pushed: token, repository name, reachable Hub."""
-    from personagen.builder.hub.push import repo_state
+def _checked_client(repo: str, tag: str | None) -> "HubClient":
+    """Return a client of the Hub after a check that a release can be pushed: names, token, reachable Hub."""
+    from personagen.builder.hub.push import PushSettings, repo_state, validate_target
     from personagen.builder.hub.repo_files import RepoBranch
 
+    validate_target(repo, PushSettings(tag=tag))
     client = _client(None)
     repo_state(client, RepoBranch(repo))
     return client
@@ -108,7 +109,7 @@ def plan(recipe: Path | None, as_json: bool, **values: Any) -> None:
     from personagen.builder.estimate import estimate
 
     expected = estimate(parsed)
-    click.echo(json.dumps(expected.to_json()) if as_json else "\n".join(estimate_lines(parsed, expected)))
+    show_json(expected.to_json()) if as_json else show("\n".join(estimate_lines(parsed, expected)))
 
 
 @cli.command()
@@ -124,7 +125,7 @@ def preview(recipe: Path | None, api_key_file: Path | None, number: int, as_json
     from personagen.builder.preview import preview as run
 
     for row in run(parsed, number, api_key=read_key(api_key_file)):
-        click.echo(json.dumps(asdict(row)) if as_json else "\n".join(row_lines(row)) + "\n")
+        show_json(asdict(row)) if as_json else show("\n".join(row_lines(row)) + "\n")
 
 
 @cli.command()
@@ -142,7 +143,7 @@ def inspect(release: Path, samples: int, as_json: bool) -> None:
     from personagen.builder.release.folder import read_manifest
 
     facts = summary(release, read_manifest(release), samples)
-    click.echo(json.dumps(facts) if as_json else "\n".join(summary_lines(facts)))
+    show_json(facts) if as_json else show("\n".join(summary_lines(facts)))
 
 
 @cli.command()
@@ -168,11 +169,11 @@ def push(release: Path, repo: str, token: str | None, as_json: bool, **values: A
     with TerminalProgress(unit="B") as progress:
         done = run(release, repo, PushSettings(**values), client=_client(token, progress))
     if as_json:
-        click.echo(json.dumps(push_facts(done)))
+        show_json(push_facts(done))
         return
-    click.echo("\n".join(push_lines(done)), err=not values["dry_run"])
+    show("\n".join(push_lines(done)), err=not values["dry_run"])
     if done.url is not None:
-        click.echo(done.url)
+        show(done.url)
 
 
 @cli.command()
@@ -186,10 +187,10 @@ def verify(source: str, token: str | None, as_json: bool) -> None:
 
     result = verify_folder(Path(source)) if Path(source).is_dir() else verify_hub(source, token=token)
     if as_json:
-        click.echo(json.dumps(asdict(result)))
+        show_json(asdict(result))
     elif not result.problems:
         revision = f" at {result.commit}" if result.commit else ""
-        click.echo(f"{result.source}{revision}: {result.files} files, {result.rows} rows, all match the manifest")
+        show(f"{result.source}{revision}: {result.files} files, {result.rows} rows, all match the manifest")
     if result.problems:
         from personagen.builder.hub.verify import FOREIGN
         from personagen.builder.release.folder import MEND
@@ -211,8 +212,8 @@ def push_metric(metric: str, repo: str, tag: str | None, token: str | None) -> N
 
     folder = Path(metric) if Path(metric).is_dir() else Path(str(files("personagen.metrics") / metric))
     done = run(folder.resolve(), repo, tag=tag, client=_client(token))
-    click.echo(f"{repo}: {len(done.changes.send)} files sent, {len(done.changes.keep)} already there", err=True)
-    click.echo(done.url)
+    show(f"{repo}: {len(done.changes.send)} files sent, {len(done.changes.keep)} already there", err=True)
+    show(done.url)
 
 
 for command in (evaluate, compare, match_command, audit, report):
@@ -277,5 +278,5 @@ def _run_command(signals: CommandSignals) -> None:
 
 
 def _fail(message: str, code: int) -> None:
-    click.echo(f"personagen: {printable(message)}", err=True)
+    show(f"personagen: {printable(message)}", err=True)
     sys.exit(code)

@@ -1,13 +1,13 @@
 """The command `match`."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
 from personagen.builder.cli.options import BUDGET, RECIPE, options, read_key, read_options, recorded_command
-from personagen.builder.core.terminal import printable
+from personagen.builder.cli.output import show, show_json
+from personagen.builder.core.foreign_text import printable
 
 
 @click.command("match")
@@ -54,7 +54,7 @@ def match_command(reference: str, recipe: Path | None, out: Path, as_json: bool,
     with TerminalProgress() as progress:
         result = match(parsed, settings, out, progress=progress, api_key=secret)
     if as_json:
-        click.echo(json.dumps(result.to_json()))
+        show_json(result.to_json())
         return
-    click.echo("\n".join(map(printable, result.conclusions)))
-    click.echo(out)
+    show("\n".join(map(printable, result.conclusions)))
+    show(out)

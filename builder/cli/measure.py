@@ -1,6 +1,5 @@
 """Commands that measure: `evaluate`, `audit`, `compare` and `report`."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,8 @@ from personagen.builder.cli.options import (
     renamed_option,
     split_names,
 )
-from personagen.builder.core.terminal import printable
+from personagen.builder.cli.output import show, show_json
+from personagen.builder.core.foreign_text import printable
 
 
 @click.command()
@@ -51,7 +51,7 @@ def evaluate(release: Path, judges: tuple[str, ...], no_judge: bool, as_json: bo
     )
     with TerminalProgress() as progress:
         scores = run(release, chosen, progress=progress, api_key=key)
-    click.echo(json.dumps(scores.content) if as_json else "\n".join(score_lines(scores)))
+    show_json(scores.content) if as_json else show("\n".join(score_lines(scores)))
 
 
 @click.command()
@@ -113,9 +113,9 @@ def compare(recipe: Path | None, judges: tuple[str, ...], no_judge: bool, as_jso
         comparison = run(parsed, settings, out, progress=progress, api_key=secret)
         write_report(out, progress=progress)
     verdicts = "\n".join(map(printable, verdict_lines(comparison.claims)))
-    click.echo(json.dumps(comparison.to_json()) if as_json else verdicts)
+    show_json(comparison.to_json()) if as_json else show(verdicts)
     if not as_json:
-        click.echo(out)
+        show(out)
 
 
 @click.command()
@@ -137,7 +137,7 @@ def audit(release: Path, as_json: bool, **settings: Any) -> None:
     command = recorded_command(release=read_manifest(release)["name"])
     with TerminalProgress() as progress:
         result = run(release, AuditSettings(**settings, command=command), progress=progress)
-    click.echo(json.dumps(result.to_json()) if as_json else "\n".join(map(printable, audit_lines(result))))
+    show_json(result.to_json()) if as_json else show("\n".join(map(printable, audit_lines(result))))
 
 
 @click.command()
@@ -159,4 +159,4 @@ def report(folder: Path, out: Path | None, **settings: Any) -> None:
 
     with TerminalProgress() as progress:
         page = write_report(folder, out=out, progress=progress, **settings)
-    click.echo(page)
+    show(page)

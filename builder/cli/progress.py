@@ -8,6 +8,7 @@ from typing import Any, Self, TextIO
 
 from tqdm import tqdm
 
+from personagen.builder.core.foreign_text import printable
 from personagen.builder.core.progress import (
     FIRST_LOG_S,
     LOG_INTERVAL_S,
@@ -22,7 +23,6 @@ from personagen.builder.core.progress import (
     short_number,
     waiting_text,
 )
-from personagen.builder.core.terminal import printable
 
 REFRESH_S = 1.0
 """Seconds between two drawings of the bar of a run while no text is accepted, so that its clock runs on."""
@@ -88,7 +88,7 @@ class TerminalProgress:
         """Write the name of the step that begins."""
         self._end_bar()
         self._logged_at = self._clock()
-        self._write(printable(name))
+        self._write(name)
 
     def advance(self, done: int, total: int) -> None:
         """Show how much of the step is finished."""
@@ -100,7 +100,7 @@ class TerminalProgress:
 
     def warn(self, message: str) -> None:
         """Write a warning above the bar."""
-        self._write_above(f"warning: {printable(message)}")
+        self._write_above(f"warning: {message}")
 
     def _update_bar(self, status: RunStatus, *, is_first: bool) -> None:
         bar = self._bar_of(status.wanted, unit="text", leave=True)
@@ -154,10 +154,10 @@ class TerminalProgress:
         if self._bar is None:
             self._write(line)
         else:
-            self._bar.write(line, file=self._stream)
+            self._bar.write(printable(line), file=self._stream)
 
     def _write(self, line: str) -> None:
-        print(line, file=self._stream, flush=True)
+        print(printable(line), file=self._stream, flush=True)
 
 
 def status_line(status: RunStatus, rate: RunRate) -> str:

@@ -8,7 +8,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Protocol
 
-from personagen.builder.core.terminal import printable
+from personagen.builder.core.foreign_text import printable
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,9 +40,12 @@ TextRejectReason = Literal["empty", "refusal", "meta", "garbled", "truncated", "
 """Why a check of the text rejects it, in the order of the checks: a text has the first reason that applies."""
 
 RejectReason = (
-    Literal["request", "thought"] | TextRejectReason | Literal["schema", "astray", "expression", "label", "duplicate"]
+    Literal["request", "thought", "secret"]
+    | TextRejectReason
+    | Literal["schema", "astray", "expression", "label", "duplicate"]
 )
-"""Why a reply is rejected; "thought": it is a thought of the model without an end, or nothing follows the thought."""
+"""Why a reply is rejected; "thought": it is a thought of the model without an end, or nothing follows the thought;
+"secret": it repeats a key or password."""
 
 
 def layers_of(depth: str) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ Slow intermediate results are cached between calls: vectors by the hash of the t
 
 import hashlib
 import json
+import re
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -137,7 +138,7 @@ def _evaluate(
         "texts": manifest["configs"]["all"]["digest"],
         "reference": {"name": reference.name, "texts": len(reference.texts), "digest": digest_of(reference.texts)},
         "results": results,
-        "problems": problems,
+        "problems": {name: _published(problem) for name, problem in problems.items()},
         "slices": slices,
     }
     scores = read_scores(content)
@@ -160,8 +161,8 @@ def _measure(
     settings: EvaluationSettings,
     judges: Sequence["Judge"],
     progress: Progress,
-) -> tuple[dict[str, Any], dict[str, str]]:
-    """Compute the metrics; return the result of each, and the reason of each that cannot be measured."""
+) -> tuple[dict[str, Any], dict[str, Exception]]:
+    """Compute the metrics; return the result of each, and the error of each that cannot be measured."""
     from personagen.metrics.diversity import diversity
     from personagen.metrics.human_likeness import human_likeness
     from personagen.metrics.realism import realism
@@ -182,17 +183,25 @@ def _measure(
             texts.texts, reference.texts, judges, personas=personas, seed=seed, sample_size=size
         )
     results: dict[str, Any] = {}
-    problems: dict[str, str] = {}
+    problems: dict[str, Exception] = {}
     for name, compute in metrics.items():
         progress.step(f"computing {name.replace('_', '-')}")
         with warnings.catch_warnings(record=True, action="always", category=UserWarning) as caught:
             try:
                 results[name] = compute()
             except (ValueError, PersonaGenError) as error:
-                problems[name] = str(error)
+                problems[name] = error
         for message in dict.fromkeys(str(warning.message) for warning in caught):
             progress.warn(message)
     return results, problems
+
+
+def _published(error: Exception) -> str:
+    """Return why a metric was not measured; of a failed judge the kind alone, since addresses are private."""
+    if not isinstance(error, PersonaGenError):
+        return str(error)
+    status = re.search(r"\(([45]\d\d)\)", str(error))
+    return f"the judge failed ({type(error).__name__}{f', status {status[1]}' if status else ''})"
 
 
 def _corpora(texts: Texts, reference: "Reference", embeddings: str | None) -> "Corpora":

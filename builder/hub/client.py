@@ -5,9 +5,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from personagen.builder.core.errors import HubError
+from personagen.builder.core.errors import HubError, PersonaGenError
+from personagen.builder.core.foreign_text import environment_secrets, printable, redact
 from personagen.builder.core.progress import SILENT, Progress
 from personagen.builder.core.retry_after import retry_after
 
@@ -27,6 +28,9 @@ MAX_PAUSE_S = 16.0
 
 MAX_RETRY_AFTER_S = 300.0
 """Longest `Retry-After` that is waited for."""
+
+MAX_REASON_CHARS = 300
+"""Upper bound on what a message quotes of an answer."""
 
 TRANSIENT_STATUSES = frozenset({408, 409, 412, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524})
 """Statuses after which a retry may succeed: timeouts, conflicts, rate limits, and failures of servers or gateways."""
@@ -93,18 +97,14 @@ class HubClient:
 
         try:
             yield
-        except (
-            hub.HfHubHTTPError,
-            hub.HFValidationError,
-            OSError,
-            RuntimeError,
-            ValueError,
-            _network_error(),
-        ) as error:
+        except PersonaGenError:
+            raise
+        except Exception as error:  # whatever the client makes of an answer: its parsers raise KeyError, TypeError, ...
             absent = isinstance(error, hub.RepositoryNotFoundError | hub.RevisionNotFoundError | hub.EntryNotFoundError)
             if pass_not_found and absent and _status(error) == 404:
                 raise
-            raise HubError(_message(action, error, self.api)) from error
+            # Without the original, whose request and answer may show the token in a traceback.
+            raise HubError(_message(action, error, self.api)) from None
 
 
 def connect(token: str | None, progress: Progress = SILENT) -> HubClient:
@@ -156,7 +156,7 @@ def pause_before_retry(action: str, error: BaseException, number: int) -> float:
     if requested > MAX_RETRY_AFTER_S:
         raise HubError(
             f"cannot {action}: the Hub asks to wait {requested:.0f} s ({_status(cause)}); run the same command then"
-        ) from error
+        ) from None
     return max(requested, float(min(MAX_PAUSE_S, FIRST_PAUSE_S * 2**number)) * random.uniform(0.5, 1.0))
 
 
@@ -190,5 +190,21 @@ def _message(action: str, error: BaseException, api: "HfApi") -> str:
             f"cannot {action}: no answer from {api.endpoint} ({type(cause).__name__}); check the network and try again"
         )
     reason = getattr(cause, "server_message", None) or str(cause)
+    if status is None and isinstance(cause, LookupError | TypeError | AttributeError):
+        reason = (
+            f"{api.endpoint} gave an answer of an unexpected form ({type(cause).__name__}: {reason}); check HF_ENDPOINT"
+        )
     prefix = f"{status}: " if status else ""
-    return f"cannot {action}: {prefix}{' '.join(reason.split())[:300]}"
+    return f"cannot {action}: {prefix}{_one_line(reason, api)}"
+
+
+def _one_line(reason: Any, api: "HfApi") -> str:
+    return printable(" ".join(redact(str(reason), _secrets(api)).split()))[:MAX_REASON_CHARS]
+
+
+def _secrets(api: "HfApi") -> tuple[str, ...]:
+    """Return the token of a client, and the secrets of the environment."""
+    from huggingface_hub import get_token
+
+    token = api.token if isinstance(api.token, str) else get_token()
+    return (*((token,) if token else ()), *environment_secrets())

@@ -1,5 +1,6 @@
 """Create commits, pull requests and tags on the Hub exactly once, even if the answer of the server is lost."""
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -22,14 +23,25 @@ MAX_UPLOAD_BYTES = 64_000_000
 """Bytes per upload call: hf_xet takes several times as much memory."""
 
 
+COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+"""Names of commits."""
+
+
 def head_of(client: HubClient, branch: RepoBranch, *, pass_not_found: bool = False) -> str:
     """Return the commit of a branch; see `HubClient.with_retries` for `pass_not_found`."""
 
     def look_up() -> str:
         info = client.api.repo_info(branch.repo, repo_type=branch.kind, revision=branch.name)
-        return str(info.sha)
+        return require_commit(info.sha)
 
     return client.with_retries(f"look at {branch.repo}", look_up, pass_not_found=pass_not_found)
+
+
+def require_commit(value: Any) -> str:
+    """Return the name of a commit in an answer; raise TypeError for anything else."""
+    if not isinstance(value, str) or not COMMIT.fullmatch(value):
+        raise TypeError(f"no commit: {value!r:.60}")
+    return value
 
 
 def commit(
@@ -54,7 +66,7 @@ def commit(
     action = f"commit to {branch.repo}, {branch.name} is unchanged"
     send = _create(client, branch, _upload(client, branch, changes, action, create_pr=False), head, message)
     recover = partial(_recover, client, branch, head, message, _after(files, changes))
-    return client.with_retries(action, lambda: str(send().oid), recover=recover)
+    return client.with_retries(action, lambda: require_commit(send().oid), recover=recover)
 
 
 def open_pull_request(

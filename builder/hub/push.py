@@ -17,6 +17,7 @@ from personagen.builder.core.file_names import CARD, MANIFEST
 from personagen.builder.core.progress import SILENT, Progress
 from personagen.builder.hub.client import HubClient, connect
 from personagen.builder.hub.commits import commit, head_of, is_tagged, open_pull_request, set_tag, tags
+from personagen.builder.hub.names import require_ref_name, require_repo_name
 from personagen.builder.hub.repo_files import (
     FileChanges,
     FilesByPath,
@@ -120,8 +121,8 @@ def push(
             reports the state of the branch.
 
     """
+    validate_target(repo, settings)
     manifest = check_release(folder)
-    _validate_target(repo, settings)
     client = client or connect(token, progress)
     branch = RepoBranch(repo, name=settings.revision)
     state = repo_state(client, branch)
@@ -142,10 +143,12 @@ def push(
     return _result(repo, head, url, changes, card)
 
 
-def _validate_target(repo: str, settings: PushSettings) -> None:
-    """Raise HubError for a name without a user, or a tag of a pull request."""
-    if "/" not in repo:
-        raise HubError(f"repository: got {repo!r:.80}, wanted USER/NAME")
+def validate_target(repo: str, settings: PushSettings) -> None:
+    """Raise HubError for a repository, branch or tag that the Hub would refuse, or a tag of a pull request."""
+    require_repo_name(repo)
+    require_ref_name("--revision", settings.revision)
+    if settings.tag is not None:
+        require_ref_name("--tag", settings.tag)
     if settings.tag is not None and settings.create_pr:
         raise HubError(
             "a tag names a commit of a branch, which a pull request does not change; leave one of the two out"

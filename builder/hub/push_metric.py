@@ -8,6 +8,7 @@ from pathlib import Path
 from personagen.builder.core.errors import ReleaseError
 from personagen.builder.hub.client import HubClient, connect
 from personagen.builder.hub.commits import commit, head_of, is_tagged, set_tag
+from personagen.builder.hub.names import require_ref_name, require_repo_name
 from personagen.builder.hub.repo_files import (
     FileChanges,
     FilesByPath,
@@ -55,6 +56,9 @@ def push_metric(
             f"{repo} is no Space for {folder.name}: evaluate.load looks for NAME.py in USER/NAME; push to "
             f"{repo.split('/', maxsplit=1)[0]}/{folder.name}"
         )
+    require_repo_name(repo)
+    if tag is not None:
+        require_ref_name("--tag", tag)
     client = client or connect(token)
     branch = RepoBranch(repo, kind="space")
     api = client.api

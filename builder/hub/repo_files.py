@@ -76,16 +76,20 @@ def remote_files(client: HubClient, branch: RepoBranch, commit: str) -> FilesByP
     """Return the files of a commit."""
     from huggingface_hub.hf_api import RepoFile
 
-    def list_tree() -> list[Any]:
-        return list(client.api.list_repo_tree(branch.repo, recursive=True, revision=commit, repo_type=branch.kind))
+    def list_tree() -> dict[str, FileVersion]:
+        tree = client.api.list_repo_tree(branch.repo, recursive=True, revision=commit, repo_type=branch.kind)
+        return {entry.path: _remote_version(entry) for entry in tree if isinstance(entry, RepoFile)}
 
-    return {
-        entry.path: FileVersion(
-            entry.size, entry.lfs.sha256 if entry.lfs else None, None if entry.lfs else entry.blob_id
-        )
-        for entry in client.once(f"list the files of {branch.repo}", list_tree)
-        if isinstance(entry, RepoFile)
-    }
+    return client.once(f"list the files of {branch.repo}", list_tree)
+
+
+def _remote_version(entry: Any) -> FileVersion:
+    """Return the version of a file that the Hub lists; raise TypeError if its answer has another form."""
+    sha256, blob = (entry.lfs.sha256, None) if entry.lfs else (None, entry.blob_id)
+    digests_are_texts = all(digest is None or isinstance(digest, str) for digest in (sha256, blob))
+    if not isinstance(entry.path, str) or type(entry.size) is not int or not digests_are_texts:
+        raise TypeError(f"no file: {entry.path!r:.60}")
+    return FileVersion(entry.size, sha256, blob)
 
 
 def remote_text(client: HubClient, branch: RepoBranch, commit: str, path: str) -> str:

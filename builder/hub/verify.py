@@ -9,8 +9,10 @@ from typing import Any, BinaryIO
 
 from personagen.builder.core.errors import HubError, ReleaseError
 from personagen.builder.core.file_names import CARD, MANIFEST
+from personagen.builder.core.foreign_text import quote
 from personagen.builder.hub.client import HubClient, connect_to_read
 from personagen.builder.hub.commits import head_of
+from personagen.builder.hub.names import require_repo_name, require_revision
 from personagen.builder.hub.repo_files import RepoBranch, remote_files, remote_text
 from personagen.builder.release.card import card_problems
 from personagen.builder.release.columns import arrow_schema, columns_of
@@ -111,6 +113,8 @@ def _locate(client: HubClient, source: str) -> tuple[RepoBranch, str]:
     from huggingface_hub import errors as hub
 
     repo, _, revision = source.removeprefix("hf://datasets/").partition("@")
+    require_repo_name(repo)
+    require_revision(quote(repo), revision or "main")
     branch = RepoBranch(repo, name=revision or "main")
     try:
         return branch, head_of(client, branch, pass_not_found=True)

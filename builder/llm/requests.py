@@ -68,6 +68,9 @@ class Request:
 ONLY_THOUGHT = "the reply is a thought without an end"
 """Problem of a candidate that holds nothing but the thoughts of a reasoning model."""
 
+HOLDS_SECRET = "the reply repeats a key or password of this process, and was discarded"  # noqa: S105
+"""Problem of a candidate whose text was discarded because it holds a secret."""
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:

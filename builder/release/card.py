@@ -9,9 +9,9 @@ import yaml
 from jinja2 import Environment, StrictUndefined
 
 from personagen.builder.core.errors import ReleaseError
+from personagen.builder.core.foreign_text import printable
 from personagen.builder.core.package_data import read_yaml, sources
 from personagen.builder.core.records import COUNTERFACTUAL_PREFIX, INTENSITIES, LAYERS, SPLITS
-from personagen.builder.core.terminal import printable
 from personagen.builder.planning.taxonomy import NAMED_TAXONOMIES
 from personagen.builder.release.card_regions import begin_mark, end_mark
 from personagen.builder.release.manifest import classifier_facts, leak_line, model_license, total_rejects

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from personagen.builder.core.errors import RequestError
 from personagen.builder.core.records import Reject, RejectReason
-from personagen.builder.llm.requests import ONLY_THOUGHT, Ask, Candidate, Reply, Request
+from personagen.builder.llm.requests import HOLDS_SECRET, ONLY_THOUGHT, Ask, Candidate, Reply, Request
 from personagen.builder.llm.trial import Trial
 from personagen.builder.planning.plan import request_seed
 from personagen.builder.writing.checks import Verdict
@@ -20,6 +20,7 @@ UNFIT_REASONS = ("length", "echo", "leak", "astray", "expression", "label")
 ADVICE: Mapping[str, str] = {
     "request": "check the model and the backend section of the recipe",
     "thought": "raise backend.thinking_tokens, or set backend.reasoning_effort",
+    "secret": "use another server: this one sends back what it must not, and change the key",
     "empty": "try another model, or raise draw.max_tokens",
     "schema": "try a larger model, or set the layers of elaborate to sampled",
     "refusal": "try another model",
@@ -140,7 +141,7 @@ async def _attempt_once(
     except RequestError as error:
         return Reject(attempts.id, attempts.stage, "request", number, None, str(error))
     if reply.problem is not None:  # paid for, so it is journaled and counted like any reply, but it holds no text
-        return Reject(attempts.id, attempts.stage, "request", number, None, reply.problem)
+        return Reject(attempts.id, attempts.stage, _reason(reply.problem), number, None, reply.problem)
     usable = [candidate for candidate in reply.candidates if candidate.problem is None]
     verdicts: Sequence[Verdict] = [check(candidate, request) for candidate in usable]
     if check_together is not None and verdicts:
@@ -190,14 +191,22 @@ def _rejected(
     if not reply.candidates:
         return Reject(attempts.id, attempts.stage, "empty", number, "")
     candidate = reply.candidates[0]
-    reason: RejectReason = "thought" if candidate.problem == ONLY_THOUGHT else "request"
-    return Reject(attempts.id, attempts.stage, reason, number, candidate.text or None, candidate.problem)
+    return Reject(
+        attempts.id, attempts.stage, _reason(candidate.problem), number, candidate.text or None, candidate.problem
+    )
+
+
+def _reason(problem: str | None) -> RejectReason:
+    """Return the reason to reject a reply that holds no text, by its problem."""
+    return "thought" if problem == ONLY_THOUGHT else "secret" if problem == HOLDS_SECRET else "request"
 
 
 def describe_reject(reject: Reject) -> str:
     """Describe a rejected reply on one line, with advice that fits its reason."""
     text = (
-        reject.detail if reject.reason in ("request", "thought") and reject.detail else repr((reject.text or "")[:160])
+        reject.detail
+        if reject.reason in ("request", "secret", "thought") and reject.detail
+        else repr((reject.text or "")[:160])
     )
     advice = "" if reject.reason == "request" and "; " in text else f"; {ADVICE[reject.reason]}"
     return f"{reject.reason}, {text}{advice}"

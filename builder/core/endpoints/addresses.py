@@ -3,9 +3,9 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import SplitResult, parse_qsl, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
-from personagen.builder.core.endpoints.secrets import is_secret_name
+from personagen.builder.core.endpoints.secrets import SECRET_VALUE, is_secret_name
 
 API_PATHS = re.compile(r"/chat/completions$|(?<=/v1)/(chat|completions|responses|models|embeddings|messages)$")
 """Paths behind a base URL that people copy with it."""
@@ -83,7 +83,7 @@ def _split(text: str) -> SplitResult:
     rest = re.sub(r"^[a-z+.-]*:?/+", "", text, flags=re.IGNORECASE)
     authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
     # The second pattern: a password with a slash, which no port has.
-    if "@" in authority or re.match(r"https?://[^/?#]*:(?!\d*/)[^/?#]*/[^?#]*@", text, re.IGNORECASE):
+    if "@" in unquote(authority) or re.match(r"https?://[^/?#]*:(?!\d*/)[^/?#]*/[^?#]*@", text, re.IGNORECASE):
         raise ValueError("holds a user or password; leave them out and set OPENAI_API_KEY")
     if not re.match(r"https?://", text, re.IGNORECASE):
         raise ValueError(f"got {shown}, wanted a URL{_with_scheme(text)}")
@@ -94,7 +94,7 @@ def _split(text: str) -> SplitResult:
         host = parts.hostname
     except ValueError:
         host = None
-    if host in (None, "", "http", "https"):
+    if host in (None, "", "http", "https") or ("%" in str(host) and ":" not in str(host)):
         raise ValueError(f"got {shown}, wanted a host behind the scheme, such as http://localhost:8000/v1")
     try:
         valid_port = parts.port is None or parts.port > 0
@@ -106,8 +106,9 @@ def _split(text: str) -> SplitResult:
 
 
 def _quoted(text: str) -> str:
-    """Quote a URL without user, password, query and fragment."""
-    return repr(re.sub(r"[?#].*", "", re.sub(r".*@", "***@", text, flags=re.DOTALL), flags=re.DOTALL)[:80])
+    """Quote a URL without user, password, query and fragment, and without what stands in place of a port."""
+    shown = re.sub(r"[?#].*", "", re.sub(r".*(@|%40)", "***@", text, flags=re.DOTALL | re.IGNORECASE), flags=re.DOTALL)
+    return repr(re.sub(r"^(\w+:/+[^/:\[\]]*):(?!\d*(/|$)|[^/]{1,4}(/|$))[^/]*", r"\1:***", shown)[:80])
 
 
 def _with_scheme(text: str) -> str:
@@ -120,10 +121,11 @@ def _with_scheme(text: str) -> str:
 def _parameters(query: str) -> dict[str, str]:
     """Parse the query of a base URL; raise ValueError for a parameter that holds a secret."""
     parameters = dict(parse_qsl(query, keep_blank_values=True))
-    for name in parameters:
-        if is_secret_name(name):
+    bare = [unquote(part) for part in query.split("&") if "=" not in part]  # a key without a name
+    for name, value in parameters.items():
+        if is_secret_name(name) or SECRET_VALUE.match(value) or name in bare:
+            shown = name if name not in bare and re.fullmatch(r"[A-Za-z_-]{1,32}", name) else "PARAMETER"
             raise ValueError(
-                f"holds a secret in its query ({name!r:.40}); leave it out and write "
-                f"backend.query: {{{name:.40}: ${{NAME}}}}"
+                f"holds a secret in its query ({shown!r}); leave it out and write backend.query: {{{shown}: ${{NAME}}}}"
             )
     return parameters

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from personagen.builder.core.errors import ReleaseError
 from personagen.builder.core.file_names import MATCH_RECIPE, MATCH_RESULTS, MATCH_TABLES
 from personagen.builder.core.files import write_json, write_text
+from personagen.builder.core.foreign_text import printable
 from personagen.builder.core.result_table import ResultTable
-from personagen.builder.core.terminal import printable
 from personagen.builder.evaluation.comparison_tables import markdown_table, signed
 from personagen.builder.evaluation.scores import format_number
 from personagen.builder.version import __version__

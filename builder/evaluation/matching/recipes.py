@@ -10,7 +10,7 @@ import yaml
 
 from personagen.builder.core.errors import RecipeError
 from personagen.builder.core.file_names import MATCH_EXAMPLES, MATCH_LABEL_WORDS, MATCH_PROFILE
-from personagen.builder.core.terminal import printable
+from personagen.builder.core.foreign_text import printable
 from personagen.builder.planning.parsing import parse_recipe
 from personagen.builder.planning.recipe import Recipe
 

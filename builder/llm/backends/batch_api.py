@@ -213,7 +213,7 @@ class BatchApi:
                         "again"
                     )
                 content += part.rstrip(b"\n") + b"\n"
-        return content
+        return await asyncio.to_thread(self._endpoint.redact_lines, content)
 
     async def download(self, token: str, file: str) -> bytes:
         """Download a file of the batch of a token.

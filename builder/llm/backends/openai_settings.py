@@ -14,6 +14,7 @@ from personagen.builder.core.endpoints.addresses import (
 )
 from personagen.builder.core.endpoints.secrets import is_secret_name, resolve_references
 from personagen.builder.core.errors import BackendError, raise_as
+from personagen.builder.core.foreign_text import environment_secrets
 from personagen.builder.llm.chat_protocol.endpoint import CHAT_PATH, Endpoint
 from personagen.builder.version import __version__
 
@@ -96,7 +97,7 @@ def make_endpoint(
         headers=_merge(_identity(address, key, headers), headers),
         query=address.query,
         body={**({"reasoning_effort": effort} if effort else {}), **(options.get("body") or {})},
-        secrets=(*((key,) if key else ()), *header_secrets, *query_secrets),
+        secrets=(*((key,) if key else ()), *header_secrets, *query_secrets, *environment_secrets()),
     )
     return replace(endpoint, alternatives=_alternatives(endpoint, address))
 

@@ -1,21 +1,19 @@
 """A server and its model: where requests go, what every request carries, and what no message shows."""
 
-import base64
 import json
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from typing import Any
-from urllib.parse import parse_qsl, quote, quote_plus, urlencode, urljoin, urlsplit
+from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
 
 from personagen.builder.core.errors import BackendError
+from personagen.builder.core.foreign_text import MASK, certain_secrets, holds_secret, quote, redact, redact_json
 
 CHAT_PATH = "/chat/completions"
 """Path of the chat completions behind a base URL."""
 
-MIN_ENCODED_CHARS = 8
-"""Least length of a secret whose base64 forms are removed too; those of shorter ones occur in any text."""
+REMOVED_SECRET = "[secret removed]"  # noqa: S105
+"""Text in place of a secret in a decoded answer."""
 
 STANDARD_PORTS: Mapping[str, int] = {"http": 80, "https": 443}
 """Ports of URLs that name none."""
@@ -60,44 +58,32 @@ class Endpoint:
         return replace(self, address=address, path=path, query=query, alternatives=())
 
     def redact(self, text: str) -> str:
-        """Replace every secret in a text by ***: as it is, URL-encoded, escaped as in JSON, or in base64."""
-        pattern = _secret_pattern(self.secrets)
-        return text if pattern is None else pattern.sub("***", text)
+        """Replace every secret in a text by ***; see `foreign_text.redact`."""
+        return redact(text, self.secrets).replace(REMOVED_SECRET, MASK)
+
+    def redact_answer(self, body: Any) -> Any:
+        """Replace every secret in a decoded answer by `REMOVED_SECRET`; secrets that may be words of a text stay."""
+        return redact_json(body, certain_secrets(self.secrets), mask=REMOVED_SECRET)
+
+    def redact_lines(self, lines: bytes) -> bytes:
+        """Redact lines of JSON as `redact_answer` does, and other lines as text."""
+        return b"\n".join(map(self._redact_line, lines.split(b"\n")))
+
+    def _redact_line(self, line: bytes) -> bytes:
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError):
+            return self.redact(line.decode("utf-8", "replace")).encode()
+        redacted = self.redact_answer(value)
+        return line if redacted == value else json.dumps(redacted).encode()
+
+    def holds_secret(self, text: str) -> bool:
+        """Return whether a text of an answer holds a secret, or held one that `redact_answer` has removed."""
+        return REMOVED_SECRET in text or holds_secret(text, self.secrets)
 
     def quote(self, text: str, *, limit: int = 80) -> str:
         """Quote foreign text on one line, at most `limit` characters, control characters escaped, without secrets."""
-        # Redacted before the cut, which could leave a part of a secret.
-        text = self.redact(text)
-        return repr(text[:limit] + ("..." if len(text) > limit else ""))
-
-
-@lru_cache(maxsize=16)
-def _secret_pattern(secrets: tuple[str, ...]) -> re.Pattern[str] | None:
-    """Compile the pattern of all forms of the secrets, the longest first; None: no secrets."""
-    forms = {form for secret in secrets if secret for form in _forms(secret)}
-    return re.compile("|".join(map(re.escape, sorted(forms, key=len, reverse=True)))) if forms else None
-
-
-def _forms(secret: str) -> Iterator[str]:
-    """Yield the forms in which a text can hold a secret."""
-    yield secret
-    for encoded in (quote(secret, safe=""), quote(secret), quote_plus(secret)):
-        yield encoded
-        yield re.sub(r"%[0-9A-F]{2}", lambda match: match[0].lower(), encoded)
-    yield json.dumps(secret)[1:-1]
-    yield json.dumps(secret, ensure_ascii=False)[1:-1]
-    yield repr(secret)[1:-1]
-    if len(secret) >= MIN_ENCODED_CHARS:
-        yield from _base64_forms(secret.encode("utf-8", "surrogatepass"))
-
-
-def _base64_forms(secret: bytes) -> Iterator[str]:
-    """Yield the base64 characters that depend on a secret alone, for each of its three positions in a longer text."""
-    for offset in range(3):
-        encoded = base64.b64encode(b"\0" * offset + secret).decode("ascii")
-        certain = encoded[(8 * offset + 5) // 6 : 8 * (offset + len(secret)) // 6]
-        yield certain
-        yield certain.translate(str.maketrans("+/", "-_"))
+        return quote(self.redact(text), limit=limit)
 
 
 def redirect_target(endpoint: Endpoint, url: str, location: str | None, *, path: str = CHAT_PATH) -> str:

@@ -18,11 +18,15 @@ from personagen.builder.llm.chat_protocol.completions.reply_errors import (
 )
 from personagen.builder.llm.chat_protocol.completions.usage import WrittenChoice, count_tokens, reasoning_tokens
 from personagen.builder.llm.chat_protocol.endpoint import Endpoint
-from personagen.builder.llm.requests import Candidate, Reply, Request
+from personagen.builder.llm.requests import HOLDS_SECRET, Candidate, Reply, Request
 from personagen.builder.llm.thoughts import without_thoughts
 
 MAX_NAME_CHARS = 200
 """Upper bound on the name of the model that answered."""
+
+
+MAX_WORD_CHARS = 40
+"""Upper bound on a finish_reason in a message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +84,7 @@ def parse_reply(data: bytes, request: Request, endpoint: Endpoint, *, limit: int
             request would escape.
 
     """
-    body = _decode(data, endpoint)
+    body = endpoint.redact_answer(_decode(data, endpoint))
     require_no_error(body, endpoint)
     parsed = _parse_choices(body, request, endpoint)
     usage = body.get("usage")
@@ -154,7 +158,7 @@ def _parse_choice(choice: Any, request: Request) -> ParsedChoice:
     error = find_error({"error": choice.get("error")}) or error_in_text(content.text if content else "")
     if error is None and end == "failed":
         status = failure_status(finish)
-        error = {"message": f"the reply ended with finish_reason {str(finish)[:40]}", "code": status}
+        error = {"message": f"the reply ended with finish_reason {_word(finish)}", "code": status}
     logprobs = _first_logprobs(choice.get("logprobs")) if request.top_logprobs else None
     return ParsedChoice(content, finish, end, logprobs, error)
 
@@ -162,6 +166,8 @@ def _parse_choice(choice: Any, request: Request) -> ParsedChoice:
 def _to_candidate(choice: ParsedChoice, endpoint: Endpoint, cut_at: int | None) -> Candidate:
     """Build the candidate of a choice; `cut_at`: limit on its tokens at which it ended, None: it did not end there."""
     content, problem = choice.content, None
+    if content is not None and any(map(endpoint.holds_secret, (content.text, *(choice.logprobs or ())))):
+        return Candidate("", "stop", problem=HOLDS_SECRET)
     if choice.error is not None:
         problem = f"failed ({error_status(choice.error)}): {endpoint.quote(choice.error['message'], limit=160)}"
     elif choice.end == "filtered":
@@ -192,8 +198,8 @@ def _has_no_text(choice: ParsedChoice) -> bool:
 
 
 def _word(finish: Any) -> str:
-    """Return a finish_reason as part of a line."""
-    return "".join(filter(str.isprintable, str(finish)))[:40]
+    """Return a finish_reason as part of a line, at most `MAX_WORD_CHARS` characters."""
+    return "".join(filter(str.isprintable, str(finish)))[:MAX_WORD_CHARS]
 
 
 def _block_reason(body: Mapping[str, Any], endpoint: Endpoint) -> str:
