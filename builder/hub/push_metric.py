@@ -17,6 +17,7 @@ from personagen.builder.hub.repo_files import (
     remote_files,
     small_file,
 )
+from personagen.builder.planning.parsing import load_plain_yaml
 from personagen.builder.release.card import split_card
 
 SPACE_FILES = ("README.md", "app.py", "requirements.txt", "tests.py")
@@ -129,7 +130,7 @@ def _validate_card(path: Path) -> None:
     import yaml
 
     try:
-        metadata = yaml.safe_load(split_card(path.read_text(encoding="utf-8"))[0])
+        metadata = load_plain_yaml(split_card(path.read_text(encoding="utf-8"))[0])
     except (yaml.YAMLError, ValueError) as error:
         raise ReleaseError(
             f"{path} has YAML that cannot be read ({' '.join(str(error).split())}); correct it"

@@ -10,7 +10,7 @@ from pydantic import Field, ModelWrapValidatorHandler, ValidationError, field_va
 from personagen.builder.core.errors import RecipeError
 from personagen.builder.core.files import redact_path
 from personagen.builder.core.prices import Price
-from personagen.builder.core.records import COUNTERFACTUAL_PREFIX, DEPTH_PREFIX, DEPTHS, layers_of
+from personagen.builder.core.records import DEPTHS, REPEATING_PREFIXES, layers_of
 from personagen.builder.planning.attribute_tables import known_values
 from personagen.builder.planning.licences import LICENCE_KEYS, validate_licence
 from personagen.builder.planning.sections import (
@@ -48,14 +48,9 @@ from personagen.metrics.texts.emotion_words import LEXICON_LANGUAGES
 IDENTITY_VERSION = "1.0.0"
 """First part of every fingerprint. Another value would change them all, so that no unfinished run could continue."""
 
-RESERVED_NAMES = (
-    "all",
-    "default",
-    *DEPTHS[1:],
-    *(DEPTH_PREFIX + depth for depth in DEPTHS),
-    *(COUNTERFACTUAL_PREFIX + attribute for attribute in CHANGEABLE_ATTRIBUTES),
-)
-"""Names that no emotion can have: other configurations of a release, and the default configuration of `datasets`."""
+RESERVED_NAMES = ("all", "default", *DEPTHS[1:])
+"""Names that no emotion can have, nor any that begins with one of `REPEATING_PREFIXES`: other
+configurations of a release, and the default configuration of `datasets`."""
 
 WINDOWS_DEVICES = ("con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10)))
 """Names that no emotion can have: Windows creates no folder of that name."""
@@ -304,7 +299,7 @@ def _validate_emotions(recipe: Recipe) -> None:
     names = _taxonomy(recipe).names
     require_unique("emotions", recipe.emotions or names)
     for name in names:
-        if name in RESERVED_NAMES:
+        if name in RESERVED_NAMES or name.startswith(REPEATING_PREFIXES):
             raise ValueError(f"emotion {name!r} is the name of another configuration; choose another name")
         if name in WINDOWS_DEVICES:
             raise ValueError(f"emotion {name!r} can be no folder on Windows; choose another name")

@@ -12,6 +12,7 @@ from personagen.builder.core.errors import ReleaseError
 from personagen.builder.core.foreign_text import printable
 from personagen.builder.core.package_data import read_yaml, sources
 from personagen.builder.core.records import COUNTERFACTUAL_PREFIX, INTENSITIES, LAYERS, SPLITS
+from personagen.builder.planning.parsing import load_plain_yaml
 from personagen.builder.planning.taxonomy import NAMED_TAXONOMIES
 from personagen.builder.release.card_regions import begin_mark, end_mark
 from personagen.builder.release.manifest import classifier_facts, leak_line, model_license, total_rejects
@@ -191,7 +192,7 @@ def split_card(card: str) -> tuple[str, str]:
 def card_problems(card: str, manifest: Mapping[str, Any]) -> Iterator[str]:
     """Yield the reasons why `datasets` would read something else by this card than its manifest lists."""
     try:
-        metadata = yaml.safe_load(split_card(card)[0])
+        metadata = load_plain_yaml(split_card(card)[0])
     except (yaml.YAMLError, ValueError, TypeError, RecursionError):
         metadata = None
     if not isinstance(metadata, dict):

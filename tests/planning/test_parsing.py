@@ -131,8 +131,8 @@ REFUSALS = [
     ("name: '../x'", "name: got \"../x\", wanted text that matches '^[a-z][a-z0-9_]{0,63}$'"),
     ("seed: [", "line 1: not YAML"),
     ("\x1f", "not YAML (unacceptable character"),
-    ("a: &a [*a]", "recipe.yaml: not a plain mapping (Circular reference detected); see docs/recipe.md"),
-    ("seed: 2026-99-99", "not YAML"),
+    ("a: &a [*a]", "recipe.yaml, line 1: not YAML (an alias contains itself); see docs/recipe.md"),
+    ("seed: 2026-99-99", 'seed: got "2026-99-99", wanted a valid integer'),
     ("- 1", "got a list, wanted a mapping of keys"),
     ("taxonomy: {name: x, emotions: [{name: calm, definition: b}]}", "emotion 'calm' has no situations; add `like:`"),
     ("taxonomy: {name: x, emotions: [{name: calm, definition: b, lik: joy}]}", "unknown key 'taxonomy.emotions.0.lik'"),
@@ -157,19 +157,71 @@ REFUSALS = [
     ("prices: {m: {input: 1}}", "prices.m.output: missing; add it, see docs/recipe.md"),
     ("counterfactual: {attributes: {gender: [woman, man]}, pear: 1}", "'counterfactual.pear', did you mean 'pairs'?"),
     ("text: {language: english}", "text.language: got \"english\", wanted text that matches '^[a-z]{2}$'"),
-    ("2020-01-01: 3", "not a plain mapping (keys must be str, "),
+    ("2020-01-01: 3", "unknown key '2020-01-01'"),
+    ("rows: 2020-01-01", 'rows: got "2020-01-01", wanted a valid integer'),
+    ("rows: 7\nseed: 1\nrows: 8", "line 3: not YAML (the key 'rows' stands twice, in lines 1 and 3; name it once)"),
+    ("{rows: 7, rows: 7}", "line 1: not YAML (the key 'rows' stands twice, in lines 1 and 1; name it once)"),
+    ('text:\n  min_words: 3\n  "min_words": 4', "the key 'min_words' stands twice, in lines 2 and 3; name it once"),
+    ("emotions: [{a: 1, b: 2, a: 3}]", "the key 'a' stands twice, in lines 1 and 1"),
+    ("rows: !!binary aGk=", "line 1: not YAML (a value of type 'binary'; wanted text, a number, a list or a mapping)"),
+    ("rows: !!set {a, b}", "a value of type 'set'"),
+    ("rows: !!omap [a: 1]", "a value of type 'omap'"),
+    ("rows: !!python/object/apply:os.system [ls]", "a value of type 'python/object/apply:os.system'"),
+    ("rows: !own 7", "a value of type 'own'"),
+    ("rows: 1:30", "got '1:30', a number of base 60 or 8; put it in quotes"),
+    ("rows: 010", "got '010', a number of base 60 or 8"),
+    ('license_name: "\\ud800"', "half of a surrogate pair, which is no character"),
+    ("{? [a]: 1}", "not YAML (found unhashable key)"),
+    ("a: " + "[" * 5000, "not YAML ("),
+    ("a: &a [" + "x," * 101 + "]\nb: [" + "*a," * 101 + "]", "aliases repeat more than 10,000 values; write them out"),
     ("taxonomy: {name: x, emotions: []}", "taxonomy.emotions: got [], wanted "),
     ("taxonomy: {name: x, emotions: [joy]}", 'taxonomy.emotions.0: got "joy", wanted an object'),
 ]
 
 
-@pytest.mark.parametrize(("text", "message"), REFUSALS, ids=[text for text, _ in REFUSALS])
+@pytest.mark.parametrize(("text", "message"), REFUSALS, ids=[text[:60] for text, _ in REFUSALS])
 def test_a_bad_recipe_is_refused_in_one_line(text: str, message: str) -> None:
     with pytest.raises(RecipeError) as caught:
         parse_recipe(text, "recipe.yaml")
     assert str(caught.value).startswith("recipe.yaml")
     assert message in str(caught.value)
     assert "\n" not in str(caught.value) and "SECRET" not in str(caught.value)
+
+
+def test_aliases_of_aliases_are_refused_without_writing_them_out() -> None:
+    """A hundred levels of nine: 9 ** 100 values."""
+    levels = ["a0: &a0 [x]"] + [f"a{n}: &a{n} [{','.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 100)]
+    with pytest.raises(RecipeError, match="aliases repeat more than 10,000 values"):
+        parse_recipe("\n".join(levels), "recipe.yaml")
+
+
+def test_aliases_and_dates_as_text_are_accepted() -> None:
+    endpoint = "backend: {kind: openai, model: m, base_url: 'http://h/v1', query: {api-version: 2024-10-21}}"
+    recipe = parse_recipe(f"ablations: &none [none]\nrows: 0x10\n{endpoint}\nexpression: shown", "r")
+    assert recipe.rows == 16 and dict(recipe.backend.query) == {"api-version": "2024-10-21"}
+    shared = "a: &a {definition: d, like: joy}"
+    with pytest.raises(RecipeError, match="unknown key 'a'"):
+        parse_recipe(f"{shared}\ntaxonomy: {{name: t, emotions: [{{name: good, <<: *a}}]}}", "r")
+
+
+@pytest.mark.parametrize(
+    "name", ["depth_x", "depth_none", "depth_",
+             "counterfactual_x", "counterfactual_age", "all", "default", "demographic",
+             "sociocultural", "situational", "con", "prn", "aux", "nul", "com1", "lpt9"]
+)  # fmt: skip
+def test_an_emotion_with_the_name_of_a_configuration_is_refused(name: str) -> None:
+    emotions = f"[{{name: {name}, definition: d, like: joy}}, {{name: fine, definition: d, like: joy}}]"
+    with pytest.raises(RecipeError, match=rf"emotion '{name}' (is the name of another configuration|can be no folder)"):
+        parse_recipe(f"taxonomy: {{name: t, emotions: {emotions}}}\nrows: 4", "r")
+
+
+@pytest.mark.parametrize(
+    "name", ["'../x'", "x/y", "Joy", "'joy '", "''", ".", "a" * 65, '"\\e[31m"', "'joy\u202e'", "é"]
+)
+def test_an_emotion_that_is_no_folder_name_is_refused(name: str) -> None:
+    emotions = f"[{{name: {name}, definition: d, like: joy}}]"
+    with pytest.raises(RecipeError, match=r"taxonomy\.emotions\.0\.name: got .*, wanted text that matches"):
+        parse_recipe(f"taxonomy: {{name: t, emotions: {emotions}}}\nrows: 4", "r")
 
 
 @pytest.mark.parametrize(
