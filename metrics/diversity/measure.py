@@ -11,13 +11,14 @@ from personagen.metrics.diversity.lexical import duplicate_fraction, lexical, wo
 from personagen.metrics.diversity.personas import (
     association_p,
     evenness,
+    groups_of_personas,
     label_association,
     pair_coverage,
     persona_variance,
 )
 from personagen.metrics.diversity.rouge import homogenization_rouge_l
 from personagen.metrics.diversity.spectrum import eigenvalues, hill_number, mean_cosine
-from personagen.metrics.statistics.intervals import Rows, interval, rarefied
+from personagen.metrics.statistics.intervals import DRAWS, Rows, interval, rarefied
 from personagen.metrics.texts.corpus import Corpus
 from personagen.metrics.texts.inputs import Vectors, rows_by_label
 from personagen.metrics.texts.words import tokenise
@@ -32,6 +33,12 @@ MIN_LABEL_TEXTS = 10
 """Smallest number of texts of a label that is measured separately."""
 
 MAX_SILHOUETTE_TEXTS = 20_000
+
+KEPT = 0.8
+"""Fraction of the texts in the parts that give the error: most measures have another level at half as many."""
+
+TEXT_COUNTS = ("vendi_score", "vendi_score_0_5", "vendi_score_inf", "rke")
+"""Figures that count texts: for few texts they grow nearly in proportion to their number."""
 
 UNIT = (0.0, 1.0)
 
@@ -77,10 +84,13 @@ def diversity(
         raise ValueError(f"sample_size is {count}, wanted {smallest} or less: the smaller corpus has no more texts")
     tokens = [tokenise(text) for text in corpus.texts]
     centres = clusters.centres_of(reference.vectors, seed) if reference else None
-    values, errors = rarefied(partial(_at, corpus, tokens, centres), [len(corpus)], count, seed)
+    owners = None if personas is None or not personas[0] else groups_of_personas(personas)
+    measure = partial(_at, corpus, tokens, centres)
+    values, errors = rarefied(measure, [len(corpus)], count, seed, kept=KEPT, groups=owners, proportional=TEXT_COUNTS)
     result: dict[str, Any] = {"n": len(corpus), "sample_size": count, **_of_all_texts(corpus, tokens, vocabulary)}
     result |= values
-    result |= {f"{name}_ci": interval(values[name], error, BOUNDS.get(name, UNIT)) for name, error in errors.items()}
+    for name, error in errors.items():
+        result[f"{name}_ci"] = interval(values[name], error, BOUNDS.get(name, UNIT), DRAWS - 1)
     if reference:
         real_tokens = [tokenise(text) for text in reference.texts]
         real = rarefied(partial(_at, reference, real_tokens, centres), [len(reference)], count, seed)[0]

@@ -111,7 +111,7 @@ def association_p(personas: Sequence[Attributes], labels: Sequence[str], seed: i
         None for fewer than five different personas.
 
     """
-    groups = _groups(personas)
+    groups = groups_of_personas(personas)
     first = np.unique(groups, return_index=True)[1]
     if len(first) < MIN_GROUPS:
         return None
@@ -127,7 +127,7 @@ def association_p(personas: Sequence[Attributes], labels: Sequence[str], seed: i
     return (1 + sum(value >= observed - 1e-12 for value in shuffled)) / (1 + PERMUTATIONS)
 
 
-def _groups(personas: Sequence[Attributes]) -> NDArray[np.intp]:
+def groups_of_personas(personas: Sequence[Attributes]) -> NDArray[np.intp]:
     """Return the number of the persona of each text; personas with equal attributes are one."""
     keys = ["\x1f".join(f"{name}\x1e{value}" for name, value in sorted(persona.items())) for persona in personas]
     return np.unique(keys, return_inverse=True)[1]
@@ -145,7 +145,7 @@ def persona_variance(vectors: Vectors, personas: Sequence[Attributes], seed: int
     Texts of one persona differ by situation too, so the fraction means little without the p-value. Both None unless
     there are two personas or more, and fewer personas than texts.
     """
-    groups = _groups(personas)
+    groups = groups_of_personas(personas)
     if not 2 <= groups.max(initial=0) + 1 < len(groups):
         return None, None
     observed = between_group_variance(vectors, groups)

@@ -7,7 +7,7 @@ and Wu (1989). With halves the factor is 1. Parts give only the spread, so a mea
 of texts gets an interval around its own value.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,13 @@ Figures = Mapping[str, float | None]
 """Values of one measurement by name; None: not defined."""
 
 
-def parts(sizes: Sequence[int], counts: Sequence[int], seed: int, draws: int = DRAWS) -> Iterator[tuple[Rows, ...]]:
+def parts(
+    sizes: Sequence[int],
+    counts: Sequence[int],
+    seed: int,
+    draws: int = DRAWS,
+    groups: NDArray[np.intp] | None = None,
+) -> Iterator[tuple[Rows, ...]]:
     """Yield random parts of one or more samples; rows are in order.
 
     Args:
@@ -36,12 +42,17 @@ def parts(sizes: Sequence[int], counts: Sequence[int], seed: int, draws: int = D
         counts: number of rows to draw from each, without replacement.
         seed: seed of the draws.
         draws: number of draws.
+        groups: number of the group of each row of the first sample, whose rows are drawn together; None: no groups.
 
     """
     generator = np.random.default_rng([seed, *sizes, *counts])
     for _ in range(draws):
         pairs = zip(sizes, counts, strict=True)
-        yield tuple(np.sort(generator.choice(size, size=count, replace=False)) for size, count in pairs)
+        rows = [np.sort(generator.choice(size, size=count, replace=False)) for size, count in pairs]
+        if groups is not None:
+            order = generator.permutation(int(groups.max()) + 1)[groups]
+            rows[0] = np.sort(np.argsort(order, kind="stable")[: counts[0]])
+        yield tuple(rows)
 
 
 def disjoint_pairs(size: int, count: int, seed: int, draws: int = DRAWS) -> Iterator[tuple[Rows, Rows]]:
@@ -120,13 +131,22 @@ def welch_freedom(variances: Sequence[float], counts: Sequence[int]) -> float | 
     return float(sum(variances) ** 2 / parts)
 
 
-def rarefied(
-    measure: Callable[..., Figures], sizes: Sequence[int], count: int, seed: int, draws: int = DRAWS
+def rarefied(  # noqa: PLR0913 - the parts of one estimate
+    measure: Callable[..., Figures],
+    sizes: Sequence[int],
+    count: int,
+    seed: int,
+    draws: int = DRAWS,
+    *,
+    kept: float = 0.5,
+    groups: NDArray[np.intp] | None = None,
+    proportional: Collection[str] = (),
 ) -> tuple[dict[str, float | None], dict[str, float | None]]:
     """Measure one or more samples at a fixed number of texts; return values and standard errors.
 
-    The value is the mean over random parts, or the value of the whole if all samples have exactly `count` texts. If the
-    smallest sample has fewer than twice `count` texts, parts of `count` overlap too much, and halves give the error.
+    The value is the mean over random parts, or that of the whole if all samples have exactly `count` texts. If parts of
+    `count` hold more than `kept` of the smallest sample, they overlap too much, and parts of that fraction give the
+    error. Figures whose level depends on the number of texts need a large fraction.
 
     Args:
         measure: computes figures from the row numbers of each sample, one array per sample.
@@ -134,25 +154,36 @@ def rarefied(
         count: number of texts at which to measure, from 1 to the smallest of `sizes`.
         seed: seed of the draws.
         draws: number of parts.
+        kept: largest fraction of the smallest sample in the parts that give the error.
+        groups: persona of each row of the first sample, from 0, of which the parts that give the error consist.
+            None: rows are independent.
+        proportional: figures that grow with the number of texts, whose error is scaled to the level of the value.
 
     Returns:
         Values and standard errors by figure; None: not defined.
 
     """
     smallest = min(sizes)
-    part = max(min(count, smallest // 2), 1)
-    drawn = [measure(*rows) for rows in parts(sizes, [part] * len(sizes), seed, draws)]
-    if part == count:
+    part = max(min(count, int(smallest * kept)), 1)
+    drawn = [measure(*rows) for rows in parts(sizes, [part] * len(sizes), seed, draws, groups)]
+    if part == count and groups is None:
         level = drawn
     elif max(sizes) == count:
         level = [measure(*map(np.arange, sizes))]
     else:
         level = [measure(*rows) for rows in parts(sizes, [count] * len(sizes), seed, LEVEL_DRAWS)]
-    if smallest < 2:  # one text has no different parts
-        return {name: mean([figures[name] for figures in level]) for name in level[0]}, dict.fromkeys(level[0])
-    factor = part / max(smallest - part, 1) + (
-        1 / draws if level is drawn else 0
-    )  # plus the error of a mean over draws
     values = {name: mean([figures[name] for figures in level]) for name in level[0]}
-    errors = {name: spread([figures[name] for figures in drawn]) for name in level[0]}
-    return values, {name: None if error is None else error * factor**0.5 for name, error in errors.items()}
+    if smallest < 2:  # one text has no different parts
+        return values, dict.fromkeys(values)
+    factor = part / max(smallest - part, 1) + (1 / draws if level is drawn else 0)  # and the error of a mean of draws
+    by_name = {name: [figures[name] for figures in drawn] for name in values}
+    return values, {name: _error(values[name], by_name[name], factor, scaled=name in proportional) for name in values}
+
+
+def _error(value: float | None, drawn: Sequence[float | None], factor: float, *, scaled: bool) -> float | None:
+    """Return the standard error of a value from its values on parts; scaled: at the level of the value."""
+    error, level = spread(drawn), mean(drawn)
+    if error is None:
+        return None
+    scale = abs(value / level) if scaled and value is not None and level else 1.0
+    return float(error * factor**0.5 * scale)
