@@ -18,6 +18,7 @@ from personagen.builder.core.progress import SILENT, Progress
 from personagen.builder.llm import Backend, connect, start_engine
 from personagen.builder.llm.admission.retries import RetryTiming
 from personagen.builder.llm.requests import Ask, Reply, Request
+from personagen.builder.llm.storage.opening import JournalFile
 from personagen.builder.planning.counterfactuals import add_counterfactuals
 from personagen.builder.planning.plan import Plan, make_plan
 from personagen.builder.planning.recipe import FILE_KEYS, Recipe
@@ -56,13 +57,14 @@ class GenerationResult:
     created: bool
 
 
-def generate(
+def generate(  # noqa: PLR0913 - the options of the command
     recipe: Recipe,
     out: str | PathLike[str],
     *,
     progress: Progress = SILENT,
     fresh: bool = False,
     reuse: bool = False,
+    accept_lost_replies: bool = False,
     api_key: str | None = None,
 ) -> GenerationResult:
     """Generate the release of a recipe, or resume an interrupted run.
@@ -75,6 +77,7 @@ def generate(
         progress: receives the counts of the run.
         fresh: set an earlier run aside and start over.
         reuse: continue the run of another recipe; replies in its journal are not requested again.
+        accept_lost_replies: go on although the journal has lost replies, which are paid for again.
         api_key: key of an endpoint; None: environment variable OPENAI_API_KEY.
 
     Raises:
@@ -88,21 +91,40 @@ def generate(
         AllRejectedError: no reply was accepted.
 
     """
-    return run_blocking(agenerate(recipe, out, progress=progress, fresh=fresh, reuse=reuse, api_key=api_key))
+    return run_blocking(
+        agenerate(
+            recipe,
+            out,
+            progress=progress,
+            fresh=fresh,
+            reuse=reuse,
+            accept_lost_replies=accept_lost_replies,
+            api_key=api_key,
+        )
+    )
 
 
-async def agenerate(
+async def agenerate(  # noqa: PLR0913 - those of `generate`
     recipe: Recipe,
     out: str | PathLike[str],
     *,
     progress: Progress = SILENT,
     fresh: bool = False,
     reuse: bool = False,
+    accept_lost_replies: bool = False,
     api_key: str | None = None,
 ) -> GenerationResult:
     """Generate a release in the running event loop; see `generate`."""
     unstyled = _unstyled(recipe)
-    with open_run(Path(out), recipe.fingerprint(), unstyled=unstyled, fresh=fresh, reuse=reuse) as run:
+    opening = open_run(
+        Path(out),
+        recipe.fingerprint(),
+        unstyled=unstyled,
+        fresh=fresh,
+        reuse=reuse,
+        accept_lost_replies=accept_lost_replies,
+    )
+    with opening as run:
         manifest = same_release(run.out, recipe)
         if manifest is not None and (finished := _finished(run, manifest, progress)) is not None:
             return finished
@@ -254,8 +276,9 @@ async def write_release(
     See `generate` for the errors, and `start_engine` for `timing`.
     """
     recipe = plan.recipe
+    journal = JournalFile(run.journal, run.accept_lost_replies, progress.warn, run.guard)
     starting = start_engine(
-        backend, run.journal, settings=recipe.backend, limits=recipe.budget, price=recipe.price(), timing=timing
+        backend, journal, settings=recipe.backend, limits=recipe.budget, price=recipe.price(), timing=timing
     )
     async with starting as engine:
         with ReleaseWriter(plan, run) as release:

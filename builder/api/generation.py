@@ -24,12 +24,13 @@ PREVIEW_TEXTS = 3
 
 
 @with_keywords(recipe_keywords())
-def generate(
+def generate(  # noqa: PLR0913 - the options of the command
     recipe: Recipe | PathOrName | None = None,
     *,
     out: PathOrName = DEFAULT_FOLDER,
     fresh: bool = False,
     reuse: bool = False,
+    accept_lost_replies: bool = False,
     api_key: str | None = None,
     progress: Progress | bool = True,
     **keys: Unpack[RecipeKeys],
@@ -41,6 +42,7 @@ def generate(
         out: folder of the release; replies and rejected texts are kept beside it in "OUT.run".
         fresh: set aside an earlier run in this folder and start over.
         reuse: continue the run of another recipe; replies that both need are not paid for again.
+        accept_lost_replies: go on although the journal of the run has lost replies, which are paid for again.
         api_key: key of an endpoint. None: environment variable OPENAI_API_KEY.
         progress: True: progress bars. False: nothing. Or a receiver of your own.
         keys: keys of the recipe that replace those of `recipe`: `rows=700`, `emotions=["joy", "fear"]`,
@@ -64,7 +66,15 @@ def generate(
 
     chosen = as_recipe(recipe, keys, generate)
     with shown_progress(progress) as receiver:
-        result = run(chosen, out, fresh=fresh, reuse=reuse, api_key=api_key, progress=receiver)
+        result = run(
+            chosen,
+            out,
+            fresh=fresh,
+            reuse=reuse,
+            accept_lost_replies=accept_lost_replies,
+            api_key=api_key,
+            progress=receiver,
+        )
     return Release(result.folder)
 
 
@@ -75,6 +85,7 @@ async def agenerate(
     out: PathOrName = DEFAULT_FOLDER,
     fresh: bool = False,
     reuse: bool = False,
+    accept_lost_replies: bool = False,
     api_key: str | None = None,
     progress: Progress | bool = True,
     **keys: Unpack[RecipeKeys],
@@ -84,7 +95,15 @@ async def agenerate(
 
     chosen = as_recipe(recipe, keys, agenerate)
     with shown_progress(progress) as receiver:
-        result = await run(chosen, out, fresh=fresh, reuse=reuse, api_key=api_key, progress=receiver)
+        result = await run(
+            chosen,
+            out,
+            fresh=fresh,
+            reuse=reuse,
+            accept_lost_replies=accept_lost_replies,
+            api_key=api_key,
+            progress=receiver,
+        )
     return Release(result.folder)
 
 

@@ -32,6 +32,7 @@ class MatchOptions(TypedDict, total=False):
     rows: int
     examples: bool | None
     embeddings: str | None
+    accept_lost_replies: bool
 
 
 class MatchKeywords(ArmKeys, MatchOptions, total=False):
@@ -39,7 +40,12 @@ class MatchKeywords(ArmKeys, MatchOptions, total=False):
 
 
 def match_settings(
-    reference: PathOrName, *, rows: int = 140, examples: bool | None = None, embeddings: str | None = None
+    reference: PathOrName,
+    *,
+    rows: int = 140,
+    examples: bool | None = None,
+    embeddings: str | None = None,
+    accept_lost_replies: bool = False,
 ) -> "MatchSettings":
     """Build the settings of a match, with the call that repeats it; the results record that call."""
     from personagen.builder.evaluation.matching import MatchSettings
@@ -47,7 +53,7 @@ def match_settings(
     require_count("rows", rows)
     source = fspath(reference)
     call = recorded_call("match", redact_path(source), rows=rows, examples=examples, embeddings=embeddings)
-    return MatchSettings(source, rows, examples, embeddings, call)
+    return MatchSettings(source, rows, examples, embeddings, call, accept_lost_replies)
 
 
 _KEYWORDS = [*keywords_of(match_settings), *recipe_keywords(ArmKeys)]
@@ -121,7 +127,7 @@ def _arguments(
     if keywords.get("expression") is not None:
         raise RecipeError(f"expression: got {keywords['expression']!r}, but a match measures it; leave it out")
     options: MatchOptions = {}
-    for name in ("rows", "examples", "embeddings"):
+    for name in ("rows", "examples", "embeddings", "accept_lost_replies"):
         if name in keywords:
             options[name] = keywords[name]
     keys = {name: value for name, value in keywords.items() if name not in options}

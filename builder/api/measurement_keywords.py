@@ -1,6 +1,7 @@
 """Keywords of `evaluate` and `compare`, shared by the verbs, their asynchronous variants and `Release.evaluate`."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from os import fspath
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -29,6 +30,7 @@ class EvaluationKeywords(TypedDict, total=False):
     sample_size: int | None
     judge_url: str | None
     judge_max_tokens: int | None
+    accept_lost_replies: bool
 
 
 def evaluation_settings(  # noqa: PLR0913 - the keywords of `evaluate` with their defaults
@@ -41,6 +43,7 @@ def evaluation_settings(  # noqa: PLR0913 - the keywords of `evaluate` with thei
     sample_size: int | None = None,
     judge_url: str | None = None,
     judge_max_tokens: int | None = None,
+    accept_lost_replies: bool = False,
 ) -> "EvaluationSettings":
     """Build the settings of an evaluation, with the call that repeats it; the release records that call."""
     from personagen.builder.evaluation.evaluate import EvaluationSettings
@@ -55,7 +58,8 @@ def evaluation_settings(  # noqa: PLR0913 - the keywords of `evaluate` with thei
         seed=seed,
         sample_size=sample_size,
     )
-    return EvaluationSettings(source, embeddings, named, seed, sample_size, judge_url, judge_max_tokens, call)
+    settings = EvaluationSettings(source, embeddings, named, seed, sample_size, judge_url, judge_max_tokens, call)
+    return replace(settings, accept_lost_replies=accept_lost_replies)
 
 
 def require_evaluation_keywords(keywords: EvaluationKeywords) -> None:
@@ -75,6 +79,7 @@ class ComparisonKeywords(ArmKeys, total=False):
     judges: str | Sequence[str]
     judge_url: str | None
     judge_max_tokens: int | None
+    accept_lost_replies: bool
 
 
 def comparison_settings(  # noqa: PLR0913 - the keywords of `compare` with their defaults
@@ -87,6 +92,7 @@ def comparison_settings(  # noqa: PLR0913 - the keywords of `compare` with their
     judges: str | Sequence[str] = (),
     judge_url: str | None = None,
     judge_max_tokens: int | None = None,
+    accept_lost_replies: bool = False,
 ) -> "ComparisonSettings":
     """Build the settings of a comparison, with the call that repeats it; the results record that call."""
     from personagen.builder.evaluation.compare import ComparisonSettings
@@ -103,9 +109,10 @@ def comparison_settings(  # noqa: PLR0913 - the keywords of `compare` with their
         embeddings=embeddings,
         judges=list(named) or None,
     )
-    return ComparisonSettings(
+    settings = ComparisonSettings(
         source, rows, seeds, chosen, embeddings, named, judge_url, judge_max_tokens=judge_max_tokens, command=call
     )
+    return replace(settings, accept_lost_replies=accept_lost_replies)
 
 
 def split_keywords(keywords: ComparisonKeywords) -> tuple[dict[str, Any], dict[str, Any]]:

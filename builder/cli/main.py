@@ -46,6 +46,7 @@ def cli() -> None:
 )
 @click.option("--fresh", is_flag=True, help="Set an earlier run in this folder aside and start anew.")
 @click.option("--reuse", is_flag=True, help="Continue the run of another recipe: no reply is paid for twice.")
+@options("--accept-lost-replies")
 @click.option("--push", "repo", metavar="USER/NAME", help="Push the finished release to the Hub.")
 @options("--tag", "--json")
 def generate(recipe: Path | None, api_key_file: Path | None, as_json: bool, **values: Any) -> None:
@@ -56,6 +57,7 @@ def generate(recipe: Path | None, api_key_file: Path | None, as_json: bool, **va
     """
     out, repo, tag = (values.pop(name) for name in ("out", "repo", "tag"))
     fresh, reuse = values.pop("fresh"), values.pop("reuse")
+    accept = values.pop("accept_lost_replies")
     if fresh and reuse:
         raise click.UsageError("--fresh and --reuse exclude each other")
     if tag and not repo:
@@ -67,7 +69,7 @@ def generate(recipe: Path | None, api_key_file: Path | None, as_json: bool, **va
     client = _checked_client(repo, tag) if repo else None  # before anything is paid for
     with TerminalProgress() as progress:
         key = read_key(api_key_file)
-        result = run(parsed, out, fresh=fresh, reuse=reuse, api_key=key, progress=progress)
+        result = run(parsed, out, fresh=fresh, reuse=reuse, accept_lost_replies=accept, api_key=key, progress=progress)
     rows = result.manifest["configs"]["all"]["rows"]
     if not as_json:
         outcome = "generated" if result.created else "already complete"

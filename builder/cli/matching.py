@@ -34,7 +34,7 @@ from personagen.builder.core.foreign_text import printable
 )
 @options(*BUDGET)
 @click.option("--out", type=click.Path(path_type=Path), default=Path("match"), show_default=True, help="Folder.")
-@options("--json")
+@options("--accept-lost-replies", "--json")
 def match_command(reference: str, recipe: Path | None, out: Path, as_json: bool, **values: Any) -> None:
     """Find the recipe whose texts teach a classifier most about real texts.
 
@@ -47,7 +47,7 @@ def match_command(reference: str, recipe: Path | None, out: Path, as_json: bool,
     from personagen.builder.cli.progress import TerminalProgress
     from personagen.builder.evaluation.matching import MatchSettings, match, with_budget
 
-    own = {name: values.pop(name) for name in ("rows", "examples", "embeddings")}
+    own = {name: values.pop(name) for name in ("rows", "examples", "embeddings", "accept_lost_replies")}
     key, budget = values.pop("api_key_file"), values.pop("budget")
     settings = MatchSettings(reference, command=recorded_command(), **own)
     parsed, secret = with_budget(read_options(recipe, values), budget), read_key(key)

@@ -29,7 +29,7 @@ from personagen.builder.core.foreign_text import printable
 @click.option(
     "--sample-size", type=click.IntRange(2), metavar="N", help="Texts per side of measures that take a sample."
 )
-@options("--api-key-file", "--json")
+@options("--accept-lost-replies", "--api-key-file", "--json")
 def evaluate(release: Path, judges: tuple[str, ...], no_judge: bool, as_json: bool, **settings: Any) -> None:
     """Measure a release against real texts.
 
@@ -80,7 +80,7 @@ def evaluate(release: Path, judges: tuple[str, ...], no_judge: bool, as_json: bo
 )
 @options(*BUDGET)
 @click.option("--out", type=click.Path(path_type=Path), default=Path("comparison"), show_default=True, help="Folder.")
-@options("--json")
+@options("--accept-lost-replies", "--json")
 def compare(recipe: Path | None, judges: tuple[str, ...], no_judge: bool, as_json: bool, **values: Any) -> None:
     """Test whether personas help: generate and measure texts of several arms.
 
@@ -105,6 +105,7 @@ def compare(recipe: Path | None, judges: tuple[str, ...], no_judge: bool, as_jso
         judges=chosen_judges(judges, no_judge=no_judge),
         judge_url=values.pop("judge_url"),
         judge_max_tokens=values.pop("judge_max_tokens"),
+        accept_lost_replies=values.pop("accept_lost_replies"),
         command=recorded_command(),
         **own,
     )

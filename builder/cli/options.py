@@ -100,6 +100,9 @@ SHARED: Mapping[str, Decorator] = {
     "--api-key-file": _option("--api-key-file", type=PATH, help="File with the API key, instead of OPENAI_API_KEY."),
     "--token": _option("--token", metavar="TOKEN", help="Hub token, instead of HF_TOKEN or that of `hf auth login`."),
     "--tag": _option("--tag", metavar="TAG", help="Tag of the version, such as v1.0.0; set after the upload."),
+    "--accept-lost-replies": _option(
+        "--accept-lost-replies", is_flag=True, help="Pay again for replies that a damaged journal has lost."
+    ),
     "--json": _option("--json", "as_json", is_flag=True, help="Print one JSON object."),
 }
 """Options of several commands."""
@@ -170,7 +173,7 @@ def chosen_judges(judges: tuple[str, ...], *, no_judge: bool) -> tuple[str, ...]
 
 NOT_RECORDED = frozenset(
     {
-        "api_key_file", "as_json", "base_url", "budget", "concurrency", "judge_max_tokens", "judge_url", "max_cost",
+        "accept_lost_replies", "api_key_file", "as_json", "base_url", "budget", "concurrency", "judge_max_tokens", "judge_url", "max_cost",
         "max_tokens", "no_judge", "out", "rpm", "token", "tpm",
     }
 )  # fmt: skip

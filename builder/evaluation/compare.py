@@ -48,6 +48,7 @@ from personagen.builder.evaluation.comparison_tables import comparison_markdown
 from personagen.builder.evaluation.judges import ModelJudge, connect_judges, rate_arms
 from personagen.builder.evaluation.measure_arms import digest_of, measure_arms
 from personagen.builder.llm import Backend, Engine, connect, start_engine
+from personagen.builder.llm.storage.opening import JournalFile
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.release.measuring import require_metrics_extra
 from personagen.builder.release.run.locking import locked, require_own_folder
@@ -75,6 +76,7 @@ class ComparisonSettings:
         judges: see `EvaluationSettings`.
         judge_url: see `EvaluationSettings`.
         judge_max_tokens: see `EvaluationSettings`.
+        accept_lost_replies: whether replies that a journal has lost may be paid for again.
         command: how to repeat the comparison, recorded in the results; None: recorded as unknown.
 
     """
@@ -88,6 +90,7 @@ class ComparisonSettings:
     judge_url: str | None = None
     judge_max_tokens: int | None = None
     command: str | None = None
+    accept_lost_replies: bool = False
 
 
 def compare(
@@ -149,16 +152,18 @@ def _compare(
         base_url=settings.judge_url,
         api_key=api_key,
         max_tokens=settings.judge_max_tokens,
+        accept_lost_replies=settings.accept_lost_replies,
     )
     require_own_folder(out, "a comparison")
-    with locked(out / RESUME):
+    with locked(out / RESUME) as guard:
         parts = read_parts(settings.reference, settings.embeddings, quota)
         arm_settings = [plan_arms(part, parts.pool) for part in recipes]
         check = _label_check(recipe, parts)
         backend = connect(recipe.backend, out / RESUME / "batches", api_key, warn=progress.warn)
-        running = start_engine(
-            backend, out / RESUME / JOURNAL, settings=recipe.backend, limits=recipe.budget, price=recipe.price()
+        journal = JournalFile(
+            out / RESUME / JOURNAL, settings.accept_lost_replies, progress.warn, guard.require_in_place
         )
+        running = start_engine(backend, journal, settings=recipe.backend, limits=recipe.budget, price=recipe.price())
         written = run(_write(running, arm_settings, arms, progress, check))
         blocks, classifier = _measure(written, arm_settings, parts, out / RESUME / "figures", progress)
         human_likeness = _rate(written, parts, judges, recipe.seed, progress)

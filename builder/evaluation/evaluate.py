@@ -59,6 +59,7 @@ class EvaluationSettings:
         sample_size: texts per side of measures that take a sample; None: the default of each metric.
         judge_url: OpenAI-compatible endpoint of the judges; None: environment variable OPENAI_BASE_URL, or OpenAI.
         judge_max_tokens: upper bound on the tokens of all replies in the journal of a judge; None: no limit.
+        accept_lost_replies: whether replies that a journal has lost may be paid for again.
         command: how to repeat the evaluation, recorded in the release; None: recorded as unknown.
 
     """
@@ -71,6 +72,7 @@ class EvaluationSettings:
     judge_url: str | None = None
     judge_max_tokens: int | None = None
     command: str | None = None
+    accept_lost_replies: bool = False
 
 
 def evaluate(
@@ -125,6 +127,7 @@ def _evaluate(
         base_url=settings.judge_url,
         api_key=api_key,
         max_tokens=settings.judge_max_tokens,
+        accept_lost_replies=settings.accept_lost_replies,
     )
     progress.step(f"measuring {len(texts.texts)} texts against {len(reference.texts)} of {reference.name}")
     corpora = _corpora(texts, reference, settings.embeddings)

@@ -17,6 +17,7 @@ from personagen.builder.core.files import explain, make_folder
 from personagen.builder.core.progress import SILENT, Progress
 from personagen.builder.llm import Engine, connect, start_engine
 from personagen.builder.llm.requests import Ask, Message, Request, Sampling
+from personagen.builder.llm.storage.opening import JournalFile
 from personagen.builder.llm.trial import Trial, Trials
 from personagen.builder.planning.sections import BackendChoice, Budgets
 from personagen.builder.planning.suggestions import explain_refusal
@@ -48,6 +49,7 @@ class ModelJudge:
         api_key: key of an endpoint; None: environment variable OPENAI_API_KEY.
         progress: receiver of the number of answered questions.
         run: runs the calls to the model.
+        accept_lost_replies: whether replies that the journal has lost may be paid for again.
 
     """
 
@@ -58,6 +60,7 @@ class ModelJudge:
     api_key: str | None = field(default=None, repr=False)
     progress: Progress = field(default=SILENT, repr=False)
     run: Runner = field(default=run_blocking, repr=False)
+    accept_lost_replies: bool = False
 
     def __call__(self, questions: Sequence[Question]) -> list[Answer]:
         """Answer questions, in their order; a question that the model refuses gets an answer with a problem.
@@ -70,11 +73,16 @@ class ModelJudge:
         """
         return self.run(self._answers(questions))
 
+    def _file(self) -> JournalFile:
+        """Return the journal with its options; a cache that was deleted as a whole was given up."""
+        accept = self.accept_lost_replies or not self.journal.exists()
+        return JournalFile(self.journal, accept, self.progress.warn)
+
     async def _answers(self, questions: Sequence[Question]) -> list[Answer]:
         backend = connect(self.choice, None, self.api_key, warn=self.progress.warn)
         limits = Budgets(max_tokens=self.max_tokens)
         try:
-            async with start_engine(backend, self.journal, settings=self.choice, limits=limits) as engine:
+            async with start_engine(backend, self._file(), settings=self.choice, limits=limits) as engine:
                 return await _ask_all(engine, questions, self.progress)
         except PersonaGenError as error:
             error.args = (with_judge_options(str(error)),)
@@ -95,6 +103,7 @@ def connect_judge(
     api_key: str | None = None,
     folder: Path | None = None,
     max_tokens: int | None = None,
+    accept_lost_replies: bool = False,
 ) -> ModelJudge:
     """Build a judge from the name of a model; nothing is loaded or sent yet.
 
@@ -104,6 +113,7 @@ def connect_judge(
         api_key: key of the endpoint; None: environment variable OPENAI_API_KEY.
         folder: folder of the journal; None: the folder `judge` in PersonaGen's cache.
         max_tokens: upper bound on the tokens of all replies in that journal; None: no limit.
+        accept_lost_replies: see `ModelJudge`.
 
     Raises:
         RecipeError: the spec names no such backend, or the endpoint is no URL.
@@ -123,7 +133,8 @@ def connect_judge(
         make_folder(folder)
     except OSError as error:
         raise FolderError(f"cannot make {folder}: {explain(error)}") from error
-    return ModelJudge(spec, choice, folder / "judge.sqlite", max_tokens, api_key)
+    journal = folder / "judge.sqlite"
+    return ModelJudge(spec, choice, journal, max_tokens, api_key, accept_lost_replies=accept_lost_replies)
 
 
 def connect_judges(specs: Sequence[str], progress: Progress, run: Runner, **options: Any) -> list[ModelJudge]:

@@ -15,6 +15,7 @@ from personagen.builder.llm.connect import BackendSettings
 from personagen.builder.llm.dispatcher import Dispatcher
 from personagen.builder.llm.journal import Journal, UsedReplies
 from personagen.builder.llm.requests import Ask, Backend
+from personagen.builder.llm.storage.opening import JournalFile
 
 
 class BudgetLimits(Protocol):
@@ -73,7 +74,7 @@ class Engine:
 @asynccontextmanager
 async def start_engine(
     backend: Backend,
-    journal: Path | None,
+    journal: Path | JournalFile | None,
     *,
     settings: BackendSettings,
     limits: BudgetLimits,
@@ -95,7 +96,7 @@ async def start_engine(
         timing: times of retries; None: the defaults.
 
     Raises:
-        FolderError: the journal cannot be opened or read.
+        FolderError: the journal cannot be opened or read, or has lost replies.
 
     """
     async with AsyncExitStack() as stack:

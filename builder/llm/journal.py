@@ -6,32 +6,21 @@ import sqlite3
 from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from personagen.builder.core.errors import FolderError
-from personagen.builder.core.files import sync
-from personagen.builder.core.records import as_mapping
-from personagen.builder.llm.requests import Candidate, Reply
-
-CACHE_KIB = 1024
-"""Page cache per connection, in KiB; a reply is read once, so a larger cache gains nothing."""
+from personagen.builder.core.files import numbered, sync
+from personagen.builder.llm.requests import Reply
+from personagen.builder.llm.storage.opening import JournalFile, identity, open_whole
+from personagen.builder.llm.storage.stored_replies import ReplyCount, as_row, decode
 
 MAX_MODEL_NAMES = 50
 """Upper bound on the models that are counted apart: some servers put a new fingerprint into every reply."""
 
 OTHER_MODELS = "other models"
 """Name under which the replies of further models are counted."""
-
-CREATE_REPLIES = """
-CREATE TABLE IF NOT EXISTS replies (
-    key TEXT PRIMARY KEY, prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL, reply TEXT NOT NULL
-) WITHOUT ROWID
-"""
-
-CREATE_USED = "CREATE TEMP TABLE used (key TEXT PRIMARY KEY) WITHOUT ROWID"
-"""Keys of the replies that this process has used, whichever run paid for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,18 +67,20 @@ class Journal:
 
     """
 
-    def __init__(self, path: Path | None, *, commit_delay_s: float = 0.01) -> None:
-        """Open or create the journal.
+    def __init__(self, journal: Path | JournalFile | None, *, commit_delay_s: float = 0.01) -> None:
+        """Open or create the journal; what can be read of a damaged one is put in its place.
 
         Args:
-            path: file of the journal; None: in memory, for previews.
+            journal: file of the journal, with options or without; None: in memory, for previews.
             commit_delay_s: seconds that a commit waits for further replies; each commit costs a flush and a change of
                 threads.
 
         Raises:
-            FolderError: the file cannot be opened, or is no journal.
+            FolderError: the file cannot be opened, or is no journal, or has lost replies that were not given up.
 
         """
+        file = journal if isinstance(journal, JournalFile) else JournalFile(journal)
+        path = file.path
         self._path = path
         self._commit_delay_s = commit_delay_s
         self.used = 0
@@ -98,7 +89,10 @@ class Journal:
         self._writer: asyncio.Task[None] | None = None
         # One thread for all commits: each further thread would add memory of its own.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="personagen-journal")
-        self._database, self._reader = _open(path)
+        self._guard = file.guard
+        self._count_file = ReplyCount(path, file.count_interval_s)
+        self._database, self._reader, self._count = open_whole(path, self._count_file, file)
+        self._identity = None if path is None else identity(path)
 
     def get(self, key: str) -> Reply | None:
         """Return the reply to a request; None: not in the journal."""
@@ -107,8 +101,8 @@ class Journal:
             if row is None:
                 return None
             self._mark_used([key])
-            return _decode(row[0])
-        except (sqlite3.Error, ValueError, TypeError, KeyError) as error:
+            return decode(row[0])
+        except (sqlite3.Error, ValueError, TypeError, KeyError, AttributeError) as error:
             raise self._unreadable(error) from error
 
     def _mark_used(self, keys: list[str]) -> None:
@@ -153,7 +147,9 @@ class Journal:
         return prompt, completion
 
     def _unreadable(self, error: Exception) -> FolderError:
-        return FolderError(f"cannot read the journal {self._path}: {error}; check the folder, or use --fresh")
+        return FolderError(
+            f"cannot read the journal {self._path}: {error}; run the command again, which reads what it can"
+        )
 
     async def put(self, key: str, reply: Reply) -> None:
         """Store a reply; return once it is durable.
@@ -179,6 +175,8 @@ class Journal:
             except (sqlite3.Error, OverflowError) as error:
                 problem = FolderError(f"cannot write the journal: {error}; free some space and run the command again")
                 self._problem = problem
+            except FolderError as error:
+                problem = self._problem = error
             if problem is None:
                 self._mark_used([key for key, *_ in batch])
             for *_, done in batch:
@@ -186,15 +184,42 @@ class Journal:
                     done.set_exception(problem) if problem else done.set_result(None)
 
     def _commit(self, batch: list[tuple[str, Reply]]) -> None:
-        rows = [(key, reply.prompt_tokens, reply.completion_tokens, _encode(reply)) for key, reply in batch]
+        rows = [as_row(key, reply) for key, reply in batch]
         try:
             self._database.execute("BEGIN")
-            self._database.executemany("INSERT OR REPLACE INTO replies VALUES (?, ?, ?, ?)", rows)
+            new = sum(self._is_new(key) for key in {key for key, _ in batch})
+            self._database.executemany("INSERT OR REPLACE INTO replies VALUES (?, ?, ?, ?, ?)", rows)
             self._database.execute("COMMIT")
         except BaseException:
             if self._database.in_transaction:
                 self._database.execute("ROLLBACK")
             raise
+        self._count += new
+        self._require_in_place()
+        self._guard()
+        self._count_file.update(self._count)
+
+    def _is_new(self, key: str) -> bool:
+        return self._database.execute("SELECT 1 FROM replies WHERE key = ?", (key,)).fetchone() is None
+
+    def _require_in_place(self) -> None:
+        """Raise FolderError if the file was removed or replaced; its replies are then written to a new one."""
+        if self._path is None or identity(self._path) == self._identity:
+            return
+        if not self._path.parent.exists():
+            raise FolderError(
+                f"{self._path.parent} was moved or removed while this run used it; its replies are in the moved folder"
+            )
+        rescued = numbered(self._path) if self._path.exists() else self._path
+        with closing(sqlite3.connect(rescued)) as copy:
+            self._database.backup(copy)
+        sync(rescued)
+        sync(rescued.parent)
+        raise FolderError(
+            f"{self._path} was {'replaced' if rescued != self._path else 'removed'} while this run used it; its "
+            f"{self._count:,} replies were written to {rescued}: "
+            + ("run the command again" if rescued == self._path else "put it back, and run the command again")
+        )
 
     @property
     def problem(self) -> FolderError | None:
@@ -214,6 +239,8 @@ class Journal:
     def close(self) -> None:
         """Close the file; a second call does nothing."""
         self._thread.shutdown()
+        if self._path is not None and identity(self._path) == self._identity and self._count:
+            self._count_file.update(self._count, at_once=True)
         self._reader.close()
         self._database.close()
 
@@ -235,44 +262,3 @@ def is_empty(path: Path) -> bool:
             return database.execute("SELECT key FROM replies LIMIT 1").fetchone() is None
     except sqlite3.Error:
         return False
-
-
-def _open(path: Path | None) -> tuple[sqlite3.Connection, sqlite3.Connection]:
-    """Open a connection for commits and one for look-ups; both are closed if either cannot be used."""
-    with ExitStack() as opened:
-        try:
-            database = sqlite3.connect(path or ":memory:", check_same_thread=False, isolation_level=None)
-            opened.callback(database.close)
-            database.execute("PRAGMA journal_mode = WAL")
-            database.execute("PRAGMA synchronous = FULL")  # a reply survives a power cut, not only a kill
-            database.execute(CREATE_REPLIES)
-            if path is not None:
-                sync(path.parent)  # the name of a new file
-            # A second connection: look-ups do not wait for a commit that the other thread is flushing.
-            reader = database if path is None else sqlite3.connect(path, isolation_level=None)
-            opened.callback(reader.close)
-            for connection in (database, reader):
-                connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
-            reader.execute(CREATE_USED)
-        except (sqlite3.Error, OSError) as error:
-            raise FolderError(f"cannot open the journal {path}: {error}; check the folder, or use --fresh") from error
-        opened.pop_all()
-    return database, reader
-
-
-def _encode(reply: Reply) -> str:
-    """Encode a reply as JSON, without the fields that most replies do not need."""
-    fields = as_mapping(reply)
-    return json.dumps(
-        {name: fields[name] for name in fields if fields[name] or name in _FIRST_FIELDS}, default=as_mapping
-    )
-
-
-_FIRST_FIELDS = ("candidates", "prompt_tokens", "completion_tokens", "problem")
-
-
-def _decode(text: str) -> Reply:
-    data = json.loads(text)
-    candidates = tuple(Candidate(**candidate) for candidate in data.pop("candidates"))
-    left_out = tuple(data.pop("left_out", ()))
-    return Reply(candidates=candidates, left_out=left_out, **data)

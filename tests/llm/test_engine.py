@@ -183,7 +183,7 @@ def test_refused_journal_leaves_no_connection_open(tmp_path: Path) -> None:
             Journal(damaged)
         with pytest.raises(FolderError, match="no such column"):
             asyncio.run(run())
-        assert len(opened) == 3
+        assert len(opened) == 4
         for connection in opened:
             with pytest.raises(sqlite3.ProgrammingError, match="closed"):
                 connection.execute("SELECT 1")

@@ -99,10 +99,13 @@ def _match(
     progress.step(f"measuring {settings.reference}")
     texts = load_usable_texts(settings.reference, recipe)
     require_rows(settings.rows, len(texts.counts()), MIN_LABEL_ROWS)
-    with locked(out / RESUME, [out / name for name in (MATCH_PROFILE, MATCH_RECIPE)]):
+    with locked(out / RESUME, [out / name for name in (MATCH_PROFILE, MATCH_RECIPE)]) as guard:
+        journal = JournalFile(
+            out / RESUME / JOURNAL, settings.accept_lost_replies, progress.warn, guard.require_in_place
+        )
         prepared = prepare_match(recipe, settings, out, texts)
         warn_of_choices(prepared, progress)
-        write = partial(_write, prepared, api_key, progress, run)
+        write = partial(_write, prepared, journal, api_key, progress, run)
         arms = candidate_arms(
             is_labelled=texts.is_labelled,
             examples=prepared.shows_examples,
@@ -118,15 +121,18 @@ def _match(
 
 
 def _write(
-    prepared: PreparedMatch, api_key: str | None, progress: Progress, run: Runner, arms: Sequence[CandidateArm]
+    prepared: PreparedMatch,
+    journal: JournalFile,
+    api_key: str | None,
+    progress: Progress,
+    run: Runner,
+    arms: Sequence[CandidateArm],
 ) -> tuple[dict[str, WrittenArm], dict[str, Any]]:
     """Write arms by one engine, and return them with the model; replies of the journal are not requested again."""
     matched, folder = prepared.matched, prepared.out / RESUME
     conditions = conditions_of(arms, matched, prepared.folds)
     backend = connect(matched.backend, folder / "batches", api_key, warn=progress.warn)
-    starting = start_engine(
-        backend, folder / JOURNAL, settings=matched.backend, limits=matched.budget, price=matched.price()
-    )
+    starting = start_engine(backend, journal, settings=matched.backend, limits=matched.budget, price=matched.price())
 
     async def write(running: AbstractAsyncContextManager[Engine]) -> dict[str, WrittenArm]:
         async with running as engine:

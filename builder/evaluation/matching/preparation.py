@@ -37,6 +37,7 @@ class MatchSettings:
         rows: texts per arm.
         examples: whether prompts may show real texts. None: if the reference is a file or folder of the user.
         embeddings: name of a sentence-transformers model; None: the default model.
+        accept_lost_replies: whether replies that a journal has lost may be paid for again.
         command: how to repeat the match, recorded in the results; None: recorded as unknown.
 
     """
@@ -46,6 +47,7 @@ class MatchSettings:
     examples: bool | None = None
     embeddings: str | None = None
     command: str | None = None
+    accept_lost_replies: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ One process at a time may use a run folder.
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,11 +51,15 @@ class RunFolder:
     Attributes:
         out: folder of the release.
         root: folder of the run.
+        guard: called after every commit of a reply; raises FolderError if the folder is not in place.
+        accept_lost_replies: whether replies that the journal has lost may be paid for again.
 
     """
 
     out: Path
     root: Path
+    guard: Callable[[], None] = lambda: None
+    accept_lost_replies: bool = False
 
     @property
     def journal(self) -> Path:
@@ -142,7 +146,13 @@ def run_folder_of(out: Path) -> Path:
 
 @contextmanager
 def open_run(
-    out: Path, fingerprint: str, *, unstyled: str | None = None, fresh: bool = False, reuse: bool = False
+    out: Path,
+    fingerprint: str,
+    *,
+    unstyled: str | None = None,
+    fresh: bool = False,
+    reuse: bool = False,
+    accept_lost_replies: bool = False,
 ) -> Iterator[RunFolder]:
     """Lock the folder of a run until the end of the block.
 
@@ -153,6 +163,7 @@ def open_run(
             for no expression.
         fresh: rename an earlier run and its release (nothing is deleted) and start anew.
         reuse: continue an earlier run of any recipe; a release of another recipe is renamed.
+        accept_lost_replies: see `RunFolder`.
 
     Raises:
         FolderError: `out` is the release of another recipe or no release, another process uses it, or it cannot be
@@ -166,7 +177,7 @@ def open_run(
     if not (fresh or reuse):
         _check_release(out, root, fingerprint, unstyled)  # before any folder is made; again below, under the lock
     _require_movable(out)
-    with locked(root, [root / STATE]):
+    with locked(root, [root / STATE], RunFolder(out, root).staging) as guard:
         _finish_moving(root)
         if fresh:
             _set_aside(out, root)
@@ -174,7 +185,7 @@ def open_run(
             _take_over(out, root, fingerprint)
         _check_release(out, root, fingerprint, unstyled)
         check_run(root, fingerprint, unstyled)
-        yield RunFolder(out, root)
+        yield RunFolder(out, root, guard.require_in_place, accept_lost_replies)
 
 
 def _require_movable(out: Path) -> None:
