@@ -79,7 +79,7 @@ def generate(  # noqa: PLR0913 - the options of the command
 
 
 @with_keywords(recipe_keywords())
-async def agenerate(
+async def agenerate(  # noqa: PLR0913 - those of `generate`
     recipe: Recipe | PathOrName | None = None,
     *,
     out: PathOrName = DEFAULT_FOLDER,

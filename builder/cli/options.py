@@ -173,7 +173,8 @@ def chosen_judges(judges: tuple[str, ...], *, no_judge: bool) -> tuple[str, ...]
 
 NOT_RECORDED = frozenset(
     {
-        "accept_lost_replies", "api_key_file", "as_json", "base_url", "budget", "concurrency", "judge_max_tokens", "judge_url", "max_cost",
+        "accept_lost_replies",
+        "api_key_file", "as_json", "base_url", "budget", "concurrency", "judge_max_tokens", "judge_url", "max_cost",
         "max_tokens", "no_judge", "out", "rpm", "token", "tpm",
     }
 )  # fmt: skip

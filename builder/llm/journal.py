@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from personagen.builder.core.errors import FolderError
-from personagen.builder.core.files import numbered, sync
+from personagen.builder.core.files import numbered
 from personagen.builder.llm.requests import Reply
-from personagen.builder.llm.storage.opening import JournalFile, identity, open_whole
+from personagen.builder.llm.storage.opening import JournalFile, identity, open_whole, write_copy
 from personagen.builder.llm.storage.stored_replies import ReplyCount, as_row, decode
 
 MAX_MODEL_NAMES = 50
@@ -92,6 +92,7 @@ class Journal:
         self._guard = file.guard
         self._count_file = ReplyCount(path, file.count_interval_s)
         self._database, self._reader, self._count = open_whole(path, self._count_file, file)
+        self._rescued: Path | None = None
         self._identity = None if path is None else identity(path)
 
     def get(self, key: str) -> Reply | None:
@@ -210,11 +211,10 @@ class Journal:
             raise FolderError(
                 f"{self._path.parent} was moved or removed while this run used it; its replies are in the moved folder"
             )
-        rescued = numbered(self._path) if self._path.exists() else self._path
-        with closing(sqlite3.connect(rescued)) as copy:
-            self._database.backup(copy)
-        sync(rescued)
-        sync(rescued.parent)
+        if self._rescued is None:  # replies that were in flight are added to it
+            self._rescued = numbered(self._path) if self._path.exists() else self._path
+        rescued = self._rescued
+        write_copy(self._database, rescued)
         raise FolderError(
             f"{self._path} was {'replaced' if rescued != self._path else 'removed'} while this run used it; its "
             f"{self._count:,} replies were written to {rescued}: "

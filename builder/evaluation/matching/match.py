@@ -42,6 +42,7 @@ from personagen.builder.evaluation.matching.selection import ArmTexts, PoolScore
 from personagen.builder.evaluation.matching.usable_texts import load_usable_texts, require_rows
 from personagen.builder.evaluation.matching.yardsticks import SYNTHETIC, score_trained, train_all
 from personagen.builder.llm import Engine, connect, start_engine
+from personagen.builder.llm.storage.opening import JournalFile
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.release.measuring import require_metrics_extra
 from personagen.builder.release.run.locking import locked, require_own_folder

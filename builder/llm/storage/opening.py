@@ -2,12 +2,12 @@
 
 import sqlite3
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from personagen.builder.core.errors import FolderError
-from personagen.builder.core.files import explain, sync
+from personagen.builder.core.files import explain, sync, write_atomically
 from personagen.builder.llm.storage.salvage import Salvage, finish_salvage, salvage
 from personagen.builder.llm.storage.stored_replies import ReplyCount, count_whole, is_damage
 
@@ -55,6 +55,20 @@ def identity(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return status.st_dev, status.st_ino
+
+
+def write_copy(database: sqlite3.Connection, target: Path) -> None:
+    """Write the content of an open database to a file that replaces another one. Raises sqlite3.Error, FolderError."""
+    try:
+        with write_atomically(target) as part:
+            part.unlink(missing_ok=True)
+            with closing(sqlite3.connect(part)) as copy:
+                database.backup(copy)
+                copy.execute("PRAGMA journal_mode = DELETE")
+            for suffix in ("-wal", "-shm"):  # of the database itself, which has them open
+                target.with_name(target.name + suffix).unlink(missing_ok=True)
+    except OSError as error:
+        raise FolderError(f"cannot write {target}: {explain(error)}") from error
 
 
 def open_whole(
