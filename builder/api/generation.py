@@ -65,15 +65,10 @@ def generate(  # noqa: PLR0913 - the options of the command
     from personagen.builder.generate import generate as run
 
     chosen = as_recipe(recipe, keys, generate)
+    accept = accept_lost_replies
     with shown_progress(progress) as receiver:
         result = run(
-            chosen,
-            out,
-            fresh=fresh,
-            reuse=reuse,
-            accept_lost_replies=accept_lost_replies,
-            api_key=api_key,
-            progress=receiver,
+            chosen, out, fresh=fresh, reuse=reuse, accept_lost_replies=accept, api_key=api_key, progress=receiver
         )
     return Release(result.folder)
 
@@ -94,15 +89,10 @@ async def agenerate(  # noqa: PLR0913 - those of `generate`
     from personagen.builder.generate import agenerate as run
 
     chosen = as_recipe(recipe, keys, agenerate)
+    accept = accept_lost_replies
     with shown_progress(progress) as receiver:
         result = await run(
-            chosen,
-            out,
-            fresh=fresh,
-            reuse=reuse,
-            accept_lost_replies=accept_lost_replies,
-            api_key=api_key,
-            progress=receiver,
+            chosen, out, fresh=fresh, reuse=reuse, accept_lost_replies=accept, api_key=api_key, progress=receiver
         )
     return Release(result.folder)
 
