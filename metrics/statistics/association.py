@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from personagen.metrics.statistics.intervals import Z95
 from personagen.metrics.statistics.paired import LEVEL, MIN_GROUPS, POWER, MeanEstimate
 from personagen.metrics.texts.words import count_words
 
@@ -145,6 +144,8 @@ def association(measured: Outcome, values: Codes, seed: int) -> Association:
         The association; without interval and p if the personas have too few arrangements for a p below 5 %.
 
     """
+    from scipy.stats import t
+
     generator = np.random.default_rng([seed, 31])
     order = np.argsort(values, kind="stable")
     edges = np.append(np.unique(values[order], return_index=True)[1], len(values))
@@ -158,7 +159,9 @@ def association(measured: Outcome, values: Codes, seed: int) -> Association:
         return Association(adjusted, None, None, None, chance, variance, reason)
     p = max(_upper_p(fraction, shuffles), 1 / arrangements(values))
     error = max(float(np.std(_halves(measured, order, values, generator), ddof=1)), variance**0.5) / rest
-    low, high = max(adjusted - Z95 * error, -1.0), min(max(adjusted + Z95 * error, 0.0), 1.0)
+    reach = float(t.ppf(1 - LEVEL / 2, HALVES - 1)) * error
+    further = reach**2 / (4 * max(adjusted, reach))  # the error grows with the root of the fraction
+    low, high = max(adjusted - reach, -1.0), min(max(adjusted + reach + further, 0.0), 1.0)
     if p >= LEVEL:
         low = min(low, 0.0)
     return Association(adjusted, low, high, p, chance, variance)

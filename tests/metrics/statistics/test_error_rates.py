@@ -1,13 +1,21 @@
 """Error rates of the metrics by simulation: p values of data without an effect, and coverage of intervals."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy.stats import kstest
 
+from personagen.metrics.diversity.measure import _at, diversity
 from personagen.metrics.diversity.personas import association_p
 from personagen.metrics.human_likeness.measure import Item, Scores, _auc, _likeness
 from personagen.metrics.realism.mmd import mmd2_p
-from personagen.metrics.statistics.intervals import interval, welch_freedom
+from personagen.metrics.statistics.intervals import DRAWS, interval, rarefied, welch_freedom
+from personagen.metrics.texts.corpus import Corpus
+from personagen.metrics.texts.words import tokenise
+from personagen.metrics.utility.probe import codes
+from personagen.metrics.utility.transfer import TransferSetting, transfer
 from tests.helpers.real_texts import real
 
 
@@ -104,3 +112,43 @@ def test_an_interval_has_the_quantile_of_its_degrees_of_freedom() -> None:
     # Equal variances and counts: twice the degrees of freedom of a side; one varying side: its own.
     assert welch_freedom([2.0, 2.0], [8, 8]) == pytest.approx(14) and welch_freedom([2.0, 0.0], [8, 5]) == 7
     assert welch_freedom([0.0, 0.0], [8, 8]) is None and welch_freedom([1.0, 1.0], [1, 8]) is None
+
+
+def test_the_interval_of_diversity_is_that_of_four_fifths_of_the_texts() -> None:
+    corpus = real(60)
+    tokens = [tokenise(text) for text in corpus.texts]
+    found = diversity(corpus)
+    values, errors = rarefied(
+        lambda rows: _at(corpus, tokens, None, rows), [60], 60, 0, kept=0.8, proportional=("vendi_score",)
+    )
+    for name in ("vendi_score", "self_bleu", "distinct_2"):
+        assert found[f"{name}_ci"] == interval(values[name], errors[name], freedom=DRAWS - 1), name
+
+
+def clouds(count: int, generator: np.random.Generator) -> Corpus:
+    """Draw points of two labels that overlap, as texts with vectors."""
+    labels = ["joy", "fear"] * (count // 2)
+    points = generator.normal(size=(count, 6)) + 0.6 * np.array([label == "joy" for label in labels])[:, None]
+    return Corpus([f"{generator.random()}" for _ in labels], labels, points.astype(np.float32), "given")
+
+
+def nearest_mean(train: Corpus, test: Corpus, classes: Sequence[str]) -> NDArray[np.intp]:
+    """Predict the class with the nearest mean."""
+    true = codes(train.labels or [], classes)
+    means = np.stack([train.vectors[true == kind].mean(axis=0) for kind in range(len(classes))])
+    return np.linalg.norm(test.vectors[:, None] - means, axis=2).argmin(axis=1)
+
+
+def test_the_interval_of_utility_holds_the_mean_over_training_texts_and_test_texts() -> None:
+    """6 training texts per label, 400 test texts, 80 data sets; the test texts alone give half of the error."""
+    scores, ends = [], []
+    for seed in range(80):
+        generator = np.random.default_rng([seed, 3])
+        setting = TransferSetting(
+            clouds(12, generator), clouds(12, generator), clouds(400, generator), ["fear", "joy"], 6, seed
+        )
+        found = transfer(setting, nearest_mean, ("tstr", "trtr"))
+        scores.append(found["tstr_macro_f1"])
+        ends.append(found["tstr_macro_f1_ci"])
+    covered = sum(low <= np.mean(scores) <= high for low, high in ends)
+    assert covered >= 71, covered
