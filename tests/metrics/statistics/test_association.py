@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from scipy.stats import f_oneway, kstest
+from scipy.stats import f_oneway, gamma, kstest
 from scipy.stats.contingency import association as contingency
 
 from personagen.metrics.statistics.association import (
@@ -277,3 +277,14 @@ def test_sentiment_has_its_sign() -> None:
         ["I love this, what a great day!", "I hate it, it was awful.", "The box is on the table."]
     )
     assert glad[0] > 0.5 and sad[0] < -0.5 and flat[0] == 0
+
+
+def test_a_p_beyond_the_shuffles_is_the_tail_of_a_gamma_distribution_with_their_moments() -> None:
+    personas, labels, values = people(60, kinds=2)
+    numbers = np.random.default_rng(3).normal(size=240) + 1.5 * values[personas]
+    measured = outcome(numbers[:, None].astype(np.float32), personas, labels)
+    assert measured is not None
+    found = association(measured, values, 0)
+    shape, scale = found.chance**2 / found.chance_variance, found.chance_variance / found.chance
+    whole = found.fraction * (1 - found.chance) + found.chance
+    assert found.p == pytest.approx(gamma.sf(whole, shape, scale=scale), rel=1e-6) and 0 < found.p < 1e-4
