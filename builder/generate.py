@@ -29,6 +29,7 @@ from personagen.builder.release.card import read_template
 from personagen.builder.release.manifest import disobedience, same_release
 from personagen.builder.release.run.mending import damage_of, mend_card
 from personagen.builder.release.run.run_folder import RunFolder, open_run
+from personagen.builder.release.run.space import require_space_for_release
 from personagen.builder.release.writer import ReleaseWriter
 from personagen.builder.writing.checks import is_surely_in
 from personagen.builder.writing.label_check import LabelCheck, load_label_check
@@ -194,8 +195,9 @@ def _prepare(
     """Check all that can be checked before anything is paid for, and plan; `_Loading` loads the rest."""
     read_template()
     label_check = load_label_check(recipe)
-    backend = connect(recipe.backend, run.batches, api_key, warn=progress.warn)
-    return add_counterfactuals(make_plan(recipe)), backend, label_check
+    plan = add_counterfactuals(make_plan(recipe))
+    require_space_for_release(plan, run.out, run.root, run.journal)
+    return plan, connect(recipe.backend, run.batches, api_key, warn=progress.warn), label_check
 
 
 class _Loading:

@@ -24,6 +24,11 @@ from personagen.builder.core.errors import FolderError
 UNSYNCABLE = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EACCES, errno.EPERM})
 """Errors of folders that their file system cannot flush, or that this user may write and not read."""
 
+IMPOSSIBLE_PATH = (
+    errno.ENOTDIR, errno.EEXIST, errno.ENOENT, errno.ENAMETOOLONG, errno.ELOOP, errno.EISDIR, errno.EINVAL,
+)  # fmt: skip
+"""Errors of paths that no change of the disk makes writable."""
+
 
 @contextmanager
 def write_atomically(target: Path) -> Iterator[Path]:
@@ -215,12 +220,19 @@ def redact_path(source: str) -> str:
 
 
 def explain(error: OSError) -> str:
-    """Return the reason of an operating system error and what to do about it."""
+    """Return the reason of an operating system error and what to do about it.
+
+    Another folder is advised only where the path cannot ever be written, so that a run with replies is not begun anew.
+    """
+    again = "run the command again; nothing that was paid for is lost"
     advice = {
-        errno.ENOSPC: "free some space and run the command again; nothing that was paid for is lost",
-        errno.EACCES: "choose another folder with --out, or change its permissions",
-        errno.EPERM: "choose another folder with --out, or change its permissions",
-        errno.EROFS: "choose another folder with --out",
+        errno.ENOSPC: f"free some space and {again}",
+        errno.EDQUOT: f"free some space and {again}",
+        errno.EACCES: f"change its permissions and {again}",
+        errno.EPERM: f"change its permissions and {again}",
+        errno.EROFS: f"make the disk writable and {again}",
+        errno.EMFILE: f"lower --concurrency or raise the limit of open files (ulimit -n), and {again}",
+        errno.ENFILE: f"close other programs, and {again}",
     }
-    hint = advice.get(error.errno or 0, "choose another folder with --out")
-    return f"{(error.strerror or str(error)).lower()}; {hint}"
+    advice |= dict.fromkeys(IMPOSSIBLE_PATH, "choose another folder with --out")
+    return f"{(error.strerror or str(error)).lower()}; {advice.get(error.errno or 0, f'check the disk and {again}')}"

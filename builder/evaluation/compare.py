@@ -52,6 +52,7 @@ from personagen.builder.llm.storage.opening import JournalFile
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.release.measuring import require_metrics_extra
 from personagen.builder.release.run.locking import locked, require_own_folder
+from personagen.builder.release.run.space import journal_bytes, require_space
 from personagen.builder.writing.label_check import LabelCheck
 from personagen.builder.writing.prompts import prompt_version
 
@@ -156,6 +157,7 @@ def _compare(
     )
     require_own_folder(out, "a comparison")
     with locked(out / RESUME) as guard:
+        require_space(out, journal_bytes(recipe, len(arms) * settings.rows, out / RESUME / JOURNAL))
         parts = read_parts(settings.reference, settings.embeddings, quota)
         arm_settings = [plan_arms(part, parts.pool) for part in recipes]
         check = _label_check(recipe, parts)

@@ -28,6 +28,7 @@ from personagen.builder.evaluation.slice_scores import below_floor, measure_slic
 from personagen.builder.release.folder import check_release
 from personagen.builder.release.measuring import require_metrics_extra, require_reference
 from personagen.builder.release.results import add_results
+from personagen.builder.release.run.space import require_floor, require_right_to_write
 from personagen.builder.release.texts import Texts, read_texts
 from personagen.builder.version import __version__
 
@@ -118,6 +119,8 @@ def _evaluate(
 ) -> Scores:
     require_metrics_extra()
     manifest = check_release(folder, scores=False)
+    require_right_to_write(folder)  # before judges are paid
+    require_floor(folder)
     reference = require_reference(settings.reference)
     texts = read_texts(folder, manifest)
     judges = connect_judges(

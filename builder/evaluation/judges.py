@@ -6,6 +6,7 @@ question -> request -> journal, else backend -> reply -> journal -> answer
 import asyncio
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from personagen.builder.llm.storage.opening import JournalFile
 from personagen.builder.llm.trial import Trial, Trials
 from personagen.builder.planning.sections import BackendChoice, Budgets
 from personagen.builder.planning.suggestions import explain_refusal
+from personagen.builder.release.run.space import require_floor
 from personagen.metrics.human_likeness.judge import SAMPLES, Answer, Judge, Question, rate
 from personagen.metrics.texts.cache import cache_folder
 
@@ -76,7 +78,7 @@ class ModelJudge:
     def _file(self) -> JournalFile:
         """Return the journal with its options; a cache that was deleted as a whole was given up."""
         accept = self.accept_lost_replies or not self.journal.exists()
-        return JournalFile(self.journal, accept, self.progress.warn)
+        return JournalFile(self.journal, accept, self.progress.warn, partial(require_floor, self.journal.parent))
 
     async def _answers(self, questions: Sequence[Question]) -> list[Answer]:
         backend = connect(self.choice, None, self.api_key, warn=self.progress.warn)

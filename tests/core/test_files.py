@@ -54,7 +54,7 @@ def test_a_write_that_fails_leaves_the_old_content_and_no_part(
     target = tmp_path / "manifest.json"
     if old is not None:
         target.write_text(old, encoding="utf-8")
-    with pytest.raises(FolderError, match=r"^cannot write \S+/manifest\.json: file too large; choose another folder"):
+    with pytest.raises(FolderError, match=r"^cannot write \S+/manifest\.json: file too large; check the disk and run"):
         write_text(target, "x" * (LIMIT + 1))
     assert [path.read_text(encoding="utf-8") for path in tmp_path.iterdir()] == ([] if old is None else [old])
 

@@ -229,4 +229,4 @@ def test_a_counterfactual_without_its_original_is_an_error(
     folder = rewrite(source, tmp_path / "less", f"{EMOTIONS[counterfactual['label']]}/", drop)
     done = run("audit", folder, "--reference", reference)
     assert done.code == 1
-    assert "a text of counterfactual_gender has no row that it is the counterfactual of; make it again" in done.err
+    assert "a text of counterfactual_gender has no row that it is the counterfactual of; run its `generate`" in done.err

@@ -46,6 +46,7 @@ from personagen.builder.llm.storage.opening import JournalFile
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.release.measuring import require_metrics_extra
 from personagen.builder.release.run.locking import locked, require_own_folder
+from personagen.builder.release.run.space import journal_bytes, require_space
 from personagen.builder.writing.prompts import prompt_version
 
 MIN_ARM_TEXTS = 8
@@ -104,13 +105,16 @@ def _match(
         journal = JournalFile(
             out / RESUME / JOURNAL, settings.accept_lost_replies, progress.warn, guard.require_in_place
         )
+        instructs = recipe.backend.kind != "embedded"
+        most = candidate_arms(is_labelled=texts.is_labelled, examples=True, instructs=instructs)
+        require_space(out, journal_bytes(recipe, (len(most) + 1) * settings.rows, out / RESUME / JOURNAL))
         prepared = prepare_match(recipe, settings, out, texts)
         warn_of_choices(prepared, progress)
         write = partial(_write, prepared, journal, api_key, progress, run)
         arms = candidate_arms(
             is_labelled=texts.is_labelled,
             examples=prepared.shows_examples,
-            instructs=recipe.backend.kind != "embedded",
+            instructs=instructs,
         )
         written, model = write(arms)
         scores = _scores(prepared, written, progress)

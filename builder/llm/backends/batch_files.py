@@ -78,11 +78,12 @@ class BatchFolder:
             make_folder(self._root)
             for part in self._root.glob("*.part"):
                 part.unlink()
-            for path in sorted(self._root.glob(f"*{REQUESTS}")):
-                token = path.name.removesuffix(REQUESTS)
-                if re.fullmatch(TOKEN_PATTERN, token):
-                    with path.open("rb") as lines:
-                        self._index(token, [_digest(_key(line)) for line in lines])
+            paths = sorted(self._root.glob(f"*{REQUESTS}"))
+        for path in paths:
+            token = path.name.removesuffix(REQUESTS)
+            if re.fullmatch(TOKEN_PATTERN, token):
+                with self._folder_errors("read", path.name), path.open("rb") as lines:
+                    self._index(token, [_digest(_key(line)) for line in lines])
         self._loaded = True
 
     def find(self, key: str) -> str | None:
@@ -197,7 +198,7 @@ class BatchFolder:
             write_bytes(path, chunks)
 
     @contextmanager
-    def _folder_errors(self, verb: str) -> Iterator[None]:
+    def _folder_errors(self, verb: str, file: str = "a file") -> Iterator[None]:
         try:
             yield
         except OSError as error:
@@ -208,8 +209,8 @@ class BatchFolder:
             ) from error
         except ValueError as error:
             raise FolderError(
-                f"cannot {verb} the batches in {self._root}: a file is damaged ({error}); set the run aside "
-                "with --fresh"
+                f"cannot {verb} the batches in {self._root}: {file} is damaged ({error}); put back a copy "
+                "of it, or remove it and its batch is paid for again, without the others"
             ) from error
 
 

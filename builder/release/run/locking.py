@@ -13,6 +13,7 @@ from personagen.builder.core.file_names import JOURNAL, LOCK, RESUME
 from personagen.builder.core.files import explain, make_folder, real_path, sync
 from personagen.builder.llm.journal import is_empty
 from personagen.builder.llm.storage.opening import identity
+from personagen.builder.release.run.space import require_floor, require_right_to_write
 
 BATCHES = "batches"
 
@@ -27,7 +28,7 @@ class RunGuard:
         self._staging = staging
 
     def require_in_place(self) -> None:
-        """Raise FolderError if one of the files was removed or replaced."""
+        """Raise FolderError if one of the files was removed or replaced, or if the disk is nearly full."""
         if self._staging is not None and self._staging not in self._files and identity(self._staging):
             self._files[self._staging] = identity(self._staging)
         for path, known in self._files.items():
@@ -36,6 +37,7 @@ class RunGuard:
                     f"{path} was removed or replaced while this run used it; the replies so far are in the journal of "
                     f"{self._root.name}: run the command again"
                 )
+        require_floor(self._root)
 
 
 @contextmanager
@@ -130,7 +132,7 @@ def _remove(root: Path, folders: Iterable[Path], drafts: Iterable[Path]) -> None
 
 
 def require_own_folder(out: Path, kind: str) -> None:
-    """Raise FolderError if a folder of results holds other files than those of its command.
+    """Raise FolderError if a folder of results holds other files than those of its command, or cannot be written.
 
     Args:
         out: folder of the results; its state is in a folder within.
@@ -143,3 +145,4 @@ def require_own_folder(out: Path, kind: str) -> None:
         raise FolderError(f"cannot read {out}: {explain(error)}") from error
     if is_foreign:
         raise FolderError(f"{out} holds something else than {kind}; choose another folder with --out")
+    require_right_to_write(out)

@@ -40,6 +40,7 @@ from personagen.builder.release.folder import is_release, missing_files, read_ma
 from personagen.builder.release.run.locking import BATCHES, locked
 from personagen.builder.release.run.mending import has_tables, keep_results
 from personagen.builder.release.run.run_state import KEPT_CARD, STATE, advice, check_run, claim, is_run_of
+from personagen.builder.release.run.space import require_right_to_write
 
 ASIDE = "aside"
 
@@ -197,6 +198,7 @@ def _require_movable(out: Path) -> None:
         raise FolderError(
             f"{out} is a mount point, which cannot be renamed; name a folder within it: --out {out / 'personagen'}"
         )
+    require_right_to_write(target.parent)
     if out.is_symlink():
         try:
             make_folder(target.parent)

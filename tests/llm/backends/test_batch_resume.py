@@ -105,7 +105,10 @@ def test_damaged_requests_are_refused(tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "000001-0123456789abcdef.jsonl").write_bytes(b"?\n")
     with FakeBatches() as server:
-        message = r"^cannot read the batches in .*batches: a file is damaged \(.*\); set the run aside with --fresh$"
+        message = (
+            r"^cannot read the batches in .*batches: 000001-0123456789abcdef\.jsonl is damaged \(.*\); put back a copy "
+            r"of it, or remove it and its batch is paid for again, without the others$"
+        )
         folder.joinpath("000001-0123456789abcdef.jsonl").write_bytes(b'{"custom_id": "' + b"z" * 64 + b'"}\n')
         refused(server.url, tmp_path, [ask(1)], FolderError, message)
     assert server.calls == []
