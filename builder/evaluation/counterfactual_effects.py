@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from personagen.builder.core.errors import BackendError, ReleaseError, raise_as
 from personagen.builder.core.records import COUNTERFACTUAL_PREFIX
 from personagen.builder.evaluation.audit_results import CounterfactualContrast, CounterfactualEffect
+from personagen.builder.release.folder import MEND
 from personagen.builder.release.measuring import predictions
 from personagen.builder.release.texts import Texts, read_texts
 
@@ -119,7 +120,7 @@ def _matched(
     if None in matches:
         raise ReleaseError(
             f"{folder}: a text of {COUNTERFACTUAL_PREFIX}{attribute} has no row that it is the counterfactual of; "
-            "make it again"
+            f"{MEND}"
         )
     kept = sorted({number for number in matches if number is not None})
     positions = {number: position for position, number in enumerate(kept)}
