@@ -73,9 +73,9 @@ def features(config: str, emotions: Sequence[str], version: str = VERSION) -> Fe
     )
 
 
-_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,127}")
 _PATH = re.compile(r"[a-z][a-z0-9_]*/(train|validation|test)-[0-9]{5}-of-[0-9]{5}\.parquet")
-_HEX = re.compile(r"[0-9a-f]+")
+_HEX = re.compile(r"[0-9a-f]{1,64}")
 _ON_HUB = re.compile(r"(?:hf://datasets/)?([A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:@(.+))?")
 _HOW = "run `personagen generate`, or name a folder or USER/NAME on the Hub (`data_dir=` of `load_dataset`)"
 _AGAIN = "make or download the release again"
@@ -193,7 +193,7 @@ def _faults(manifest: Any) -> Iterator[str]:
     if format_ != FORMAT:
         yield f"has format {format_!r:.80}, wanted {FORMAT!r}; name another folder"
     version, fingerprint = str(manifest["version"]), str(manifest["fingerprint"])
-    if not re.fullmatch(rf"{VERSION[:2]}[0-9]+\.[0-9]+", version):
+    if not re.fullmatch(rf"{VERSION[:2]}[0-9]{{1,4}}\.[0-9]{{1,4}}", version):
         advice = f"use the version of personagen that made it ({manifest.get('personagen')!r:.80})"
         yield f"has columns of version {version!r:.80}, this module reads {VERSION}; {advice}"
     names = [fingerprint if not _HEX.fullmatch(fingerprint) else "all", *manifest["configs"]]

@@ -1,6 +1,5 @@
 """A release in a folder, with the verbs that use it."""
 
-import json
 from collections.abc import Mapping, Sequence
 from os import fspath
 from os.path import abspath
@@ -26,11 +25,11 @@ from personagen.builder.api.release_facts import (
     shown_path,
 )
 from personagen.builder.core.errors import ReleaseError
-from personagen.builder.core.file_names import SCORES
 from personagen.builder.core.files import redact_path
 from personagen.builder.core.progress import Progress
 from personagen.builder.core.result_table import ResultTable
 from personagen.builder.release.folder import MEND, check_manifest, read_manifest
+from personagen.builder.release.results import read_results
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -230,9 +229,9 @@ class Release:
         """Scores of the last evaluation; None: the release has not been evaluated."""
         if not self._manifest.get("evaluation"):
             return None
-        from personagen.builder.evaluation.scores import read_scores
+        from personagen.builder.evaluation.scores import read_saved_scores
 
-        return read_scores(json.loads((self.folder / SCORES).read_text(encoding="utf-8")))
+        return read_saved_scores(read_results(self.folder, self._manifest, "evaluation"))
 
     def report(
         self,

@@ -20,7 +20,7 @@ from personagen.builder.estimate import (
 )
 from personagen.builder.hub.push import PushResult
 from personagen.builder.planning.recipe import Recipe
-from personagen.builder.release.folder import MEND
+from personagen.builder.release.folder import MEND, file_in
 from personagen.builder.release.manifest import leak_line, total_rejects
 
 
@@ -100,13 +100,14 @@ def summary(folder: Path, manifest: Mapping[str, Any], samples: int) -> dict[str
 
 def _samples(folder: Path, manifest: Mapping[str, Any], number: int) -> Iterator[dict[str, str]]:
     """Yield the first texts of every emotion."""
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     for emotion in (entry["name"] for entry in manifest["taxonomy"]["emotions"]):
         path = next(shard["path"] for shard in manifest["shards"] if shard["path"].startswith(f"{emotion}/"))
         try:
-            table = pq.read_table(folder / path, columns=["id", "text"])
-        except (OSError, ValueError) as error:
+            table = pq.read_table(file_in(folder, path), columns=["id", "text"])
+        except (OSError, ValueError, KeyError, pa.ArrowException) as error:
             raise ReleaseError(f"cannot read {folder / path}: {error}; {MEND}") from error
         for record in table.slice(0, number).to_pylist():
             yield {"label": emotion, **record}

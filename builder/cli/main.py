@@ -142,9 +142,11 @@ def inspect(release: Path, samples: int, as_json: bool) -> None:
     RELEASE defaults to the folder personagen.
     """
     from personagen.builder.cli.display import summary, summary_lines
-    from personagen.builder.release.folder import read_manifest
+    from personagen.builder.release.folder import check_manifest, read_manifest
 
-    facts = summary(release, read_manifest(release), samples)
+    manifest = read_manifest(release)
+    check_manifest(manifest, str(release))
+    facts = summary(release, manifest, samples)
     show_json(facts) if as_json else show("\n".join(summary_lines(facts)))
 
 

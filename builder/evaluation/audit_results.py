@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from personagen.builder.core.errors import ReleaseError
 from personagen.builder.core.result_table import ResultTable
 from personagen.builder.evaluation.claims import LEVEL
+from personagen.builder.release.plain_json import as_records, validated
 from personagen.builder.version import __version__
 
 if TYPE_CHECKING:
@@ -243,34 +244,37 @@ def read_audit(content: Mapping[str, Any]) -> Audit:
     """Build an audit from the content of `audit.json`.
 
     Raises:
-        ReleaseError: another version of PersonaGen wrote it.
+        ReleaseError: another version of PersonaGen wrote it, or a value has another type.
 
     """
     if content.get("format") != FORMAT:
         raise ReleaseError(
             f"audit.json has the format {content.get('format')!r:.60}, wanted {FORMAT}; audit the release again"
         )
-    return Audit(
-        command=content["command"],
-        release=content["release"],
-        texts=content["texts"],
-        digest=content["digest"],
-        outcomes=content["outcomes"],
-        associations=_table(AttributeAssociation, content["associations"]),
-        differences=_table(ValueDifference, content["differences"]),
-        words=_table(DistinctiveWords, content["words"]),
-        pairs=_table(CounterfactualContrast, content["pairs"]),
-        effects=_table(CounterfactualEffect, content["effects"]),
-        problems=content["problems"],
-    )
+    try:
+        return Audit(
+            command=content["command"],
+            release=content["release"],
+            texts=validated(int, content["texts"]),
+            digest=content["digest"],
+            outcomes=validated(dict[str, str], content["outcomes"]),
+            associations=_table(AttributeAssociation, content["associations"]),
+            differences=_table(ValueDifference, content["differences"]),
+            words=_table(DistinctiveWords, content["words"]),
+            pairs=_table(CounterfactualContrast, content["pairs"]),
+            effects=_table(CounterfactualEffect, content["effects"]),
+            problems=validated(dict[str, str], content["problems"]),
+        )
+    except (LookupError, TypeError, ValueError) as error:
+        raise ReleaseError(f"audit.json is malformed ({error!r:.160}); audit the release again") from None
 
 
-def _table(kind: type[Record], rows: Sequence[Mapping[str, Any]]) -> ResultTable[Record]:
-    records = (
-        kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in row.items()})
-        for row in rows
-    )
-    return ResultTable(kind, tuple(records))
+def _table(kind: type[Record], rows: Any) -> ResultTable[Record]:
+    records = as_records(kind, rows)
+    unknown = next((name for record in records if (name := getattr(record, "outcome", "label")) not in OUTCOMES), None)
+    if unknown is not None:
+        raise ValueError(f"unknown outcome {unknown!r:.40}")
+    return ResultTable(kind, records)
 
 
 def findings(audit: Audit) -> Iterator[str]:

@@ -15,6 +15,7 @@ from personagen.builder.core.file_names import ARM_TEXTS, REJECTS, RESULTS, TABL
 from personagen.builder.core.files import explain, make_folder, rounded, write_json, write_text
 from personagen.builder.core.result_table import ResultTable
 from personagen.builder.evaluation.claims import JudgedClaim, count_verdicts
+from personagen.builder.release.plain_json import as_records, read_json_lines, read_plain_json, validated
 from personagen.builder.version import __version__
 
 if TYPE_CHECKING:
@@ -156,7 +157,7 @@ class ComparisonFacts:
         model: "backend", "name" and "revision" of the model.
         prompts: hash of the prompt templates.
         reference: "name" and "digest" of the real texts, and the size of each part.
-        embeddings: name of the embedding model.
+        embeddings: name of the embedding model; None: unknown.
         rows: texts per arm, over all seeds.
         seeds: number of seeds.
         emotions: the emotions.
@@ -170,7 +171,7 @@ class ComparisonFacts:
     model: Mapping[str, Any]
     prompts: str
     reference: Mapping[str, Any]
-    embeddings: str
+    embeddings: str | None
     rows: int
     seeds: int
     emotions: tuple[str, ...]
@@ -271,38 +272,35 @@ def read_comparison(folder: str | Path) -> ComparisonResults:
     if not (folder / RESULTS).is_file():
         raise ReleaseError(f"no comparison in {folder}: {RESULTS} is missing; name the folder that `compare` wrote")
     try:
-        content = json.loads((folder / RESULTS).read_text(encoding="utf-8"))
+        content = read_plain_json(folder, RESULTS)
         if content["format"] != FORMAT:
             raise ReleaseError(
                 f"{folder} has the format {content['format']!r:.60}, wanted {FORMAT}; run `compare` again, which sends "
                 "no request that its journal answers"
             )
         return _comparison(content, folder)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise ReleaseError(f"cannot read the comparison {folder}: {error!r:.200}; run `compare` again") from None
 
 
 def _comparison(content: Mapping[str, Any], folder: Path) -> ComparisonResults:
     arms = content["arms"]
     facts = {item.name: content[item.name] for item in fields(ComparisonFacts)}
-    costs = [
-        ArmCost(arm=arm, **{name: value for name, value in values.items() if name != "figures"})
-        for arm, values in arms.items()
-    ]
+    costs = [{"arm": arm, **values} for arm, values in arms.items()]
     figures = [
-        ArmFigure(arm, measure, figure["value"], figure["low"], figure["high"], tuple(figure["blocks"]))
+        {"arm": arm, "measure": measure, **figure}
         for arm, values in arms.items()
         for measure, figure in values["figures"].items()
     ]
-    texts = [ComparedText(arm=arm, **line) for arm in arms for line in _read_lines(folder / arm_texts_path(arm))]
+    texts = [{"arm": arm, **line} for arm in arms for line in read_json_lines(folder, arm_texts_path(arm))]
     return ComparisonResults(
-        facts=ComparisonFacts(**{**facts, "emotions": tuple(facts["emotions"])}),
-        arms=ResultTable(ArmCost, tuple(costs)),
-        figures=ResultTable(ArmFigure, tuple(figures)),
-        claims=ResultTable(JudgedClaim, tuple(JudgedClaim(**claim) for claim in content["claims"])),
+        facts=validated(ComparisonFacts, facts),
+        arms=ResultTable(ArmCost, as_records(ArmCost, costs)),
+        figures=ResultTable(ArmFigure, as_records(ArmFigure, figures)),
+        claims=ResultTable(JudgedClaim, as_records(JudgedClaim, content["claims"])),
         ratings=ratings_of(content["human_likeness"]),
-        texts=ResultTable(ComparedText, tuple(texts)),
-        rejects=ResultTable(ComparedReject, tuple(ComparedReject(**line) for line in _read_lines(folder / REJECTS))),
+        texts=ResultTable(ComparedText, as_records(ComparedText, texts)),
+        rejects=ResultTable(ComparedReject, as_records(ComparedReject, list(read_json_lines(folder, REJECTS)))),
         human_likeness=content["human_likeness"],
     )
 
@@ -341,8 +339,3 @@ def _without_arm(text: ComparedText) -> dict[str, Any]:
 
 def _json_lines(lines: list[dict[str, Any]]) -> str:
     return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-
-
-def _read_lines(path: Path) -> Iterator[dict[str, Any]]:
-    with path.open(encoding="utf-8") as file:
-        yield from map(json.loads, file)

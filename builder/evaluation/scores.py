@@ -4,9 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from personagen.builder.core.errors import ReleaseError
 from personagen.builder.core.result_table import ResultTable
 from personagen.builder.evaluation.slice_scores import SliceScore, below_floor, read_slices, slice_lines, slice_rows
 from personagen.builder.planning.suggestions import did_you_mean
+from personagen.builder.release.plain_json import as_records, validated
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -235,6 +237,20 @@ def read_scores(content: Mapping[str, Any]) -> Scores:
         for score in _of_metric(metric, content["results"].get(metric), content["problems"].get(metric))
     ]
     return Scores(content, ResultTable(Score, tuple(records)))
+
+
+def read_saved_scores(content: Mapping[str, Any]) -> Scores:
+    """Build scores from a file that others may have written. Raises ReleaseError if a value has another type."""
+    try:
+        scores = read_scores(content)
+        as_records(Score, scores.table.to_dicts())
+        as_records(SliceScore, scores.slices.to_dicts())
+        validated(dict[str, dict[str, Any]], content["results"])
+        validated(tuple[str | None, str, dict[str, str]], [content["command"], content["reference"]["name"],
+                                                          content["problems"]])  # fmt: skip
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise ReleaseError(f"scores.json is malformed ({error!r:.160}); run `evaluate` again") from None
+    return scores
 
 
 def _of_metric(metric: str, result: Mapping[str, Any] | None, problem: str | None) -> Iterator[Score]:

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 
 from personagen.builder.core.errors import HubError, ReleaseError
 from personagen.builder.core.file_names import CARD, MANIFEST
-from personagen.builder.core.foreign_text import quote
+from personagen.builder.core.foreign_text import printable, quote
 from personagen.builder.hub.client import HubClient, connect_to_read
 from personagen.builder.hub.commits import head_of
 from personagen.builder.hub.names import require_repo_name, require_revision
@@ -25,6 +25,9 @@ from personagen.builder.release.folder import (
     read_card,
 )
 from personagen.builder.release.shards import file_digest
+
+MAX_ROW_BYTES = 500_000
+"""Upper bound on the mean bytes of a row, unpacked: texts have at most 20,000 characters."""
 
 Open = Callable[[str], AbstractContextManager[BinaryIO]]
 """Opens a file of a release by its path."""
@@ -61,7 +64,7 @@ def verify_folder(folder: Path) -> Verification:
 
     """
     manifest = check_release(folder)
-    paths = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    paths = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_symlink() or path.is_file()}
     problems = [*_foreign(paths, manifest), *_table_problems(manifest, lambda path: (folder / path).open("rb"))]
     return _verification(str(folder), None, manifest, [*problems, *card_problems(read_card(folder), manifest)])
 
@@ -160,8 +163,12 @@ def _table_problems(manifest: Mapping[str, Any], open_file: Open) -> Iterator[st
         with open_file(shard["path"]) as file:
             try:
                 table = pq.ParquetFile(file)
-            except pa.ArrowInvalid:
-                yield f"{shard['path']} is no parquet"
+                sizes = [table.metadata.row_group(group).total_byte_size for group in range(table.num_row_groups)]
+            except (OSError, pa.ArrowException) as error:  # Arrow raises OSError for a footer that is garbage
+                yield f"{shard['path']} is no parquet ({printable(str(error))[:80]})"
+                continue
+            if sum(sizes) > MAX_ROW_BYTES * (shard["rows"] + 1):
+                yield f"{shard['path']} unpacks to {sum(sizes):,} bytes, more than {MAX_ROW_BYTES:,} per row"
                 continue
             config = shard["path"].split("/")[0]
             schema = arrow_schema(columns_of(config, emotions, manifest["version"]))

@@ -20,6 +20,9 @@ PLAIN_KINDS = frozenset({"str", "int", "float", "bool", "null", "seq", "map", "m
 ODD_NUMBER = re.compile(r"[-+]?(\d+(:\d+)+|0[0-7_]+$)")
 """Numbers of base 60 and 8, which people do not write on purpose."""
 
+MAX_MESSAGE_CHARS = 1_000
+"""Upper bound on the reason why a recipe is refused."""
+
 MAX_REPEATED_VALUES = 10_000
 """Upper bound on the values that aliases add."""
 
@@ -69,10 +72,16 @@ def parse_recipe(
         # JSON keeps 70.0 and "70" apart from 70.
         return Recipe.model_validate_json(json.dumps(data))
     except RecipeError as error:
-        raise RecipeError(f"{source}: {error}") from error
+        raise RecipeError(f"{source}: {_bounded(str(error))}") from error
     except (TypeError, ValueError, RecursionError) as error:  # overrides of a caller that are no plain data
         problem = printable(" ".join(str(error).split()))[:300]
         raise RecipeError(f"{source}: not a plain mapping ({problem}); see docs/recipe.md") from error
+
+
+def _bounded(message: str) -> str:
+    """Cut the middle out of a message that quotes a very long name."""
+    half = MAX_MESSAGE_CHARS // 2
+    return message if len(message) <= 2 * half else f"{message[:half]} ... {message[-half:]}"
 
 
 def load_plain_yaml(text: str) -> Any:
@@ -91,9 +100,9 @@ def load_plain_yaml(text: str) -> Any:
         sizes: dict[int, int] = {}
         if _validate_node(node, sizes) > len(sizes) + MAX_REPEATED_VALUES:
             raise ValueError(f"aliases repeat more than {MAX_REPEATED_VALUES:,} values; write them out")
-        return loader.construct_document(node)  # type: ignore[no-untyped-call]
+        return loader.construct_document(node)
     finally:
-        loader.dispose()  # type: ignore[no-untyped-call]
+        loader.dispose()
 
 
 def _validate_node(node: yaml.Node, sizes: dict[int, int]) -> int:

@@ -67,7 +67,9 @@ def render_card(manifest: Mapping[str, Any]) -> str:
         rows=sum(configs["all"]["rows"].values()),
         emotions=taxonomy["emotions"],
         taxonomy=taxonomy["name"],
-        taxonomy_source=read_yaml("taxonomies.yaml")[taxonomy["name"]]["source"] if _is_named(manifest) else None,
+        taxonomy_source=read_yaml("taxonomies.yaml")[manifest["recipe"]["taxonomy"]]["source"]
+        if _is_named(manifest)
+        else None,
         splits=[split for split in SPLITS if split in configs["all"]["rows"]],
         rejects=total_rejects(manifest),
         emotion_rows={

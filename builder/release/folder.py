@@ -7,12 +7,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
-from types import UnionType
 from typing import Any
 
 from personagen.builder.core.errors import ReleaseError
 from personagen.builder.core.file_names import AUDIT, CARD, MANIFEST, SCORES
 from personagen.builder.core.records import LAYERS, REPEATING_PREFIXES, SPLITS
+from personagen.builder.release.manifest_model import require_manifest
+from personagen.builder.release.plain_json import parse_plain_json, require_inside
 from personagen.builder.release.shards import ShardFile, file_digest
 
 FORMAT = "personagen-release/1"
@@ -27,13 +28,6 @@ OVERRIDE = ".huggingface.yaml"
 
 SHARD = re.compile(r"[a-z][a-z0-9_]*/(train|validation|test)-\d{5}-of-\d{5}\.parquet")
 """Paths of data files."""
-
-MANIFEST_KEYS: Mapping[str, type | UnionType] = {
-    "name": str, "version": str, "fingerprint": str, "recipe": dict, "taxonomy": dict, "model": dict, "prompts": dict,
-    "tables": dict, "personas": dict, "configs": dict, "rejects": dict, "leaked": int | None, "usage": dict,
-    "shards": list,
-}  # fmt: skip
-"""Keys that every manifest has, with their types."""
 
 
 def configurations(shards: Iterable[ShardFile]) -> dict[str, dict[str, Any]]:
@@ -87,14 +81,22 @@ def check_release(folder: Path, *, scores: bool = True) -> dict[str, Any]:
     manifest = read_manifest(folder)
     check_manifest(manifest, str(folder / MANIFEST))
     for file in files_of(manifest) if scores else manifest["shards"]:
-        path = folder / file["path"]
         advice = {SCORES: "measure it again", AUDIT: "audit it again"}.get(file["path"], MEND)
+        path = file_in(folder, file["path"])
         if path.is_symlink() or not path.is_file():
             raise ReleaseError(f"{path} is missing; {advice}")
         if path.stat().st_size != file["bytes"] or file_digest(path) != file["sha256"]:
             raise ReleaseError(f"{path} was altered: its SHA-256 is not that of the manifest; {advice}")
     read_card(folder)
     return manifest
+
+
+def file_in(folder: Path, name: str) -> Path:
+    """Return the path of a file of a release. Raises ReleaseError if links lead out of the folder, or it is no file."""
+    try:
+        return require_inside(folder, name)
+    except (OSError, ValueError) as error:
+        raise ReleaseError(f"{folder}: {error}; {MEND}") from None
 
 
 def missing_files(folder: Path, manifest: Mapping[str, Any]) -> list[str]:
@@ -119,7 +121,7 @@ def files_of(manifest: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 def read_card(folder: Path) -> str:
     """Read the card of a release. Raises ReleaseError if it is missing or not UTF-8."""
-    path = folder / CARD
+    path = file_in(folder, CARD)
     if path.is_symlink() or not path.is_file():
         raise ReleaseError(f"{path} is missing; {MEND}")
     try:
@@ -174,8 +176,8 @@ def foreign_files(paths: Iterable[str], manifest: Mapping[str, Any]) -> list[str
 def is_release(folder: Path) -> bool:
     """Return whether a folder has the manifest of a release of any version; other programs have manifests too."""
     try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        manifest = json.loads(require_inside(folder, MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
         return False
     return isinstance(manifest, dict) and str(manifest.get("format")).startswith("personagen-release/")
 
@@ -189,7 +191,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """
     path = folder / MANIFEST
     try:
-        if not path.is_file():
+        if not require_inside(folder, MANIFEST).is_file():
             raise ReleaseError(f"no release in {folder}: {MANIFEST} is missing; name the folder that `generate` wrote")
         text = path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
@@ -198,19 +200,20 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def parse_manifest(text: str, path: str) -> dict[str, Any]:
-    """Parse the manifest at `path`. Raises ReleaseError if it is malformed or of another format version."""
+    """Parse the manifest at `path`; see `manifest_model.Manifest`.
+
+    Raises:
+        ReleaseError: it is malformed or of another format version.
+
+    """
     try:
-        manifest = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        manifest = parse_plain_json(text)
+    except ValueError as error:
         raise ReleaseError(f"cannot read {path}: {error}; {MEND}") from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         format_ = manifest.get("format") if isinstance(manifest, dict) else type(manifest).__name__
         raise ReleaseError(
             f"{path} has format {format_!r:.80}, wanted {FORMAT!r}; use the version of personagen that wrote it"
         )
-    missing = [
-        key for key, type_ in MANIFEST_KEYS.items() if key not in manifest or not isinstance(manifest[key], type_)
-    ]
-    if missing:
-        raise ReleaseError(f"{path} lacks {', '.join(missing)}; {MEND}")
+    require_manifest(manifest, path, MEND)
     return manifest

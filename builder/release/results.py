@@ -6,11 +6,39 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from personagen.builder.core.errors import ReleaseError
 from personagen.builder.core.file_names import CARD, MANIFEST
 from personagen.builder.core.files import write_text
 from personagen.builder.release.card import render_card
 from personagen.builder.release.card_regions import merge_regions
 from personagen.builder.release.folder import ADDED, read_card, sealed
+from personagen.builder.release.plain_json import read_plain_json, require_inside
+from personagen.builder.release.shards import file_digest
+
+
+def read_results(folder: Path, manifest: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """Read a file of results that a manifest lists.
+
+    Args:
+        folder: the release.
+        manifest: its manifest.
+        key: key of the manifest that lists the file: one of `ADDED`.
+
+    Raises:
+        ReleaseError: the file is missing, was changed, or is no JSON object.
+
+    """
+    name, again = ADDED[key], "audit" if key == "audit" else "evaluate"
+    try:
+        path = require_inside(folder, name)
+        if path.stat().st_size != manifest[key]["bytes"] or file_digest(path) != manifest[key]["sha256"]:
+            raise ValueError("it is not the file of the manifest")
+        content = read_plain_json(folder, name)
+        if not isinstance(content, dict):
+            raise ValueError("it is no object")
+    except (OSError, ValueError) as error:
+        raise ReleaseError(f"cannot read {name} of {folder}: {error}; run `{again}` again") from None
+    return content
 
 
 def add_results(

@@ -8,7 +8,7 @@ from typing import Any
 from personagen.builder.core.errors import ReleaseError
 from personagen.builder.core.records import COUNTERFACTUAL_PREFIX
 from personagen.builder.release.composition import attributes_of
-from personagen.builder.release.folder import MEND
+from personagen.builder.release.folder import MEND, file_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +67,12 @@ def read_texts(folder: Path, manifest: Mapping[str, Any], configs: Sequence[str]
     paths = [shard["path"] for shard in manifest["shards"] if shard["path"].split("/")[0] in (configs or names)]
     try:
         for path in paths:
-            for row in pq.read_table(folder / path).to_pylist():
+            for row in pq.read_table(file_in(folder, path)).to_pylist():
                 texts.texts.append(row["text"])
                 texts.labels.append(names[row["label"]])
                 texts.personas.append(attributes_of(row))
                 texts.rows.append({**_with_original(path, row), "label": texts.labels[-1]})
-    except (pa.ArrowInvalid, KeyError, IndexError, TypeError, ValueError) as error:
+    except (OSError, pa.ArrowException, KeyError, AttributeError, IndexError, TypeError, ValueError) as error:
         raise ReleaseError(f"cannot read {folder / path}: {error!r:.200}; {MEND}") from None
     return texts
 

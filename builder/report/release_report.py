@@ -1,20 +1,20 @@
 """Report on a release: its texts beside real ones, its personas, and the results of `evaluate` and `audit`."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from personagen.builder.core.errors import PersonaGenError, ReleaseError
-from personagen.builder.core.file_names import AUDIT, REJECTS, SCORES
+from personagen.builder.core.file_names import REJECTS
 from personagen.builder.core.progress import Progress
 from personagen.builder.core.records import LAYERS
 from personagen.builder.evaluation.audit_results import Audit, power_line, read_audit
-from personagen.builder.evaluation.scores import Scores, read_scores
+from personagen.builder.evaluation.scores import Scores, read_saved_scores
 from personagen.builder.release.folder import check_release
 from personagen.builder.release.manifest import classifier_facts, leak_line, total_rejects
 from personagen.builder.release.measuring import predictions, require_reference
+from personagen.builder.release.results import read_results
 from personagen.builder.release.run.run_folder import run_folder_of
 from personagen.builder.release.texts import Texts, read_texts
 from personagen.builder.report.charts import (
@@ -182,7 +182,7 @@ def _read_audit(folder: Path, manifest: Mapping[str, Any]) -> tuple[Audit | None
     if not manifest.get("audit"):
         return None, None
     try:
-        return read_audit(json.loads((folder / AUDIT).read_text(encoding="utf-8"))), None
+        return read_audit(read_results(folder, manifest, "audit")), None
     except ReleaseError as error:
         return None, f"Bias audit: {error}"
 
@@ -192,11 +192,9 @@ def _read_scores(folder: Path, manifest: Mapping[str, Any]) -> tuple[Scores | No
     if not manifest.get("evaluation"):
         return None, None
     try:
-        scores = read_scores(json.loads((folder / SCORES).read_text(encoding="utf-8")))
-        list(scores.slices)  # they are read when they are first used
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        return None, f"Scores: cannot read {SCORES}: {error!r:.100}; run `evaluate` again"
-    return scores, None
+        return read_saved_scores(read_results(folder, manifest, "evaluation")), None
+    except ReleaseError as error:
+        return None, f"Scores: {error}"
 
 
 def _facts_of_release(manifest: Mapping[str, Any], texts: Texts, reference: str) -> dict[str, str]:

@@ -1,6 +1,5 @@
 """Results of a match: tables of records, conclusions in words, `match.json` and `match.md`."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -13,6 +12,7 @@ from personagen.builder.core.foreign_text import printable
 from personagen.builder.core.result_table import ResultTable
 from personagen.builder.evaluation.comparison_tables import markdown_table, signed
 from personagen.builder.evaluation.scores import format_number
+from personagen.builder.release.plain_json import as_records, read_plain_json, validated
 from personagen.builder.version import __version__
 
 if TYPE_CHECKING:
@@ -183,7 +183,7 @@ def read_match(folder: str | Path) -> MatchResults:
     """
     folder = Path(folder)
     try:
-        content = json.loads((folder / MATCH_RESULTS).read_text(encoding="utf-8"))
+        content = read_plain_json(folder, MATCH_RESULTS)
         if content["format"] != FORMAT:
             raise ReleaseError(
                 f"{folder} has the format {content['format']!r:.60}, wanted {FORMAT}; run `match` again, which sends "
@@ -191,14 +191,14 @@ def read_match(folder: str | Path) -> MatchResults:
             )
         return MatchResults(
             folder=folder.absolute(),
-            facts=MatchFacts(**{item.name: content[item.name] for item in fields(MatchFacts)}),
-            arms=ResultTable(MatchedArm, tuple(MatchedArm(**arm) for arm in content["arms"])),
-            best=content["best"],
-            yardsticks=ResultTable(Yardstick, tuple(Yardstick(**one) for one in content["yardsticks"])),
+            facts=validated(MatchFacts, {item.name: content[item.name] for item in fields(MatchFacts)}),
+            arms=ResultTable(MatchedArm, as_records(MatchedArm, content["arms"])),
+            best=validated(str, content["best"]),
+            yardsticks=ResultTable(Yardstick, as_records(Yardstick, content["yardsticks"])),
             test={key: content[key] for key in ("worth", "reason", "distance") if key in content},
-            conclusions=content["conclusions"],
+            conclusions=validated(list[str], content["conclusions"]),
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise ReleaseError(f"cannot read the match {folder}: {error!r:.200}; run `match` again") from None
 
 

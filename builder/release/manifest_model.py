@@ -1,0 +1,204 @@
+"""The manifest as a type: what every reader may rely on. Keys that it does not name are allowed, and not read."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from personagen.builder.core.errors import ReleaseError
+from personagen.builder.planning.sections import Depth, Name
+from personagen.builder.release.plain_json import first_fault
+
+Count = Annotated[int, Field(ge=0, lt=2**53)]
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Line = Annotated[str, Field(max_length=2_000)]
+Word = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_.-]{0,60}$")]
+Words = Annotated[str, Field(max_length=200_000)]
+Split = Literal["train", "validation", "test"]
+Counts = dict[Line, Count]
+
+
+class ManifestPart(BaseModel):
+    """A part of a manifest; values are not coerced."""
+
+    model_config = ConfigDict(strict=True, allow_inf_nan=False, hide_input_in_errors=True)
+
+
+class ListedFile(ManifestPart):
+    """A file of a release."""
+
+    path: Line
+    bytes: Count
+    sha256: Digest
+
+
+class ListedShard(ListedFile):
+    """A data file of a release."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    rows: Count
+
+
+class ListedConfiguration(ManifestPart):
+    """A configuration of a release."""
+
+    data_files: dict[Split, Annotated[list[Line], Field(min_length=1)]]
+    rows: dict[Split, Count]
+    bytes: Count
+    digest: Line
+
+
+class ListedEmotion(ManifestPart):
+    """A label of a release."""
+
+    name: Name
+    definition: Words
+
+
+class ListedTaxonomy(ManifestPart):
+    """The labels of a release."""
+
+    name: Line
+    emotions: Annotated[list[ListedEmotion], Field(min_length=1)]
+
+
+class WritingModel(ManifestPart):
+    """The model that wrote the texts."""
+
+    backend: Line
+    name: Line | None
+    revision: Line | None
+    license: Line | None = None
+    licence: Line | None = None
+    answered_by: Counts = {}
+    left_out: Counts = {}
+
+
+class PersonaCounts(ManifestPart):
+    """Personas by split, and the pairs of attribute values that they have."""
+
+    train: Count
+    validation: Count
+    test: Count
+    pairs_met: Count
+    pairs_possible: Count
+
+
+class RecipeText(ManifestPart):
+    """Requirements of a recipe for its texts, as far as readers use them."""
+
+    language: Line | None
+    style: dict[Line, float] | None = None
+
+
+class RecipeCounterfactual(ManifestPart):
+    """Attributes of a recipe's counterfactuals."""
+
+    attributes: dict[Line, list[Words]]
+
+
+class RecordedRecipe(ManifestPart):
+    """The recipe of a release, as far as readers use it."""
+
+    depth: Depth
+    taxonomy: Line | dict[str, Any]
+    text: RecipeText
+    counterfactual: RecipeCounterfactual | None = None
+
+
+class PromptTemplate(ManifestPart):
+    """Version of a prompt."""
+
+    version: Line
+    sha256: Line = ""
+
+
+class RecordedLicence(ManifestPart):
+    """Licence of a release, as metadata of the Hub."""
+
+    license: Line | None
+    license_name: Line | None
+    license_link: Line | None
+
+
+class RecordedPrompts(ManifestPart):
+    """Versions of the prompts."""
+
+    version: Line
+    templates: dict[Line, PromptTemplate]
+
+
+class RecordedUsage(ManifestPart):
+    """Requests, tokens and cost of a release."""
+
+    requests: Count
+    prompt_tokens: Count
+    completion_tokens: Count
+    cost: Annotated[float, Field(ge=0)] | None
+    estimated: Count = 0
+
+
+class RecordedComposition(ManifestPart):
+    """Texts by attribute and value."""
+
+    attributes: dict[Line, Counts]
+    events: Count
+
+
+class CardScore(ManifestPart):
+    """A row of the card's table of scores."""
+
+    metric: Line
+    value: Line
+    command: Words
+
+
+class Manifest(ManifestPart):
+    """A manifest of any version of the format."""
+
+    name: Line
+    version: Annotated[str, Field(pattern=r"^\d{1,4}\.\d{1,4}\.\d{1,4}$")]
+    personagen: Line
+    fingerprint: Annotated[str, Field(pattern=r"^[0-9a-f]{1,64}$")]
+    recipe: RecordedRecipe
+    seed: Annotated[int, Field(ge=0, lt=2**63)]
+    taxonomy: ListedTaxonomy
+    model: WritingModel
+    prompts: RecordedPrompts
+    tables: dict[Line, Line]
+    personas: PersonaCounts
+    license: RecordedLicence | None = None
+    configs: dict[Line, ListedConfiguration]
+    composition: RecordedComposition | None = None
+    rejects: dict[Word, dict[Word, Count]]
+    leaked: Count | None
+    leak_unchecked: Count = 0
+    expressions: dict[Line, Counts] | None = None
+    profanity: dict[Literal["texts", "checked"], Count] | None = None
+    classifier: dict[Line, Line | bool | int | float | None] | None = None
+    checker: dict[Line, Line | bool | int | float | None] | None = None
+    usage: RecordedUsage
+    shards: list[ListedShard]
+    evaluation: ListedFile | None = None
+    audit: ListedFile | None = None
+    scores: list[CardScore] | None = None
+    below_floor: list[Words] | None = None
+    findings: list[Words] | None = None
+    counterfactuals: list[Words] | None = None
+    audit_power: Words | None = None
+    audited_by: Words | None = None
+    digest: Line = ""
+
+
+def require_manifest(data: dict[str, Any], where: str, advice: str) -> None:
+    """Raise ReleaseError unless an object is a manifest: keys, types and ranges."""
+    missing = [name for name, field in Manifest.model_fields.items() if field.is_required() and name not in data]
+    if missing:
+        raise ReleaseError(f"{where} lacks {', '.join(missing)}; {advice}")
+    try:
+        Manifest.model_validate(data)
+    except ValidationError as error:
+        fault = first_fault(error.errors(include_url=False))
+        raise ReleaseError(f"{where} is malformed at {fault}; {advice}") from None
+    if "all" not in data["configs"]:
+        raise ReleaseError(f"{where} has no configuration 'all'; {advice}")
