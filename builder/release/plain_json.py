@@ -128,6 +128,8 @@ def first_fault(faults: Sequence[Mapping[str, Any]]) -> str:
     """Return the first fault that pydantic found as a line: where, what was wanted, what came."""
     fault = faults[0]
     where = quote(".".join(map(str, fault["loc"])), limit=80) if fault["loc"] else "the value"
+    if fault["type"] == "missing":
+        return f"{where}: it is missing"
     got = fault["input"]
     shown = repr(got) if got is None or isinstance(got, bool | int | float) else type(got).__name__
     wanted = str(fault["msg"]).removeprefix("Input should be ").replace("String should match", "text that matches")

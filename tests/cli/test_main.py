@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from personagen.builder.cli.main import cli
 from personagen.builder.version import __version__
 from tests.helpers.command import NOWHERE, OPENAI, Run, command_line, names, python
-from tests.helpers.releasing import GOLDEN, make_release, manifest_of
+from tests.helpers.releasing import GOLDEN, make_release, manifest_of, write_manifest
 from tests.helpers.servers.fake_openai import FakeOpenAI, Fault, completion
 
 HEAVY = ("datasets", "torch", "pandas", "pyarrow", "openai", "pydantic", "transformers", "xllamacpp", "evaluate")
@@ -210,10 +210,8 @@ def tampered(server: FakeOpenAI, tmp_path: Path) -> Path:
         table = table.set_column(position, column, pa.array([HOSTILE], pa.string()))
     pq.write_table(table, path)
     manifest = manifest_of(folder)
-    manifest["name"] = manifest["model"]["name"] = manifest["fingerprint"] = HOSTILE
-    manifest["configs"][HOSTILE] = manifest["configs"]["all"]
-    manifest["rejects"] = {"expression": {HOSTILE: 1}}
-    (folder / "manifest.json").write_text(json.dumps(manifest))
+    manifest["name"] = manifest["model"]["name"] = HOSTILE
+    write_manifest(folder, manifest)
     return folder
 
 

@@ -173,22 +173,22 @@ BROKEN: list[tuple[Change, str]] = [
         r"no release in .*: manifest\.json is missing; name the folder",
     ),
     (edited("leaked", 7), r"manifest\.json was changed by hand: its digest is not that of its content; run"),
-    (edited("model", {"name": "gpt"}), r"manifest\.json was changed by hand: its digest"),
+    (edited("model", {"name": "gpt"}), r"manifest\.json is malformed at 'model\.backend': it is missing; run"),
     (resealed(lambda manifest: manifest["configs"].pop("joy")), r"has other configurations than files; run"),
     (resealed(lambda manifest: manifest["shards"][0].update(rows=99)), r"has other configurations than files"),
     (
         resealed(lambda manifest: manifest["shards"].append({"path": "x"})),
-        r"lists 'x', which no release does; run",
+        r"is malformed at 'shards\.\d+\.bytes': it is missing; run",
     ),
     (
         resealed(lambda manifest: manifest["shards"].append({"path": 7})),
-        r"has a malformed file or emotion \(TypeErr",
+        r"is malformed at 'shards\.\d+\.path': got 7, wanted a valid string",
     ),
     (
         resealed(lambda manifest: manifest["shards"].append(manifest["shards"][0])),
         r"lists '.*', which no release does; run",
     ),
-    (resealed(lambda manifest: manifest.update(taxonomy={})), r"has a malformed file or emotion \(KeyError"),
+    (resealed(lambda manifest: manifest.update(taxonomy={})), r"is malformed at 'taxonomy\.name': it is missing"),
     (resealed(lambda manifest: manifest["taxonomy"]["emotions"].pop()), r"has other emotions than files; run"),
     (
         resealed(lambda manifest: manifest["shards"][0].update(path="../../etc/passwd")),
@@ -222,7 +222,7 @@ def test_a_link_is_no_file_of_a_release(hub: Hub, copy: Path) -> None:
     (copy / "README.md").symlink_to("/etc/hostname")
     refused(
         hub,
-        r"README\.md is missing; run its `generate` command again, which mends",
+        r"'README\.md' leads out of the folder; run its `generate` command again, which mends",
         "push",
         copy,
         "user/broken",
