@@ -17,6 +17,7 @@ from personagen.builder.core.files import copy_file, explain, make_folder
 from personagen.builder.core.progress import SILENT, Progress
 from personagen.builder.llm import Backend, connect, start_engine
 from personagen.builder.llm.admission.retries import RetryTiming
+from personagen.builder.llm.journal import is_empty
 from personagen.builder.llm.requests import Ask, Reply, Request
 from personagen.builder.llm.storage.opening import JournalFile
 from personagen.builder.planning.counterfactuals import add_counterfactuals
@@ -145,6 +146,11 @@ def _finished(run: RunFolder, manifest: Mapping[str, Any], progress: Progress) -
     if mend_card(run.out, manifest, run.kept_card()):
         progress.warn(f"{damage}; the card was written again")
         return GenerationResult(run.out, manifest, created=True)
+    if is_empty(run.journal):
+        raise FolderError(
+            f"{damage}, and {run.root} has no journal to mend it from; put back the journal or the file, or set the "
+            "release aside with --fresh and pay for it again"
+        )
     progress.warn(f"{damage}; the release is made again from its journal")
     return None
 

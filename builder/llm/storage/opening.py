@@ -98,7 +98,8 @@ def open_whole(
             "of it with its -wal if there is one, or pay for them again with --accept-lost-replies"
         )
     if lost > 0 or salvaged is not None:
-        file.warn(f"{path} has {count:,} replies{damage}; {lost:,} or more are lost and requested again")
+        loss = f"{lost:,} or more are lost and requested again" if lost > 0 else "none is lost as far as is known"
+        file.warn(f"{path} has {count:,} replies{damage}; {loss}")
         count_file.update(count, at_once=True)
     return database, reader, count
 

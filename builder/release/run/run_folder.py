@@ -5,6 +5,7 @@ personagen.run/
 lock                 lock file of the process at work
 run.json             fingerprint of the recipe
 journal.sqlite       every reply of the model
+journal.count        number of these replies, which shows that some were lost
 rejects.jsonl        rejected replies with their reasons
 inputs/              copies of the style profiles and examples that the recipe names
 batches/             open batches of the batch backend (llm/backends/batch_files.py)
@@ -178,7 +179,7 @@ def open_run(
     if not (fresh or reuse):
         _check_release(out, root, fingerprint, unstyled)  # before any folder is made; again below, under the lock
     _require_movable(out)
-    with locked(root, [root / STATE], RunFolder(out, root).staging) as guard:
+    with locked(root, [root / STATE, root / KEPT_CARD], RunFolder(out, root).staging) as guard:
         _finish_moving(root)
         if fresh:
             _set_aside(out, root)

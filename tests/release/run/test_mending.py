@@ -1,6 +1,7 @@
 """A damaged release is mended from its journal, without a request, and `verify` finds no damage that this does not."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -95,6 +96,22 @@ def test_results_of_a_damaged_release_are_kept(whole: Path, model: FakeOpenAI) -
     (whole / TABLE).unlink()
     assert make(recipe_for(model.url), whole).created
     assert "audit" not in read_manifest(whole) and not verify_folder(whole).problems
+
+
+def test_without_a_journal_a_damaged_release_is_not_paid_for_again(
+    whole: Path, model: FakeOpenAI, tmp_path: Path
+) -> None:
+    """A copy of a release has no run folder; none is left behind."""
+    copy, sent = shutil.copytree(whole, tmp_path / "copy"), len(model.requests)
+    (copy / TABLE).unlink()
+    message = r"is missing, and \S+/copy\.run has no journal to mend it from; put back the journal or the file, or set"
+    with pytest.raises(FolderError, match=message):
+        make(recipe_for(model.url), copy)
+    assert len(model.requests) == sent and not (tmp_path / "copy.run").exists()
+    (copy / TABLE).write_bytes((whole / TABLE).read_bytes())
+    (copy / "README.md").unlink()
+    assert make(recipe_for(model.url), copy).created and bytes_of(copy) == bytes_of(whole)
+    assert len(model.requests) == sent
 
 
 def test_notes_in_the_card_are_kept(whole: Path, model: FakeOpenAI) -> None:
