@@ -220,7 +220,7 @@ WORDS = st.text() | st.sampled_from(list(HOSTILE.values())) | st.from_regex(r"(`
 
 
 @pytest.mark.slow
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(WORDS, WORDS)
 def test_no_recipe_breaks_out_of_its_block(definition: str, model: str) -> None:
     """Nor adds headings, rows or marks, nor changes the YAML."""
