@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from personagen.builder.core.errors import ReleaseError
 from personagen.builder.core.result_table import ResultTable
 from personagen.builder.evaluation.claims import LEVEL
-from personagen.builder.release.plain_json import as_records, validated
+from personagen.builder.release.formats.plain_json import as_records, validated
 from personagen.builder.version import __version__
 
 if TYPE_CHECKING:

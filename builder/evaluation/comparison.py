@@ -15,7 +15,7 @@ from personagen.builder.core.file_names import ARM_TEXTS, REJECTS, RESULTS, TABL
 from personagen.builder.core.files import explain, make_folder, rounded, write_json, write_text
 from personagen.builder.core.result_table import ResultTable
 from personagen.builder.evaluation.claims import JudgedClaim, count_verdicts
-from personagen.builder.release.plain_json import as_records, read_json_lines, read_plain_json, validated
+from personagen.builder.release.formats.plain_json import as_records, read_json_lines, read_plain_json, validated
 from personagen.builder.version import __version__
 
 if TYPE_CHECKING:

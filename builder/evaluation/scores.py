@@ -8,7 +8,7 @@ from personagen.builder.core.errors import ReleaseError
 from personagen.builder.core.result_table import ResultTable
 from personagen.builder.evaluation.slice_scores import SliceScore, below_floor, read_slices, slice_lines, slice_rows
 from personagen.builder.planning.suggestions import did_you_mean
-from personagen.builder.release.plain_json import as_records, validated
+from personagen.builder.release.formats.plain_json import as_records, validated
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -67,9 +67,7 @@ def render_card(manifest: Mapping[str, Any]) -> str:
         rows=sum(configs["all"]["rows"].values()),
         emotions=taxonomy["emotions"],
         taxonomy=taxonomy["name"],
-        taxonomy_source=read_yaml("taxonomies.yaml")[manifest["recipe"]["taxonomy"]]["source"]
-        if _is_named(manifest)
-        else None,
+        taxonomy_source=_taxonomy_source(manifest),
         splits=[split for split in SPLITS if split in configs["all"]["rows"]],
         rejects=total_rejects(manifest),
         emotion_rows={
@@ -223,9 +221,13 @@ def _without_hints(configs: Any) -> Any:
     return [{**config, "description": str(config.get("description")).partition(";")[0]} for config in configs]
 
 
-def _is_named(manifest: Mapping[str, Any]) -> bool:
-    """Return whether the taxonomy is one of the package; a taxonomy of the recipe may have the same name."""
-    return isinstance(manifest["recipe"]["taxonomy"], str) and manifest["recipe"]["taxonomy"] in NAMED_TAXONOMIES
+def _taxonomy_source(manifest: Mapping[str, Any]) -> str | None:
+    """Return the source of a taxonomy of the package; None: the recipe defines it, maybe under the same name."""
+    name = manifest["recipe"]["taxonomy"]
+    if not isinstance(name, str) or name not in NAMED_TAXONOMIES:
+        return None
+    source: str = read_yaml("taxonomies.yaml")[name]["source"]
+    return source
 
 
 def _reply_languages(manifest: Mapping[str, Any]) -> str | None:

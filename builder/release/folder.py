@@ -12,8 +12,8 @@ from typing import Any
 from personagen.builder.core.errors import ReleaseError
 from personagen.builder.core.file_names import AUDIT, CARD, MANIFEST, SCORES
 from personagen.builder.core.records import LAYERS, REPEATING_PREFIXES, SPLITS
-from personagen.builder.release.manifest_model import require_manifest
-from personagen.builder.release.plain_json import parse_plain_json, require_inside
+from personagen.builder.release.formats.manifest_model import require_manifest
+from personagen.builder.release.formats.plain_json import parse_plain_json, require_inside
 from personagen.builder.release.shards import ShardFile, file_digest
 
 FORMAT = "personagen-release/1"

@@ -12,7 +12,7 @@ from personagen.builder.core.files import write_text
 from personagen.builder.release.card import render_card
 from personagen.builder.release.card_regions import merge_regions
 from personagen.builder.release.folder import ADDED, read_card, sealed
-from personagen.builder.release.plain_json import read_plain_json, require_inside
+from personagen.builder.release.formats.plain_json import read_plain_json, require_inside
 from personagen.builder.release.shards import file_digest
 
 

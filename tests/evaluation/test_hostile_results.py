@@ -17,7 +17,7 @@ from personagen.builder.evaluation.audit_results import (
 )
 from personagen.builder.evaluation.scores import card_rows, read_saved_scores, score_lines
 from personagen.builder.release.results import read_results
-from tests.helpers.mutations import as_json, damaged, mutated, places, strange_files, watched_files
+from tests.helpers.hostile.mutations import as_json, damaged, mutated, places, strange_files, watched_files
 
 SCORES: dict[str, Any] = {
     "reference": {"name": "goemotions"},

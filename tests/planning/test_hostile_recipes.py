@@ -8,7 +8,7 @@ import yaml
 
 from personagen.builder.core.errors import RecipeError
 from personagen.builder.planning.parsing import parse_recipe
-from tests.helpers.mutations import damaged, mutated, places, strange_files, watched_files
+from tests.helpers.hostile.mutations import damaged, mutated, places, strange_files, watched_files
 
 TEXT = """
 name: small

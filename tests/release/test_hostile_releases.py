@@ -18,7 +18,7 @@ from personagen.builder.release.card import render_card
 from personagen.builder.release.folder import check_manifest, read_manifest, sealed
 from personagen.builder.release.texts import read_texts
 from personagen_dataset import open_release
-from tests.helpers.mutations import as_json, damaged, mutated, places, strange_files, watched_files
+from tests.helpers.hostile.mutations import as_json, damaged, mutated, places, strange_files, watched_files
 from tests.helpers.releasing import make_release, manifest_of
 
 SECRET = "words of another file"

@@ -12,7 +12,7 @@ from personagen.builder.core.foreign_text import printable
 from personagen.builder.core.result_table import ResultTable
 from personagen.builder.evaluation.comparison_tables import markdown_table, signed
 from personagen.builder.evaluation.scores import format_number
-from personagen.builder.release.plain_json import as_records, read_plain_json, validated
+from personagen.builder.release.formats.plain_json import as_records, read_plain_json, validated
 from personagen.builder.version import __version__
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from personagen.builder.llm.chat_protocol.endpoint import Endpoint
 from personagen.builder.llm.chat_protocol.replies import MAX_NAME_CHARS, parse_reply
 from personagen.builder.llm.chat_protocol.statuses import status_error
 from personagen.builder.llm.requests import Message, Request, Sampling
-from tests.helpers.mutations import as_json, damaged, mutated, places
+from tests.helpers.hostile.mutations import as_json, damaged, mutated, places
 
 KEY = "sk-secret-0123456789abcdef"
 ENDPOINT = Endpoint("http://h/v1", "m", secrets=(KEY,))

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from personagen.builder.core.errors import ReleaseError
 from personagen.builder.planning.sections import Depth, Name
-from personagen.builder.release.plain_json import first_fault
+from personagen.builder.release.formats.plain_json import first_fault
 
 Count = Annotated[int, Field(ge=0, lt=2**53)]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -176,7 +176,7 @@ class Manifest(ManifestPart):
     expressions: dict[Line, Counts] | None = None
     profanity: dict[Literal["texts", "checked"], Count] | None = None
     classifier: dict[Line, Line | bool | int | float | None] | None = None
-    checker: dict[Line, Line | bool | int | float | None] | None = None
+    earlier_classifier: dict[Line, Line | bool | int | float | None] | None = Field(default=None, alias="checker")
     usage: RecordedUsage
     shards: list[ListedShard]
     evaluation: ListedFile | None = None

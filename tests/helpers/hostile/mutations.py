@@ -113,7 +113,7 @@ def watched_files() -> Iterator[list[str]]:
 
 def strange_files(opened: list[str], *folders: Path) -> list[str]:
     """Return what was opened outside these folders and the code of Python and of this project."""
-    root = Path(__file__).resolve().parents[2]
+    root = Path(__file__).resolve().parents[3]
     code = tuple(map(str, (Path(sys.prefix), Path(sys.base_prefix), root / "src", root / "builder", root / "metrics",
                            Path(json.__file__).parent.parent, Path("/usr"), Path("/proc"), Path("/dev"))))  # fmt: skip
     packages = tuple(path for path in sys.path if path)
