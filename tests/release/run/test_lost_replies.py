@@ -1,4 +1,4 @@
-"""Replies that a journal has lost are paid for again only if the command is told so."""
+"""Replies that a journal has lost are paid for again only with the option for it."""
 
 import shutil
 import sqlite3
