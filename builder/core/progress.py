@@ -22,6 +22,7 @@ class RunStatus:
         in_flight: requests sent and not answered yet.
         tokens: tokens of all replies in the journal, earlier runs of the folder included.
         cost: their cost in the currency of the recipe's prices; None: the recipe has no price for the model.
+        estimated: whether some of the tokens are upper bounds, since the server counted none.
         replies: distinct replies used by this run, received or read from the journal.
         waiting: texts that have passed their checks and wait for an earlier row to be accepted.
         limit: requests that may be in flight now.
@@ -48,6 +49,7 @@ class RunStatus:
     paused_s: float = 0.0
     retrying: int = 0
     first_text: str | None = None
+    estimated: bool = False
 
 
 class Progress(Protocol):
@@ -196,7 +198,8 @@ def count_texts(status: RunStatus, rate: RunRate) -> list[str]:
     speed = "" if rate.tokens_per_s is None else f" ({short_number(rate.tokens_per_s)}/s)"
     replies = "1 reply" if status.replies == 1 else f"{short_number(status.replies)} replies"
     texts = [*load_texts(status), replies]
-    texts += [f"{short_number(status.tokens)} tokens{speed}", f"{short_number(status.rejected)} rejected"]
+    unit = "tokens, estimated" if status.estimated else "tokens"
+    texts += [f"{short_number(status.tokens)} {unit}{speed}", f"{short_number(status.rejected)} rejected"]
     return texts if status.cost is None else [*texts, f"cost {status.cost:.4f}"]
 
 

@@ -58,6 +58,11 @@ class Engine:
         """Distinct replies of this run so far, journaled ones included."""
         return self._journal.used
 
+    @property
+    def has_estimates(self) -> bool:
+        """Whether the tokens of a reply of this process are an upper bound, since its server counted none."""
+        return self._journal.has_estimates
+
     def load(self) -> Load:
         """Return limit, refusals and retries of the requests now."""
         return self._admission.load()

@@ -64,6 +64,7 @@ class Journal:
 
     Attributes:
         used: number of distinct replies that this process has used.
+        has_estimates: whether the tokens of one of them are an upper bound.
 
     """
 
@@ -84,6 +85,7 @@ class Journal:
         self._path = path
         self._commit_delay_s = commit_delay_s
         self.used = 0
+        self.has_estimates = False
         self._problem: FolderError | None = None
         self._waiting: list[tuple[str, Reply, asyncio.Future[None]]] = []
         self._writer: asyncio.Task[None] | None = None
@@ -102,7 +104,9 @@ class Journal:
             if row is None:
                 return None
             self._mark_used([key])
-            return decode(row[0])
+            reply = decode(row[0])
+            self.has_estimates = self.has_estimates or reply.estimated
+            return reply
         except (sqlite3.Error, ValueError, TypeError, KeyError, AttributeError) as error:
             raise self._unreadable(error) from error
 
@@ -159,6 +163,7 @@ class Journal:
             FolderError: it cannot be written (e.g. a full disk); replies stored before are safe.
 
         """
+        self.has_estimates = self.has_estimates or reply.estimated
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((key, reply, done))
         if self._writer is None or self._writer.done():

@@ -51,6 +51,7 @@ class RunReport:
                 in_flight=engine.in_flight,
                 tokens=engine.budget.spent.tokens,
                 cost=engine.budget.cost,
+                estimated=engine.has_estimates,
                 replies=engine.replies,
                 waiting=len(self._waiting),
                 limit=load.limit,

@@ -160,3 +160,9 @@ def test_a_short_command_without_a_terminal_writes_one_line(tmp_path: Path) -> N
         words = command(server.url, tmp_path / "out", write_recipe(tmp_path))
         done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=True)
     assert done.stderr == f"14 texts, generated: {tmp_path / 'out'}\n"
+
+
+def test_a_line_says_that_tokens_are_estimated() -> None:
+    status = RunStatus(1, 4, 0, 3, 1200, None, estimated=True)
+    assert "1.2k tokens, estimated" in status_line(status, RunRate(None, None))
+    assert "estimated" not in status_line(replace(status, estimated=False), RunRate(None, None))

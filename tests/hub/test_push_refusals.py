@@ -248,7 +248,10 @@ def test_a_folder_is_verified(hub: Hub, copy: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda folder: (folder / SHARD).unlink(), rf"user/spoiled differs from its manifest: {SHARD} is missing; run its `generate` command again"),
+        (
+            lambda folder: (folder / SHARD).unlink(),
+            rf"user/spoiled differs from its manifest: {SHARD} is missing; run its `generate` command again",
+        ),
         (
             lambda folder: spoiled(folder / SHARD),
             rf"{SHARD} is not the file of the manifest: its size or SHA-256 differs; run its `generate` command again",

@@ -14,6 +14,9 @@ MAX_TOKENS_PER_CALL = 50_000_000
 MAX_BYTES_PER_TOKEN = 7.0
 """Upper bound on the mean bytes per token of a text; above it, a server counted one choice of several (llama.cpp)."""
 
+IMPOSSIBLE_BYTES_PER_TOKEN = 32
+"""Mean bytes per token that no text has; above it, the count is of something else than the reply."""
+
 PROMPT_KEYS = ("prompt_tokens", "input_tokens", "promptTokens", "inputTokens", "prompt_token_count", "promptTokenCount")
 COMPLETION_KEYS = (
     "completion_tokens", "output_tokens", "completionTokens", "outputTokens", "generated_tokens",
@@ -67,6 +70,8 @@ def count_tokens(usage: Any, request: Request, choices: Sequence[WrittenChoice],
         completion = max(completion or 0, total - prompt)  # some servers count thoughts in the total only
     elif total and completion is not None and total > completion:
         prompt = prompt or total - completion
+    if completion is not None and size > IMPOSSIBLE_BYTES_PER_TOKEN * (completion + 2):
+        completion = None
     if prompt is not None and completion is not None:
         return Amount(prompt, completion), False
     bound = _upper_bound(request, choices, limit)

@@ -124,3 +124,9 @@ def test_no_written_text_is_free(usage: Any, choices: list[WrittenChoice], text:
     assert isinstance(amount, Amount)
     assert 0 < amount.tokens <= 3 * MAX_TOKENS_PER_CALL
     assert amount.completion > 0 or not any(choice.size for choice in choices)
+
+
+@pytest.mark.parametrize(("completion", "is_estimated"), [(1, True), (5, True), (6, False), (60, False)])
+def test_a_count_that_the_text_cannot_have_is_estimated(completion: int, is_estimated: bool) -> None:
+    expected = BOUND if is_estimated else completion
+    assert counted({"prompt_tokens": 200, "completion_tokens": completion}) == (200, expected, is_estimated)
