@@ -27,6 +27,9 @@ OUTCOMES: Mapping[str, str] = {
 }
 """Outcomes that are measured of each text, with a description."""
 
+PAIRED = ("sentiment", "length", "agreement")
+"""Outcomes that are compared in pairs; "agreement" is 1 if the classifier predicts the label, else 0."""
+
 NUMERIC = ("sentiment", "length")
 """Outcomes that are numbers."""
 
@@ -271,7 +274,8 @@ def read_audit(content: Mapping[str, Any]) -> Audit:
 
 def _table(kind: type[Record], rows: Any) -> ResultTable[Record]:
     records = as_records(kind, rows)
-    unknown = next((name for record in records if (name := getattr(record, "outcome", "label")) not in OUTCOMES), None)
+    known = {*OUTCOMES, *PAIRED}
+    unknown = next((name for record in records if (name := getattr(record, "outcome", "label")) not in known), None)
     if unknown is not None:
         raise ValueError(f"unknown outcome {unknown!r:.40}")
     return ResultTable(kind, records)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from personagen.builder.core.errors import BackendError, ReleaseError, raise_as
 from personagen.builder.core.records import COUNTERFACTUAL_PREFIX
-from personagen.builder.evaluation.audit_results import CounterfactualContrast, CounterfactualEffect
+from personagen.builder.evaluation.audit_results import PAIRED, CounterfactualContrast, CounterfactualEffect
 from personagen.builder.release.folder import MEND
 from personagen.builder.release.measuring import predictions
 from personagen.builder.release.texts import Texts, read_texts
@@ -19,9 +19,6 @@ from personagen.builder.release.texts import Texts, read_texts
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-OUTCOMES = ("sentiment", "length", "agreement")
-"""Outcomes that are compared in pairs; "agreement" is 1 if the classifier predicts the label, else 0."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -189,7 +186,7 @@ def _effects(attribute: str, pairs: _Pairs, measures: _Measures) -> Iterator[Cou
     """Yield the effect on each outcome; p is not corrected yet."""
     from personagen.metrics.statistics.paired import clustered
 
-    for outcome in OUTCOMES:
+    for outcome in PAIRED:
         values = measures.outcomes.get(outcome)
         if values is None:
             continue

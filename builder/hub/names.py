@@ -30,7 +30,9 @@ def require_repo_name(repo: str) -> None:
 
 def require_ref_name(option: str, name: str) -> None:
     """Raise HubError for a name that no branch or tag can have (git-check-ref-format), or that names another kind."""
-    if not _is_ref_name(name) or name.startswith("refs/") or name == "HEAD" or _COMMIT.fullmatch(name):
+    if _COMMIT.fullmatch(name):
+        raise HubError(f"{option}: got {quote(name)}, the form of a commit, wanted a branch or a tag, such as v1.0.0")
+    if not _is_ref_name(name) or name.startswith("refs/") or name == "HEAD":
         raise HubError(
             f"{option}: got {quote(name)}, which git takes for no branch or tag; wanted a name without blanks, '..', "
             "'~^:?*[\\', such as v1.0.0"

@@ -282,9 +282,10 @@ def test_the_visibility_of_a_repository_is_compared(repo: str, hub: Hub, pusher:
 
 def test_a_branch_is_no_tag_and_no_commit(repo: str, hub: Hub, pusher: Pusher, release: Path) -> None:
     done = pusher.push(release, repo, tag="v1")
-    for name in ("v1", done["commit"]):
-        answer = pusher.push(release, repo, revision=name)
-        assert answer["message"] == f"{name} is a tag or a commit of {repo}; --revision names a branch"
+    answer = pusher.push(release, repo, revision="v1")
+    assert answer["message"] == f"v1 is a tag or a commit of {repo}; --revision names a branch"
+    answer = pusher.push(release, repo, revision=done["commit"])
+    assert answer["message"].startswith(f"--revision: got '{done['commit']}', the form of a commit, wanted a branch")
     answer = pusher.push(release, repo, create_pr=True, tag="v2")
     assert answer["message"].startswith(
         "a tag names a commit of a branch, which a pull request does not change; leave one of the two out"
