@@ -77,18 +77,19 @@ def test_the_learning_curve_ends_with_the_whole_pool(size: int, sizes: list[int]
     assert curve_rows(size) == sizes
 
 
+@pytest.mark.slow
 def test_real_texts_under_another_name_are_worth_about_their_number() -> None:
-    """100 texts of the distribution of the real ones: the interval covers 100 in most of 20 references."""
+    """100 texts of the distribution of the real ones: the interval covers 100 in most of 12 references."""
     covered, values = 0, []
-    for seed in range(20):
+    for seed in range(12):
         parts = parts_of(seed=seed)
         trained, _ = train_all(drawn(100, 500 + seed), PLAIN, parts, SETTING, seed)
         worth = score_trained(trained, parts, seed)[1]
         low, high = worth.low, worth.high
         covered += (low is None or low <= 100) if low is None or high is None else low <= 100 <= high
         values.append(worth.rows)
-    assert covered >= 17
-    assert sum(value is not None and 0 < value < 400 for value in values) >= 10
+    assert covered >= 10
+    assert sum(value is not None and 0 < value < 400 for value in values) >= 6
 
 
 def test_texts_without_a_signal_are_worth_fewer_than_the_first_point_and_real_rows_win() -> None:
@@ -158,16 +159,17 @@ def test_labels_or_vectors_without_plain_sentences_have_no_floor_and_the_reason(
     assert list(warning_lines("style", scores)) == []
 
 
+@pytest.mark.slow
 def test_the_interval_of_a_score_covers_the_score_of_other_draws() -> None:
     """An interval for 100 real rows covers macro-F1 of fresh training and test texts in about 95 of 100 references."""
     true = np.mean([_macro_f1(drawn(100, 3000 + seed), drawn(3000, 4000 + seed)) for seed in range(10)])
     covered = 0
-    for seed in range(20):
+    for seed in range(12):
         parts = parts_of(pool=200, test=200, seed=seed)
         trained, _ = train_all(drawn(60, 800 + seed), PLAIN, parts, SETTING, seed)
         low, high = score_trained(trained, parts, seed)[0]["real 100"].interval or (1.0, 0.0)
         covered += int(low <= true <= high)
-    assert covered >= 17
+    assert covered >= 10
 
 
 def _macro_f1(train: Corpus, test: Corpus) -> float:

@@ -298,7 +298,13 @@ def test_generate_publishes_when_it_is_done_and_asks_for_the_token_first(
     asked = len(model.requests)
     refused(hub, r"no token for the Hub; log in", *words, *out, token=None)
     refused(
-        hub, r"cannot look at bad id/\.\./x: .*Repo id", *words, "--out", tmp_path / "made", "--push", "bad id/../x"
+        hub,
+        r"repository: got 'bad id/\.\./x', wanted USER/NAME",
+        *words,
+        "--out",
+        tmp_path / "made",
+        "--push",
+        "bad id/../x",
     )
     assert len(model.requests) == asked
     done = run(hub, *words, *out, "--tag", "v1", "--json")
