@@ -53,6 +53,7 @@ def mountable() -> None:
 
 def test_a_disk_without_the_space_is_refused_before_the_first_request(model: FakeOpenAI, tmp_path: Path) -> None:
     """Of generate, compare and match; nothing is left behind."""
+    pytest.importorskip("sentence_transformers")
     sent, recipe = len(model.requests), recipe_for(model.url)
     message = r"^the disk of \S+ has \d+ MB of free space, and the run may need [\d,]+ MB; free some space and run "
     with disk(tmp_path / "disk", 8 * MEGABYTE) as small:
@@ -83,6 +84,7 @@ def test_a_disk_that_may_not_be_written_is_refused_before_the_first_request(
     model: FakeOpenAI, release: Path, tmp_path: Path
 ) -> None:
     """Of all commands that pay."""
+    pytest.importorskip("sentence_transformers")
     sent, recipe = len(model.requests), recipe_for(model.url)
     message = r"^\S+/disk cannot be written: no permission, or a disk that is read-only; change that, or choose another"
     with disk(tmp_path / "disk", 16 * MEGABYTE, "ro") as shut:
