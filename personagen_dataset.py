@@ -78,7 +78,7 @@ _PATH = re.compile(r"[a-z][a-z0-9_]*/(train|validation|test)-[0-9]{5}-of-[0-9]{5
 _HEX = re.compile(r"[0-9a-f]{1,64}")
 _ON_HUB = re.compile(r"(?:hf://datasets/)?([A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:@(.+))?")
 _HOW = "run `personagen generate`, or name a folder or USER/NAME on the Hub (`data_dir=` of `load_dataset`)"
-_AGAIN = "make or download the release again"
+_AGAIN = "run its `generate` command again, which mends it from the journal, or download it again"
 _OWN_ARGUMENTS = ("emotions", "depth", "min_confidence", "data_dir", "columns", "filters")
 
 Shards = Mapping[str, Sequence[Mapping[str, Any]]]  # files by split, each with path, rows, bytes and sha256

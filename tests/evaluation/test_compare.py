@@ -31,7 +31,7 @@ from tests.helpers.browser import open_page
 from tests.helpers.command import OPENAI, Outcome, Run, run_here
 from tests.helpers.flow import bytes_of, wait_until
 from tests.helpers.power.disk import Disk
-from tests.helpers.real_texts import goemotions
+from tests.helpers.real_texts import write_reference
 from tests.helpers.servers.fake_openai import FakeOpenAI, Fault
 
 SMALL = ("--emotions", "joy,anger")
@@ -48,20 +48,7 @@ def run(
 
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Write real texts of three emotions, 60 of each to train on and 60 to test on."""
-    path = tmp_path_factory.mktemp("reference") / "real.jsonl"
-    whole = goemotions()
-    rows = [
-        {"text": text, "label": label, "split": split}
-        for split, texts, labels in (
-            ("train", whole.texts, whole.labels),
-            ("test", whole.test_texts, whole.test_labels),
-        )
-        for emotion in ("joy", "anger", "fear")
-        for text, label in [pair for pair in zip(texts, labels or [], strict=True) if pair[1] == emotion][:60]
-    ]
-    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
-    return path
+    return write_reference(tmp_path_factory.mktemp("reference") / "real.jsonl")
 
 
 @pytest.fixture(scope="module")

@@ -33,6 +33,22 @@ def goemotions() -> Reference:
     return load_reference("goemotions")
 
 
+def write_reference(path: Path) -> Path:
+    """Write real texts of three emotions, 60 of each to train on and 60 to test on; return the path."""
+    whole = goemotions()
+    rows = [
+        {"text": text, "label": label, "split": split}
+        for split, texts, labels in (
+            ("train", whole.texts, whole.labels),
+            ("test", whole.test_texts, whole.test_labels),
+        )
+        for emotion in ("joy", "anger", "fear")
+        for text, label in [pair for pair in zip(texts, labels or [], strict=True) if pair[1] == emotion][:60]
+    ]
+    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    return path
+
+
 @cache
 def _space() -> object:
     from sklearn.decomposition import TruncatedSVD

@@ -157,7 +157,7 @@ def test_the_hub_without_a_network(away: Path, monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_missing_file(copy: Path) -> None:
     (copy / "joy" / "train-00001-of-00002.parquet").unlink()
-    message = r"/personagen/joy/train-00001-of-00002\.parquet is missing; make or download the release again$"
+    message = r"/personagen/joy/train-00001-of-00002\.parquet is missing; run its `generate` command again, .* download it again$"
     refused(FileNotFoundError, message, "joy")
     refused(FileNotFoundError, message)
     assert load_dataset("personagen", "anger", split="train").to_list() == records(copy, "anger", "train")
@@ -214,10 +214,10 @@ def test_bytes_that_are_no_parquet(copy: Path) -> None:
         ),
         (lambda manifest: manifest.update(taxonomy=None), r"is not complete \(TypeError"),
         (lambda manifest: manifest.update(configs=[]), r"is not complete \(AttributeError"),
-        (lambda manifest: manifest["shards"][0].update(rows="many"), r"lists \{.*\}, which no release does; make"),
-        (lambda manifest: manifest["shards"][0].update(rows=-1), r"lists \{.*\}, which no release does; make"),
-        (lambda manifest: manifest["shards"][0].update(sha256="../x"), r"lists \{.*\}, which no release does; make"),
-        (lambda manifest: manifest["shards"][0].pop("bytes"), r"is not complete \(KeyError\('bytes'\)\); make"),
+        (lambda manifest: manifest["shards"][0].update(rows="many"), r"lists \{.*\}, which no release does; run its"),
+        (lambda manifest: manifest["shards"][0].update(rows=-1), r"lists \{.*\}, which no release does; run its"),
+        (lambda manifest: manifest["shards"][0].update(sha256="../x"), r"lists \{.*\}, which no release does; run its"),
+        (lambda manifest: manifest["shards"][0].pop("bytes"), r"is not complete \(KeyError\('bytes'\)\); run its"),
         (
             lambda manifest: manifest["shards"].append(manifest["shards"][0]),
             r"has an unknown depth, or lists a file twice",
@@ -229,11 +229,11 @@ def test_bytes_that_are_no_parquet(copy: Path) -> None:
         ),
         (
             lambda manifest: manifest.update(fingerprint="../../x"),
-            r"has the name '\.\./\.\./x', which no release has; make",
+            r"has the name '\.\./\.\./x', which no release has; run",
         ),
         (
             lambda manifest: manifest.update(fingerprint="/tmp/x"),
-            r"has the name '/tmp/x', which no release has; make or download",
+            r"has the name '/tmp/x', which no release has; run its `generate`",
         ),
         (
             lambda manifest: manifest["recipe"].update(depth=7),
@@ -245,7 +245,7 @@ def test_bytes_that_are_no_parquet(copy: Path) -> None:
         ),
         (
             lambda manifest: manifest["shards"].pop(0),
-            r"^the manifest of personagen counts .* as rows of anger, its files have .*; make or",
+            r"^the manifest of personagen counts .* as rows of anger, its files have .*; run its",
         ),
     ],
 )
@@ -261,7 +261,7 @@ def test_a_manifest_that_is_no_manifest(content: str, copy: Path) -> None:
     (copy / "manifest.json").write_text(content, encoding="utf-8")
     refused(
         ValueError,
-        r"manifest of personagen(:| has format ).*; (make or download the release again|name another folder)$",
+        r"manifest of personagen(:| has format ).*; (run its .* or download it again|name another folder)$",
     )
 
 
@@ -274,7 +274,7 @@ def test_a_path_that_leads_out_of_the_release(path: str, copy: Path) -> None:
     write_manifest(copy, manifest)
     refused(
         ValueError,
-        rf"^the manifest of personagen lists \{{'path': '{re.escape(path)}', .*, which no release does; make or",
+        rf"^the manifest of personagen lists \{{'path': '{re.escape(path)}', .*, which no release does; run its",
     )
 
 
@@ -285,7 +285,7 @@ def test_a_configuration_that_leads_out_of_the_cache(name: str, copy: Path) -> N
     write_manifest(copy, manifest)
     refused(
         ValueError,
-        rf"^the manifest of personagen has the name {re.escape(repr(name))}, which no release has; make or download",
+        rf"^the manifest of personagen has the name {re.escape(repr(name))}, which no release has; run its `generate`",
     )
 
 

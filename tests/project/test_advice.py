@@ -54,7 +54,7 @@ def test_another_folder_is_advised_only_where_the_one_at_hand_has_no_replies() -
     assert counts == BEFORE_ANY_REPLY
 
 
-@pytest.mark.parametrize("phrase", ["make the release again", "make it again"])
+@pytest.mark.parametrize("phrase", ["make the release again", "make it again", "make or download"])
 def test_a_damaged_release_is_mended_and_not_made_again(phrase: str) -> None:
     """`generate` mends it from its journal, which is what the messages name."""
     assert [text for _, text in messages() if phrase in text] == []

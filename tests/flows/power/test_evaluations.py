@@ -14,7 +14,7 @@ from tests.helpers.flow import bytes_of
 from tests.helpers.power.calls import watched
 from tests.helpers.power.disk import Disk
 from tests.helpers.power.image import cut_power, make_image, mounted, reason
-from tests.helpers.real_texts import goemotions, known_vectors, real
+from tests.helpers.real_texts import known_vectors, real, write_reference
 from tests.helpers.releasing import make_release, manifest_of, records
 from tests.helpers.servers.fake_openai import FakeOpenAI
 from tests.helpers.servers.weather_server import WeatherServer
@@ -100,19 +100,9 @@ def test_evaluate_is_completed_after_a_power_cut(
 def test_compare_is_completed_after_a_power_cut(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All replies were journaled before the first figure was written, and none is requested again."""
     monkeypatch.setenv("PERSONAGEN_CACHE", str(tmp_path / "cache"))  # without the vectors of `evaluation`
-    disk, whole = tmp_path / "disk", goemotions()
-    rows = [
-        {"text": text, "label": label, "split": split}
-        for split, texts, labels in (
-            ("train", whole.texts, whole.labels),
-            ("test", whole.test_texts, whole.test_labels),
-        )
-        for emotion in ("joy", "anger", "fear")
-        for text, label in [pair for pair in zip(texts, labels or [], strict=True) if pair[1] == emotion][:60]
-    ]
-    (tmp_path / "real.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    disk, reference = tmp_path / "disk", write_reference(tmp_path / "real.jsonl")
     with WeatherServer() as server, mounted(make_image(tmp_path / "image"), disk):
-        words = ("compare", *COMPARE, "--reference", tmp_path / "real.jsonl", "--out", disk / "out")
+        words = ("compare", *COMPARE, "--reference", reference, "--out", disk / "out")
         words = (*words, *OPENAI, server.url)
         calls = {2, *random.Random(0).sample(range(24, 46), 4)}  # the journal is closed before the 24th
         cuts, seen = cuts_while(lambda: run(*words), calls, tmp_path)
