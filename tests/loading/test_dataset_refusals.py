@@ -157,7 +157,7 @@ def test_the_hub_without_a_network(away: Path, monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_missing_file(copy: Path) -> None:
     (copy / "joy" / "train-00001-of-00002.parquet").unlink()
-    message = r"/personagen/joy/train-00001-of-00002\.parquet is missing; run its `generate` command again, .* download it again$"
+    message = r"/personagen/joy/train-00001-of-00002\.parquet is missing; run its `generate` command again, .* again$"
     refused(FileNotFoundError, message, "joy")
     refused(FileNotFoundError, message)
     assert load_dataset("personagen", "anger", split="train").to_list() == records(copy, "anger", "train")
