@@ -5,9 +5,11 @@ moments, and in the seconds after its end.
 """
 
 import random
+import sqlite3
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -27,39 +29,30 @@ pytestmark = [
 
 ROWS = 120
 LATENCY_S = 0.1
-OLD_S = 1.0
-"""Age of a reply from which on a power cut may not lose it."""
-
 AT_CALLS = 22
 AT_TIMES = 8
 AFTER_S = (0.0, 0.5, 2.0, 6.0)
 """Seconds after the end of the command."""
 
 
-@dataclass
+@dataclass(frozen=True, slots=True)
 class PowerCut:
-    """A copy of the disk, the replies that are at least `OLD_S` old, and the moment in words."""
+    """A copy of the disk, the number of replies that the journal had committed, and the moment in words."""
 
     image: Path
-    old: frozenset[str]
+    stored: int
     moment: str
 
 
-@dataclass
-class Replies:
-    """Number of replies that the server has sent, over time."""
-
-    server: WeatherServer
-    history: list[tuple[float, int]] = field(default_factory=list)
-
-    def note(self) -> None:
-        self.history.append((time.monotonic(), len(self.server.answered)))
-
-    def old(self) -> frozenset[str]:
-        """Return the requests whose replies were sent at least `OLD_S` ago."""
-        until = time.monotonic() - OLD_S
-        count = max((count for at, count in self.history if at <= until), default=0)
-        return frozenset(list(self.server.answered)[:count])
+def stored_replies(run_folder: Path) -> int:
+    """Count the replies that another process can read in the journal, hence those whose commit has been flushed."""
+    journal = run_folder / "journal.sqlite"
+    if not journal.exists():
+        return 0
+    with closing(sqlite3.connect(journal)) as database:
+        if not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'replies'").fetchone():
+            return 0
+        return int(database.execute("SELECT count(*) FROM replies").fetchone()[0])
 
 
 def words_of(recipe: Path, url: str, out: Path) -> list[str]:
@@ -74,17 +67,17 @@ def server() -> Iterator[WeatherServer]:
 
 def cut_while(words: list[str], server: WeatherServer, stops: set[int], tmp_path: Path, seed: int) -> list[PowerCut]:
     """Run a command whose output is on the mounted image, and cut the power again and again."""
-    rng, replies, cuts = random.Random(seed), Replies(server), list[PowerCut]()
+    rng, cuts, run_folder = random.Random(seed), list[PowerCut](), tmp_path / "disk" / "out.run"
     image, expected_s = tmp_path / "image", ROWS * LATENCY_S / 4 + 1
     process = start(words, tmp_path / "count", stops)
     begin = time.monotonic()
     times = sorted(rng.uniform(0, expected_s) for _ in range(AT_TIMES))
 
     def cut(moment: str) -> None:
-        cuts.append(PowerCut(cut_power(image, tmp_path / f"cut-{len(cuts)}"), replies.old(), moment))
+        stored = stored_replies(run_folder)
+        cuts.append(PowerCut(cut_power(image, tmp_path / f"cut-{len(cuts)}"), stored, moment))
 
     def due() -> bool:
-        replies.note()
         is_due = bool(times) and time.monotonic() - begin >= times[0]
         if is_due:
             times.pop(0)
@@ -97,13 +90,12 @@ def cut_while(words: list[str], server: WeatherServer, stops: set[int], tmp_path
     end = time.monotonic()
     for seconds in AFTER_S:
         time.sleep(max(0.0, end + seconds - time.monotonic()))
-        replies.note()
         cut(f"{seconds} s after the end")
     return cuts
 
 
 def test_generate_loses_nothing_by_a_power_cut(server: WeatherServer, run: Run, tmp_path: Path) -> None:
-    """Every cut ends with the undisturbed bytes, and no old reply is requested again."""
+    """Every cut ends with the undisturbed bytes, and no reply that was stored is requested again."""
     recipe, disk = write_recipe(tmp_path, {"rows": ROWS}), tmp_path / "disk"
     process = start(words_of(recipe, server.url, tmp_path / "calm" / "out"), tmp_path / "count")
     output = process.communicate()[0]
@@ -111,19 +103,20 @@ def test_generate_loses_nothing_by_a_power_cut(server: WeatherServer, run: Run, 
     undisturbed = bytes_of(tmp_path / "calm" / "out")
     calls = int((tmp_path / "count").read_text())
     stops = set(random.Random(1).sample(range(1, calls + 1), AT_CALLS))
-    server.answered.clear()
+    server.calls = 0
     with mounted(make_image(tmp_path / "image"), disk):
         cuts = cut_while(words_of(recipe, server.url, disk / "out"), server, stops, tmp_path, seed=2)
+        replies = server.calls
         assert bytes_of(disk / "out") == undisturbed
     assert len(cuts) >= 30
-    assert {len(power_cut.old) for power_cut in cuts} >= {0, ROWS}
+    assert {power_cut.stored for power_cut in cuts} >= {0, replies}
     for power_cut in cuts:
         with WeatherServer(latency=0) as fast, mounted(power_cut.image, disk):
             outcome = run(*words_of(recipe, fast.url, disk / "out"))
             assert outcome.code == 0, (power_cut.moment, outcome.err)
             assert bytes_of(disk / "out") == undisturbed, power_cut.moment
             assert {path.name for path in disk.iterdir()} == {"out", "out.run", "lost+found"}, power_cut.moment
-        assert not power_cut.old & fast.answered.keys(), power_cut.moment
+        assert fast.calls <= replies - power_cut.stored, power_cut.moment
         power_cut.image.unlink()
 
 
