@@ -64,6 +64,20 @@ def recipe_block(card: str) -> str:
     return found.group(2)
 
 
+@pytest.mark.parametrize("depth", ["none", "demographic", "sociocultural", "situational"])
+@pytest.mark.parametrize("backend", ["openai", "embedded"])
+def test_the_first_lines_claim_no_layer_that_the_texts_lack(manifest: dict[str, Any], depth: str, backend: str) -> None:
+    manifest["recipe"]["depth"] = depth
+    manifest["model"]["backend"] = backend
+    first = render_card(manifest).split("\n# small\n")[1].split("\n## ")[0]
+    assert ("by virtual personas" in first) == (depth != "none")
+    assert ("demographic attributes" in first) == (depth != "none")
+    assert ("socio-cultural background" in first) == (depth in ("sociocultural", "situational"))
+    assert ("in this situation" in first) == ("a concrete situation" in first) == (depth == "situational")
+    assert ("A language model wrote every text." in first) == (backend == "openai")
+    assert ("beginning was written for PersonaGen" in first) == (backend == "embedded")
+
+
 def bad_marks(cells: list[str]) -> list[str]:
     return [cell for cell in cells if re.search(r"(?<!\\)(?:\\\\)*[`*_{}\[\]<>#~!|]", cell)]
 
@@ -100,7 +114,7 @@ def test_events_of_a_recipe_are_counted_by_their_text(tmp_path: Path) -> None:
     rows = [row["situational"] for name in events for row in records(out, name)]
     assert {row["event_kind"] for row in rows} == {"custom"}
     assert manifest_of(out)["composition"]["events"] == len({row["event"] for row in rows}) == 5
-    assert "The texts describe 5 different events." in (out / "README.md").read_text(encoding="utf-8")
+    assert "The texts are about 5 different events." in (out / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_card_reports_the_composition(made: Path) -> None:

@@ -1,7 +1,8 @@
-"""Releases of recipes that say `expression: shown`: those of earlier versions, byte for byte.
+"""Releases of recipes that say `expression: shown`: the tables and the manifest of earlier versions, byte for byte.
 
 tests/golden/shown.json has the SHA-256 of every file of three releases, made before texts had expressions and styles.
-It is never renewed, except when the columns of such releases are changed on purpose.
+It is never renewed, except when the columns of such releases are changed on purpose; for the card, when one of its
+sentences was false.
 """
 
 import hashlib
