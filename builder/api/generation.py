@@ -35,7 +35,7 @@ def generate(  # noqa: PLR0913 - the options of the command
     progress: Progress | bool = True,
     **keys: Unpack[RecipeKeys],
 ) -> Release:
-    """Generate a release; the same call resumes one that was interrupted, and no reply is paid for twice.
+    """Generate a release; the same call resumes an interrupted one from the replies in its journal.
 
     Args:
         recipe: a Recipe, or the path of a recipe file. None: the default of every key.
@@ -106,7 +106,7 @@ def preview(
     progress: Progress | bool = True,
     **keys: Unpack[RecipeKeys],
 ) -> Preview:
-    """Write a few texts of a recipe, to look at; no file is written.
+    """Write a few texts of a recipe, to look at; no release is written.
 
     Args:
         recipe: see `generate`.

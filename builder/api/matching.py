@@ -71,7 +71,7 @@ def match(
 ) -> "MatchResults":
     """Measure the style of real texts, and find the recipe whose texts teach a classifier most about them.
 
-    The same call resumes an interrupted match, and no reply is paid for twice.
+    The same call resumes an interrupted match, and requests no reply of its journal again.
 
     Args:
         reference: 50 or more English texts, with labels or without; see `evaluate`.

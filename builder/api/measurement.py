@@ -110,7 +110,7 @@ def compare(
 ) -> Comparison:
     """Write the same emotions under several conditions ("arms"), measure them, and judge every claim for personas.
 
-    The same call resumes an interrupted comparison, and no reply is paid for twice.
+    The same call resumes an interrupted comparison, and requests no reply of its journal again.
 
     Args:
         recipe: model, emotions, checks and budget, as for `generate`; its rows, depth and splits are not used.

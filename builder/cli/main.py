@@ -45,7 +45,7 @@ def cli() -> None:
     "--out", type=click.Path(path_type=Path), default=Path("personagen"), show_default=True, help="Release folder."
 )
 @click.option("--fresh", is_flag=True, help="Set an earlier run in this folder aside and start anew.")
-@click.option("--reuse", is_flag=True, help="Continue the run of another recipe: no reply is paid for twice.")
+@click.option("--reuse", is_flag=True, help="Continue the run of another recipe, with the replies in its journal.")
 @options("--accept-lost-replies")
 @click.option("--push", "repo", metavar="USER/NAME", help="Push the finished release to the Hub.")
 @options("--tag", "--json")
@@ -119,7 +119,7 @@ def plan(recipe: Path | None, as_json: bool, **values: Any) -> None:
 @click.option("-n", "--number", type=click.IntRange(1, 1000), default=3, show_default=True, help="Number of texts.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per text.")
 def preview(recipe: Path | None, api_key_file: Path | None, number: int, as_json: bool, **values: Any) -> None:
-    """Generate a few texts and show them with their personas; no file is written."""
+    """Generate a few texts and show them with their personas; no release is written."""
     parsed = read_options(recipe, values)
     from dataclasses import asdict
 

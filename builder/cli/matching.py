@@ -41,8 +41,8 @@ def match_command(reference: str, recipe: Path | None, out: Path, as_json: bool,
     REFERENCE is goemotions, a file, a release, or a dataset on the Hub: 50 or more English texts, with labels or
     without. Their style is measured, texts of several small arms are generated, and the best arm is compared with real
     training texts on a test part that nothing else has seen. The folder gets its recipe for `generate`, recipe.yaml,
-    and the figures, match.md and match.json. The same command continues an interrupted match and pays for nothing
-    twice.
+    and the figures, match.md and match.json. The same command continues an interrupted match, and requests
+    no reply of its journal again.
     """
     from personagen.builder.cli.progress import TerminalProgress
     from personagen.builder.evaluation.matching import MatchSettings, match, with_budget

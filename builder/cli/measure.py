@@ -35,7 +35,7 @@ def evaluate(release: Path, judges: tuple[str, ...], no_judge: bool, as_json: bo
 
     RELEASE defaults to the folder personagen. The metrics are diversity, realism, utility and, if a judge is named,
     human-likeness. The scores are written to scores.json in the release and to its dataset card. Embeddings and replies
-    of judges are cached: repeating the command computes and pays for nothing twice.
+    of judges are cached: a repeated command requests none of them again.
     """
     from personagen.builder.cli.progress import TerminalProgress
     from personagen.builder.evaluation.evaluate import EvaluationSettings
@@ -55,7 +55,9 @@ def evaluate(release: Path, judges: tuple[str, ...], no_judge: bool, as_json: bo
 
 
 @click.command()
-@options(*RECIPE, "--reference", "--embeddings", *JUDGE, "--api-key-file")
+@options(*(name for name in RECIPE if name != "--depth"))
+@click.option("--depth", hidden=True)  # refused with the reason
+@options("--reference", "--embeddings", *JUDGE, "--api-key-file")
 @click.option(
     "--rows",
     type=click.IntRange(1),
@@ -84,9 +86,9 @@ def evaluate(release: Path, judges: tuple[str, ...], no_judge: bool, as_json: bo
 def compare(recipe: Path | None, judges: tuple[str, ...], no_judge: bool, as_json: bool, **values: Any) -> None:
     """Test whether personas help: generate and measure texts of several arms.
 
-    Every claim about personas is judged by a paired difference between two arms. RECIPE gives model, emotions, checks
-    and budget; its rows, depth and splits are not used. An interrupted comparison is continued by the same command,
-    which pays for nothing twice.
+    Nearly every claim about personas is judged by a paired difference between two arms. RECIPE gives model, emotions,
+    checks and budget; its rows, depth and splits are not used. The same command continues an interrupted comparison,
+    and requests no reply of its journal again.
     """
     if values["depth"] is not None:
         raise click.UsageError("--depth is what arms differ in; name arms with --arms")

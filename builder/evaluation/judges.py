@@ -41,7 +41,7 @@ JUDGE_OPTIONS = {"--base-url": "--judge-url", "--max-tokens or --max-cost": "--j
 
 @dataclass(frozen=True, slots=True)
 class ModelJudge:
-    """A model that rates texts. Replies are journaled before they are used, so that no question is paid for twice.
+    """A model that rates texts. Replies are journaled before they are used, and requested once.
 
     Attributes:
         name: kind of the backend and model: "openai:MODEL".

@@ -1,4 +1,4 @@
-"""Write and read release folders, which are byte for byte what a dataset repository on the Hub has.
+"""Write and read release folders, whose files are those of a dataset repository on the Hub.
 
 `shards` writes the parquet files with the `columns` of each configuration, `manifest` describes them, and `card`
 renders the dataset card from the manifest. `folder` validates all of it, `texts` reads the texts, and `results` adds

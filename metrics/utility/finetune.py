@@ -82,7 +82,7 @@ def load_encoder(name: str, count: int | None = None) -> Encoder:
 
 def _require_accelerate() -> None:
     if find_spec("accelerate") is None:
-        raise ImportError("model needs accelerate to be fine-tuned; pip install 'personagen[transformers]'")
+        raise ImportError("model needs accelerate to be fine-tuned; run: pip install accelerate")
 
 
 def fine_tune(settings: FineTuning, texts: Sequence[str], labels: NDArray[np.intp], count: int) -> Encoder:

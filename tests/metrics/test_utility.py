@@ -219,7 +219,7 @@ def test_the_slice_of_goemotions_is_as_its_sources_say() -> None:
 
 def test_an_encoder_needs_accelerate(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "accelerate", None)
-    with pytest.raises(ImportError, match=r"^model needs accelerate to be fine-tuned; pip install 'personagen\[transf"):
+    with pytest.raises(ImportError, match=r"^model needs accelerate to be fine-tuned; run: pip install acc"):
         FineTuning("x", 0)(three(5, 0), three(5, 5), LABELS)
 
 
