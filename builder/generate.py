@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from personagen.builder.core.errors import FolderError
 from personagen.builder.core.event_loop import compute_in_thread, run_blocking
-from personagen.builder.core.files import copy_file, explain, make_folder
+from personagen.builder.core.files import copy_file, explain, is_loaded_plainly, make_folder
 from personagen.builder.core.progress import SILENT, Progress
 from personagen.builder.llm import Backend, connect, start_engine
 from personagen.builder.llm.admission.retries import RetryTiming
@@ -130,6 +130,8 @@ async def agenerate(  # noqa: PLR0913 - those of `generate`
         manifest = same_release(run.out, recipe)
         if manifest is not None and (finished := _finished(run, manifest, progress)) is not None:
             return finished
+        if not is_loaded_plainly(run.out):
+            progress.warn(f"{run.out} has one of [ ] * ?, a pattern for load_dataset; it loads by name only")
         await require_writable(recipe)
         run.keep_card()  # fails before anything is paid for if its notes cannot be kept
         held = _with_copies(recipe, run.inputs)

@@ -3,13 +3,14 @@
 A command parses its arguments, calls the package and prints the result. An expected failure is one line on stderr.
 """
 
+import errno
 import gc
 import io
 import logging
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -19,7 +20,7 @@ from personagen.builder.cli.options import BUDGET, RECIPE, WRITING, options, rea
 from personagen.builder.cli.output import show, show_json
 from personagen.builder.cli.signals import CommandSignals, handled
 from personagen.builder.core.errors import PersonaGenError, ReleaseError
-from personagen.builder.core.foreign_text import printable
+from personagen.builder.core.foreign_text import printable, quote
 from personagen.builder.core.progress import SILENT, Progress
 from personagen.builder.version import __version__
 
@@ -28,6 +29,9 @@ if TYPE_CHECKING:  # imported on use: `--help` does not need it
 
 COLLECTION_THRESHOLD = 10_000
 """Objects made since the last search for cycles that start the next one, for `gc.set_threshold`."""
+
+OUTPUT_ERRORS = (errno.EPIPE, errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EBADF, errno.EFBIG, errno.EAGAIN)
+"""Errors of a standard output that cannot be written."""
 
 PAYING_COMMANDS = ("generate", "evaluate", "compare", "match")
 """Commands that keep every paid reply in a journal on disk."""
@@ -252,9 +256,7 @@ def main(signals: CommandSignals | None = None) -> None:
     except click.ClickException as error:
         _fail(error.format_message(), error.exit_code)
     except OSError as error:
-        # The rest of the buffer is discarded, or the interpreter reports the error a second time when it exits.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        _fail(f"cannot write the output: {(error.strerror or str(error)).lower()}", 1)
+        _fail_by_system(error)
     except (KeyboardInterrupt, click.Abort):  # raised by a caller in this process: signals end in `_run_command`
         _fail("interrupted", 130)
 
@@ -281,6 +283,17 @@ def _run_command(signals: CommandSignals) -> None:
             raise
 
 
-def _fail(message: str, code: int) -> None:
+def _fail_by_system(error: OSError) -> NoReturn:
+    reason = (error.strerror or str(error)).lower()
+    if error.filename is not None:  # errors of streams have none
+        _fail(f"cannot use {quote(os.fsdecode(error.filename))}: {reason}; check the path and run the command again", 1)
+    if error.errno not in OUTPUT_ERRORS:
+        _fail(f"the system refuses a call: {reason}; run the command again", 1)
+    # The rest of the buffer is discarded, or the interpreter reports the error a second time when it exits.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    _fail(f"cannot write the output: {reason}", 1)
+
+
+def _fail(message: str, code: int) -> NoReturn:
     show(f"personagen: {printable(message)}", err=True)
     sys.exit(code)

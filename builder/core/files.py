@@ -12,6 +12,7 @@ disk, and so a file that is written after another one is never there without it.
 import errno
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -20,14 +21,42 @@ from pathlib import Path
 from typing import Any
 
 from personagen.builder.core.errors import FolderError
+from personagen.builder.core.foreign_text import quote
 
 UNSYNCABLE = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EACCES, errno.EPERM})
 """Errors of folders that their file system cannot flush, or that this user may write and not read."""
+
+GLOB_CHARACTERS = re.compile(r"[\[\]*?]")
+"""Characters that have a meaning in patterns of paths."""
 
 IMPOSSIBLE_PATH = (
     errno.ENOTDIR, errno.EEXIST, errno.ENOENT, errno.ENAMETOOLONG, errno.ELOOP, errno.EISDIR, errno.EINVAL,
 )  # fmt: skip
 """Errors of paths that no change of the disk makes writable."""
+
+
+def require_usable_name(path: Path) -> None:
+    """Raise FolderError for the path of an output that parquet or a shell takes for another one."""
+    shown = quote(str(path), limit=200)
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise FolderError(f"{shown} is not UTF-8, which data files need; choose another name with --out") from None
+    if "\0" not in str(path) and (path.exists() or (path.parent / f"{path.name}.run").exists()):
+        return  # a run in this folder goes on
+    if "\0" in str(path) or "\n" in str(path):
+        raise FolderError(f"{shown} has a line break or a zero byte; choose another name with --out")
+    try:
+        home = path.expanduser()
+    except RuntimeError:  # "~" before a name that is no user
+        return
+    if home != path:
+        raise FolderError(f"{shown} was not expanded by the shell; write --out {home}")
+
+
+def is_loaded_plainly(folder: Path) -> bool:
+    """Return whether `load_dataset` takes the path of a folder as it is, and not as a pattern of paths."""
+    return not GLOB_CHARACTERS.search(str(folder))
 
 
 @contextmanager

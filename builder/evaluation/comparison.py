@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from personagen.builder.core.errors import FolderError, ReleaseError
 from personagen.builder.core.file_names import ARM_TEXTS, REJECTS, RESULTS, TABLES, arm_texts_path
 from personagen.builder.core.files import explain, make_folder, rounded, write_json, write_text
+from personagen.builder.core.records import Demographic, Situational, Sociocultural
 from personagen.builder.core.result_table import ResultTable
 from personagen.builder.evaluation.claims import JudgedClaim, count_verdicts
 from personagen.builder.release.formats.plain_json import as_records, read_json_lines, read_plain_json, validated
+from personagen.builder.release.formats.results_model import ComparisonContent, require_content
 from personagen.builder.version import __version__
 
 if TYPE_CHECKING:
@@ -103,6 +105,15 @@ class ArmRating:
     gap: float | None
     auc: float | None
     reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PersonaLayers:
+    """Layers of a persona; None: the text was not conditioned on it."""
+
+    demographic: Demographic | None = None
+    sociocultural: Sociocultural | None = None
+    situational: Situational | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,6 +295,7 @@ def read_comparison(folder: str | Path) -> ComparisonResults:
 
 
 def _comparison(content: Mapping[str, Any], folder: Path) -> ComparisonResults:
+    require_content(ComparisonContent, content)
     arms = content["arms"]
     facts = {item.name: content[item.name] for item in fields(ComparisonFacts)}
     costs = [{"arm": arm, **values} for arm, values in arms.items()]
@@ -299,10 +311,19 @@ def _comparison(content: Mapping[str, Any], folder: Path) -> ComparisonResults:
         figures=ResultTable(ArmFigure, as_records(ArmFigure, figures)),
         claims=ResultTable(JudgedClaim, as_records(JudgedClaim, content["claims"])),
         ratings=ratings_of(content["human_likeness"]),
-        texts=ResultTable(ComparedText, as_records(ComparedText, texts)),
+        texts=ResultTable(ComparedText, as_records(ComparedText, _with_plain_personas(texts))),
         rejects=ResultTable(ComparedReject, as_records(ComparedReject, list(read_json_lines(folder, REJECTS)))),
         human_likeness=content["human_likeness"],
     )
+
+
+def _with_plain_personas(texts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Reduce the personas of texts to the layers and the attributes that this version has, each of its type."""
+    personas = as_records(PersonaLayers, [text.get("persona") for text in texts])
+    return [
+        {**text, "persona": {layer: values for layer, values in asdict(persona).items() if values is not None}}
+        for text, persona in zip(texts, personas, strict=True)
+    ]
 
 
 def ratings_of(human_likeness: Mapping[str, Mapping[str, Any]] | None) -> ResultTable[ArmRating]:

@@ -29,6 +29,7 @@ from personagen.builder.hub.repo_files import (
     small_file,
 )
 from personagen.builder.release.card import card_problems, split_card
+from personagen.builder.release.card_edits import keep_metadata, replaced_edits
 from personagen.builder.release.card_regions import merge_regions
 from personagen.builder.release.folder import (
     ADDED,
@@ -251,8 +252,31 @@ def _merged_card(
     if state.head is None or CARD not in state.files:
         return card
     older = remote_text(client, branch, state.head, CARD)
-    # The site creates cards of YAML alone, which have no hand-written text.
-    return merge_regions(card, older) if split_card(older)[1].strip() else card
+    try:
+        # The site creates cards of YAML alone, which have no hand-written text.
+        merged = merge_regions(card, older) if split_card(older)[1].strip() else card
+    except ReleaseError as error:
+        raise HubError(f"{CARD} of {branch.repo} on the Hub: {error}. Nothing was sent") from None
+    edits = list(replaced_edits(card, older, _previous_manifest(client, branch, state)))
+    if edits:
+        client.progress.warn(
+            f"{CARD} of {branch.repo} on the Hub was edited, which this push replaces: {'; '.join(edits)}; keep text "
+            "between the marks of the card, and the licence in the recipe"
+        )
+    return keep_metadata(merged, older)
+
+
+def _previous_manifest(client: HubClient, branch: RepoBranch, state: RepoState) -> Mapping[str, Any] | None:
+    """Return the manifest in the repository; None: it has none."""
+    if state.head is None or MANIFEST not in state.files:
+        return None
+    try:
+        return parse_manifest(remote_text(client, branch, state.head, MANIFEST), f"{MANIFEST} of {branch.repo}")
+    except (ReleaseError, KeyError, TypeError):
+        raise HubError(
+            f"{branch.repo} has a {MANIFEST} that is not of a release; choose another repository, or rename it there. "
+            "Nothing was sent"
+        ) from None
 
 
 def _previous_files(client: HubClient, branch: RepoBranch, state: RepoState) -> list[str]:
@@ -262,16 +286,10 @@ def _previous_files(client: HubClient, branch: RepoBranch, state: RepoState) -> 
         HubError: the repository has a manifest.json of another program.
 
     """
-    if state.head is None or MANIFEST not in state.files:
+    manifest = _previous_manifest(client, branch, state)
+    if manifest is None:
         return []
-    try:
-        manifest = parse_manifest(remote_text(client, branch, state.head, MANIFEST), f"{MANIFEST} of {branch.repo}")
-        listed = {file["path"] for file in files_of(manifest)}
-    except (ReleaseError, KeyError, TypeError):
-        raise HubError(
-            f"{branch.repo} has a {MANIFEST} that is not of a release; choose another repository, or rename it there. "
-            "Nothing was sent"
-        ) from None
+    listed = {file["path"] for file in files_of(manifest)}
     return [path for path in state.files if path in listed and (SHARD.fullmatch(path) or path in ADDED.values())]
 
 

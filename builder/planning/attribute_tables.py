@@ -128,7 +128,7 @@ class Table:
         return sum(condition.admits(name, value) << number for number, condition in enumerate(conditions))
 
     def _compute(self, values: Mapping[str, Any]) -> Distribution:
-        row = next(row for condition, row in self.rows if condition.holds(values))
+        row = next((row for condition, row in self.rows if condition.holds(values)), {})
         forbidden = {value for rule in self.rules if rule.when.holds(values) for value in rule.never}
         allowed = {value: percentage for value, percentage in row.items() if percentage > 0 and value not in forbidden}
         total = sum(allowed.values())

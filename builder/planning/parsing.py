@@ -124,6 +124,8 @@ def _validate_node(node: yaml.Node, sizes: dict[int, int]) -> int:
 
 
 def _validate_tag(node: yaml.Node) -> None:
+    if isinstance(node, yaml.ScalarNode) and not node.value.isascii():  # JSON escapes an emoji as two halves
+        node.value = node.value.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
     kind = node.tag.removeprefix(TAG_PREFIX)
     if kind == "timestamp":
         node.tag = f"{TAG_PREFIX}str"

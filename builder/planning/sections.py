@@ -1,9 +1,10 @@
 """The sections of a recipe: pydantic models with a default for every key."""
 
+import unicodedata
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from personagen.builder.core.endpoints.addresses import parse_address, require_api_version
 from personagen.builder.core.endpoints.bodies import validate_body
@@ -17,6 +18,27 @@ Share = Annotated[float, Field(ge=0, le=1)]
 ProseSource = Literal["sampled", "llm"]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 """Name of a dataset, taxonomy or emotion. Emotion names become folder names, hence the safe alphabet."""
+
+
+def _is_odd(char: str) -> bool:
+    category = unicodedata.category(char)
+    is_noncharacter = category == "Cn" and (ord(char) & 0xFFFE == 0xFFFE or 0xFDD0 <= ord(char) <= 0xFDEF)
+    return category in ("Cc", "Cs", "Zl", "Zp") or is_noncharacter or (category == "Cf" and char not in SHAPING)
+
+
+def _require_line(value: str) -> str:
+    """Return a text of one line; raise ValueError for control and direction characters, which data would keep."""
+    if odd := next(filter(_is_odd, value), None):
+        name = "a line break" if odd in "\r\n" else f"the invisible character U+{ord(odd):04X}"
+        raise ValueError(f"has {name}; write one line of visible characters")
+    return value
+
+
+VisibleLine = Annotated[str, AfterValidator(_require_line)]
+
+
+SHAPING = "\u200c\u200d\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2"
+"""Format characters that words and emoji need: joiners, and signs of Arabic numbers."""
 
 
 def _keep_summary(schema: dict[str, Any]) -> None:
@@ -45,7 +67,7 @@ class CustomEmotion(RecipeSection):
     like: str | None = Field(
         default=None, description="Emotion of the situational bank whose events can evoke this emotion."
     )
-    events: tuple[str, ...] = Field(
+    events: tuple[VisibleLine, ...] = Field(
         default=(), strict=False, description="Events that evoke the emotion, as clauses without a subject."
     )
 
@@ -202,7 +224,7 @@ class BackendChoice(RecipeSection):
         description="embedded: the small model of the package; openai: any OpenAI-compatible endpoint; "
         "batch: OpenAI's Batch API; transformers: a local model.",
     )
-    model: str | None = Field(default=None, description="Model name. The embedded backend has its own model.")
+    model: VisibleLine | None = Field(default=None, description="Model name. The embedded backend has its own model.")
     base_url: str | None = Field(
         default=None, description="OpenAI-compatible endpoint. null: OPENAI_BASE_URL, else OpenAI's own."
     )

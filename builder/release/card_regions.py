@@ -97,5 +97,5 @@ def _bounds(lines: list[str]) -> dict[str, tuple[int, int]]:
 def _problem(what: str) -> ReleaseError:
     return ReleaseError(
         f"the earlier card {what}; put the lines <!-- personagen: ... --> back around your text, as in "
-        "dataset_card.md, or rename its README.md to go on without it"
+        "dataset_card.md, or rename this README.md to go on without it"
     )

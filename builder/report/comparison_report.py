@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from personagen.builder.core.file_names import REJECTS
 from personagen.builder.core.progress import Progress
 from personagen.builder.evaluation.claims import FULL, REFUTED, SUPPORTED, JudgedClaim, count_verdicts
 from personagen.builder.evaluation.comparison import (
@@ -16,7 +15,7 @@ from personagen.builder.evaluation.comparison import (
 from personagen.builder.evaluation.comparison_tables import MAIN, classifier_line, cost_cells, lexicon_note
 from personagen.builder.report.charts import ValueWithInterval, interval_chart
 from personagen.builder.report.persona_coverage import Layers
-from personagen.builder.report.rejected_replies import RejectedReply, read_examples
+from personagen.builder.report.rejected_replies import RejectedReply, draw_examples
 from personagen.builder.report.sections import (
     Cell,
     Section,
@@ -130,7 +129,7 @@ def _read(folder: Path, seed: int) -> ComparisonReport:
         points=[],
         main=main,
         personas=list(personas.values()),
-        examples=read_examples(folder / REJECTS, seed),
+        examples=draw_examples(comparison.rejects, seed),
         comparison=comparison,
     )
 

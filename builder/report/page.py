@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from personagen.builder.core.errors import ReleaseError
 from personagen.builder.core.file_names import MATCH_RESULTS, REPORT, RESULTS
-from personagen.builder.core.files import write_text
+from personagen.builder.core.files import require_usable_name, write_text
 from personagen.builder.core.progress import SILENT, Progress
 from personagen.builder.release.folder import is_release
 from personagen.builder.release.measuring import require_metrics_extra
@@ -83,6 +83,8 @@ def write_report(
 
     """
     require_metrics_extra("plotly")
+    if out is not None:
+        require_usable_name(out)
     report: Report
     if is_release(folder):
         report = read_release_report(folder, reference, embeddings, seed, progress)

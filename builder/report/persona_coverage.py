@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
+from personagen.builder.core.errors import RecipeError
 from personagen.builder.planning.attribute_tables import persona_tables
 from personagen.builder.release.composition import attributes_of
 
@@ -25,17 +26,27 @@ def observed_fractions(personas: Sequence[Layers]) -> dict[str, dict[str, float]
 
 
 def expected_fractions(personas: Sequence[Layers]) -> dict[str, dict[str, float]]:
-    """Return the mean probability of each value, given the attributes that each persona had when it was drawn."""
+    """Return the mean probability of each value, given the attributes that each persona had when it was drawn.
+
+    An attribute is missing if the tables have no value of it for a persona, such as one of other tables.
+    """
     expected: dict[str, dict[str, float]] = {}
+    unknown: set[str] = set()
     for layers in personas:
         values = {**layers.get("demographic", {}), **layers.get("sociocultural", {})}
         attributes = attributes_of(layers)
         for table in persona_tables().tables:
-            if table.name in attributes:
-                sums = expected.setdefault(table.name, {})
-                for value, probability in table.distribution(values).probabilities.items():
-                    sums[value] = sums.get(value, 0.0) + probability / len(personas)
-    return expected
+            if table.name not in attributes:
+                continue
+            sums = expected.setdefault(table.name, {})
+            try:
+                probabilities = table.distribution(values).probabilities
+            except RecipeError:
+                unknown.add(table.name)
+                continue
+            for value, probability in probabilities.items():
+                sums[value] = sums.get(value, 0.0) + probability / len(personas)
+    return {name: fractions for name, fractions in expected.items() if name not in unknown}
 
 
 def pair_coverage(personas: Sequence[Layers]) -> dict[tuple[str, str], tuple[int, int]]:

@@ -1,11 +1,14 @@
 """Rejected replies of a run or a comparison, of which the page shows examples."""
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from personagen.builder.core.errors import ReleaseError
+from personagen.builder.core.file_names import REJECTS
+from personagen.builder.core.foreign_text import printable
+from personagen.builder.evaluation.comparison import ComparedReject
+from personagen.builder.release.formats.plain_json import as_records, read_json_lines
 from personagen.builder.report.text_groups import sample
 
 MAX_EXAMPLES_PER_REASON = 20
@@ -26,25 +29,45 @@ class RejectedReply:
     text: str | None
 
 
-def read_examples(path: Path, seed: int) -> dict[str, list[RejectedReply]]:
-    """Draw rejected replies of each reason from a file of rejects; empty if there is no file."""
+@dataclass(frozen=True, slots=True)
+class RunReject:
+    """One rejected reply of a run, by any version of the checks; for the fields see `Reject`."""
+
+    id: str
+    stage: str
+    reason: str
+    attempt: int
+    text: str | None
+    detail: str | None = None
+
+
+def read_rejects(folder: Path) -> tuple[RunReject, ...]:
+    """Read the rejected replies of a run; empty if there is no file.
+
+    Raises:
+        ReleaseError: the file cannot be read, or is no file of rejects.
+
+    """
+    if not (folder / REJECTS).is_file():
+        return ()
+    try:
+        return as_records(RunReject, list(read_json_lines(folder, REJECTS)))
+    except (OSError, ValueError) as error:
+        raise ReleaseError(f"cannot read {folder / REJECTS}: {printable(str(error))[:200]}") from None
+
+
+def draw_examples(rejects: Iterable[RunReject | ComparedReject], seed: int) -> dict[str, list[RejectedReply]]:
+    """Draw rejected replies of each reason."""
     by_reason: dict[str, list[RejectedReply]] = {}
-    for reject in read_json_lines(path):
-        by_reason.setdefault(reject["reason"], []).append(RejectedReply(_origin(reject), reject["text"]))
+    for reject in rejects:
+        by_reason.setdefault(reject.reason, []).append(RejectedReply(_origin(reject), reject.text))
     return {
         reason: [replies[row] for row in sample(len(replies), MAX_EXAMPLES_PER_REASON, seed)]
         for reason, replies in sorted(by_reason.items())
     }
 
 
-def _origin(reject: Mapping[str, Any]) -> str:
-    arm = f"{reject['arm']}, seed {reject['seed']}, " if "arm" in reject else ""
-    detail = f" ({reject['detail']})" if reject["detail"] else ""
-    return f"{arm}{reject['id']}, {reject['stage']}, attempt {reject['attempt'] + 1}{detail}"
-
-
-def read_json_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Read a file of JSON lines; yields nothing if there is no file."""
-    if path.is_file():
-        with path.open(encoding="utf-8") as file:
-            yield from map(json.loads, file)
+def _origin(reject: RunReject | ComparedReject) -> str:
+    arm = f"{reject.arm}, seed {reject.seed}, " if isinstance(reject, ComparedReject) else ""
+    detail = f" ({reject.detail})" if reject.detail else ""
+    return f"{arm}{reject.id}, {reject.stage}, attempt {reject.attempt + 1}{detail}"

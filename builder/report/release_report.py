@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from personagen.builder.core.errors import PersonaGenError, ReleaseError
-from personagen.builder.core.file_names import REJECTS
 from personagen.builder.core.progress import Progress
 from personagen.builder.core.records import LAYERS
 from personagen.builder.evaluation.audit_results import Audit, power_line, read_audit
@@ -25,7 +24,7 @@ from personagen.builder.report.charts import (
 )
 from personagen.builder.report.measured_sections import expression_section, realism_section, utility_section
 from personagen.builder.report.persona_coverage import Layers
-from personagen.builder.report.rejected_replies import RejectedReply, read_examples
+from personagen.builder.report.rejected_replies import RejectedReply, draw_examples, read_rejects
 from personagen.builder.report.sections import (
     Cell,
     Section,
@@ -127,18 +126,20 @@ def read_release_report(
     real, reference_problem = _real_group(real_texts, emotions, seed)
     audit, audit_problem = _read_audit(folder, manifest)
     scores, scores_problem = _read_scores(folder, manifest)
+    examples, examples_problem = _read_examples(folder, seed)
+    problems = (prediction_problem, reference_problem, audit_problem, scores_problem, examples_problem)
     groups = [synthetic, *([real] if real else [])]
     progress.step(f"computing the map of {sum(len(group.texts) for group in groups)} texts")
     return ReleaseReport(
         title=f"{manifest['name']} {manifest['version']}",
         facts=_facts_of_release(manifest, texts, real_texts.name),
-        notes=[note for note in (prediction_problem, reference_problem, audit_problem, scores_problem) if note],
+        notes=[problem for problem in problems if problem],
         emotions=emotions,
         groups=groups,
         points=project_texts(groups, embeddings, seed),
         personas=list({row["persona_id"]: _layers_of(row) for row in texts.rows if row["persona_id"]}.values()),
         rejects=total_rejects(manifest),
-        examples=read_examples(run_folder_of(folder) / REJECTS, seed),
+        examples=examples,
         manifest=manifest,
         audit=audit,
         scores=scores,
@@ -195,6 +196,14 @@ def _read_scores(folder: Path, manifest: Mapping[str, Any]) -> tuple[Scores | No
         return read_saved_scores(read_results(folder, manifest, "evaluation")), None
     except ReleaseError as error:
         return None, f"Scores: {error}"
+
+
+def _read_examples(folder: Path, seed: int) -> tuple[dict[str, list[RejectedReply]], str | None]:
+    """Return rejected replies of the run, if its folder is there, or the reason why they cannot be shown."""
+    try:
+        return draw_examples(read_rejects(run_folder_of(folder)), seed), None
+    except ReleaseError as error:
+        return {}, f"Rejected replies: {error}"
 
 
 def _facts_of_release(manifest: Mapping[str, Any], texts: Texts, reference: str) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """Errors of the command line: exit code, and one line on stderr that names the cure."""
 
+import os
 import re
 import sys
 from pathlib import Path
@@ -140,6 +141,30 @@ def test_a_folder_that_cannot_be_replaced_is_refused(out: str, run: Run) -> None
     assert (done.code, done.out) == (1, "")
     assert "folder with --out" in done.err and done.err.count("\n") == 1
     assert sorted(here.parent.iterdir()) == beside and names(Path()) == []
+
+
+@pytest.mark.parametrize("command", ["generate", "compare", "match"])
+@pytest.mark.parametrize("name", [b"bad\xff", b"~/x", b"a\nb"])
+def test_a_name_of_output_that_cannot_be_used_is_refused_before_the_first_call(
+    name: bytes, command: str, run: Run
+) -> None:
+    reference = ("vader",) if command == "match" else ()
+    done = run(command, *reference, *OPENAI, NOWHERE, "--out", os.fsdecode(name))
+    assert (done.code, done.out) == (1, "") and done.err.count("\n") == 1
+    assert re.search("not UTF-8|not expanded by the shell|has a line break", done.err)
+    assert names(Path()) == []
+
+
+def test_a_folder_that_is_a_pattern_is_warned_of(run: Run) -> None:
+    done = run("generate", *OPENAI, NOWHERE, "--out", "set[1]")
+    assert "set[1] has one of [ ] * ?, a pattern for load_dataset; it loads by name only" in done.err
+
+
+@pytest.mark.parametrize("command", ["verify", "report", "inspect", "audit"])
+def test_an_input_whose_name_is_too_long_is_no_fault_of_the_output(command: str, run: Run) -> None:
+    done = run(command, "x" * 300)
+    assert (done.code, done.out) == (1, "") and done.err.count("\n") == 1
+    assert "ile name too long" in done.err and "output" not in done.err
 
 
 def test_an_unreachable_server_is_named(run: Run) -> None:

@@ -14,10 +14,12 @@ import pytest
 from personagen.builder.core.errors import FolderError
 from personagen.builder.core.files import (
     incoming_folder,
+    is_loaded_plainly,
     is_mount_point,
     make_folder,
     publish_folder,
     redact_path,
+    require_usable_name,
     sync,
     write_atomically,
     write_text,
@@ -221,3 +223,42 @@ def test_a_path_is_reduced_to_its_name_and_other_strings_stay(tmp_path: Path) ->
     (tmp_path / "real.jsonl").touch()
     assert redact_path(str(tmp_path / "real.jsonl")) == "real.jsonl"
     assert redact_path("goemotions") == "goemotions" and redact_path("user/name") == "user/name"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (b"bad\xff", "is not UTF-8, which data files need; choose another name with --out"),
+        (b"\xe9t\xe9/personagen", "is not UTF-8"),
+        (b"ok/\xed\xa0\x80", "is not UTF-8"),
+        (b"a\nb", "has a line break or a zero byte; choose another name with --out"),
+        (b"a\x00b", "has a line break or a zero byte"),
+        (b"~/x", "was not expanded by the shell; write --out /home/me/x"),
+        (b"~", "was not expanded by the shell; write --out /home/me"),
+        (b"./~/x", "was not expanded by the shell"),
+    ],
+)
+def test_names_that_are_taken_for_others_are_refused(
+    name: bytes, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    with pytest.raises(FolderError, match=message) as caught:
+        require_usable_name(Path(os.fsdecode(name)))
+    assert str(caught.value).isprintable()
+
+
+def test_a_run_under_such_a_name_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("~").mkdir()
+    Path("~/x.run").mkdir()
+    require_usable_name(Path("~/x"))
+
+
+@pytest.mark.parametrize("name", ["personagen", "a b/é", "x~", "a/~", "~nosuchuser/x", "感情", "a\u202eb"])
+def test_other_names_are_used_as_they_are(name: str) -> None:
+    require_usable_name(Path(name))
+
+
+@pytest.mark.parametrize("name", ["a[b]", "a*", "what?", "x/[1]/y"])
+def test_folders_that_are_patterns_are_recognized(name: str) -> None:
+    assert not is_loaded_plainly(Path(name)) and is_loaded_plainly(Path("a{b}, c"))

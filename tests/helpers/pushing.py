@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -87,6 +87,26 @@ def held(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+@dataclass
+class Warnings:
+    """A `Progress` that collects the warnings of a call."""
+
+    lines: list[str]
+
+    def update(self, status: Any) -> None:
+        """Ignore the counts."""
+
+    def step(self, name: str) -> None:
+        """Ignore the step."""
+
+    def advance(self, done: int, total: int) -> None:
+        """Ignore the units."""
+
+    def warn(self, message: str) -> None:
+        """Keep the warning."""
+        self.lines.append(message)
+
+
 def answer(request: Mapping[str, Any]) -> Any:
     """Answer a request, in the process."""
     from huggingface_hub import HfApi
@@ -105,12 +125,13 @@ def answer(request: Mapping[str, Any]) -> Any:
         return rows["text"][:]
     if request["what"] == "verify":
         return asdict(verify_hub(request["source"], client=HubClient(HfApi(), slept.append)))
-    client = replace(connect(request.get("token")), sleep=slept.append)
+    warnings = Warnings([])
+    client = replace(connect(request.get("token")), sleep=slept.append, progress=warnings)
     if request["what"] == "metric":
         metric = push_metric(Path(request["folder"]), request["repo"], tag=request.get("tag"), client=client)
         return {"sent": list(metric.changes.send), "commit": metric.commit, "url": metric.url}
     done = push(Path(request["folder"]), request["repo"], PushSettings(**request["options"]), client=client)
-    return {**push_facts(done), "slept": slept}
+    return {**push_facts(done), "slept": slept, "warned": warnings.lines}
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 import re
 import shutil
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pyarrow as pa
@@ -173,8 +174,56 @@ def test_a_card_of_yaml_alone_is_replaced_and_a_written_one_is_not(
     (tmp_path / "README.md").write_text("---\nlicense: mit\n---\n# My own\n")
     hub.publish(f"{repo}-2", tmp_path)
     answer = pusher.push(release, f"{repo}-2")
-    assert answer["error"] == "ReleaseError" and "the earlier card lacks the marks of the region" in answer["message"]
+    assert answer["error"] == "HubError"
+    assert answer["message"].startswith(
+        f"README.md of {repo}-2 on the Hub: the earlier card lacks the marks of the region"
+    )
+    assert answer["message"].endswith("Nothing was sent")
     assert set(served(hub, f"{repo}-2")) == {"README.md"}
+
+
+BOMB = "a: &a [x, x]\n" + "".join(f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]\n" for a, b in pairwise("abcdef"))
+EDITS = {
+    "a tag": ("- persona\n", "- persona\n- reviewed\n", "- reviewed\n", None),
+    "several tags": ("- persona\n", "- persona\n- 'é: x'\n- reviewed\n", "- 'é: x'\n- reviewed\n", None),
+    "a key": ("tags:\n", "doi: 10.5281/zenodo.1\ntags:\n", "doi: 10.5281/zenodo.1\n", None),
+    "a gate": ("tags:\n", "extra_gated_prompt: 'Read *this*'\nextra_gated_fields:\n  Name: text\ntags:\n",
+               "extra_gated_fields:\n  Name: text\n", None),
+    "a licence": ("license: other\n", "license: mit\n", None, "license: 'mit'"),
+    "another name": ("pretty_name: ", "pretty_name: My ", None, "pretty_name: 'My "),
+    "dataset_info": ("tags:\n", "dataset_info: {features: []}\ntags:\n", None, "dataset_info: "),
+    "a paragraph": ("<!-- personagen: yours (notes)", "Our own words.\n<!-- personagen: yours (notes)", None,
+                    "text outside the marks (1 lines, the first is 'Our own words.')"),
+    "broken YAML": ("tags:\n", "tags: [\n", None, "its YAML cannot be read"),
+    "a bomb": ("tags:\n", f"{BOMB}tags:\n", None, "its YAML cannot be read"),
+    "Windows": ("\n", "\r\n", None, None),
+}  # fmt: skip
+"""Edits of a card on the Hub: what stands there, what replaces it, what the next push keeps, and what it warns of."""
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_an_edited_card_on_the_hub_is_kept_or_the_loss_is_named(
+    edit: str, repo: str, hub: Hub, pusher: Pusher, release: Path, tmp_path: Path
+) -> None:
+    old, new, kept, warning = EDITS[edit]
+    edited = tmp_path / "edited"
+    shutil.copytree(release, edited)
+    card = (edited / "README.md").read_bytes().decode()
+    assert old in card
+    (edited / "README.md").write_bytes(card.replace(old, new).encode())
+    hub.publish(repo, edited)
+    done = pusher.push(release, repo)
+    pushed = served(hub, repo)["README.md"].decode()
+    assert (pushed == card) == (kept is None) and (kept or "") in pushed
+    if warning is None:
+        assert done["warned"] == []
+    else:
+        (line,) = done["warned"]
+        assert line.startswith(f"README.md of {repo} on the Hub was edited, which this push replaces: ")
+        assert warning in line and len(line) < 700 and line.isprintable()
+    again = pusher.push(release, repo)
+    assert (again["sent"], again["warned"]) == ({}, [])
+    assert pusher.verify(repo)["problems"] == []
 
 
 def test_hostile_rows_reach_the_data_and_nothing_else(

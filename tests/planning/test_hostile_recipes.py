@@ -4,6 +4,7 @@ import json
 import random
 from pathlib import Path
 
+import pytest
 import yaml
 
 from personagen.builder.core.errors import RecipeError
@@ -57,3 +58,24 @@ def test_mutated_recipes_are_parsed_or_refused(tmp_path: Path) -> None:
         strange = [path for path in strange_files(opened, tmp_path) if "secret.parquet" not in path]
     assert not strange, strange
     assert 100 < parsed < 1900
+
+
+ODD_LINES = ["a\nb", "a\r", "a\x1b[31m", "a\x00", "a\u202eb", "a\u2066b", "a\u200bb", "a\u2028b", "a\ufeff", "a\ufffe",
+             "a\uffffb", "a\U0001ffff", "a\ufdd0", "a\U000e0041", "a\u00ad", "a\u2060b", "a\x85b"]  # fmt: skip
+
+
+@pytest.mark.parametrize("line", ODD_LINES)
+@pytest.mark.parametrize("key", ["event", "model"])
+def test_lines_that_reach_the_data_have_no_invisible_characters(key: str, line: str) -> None:
+    texts = {"event": "came home", "model": "m"} | {key: line}
+    emotion = {"name": "calm", "definition": "at rest", "events": [texts["event"]]}
+    data = {"rows": 2, "taxonomy": {"name": "own", "emotions": [emotion]},
+            "backend": {"kind": "openai", "model": texts["model"], "base_url": "http://h/v1"}}  # fmt: skip
+    with pytest.raises(
+        RecipeError, match=r"has (a line break|the invisible character U\+[0-9A-F]{4,6}); write one line"
+    ):
+        parse_recipe(json.dumps(data), "recipe.yaml")
+    texts[key] = "she cried 👩\u200d🚒, می\u200cروم, a\u00a0b"
+    data["taxonomy"]["emotions"][0]["events"] = [texts["event"]]  # type: ignore[index]
+    data["backend"]["model"] = texts["model"]  # type: ignore[index]
+    assert parse_recipe(json.dumps(data), "recipe.yaml")

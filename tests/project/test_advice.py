@@ -11,7 +11,7 @@ CHEAPER = ("--reuse", "put back", "wait for it")
 """Advice that keeps what was paid for; a message that names --fresh names one of them too."""
 
 BEFORE_ANY_REPLY = {
-    "builder/core/files.py": 1,  # a path that can never be written
+    "builder/core/files.py": 4,  # paths that can never be written, or that are taken for others
     "builder/evaluation/matching/preparation.py": 1,  # a folder with the match of other texts
     "builder/release/run/locking.py": 2,  # a folder in use, and one with other files
     "builder/release/run/run_folder.py": 5,  # other files, another recipe, names and links that cannot be a release

@@ -66,6 +66,7 @@ def parse_address(text: str) -> Address:
     parts = _split(text)
     if parts.fragment or text.endswith("#"):
         raise ValueError(f"got a fragment (#...) behind {_quoted(text)}; leave it out")
+    _validate_path(parts.netloc + parts.path)
     path = API_PATHS.sub("", re.sub("/{2,}", "/", parts.path).rstrip("/"))
     return Address(f"{parts.scheme}://{parts.netloc.lower()}", path, _parameters(parts.query))
 
@@ -105,9 +106,20 @@ def _split(text: str) -> SplitResult:
     return parts
 
 
+def _validate_path(path: str) -> None:
+    """Raise ValueError for a host and a path that carry parameters: they stand in messages."""
+    if re.search(r"[;?#\x00-\x1f\x7f]", plain := unquote(path)):
+        raise ValueError("has parameters in its path (behind ';', or an encoded '?' or '#'); leave them out")
+    for part in plain.split("/"):
+        name, sign, _ = part.partition("=")
+        if SECRET_VALUE.match(part) or (sign and is_secret_name(name)):
+            raise ValueError("holds a secret in its path; leave it out and set OPENAI_API_KEY, or write backend.query")
+
+
 def _quoted(text: str) -> str:
     """Quote a URL without user, password, query and fragment, and without what stands in place of a port."""
-    shown = re.sub(r"[?#].*", "", re.sub(r".*(@|%40)", "***@", text, flags=re.DOTALL | re.IGNORECASE), flags=re.DOTALL)
+    shown = re.sub(r".*(@|%40)", "***@", text, flags=re.DOTALL | re.IGNORECASE)
+    shown = re.sub(r"([?#;]|%3b|%3f|%23).*", "", shown, flags=re.DOTALL | re.IGNORECASE)
     return repr(re.sub(r"^(\w+:/+[^/:\[\]]*):(?!\d*(/|$)|[^/]{1,4}(/|$))[^/]*", r"\1:***", shown)[:80])
 
 

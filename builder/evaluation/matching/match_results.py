@@ -13,6 +13,7 @@ from personagen.builder.core.result_table import ResultTable
 from personagen.builder.evaluation.comparison_tables import markdown_table, signed
 from personagen.builder.evaluation.scores import format_number
 from personagen.builder.release.formats.plain_json import as_records, read_plain_json, validated
+from personagen.builder.release.formats.results_model import MatchContent, require_content
 from personagen.builder.version import __version__
 
 if TYPE_CHECKING:
@@ -189,14 +190,15 @@ def read_match(folder: str | Path) -> MatchResults:
                 f"{folder} has the format {content['format']!r:.60}, wanted {FORMAT}; run `match` again, which sends "
                 "no request that its journal answers"
             )
+        require_content(MatchContent, content)
         return MatchResults(
             folder=folder.absolute(),
             facts=validated(MatchFacts, {item.name: content[item.name] for item in fields(MatchFacts)}),
             arms=ResultTable(MatchedArm, as_records(MatchedArm, content["arms"])),
-            best=validated(str, content["best"]),
+            best=content["best"],
             yardsticks=ResultTable(Yardstick, as_records(Yardstick, content["yardsticks"])),
             test={key: content[key] for key in ("worth", "reason", "distance") if key in content},
-            conclusions=validated(list[str], content["conclusions"]),
+            conclusions=content["conclusions"],
         )
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise ReleaseError(f"cannot read the match {folder}: {error!r:.200}; run `match` again") from None

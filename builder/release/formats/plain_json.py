@@ -3,10 +3,14 @@
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from personagen.builder.core.foreign_text import quote
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 MAX_FILE_BYTES = 256 * 2**20
 """Upper bound on a file that is read into memory."""
@@ -116,12 +120,20 @@ def as_records(kind: type[Record], rows: Any) -> tuple[Record, ...]:
 
 def validated(kind: Any, value: Any) -> Any:
     """Convert a JSON value to a type by pydantic, without coercion; raise ValueError of one line if it does not fit."""
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import ValidationError
 
     try:
-        return TypeAdapter(kind).validate_json(json.dumps(value), strict=True)
+        return _adapter(kind).validate_json(json.dumps(value), strict=True)
     except ValidationError as error:
         raise ValueError(first_fault(error.errors(include_url=False))) from None
+
+
+@lru_cache(maxsize=64)
+def _adapter(kind: Any) -> "TypeAdapter[Any]":
+    """Build the validator of a type, which takes longer than most of its uses."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)
 
 
 def first_fault(faults: Sequence[Mapping[str, Any]]) -> str:

@@ -10,7 +10,7 @@ from filelock import FileLock, Timeout
 
 from personagen.builder.core.errors import FolderError
 from personagen.builder.core.file_names import JOURNAL, LOCK, RESUME
-from personagen.builder.core.files import explain, make_folder, real_path, sync
+from personagen.builder.core.files import explain, make_folder, real_path, require_usable_name, sync
 from personagen.builder.llm.journal import is_empty
 from personagen.builder.llm.storage.opening import identity
 from personagen.builder.release.run.space import require_floor, require_right_to_write
@@ -139,6 +139,7 @@ def require_own_folder(out: Path, kind: str) -> None:
         kind: what the folder may hold, with its article: "a comparison".
 
     """
+    require_usable_name(out)
     try:
         is_foreign = out.exists() and any(out.iterdir()) and not (out / RESUME / LOCK).exists()
     except OSError as error:

@@ -33,6 +33,7 @@ from personagen.builder.core.files import (
     numbered,
     publish_folder,
     real_path,
+    require_usable_name,
     set_aside,
     write_text,
 )
@@ -172,6 +173,7 @@ def open_run(
             written.
 
     """
+    require_usable_name(out)
     out = Path(os.path.abspath(out))  # noqa: PTH100 - unlike resolve, it removes ".." and keeps links
     if not out.name or out == Path.cwd():
         raise FolderError(f"{out} cannot be a release folder; name a new folder with --out")
