@@ -40,6 +40,11 @@ def test_the_default_recipe_is_every_default() -> None:
     assert read_recipe(path) == Recipe()
     lines = path.read_text(encoding="utf-8").splitlines()
     assert [line.split(":")[0] for line in lines if re.match(r"\w", line)] == list(Recipe.model_fields)
+    listed = yaml.safe_load(path.read_text(encoding="utf-8"))
+    sections = {key: value for key, value in Recipe().model_dump(mode="json").items() if isinstance(value, dict)}
+    assert {
+        key: set(value) - set(listed[key]) for key, value in sections.items() if set(value) - set(listed[key])
+    } == {}
 
 
 @pytest.mark.parametrize("key", Recipe.model_fields)
