@@ -221,7 +221,7 @@ class BackendChoice(RecipeSection):
 
     kind: Literal["embedded", "openai", "batch", "transformers"] = Field(
         default="embedded",
-        description="embedded: the small model of the package; openai: any OpenAI-compatible endpoint; "
+        description="embedded: the small model of the package; openai: an endpoint with OpenAI's chat API; "
         "batch: OpenAI's Batch API; transformers: a local model.",
     )
     model: VisibleLine | None = Field(default=None, description="Model name. The embedded backend has its own model.")

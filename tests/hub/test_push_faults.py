@@ -241,6 +241,19 @@ def test_a_fault_at_every_request(
     assert count > 12
 
 
+def test_a_file_that_has_arrived_is_not_sent_again(
+    hub: Hub, pusher: Pusher, versions: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """The first push ends between its uploads and its commit; the texts are new to the Hub, which stores uploads."""
+    release, repo = rewrite(versions[0], tmp_path / "resumed", "joy/", marked("resumed")), "user/resumed"
+    hub.fail(r"/commit/", times=99, status=429, headers={"Retry-After": "3600"})
+    assert "run the same command" in pusher.push(release, repo)["message"]
+    sent = [line for line in hub.requests if line.startswith("PUT ")]
+    hub.heal()
+    assert "error" not in pusher.push(release, repo) and served(hub, repo) == held(release)
+    assert sent and [line for line in hub.requests if line.startswith("PUT ")] == sent
+
+
 def kill_at(gate: Gate, victim: Pusher) -> None:
     """Kill a process when its request is held."""
     gate.wait()
