@@ -34,14 +34,10 @@ def krippendorff_alpha(ratings: Ratings) -> float | None:
 
     1: perfect agreement. 0: chance. None: no item with two ratings, or all ratings equal.
     """
-    size = len(SCALE)
-    coincidences = np.zeros((size, size))
-    for row in ratings:
-        given = row[~np.isnan(row)].astype(int) - 1
-        if len(given) < 2:
-            continue
-        counts = np.bincount(given, minlength=size).astype(float)
-        coincidences += (np.outer(counts, counts) - np.diag(counts)) / (len(given) - 1)
+    counts = (ratings[:, :, None] == np.array(SCALE)).sum(axis=1).astype(float)
+    given = counts.sum(axis=1)
+    counts, others = counts[given > 1], given[given > 1, None] - 1
+    coincidences = (counts / others).T @ counts - np.diag((counts / others).sum(axis=0))
     totals = coincidences.sum(axis=1)
     count = float(totals.sum())
     ranks = np.cumsum(totals) - totals / 2  # mean rank of each rating

@@ -86,7 +86,7 @@ def realism(corpus: Corpus, reference: Corpus, *, seed: int = 0, sample_size: in
         result[name] = value
         result[f"{name}_ci"] = interval(value, errors[name], bounds)
         result[f"{name}_null"] = null.get(name)
-        result[f"{name}_null_ci"] = interval(null.get(name), null_spread.get(name), bounds)
+        result[f"{name}_null_ci"] = _prediction_interval(null.get(name), null_spread.get(name), bounds)
     sides = [_different(side.take(_even_rows(len(side.corpus), count))) for side in (one, other)]
     result["mmd2_p"] = mmd2_p(sides[0], sides[1], width, seed)
     result["label_mmd2_by_label"] = labels.mmd2_by_label(corpus, reference, width)
@@ -172,6 +172,14 @@ def _null(real: Side, width: float, count: int, seed: int) -> tuple[Figures, Fig
     names = drawn[0].keys()
     columns = {name: [figures[name] for figures in drawn] for name in names}
     return {name: mean(columns[name]) for name in names}, {name: spread(columns[name]) for name in names}
+
+
+def _prediction_interval(
+    value: float | None, deviation: float | None, bounds: tuple[float, float]
+) -> list[float] | None:
+    """Return the interval of 95 % of further values, from mean and standard deviation of `DRAWS` of them."""
+    further = None if deviation is None else deviation * (1 + 1 / DRAWS) ** 0.5
+    return interval(value, further, bounds, DRAWS - 1)
 
 
 def _detection(one: Side, other: Side, seed: int) -> Figures:

@@ -103,15 +103,64 @@ def interval(
         freedom: degrees of freedom of the error, for a t quantile; None: a normal quantile.
 
     Returns:
-        None: the value or its standard error is None.
+        None: the value or its standard error is None, or the error is 0. What does not vary in a sample may vary
+        outside it: no interval of no width has a confidence.
 
     """
+    if value is None or error is None or error <= 1e-9 * abs(value):  # what is left of equal values is rounding
+        return None
+    reach = quantile(freedom) * error
+    return [max(bounds[0], value - reach), min(bounds[1], value + reach)]
+
+
+def bounded_interval(
+    value: float | None, error: float | None, bounds: tuple[float, float], freedom: float | None = None
+) -> list[float] | None:
+    """Return the 95 % interval of a value whose error shrinks towards the bounds of its measure.
+
+    There, a sample with an extreme value has a small error, and symmetric intervals miss the truth on one side. Each
+    end is the further one of `interval` and of the interval of the logit of the position between the bounds.
+
+    Args:
+        value: the value.
+        error: its standard error.
+        bounds: range of the measure; infinite, or reached by the value: `interval` alone.
+        freedom: degrees of freedom of the error, for a t quantile; None: a normal quantile.
+
+    Returns:
+        None: as for `interval`.
+
+    """
+    from scipy.special import expit, logit
+
+    ends = interval(value, error, bounds, freedom)
+    low, width = bounds[0], bounds[1] - bounds[0]
+    if value is None or error is None or ends is None or not np.isfinite(width) or not low < value < bounds[1]:
+        return ends
+    place = (value - low) / width
+    reach = quantile(freedom) * error / (width * place * (1 - place))
+    further = [low + width * float(expit(logit(place) + sign * reach)) for sign in (-1, 1)]
+    return [min(ends[0], further[0]), max(ends[1], further[1])]
+
+
+def quantile(freedom: float | None) -> float:
+    """Return the 97.5 % quantile of t; None: of the normal distribution."""
     from scipy.stats import t
 
-    if value is None or error is None:
-        return None
-    reach = (Z95 if freedom is None else float(t.ppf(0.975, freedom))) * error
-    return [max(bounds[0], value - reach), min(bounds[1], value + reach)]
+    return Z95 if freedom is None else float(t.ppf(0.975, freedom))
+
+
+def spread_freedom(draws: int, units: int) -> float:
+    """Return the degrees of freedom of a standard error from parts of a sample (Satterthwaite, 1946).
+
+    Both the number of parts and that of the independent units limit how well a sample shows its variance.
+
+    Args:
+        draws: number of parts, two or more.
+        units: number of independent units in the sample.
+
+    """
+    return 1 / (1 / (draws - 1) + 1 / max(units - 1, 1))
 
 
 def welch_freedom(variances: Sequence[float], counts: Sequence[int]) -> float | None:

@@ -302,6 +302,18 @@ def test_f_of_personas_is_1_without_a_trace(rows: int, situations: int) -> None:
     assert np.mean(np.array(ratios, dtype=float)) == pytest.approx(1, abs=0.025)
 
 
+def test_f_of_personas_is_1_if_each_persona_writes_texts_of_one_label() -> None:
+    """14 personas, two per label, have 7 degrees of freedom beyond the labels, not 13: F would be 0.54."""
+    generator = np.random.default_rng(11)
+    personas = np.arange(70) // 5
+    labels, means = [str(persona % 7) for persona in personas], generator.normal(size=(7, 64))
+    ratios = []
+    for _ in range(30):
+        vectors = generator.normal(size=(70, 64)) + means[personas % 7]
+        ratios.append(persona_f(Corpus([""] * 70, labels, vectors.astype(np.float32), "given"), personas.astype(str)))
+    assert np.mean(np.array(ratios, dtype=float)) == pytest.approx(1, abs=0.05)
+
+
 def test_f_of_personas_is_that_of_a_linear_model() -> None:
     """Labels that favour some personas: least squares on indicator columns, with and without personas."""
     generator = np.random.default_rng(4)

@@ -268,6 +268,16 @@ def test_pet_words_of_personas_are_distinctive_of_no_value(texts: int, values: i
     assert audits <= 10
 
 
+@pytest.mark.parametrize(("personas", "words"), [(4, []), (5, ["river"])])
+def test_words_of_a_value_that_few_personas_have_are_not_distinctive(personas: int, words: list[str]) -> None:
+    owners = np.repeat(np.arange(60), 3)
+    table = np.zeros((180, 2), dtype=np.float32)
+    table[:, 0] = owners < personas
+    table[::7, 1] = 1
+    found = distinctive(["river", "engine"], table, (owners < personas).astype(np.intp), owners)
+    assert found == [[], words]
+
+
 def test_rare_words_and_the_most_words() -> None:
     assert vocabulary(["once only here"] * 4 + ["and there"])[0] == []
 

@@ -11,7 +11,14 @@ from personagen.metrics.diversity.measure import _at, diversity
 from personagen.metrics.diversity.personas import association_p
 from personagen.metrics.human_likeness.measure import Item, Scores, _auc, _likeness
 from personagen.metrics.realism.mmd import mmd2_p
-from personagen.metrics.statistics.intervals import DRAWS, interval, rarefied, welch_freedom
+from personagen.metrics.statistics.intervals import (
+    DRAWS,
+    bounded_interval,
+    interval,
+    rarefied,
+    spread_freedom,
+    welch_freedom,
+)
 from personagen.metrics.texts.corpus import Corpus
 from personagen.metrics.texts.words import tokenise
 from personagen.metrics.utility.probe import codes
@@ -121,8 +128,52 @@ def test_the_interval_of_diversity_is_that_of_four_fifths_of_the_texts() -> None
     values, errors = rarefied(
         lambda rows: _at(corpus, tokens, None, rows), [60], 60, 0, kept=0.8, proportional=("vendi_score",)
     )
-    for name in ("vendi_score", "self_bleu", "distinct_2"):
-        assert found[f"{name}_ci"] == interval(values[name], errors[name], freedom=DRAWS - 1), name
+    freedom = 1 / (1 / 19 + 1 / 59)
+    for name, bounds in (("vendi_score", (1, 60)), ("self_bleu", (0, 1)), ("distinct_2", (0, 1))):
+        assert found[f"{name}_ci"] == bounded_interval(values[name], errors[name], bounds, freedom), name
+    assert spread_freedom(DRAWS, 60) == pytest.approx(freedom) and spread_freedom(20, 1) == pytest.approx(0.95)
+
+
+def test_an_interval_near_a_bound_has_the_further_ends_of_two_scales() -> None:
+    reach = 1.959964 * 0.02 / (0.9 * 0.1)  # delta method: the derivative of the logit is 1 / (p (1 - p))
+    further = [1 / (1 + np.exp(-(np.log(9) + sign * reach))) for sign in (-1, 1)]
+    assert bounded_interval(0.9, 0.02, (0, 1)) == pytest.approx([further[0], 0.9 + 1.959964 * 0.02])
+    assert bounded_interval(18.1, 0.38, (1, 20)) == pytest.approx([1 + 19 * further[0], 18.1 + 1.959964 * 0.38])
+    assert bounded_interval(0.1, 0.02, (0, 1)) == pytest.approx([0.1 - 1.959964 * 0.02, 1 - further[0]])
+    assert bounded_interval(3.0, 0.5, (0, np.inf), 9) == interval(3.0, 0.5, (0, np.inf), 9)
+    assert bounded_interval(1.0, 0.5, (0, 1)) == interval(1.0, 0.5, (0, 1))
+
+
+@pytest.mark.parametrize("count", [20, 70])
+def test_intervals_of_diversity_hold_the_mean_over_sets_or_are_none(count: int) -> None:
+    """100 sets: 95 % less three standard errors are 88.5 %; symmetric intervals at 20 texts held 84 to 92 %."""
+    corpus = real(3360)
+    corpus = Corpus(corpus.texts, None, corpus.vectors, corpus.model)
+    generator = np.random.default_rng([count, 4])
+    results = [diversity(corpus.take(generator.permutation(3360)[:count])) for _ in range(100)]
+    for name in ("vendi_score", "rke", "self_bleu", "distinct_2", "distinct_4", "mean_cosine", "mtld"):
+        mean = np.mean([found[name] for found in results])
+        ends = [found[f"{name}_ci"] for found in results if found[f"{name}_ci"] is not None]
+        held = [low < high and low <= mean <= high for low, high in ends]
+        assert len(held) < 10 or np.mean(held) >= 0.885, (name, len(held), np.mean(held))
+        assert len(held) == 100 or name in ("distinct_2", "distinct_4", "mtld"), name
+
+
+def test_what_does_not_vary_in_a_sample_has_no_interval() -> None:
+    assert interval(1.0, 0.0) is None and bounded_interval(1.0, 0.0, (0, 1)) is None
+    assert interval(None, 1.0) is None and bounded_interval(0.5, None, (0, 1)) is None
+    words = [" ".join(f"w{row}x{column}" for column in range(12)) for row in range(20)]
+    found = diversity(Corpus(words, None, np.eye(20, dtype=np.float32), "given"))
+    assert found["distinct_4"] == 1 and found["self_repetition"] == 0
+    assert found["distinct_4_ci"] is found["self_repetition_ci"] is found["vendi_score_ci"] is None
+
+
+@pytest.mark.parametrize(("texts", "is_defined"), [(12, False), (40, True)])
+def test_mtld_has_an_interval_from_five_factors_on(texts: int, is_defined: bool) -> None:
+    generator = np.random.default_rng(6)
+    rows = [" ".join(f"w{number}" for number in generator.integers(60, size=15)) for _ in range(texts)]
+    found = diversity(Corpus(rows, None, generator.normal(size=(texts, 4)).astype(np.float32), "given"))
+    assert (15 * texts / found["mtld"] >= 5) == is_defined == (found["mtld_ci"] is not None)
 
 
 def clouds(count: int, generator: np.random.Generator) -> Corpus:
