@@ -279,7 +279,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     emotions = [{"name": name, "definition": text, "like": "joy"} for name, text in HOSTILE.items()]
     recipe = {"rows": len(emotions), "taxonomy": {"name": "mine", "emotions": emotions}, "name": "hostile"}
     with FakeOpenAI() as server:
-        model: dict[str, Any] = {"backend.model": "m | `x`\n---\n# <b>big</b>"}
+        model: dict[str, Any] = {"backend.model": "m | `x` --- # <b>big</b>"}
         yield make_release(tmp_path_factory.mktemp("hostile") / "hostile", server.url, json.dumps(recipe), **model)
 
 
