@@ -19,7 +19,9 @@ import pytest
 import personagen as pg
 from personagen.builder.cli.main import cli
 from personagen.builder.core.package_data import read_yaml
+from personagen.builder.planning.recipe import Recipe
 from tests.helpers.releasing import ROOT
+from tests.project.test_advice import messages
 
 PAGES = [
     *sorted(ROOT.glob("*.md")),
@@ -33,8 +35,8 @@ HISTORY = ("CHANGELOG.md", "docs/decisions.md", "docs/log.md")
 
 CURRENT = [path for path in PAGES if path.relative_to(ROOT).as_posix() not in HISTORY]
 SOURCES = [*sorted((ROOT / "builder").rglob("*.py")), *sorted((ROOT / "metrics").rglob("*.py"))]
-OTHER_PROGRAMS = ("--time", "--signal", "--no-deps", "--force-reinstall")
-"""Options of docker, Slurm and pip."""
+OTHER_PROGRAMS = ("--time", "--signal", "--no-deps", "--force-reinstall", "--type")
+"""Options of docker, Slurm, pip and hf."""
 
 WITHOUT_CHECKOUT = ("metrics/",)
 """Files that reach readers without a checkout, as Spaces: they name packages of an index, not this project."""
@@ -112,6 +114,23 @@ def project_options() -> set[str]:
     return options | {"--help", "--version"}
 
 
+@cache
+def recipe_sections() -> dict[str, tuple[str, ...]]:
+    """Return the keys of each section of a recipe."""
+    sections = {key: tuple(value) for key, value in Recipe().model_dump().items() if isinstance(value, dict)}
+    return sections | {"taxonomy": ("name", "emotions"), "counterfactual": ("attributes", "pairs")}
+
+
+def recipe_keys() -> set[str]:
+    """Return the keys of the sections of a recipe, with a dot."""
+    return {f"{section}.{key}" for section, keys in recipe_sections().items() for key in keys}
+
+
+def dotted_names(text: str) -> list[str]:
+    """Return the names of two words with a dot, as keys of a recipe have them."""
+    return re.findall(r"(?<![\w./])[a-z]+\.[a-z_]+\b(?!\()", text)
+
+
 def api_calls(code: str) -> Iterator[tuple[str, list[str]]]:
     """Yield the calls `pg.NAME(...)` in code, with their keywords."""
     for node in ast.walk(ast.parse(code)):
@@ -141,6 +160,22 @@ def test_commands_parse(path: Path) -> None:
 def test_options_exist(path: Path) -> None:
     named = set(re.findall(r"`(--[a-z][\w-]*)", prose(text_of(path))))
     assert named - project_options() - set(OTHER_PROGRAMS) == set()
+
+
+def test_options_and_keys_in_messages_exist() -> None:
+    options, keys, known = project_options() | {*OTHER_PROGRAMS}, recipe_keys(), set(recipe_sections())
+    for module, text in messages():
+        if not module.endswith("core/records.py"):  # patterns of file names
+            named = set(re.findall(r"(?<![\w-])--[a-z][\w-]+", text))
+            assert named - options == set(), module
+        assert [key for key in dotted_names(text) if key.split(".")[0] in known and key not in keys] == [], module
+
+
+@pytest.mark.parametrize("path", PAGES, ids=name_of)
+def test_keys_of_recipes_exist(path: Path) -> None:
+    spans = re.findall(r"`([^`\n]+)`", prose(text_of(path)))
+    named = [key for span in spans for key in dotted_names(span) if key.split(".")[0] in recipe_sections()]
+    assert set(named) - recipe_keys() == set()
 
 
 @pytest.mark.parametrize("path", PAGES, ids=name_of)
