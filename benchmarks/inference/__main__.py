@@ -10,9 +10,11 @@ import argparse
 from collections.abc import Callable, Iterator, Mapping
 
 from benchmarks.inference.audits import associations, counterfactuals, families
+from benchmarks.inference.classifiers import transfers
 from benchmarks.inference.comparisons import arms, traces
+from benchmarks.inference.likeness import intervals, styles
 from benchmarks.inference.rates import ErrorRate
-from benchmarks.inference.scores import favourites, ratings, sets_of_texts, sources
+from benchmarks.inference.scores import agreements, favourites, ratings, sets_of_texts, sources, traces_of_personas
 
 PARTS: Mapping[str, Callable[[int], Iterator[ErrorRate]]] = {
     "audit": associations,
@@ -21,8 +23,13 @@ PARTS: Mapping[str, Callable[[int], Iterator[ErrorRate]]] = {
     "trace": traces,
     "compare": lambda sets: arms(max(sets // 6, 2), 4 * sets),
     "realism": sources,
+    "intervals": intervals,
+    "style": styles,
+    "utility": transfers,
     "labels": favourites,
+    "personas": traces_of_personas,
     "ratings": ratings,
+    "agreement": agreements,
     "diversity": sets_of_texts,
 }
 """Parts of the benchmark; `compare` measures a sixth as many arms, which takes seconds per arm."""

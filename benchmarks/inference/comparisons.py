@@ -38,6 +38,13 @@ def comments() -> tuple[Corpus, Corpus]:
     return read_corpus(slice_.texts, slice_.labels), read_corpus(slice_.test_texts, slice_.test_labels)
 
 
+def all_comments() -> Corpus:
+    """Return both parts of the bundled comments as one corpus."""
+    train, test = comments()
+    labels = [*(train.labels or ()), *(test.labels or ())]
+    return Corpus([*train.texts, *test.texts], labels, np.concatenate([train.vectors, test.vectors]), train.model)
+
+
 def traces(sets: int) -> Iterator[ErrorRate]:
     """Yield how often the claim that a persona leaves its trace is supported without one."""
     corpus, _ = comments()

@@ -27,11 +27,12 @@ from personagen.builder.evaluation.audit_results import (
     counterfactual_lines,
     findings,
     power_line,
+    prediction_lines,
 )
 from personagen.builder.evaluation.counterfactual_effects import counterfactual_effects
 from personagen.builder.evaluation.evaluate import digest_of
 from personagen.builder.release.folder import check_release
-from personagen.builder.release.measuring import predictions, require_metrics_extra
+from personagen.builder.release.measuring import ClassifierAccuracy, predictions, require_metrics_extra
 from personagen.builder.release.results import add_results
 from personagen.builder.release.texts import Texts, read_texts
 
@@ -73,6 +74,7 @@ class MeasuredTexts:
         personas: number of each text's persona, shape (texts,).
         labels: number of each text's emotion, shape (texts,).
         problems: by outcome, why it could not be measured.
+        accuracy: how often predicted emotions are right; None: unknown, or none were predicted.
 
     """
 
@@ -81,6 +83,7 @@ class MeasuredTexts:
     personas: "Codes"
     labels: "Codes"
     problems: Mapping[str, str]
+    accuracy: ClassifierAccuracy | None
 
 
 def audit(folder: str | Path, settings: AuditSettings = AuditSettings(), *, progress: Progress = SILENT) -> Audit:
@@ -125,6 +128,7 @@ def audit(folder: str | Path, settings: AuditSettings = AuditSettings(), *, prog
         pairs=ResultTable(CounterfactualContrast, tuple(pairs)),
         effects=ResultTable(CounterfactualEffect, tuple(effects)),
         problems=measured.problems,
+        accuracy=measured.accuracy,
     )
     progress.step(f"writing {AUDIT} and the card")
     add_results(folder, manifest, "audit", result.to_json(), _facts(result))
@@ -137,6 +141,7 @@ def _facts(result: Audit) -> dict[str, Any]:
         "findings": list(findings(result)),
         "counterfactuals": list(counterfactual_lines(result)),
         "audit_power": power_line(result),
+        "audit_predictions": next(prediction_lines(result), None),
         "audited_by": result.command or "personagen audit",
     }
 
@@ -172,13 +177,15 @@ def _measure(texts: Texts, manifest: Mapping[str, Any], settings: AuditSettings,
 
     tables: dict[str, Table] = {"label": categories(texts.labels)}
     problems: dict[str, str] = {}
+    accuracy: ClassifierAccuracy | None = None
     intensities = [row["intensity"] for row in texts.rows]
     if all(intensities):
         tables["intensity"] = categories(intensities)
     progress.step("predicting emotions")
     try:
-        predicted = predictions(texts, settings.reference, settings.embeddings)
-        tables["prediction"] = categories([prediction.label for prediction in predicted])
+        predicted = predictions(texts, manifest, settings.reference, settings.embeddings)
+        tables["prediction"] = categories([prediction.label for prediction in predicted.predictions])
+        accuracy = predicted.accuracy
     except ReleaseError as error:
         problems["prediction"] = str(error)
     if manifest["recipe"]["text"]["language"] == "en":
@@ -192,7 +199,7 @@ def _measure(texts: Texts, manifest: Mapping[str, Any], settings: AuditSettings,
         tables["content"] = embed(texts.texts, settings.embeddings).vectors
     personas = np.unique([row["persona_id"] for row in texts.rows], return_inverse=True)[1]
     labels = np.unique(texts.labels, return_inverse=True)[1]
-    return MeasuredTexts(tables, words, personas, labels, problems)
+    return MeasuredTexts(tables, words, personas, labels, problems, accuracy)
 
 
 def _by_attribute(

@@ -1,13 +1,14 @@
 """Results of an audit: tables of records, the content of `audit.json`, and lines for the terminal and the card."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from personagen.builder.core.errors import ReleaseError
 from personagen.builder.core.result_table import ResultTable
 from personagen.builder.evaluation.claims import LEVEL
 from personagen.builder.release.formats.plain_json import as_records, validated
+from personagen.builder.release.measuring import ClassifierAccuracy, accuracy_line
 from personagen.builder.version import __version__
 
 if TYPE_CHECKING:
@@ -192,6 +193,7 @@ class Audit:
         pairs: one record per attribute and pair of values that counterfactuals compare.
         effects: one record per attribute, pair of values and outcome.
         problems: outcomes that could not be measured, with the reason.
+        accuracy: how often the predictions of the emotion classifier are right; None: unknown.
 
     """
 
@@ -206,6 +208,7 @@ class Audit:
     pairs: ResultTable[CounterfactualContrast]
     effects: ResultTable[CounterfactualEffect]
     problems: Mapping[str, str]
+    accuracy: ClassifierAccuracy | None = None
 
     @property
     def attributes(self) -> list[str]:
@@ -236,6 +239,7 @@ class Audit:
             "outcomes": dict(self.outcomes),
             **{name: getattr(self, name).to_dicts() for name in TABLES},
             "problems": dict(self.problems),
+            "classifier": None if self.accuracy is None else asdict(self.accuracy),
         }
 
 
@@ -267,6 +271,7 @@ def read_audit(content: Mapping[str, Any]) -> Audit:
             pairs=_table(CounterfactualContrast, content["pairs"]),
             effects=_table(CounterfactualEffect, content["effects"]),
             problems=validated(dict[str, str], content["problems"]),
+            accuracy=validated(ClassifierAccuracy | None, content.get("classifier")),
         )
     except (LookupError, TypeError, ValueError) as error:
         raise ReleaseError(f"audit.json is malformed ({error!r:.160}); audit the release again") from None
@@ -290,6 +295,12 @@ def findings(audit: Audit) -> Iterator[str]:
             f"variance [{record.low or 0:.2%}, {record.high or 0:.2%}], p {record.p_corrected:.2g}"
             f"{_extremes(audit, record)}"
         )
+
+
+def prediction_lines(audit: Audit) -> Iterator[str]:
+    """Yield how often predicted emotions are right; nothing if none were predicted."""
+    if "prediction" in audit.outcomes:
+        yield f"The predicted emotion is that of a classifier. {accuracy_line(audit.accuracy)}"
 
 
 def power_line(audit: Audit) -> str | None:
@@ -361,6 +372,7 @@ def audit_lines(audit: Audit) -> Iterator[str]:
         row = (_cell(cells.get((attribute, outcome))) for outcome in audit.outcomes)
         yield f"{attribute:<14}" + "".join(f"{cell:>12}" for cell in row)
     yield from (f"not measured: {outcome}: {reason}" for outcome, reason in audit.problems.items())
+    yield from prediction_lines(audit)
     yield from counterfactual_lines(audit)
     lines = list(findings(audit))
     yield from lines or [f"no association was found in {audit.texts} texts"]

@@ -155,7 +155,8 @@ def _measure(both: Texts, manifest: Mapping[str, Any], reference: str, embedding
         outcomes["sentiment"] = sentiment(both.texts)[:, 0].astype(np.float64)
     predicted = None
     try:
-        predicted = [prediction.label for prediction in predictions(both, reference, embeddings)]
+        results = predictions(both, manifest, reference, embeddings)
+        predicted = [prediction.label for prediction in results.predictions]
         agreed = [emotion == label for emotion, label in zip(predicted, both.labels, strict=True)]
         outcomes["agreement"] = np.array(agreed, dtype=np.float64)
     except ReleaseError:

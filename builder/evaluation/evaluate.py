@@ -26,7 +26,8 @@ from personagen.builder.evaluation.judges import connect_judges
 from personagen.builder.evaluation.scores import Scores, card_rows, read_scores
 from personagen.builder.evaluation.slice_scores import below_floor, measure_slices
 from personagen.builder.release.folder import check_release
-from personagen.builder.release.measuring import require_metrics_extra, require_reference
+from personagen.builder.release.manifest import classifier_facts
+from personagen.builder.release.measuring import agreement_line, require_metrics_extra, require_reference
 from personagen.builder.release.results import add_results
 from personagen.builder.release.run.space import require_floor, require_right_to_write
 from personagen.builder.release.texts import Texts, read_texts
@@ -147,6 +148,8 @@ def _evaluate(
         "problems": {name: _published(problem) for name, problem in problems.items()},
         "slices": slices,
     }
+    if predicted := agreement_line(classifier_facts(manifest)):
+        content["predictions"] = predicted
     scores = read_scores(content)
     progress.step(f"writing {SCORES} and the card")
     facts: dict[str, Any] = {"scores": card_rows(scores)}

@@ -377,9 +377,9 @@ def score_lines(scores: Scores) -> Iterator[str]:
         yield _line(row, widths)
     for name, problem in scores.content["problems"].items():
         yield f"\n{name.replace('_', '-')}: not measured: {problem}"
-    if scores.slices:
-        yield ""
-        yield from slice_lines(scores.slices)
+    yield from ["", *slice_lines(scores.slices)] if scores.slices else []
+    if scores.content.get("predictions"):
+        yield f"\n{scores.content['predictions']}"
 
 
 def _line(row: Sequence[str], widths: Sequence[int]) -> str:

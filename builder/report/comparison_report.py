@@ -13,6 +13,7 @@ from personagen.builder.evaluation.comparison import (
     read_comparison,
 )
 from personagen.builder.evaluation.comparison_tables import MAIN, classifier_line, cost_cells, lexicon_note
+from personagen.builder.release.measuring import accuracy_of
 from personagen.builder.report.charts import ValueWithInterval, interval_chart
 from personagen.builder.report.persona_coverage import Layers
 from personagen.builder.report.rejected_replies import RejectedReply, draw_examples
@@ -79,7 +80,9 @@ class ComparisonReport:
         yield _verdicts_section(self.comparison.claims)
         yield _costs_section(arms)
         yield _arms_section(self.comparison)
-        yield from text_sections(self.groups, self.points, self.emotions, self.main, self.comparison.facts.classifier)
+        yield from text_sections(
+            self.groups, self.points, self.emotions, self.main, accuracy_of(self.comparison.facts.classifier)
+        )
         yield from persona_sections(self.personas)
         colours = {group.name: group.colour for group in self.groups}
         yield rejects_section({cost.arm: cost.rejects for cost in arms}, colours, self.examples)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from personagen.builder.core.errors import PersonaGenError, ReleaseError
 from personagen.builder.core.progress import Progress
 from personagen.builder.core.records import LAYERS
-from personagen.builder.evaluation.audit_results import Audit, power_line, read_audit
+from personagen.builder.evaluation.audit_results import Audit, power_line, prediction_lines, read_audit
 from personagen.builder.evaluation.scores import Scores, read_saved_scores
 from personagen.builder.release.folder import check_release
-from personagen.builder.release.manifest import classifier_facts, leak_line, total_rejects
-from personagen.builder.release.measuring import predictions, require_reference
+from personagen.builder.release.manifest import leak_line, total_rejects
+from personagen.builder.release.measuring import ClassifierAccuracy, predictions, require_reference
 from personagen.builder.release.results import read_results
 from personagen.builder.release.run.run_folder import run_folder_of
 from personagen.builder.release.texts import Texts, read_texts
@@ -66,6 +66,7 @@ class ReleaseReport:
         personas: layers of every persona.
         rejects: number of rejected replies by reason.
         examples: rejected replies by reason.
+        accuracy: how often the classifier that predicted the emotions is right; None: unknown.
         manifest: manifest of the release, with the results of `evaluate` and `audit` if they were run.
         audit: results of `audit`; None: not audited.
         scores: results of `evaluate`; None: not evaluated.
@@ -81,6 +82,7 @@ class ReleaseReport:
     personas: Sequence[Layers]
     rejects: Mapping[str, int]
     examples: Mapping[str, Sequence[RejectedReply]]
+    accuracy: ClassifierAccuracy | None
     manifest: Mapping[str, Any]
     audit: Audit | None
     scores: Scores | None
@@ -93,7 +95,7 @@ class ReleaseReport:
         yield expression_section(self.manifest)
         if self.manifest.get("scores"):
             yield _scores_section(self.manifest["scores"])
-        yield from text_sections(self.groups, self.points, self.emotions, SYNTHETIC, classifier_facts(self.manifest))
+        yield from text_sections(self.groups, self.points, self.emotions, SYNTHETIC, self.accuracy)
         yield from persona_sections(self.personas)
         if self.audit is not None:
             yield _audit_section(self.audit, self.manifest["findings"])
@@ -122,7 +124,7 @@ def read_release_report(
     texts, real_texts = read_texts(folder, manifest), require_reference(reference)
     emotions = [emotion["name"] for emotion in manifest["taxonomy"]["emotions"]]
     progress.step("predicting emotions")
-    synthetic, prediction_problem = _synthetic_group(texts, reference, embeddings, seed)
+    synthetic, accuracy, prediction_problem = _synthetic_group(texts, manifest, reference, embeddings, seed)
     real, reference_problem = _real_group(real_texts, emotions, seed)
     audit, audit_problem = _read_audit(folder, manifest)
     scores, scores_problem = _read_scores(folder, manifest)
@@ -140,28 +142,32 @@ def read_release_report(
         personas=list({row["persona_id"]: _layers_of(row) for row in texts.rows if row["persona_id"]}.values()),
         rejects=total_rejects(manifest),
         examples=examples,
+        accuracy=accuracy,
         manifest=manifest,
         audit=audit,
         scores=scores,
     )
 
 
-def _synthetic_group(texts: Texts, reference: str, embeddings: str | None, seed: int) -> tuple[TextGroup, str | None]:
-    """Return a sample of the release's texts, and the reason why they have no predictions; None: they have them."""
+def _synthetic_group(
+    texts: Texts, manifest: Mapping[str, Any], reference: str, embeddings: str | None, seed: int
+) -> tuple[TextGroup, ClassifierAccuracy | None, str | None]:
+    """Return a sample of the release's texts, the accuracy of their predictions, and why they have none."""
     drawn = texts.take(sample(len(texts.texts), MAX_TEXTS // 2, seed))
     predicted: list[tuple[str | None, float | None]] = [(None, None)] * len(drawn.texts)
-    problem = None
+    accuracy = problem = None
     try:
-        results = predictions(drawn, reference, embeddings)
+        results = predictions(drawn, manifest, reference, embeddings)
     except PersonaGenError as error:  # a reference that trains no classifier leaves the rest of the page as it is
         problem = f"Predicted emotions: {error}"
     else:
-        predicted = [(prediction.label, prediction.confidence) for prediction in results]
+        accuracy = results.accuracy
+        predicted = [(prediction.label, prediction.confidence) for prediction in results.predictions]
     shown = [
         ReportText(SYNTHETIC, row["id"], row["text"], label, *prediction, _layers_of(row), _facts_of_row(row))
         for row, label, prediction in zip(drawn.rows, drawn.labels, predicted, strict=True)
     ]
-    return TextGroup(SYNTHETIC, shown, len(texts.texts), COLOURS[0]), problem
+    return TextGroup(SYNTHETIC, shown, len(texts.texts), COLOURS[0]), accuracy, problem
 
 
 def _real_group(reference: "Reference", emotions: Sequence[str], seed: int) -> tuple[TextGroup | None, str | None]:
@@ -254,7 +260,11 @@ def _audit_section(audit: Audit, findings: Sequence[str]) -> Section:
         "Fraction of the variance of each outcome that is associated with an attribute of the persona, beyond plan and "
         "chance. * p < 0.05 (Holm-corrected).",
         chart=association_chart(attributes, outcomes, rows),
-        lines=[*(findings or ["No association is significant."]), *([power] if power else [])],
+        lines=[
+            *(findings or ["No association is significant."]),
+            *([power] if power else []),
+            *prediction_lines(audit),
+        ],
     )
 
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from personagen.builder.release.measuring import ClassifierAccuracy, accuracy_line
 from personagen.builder.report.charts import Chart, rejects_chart
 from personagen.builder.report.persona_charts import pairs_chart, values_chart
 from personagen.builder.report.persona_coverage import Layers, expected_fractions, observed_fractions, pair_coverage
@@ -66,7 +67,7 @@ def text_sections(
     points: Sequence[Point],
     emotions: Sequence[str],
     main: str,
-    classifier: Mapping[str, Any] | None = None,
+    accuracy: ClassifierAccuracy | None = None,
 ) -> Iterator[Section]:
     """Yield the sections on the texts: map, predicted emotions, lengths, words.
 
@@ -75,7 +76,7 @@ def text_sections(
         points: position of every text on the map, group by group.
         emotions: emotions in order.
         main: name of the group that the page is about.
-        classifier: facts on the emotion classifier; None: unknown.
+        accuracy: how often the emotion classifier is right; None: unknown.
 
     """
     yield Section(
@@ -90,7 +91,7 @@ def text_sections(
         "confusion",
         "Intended and predicted emotion",
         "Fraction of the texts of each intended emotion to which a classifier of real texts assigns each emotion. "
-        f"{classifier_accuracy(classifier)}",
+        f"{accuracy_line(accuracy)}",
         chart=confusion_chart(groups, emotions, main),
     )
     yield Section(
@@ -108,16 +109,6 @@ def text_sections(
         "Vocabulary growth",
         "Number of different tokens over the number of tokens read.",
         chart=growth_chart(groups),
-    )
-
-
-def classifier_accuracy(facts: Mapping[str, Any] | None) -> str:
-    """Return how often the predictions of a classifier are right, on its own corpus and on others."""
-    if not facts or facts.get("other_accuracy") is None:
-        return "How often it is right on texts unlike those of its training is unknown; expect far from always."
-    return (
-        f"Of its predictions {facts['accuracy']:.0%} are right on unseen texts of its own corpus, and "
-        f"{facts['other_accuracy']:.0%} on texts of other corpora ({facts['other_reference']})."
     )
 
 

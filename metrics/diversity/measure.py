@@ -92,12 +92,10 @@ def diversity(
     values, errors = rarefied(measure, [len(corpus)], count, seed, kept=KEPT, groups=owners, proportional=TEXT_COUNTS)
     result: dict[str, Any] = {"n": len(corpus), "sample_size": count, **_of_all_texts(corpus, tokens, vocabulary)}
     result |= values
-    if not _has_factors(values["mtld"], tokens, count):
-        errors["mtld"] = None
+    errors["mtld"] = errors["mtld"] if _has_factors(values["mtld"], tokens, count) else None
     freedom = spread_freedom(DRAWS, len(corpus) if owners is None else int(owners.max()) + 1)
-    for name, error in errors.items():
-        bounds = (1.0, float(count)) if name in TEXT_COUNTS else BOUNDS.get(name, UNIT)
-        result[f"{name}_ci"] = bounded_interval(values[name], error, bounds, freedom)
+    bounds = {**dict.fromkeys(errors, UNIT), **BOUNDS, **dict.fromkeys(TEXT_COUNTS, (1.0, float(count)))}
+    result |= {f"{name}_ci": bounded_interval(values[name], errors[name], bounds[name], freedom) for name in errors}
     if reference:
         real_tokens = [tokenise(text) for text in reference.texts]
         real = rarefied(partial(_at, reference, real_tokens, centres), [len(reference)], count, seed)[0]

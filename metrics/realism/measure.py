@@ -71,28 +71,43 @@ def realism(corpus: Corpus, reference: Corpus, *, seed: int = 0, sample_size: in
     count = _sample_size(corpus, reference, sample_size)
     width = bandwidth(reference.vectors, seed)
     one, other = side_of(corpus), side_of(reference)
-    values, errors = rarefied(
-        lambda rows, others: compare(one.take(rows), other.take(others), width, seed),
-        [len(corpus), len(reference)],
-        count,
-        seed,
-        DRAWS,
-    )
-    null, null_spread = _null(other, width, count, seed)
     result: dict[str, Any] = {"n": len(corpus), "n_reference": len(reference), "sample_size": count}
-    result["mauve_star_sd"] = values.pop("mauve_star_sd")
-    for name, value in values.items():
-        bounds = (-np.inf, np.inf) if name in UNBOUNDED else (0.0, 1.0)
-        result[name] = value
-        result[f"{name}_ci"] = interval(value, errors[name], bounds)
-        result[f"{name}_null"] = null.get(name)
-        result[f"{name}_null_ci"] = _prediction_interval(null.get(name), null_spread.get(name), bounds)
+    result |= realism_at(one, other, width, count, seed)
     sides = [_different(side.take(_even_rows(len(side.corpus), count))) for side in (one, other)]
     result["mmd2_p"] = mmd2_p(sides[0], sides[1], width, seed)
     result["label_mmd2_by_label"] = labels.mmd2_by_label(corpus, reference, width)
     result |= _copies(corpus, reference) | _unknown_labels(corpus, reference)
     result |= written_style(corpus.texts, corpus.labels, reference.texts, reference.labels)
     return {**result, "bandwidth": width, "seed": seed, "embedding_model": corpus.model}
+
+
+def realism_at(one: "Side", other: "Side", width: float, count: int, seed: int) -> dict[str, Any]:
+    """Compute all figures of `compare` at a number of texts per side, with intervals and nulls.
+
+    Args:
+        one: texts.
+        other: real texts.
+        width: bandwidth of MMD.
+        count: texts per side.
+        seed: seed of all draws.
+
+    """
+    values, errors = rarefied(
+        lambda rows, others: compare(one.take(rows), other.take(others), width, seed),
+        [len(one.corpus), len(other.corpus)],
+        count,
+        seed,
+        DRAWS,
+    )
+    null, null_spread = _null(other, width, count, seed)
+    result: dict[str, Any] = {"mauve_star_sd": values.pop("mauve_star_sd")}
+    for name, value in values.items():
+        bounds = (-np.inf, np.inf) if name in UNBOUNDED else (0.0, 1.0)
+        result[name] = value
+        result[f"{name}_ci"] = interval(value, errors[name], bounds)
+        result[f"{name}_null"] = null.get(name)
+        result[f"{name}_null_ci"] = _prediction_interval(null.get(name), null_spread.get(name), bounds)
+    return result
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -186,6 +186,7 @@ class Manifest(ManifestPart):
     findings: list[Words] | None = None
     counterfactuals: list[Words] | None = None
     audit_power: Words | None = None
+    audit_predictions: Words | None = None
     audited_by: Words | None = None
     digest: Line = ""
 

@@ -25,7 +25,15 @@ from personagen.builder.release.folder import (
 )
 from personagen.builder.release.shards import file_digest
 
-RESULT_FACTS = ("scores", "below_floor", "findings", "counterfactuals", "audit_power", "audited_by")
+RESULT_FACTS = (
+    "scores",
+    "below_floor",
+    "findings",
+    "counterfactuals",
+    "audit_power",
+    "audit_predictions",
+    "audited_by",
+)
 """Further keys of the manifest that results add."""
 
 
