@@ -98,7 +98,8 @@ def command_problem(line: str) -> str | None:
     if command is None:
         return f"{line}: no such command"
     try:
-        values = command.make_parser(click.Context(command, info_name=name)).parse_args(arguments)[0]
+        group = click.Context(cli, info_name="personagen", **cli.context_settings)  # else `-h` is lost in all help
+        values = command.make_parser(click.Context(command, info_name=name, parent=group)).parse_args(arguments)[0]
     except click.UsageError as error:
         return f"{line}: {error.message}"
     hidden = [option.name for option in command.params if getattr(option, "hidden", False) and option.name in values]
