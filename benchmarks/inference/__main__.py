@@ -13,6 +13,7 @@ from benchmarks.inference.audits import associations, counterfactuals, families
 from benchmarks.inference.classifiers import transfers
 from benchmarks.inference.comparisons import arms, traces
 from benchmarks.inference.likeness import intervals, styles
+from benchmarks.inference.matches import arms_of_one_source
 from benchmarks.inference.rates import ErrorRate
 from benchmarks.inference.scores import agreements, favourites, ratings, sets_of_texts, sources, traces_of_personas
 
@@ -22,6 +23,7 @@ PARTS: Mapping[str, Callable[[int], Iterator[ErrorRate]]] = {
     "counterfactuals": counterfactuals,
     "trace": traces,
     "compare": lambda sets: arms(max(sets // 6, 2), 4 * sets),
+    "match": arms_of_one_source,
     "realism": sources,
     "intervals": intervals,
     "style": styles,

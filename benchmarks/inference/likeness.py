@@ -1,14 +1,15 @@
 """Intervals of realism and of written style: texts beside real ones, real texts beside others of one source."""
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from benchmarks.inference.comparisons import all_comments
 from benchmarks.inference.rates import ErrorCounts, ErrorRate, holds
-from personagen.metrics.realism.measure import bandwidth, compare, realism_at, side_of
+from personagen.metrics.realism.measure import compare, realism_at, side_of
+from personagen.metrics.realism.mmd import bandwidth
 from personagen.metrics.realism.written_style import _compare, _table
 
 SLOWNESS = {20: 0.06, 70: 0.04, 350: 0.012}
@@ -47,7 +48,7 @@ def intervals(sets: int) -> Iterator[ErrorRate]:
         yield from counter.rates(f"{texts} texts, {times * texts} real", promises)
 
 
-def _add_coverage(counter: ErrorCounts, results: list[Mapping[str, Any]]) -> None:
+def _add_coverage(counter: ErrorCounts, results: Sequence[Mapping[str, Any]]) -> None:
     for key in (key for key in results[0] if key.endswith("_ci") and not key.endswith("_null_ci")):
         name = key.removesuffix("_ci")
         values = [found[name] for found in results if found[name] is not None]

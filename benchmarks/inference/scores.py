@@ -74,7 +74,7 @@ def ratings(sets: int) -> Iterator[ErrorRate]:
         yield from counter.rates(f"{count} texts a side, means 3 and {mean}", promises)
 
 
-def _rated(mean: float, count: int, generator: np.random.Generator) -> np.ndarray:  # type: ignore[type-arg]
+def _rated(mean: float, count: int, generator: np.random.Generator) -> np.ndarray:
     raters = mean + 0.6 * generator.normal(size=count)[:, None] + 0.9 * generator.normal(size=(count, 4))
     return np.asarray(np.clip(np.round(raters), 1, 5).mean(axis=1))
 
@@ -127,7 +127,7 @@ def agreements(sets: int) -> Iterator[ErrorRate]:
             yield from counter.rates(f"{count} texts a side, two judges, alpha {truth:.2f}", {figure: "95 %"})
 
 
-def _judged(count: int, noise: float, generator: np.random.Generator) -> np.ndarray:  # type: ignore[type-arg]
+def _judged(count: int, noise: float, generator: np.random.Generator) -> np.ndarray:
     """Draw ratings of texts, real texts and controls on four dimensions, shape (texts, 4, 2)."""
     controls = 3 * max(count // 3, min(count, 5))
     means = np.repeat([3.0, 3.5, 1.8], [count, count, controls]) + 0.6 * generator.normal(size=2 * count + controls)

@@ -133,3 +133,14 @@ def test_an_undecided_claim_has_a_detectable_difference() -> None:
     none = judge_claims(same)[0]
     assert (none.p, none.low, none.detectable, none.reason) == (None, None, None, "the values do not vary")
     assert none.verdict == UNDECIDED
+
+
+def test_the_detectable_difference_is_that_of_the_strictest_test_of_the_family() -> None:
+    family = {claim.statement: claim for claim in judge_claims(arms(30.001, 30))}
+    measured = {name: {"vendi_score": values["vendi_score"]} for name, values in arms(30.001, 30).items()
+                if "vendi_score" in values}  # fmt: skip
+    (alone,) = judge_claims(measured)
+    together = family[alone.statement]
+    assert len(family) > 2 and together.difference == alone.difference and together.p == alone.p
+    assert alone.detectable is not None and together.detectable is not None
+    assert together.detectable > 1.1 * alone.detectable

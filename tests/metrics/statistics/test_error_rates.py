@@ -8,8 +8,10 @@ from numpy.typing import NDArray
 from scipy.stats import kstest
 
 from personagen.metrics.diversity.measure import _at, diversity
-from personagen.metrics.diversity.personas import association_p
+from personagen.metrics.diversity.personas import association_p, persona_variance
+from personagen.metrics.human_likeness.agreement import krippendorff_alpha, resampled
 from personagen.metrics.human_likeness.measure import Item, Scores, _auc, _likeness
+from personagen.metrics.realism.measure import _prediction_interval
 from personagen.metrics.realism.mmd import mmd2_p
 from personagen.metrics.statistics.intervals import (
     DRAWS,
@@ -176,6 +178,46 @@ def test_mtld_has_an_interval_from_five_factors_on(texts: int, is_defined: bool)
     assert (15 * texts / found["mtld"] >= 5) == is_defined == (found["mtld_ci"] is not None)
 
 
+def test_an_interval_for_one_more_value_is_wider_than_that_of_the_mean() -> None:
+    # t(0.975, 9) = 2.262157, and the variance of the mean of 10 values beside that of the new one
+    reach = 2.262157 * 0.1 * 1.1**0.5
+    assert _prediction_interval(1.0, 0.1, (-np.inf, np.inf)) == pytest.approx([1 - reach, 1 + reach], abs=1e-6)
+    assert _prediction_interval(0.9, 0.1, (0, 1)) == [pytest.approx(0.9 - reach, abs=1e-6), 1]
+    assert _prediction_interval(None, None, (0, 1)) is None
+
+
+def test_the_interval_of_agreement_resamples_whole_texts() -> None:
+    """Of the mean of 100 texts, sd 1: 2 x 1.96 / 10; of four equal ratings per text no narrower."""
+    widths = []
+    for seed in range(12):
+        texts = np.random.default_rng(seed).normal(size=100)
+        ratings = np.broadcast_to(texts[:, None, None], (100, 4, 2))
+        low, high = resampled(lambda rows: float(rows.mean()), ratings, seed) or (0, 0)
+        widths.append((high - low) / texts.std())
+    assert np.mean(widths) == pytest.approx(0.392, rel=0.05)
+
+
+@pytest.mark.parametrize("count", [10, 20])
+def test_the_interval_of_agreement_holds_the_truth(count: int) -> None:
+    """Two judges of ordinal ratings, 100 sets: 95 % less three standard errors are 88.5 %."""
+    generator = np.random.default_rng([count, 8])
+
+    def judged(texts: int) -> Scores:
+        quality = np.repeat([3.0, 3.5, 1.8], texts) + 0.6 * generator.normal(size=3 * texts)
+        both = quality[:, None, None] + 0.9 * generator.normal(size=(3 * texts, 4, 2))
+        return np.clip(np.round(both), 1, 5)
+
+    truth = krippendorff_alpha(judged(10_000).reshape(-1, 2)) or 0.0
+    ends = [resampled(krippendorff_alpha, judged(count), seed) or (1, 0) for seed in range(100)]
+    assert 0.3 < truth < 0.7 and np.mean([low <= truth <= high for low, high in ends]) >= 0.885
+
+
+def test_a_p_of_the_variance_between_personas_counts_the_observed_arrangement() -> None:
+    own = np.repeat(np.eye(10, dtype=np.float32), 4, axis=0)
+    people = [{"name": str(row // 4)} for row in range(40)]
+    assert persona_variance(own, people, 0) == (pytest.approx(1), pytest.approx(1 / 201))
+
+
 def clouds(count: int, generator: np.random.Generator) -> Corpus:
     """Draw points of two labels that overlap, as texts with vectors."""
     labels = ["joy", "fear"] * (count // 2)
@@ -203,3 +245,14 @@ def test_the_interval_of_utility_holds_the_mean_over_training_texts_and_test_tex
         ends.append(found["tstr_macro_f1_ci"])
     covered = sum(low <= np.mean(scores) <= high for low, high in ends)
     assert covered >= 71, covered
+
+
+def test_a_gap_is_paired_over_the_test_texts() -> None:
+    """Two sides that learn the same from 200 texts: what test texts they fail on is no difference between them."""
+    generator = np.random.default_rng(5)
+    setting = TransferSetting(
+        clouds(400, generator), clouds(400, generator), clouds(100, generator), ["fear", "joy"], 200, 0
+    )
+    found = transfer(setting, nearest_mean, ("tstr", "trtr"))
+    widths = {key: found[f"{key}_ci"][1] - found[f"{key}_ci"][0] for key in ("tstr_macro_f1", "tstr_trtr_gap")}
+    assert widths["tstr_trtr_gap"] < 0.8 * widths["tstr_macro_f1"]
