@@ -185,7 +185,7 @@ def test_preview_escapes_control_characters(run: Run) -> None:
                 "text": {"language": None, "min_words": 1},
                 "taxonomy": {
                     "name": "mine",
-                    "emotions": [{"name": "calm", "definition": HOSTILE, "events": [f"seeing {HOSTILE}"]}],
+                    "emotions": [{"name": "calm", "definition": HOSTILE, "events": ["seeing a friend"]}],
                 },
             }
         )
@@ -195,7 +195,7 @@ def test_preview_escapes_control_characters(run: Run) -> None:
     with FakeOpenAI(faults=[Fault("status", status=200, body=body)]) as hostile:
         done = run("preview", "recipe.yaml", *OPENAI, hostile.url, "-n", "1")
     assert (done.code, done.err) == (0, "")
-    assert "event seeing one \\x1b[2Jtwo\\x07 \\u202ethree" in done.out
+    assert "event seeing a friend" in done.out and "So I went home" in done.out
     assert unprintable(done.out) == []
 
 
