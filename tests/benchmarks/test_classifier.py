@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.classifier import main, table
+from benchmarks.metrics.classifier import main, table
 from personagen.metrics.texts.embeddings import DEFAULT_MODEL
 from personagen.metrics.texts.reference import SLICES, load_reference
 from tests.helpers.real_texts import known_vectors

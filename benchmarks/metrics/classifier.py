@@ -1,6 +1,6 @@
 """Accuracy and calibration of the emotion classifier on the corpora that the package contains, at home and elsewhere.
 
-python -m benchmarks.classifier [--embeddings MODEL] [--out docs/results/classifier.json]
+python -m benchmarks.metrics.classifier [--embeddings MODEL] [--out docs/results/classifier.json]
 
 Trains the default classifier on each bundled slice and tests it on all: on the test part of its own, on all texts of
 the others that did not calibrate it. `unseen_calibration_error` has a temperature from the third corpus alone, so that
@@ -100,7 +100,7 @@ def table(results: Sequence[dict[str, Any]]) -> Iterator[str]:
 
 def main(arguments: list[str] | None = None) -> None:
     """Write the results with their origin, and print the table."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.classifier", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.metrics.classifier", description=__doc__)
     parser.add_argument("--embeddings", default=DEFAULT_MODEL, metavar="MODEL")
     parser.add_argument("--out", type=Path, default=Path("docs/results/classifier.json"))
     options = parser.parse_args(arguments)
@@ -110,7 +110,7 @@ def main(arguments: list[str] | None = None) -> None:
         texts = [*load_reference(source).texts, *load_reference(source).test_texts]
         slices[source] = {"texts": len(texts), "sha256": hashlib.sha256(json.dumps(texts).encode()).hexdigest()[:16]}
     content = {
-        "command": "python -m benchmarks.classifier",
+        "command": "python -m benchmarks.metrics.classifier",
         "personagen": __version__,
         "embeddings": options.embeddings,
         "slices": slices,
