@@ -11,6 +11,7 @@ import html
 import json
 import os
 import re
+import sys
 import unicodedata
 from collections.abc import Iterator, Mapping
 from functools import lru_cache, partial
@@ -38,6 +39,12 @@ SECRET_VARIABLE = re.compile(
 )
 """Names of environment variables that hold a secret."""
 
+ESCAPE = re.compile(
+    r"\\+(?:u([0-9a-fA-F]{4})|u\{([0-9a-fA-F]{1,6})\}|U([0-9a-fA-F]{8})|x([0-9a-fA-F]{2})|x\{([0-9a-fA-F]{1,6})\})"
+)
+"""Escaped characters of JSON and of programming languages."""
+
+_KEY_CHARS = r"[\w+/=.-]"
 _CUT_MARKS = r"(?:\*{3,}|\.{3,}|…|•{3,}|[xX]{4,})"
 
 
@@ -46,7 +53,7 @@ def printable(text: str) -> str:
 
     A terminal interprets control characters, and format characters reorder what it shows.
     """
-    text = redact(text, environment_secrets())
+    text = _without_hidden(redact(text, environment_secrets()), environment_secrets())
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
@@ -55,12 +62,17 @@ def printable(text: str) -> str:
 def quote(text: str, secrets: tuple[str, ...] = (), *, limit: int = 80) -> str:
     """Quote foreign text on one line, at most `limit` characters, control characters escaped, without secrets."""
     # Redacted before the cut, which could leave a part of a secret.
-    text = redact(text, secrets)
+    text = _without_hidden(redact(text, secrets), secrets)
     return repr(text[:limit] + ("..." if len(text) > limit else ""))
 
 
+def _without_hidden(text: str, secrets: tuple[str, ...]) -> str:
+    """Return a text, or the mask alone if it holds a secret in a form that cannot be cut out."""
+    return MASK if holds_secret(text, secrets) else text
+
+
 def redact(text: str, secrets: tuple[str, ...], *, mask: str = MASK) -> str:
-    """Replace every secret in a text by a mask: as it is, URL-encoded, escaped as in JSON, in base64, or cut."""
+    """Replace every secret in a text by a mask: as it is, URL-encoded, escaped as in JSON, in base64 or hex, or cut."""
     pattern = _secret_pattern(secrets)
     return text if pattern is None else pattern.sub(mask, text)
 
@@ -120,12 +132,18 @@ def _is_secret_variable(name: str) -> bool:
     return SECRET_VARIABLE.search(name) is not None
 
 
+def _resolved_escape(match: re.Match[str]) -> str:
+    digits = next(filter(None, match.groups()))
+    number = int(digits, 16)
+    return chr(number) if number <= sys.maxunicode else match[0]
+
+
 def _unescaped(text: str) -> str:
-    """Resolve the escapes of JSON, URLs and HTML in a text."""
+    """Resolve the escapes of JSON, of programs, of URLs (also twice) and of HTML in a text."""
     if "\\" in text:
-        text = re.sub(r"\\+u([0-9a-fA-F]{4})", lambda match: chr(int(match[1], 16)), text).replace("\\/", "/")
+        text = ESCAPE.sub(_resolved_escape, text).replace("\\/", "/")
     if "%" in text:
-        text = unquote(text)
+        text = unquote(unquote(text))
     return html.unescape(text) if "&" in text else text
 
 
@@ -143,7 +161,10 @@ def _secret_pattern(secrets: tuple[str, ...]) -> re.Pattern[str] | None:
     for secret in secrets:
         if len(secret) >= MIN_MASKED_CHARS:
             start, end = re.escape(secret[:3]), re.escape(secret[-3:])
-            patterns += [rf"{start}[\w-]{{0,20}}{_CUT_MARKS}[\w-]{{0,20}}", rf"{_CUT_MARKS}[\w-]{{0,20}}{end}"]
+            patterns += [rf"{start}{_KEY_CHARS}{{0,40}}?{_CUT_MARKS}{_KEY_CHARS}{{0,20}}"]
+            patterns += [rf"{_CUT_MARKS}{_KEY_CHARS}{{0,40}}?{end}"]
+            most = max(MIN_CERTAIN_CHARS, 3 * len(secret) // 5)
+            patterns += [rf"{re.escape(secret[:most])}{_KEY_CHARS}{{0,200}}", re.escape(secret[-most:])]
     return re.compile("|".join(patterns)) if patterns else None
 
 
@@ -165,6 +186,9 @@ def _forms(secret: str) -> Iterator[str]:
     yield repr(secret)[1:-1]
     yield html.escape(secret)
     if len(secret) >= MIN_ENCODED_CHARS:
+        yield from (secret.lower(), secret.upper())
+        digits = secret.encode("utf-8", "surrogatepass").hex()
+        yield from (digits, digits.upper())
         yield from _base64_forms(secret.encode("utf-8", "surrogatepass"))
 
 

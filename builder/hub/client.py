@@ -36,6 +36,28 @@ TRANSIENT_STATUSES = frozenset({408, 409, 412, 429, 500, 502, 503, 504, 520, 521
 """Statuses after which a retry may succeed: timeouts, conflicts, rate limits, and failures of servers or gateways."""
 
 
+class OversizedAnswer(Exception):  # noqa: N818 - what the Hub sent
+    """An answer beyond `AnswerLimits`."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerLimits:
+    """Bounds on each answer of the Hub to a call.
+
+    Attributes:
+        max_bytes: bytes of an answer, data files aside; compressed ones may have a hundredth.
+        max_pages: pages of a list, which may link to each other in a circle.
+        max_s: seconds from its first to its last byte.
+        silence_s: seconds without a byte, in either direction.
+
+    """
+
+    max_bytes: int = 256 * 2**20
+    max_pages: int = 2_000
+    max_s: float = 300.0
+    silence_s: float = 300.0
+
+
 @dataclass(frozen=True, slots=True)
 class HubClient:
     """A client of the Hub with retries.
@@ -44,12 +66,14 @@ class HubClient:
         api: the client of `huggingface_hub`, with the user's token.
         sleep: waits for a number of seconds before a retry.
         progress: receives the bytes of large files: uploaded and total.
+        limits: bounds on each answer.
 
     """
 
     api: "HfApi"
     sleep: Callable[[float], None] = time.sleep
     progress: Progress = SILENT
+    limits: AnswerLimits = AnswerLimits()
 
     def with_retries(
         self,
@@ -64,7 +88,7 @@ class HubClient:
         Args:
             action: what the call does, for messages.
             call: the call.
-            pass_not_found: whether to raise the client's own error if a repository, revision or file does not exist.
+            pass_not_found: whether to raise the client's own error if a repository or revision does not exist.
             recover: returns the result of a call that took effect although it failed; None: it had no effect. It is
                 called after every failure that is no refusal.
 
@@ -95,12 +119,15 @@ class HubClient:
         """Raise errors of `huggingface_hub` as a HubError of one line."""
         from huggingface_hub import errors as hub
 
+        from personagen.builder.hub.bounded_answers import bounded_answers
+
         try:
-            yield
+            with bounded_answers(self.limits):
+                yield
         except PersonaGenError:
             raise
         except Exception as error:  # whatever the client makes of an answer: its parsers raise KeyError, TypeError, ...
-            absent = isinstance(error, hub.RepositoryNotFoundError | hub.RevisionNotFoundError | hub.EntryNotFoundError)
+            absent = isinstance(error, hub.RepositoryNotFoundError | hub.RevisionNotFoundError)
             if pass_not_found and absent and _status(error) == 404:
                 raise
             # Without the original, whose request and answer may show the token in a traceback.
@@ -189,6 +216,8 @@ def _message(action: str, error: BaseException, api: "HfApi") -> str:
         return (
             f"cannot {action}: no answer from {api.endpoint} ({type(cause).__name__}); check the network and try again"
         )
+    if isinstance(cause, OversizedAnswer):
+        return f"cannot {action}: {api.endpoint} sends {cause}; check HF_ENDPOINT and the network"
     reason = getattr(cause, "server_message", None) or str(cause)
     if status is None and isinstance(cause, LookupError | TypeError | AttributeError):
         reason = (

@@ -1,11 +1,12 @@
 """Create commits, pull requests and tags on the Hub exactly once, even if the answer of the server is lost."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
 from personagen.builder.core.errors import HubError
+from personagen.builder.core.foreign_text import quote
 from personagen.builder.hub.client import HubClient
 from personagen.builder.hub.repo_files import (
     FileChanges,
@@ -65,8 +66,11 @@ def commit(
     """
     action = f"commit to {branch.repo}, {branch.name} is unchanged"
     send = _create(client, branch, _upload(client, branch, changes, action, create_pr=False), head, message)
-    recover = partial(_recover, client, branch, head, message, _after(files, changes))
-    return client.with_retries(action, lambda: require_commit(send().oid), recover=recover)
+    wanted = _after(files, changes)
+    recover = partial(_recover, client, branch, head, message, wanted)
+    created = client.with_retries(action, lambda: require_commit(send().oid), recover=recover)
+    _require_files(client, branch, created, wanted)
+    return created
 
 
 def open_pull_request(
@@ -74,13 +78,27 @@ def open_pull_request(
 ) -> int:
     """Open a pull request with changes and return its number; an open one with the same content is returned as is."""
     title = f"{message} on {head[:12]}"
-    find = partial(_find_pull_request, client, branch, title, _after(files, changes))
+    wanted = _after(files, changes)
+    find = partial(_find_pull_request, client, branch, title, wanted)
     number = find()
     if number is not None:
         return number
     action = f"open a pull request at {branch.repo}, {branch.name} is unchanged"
     send = _create(client, branch, _upload(client, branch, changes, action, create_pr=True), head, title)
-    return client.with_retries(action, lambda: int(send(create_pr=True).pr_num), recover=find)
+    number = client.with_retries(action, lambda: int(send(create_pr=True).pr_num), recover=find)
+    _require_files(client, branch, f"refs/pr/{number}", wanted)
+    return number
+
+
+def _require_files(client: HubClient, branch: RepoBranch, revision: str, wanted: FilesByPath) -> None:
+    """Raise HubError if a commit of ours lacks a file or has another content."""
+    present = remote_files(client, branch, revision)
+    wrong = [path for path, file in wanted.items() if path not in present or not file.same(present[path])]
+    if wrong:
+        raise HubError(
+            f"{branch.repo} at {revision[:12]} lacks {quote(wrong[0])} ({len(wrong)} of {len(wanted)} files): the Hub "
+            "did not keep what was sent; look at its .gitignore, then run the same command again"
+        )
 
 
 def _after(files: FilesByPath, changes: FileChanges) -> FilesByPath:
@@ -109,7 +127,12 @@ def _create(
 
 
 def _upload(client: HubClient, branch: RepoBranch, changes: FileChanges, action: str, *, create_pr: bool) -> list[Any]:
-    """Upload the contents of large files in groups, and return the operations of the commit."""
+    """Upload the contents of large files in groups, and return the operations of the commit.
+
+    Raises:
+        HubError: the Hub refuses, cannot be reached, or ignores a file.
+
+    """
     count = len(changes.send) + len(changes.delete)
     if count > MAX_COMMIT_FILES:
         raise HubError(
@@ -117,16 +140,17 @@ def _upload(client: HubClient, branch: RepoBranch, changes: FileChanges, action:
             "shard_rows"
         )
     operations = commit_operations(changes.send, changes.delete)
-    # Deletions follow the additions.
-    large = [
-        (operation, file.size) for operation, file in zip(operations, changes.send.values(), strict=False) if file.path
-    ]
-    done, total = 0, sum(size for _, size in large)
-    for group in _groups(large):
+    additions = list(zip(operations, changes.send.values(), strict=False))  # deletions follow them
+    large = [(operation, file.size) for operation, file in additions if file.path]
+    groups = [[operation for operation, _ in group] for group in _groups(large)] or [[]]
+    groups[0] += [operation for operation, file in additions if not file.path]  # the Hub says which it ignores
+    sizes = {id(operation): size for operation, size in large}
+    done, total = 0, sum(sizes.values())
+    for group in filter(None, groups):
         send = partial(
             client.api.preupload_lfs_files,
             branch.repo,
-            [operation for operation, _ in group],
+            group,
             repo_type=branch.kind,
             revision=branch.name,
             create_pr=create_pr,
@@ -134,9 +158,20 @@ def _upload(client: HubClient, branch: RepoBranch, changes: FileChanges, action:
         )
         client.progress.advance(done, total)
         client.with_retries(action, send)
-        done += sum(size for _, size in group)
+        _require_not_ignored(branch, group)
+        done += sum(sizes.get(id(operation), 0) for operation in group)
         client.progress.advance(done, total)
     return operations
+
+
+def _require_not_ignored(branch: RepoBranch, operations: Iterable[Any]) -> None:
+    """Raise HubError for a file that the Hub will leave out of the commit, which its client does without a word."""
+    for operation in operations:
+        if getattr(operation, "_should_ignore", False):
+            raise HubError(
+                f"{branch.repo} ignores {quote(operation.path_in_repo)} by its .gitignore; delete that line there. "
+                "Nothing was committed"
+            )
 
 
 def _groups(files: Sequence[tuple[Any, int]]) -> Iterator[list[tuple[Any, int]]]:

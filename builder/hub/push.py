@@ -251,7 +251,7 @@ def _merged_card(
         raise ReleaseError(f"{folder}: {problem}; {MEND}")
     if state.head is None or CARD not in state.files:
         return card
-    older = remote_text(client, branch, state.head, CARD)
+    older = remote_text(client, branch, state.head, CARD, state.files[CARD])
     try:
         # The site creates cards of YAML alone, which have no hand-written text.
         merged = merge_regions(card, older) if split_card(older)[1].strip() else card
@@ -270,8 +270,9 @@ def _previous_manifest(client: HubClient, branch: RepoBranch, state: RepoState) 
     """Return the manifest in the repository; None: it has none."""
     if state.head is None or MANIFEST not in state.files:
         return None
+    text = remote_text(client, branch, state.head, MANIFEST, state.files[MANIFEST])
     try:
-        return parse_manifest(remote_text(client, branch, state.head, MANIFEST), f"{MANIFEST} of {branch.repo}")
+        return parse_manifest(text, f"{MANIFEST} of {branch.repo}")
     except (ReleaseError, KeyError, TypeError):
         raise HubError(
             f"{branch.repo} has a {MANIFEST} that is not of a release; choose another repository, or rename it there. "

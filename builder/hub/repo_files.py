@@ -3,9 +3,11 @@
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from personagen.builder.core.errors import HubError
 from personagen.builder.hub.client import HubClient
 
 if TYPE_CHECKING:
@@ -92,14 +94,26 @@ def _remote_version(entry: Any) -> FileVersion:
     return FileVersion(entry.size, sha256, blob)
 
 
-def remote_text(client: HubClient, branch: RepoBranch, commit: str, path: str) -> str:
-    """Read a small text file of a commit; invalid UTF-8 becomes U+FFFD."""
+def remote_text(client: HubClient, branch: RepoBranch, commit: str, path: str, version: FileVersion) -> str:
+    """Read a small text file of a commit; invalid UTF-8 becomes U+FFFD.
 
-    def read() -> str:
-        cached = client.api.hf_hub_download(branch.repo, path, repo_type=branch.kind, revision=commit)
-        return Path(cached).read_text(encoding="utf-8", errors="replace")
+    An earlier answer that was cut or altered may be in the cache of `huggingface_hub`, and so a file of another version
+    than the listed one is read again.
 
-    return client.once(f"read {path} of {branch.repo}", read)
+    Raises:
+        HubError: it cannot be read, or the Hub has another content than it lists.
+
+    """
+    for is_last in (False, True):
+        content = client.once(f"read {path} of {branch.repo}", partial(_read, client, branch, commit, path, is_last))
+        if version.same(small_file(content)):
+            return content.decode("utf-8", errors="replace")
+    raise HubError(f"cannot read {path} of {branch.repo}: the Hub sends another content than it lists; try again later")
+
+
+def _read(client: HubClient, branch: RepoBranch, commit: str, path: str, anew: bool) -> bytes:
+    cached = client.api.hf_hub_download(branch.repo, path, repo_type=branch.kind, revision=commit, force_download=anew)
+    return Path(cached).read_bytes()
 
 
 def diff_files(local: FilesByPath, remote: FilesByPath, previous: Iterable[str] = ()) -> FileChanges:

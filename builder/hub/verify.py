@@ -91,7 +91,7 @@ def verify_hub(source: str, *, token: str | None = None, client: HubClient | Non
     missing = next((path for path in (MANIFEST, CARD) if path not in files), None)
     if missing:
         raise ReleaseError(f"{source} is no release: it has no {missing}; check name and revision")
-    manifest = parse_manifest(remote_text(client, branch, commit, MANIFEST), source)
+    manifest = parse_manifest(remote_text(client, branch, commit, MANIFEST, files[MANIFEST]), source)
     check_manifest(manifest, source)
     problems = list(_foreign(set(files), manifest))
     for file in files_of(manifest):
@@ -107,7 +107,7 @@ def verify_hub(source: str, *, token: str | None = None, client: HubClient | Non
         problems += client.once(
             f"read the files of {branch.repo}", partial(_footer_problems, client, branch, commit, manifest)
         )
-    card = remote_text(client, branch, commit, CARD)
+    card = remote_text(client, branch, commit, CARD, files[CARD])
     return _verification(source, commit, manifest, [*problems, *card_problems(card, manifest)])
 
 

@@ -23,6 +23,9 @@ ODD_NUMBER = re.compile(r"[-+]?(\d+(:\d+)+|0[0-7_]+$)")
 MAX_MESSAGE_CHARS = 1_000
 """Upper bound on the reason why a recipe is refused."""
 
+MAX_YAML_CHARS = 2_000_000
+"""Upper bound on a text, which is parsed at 100,000 characters per second."""
+
 MAX_REPEATED_VALUES = 10_000
 """Upper bound on the values that aliases add."""
 
@@ -69,13 +72,22 @@ def parse_recipe(
     for key, value in (overrides or {}).items():
         _override(data, key, value)
     try:
-        # JSON keeps 70.0 and "70" apart from 70.
-        return Recipe.model_validate_json(json.dumps(data))
+        # JSON keeps 70.0 and "70" apart from 70, but not the keys 1 and "1".
+        content = json.dumps(data)
+        json.loads(content, object_pairs_hook=_require_unique_texts)
+        return Recipe.model_validate_json(content)
     except RecipeError as error:
-        raise RecipeError(f"{source}: {_bounded(str(error))}") from error
+        raise RecipeError(f"{source}: {printable(_bounded(str(error)))}") from error
     except (TypeError, ValueError, RecursionError) as error:  # overrides of a caller that are no plain data
         problem = printable(" ".join(str(error).split()))[:300]
         raise RecipeError(f"{source}: not a plain mapping ({problem}); see docs/recipe.md") from error
+
+
+def _require_unique_texts(pairs: list[tuple[str, Any]]) -> None:
+    keys = [key for key, _ in pairs]
+    if len({*keys}) < len(keys):
+        double = next(key for number, key in enumerate(keys) if key in keys[:number])
+        raise ValueError(f"the key {quote(double, limit=40)} stands twice, as text and as a number or a truth value")
 
 
 def _bounded(message: str) -> str:
@@ -92,6 +104,8 @@ def load_plain_yaml(text: str) -> Any:
             aliases without bound, or has values of other types.
 
     """
+    if len(text) > MAX_YAML_CHARS:
+        raise ValueError(f"more than {MAX_YAML_CHARS:,} characters")
     loader = yaml.SafeLoader(text)
     try:
         node = loader.get_single_node()
@@ -100,7 +114,10 @@ def load_plain_yaml(text: str) -> Any:
         sizes: dict[int, int] = {}
         if _validate_node(node, sizes) > len(sizes) + MAX_REPEATED_VALUES:
             raise ValueError(f"aliases repeat more than {MAX_REPEATED_VALUES:,} values; write them out")
-        return loader.construct_document(node)
+        try:
+            return loader.construct_document(node)
+        except LookupError as error:  # a value that its tag does not have: !!bool maybe
+            raise ValueError(f"no such value: {quote(str(error), limit=40)}") from None
     finally:
         loader.dispose()
 

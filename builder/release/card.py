@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, StrictUndefined, Template
 
 from personagen.builder.core.errors import ReleaseError
 from personagen.builder.core.foreign_text import printable
@@ -53,11 +54,9 @@ def render_card(manifest: Mapping[str, Any]) -> str:
     `audit` add: `scores` (a list of metric, value and command), `below_floor` (phrases), `findings` and
     `counterfactuals` (lines) and `audited_by` (a command).
     """
-    environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True)
-    environment.filters |= {"cell": _cell, "fraction": _fraction}
     configs, taxonomy = manifest["configs"], manifest["taxonomy"]
     composition = manifest.get("composition") or {"attributes": {}, "events": 0}
-    return environment.from_string(read_template()).render(
+    return _compiled(read_template()).render(
         card_data=_metadata(manifest).to_yaml(),
         manifest={
             **manifest,
@@ -95,6 +94,14 @@ def render_card(manifest: Mapping[str, Any]) -> str:
         licences=_by_licence(sources()),
         region=lambda name: f"{begin_mark(name)}\n{end_mark(name)}",
     )
+
+
+@lru_cache(maxsize=1)
+def _compiled(template: str) -> Template:
+    """Compile a template, which takes longer than to render it."""
+    environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True)
+    environment.filters |= {"cell": _cell, "fraction": _fraction}
+    return environment.from_string(template)
 
 
 def _expression_facts(manifest: Mapping[str, Any]) -> dict[str, Any]:

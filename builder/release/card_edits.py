@@ -24,6 +24,8 @@ MAX_METADATA_CHARS = 500_000
 
 def keep_metadata(card: str, older: str) -> str:
     """Return a card with the keys and the tags that a person added to the metadata of an older card."""
+    if split_card(card)[0] == split_card(older)[0]:
+        return card
     ours, theirs = metadata_of(card) or {}, metadata_of(older) or {}
     added = {key: value for key, value in theirs.items() if key not in OUR_KEYS and isinstance(key, str)}
     tags = theirs.get("tags")
@@ -46,7 +48,7 @@ def replaced_edits(card: str, older: str, manifest: Mapping[str, Any] | None) ->
             version of PersonaGen cannot be separated from its own words, and yield nothing.
 
     """
-    expected = _rendered(manifest)
+    expected = None if card == older else _rendered(manifest)
     if expected is None:
         return
     theirs, known, ours = metadata_of(older), metadata_of(expected) or {}, metadata_of(card) or {}

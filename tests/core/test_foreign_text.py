@@ -22,13 +22,17 @@ KEYS = (KEY,)
 FORMS = (
     KEY, quote_url(KEY, safe=""), quote_url(KEY).replace("%2B", "%2b"), json.dumps(KEY),
     html.escape(KEY), *(base64.b64encode(b"u" * n + KEY.encode()).decode() for n in range(4)),
+    KEY.encode().hex(), KEY.encode().hex().upper(), KEY.upper(), KEY.lower().replace("secret", "SECRET").upper(),
+    json.dumps(json.dumps(KEY)), quote_url(base64.b64encode(KEY.encode()).decode(), safe=""),
     base64.urlsafe_b64encode(KEY.encode()).decode(), f"Bearer {KEY}", f"https://h/?key={KEY}",
 )  # fmt: skip
 HIDDEN = (
     "".join(f"\\u{ord(char):04x}" for char in KEY), "".join(f"\\\\u{ord(char):04X}" for char in KEY),
     "\u200b".join(KEY), "\u00ad".join(KEY), "\u202e" + "\u2060".join(KEY), f"{KEY[:7]}**{KEY[7:]}**",
     "".join(chr(ord(char) + 0xFEE0) for char in KEY), "".join(f"&#{ord(char)};" for char in KEY),
-    "".join(f"%{ord(char):02x}" for char in KEY),
+    "".join(f"%{ord(char):02x}" for char in KEY), quote_url(quote_url(KEY, safe=""), safe=""),
+    "".join(f"\\x{ord(char):02x}" for char in KEY), "".join(f"\\u{{{ord(char):x}}}" for char in KEY),
+    "".join(f"\\U{ord(char):08x}" for char in KEY), "".join(f"&#x{ord(char):x};" for char in KEY),
 )  # fmt: skip
 
 
@@ -51,7 +55,33 @@ def test_a_text_that_hides_a_secret_is_known(form: str) -> None:
     assert not holds_secret("We saw the clerk there.", KEYS)
 
 
-@pytest.mark.parametrize("shown", [f"{KEY[:8]}...{KEY[-4:]}", f"{KEY[:3]}*****", f"****{KEY[-4:]}", f"{KEY[:5]}…"])
+@pytest.mark.parametrize("form", HIDDEN)
+def test_a_message_that_hides_a_secret_does_not_show_it(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    for shown in (quote(f"We saw {form} there.", KEYS).strip("'"), printable(f"We saw {form} there.")):
+        assert shown == "***" or ("***" in shown and "SECRET" not in shown and KEY[:8] not in shown)
+
+
+def test_escapes_of_no_character_stay() -> None:
+    assert not holds_secret(r"\U99999999 \x{110000} \u{ffffff} %GG &#x110000;", KEYS)
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        f"{KEY[:8]}...{KEY[-4:]}",
+        f"{KEY[:12]}...",
+        KEY[:20],
+        KEY[:-1],
+        KEY[-20:],
+        f"{KEY[:18]}…",
+        f"...{KEY[-18:]}",
+        KEY.replace("&", "&amp;")[:26],
+        f"{KEY[:3]}*****",
+        f"****{KEY[-4:]}",
+        f"{KEY[:5]}…",
+    ],
+)
 def test_a_key_that_a_server_cuts_is_cut_out_whole(shown: str) -> None:
     cut = redact(f"Incorrect API key provided: {shown}. See the page.", KEYS)
     assert KEY[:3] not in cut and KEY[-3:] not in cut and "See the page" in cut

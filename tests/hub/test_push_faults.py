@@ -284,3 +284,23 @@ def test_a_push_that_is_killed_at_any_request_is_completed_by_the_next(
         assert published(hub, repo, pair) == "newer" and served(hub, repo, "v2") == held(pair[1])
         killed += 2 if answer is None else 0
     assert killed > 10
+
+
+@pytest.mark.parametrize("line", ["*.parquet", "joy/", "manifest.json", "README.md", "*.json"])
+@pytest.mark.parametrize("create_pr", [False, True])
+def test_files_that_the_hub_ignores_are_named_before_the_commit(
+    line: str, create_pr: bool, hub: Hub, pusher: Pusher, versions: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """A .gitignore of the repository: the client would leave such files out without a word."""
+    repo = f"user/ignores-{re.sub('[^a-z]', '', line)}-{create_pr}"
+    (tmp_path / ".gitignore").write_text(f"*.tmp\n{line}\n", encoding="utf-8")
+    head = hub.publish(repo, tmp_path)
+    done = pusher.push(versions[0], repo, create_pr=create_pr)
+    assert done["error"] == "HubError"
+    message = rf"{repo} ignores '[\w./-]+' by its \.gitignore; delete that line there\. Nothing was committed"
+    assert re.fullmatch(message, done["message"])
+    assert hub.repo(repo).refs == {"refs/heads/main": head}
+    (tmp_path / ".gitignore").write_text("*.tmp\n", encoding="utf-8")
+    hub.publish(repo, tmp_path)
+    assert "error" not in pusher.push(versions[0], repo)
+    assert {**held(versions[0]), ".gitignore": b"*.tmp\n"} == served(hub, repo)

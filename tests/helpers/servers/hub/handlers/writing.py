@@ -2,6 +2,8 @@
 
 import base64
 import json
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from typing import Any
 
 from starlette.responses import JSONResponse, Response
@@ -20,9 +22,23 @@ async def preupload(request: RepoRequest) -> Response:
     for file in (await request.json())["files"]:
         path, current = file["path"], commit.files.get(file["path"])
         lfs = goes_to_lfs(path, file["size"], base64.b64decode(file["sample"]))
-        entry = {"path": path, "uploadMode": "lfs" if lfs else "regular", "shouldIgnore": False}
+        entry = {
+            "path": path,
+            "uploadMode": "lfs" if lfs else "regular",
+            "shouldIgnore": _is_ignored(request, commit.files, path),
+        }
         answers.append(entry | ({"oid": current.etag} if current is not None else {}))
     return JSONResponse({"files": answers, "commitOid": commit.id})
+
+
+def _is_ignored(request: RepoRequest, files: Mapping[str, File], path: str) -> bool:
+    """Return whether a line of the repository's .gitignore names a path, one of its folders or its file name."""
+    if ".gitignore" not in files:
+        return False
+    patterns = request.store.objects.path(files[".gitignore"]).read_text(encoding="utf-8").split()
+    parts = path.split("/")
+    names = [path, parts[-1], *(f"{'/'.join(parts[:end])}/" for end in range(1, len(parts)))]
+    return any(fnmatchcase(name, pattern) for name in names for pattern in patterns)
 
 
 async def commit(request: RepoRequest) -> Response:
