@@ -175,15 +175,15 @@ def _manifest_on_hub(data_dir: str, revision: str | None, token: str | bool | No
     repo, commit = match[1], revision or match[2]
     try:
         path = hf_hub_download(repo, "manifest.json", repo_type="dataset", revision=commit, token=token)
-    except (hub.LocalEntryNotFoundError, hub.OfflineModeIsEnabled) as error:
-        why = type(error.__cause__ or error).__name__
-        line = f"no folder {data_dir!r}, and no answer from the Hub ({why}); check name and network"
-        raise ConnectionError(line) from error
     except (hub.HfHubHTTPError, hub.HFValidationError) as error:
         raise FileNotFoundError(
             f"no release {repo}@{commit or 'main'}: no such folder, and the Hub serves no manifest.json of it "
             f"({type(error).__name__}); check the name and the revision, or log in with `hf auth login`"
         ) from error
+    except Exception as error:  # offline, or an answer of any other form
+        why = type(error.__cause__ or error).__name__
+        line = f"no folder {data_dir!r}, and no answer from the Hub ({why}); check name and network"
+        raise ConnectionError(line) from None
     return path, f"hf://datasets/{repo}@{os.path.basename(os.path.dirname(path))}"
 
 

@@ -23,6 +23,7 @@ from personagen.builder.core.errors import HubError, PersonaGenError, ReleaseErr
 from personagen.builder.hub.client import AnswerLimits, HubClient
 from personagen.builder.hub.push import PushSettings, push
 from personagen.builder.hub.verify import verify_hub
+from personagen_dataset import open_release
 from tests.helpers.hostile.mutations import ODD, as_json, damaged, mutated, places
 from tests.helpers.releasing import manifest_of
 
@@ -40,6 +41,10 @@ BODIES = (b"", b"null", b"[]", b"{}", b"7", b'"x"', b"<html><body>Sign in</body>
           b"9" * 5000, b"NaN")  # fmt: skip
 HEADERS = ("etag", "x-linked-etag", "x-linked-size", "x-repo-commit", "content-type", "content-length", "x-error-code",
            "x-error-message", "location", "content-encoding", "content-range", "retry-after", "ratelimit")  # fmt: skip
+
+
+LOADING_ERRORS = (FileNotFoundError, ConnectionError, ValueError)
+"""Errors that the module for `load_dataset` documents."""
 
 
 @dataclass(frozen=True)
@@ -149,13 +154,15 @@ def printable_header(value: str) -> str:
     return "".join(char for char in value if char.isprintable())
 
 
-SCENARIOS = ("new", "again", "tagged", "pull request", "branch", "verify")
+SCENARIOS = ("new", "again", "tagged", "pull request", "branch", "verify", "load")
 
 
 def run(scenario: str, folder: Path, other: Path, client: HubClient) -> Any:
     """Run a scenario: a call of a push or a verification."""
     if scenario == "verify":
         return verify_hub(f"{REPO}@v1", client=client)  # the release that "new" has pushed
+    if scenario == "load":
+        return open_release(REPO, "v1", TOKEN)
     settings = {
         "new": PushSettings(tag="v1"),
         "again": PushSettings(),
@@ -177,7 +184,7 @@ def wrong(scenario: str, done: Any, replayer: Replayer, folder: Path, other: Pat
         listed = [(entry.get("path"), entry.get("size"), entry["lfs"].get("oid")) for entry in entries]
         shards = [(shard["path"], shard["bytes"], shard["sha256"]) for shard in manifest_of(folder)["shards"]]
         return None if set(shards) <= set(listed) else "verified what was not listed"
-    if not done.sent:
+    if scenario == "load" or not done.sent:
         return None
     release = other if scenario in ("again", "pull request", "branch") else folder
     wanted = {path.relative_to(release).as_posix() for path in release.rglob("*") if path.is_file()}
@@ -191,11 +198,12 @@ def attempt(scenario: str, folder: Path, other: Path, client: HubClient, replaye
     try:
         signal.alarm(HANG_S)
         done = run(scenario, folder, other, client)
-    except PersonaGenError as error:
+    except (PersonaGenError, FileNotFoundError, ConnectionError, ValueError) as error:
         message = str(error)
         fine = message.isprintable() and len(message) < 1000 and not any(part in message for part in PARTS)
-        is_ours = isinstance(error, HubError | ReleaseError)
-        return "refused", "" if fine and is_ours else f"{type(error).__name__}: {message[:500]}"
+        kinds = LOADING_ERRORS if scenario == "load" else (HubError, ReleaseError)
+        trace = "" if type(error) in kinds else traceback.format_exc()[-1500:]
+        return "refused", "" if fine and type(error) in kinds else f"{type(error).__name__}: {message[:500]} {trace}"
     except Exception:
         return "traceback", traceback.format_exc()[-1500:]
     finally:
