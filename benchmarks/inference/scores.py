@@ -8,7 +8,7 @@ from benchmarks.inference.comparisons import all_comments, comments
 from benchmarks.inference.rates import ErrorCounts, ErrorRate, below, holds
 from personagen.metrics.diversity.measure import diversity
 from personagen.metrics.diversity.personas import association_p, persona_variance
-from personagen.metrics.human_likeness.agreement import krippendorff_alpha, resampled
+from personagen.metrics.human_likeness.agreement import agreement_interval, krippendorff_alpha
 from personagen.metrics.human_likeness.measure import Item, _likeness
 from personagen.metrics.realism.mmd import bandwidth, mmd2_p
 from personagen.metrics.texts.corpus import Corpus
@@ -121,8 +121,8 @@ def agreements(sets: int) -> Iterator[ErrorRate]:
             many = np.concatenate([_judged(count, noise, generator) for _ in range(40_000 // count)])
             truth = krippendorff_alpha(many.reshape(-1, 2))
             counter = ErrorCounts()
-            for seed in range(sets if count < 350 else max(sets // 4, 1)):
-                ends = resampled(krippendorff_alpha, _judged(count, noise, generator), seed) or (None, None)
+            for _ in range(sets if count < 350 else max(sets // 20, 1)):
+                ends = agreement_interval(krippendorff_alpha, _judged(count, noise, generator)) or (None, None)
                 counter.add(figure, holds(ends[0], ends[1], truth or 0.0))
             yield from counter.rates(f"{count} texts a side, two judges, alpha {truth:.2f}", {figure: "95 %"})
 

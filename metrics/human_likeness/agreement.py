@@ -6,9 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from personagen.metrics.human_likeness.dimensions import SCALE
-
-RESAMPLES = 500
-"""Bootstrap samples of an interval."""
+from personagen.metrics.statistics.intervals import interval
+from personagen.metrics.statistics.paired import MIN_GROUPS
 
 Ratings = NDArray[np.float64]
 """Shape (items, judges): whole ratings from 1 to 5, NaN: none."""
@@ -70,24 +69,25 @@ def gwet_ac2(ratings: Ratings) -> float | None:
     return (float(pairs.mean()) - chance) / (1 - chance)
 
 
-def resampled(
-    measure: Callable[[Ratings], float | None], ratings: NDArray[np.float64], seed: int
-) -> list[float] | None:
-    """Return the 95 % interval of a measure of agreement; None: defined for less than half of the samples.
+def agreement_interval(measure: Callable[[Ratings], float | None], ratings: NDArray[np.float64]) -> list[float] | None:
+    """Return the 95 % interval of a measure of agreement, by a jackknife that leaves out texts, with a t quantile.
 
-    The bootstrap draws texts with all their ratings, because the ratings of one text depend on each other.
+    A text leaves with all its ratings, because they depend on each other. The percentiles of a bootstrap over texts
+    held the truth in 93 % of simulated sets.
 
     Args:
         measure: function of ratings, shape (items, judges).
         ratings: shape (texts, dimensions, judges); NaN: none.
-        seed: seed of the draws.
+
+    Returns:
+        None: fewer than five texts, or the measure is not defined without one of them, or it does not vary.
 
     """
-    generator = np.random.default_rng([seed, 15])
     count, _, judges = ratings.shape
-    draws = (ratings[generator.integers(count, size=count)].reshape(-1, judges) for _ in range(RESAMPLES))
-    values = [measure(draw) for draw in draws]
-    numbers = [value for value in values if value is not None]
-    if len(numbers) < RESAMPLES / 2:
+    value = measure(ratings.reshape(-1, judges))
+    left = [measure(np.delete(ratings, row, axis=0).reshape(-1, judges)) for row in range(count)]
+    numbers = np.array([number for number in left if number is not None])
+    if value is None or count < MIN_GROUPS or len(numbers) < count:
         return None
-    return [float(value) for value in np.percentile(numbers, [2.5, 97.5])]
+    error = float((np.square(numbers - numbers.mean()).sum() * (count - 1) / count) ** 0.5)
+    return interval(value, error, (-1.0, 1.0), count - 1)

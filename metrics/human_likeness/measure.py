@@ -7,7 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from personagen.metrics.human_likeness.agreement import gwet_ac2, krippendorff_alpha, resampled, weighted_kappa
+from personagen.metrics.human_likeness.agreement import (
+    agreement_interval,
+    gwet_ac2,
+    krippendorff_alpha,
+    weighted_kappa,
+)
 from personagen.metrics.human_likeness.controls import controls
 from personagen.metrics.human_likeness.dimensions import DIMENSIONS, PROMPT_VERSION, Dimension
 from personagen.metrics.human_likeness.judge import Judge, question, rate
@@ -255,7 +260,7 @@ def _agreement(scores: Scores, seed: int) -> dict[str, Any]:
     return {
         "judge_kappa": weighted_kappa(ratings) if len(scores) == 2 else None,
         "judge_alpha": krippendorff_alpha(ratings) if several else None,
-        "judge_alpha_ci": resampled(krippendorff_alpha, by_text, seed) if several else None,
+        "judge_alpha_ci": agreement_interval(krippendorff_alpha, by_text) if several else None,
         "judge_ac2": gwet_ac2(ratings) if several else None,
     }
 

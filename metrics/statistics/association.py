@@ -159,12 +159,15 @@ def association(measured: Outcome, values: Codes, seed: int) -> Association:
         return Association(adjusted, None, None, None, chance, variance, reason)
     p = max(_upper_p(fraction, shuffles), 1 / arrangements(values))
     error = max(float(np.std(_halves(measured, order, values, generator), ddof=1)), variance**0.5) / rest
-    reach = float(t.ppf(1 - LEVEL / 2, HALVES - 1)) * error
+    low, high = _ends(adjusted, float(t.ppf(1 - LEVEL / 2, HALVES - 1)) * error, p)
+    return Association(adjusted, low, high, p, chance, variance)
+
+
+def _ends(adjusted: float, reach: float, p: float) -> tuple[float, float]:
+    """Return the interval of a fraction; it excludes 0 only if p is below 5 %."""
     further = reach**2 / (4 * max(adjusted, reach))  # the error grows with the root of the fraction
     low, high = max(adjusted - reach, -1.0), min(max(adjusted + reach + further, 0.0), 1.0)
-    if p >= LEVEL:
-        low = min(low, 0.0)
-    return Association(adjusted, low, high, p, chance, variance)
+    return min(low, 0.0) if p >= LEVEL else low, high
 
 
 def arrangements(values: Codes) -> float:

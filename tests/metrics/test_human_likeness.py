@@ -14,7 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from personagen.metrics.human_likeness import Answer, Question, human_likeness
-from personagen.metrics.human_likeness.agreement import gwet_ac2, krippendorff_alpha, resampled, weighted_kappa
+from personagen.metrics.human_likeness.agreement import (
+    agreement_interval,
+    gwet_ac2,
+    krippendorff_alpha,
+    weighted_kappa,
+)
 from personagen.metrics.human_likeness.controls import TEMPLATES, controls
 from personagen.metrics.human_likeness.dimensions import DIMENSIONS
 from personagen.metrics.human_likeness.judge import ENTRY_POINTS, MAX_CHARACTERS, question, rate, to_judges
@@ -237,16 +242,15 @@ def test_ac2_is_not_pulled_down_by_skew() -> None:
     assert gwet_ac2(np.array([[2, 2], [4, 4.0]])) == pytest.approx(1)
 
 
-@pytest.mark.slow
 def test_intervals_of_agreement_come_from_texts() -> None:
     generator = np.random.default_rng(1)
     one = generator.integers(1, 6, size=100)
     pair = np.stack([one, np.clip(one + generator.integers(-1, 2, size=100), 1, 5)], axis=1).astype(float)
-    found = resampled(krippendorff_alpha, pair[:, None], 0)
+    found = agreement_interval(krippendorff_alpha, pair[:, None])
     assert found is not None and found[0] < (krippendorff_alpha(pair) or 0) < found[1] and found[1] - found[0] < 0.3
-    assert resampled(krippendorff_alpha, np.array([[[3, 3.0]]]), 0) is None
+    assert agreement_interval(krippendorff_alpha, np.array([[[3, 3.0]]])) is None
     alike = pair[:, None].repeat(5, axis=1)
-    together = resampled(krippendorff_alpha, alike, 0)
-    alone = resampled(krippendorff_alpha, alike.reshape(-1, 1, 2), 0)
+    together = agreement_interval(krippendorff_alpha, alike)
+    alone = agreement_interval(krippendorff_alpha, alike.reshape(-1, 1, 2))
     assert together is not None and alone is not None
     assert together[1] - together[0] > 1.7 * (alone[1] - alone[0]), "five ratings of one text are no five texts"

@@ -8,6 +8,7 @@ from scipy.stats.contingency import association as contingency
 
 from personagen.metrics.statistics.association import (
     Association,
+    _ends,
     arrangements,
     association,
     categories,
@@ -198,6 +199,12 @@ def test_the_detectable_fraction_is_found_in_about_80_of_100() -> None:
     assert 0.65 <= np.mean(powers) <= 0.93
 
 
+def test_an_interval_excludes_0_only_if_p_is_below_5_per_cent() -> None:
+    assert _ends(0.3, 0.1, 0.049) == pytest.approx((0.2, 0.4 + 0.01 / 1.2))
+    assert _ends(0.3, 0.1, 0.05) == pytest.approx((0, 0.4 + 0.01 / 1.2))
+    assert _ends(-0.05, 0.1, 0.9) == pytest.approx((-0.15, 0.075)) and _ends(0.9, 0.4, 0.01)[1] == 1
+
+
 def test_the_same_seed_gives_the_same_figures() -> None:
     personas, labels, values = people(30)
     found = outcome(np.random.default_rng(5).normal(size=(120, 4)).astype(np.float32), personas, labels)
@@ -297,4 +304,5 @@ def test_a_p_beyond_the_shuffles_is_the_tail_of_a_gamma_distribution_with_their_
     found = association(measured, values, 0)
     shape, scale = found.chance**2 / found.chance_variance, found.chance_variance / found.chance
     whole = found.fraction * (1 - found.chance) + found.chance
-    assert found.p == pytest.approx(gamma.sf(whole, shape, scale=scale), rel=1e-6) and 0 < found.p < 1e-4
+    assert found.p is not None and 0 < found.p < 1e-4
+    assert found.p == pytest.approx(gamma.sf(whole, shape, scale=scale), rel=1e-6)
