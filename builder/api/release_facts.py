@@ -10,7 +10,7 @@ from typing import Any
 from personagen.builder.core.errors import ReleaseError
 from personagen.builder.core.records import SPLITS
 from personagen.builder.core.result_table import ResultTable
-from personagen.builder.release.folder import MEND
+from personagen.builder.release.folder import MEND, file_in
 
 MAX_SAMPLE_CHARACTERS = 300
 """Characters of a sample text that the HTML shows."""
@@ -93,14 +93,15 @@ def sample_texts(folder: Path, manifest: Mapping[str, Any], number: int) -> Iter
         ReleaseError: a file is missing or cannot be read.
 
     """
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     for emotion in emotion_names(manifest)[:number]:
         path = next(shard["path"] for shard in manifest["shards"] if shard["path"].startswith(f"{emotion}/"))
         try:
-            rows = pq.ParquetFile(folder / path).iter_batches(batch_size=1, columns=["id", "text"])
+            rows = pq.ParquetFile(file_in(folder, path)).iter_batches(batch_size=1, columns=["id", "text"])
             yield SampleText(emotion, **next(rows).to_pylist()[0])
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, LookupError, StopIteration, TypeError, pa.ArrowException) as error:
             raise ReleaseError(f"cannot read {folder / path}: {error}; {MEND}") from error
 
 

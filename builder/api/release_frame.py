@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from personagen.builder.api.release_facts import emotion_names
 from personagen.builder.core.errors import ReleaseError
-from personagen.builder.release.folder import MEND
+from personagen.builder.release.folder import MEND, file_in
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,15 +20,16 @@ def texts_frame(folder: Path, manifest: Mapping[str, Any]) -> "pd.DataFrame":
 
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
+
+    from personagen.builder.release.formats.tables import read_table
 
     emotions = emotion_names(manifest)
     tables = []
     for emotion in emotions:
         for path in (shard["path"] for shard in manifest["shards"] if shard["path"].startswith(f"{emotion}/")):
             try:
-                table = pq.read_table(folder / path)
-            except (OSError, pa.ArrowInvalid) as error:
+                table = read_table(file_in(folder, path))
+            except (OSError, ValueError, pa.ArrowException) as error:
                 raise ReleaseError(f"cannot read {folder / path}: {error}; {MEND}") from error
             split = path.split("/")[1].split("-")[0]
             tables.append(table.add_column(3, "split", pa.array([split] * len(table))))

@@ -101,12 +101,13 @@ def summary(folder: Path, manifest: Mapping[str, Any], samples: int) -> dict[str
 def _samples(folder: Path, manifest: Mapping[str, Any], number: int) -> Iterator[dict[str, str]]:
     """Yield the first texts of every emotion."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
+
+    from personagen.builder.release.formats.tables import read_table
 
     for emotion in (entry["name"] for entry in manifest["taxonomy"]["emotions"]):
         path = next(shard["path"] for shard in manifest["shards"] if shard["path"].startswith(f"{emotion}/"))
         try:
-            table = pq.read_table(file_in(folder, path), columns=["id", "text"])
+            table = read_table(file_in(folder, path), ["id", "text"])
         except (OSError, ValueError, KeyError, pa.ArrowException) as error:
             raise ReleaseError(f"cannot read {folder / path}: {error}; {MEND}") from error
         for record in table.slice(0, number).to_pylist():

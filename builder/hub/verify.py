@@ -24,10 +24,8 @@ from personagen.builder.release.folder import (
     parse_manifest,
     read_card,
 )
+from personagen.builder.release.formats.tables import require_bounded_footer, require_bounded_values
 from personagen.builder.release.shards import file_digest
-
-MAX_ROW_BYTES = 500_000
-"""Upper bound on the mean bytes of a row, unpacked: texts have at most 20,000 characters."""
 
 Open = Callable[[str], AbstractContextManager[BinaryIO]]
 """Opens a file of a release by its path."""
@@ -65,7 +63,7 @@ def verify_folder(folder: Path) -> Verification:
     """
     manifest = check_release(folder)
     paths = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_symlink() or path.is_file()}
-    problems = [*_foreign(paths, manifest), *_table_problems(manifest, lambda path: (folder / path).open("rb"))]
+    problems = [*_foreign(paths, manifest), *_table_problems(manifest, lambda path: (folder / path).open("rb"), folder)]
     return _verification(str(folder), None, manifest, [*problems, *card_problems(read_card(folder), manifest)])
 
 
@@ -153,8 +151,8 @@ def _foreign(paths: Iterable[str], manifest: Mapping[str, Any]) -> list[str]:
     return [f"{path} {FOREIGN}" for path in foreign_files(paths, manifest)]
 
 
-def _table_problems(manifest: Mapping[str, Any], open_file: Open) -> Iterator[str]:
-    """Compare rows and columns in the footer of each file with the manifest."""
+def _table_problems(manifest: Mapping[str, Any], open_file: Open, folder: Path | None = None) -> Iterator[str]:
+    """Compare rows and columns in the footer of each file with the manifest, and bound the texts of a folder."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -163,12 +161,14 @@ def _table_problems(manifest: Mapping[str, Any], open_file: Open) -> Iterator[st
         with open_file(shard["path"]) as file:
             try:
                 table = pq.ParquetFile(file)
-                sizes = [table.metadata.row_group(group).total_byte_size for group in range(table.num_row_groups)]
+                require_bounded_footer(table, shard["bytes"])
+                if folder is not None:
+                    require_bounded_values(folder / shard["path"])
             except (OSError, pa.ArrowException) as error:  # Arrow raises OSError for a footer that is garbage
                 yield f"{shard['path']} is no parquet ({printable(str(error))[:80]})"
                 continue
-            if sum(sizes) > MAX_ROW_BYTES * (shard["rows"] + 1):
-                yield f"{shard['path']} unpacks to {sum(sizes):,} bytes, more than {MAX_ROW_BYTES:,} per row"
+            except ValueError as error:
+                yield f"{shard['path']} {error}"
                 continue
             config = shard["path"].split("/")[0]
             schema = arrow_schema(columns_of(config, emotions, manifest["version"]))

@@ -9,6 +9,7 @@ from personagen.builder.core.errors import ReleaseError
 from personagen.builder.core.records import COUNTERFACTUAL_PREFIX
 from personagen.builder.release.composition import attributes_of
 from personagen.builder.release.folder import MEND, file_in
+from personagen.builder.release.formats.tables import read_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +61,13 @@ def read_texts(folder: Path, manifest: Mapping[str, Any], configs: Sequence[str]
 
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     names = [emotion["name"] for emotion in manifest["taxonomy"]["emotions"]]
     texts = Texts()
     paths = [shard["path"] for shard in manifest["shards"] if shard["path"].split("/")[0] in (configs or names)]
     try:
         for path in paths:
-            for row in pq.read_table(file_in(folder, path)).to_pylist():
+            for row in read_table(file_in(folder, path)).to_pylist():
                 texts.texts.append(row["text"])
                 texts.labels.append(names[row["label"]])
                 texts.personas.append(attributes_of(row))

@@ -149,3 +149,47 @@ def test_a_file_that_is_not_the_listed_one_is_read_anew_and_refused(tmp_path: Pa
         other = FileVersion(version.size, blob="0" * 40)
         with pytest.raises(HubError, match=r"cannot read README.md of user/listed: the Hub sends another content than"):
             remote_text(client, branch, commit, "README.md", other)
+
+
+BODY = b'{"id": "user/name", "sha": "' + COMMIT.encode() + b'"}'
+RAW = {
+    "too long": HEAD + b"Content-Length: %d\r\n\r\n" % (len(BODY) + 9) + BODY,
+    "too short": HEAD + b"Content-Length: 9\r\n\r\n" + BODY,
+    "negative": HEAD + b"Content-Length: -1\r\n\r\n" + BODY,
+    "two lengths": HEAD + b"Content-Length: 5\r\nContent-Length: 60\r\n\r\n" + BODY,
+    "no number": HEAD + b"Content-Length: many\r\n\r\n" + BODY,
+    "no length": HEAD + b"\r\n" + BODY,
+    "cut chunk": CHUNKED + b"ff\r\n" + BODY,
+    "no chunk": CHUNKED + BODY,
+    "no gzip": HEAD + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(BODY) + BODY,
+    "another encoding": HEAD + b"Content-Encoding: x\r\nContent-Length: %d\r\n\r\n" % len(BODY) + BODY,
+    "another charset": HEAD.replace(b"json", b"json; charset=x") + b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY,
+    "no HTTP": b"SSH-2.0-OpenSSH_9.6\r\n",
+    "HTTP/0.9": BODY,
+    "no status": b"HTTP/1.1 \r\n\r\n" + BODY,
+    "a long status": b"HTTP/1.1 2000 OK\r\n\r\n" + BODY,
+    "a small status": b"HTTP/1.1 099 X\r\nContent-Length: 0\r\n\r\n",
+    "a header without end": b"HTTP/1.1 200 OK\r\nX: " + b"x" * 300_000,
+    "many headers": b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 50_000 + b"\r\n" + BODY,
+    "NUL in a header": HEAD + b"X: a\0b\r\nContent-Length: 2\r\n\r\n{}",
+    "an odd phrase": b"HTTP/1.1 500 \x1b[31m\xff\r\nContent-Length: 0\r\n\r\n",
+    "continue alone": b"HTTP/1.1 100 Continue\r\n\r\n" * 50,
+    "nothing": b"",
+}
+"""Answers as bytes."""
+
+
+@pytest.mark.parametrize("raw", RAW)
+def test_an_answer_that_is_no_http_is_one_line_or_what_it_says(raw: str) -> None:
+    from huggingface_hub import HfApi
+
+    def send(connection: socket.socket, _stopped: threading.Event) -> None:
+        connection.sendall(RAW[raw])
+
+    with serving(send) as url:
+        client = HubClient(HfApi(endpoint=url, token="hf_x"), lambda _seconds: None, limits=LIMITS)
+        try:
+            assert head_of(client, BRANCH) == COMMIT
+        except HubError as error:
+            assert str(error).isprintable() and len(str(error)) < 500
+            assert raw not in ("no length", "another encoding"), error

@@ -11,11 +11,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from personagen.builder.api.release_frame import texts_frame
 from personagen.builder.cli.display import summary, summary_lines
 from personagen.builder.core.errors import PersonaGenError, ReleaseError
 from personagen.builder.hub.verify import verify_folder
 from personagen.builder.release.card import render_card
-from personagen.builder.release.folder import check_manifest, read_manifest, sealed
+from personagen.builder.release.folder import check_manifest, configurations, read_manifest, sealed
+from personagen.builder.release.shards import ShardFile, file_digest
 from personagen.builder.release.texts import read_texts
 from personagen_dataset import open_release
 from tests.helpers.hostile.mutations import as_json, damaged, mutated, places, strange_files, watched_files
@@ -145,26 +147,73 @@ def test_a_double_key_is_refused(folder: Path) -> None:
         read_all(folder)
 
 
-def test_tables_that_are_no_parquet_or_unpack_without_bound_are_named(folder: Path) -> None:
-    """Their sizes and digests are those of the manifest."""
+def with_tables(folder: Path, change: Any) -> None:
+    """Replace the tables of a release by number, and seal a manifest that lists what is there."""
     manifest = manifest_of(folder)
     for number, shard in enumerate(manifest["shards"]):
-        path = folder / shard["path"]
+        change(number, folder / shard["path"], shard)
+        shard |= {"bytes": (folder / shard["path"]).stat().st_size, "sha256": file_digest(folder / shard["path"])}
+    manifest["configs"] = configurations(ShardFile(**shard) for shard in manifest["shards"])
+    (folder / "manifest.json").write_text(json.dumps(sealed(manifest)), encoding="utf-8")
+    (folder / "README.md").write_text(render_card(manifest), encoding="utf-8")
+
+
+def test_tables_that_are_no_parquet_or_unpack_without_bound_are_named(folder: Path) -> None:
+    """Their sizes and digests are those of the manifest."""
+
+    def change(number: int, path: Path, shard: dict[str, Any]) -> None:
         if number == 0:
             path.write_bytes(b"PAR1" + bytes(range(256)) * 9 + b"PAR1")
         elif number == 1:
             table = pa.table({"id": ["x"] * shard["rows"], "text": ["y" * 30_000_000] * shard["rows"]})
             pq.write_table(table, path, use_dictionary=False, compression="zstd")
-        else:
-            continue
-        from personagen.builder.release.shards import file_digest
 
-        shard |= {"bytes": path.stat().st_size, "sha256": file_digest(path)}
-    from personagen.builder.release.folder import configurations
-    from personagen.builder.release.shards import ShardFile
-
-    manifest["configs"] = configurations(ShardFile(**shard) for shard in manifest["shards"])
-    (folder / "manifest.json").write_text(json.dumps(sealed(manifest)), encoding="utf-8")
-    (folder / "README.md").write_text(render_card(manifest), encoding="utf-8")
+    with_tables(folder, change)
     problems = verify_folder(folder).problems
     assert "is no parquet" in problems[0] and "unpacks to" in problems[1] and "500,000 per row" in problems[1]
+
+
+def repeated_text(path: Path, shard: dict[str, Any]) -> None:
+    """A dictionary holds a text once that all rows repeat: the footer states 9 MB, and unpacked it is 1.8 GB."""
+    shard["rows"] = 200
+    codes = pa.array([0] * 200, pa.int32())
+    text = pa.DictionaryArray.from_arrays(codes, pa.array(["y" * 9_000_000]))
+    pq.write_table(pa.table({"id": ["x"] * 200, "text": text}), path, compression="zstd")
+
+
+def repeated_prose(path: Path, shard: dict[str, Any]) -> None:
+    """The same within a layer, between short texts."""
+    shard["rows"] = 40
+    prose = ["p" * 3_000_000 if row % 2 else "q" for row in range(40)]
+    rows = [{"id": "x", "text": "y", "demographic": {"prose": text}} for text in prose]
+    pq.write_table(pa.Table.from_pylist(rows), path, compression="zstd", dictionary_pagesize_limit=2**30)
+
+
+def many_rows(path: Path, shard: dict[str, Any]) -> None:
+    """Equal rows cost no bytes."""
+    shard["rows"] = 3_000_000
+    codes = pa.array([0]).take(pa.array([0] * shard["rows"]))
+    table = pa.table({name: pa.DictionaryArray.from_arrays(codes, pa.array(["x"])) for name in ("id", "text")})
+    pq.write_table(table, path, row_group_size=2**30)
+
+
+@pytest.mark.parametrize(
+    ("bomb", "message"),
+    [
+        (repeated_text, "has a text of 9,000,000 bytes, more than 500,000"),
+        (repeated_prose, "has a text of 3,000,000 bytes, more than 500,000"),
+        (many_rows, "has 3,000,000 rows in"),
+    ],
+)
+def test_a_small_file_that_unpacks_to_much_is_named_and_not_read(bomb: Any, message: str, folder: Path) -> None:
+    """Every reader refuses it before it is unpacked."""
+    with_tables(folder, lambda _, path, shard: bomb(path, shard))
+    manifest = read_manifest(folder)
+    assert all(message in problem for problem in verify_folder(folder).problems[: len(manifest["shards"])])
+    with pytest.raises(ReleaseError, match="cannot read "):
+        read_texts(folder, manifest)
+    if bomb is not repeated_prose:
+        with pytest.raises(ReleaseError, match=f"cannot read .*{message}"):
+            summary(folder, manifest, 1)
+    with pytest.raises(ReleaseError, match="cannot read "):
+        texts_frame(folder, manifest)
