@@ -14,6 +14,7 @@ from typing import Any
 
 from personagen.builder.core.errors import HubError, ReleaseError
 from personagen.builder.core.file_names import CARD, MANIFEST
+from personagen.builder.core.foreign_text import quote
 from personagen.builder.core.progress import SILENT, Progress
 from personagen.builder.hub.client import HubClient, connect
 from personagen.builder.hub.commits import commit, head_of, is_tagged, open_pull_request, set_tag, tags
@@ -150,6 +151,8 @@ def validate_target(repo: str, settings: PushSettings) -> None:
     require_ref_name("--revision", settings.revision)
     if settings.tag is not None:
         require_ref_name("--tag", settings.tag)
+        if settings.tag in ("main", settings.revision):
+            raise HubError(f"--tag: got {quote(settings.tag)}, a branch; choose another name, such as v1.0.0")
     if settings.tag is not None and settings.create_pr:
         raise HubError(
             "a tag names a commit of a branch, which a pull request does not change; leave one of the two out"

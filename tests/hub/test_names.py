@@ -9,7 +9,7 @@ import pytest
 
 from personagen.builder.core.errors import HubError
 from personagen.builder.hub.names import MAX_REF_BYTES, require_ref_name, require_repo_name, require_revision
-from personagen.builder.hub.push import PushSettings, push
+from personagen.builder.hub.push import PushSettings, push, validate_target
 
 BAD_REFS = (
     "", "v 1", "a..b", "a~b", "a^b", "a:b", "a?b", "a*b", "a[b", "a\\b", "-x", "/a", "a/", "a//b", ".a", "a/.b", "a.",
@@ -75,3 +75,11 @@ def test_git_agrees_with_every_name_that_is_let_through() -> None:
         assert len(name.encode()) <= MAX_REF_BYTES
         done = subprocess.run(["git", "check-ref-format", "--branch", name], capture_output=True, check=False)
         assert done.returncode == 0, name
+
+
+@pytest.mark.parametrize(("tag", "revision"), [("main", "main"), ("main", "dev"), ("dev", "dev")])
+def test_a_tag_with_the_name_of_a_branch_is_refused(tag: str, revision: str) -> None:
+    """Which of the two a reader would get is not defined."""
+    with pytest.raises(HubError, match=rf"^--tag: got '{tag}', a branch; choose another name, such as v1\.0\.0$"):
+        validate_target("user/name", PushSettings(tag=tag, revision=revision))
+    validate_target("user/name", PushSettings(tag="v1", revision=revision))
