@@ -42,7 +42,7 @@ def require_usable_name(path: Path) -> None:
         str(path).encode()
     except UnicodeEncodeError:
         raise FolderError(f"{shown} is not UTF-8, which data files need; choose another name with --out") from None
-    if "\0" not in str(path) and (path.exists() or (path.parent / f"{path.name}.run").exists()):
+    if "\0" not in str(path) and any(os.path.exists(name) for name in (path, f"{path}.run")):  # noqa: PTH110 - no error
         return  # a run in this folder goes on
     if "\0" in str(path) or "\n" in str(path):
         raise FolderError(f"{shown} has a line break or a zero byte; choose another name with --out")
