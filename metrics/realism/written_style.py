@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from personagen.metrics.realism.labels import common_labels
-from personagen.metrics.statistics.intervals import Z95, Rows, interval
+from personagen.metrics.statistics.intervals import Z95, Rows, bounded_interval, interval
 from personagen.metrics.style.features import style_features
 from personagen.metrics.style.valence import polarity
 from personagen.metrics.texts.inputs import rows_by_label
@@ -145,14 +145,15 @@ def _compare(one: Table, other: Table, strata: Sequence[tuple[Rows, Rows]]) -> d
         # Of the strata, that in which one more text of a feature would count most.
         steps = [factor * float((weights / sizes[:, side]).max()) for side in (0, 1)]
         bottoms = [float(weights @ [pair[rows[side], 1].mean() for rows in strata]) for side, pair in enumerate(pairs)]
+        freedoms = [max(float(count) - len(strata), 1) for count in sizes.sum(axis=0)]
         if _is_without_variance(name, value, error):
-            error = RARE_ERROR * steps[0] / bottoms[0]
+            error, freedoms[0] = RARE_ERROR * steps[0] / bottoms[0], np.inf
         if _is_without_variance(name, real, real_error):
-            real_error = RARE_ERROR * steps[1] / bottoms[1]
+            real_error, freedoms[1] = RARE_ERROR * steps[1] / bottoms[1], np.inf
             null_error = real_error + RARE_ERROR * steps[0] / bottoms[0] if bottoms[0] else np.nan
         if sizes[:, 1].sum() < MIN_NULL_TEXTS:
             null_error = np.nan
-        compared[name] = _figures(name, value, real, (error, real_error, null_error))
+        compared[name] = _figures(name, value, real, (error, real_error, null_error), freedoms)
     return compared
 
 
@@ -176,16 +177,27 @@ def _ratio(parts: Sequence[Table], weights: NDArray[np.float64]) -> tuple[float,
     return ratio, np.array(variances)
 
 
-def _figures(name: str, value: float, real: float, errors: Sequence[float]) -> dict[str, Any]:
-    """Return the keys of one figure; `errors` are the standard errors of both values and of a difference under null."""
+def _figures(
+    name: str, value: float, real: float, errors: Sequence[float], freedoms: Sequence[float]
+) -> dict[str, Any]:
+    """Return the keys of one figure.
+
+    Args:
+        name: the figure.
+        value: its value of the texts.
+        real: its value of real texts.
+        errors: standard errors of both values and of a difference under null.
+        freedoms: degrees of freedom of the errors of both values.
+
+    """
     low = -1.0 if name == "polarity" else 0.0
     bounds = low, 1.0 if name == "polarity" or name.endswith("_share") else np.inf
     error, real_error, null_error = errors
-    null_ci = interval(_number(real), _number(null_error), bounds)
+    null_ci = bounded_interval(_number(real), _number(null_error), bounds, freedoms[1])
     difference = _number(value - real)
     return {
         "value": _number(value),
-        "ci": interval(_number(value), _number(error), bounds),
+        "ci": bounded_interval(_number(value), _number(error), bounds, freedoms[0]),
         "null": _number(real),
         "null_ci": null_ci,
         "in_null": None if null_ci is None or np.isnan(value) else bool(null_ci[0] <= value <= null_ci[1]),

@@ -24,6 +24,9 @@ LEVEL_DRAWS = 5
 Z95 = 1.959963984540054
 """97.5 % quantile of the normal distribution."""
 
+MAX_LOG_REACH = 10.0
+"""Upper bound on the logarithm of an interval's upper end over its value: beyond it nothing is known."""
+
 Figures = Mapping[str, float | None]
 """Values of one measurement by name; None: not defined."""
 
@@ -119,12 +122,14 @@ def bounded_interval(
     """Return the 95 % interval of a value whose error shrinks towards the bounds of its measure.
 
     There, a sample with an extreme value has a small error, and symmetric intervals miss the truth on one side. Each
-    end is the further one of `interval` and of the interval of the logit of the position between the bounds.
+    end is the further one of `interval` and of the interval of the logit of the position between the bounds, or of the
+    logarithm of the distance to the lower bound if there is no upper one. For a rate of k events it ends near the
+    exact limits of a Poisson rate.
 
     Args:
         value: the value.
         error: its standard error.
-        bounds: range of the measure; infinite, or reached by the value: `interval` alone.
+        bounds: range of the measure; without a lower bound, or reached by the value: `interval` alone.
         freedom: degrees of freedom of the error, for a t quantile; None: a normal quantile.
 
     Returns:
@@ -135,11 +140,15 @@ def bounded_interval(
 
     ends = interval(value, error, bounds, freedom)
     low, width = bounds[0], bounds[1] - bounds[0]
-    if value is None or error is None or ends is None or not np.isfinite(width) or not low < value < bounds[1]:
+    if value is None or error is None or ends is None or not np.isfinite(low) or not low < value < bounds[1]:
         return ends
-    place = (value - low) / width
-    reach = quantile(freedom) * error / (width * place * (1 - place))
-    further = [low + width * float(expit(logit(place) + sign * reach)) for sign in (-1, 1)]
+    if np.isfinite(width):
+        place = (value - low) / width
+        reach = quantile(freedom) * error / (width * place * (1 - place))
+        further = [low + width * float(expit(logit(place) + sign * reach)) for sign in (-1, 1)]
+    else:
+        reach = quantile(freedom) * error / (value - low)
+        further = [low + (value - low) * float(np.exp(min(sign * reach, MAX_LOG_REACH))) for sign in (-1, 1)]
     return [min(ends[0], further[0]), max(ends[1], further[1])]
 
 

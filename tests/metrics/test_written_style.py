@@ -43,11 +43,27 @@ def test_intervals_are_those_of_the_binomial_distribution() -> None:
     texts, others = OPEN[:1] * 12 + COVERED[:1] * 28, OPEN[:1] * 10 + COVERED[:1] * 90
     result = written_style(texts, None, others, None)
     error, real_error = (0.3 * 0.7 / 39) ** 0.5, (0.1 * 0.9 / 99) ** 0.5
-    assert result["named_share_ci"] == pytest.approx([0.3 - 1.96 * error, 0.3 + 1.96 * error], abs=1e-4)
+    # t(0.975, 39) = 2.022691; above, the logit reaches further: the derivative of p is 1 / (p (1 - p))
+    logit = np.log(0.3 / 0.7) + 2.022691 * error / 0.21
+    low = min(0.3 - 2.022691 * error, 1 / (1 + np.exp(-(np.log(0.3 / 0.7) - 2.022691 * error / 0.21))))
+    assert result["named_share_ci"] == pytest.approx([low, 1 / (1 + np.exp(-logit))], abs=1e-4)
     reach = 1.96 * (error**2 + real_error**2) ** 0.5
     assert result["named_share_difference_ci"] == pytest.approx([0.2 - reach, 0.2 + reach], abs=1e-4)
-    null = 1.96 * (0.1 * 0.9 * 100 / 99 * (1 / 40 + 1 / 100)) ** 0.5
-    assert result["named_share_null_ci"] == pytest.approx([0.0, 0.1 + null], abs=1e-4), "cut at 0"
+    # t(0.975, 99) = 1.984217
+    null = 1.984217 * (0.1 * 0.9 * 100 / 99 * (1 / 40 + 1 / 100)) ** 0.5
+    further = 1 / (1 + np.exp(-(np.log(1 / 9) + null / 0.09)))
+    assert result["named_share_null_ci"] == pytest.approx([0.0, further], abs=1e-4), "cut at 0"
+
+
+@pytest.mark.parametrize(("count", "low", "high"), [(1, 0.0253, 5.572), (3, 0.619, 8.767), (10, 4.795, 18.39)])
+def test_the_interval_of_a_rare_feature_is_close_to_that_of_a_poisson_count(
+    count: int, low: float, high: float
+) -> None:
+    """Swear words in 400 texts of eight words, one per text; exact limits of Garwood (1936)."""
+    texts = ["The damn door closed behind the two men."] * count
+    texts += ["The old door closed behind the two men."] * (400 - count)
+    found = np.array(written_style(texts, None, COVERED * 10, None)["profanity_per_100_ci"]) * 32
+    assert found[0] <= low and high <= found[1] <= 1.4 * high
 
 
 def test_a_feature_that_no_text_has_may_have_been_missed() -> None:

@@ -142,7 +142,12 @@ def test_an_interval_near_a_bound_has_the_further_ends_of_two_scales() -> None:
     assert bounded_interval(0.9, 0.02, (0, 1)) == pytest.approx([further[0], 0.9 + 1.959964 * 0.02])
     assert bounded_interval(18.1, 0.38, (1, 20)) == pytest.approx([1 + 19 * further[0], 18.1 + 1.959964 * 0.38])
     assert bounded_interval(0.1, 0.02, (0, 1)) == pytest.approx([0.1 - 1.959964 * 0.02, 1 - further[0]])
-    assert bounded_interval(3.0, 0.5, (0, np.inf), 9) == interval(3.0, 0.5, (0, np.inf), 9)
+    # t(0.975, 9) = 2.262157
+    assert bounded_interval(3.0, 0.5, (0, np.inf), 9) == pytest.approx(
+        [3 - 2.262157 * 0.5, 3 * np.exp(2.262157 / 6)], abs=1e-5
+    )
+    assert bounded_interval(-1.0, 0.5, (-np.inf, np.inf)) == interval(-1.0, 0.5)
+    assert (bounded_interval(1e-9, 1.0, (0, np.inf)) or [1])[1] == pytest.approx(1e-9 + 1.959964)
     assert bounded_interval(1.0, 0.5, (0, 1)) == interval(1.0, 0.5, (0, 1))
 
 
