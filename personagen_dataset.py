@@ -35,42 +35,61 @@ __all__ = ["PersonaGen", "features", "open_release", "resolve_names"]
 
 NAME = "personagen"
 FORMAT = "personagen-release/1"
-VERSION = "1.2.0"
+VERSION = "1.3.0"
 """Version of the columns that this module reads, with all earlier ones of the same major version."""
 
 _TEXT, _COUNT = Value("string"), Value("int32")
 
+
+def _texts(names: str) -> dict[str, Any]:
+    return dict.fromkeys(names.split(), _TEXT)
+
+
 # The card of every release gives the meaning and the unit of each column.
-DEMOGRAPHIC = {"age": _COUNT}
-DEMOGRAPHIC |= dict.fromkeys(("gender", "work", "occupation", "occupation_group", "isco08", "mbti"), _TEXT)
-DEMOGRAPHIC |= dict.fromkeys(("openness", "conscientiousness", "extraversion", "agreeableness", "neuroticism"), _COUNT)
-DEMOGRAPHIC |= {"prose": _TEXT}
-SOCIOCULTURAL = dict.fromkeys(("country", "settlement", "education", "religion", "household", "means"), _TEXT)
-SOCIOCULTURAL |= dict.fromkeys(("value_primary", "value_secondary", "register", "prose"), _TEXT)
-APPRAISAL = dict.fromkeys(("pleasantness", "agency", "certainty", "control", "expectedness"), _TEXT)
-SITUATIONAL = {"event": _TEXT, "event_kind": _TEXT, "appraisal": APPRAISAL}
-SITUATIONAL |= dict.fromkeys(("place", "time", "companions", "channel", "stakes", "prose"), _TEXT)
-PROVENANCE = {"model": _TEXT, "prompt_version": _TEXT, "seed": Value("int64"), "attempts": _COUNT}
-PROVENANCE |= {"leaked": Value("bool"), "checker_label": _TEXT, "checker_confidence": Value("float32")}
+TRAITS = ("openness", "conscientiousness", "extraversion", "agreeableness", "neuroticism")
+DEMOGRAPHIC = {"age": _COUNT} | _texts("gender work occupation occupation_group isco08 mbti")
+DEMOGRAPHIC |= dict.fromkeys(TRAITS, _COUNT) | _texts("prose")
+SOCIOCULTURAL = _texts(
+    "country settlement education religion household means value_primary value_secondary register prose"
+)
+APPRAISAL = _texts("pleasantness agency certainty control expectedness")
+SITUATIONAL = {**_texts("event event_kind"), "appraisal": APPRAISAL}
+SITUATIONAL |= _texts("place time companions channel stakes prose")
+PROVENANCE = _texts("model prompt_version") | {"seed": Value("int64"), "attempts": _COUNT, "leaked": Value("bool")}
+PROVENANCE |= {"checker_label": _TEXT, "checker_confidence": Value("float32"), "expression_found": _TEXT}
 LAYERS = ("demographic", "sociocultural", "situational")
 DEPTHS = ("none", *LAYERS)
+_UNSTYLED = ("emotion", "expression", "style", "provenance.expression_found")
+_EARLIER = {"1.2.0": ("emotion",), "1.1.0": _UNSTYLED, "1.0.0": (*_UNSTYLED, "counterfactual_of")}  # columns they lack
 
 
-def features(config: str, emotions: Sequence[str], version: str = VERSION) -> Features:
-    """Return the columns of a configuration of a release with these labels, in class id order, and this version."""
-    label = ClassLabel(names=list(emotions))
-    if config == "situational":
-        return Features({"situation_id": _TEXT, "persona_id": _TEXT, "label": label, **SITUATIONAL})
+def features(
+    config: str, emotions: Sequence[str], version: str = VERSION, depth: str = DEPTHS[-1], left_out: Sequence[str] = ()
+) -> Features:
+    """Return the columns of a configuration of a release.
+
+    The other arguments stand in its manifest: labels in class id order, version of the columns, depth of the recipe,
+    and the columns that no row has a value for.
+    """
+    label = {"label": ClassLabel(names=list(emotions)), "emotion": _TEXT}
+    layers = {"demographic": DEMOGRAPHIC, "sociocultural": SOCIOCULTURAL, "situational": SITUATIONAL}
+    absent = {*left_out, *_EARLIER.get(version, ())}
     if config in LAYERS:
-        return Features({"persona_id": _TEXT, **(DEMOGRAPHIC if config == "demographic" else SOCIOCULTURAL)})
-    pair = {"counterfactual_of": _TEXT} if config.startswith("counterfactual_") and version != "1.0.0" else {}
-    found = {} if version in ("1.0.0", "1.1.0") else {"expression_found": _TEXT}  # columns of 1.2.0
-    style = {"expression": _TEXT, "style": _TEXT} if found else {}
-    return Features(
-        {"id": _TEXT, "text": _TEXT, "label": label, "depth": _TEXT, "intensity": _TEXT}
-        | {"demographic": DEMOGRAPHIC, "sociocultural": SOCIOCULTURAL, "situational": SITUATIONAL}
-        | {"persona_id": _TEXT, "situation_id": _TEXT, "provenance": PROVENANCE | found, **style, **pair}
-    )
+        keys = {**_texts("situation_id persona_id"), **label} if config == LAYERS[2] else _texts("persona_id")
+        return Features(_without(keys, absent) | _without({config: layers[config]}, absent)[config])
+    if version not in _EARLIER:
+        own = config.removeprefix("depth_")
+        number = DEPTHS.index(depth if own == config or own not in DEPTHS else own)
+        absent |= {*LAYERS[number:], *(("persona_id",) * (number < 1)), *(("situation_id",) * (number < 3))}
+    columns = {**_texts("id text"), **label, **_texts("depth intensity"), **layers, **_texts("persona_id situation_id")}
+    columns |= {"provenance": PROVENANCE, **_texts("expression style")}
+    columns |= _texts("counterfactual_of") if config.startswith("counterfactual_") else {}
+    return Features(_without(columns, absent))
+
+
+def _without(columns: Mapping[str, Any], absent: Iterable[str], place: str = "") -> dict[str, Any]:
+    kept = {name: column for name, column in columns.items() if place + name not in absent}
+    return {name: _without(part, absent, f"{name}.") if isinstance(part, dict) else part for name, part in kept.items()}
 
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,127}")
@@ -96,10 +115,11 @@ class LocatedRelease:
         """The labels, in class id order."""
         return [emotion["name"] for emotion in self.manifest["taxonomy"]["emotions"]]
 
-    def shards(self, folders: Iterable[str]) -> Shards:
-        """Return the files in these folders, by split."""
+    def shards(self, config: str) -> Shards:
+        """Return the files of a configuration by split; before version 1.3.0, "all" had those of the emotions."""
         by_split: dict[str, list[Mapping[str, Any]]] = {}
-        for folder in folders:
+        folders = {shard["path"].split("/")[0] for shard in self.manifest["shards"]}
+        for folder in self.emotions if config == "all" and "all" not in folders else [config]:
             for shard in self.manifest["shards"]:
                 if shard["path"].startswith(f"{folder}/"):
                     by_split.setdefault(shard["path"].split("/")[1].split("-")[0], []).append(shard)
@@ -209,7 +229,7 @@ def _faults(manifest: Any) -> Iterator[str]:
         yield f"has an unknown depth, or lists a file twice; {_AGAIN}"
     release = LocatedRelease("", manifest)
     for name, config in manifest["configs"].items():
-        counted = _rows(release.shards(release.emotions if name == "all" else [name]))
+        counted = _rows(release.shards(name))
         if not counted or counted != config["rows"]:
             yield f"counts {config['rows']!r:.80} as rows of {name}, its files have {counted}; {_AGAIN}"
 
@@ -256,7 +276,7 @@ class PersonaGen(Parquet):
             _require_argument(name)
         release = open_release(data_dir or default_data_dir(), token=token)
         config = config_name or self.DEFAULT_CONFIG_NAME
-        folders, conditions = _select(release, config, emotions, depth)
+        folder, conditions = _select(release, config, emotions, depth)
         if min_confidence is not None:
             conditions.append(_confident(release, config, min_confidence))
         if filters is not None:
@@ -264,15 +284,17 @@ class PersonaGen(Parquet):
         filters = functools.reduce(operator.and_, conditions) if conditions else None
         if options.get("data_files") is not None:
             raise ValueError("data_files: the files of a release are those of its manifest; choose by name or filters=")
-        columns = features(config, release.emotions, release.manifest["version"])
+        manifest = release.manifest
+        facts = (manifest["version"], manifest["recipe"]["depth"], manifest.get("left_out", ()))
+        columns = features(folder, release.emotions, *facts)
         for column in options.get("columns") or ():
             _require_known(f"column of {config}", column, columns)
-        shards = release.shards(folders)
+        shards = release.shards(folder)
         # `datasets` compares the rows that it reads with these counts; a filter makes them unknown.
         splits = {split: {"name": split, "num_examples": count} for split, count in _rows(shards).items()}
         self.BUILDER_CONFIGS: list[Any] = []  # the class may have those of another release
         options["info"] = datasets.DatasetInfo(features=columns, splits=splits if filters is None else None)
-        options |= {"data_files": _data_files(release, shards), "version": release.manifest["version"]}
+        options |= {"data_files": _data_files(release, shards), "version": facts[0]}
         super().__init__(cache_dir, config_name=config, filters=filters, token=token, **options)
 
     def _save_infos(self) -> None:
@@ -292,15 +314,19 @@ class PersonaGen(Parquet):
 def _require_argument(name: str) -> None:
     inherited = (*inspect.signature(datasets.DatasetBuilder).parameters, *vars(Parquet.BUILDER_CONFIG_CLASS("all")))
     if name not in (known := {*inherited, *_OWN_ARGUMENTS}):
-        near = ["data_dir"] if name == "source" else difflib.get_close_matches(name, sorted(known), n=1)
-        hint = f", did you mean {near[0]!r}?" if near else ""
+        hint = ", did you mean 'data_dir'?" if name == "source" else _hint(name, known)
         raise ValueError(f"no argument {name!r:.80}{hint}; known: {', '.join(_OWN_ARGUMENTS)}")
+
+
+def _hint(name: str, names: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name.lower(), sorted(names), n=1)
+    return f", did you mean {near[0]!r}?" if near else ""
 
 
 def _select(
     release: LocatedRelease, config: str, emotions: str | Sequence[str] | None, depth: str | None
-) -> tuple[Sequence[str], list[Any]]:
-    """Return the folders to read and conditions on their rows."""
+) -> tuple[str, list[Any]]:
+    """Return the configuration whose files are read, and conditions on their rows."""
     _require_known(f"configuration of {release.root}", config, release.manifest["configs"])
     available = [config] if config in release.emotions else release.emotions
     wanted = available if emotions is None else [emotions] if isinstance(emotions, str) else list(emotions)
@@ -317,10 +343,12 @@ def _select(
         others = [name.removeprefix("depth_") for name in release.manifest["configs"] if name.startswith("depth_")]
         _require_known(f"depth of {release.root}", depth, [main, *others])
         folder = config if depth == main else f"depth_{depth}"
-    if folder in ("all", *release.emotions):
-        return [emotion for emotion in available if emotion in wanted], []
+    if folder == "all" and emotions is not None and len(set(wanted)) == 1:
+        folder = wanted[0]
+    if folder in release.emotions:
+        return folder, []
     ids = [number for number, emotion in enumerate(release.emotions) if emotion in wanted]
-    return [folder], [pc.field("label").isin(ids)] if len(ids) < len(release.emotions) else []
+    return folder, [pc.field("label").isin(ids)] if len(ids) < len(release.emotions) else []
 
 
 def _confident(release: LocatedRelease, config: str, least: Any) -> Any:
@@ -337,9 +365,7 @@ def _confident(release: LocatedRelease, config: str, least: Any) -> Any:
 
 def _require_known(what: str, name: Any, names: Iterable[str]) -> None:
     if name not in (names := list(names)):
-        near = difflib.get_close_matches(str(name).lower(), names, n=1)
-        hint = f", did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"no {what}: {name!r:.80}{hint}; known: {', '.join(names)}")
+        raise ValueError(f"no {what}: {name!r:.80}{_hint(str(name), names)}; known: {', '.join(names)}")
 
 
 def _rows(shards: Shards) -> dict[str, int]:

@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 from personagen.builder.core.records import SPLITS, shard_path
 from personagen.builder.release.card import render_card
 from personagen.builder.release.folder import configurations, read_manifest
-from personagen.builder.release.shards import LAYOUT, ROW_GROUP, ShardFile, file_digest
+from personagen.builder.release.tables.shards import LAYOUT, ROW_GROUP, ShardFile, file_digest
 
 SHARD_ROWS = 10_000
 SURE = 0.9

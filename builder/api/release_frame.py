@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from personagen.builder.api.release_facts import emotion_names
 from personagen.builder.core.errors import ReleaseError
-from personagen.builder.release.folder import MEND, file_in
+from personagen.builder.release.folder import MEND, file_in, paths_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,14 +25,13 @@ def texts_frame(folder: Path, manifest: Mapping[str, Any]) -> "pd.DataFrame":
 
     emotions = emotion_names(manifest)
     tables = []
-    for emotion in emotions:
-        for path in (shard["path"] for shard in manifest["shards"] if shard["path"].startswith(f"{emotion}/")):
-            try:
-                table = read_table(file_in(folder, path))
-            except (OSError, ValueError, pa.ArrowException) as error:
-                raise ReleaseError(f"cannot read {folder / path}: {error}; {MEND}") from error
-            split = path.split("/")[1].split("-")[0]
-            tables.append(table.add_column(3, "split", pa.array([split] * len(table))))
+    for path in paths_of("all", manifest):
+        try:
+            table = read_table(file_in(folder, path))
+        except (OSError, ValueError, pa.ArrowException) as error:
+            raise ReleaseError(f"cannot read {folder / path}: {error}; {MEND}") from error
+        split = path.split("/")[1].split("-")[0]
+        tables.append(table.add_column(3, "split", pa.array([split] * len(table))))
     texts = pa.concat_tables(tables).flatten().flatten()  # layers, and the appraisal within a layer
     names = pa.array([emotions[number] for number in texts["label"].to_pylist()])
     position = texts.schema.get_field_index("label")

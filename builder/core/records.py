@@ -8,12 +8,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-SCHEMA_VERSION = "1.2.0"
+SCHEMA_VERSION = "1.3.0"
 """Version of the columns of a release: 1.1.0 added `counterfactual_of` to the tables of counterfactuals, 1.2.0
-`expression` and `style` to the texts and `expression_found` to their provenance."""
+`expression` and `style` to the texts and `expression_found` to their provenance, 1.3.0 `emotion` to labelled tables and
+files of its own for `all`, and leaves out the columns that no row has a value for."""
 
 UNSTYLED_VERSION = "1.1.0"
-"""Version of the columns of a release whose recipe asks for neither expressions nor styles."""
+"""Latest version of the columns before `expression` and `style`."""
+
+UNMIXED_VERSION = "1.2.0"
+"""Latest version of the columns before `emotion`."""
 
 LAYERS = ("demographic", "sociocultural", "situational")
 """Persona layers, in the order in which they are built."""

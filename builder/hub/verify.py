@@ -14,8 +14,7 @@ from personagen.builder.hub.client import HubClient, connect_to_read
 from personagen.builder.hub.commits import head_of
 from personagen.builder.hub.names import require_repo_name, require_revision
 from personagen.builder.hub.repo_files import RepoBranch, remote_files, remote_text
-from personagen.builder.release.card import card_problems
-from personagen.builder.release.columns import arrow_schema, columns_of
+from personagen.builder.release.card_metadata import card_problems
 from personagen.builder.release.folder import (
     check_manifest,
     check_release,
@@ -25,7 +24,8 @@ from personagen.builder.release.folder import (
     read_card,
 )
 from personagen.builder.release.formats.tables import require_bounded_footer, require_bounded_values
-from personagen.builder.release.shards import file_digest
+from personagen.builder.release.tables.columns import arrow_schema, columns_of, form_of
+from personagen.builder.release.tables.shards import file_digest
 
 Open = Callable[[str], AbstractContextManager[BinaryIO]]
 """Opens a file of a release by its path."""
@@ -156,7 +156,7 @@ def _table_problems(manifest: Mapping[str, Any], open_file: Open, folder: Path |
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    emotions = [emotion["name"] for emotion in manifest["taxonomy"]["emotions"]]
+    form = form_of(manifest)
     for shard in manifest["shards"]:
         with open_file(shard["path"]) as file:
             try:
@@ -171,7 +171,7 @@ def _table_problems(manifest: Mapping[str, Any], open_file: Open, folder: Path |
                 yield f"{shard['path']} {error}"
                 continue
             config = shard["path"].split("/")[0]
-            schema = arrow_schema(columns_of(config, emotions, manifest["version"]))
+            schema = arrow_schema(columns_of(config, form))
             if table.metadata.num_rows != shard["rows"]:
                 yield f"{shard['path']} has {table.metadata.num_rows} rows, its manifest says {shard['rows']}"
             if not table.schema_arrow.equals(schema, check_metadata=True):

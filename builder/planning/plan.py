@@ -135,18 +135,23 @@ class Plan:
         return max((self.recipe.depth, *self.recipe.ablations), key=DEPTHS.index)
 
     def table_sizes(self) -> dict[tuple[str, str], int]:
-        """Return the rows per configuration and split: texts in the order of the shards, then layers."""
-        sizes: dict[tuple[str, str], int] = {}
+        """Return the rows per configuration and split: emotions, all of them together, other texts, layers."""
+        sizes = {(name, split): count for name, quota in self.quotas.items() for split, count in quota.items() if count}
+        sizes |= {("all", split): count for split in SPLITS if (count := self.rows_of(split))}
         for shard in self.shards():
-            key = (shard.config, shard.split)
-            sizes[key] = sizes.get(key, 0) + shard.stop - shard.start
+            if shard.emotion is None:
+                key = (shard.config, shard.split)
+                sizes[key] = sizes.get(key, 0) + shard.stop - shard.start
         for layer in layers_of(self.deepest):
             for split in SPLITS:
-                situations = sum(quota[split] for quota in self.quotas.values())
-                count = situations if layer == "situational" else self.personas[split]
+                count = self.rows_of(split) if layer == "situational" else self.personas[split]
                 if count:
                     sizes[layer, split] = count
         return sizes
+
+    def rows_of(self, split: str) -> int:
+        """Return the rows of a split at one depth, over all emotions."""
+        return sum(quota[split] for quota in self.quotas.values())
 
     def rows(self, shard: Shard) -> Iterator[RowPlan]:
         """Yield the rows of a shard, in order."""

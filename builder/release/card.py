@@ -13,26 +13,19 @@ from personagen.builder.core.errors import ReleaseError
 from personagen.builder.core.foreign_text import printable
 from personagen.builder.core.package_data import read_yaml, sources
 from personagen.builder.core.records import COUNTERFACTUAL_PREFIX, INTENSITIES, LAYERS, SPLITS
-from personagen.builder.planning.parsing import load_plain_yaml
 from personagen.builder.planning.taxonomy import NAMED_TAXONOMIES
+from personagen.builder.release.card_metadata import NO_LICENCE, citation_of, metadata_of
 from personagen.builder.release.card_regions import begin_mark, end_mark
 from personagen.builder.release.manifest import classifier_facts, leak_line, model_license, total_rejects
+from personagen.builder.release.tables.columns import Columns, columns_of, form_of
 from personagen.metrics.style import EXPRESSIONS
 from personagen.metrics.texts.emotion_words import is_listed
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
-    from huggingface_hub import DatasetCardData
-
-TEMPLATE = files("personagen.builder") / "templates" / "dataset_card.md"
-
-SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10**7, "1M<n<10M"),
-    (10**8, "10M<n<100M"), (10**9, "100M<n<1B"))  # fmt: skip
-"""Upper bound of the rows, and the size category of the Hub."""
-
-NO_LICENCE = {"license": "other", "license_name": "terms-of-the-model", "license_link": "#licence"}
-"""Metadata of a release without a chosen licence; the link leads to the section of the card."""
+TEMPLATES = files("personagen.builder") / "templates"
+TEMPLATE = TEMPLATES / "dataset_card.md"
 
 MAX_CELL_CHARS = 500
 """Characters of a table cell; the rest is cut off. The manifest has all of it."""
@@ -42,9 +35,6 @@ MAX_RECIPE_CHARS = 20_000
 
 MAX_VALUES = 10
 """Values listed per attribute; the others are summed."""
-
-HINT = "emotions=, depth= and min_confidence= need `import personagen_dataset`"
-"""End of the description of each configuration: `datasets` prints it when it refuses one of these arguments."""
 
 
 def render_card(manifest: Mapping[str, Any]) -> str:
@@ -56,8 +46,9 @@ def render_card(manifest: Mapping[str, Any]) -> str:
     """
     configs, taxonomy = manifest["configs"], manifest["taxonomy"]
     composition = manifest.get("composition") or {"attributes": {}, "events": 0}
+    names = [emotion["name"] for emotion in taxonomy["emotions"]]
     return _compiled(read_template()).render(
-        card_data=_metadata(manifest).to_yaml(),
+        card_data=metadata_of(manifest).to_yaml(),
         manifest={
             **manifest,
             "license": manifest.get("license") or dict.fromkeys(NO_LICENCE),
@@ -69,11 +60,7 @@ def render_card(manifest: Mapping[str, Any]) -> str:
         taxonomy_source=_taxonomy_source(manifest),
         splits=[split for split in SPLITS if split in configs["all"]["rows"]],
         rejects=total_rejects(manifest),
-        emotion_rows={
-            emotion["name"]: configs[emotion["name"]]["rows"]
-            for emotion in taxonomy["emotions"]
-            if emotion["name"] in configs
-        },
+        emotion_rows={name: configs[name]["rows"] for name in names if name in configs},
         attributes={name: _ranked(name, values) for name, values in composition["attributes"].items()},
         recipe=_fenced(_recipe_yaml(manifest["recipe"]), "yaml"),
         scores=manifest.get("scores"),
@@ -83,8 +70,10 @@ def render_card(manifest: Mapping[str, Any]) -> str:
         leaks=leak_line(manifest),
         reply_languages=_reply_languages(manifest),
         profanity=manifest.get("profanity"),
+        citation=citation_of(manifest),
+        columns=_columns_of_texts(manifest),
         **_expression_facts(manifest),
-        unlisted=[emotion["name"] for emotion in taxonomy["emotions"] if not is_listed(emotion["name"])],
+        unlisted=[name for name in names if not is_listed(name)],
         counterfactual=[f"`{name}`" for name in configs if name.startswith(COUNTERFACTUAL_PREFIX)],
         classifier=_as_line(classifier_facts(manifest)),
         model_license=model_license(manifest),
@@ -102,6 +91,27 @@ def _compiled(template: str) -> Template:
     environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True)
     environment.filters |= {"cell": _cell, "fraction": _fraction}
     return environment.from_string(template)
+
+
+def _columns_of_texts(manifest: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Return name, type and meaning of each column that a table of texts has."""
+    counterfactual = next((name for name in manifest["configs"] if name.startswith(COUNTERFACTUAL_PREFIX)), "all")
+    return list(described_columns(counterfactual, manifest))
+
+
+def described_columns(config: str, manifest: Mapping[str, Any]) -> Iterator[dict[str, str]]:
+    """Yield name, type and meaning of each column of a configuration; the name of a part has that of its struct."""
+    meanings = yaml.safe_load((TEMPLATES / "columns.yaml").read_text(encoding="utf-8"))
+    yield from _described(columns_of(config, form_of(manifest)), meanings)
+
+
+def _described(columns: Columns, meanings: Mapping[str, str], prefix: str = "") -> Iterator[dict[str, str]]:
+    for name, column in columns.items():
+        kind = column.get("_type")
+        type_ = "class" if kind == "ClassLabel" else "struct" if kind is None else column["dtype"]
+        yield {"name": prefix + name, "type": type_, "meaning": meanings[prefix + name]}
+        if kind is None:
+            yield from _described(column, meanings, f"{prefix}{name}.")
 
 
 def _expression_facts(manifest: Mapping[str, Any]) -> dict[str, Any]:
@@ -162,70 +172,6 @@ def read_template(path: "Traversable | None" = None) -> str:
             "out as a file); install the wheel, or clone again with git config core.symlinks true"
         )
     return text
-
-
-def _metadata(manifest: Mapping[str, Any]) -> "DatasetCardData":
-    from huggingface_hub import DatasetCardData  # at the end of a run, when other memory is free
-
-    rows = sum(manifest["configs"]["all"]["rows"].values())
-    language = manifest["recipe"]["text"]["language"]
-    licence = manifest.get("license") or {}
-    return DatasetCardData(
-        pretty_name=manifest["name"],
-        language=[language] if language else None,
-        multilinguality=["monolingual"] if language else None,
-        annotations_creators=["machine-generated"],
-        language_creators=["machine-generated"],
-        source_datasets=["original"],
-        task_categories=["text-classification"],
-        size_categories=[next((name for limit, name in SIZES if rows < limit), "n>1T")],
-        tags=["synthetic", "emotion", "persona", "personagen"],
-        configs=configs_of(manifest),
-        **(licence if licence.get("license") else NO_LICENCE),
-    )
-
-
-def configs_of(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the configurations of a manifest in the form of the card's YAML."""
-    return [_config(name, entry, manifest["version"]) for name, entry in manifest["configs"].items()]
-
-
-def split_card(card: str) -> tuple[str, str]:
-    """Split a card into the YAML on top ("": none) and the rest."""
-    head = re.match(r"---\n(.*?)\n---\n", card, flags=re.DOTALL)
-    return (head[1], card[head.end() :]) if head else ("", card)
-
-
-def card_problems(card: str, manifest: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the reasons why `datasets` would read something else by this card than its manifest lists."""
-    try:
-        metadata = load_plain_yaml(split_card(card)[0])
-    except (yaml.YAMLError, ValueError, TypeError, RecursionError):
-        metadata = None
-    if not isinstance(metadata, dict):
-        yield "README.md has no YAML on top, so that nothing can be loaded"
-    elif _without_hints(metadata.get("configs")) != _without_hints(configs_of(manifest)) or "dataset_info" in metadata:
-        yield "README.md has other configurations than the manifest"
-
-
-def _config(name: str, entry: Mapping[str, Any], version: str) -> dict[str, Any]:
-    config = {
-        "config_name": name,
-        "version": version,
-        "description": f"content {entry['digest']}; {HINT}",
-        "data_files": [
-            {"split": split, "path": paths if len(paths) > 1 else paths[0]}
-            for split, paths in entry["data_files"].items()
-        ],
-    }
-    return config | {"default": True} if name == "all" else config
-
-
-def _without_hints(configs: Any) -> Any:
-    """Cut the hint off the descriptions: cards of releases with columns of version 1.0.0 have none."""
-    if not isinstance(configs, list) or not all(isinstance(config, dict) for config in configs):
-        return configs
-    return [{**config, "description": str(config.get("description")).partition(";")[0]} for config in configs]
 
 
 def _taxonomy_source(manifest: Mapping[str, Any]) -> str | None:

@@ -14,7 +14,7 @@ from personagen.builder.core.file_names import AUDIT, CARD, MANIFEST, SCORES
 from personagen.builder.core.records import LAYERS, REPEATING_PREFIXES, SPLITS
 from personagen.builder.release.formats.manifest_model import require_manifest
 from personagen.builder.release.formats.plain_json import parse_plain_json, require_inside
-from personagen.builder.release.shards import ShardFile, file_digest
+from personagen.builder.release.tables.shards import ShardFile, file_digest
 
 FORMAT = "personagen-release/1"
 ADDED = {"evaluation": SCORES, "audit": AUDIT}
@@ -33,7 +33,8 @@ SHARD = re.compile(r"[a-z][a-z0-9_]*/(train|validation|test)-\d{5}-of-\d{5}\.par
 def configurations(shards: Iterable[ShardFile]) -> dict[str, dict[str, Any]]:
     """Return rows, file patterns, bytes and digest of each configuration that the data files make up.
 
-    "all" comes after the emotions: to load any configuration, `datasets` looks up the files of the first one.
+    Without files of its own, as before version 1.3.0 of the columns, "all" has those of the emotions. It comes after
+    the emotions: to load any configuration, `datasets` looks up the files of the first one.
 
     The card has the digests: `datasets` caches a local folder by its YAML, and would otherwise serve the old rows of a
     release that was made again with the same file names.
@@ -41,10 +42,20 @@ def configurations(shards: Iterable[ShardFile]) -> dict[str, dict[str, Any]]:
     by_config: dict[str, list[ShardFile]] = {}
     for shard in shards:
         by_config.setdefault(shard.path.split("/")[0], []).append(shard)
+    own = by_config.pop("all", None)
     emotions = [name for name in by_config if name not in LAYERS and not name.startswith(REPEATING_PREFIXES)]
     texts = {name: by_config.pop(name) for name in emotions}
-    by_config = {**texts, "all": [shard for parts in texts.values() for shard in parts], **by_config}
+    every = [shard for parts in texts.values() for shard in parts] if own is None else own
+    by_config = {**texts, "all": every, **by_config}
     return {name: _configuration(parts) for name, parts in by_config.items()}
+
+
+def paths_of(config: str, manifest: Mapping[str, Any]) -> list[str]:
+    """Return the data files of a configuration, in order."""
+    patterns = [pattern for patterns in manifest["configs"][config]["data_files"].values() for pattern in patterns]
+    return [
+        shard["path"] for pattern in patterns for shard in manifest["shards"] if fnmatchcase(shard["path"], pattern)
+    ]
 
 
 def _configuration(parts: list[ShardFile]) -> dict[str, Any]:

@@ -9,16 +9,17 @@ from typing import Any
 from personagen.builder.core.errors import ReleaseError
 from personagen.builder.core.package_data import digests
 from personagen.builder.core.prices import Amount
-from personagen.builder.core.records import SCHEMA_VERSION, UNSTYLED_VERSION
+from personagen.builder.core.records import SCHEMA_VERSION
 from personagen.builder.llm.journal import Origins, Usage, UsedReplies
 from personagen.builder.llm.requests import Backend
 from personagen.builder.planning.attribute_tables import persona_tables
 from personagen.builder.planning.personas import possible_pairs
 from personagen.builder.planning.plan import Plan
 from personagen.builder.planning.recipe import Recipe
-from personagen.builder.release.columns import columns_of
 from personagen.builder.release.folder import FORMAT, configurations, read_manifest, sealed
-from personagen.builder.release.shards import ShardFile
+from personagen.builder.release.tables.columns import columns_of, form_of, form_of_recipe
+from personagen.builder.release.tables.missing import left_out
+from personagen.builder.release.tables.shards import ShardFile
 from personagen.builder.version import __version__
 from personagen.builder.writing.prompts import prompt_version, versions
 from personagen.metrics.style import EXPRESSIONS
@@ -70,7 +71,7 @@ def make_manifest(
     manifest = {
         "format": FORMAT,
         "name": recipe.name,
-        "version": schema_version(recipe),
+        "version": SCHEMA_VERSION,
         "personagen": __version__,
         "fingerprint": recipe.fingerprint(),
         "recipe": recipe.identity(),
@@ -86,6 +87,7 @@ def make_manifest(
         },
         "license": recipe.licence(),
         "configs": configurations(shards),
+        "left_out": list(left_out(recipe)),
         "composition": dict(counts.composition),
         "rejects": _by_stage(counts.rejects),
         "leaked": counts.leaked,
@@ -97,11 +99,6 @@ def make_manifest(
         "shards": [asdict(shard) for shard in shards],
     }
     return sealed(manifest)
-
-
-def schema_version(recipe: Recipe) -> str:
-    """Return the version of the columns of a recipe's release; without expressions and styles, that before them."""
-    return UNSTYLED_VERSION if recipe.mixture() is None else SCHEMA_VERSION
 
 
 def _model(backend: Backend) -> dict[str, str | None]:
@@ -183,15 +180,14 @@ def same_release(folder: Path, recipe: Recipe) -> dict[str, Any] | None:
     except ReleaseError:
         return None
     styled = recipe.mixture() is not None
+    form, wanted = form_of(manifest), form_of_recipe(recipe)
     same = (
         manifest["fingerprint"] == recipe.fingerprint()
         and manifest["prompts"]["version"] == prompt_version(styled=styled)
         and manifest["tables"] == digests(styles=styled)
         and manifest.get("license") == recipe.licence()
-        and all(
-            columns_of(config, (), schema_version(recipe)) == columns_of(config, (), manifest["version"])
-            for config in manifest["configs"]
-        )
+        and form.is_mixed == wanted.is_mixed
+        and all(columns_of(config, form) == columns_of(config, wanted) for config in manifest["configs"])
     )
     return manifest if same else None
 

@@ -13,7 +13,7 @@ from personagen.builder.release.card import render_card
 from personagen.builder.release.card_regions import merge_regions
 from personagen.builder.release.folder import ADDED, read_card, sealed
 from personagen.builder.release.formats.plain_json import read_plain_json, require_inside
-from personagen.builder.release.shards import file_digest
+from personagen.builder.release.tables.shards import file_digest
 
 
 def read_results(folder: Path, manifest: Mapping[str, Any], key: str) -> Mapping[str, Any]:

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from personagen.builder.core.errors import ReleaseError
-from personagen.builder.core.records import COUNTERFACTUAL_PREFIX
+from personagen.builder.core.records import COUNTERFACTUAL_PREFIX, DEPTHS
 from personagen.builder.release.composition import attributes_of
 from personagen.builder.release.folder import MEND, file_in
 from personagen.builder.release.formats.tables import read_table
+from personagen.builder.release.tables.columns import TableForm, columns_of
+from personagen.builder.release.tables.missing import with_missing
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +22,8 @@ class Texts:
         texts: the texts.
         labels: name of the emotion that the model was asked for.
         personas: persona attributes that compositions count; empty if the text has no persona.
-        rows: the whole row of the file, with the label as a name; a counterfactual always has `counterfactual_of`.
+        rows: the whole row of the file, with the label as a name, and None for each value that it has not; a
+            counterfactual always has `counterfactual_of`.
 
     """
 
@@ -63,15 +66,17 @@ def read_texts(folder: Path, manifest: Mapping[str, Any], configs: Sequence[str]
     import pyarrow as pa
 
     names = [emotion["name"] for emotion in manifest["taxonomy"]["emotions"]]
+    columns = columns_of("all", TableForm(names, DEPTHS[-1]))
     texts = Texts()
     paths = [shard["path"] for shard in manifest["shards"] if shard["path"].split("/")[0] in (configs or names)]
     try:
         for path in paths:
-            for row in read_table(file_in(folder, path)).to_pylist():
+            for record in read_table(file_in(folder, path)).to_pylist():
+                row = with_missing(_with_original(path, record), columns)
                 texts.texts.append(row["text"])
                 texts.labels.append(names[row["label"]])
                 texts.personas.append(attributes_of(row))
-                texts.rows.append({**_with_original(path, row), "label": texts.labels[-1]})
+                texts.rows.append({**row, "label": texts.labels[-1], "emotion": texts.labels[-1]})
     except (OSError, pa.ArrowException, KeyError, AttributeError, IndexError, TypeError, ValueError) as error:
         raise ReleaseError(f"cannot read {folder / path}: {error!r:.200}; {MEND}") from None
     return texts

@@ -12,21 +12,25 @@ from typing import Any, Self
 from personagen.builder.core.errors import AllRejectedError, FolderError, GenerationError, PersonaGenError
 from personagen.builder.core.file_names import CARD, MANIFEST
 from personagen.builder.core.files import explain, sync, write_text
-from personagen.builder.core.records import Reject, layers_of
+from personagen.builder.core.records import DEPTH_PREFIX, Reject, layers_of
 from personagen.builder.llm.journal import UsedReplies
 from personagen.builder.llm.requests import Backend
 from personagen.builder.planning.plan import Plan
 from personagen.builder.release.card import render_card
 from personagen.builder.release.card_regions import merge_regions
-from personagen.builder.release.columns import columns_of, layer_record, text_record
 from personagen.builder.release.composition import Composition
-from personagen.builder.release.manifest import RunCounts, make_manifest, schema_version
+from personagen.builder.release.manifest import RunCounts, make_manifest
 from personagen.builder.release.run.run_folder import RunFolder
-from personagen.builder.release.shards import Shards
+from personagen.builder.release.tables.columns import columns_of, form_of_recipe, layer_record, text_record
+from personagen.builder.release.tables.mixing import RowRange, mixed
+from personagen.builder.release.tables.shards import Shards
 from personagen.builder.writing.attempts import describe_reject
 from personagen.builder.writing.label_check import LabelCheck
 from personagen.builder.writing.pipeline import FinalizedRow
 from personagen.metrics.style import swear_words
+
+UNMIXED = "unmixed"
+"""Folder in the release in which tables are one emotion after another until the last row is written."""
 
 
 class ReleaseWriter:
@@ -54,13 +58,16 @@ class ReleaseWriter:
         self._last_reject: Reject | None = None
         self._expressions: Counter[tuple[str | None, str | None]] = Counter()
         self._plan, self._run = plan, run
-        names = plan.recipe.chosen_taxonomy().names
-        self._class_ids = {name: number for number, name in enumerate(names)}
-        self._shards = Shards(
-            run.staging,
-            plan.table_sizes(),
+        self._form = form_of_recipe(plan.recipe)
+        sizes = plan.table_sizes()
+        self._columns = {config: columns_of(config, self._form) for config, _ in sizes}
+        columns_by_config = self._columns.__getitem__
+        self._shards = Shards(run.staging, sizes, plan.recipe.shard_rows, columns_by_config)
+        self._unmixed = Shards(
+            run.staging / UNMIXED,
+            {(config, split): rows for (config, split), rows in sizes.items() if _is_mixed_at_the_end(config)},
             plan.recipe.shard_rows,
-            lambda config: columns_of(config, names, schema_version(plan.recipe)),
+            columns_by_config,
         )
         self._composition = Composition(plan.recipe.depth)
         self._leaked = self._leak_checked = self._profane = self._agreed = 0
@@ -81,6 +88,7 @@ class ReleaseWriter:
             raise self._rejects_error(error) from error
         self._rejects_file = rejects
         self._shards.__enter__()
+        self._unmixed.__enter__()
         return self
 
     def __exit__(
@@ -88,6 +96,7 @@ class ReleaseWriter:
     ) -> None:
         """Close the files and delete unfinished ones; errors are ignored, since the run has failed or is finished."""
         self._shards.__exit__(kind, error, trace)
+        self._unmixed.__exit__(kind, error, trace)
         with suppress(OSError):
             self._rejects_file.close()
 
@@ -115,15 +124,52 @@ class ReleaseWriter:
         if planned.counterfactual is None:
             self._composition.add(row)
         original_id = None if planned.counterfactual is None else planned.counterfactual.original_id
-        self._shards.add(finalized.config, planned.split, text_record(row, self._class_ids, original_id))
+        config = finalized.config
+        record = text_record(row, self._form, self._columns[config], original_id)
+        self._tables_of(config).add(config, planned.split, record)
         depth = self._plan.deepest
         if planned.depth != depth or planned.counterfactual is not None:
             return
         for layer in layers_of(depth):
             if layer == "situational" or not self._known_personas[planned.persona]:
-                self._shards.add(layer, planned.split, layer_record(layer, row, self._class_ids))
+                record = layer_record(layer, row, self._form, self._columns[layer])
+                self._tables_of(layer).add(layer, planned.split, record)
         if layers_of(depth):
             self._known_personas[planned.persona] = 1
+
+    def _tables_of(self, config: str) -> Shards:
+        return self._unmixed if _is_mixed_at_the_end(config) else self._shards
+
+    def _mix(self) -> None:
+        """Write the tables that mix emotions, and remove the files that they are made from.
+
+        Raises:
+            FolderError: a file cannot be written, or was changed by another process.
+
+        """
+        try:
+            for config, split in self._plan.table_sizes():
+                if ranges := self._ranges(config, split):
+                    key = "situation_id" if config == "situational" else "id"
+                    for table in mixed(ranges, key, self._plan.recipe.seed):
+                        self._shards.add_table(config, split, table)
+        except (OSError, ValueError, StopIteration) as error:  # Arrow's errors are among them
+            raise FolderError(
+                f"{self._run.staging} was removed or changed by another process; run the command again, which sends "
+                f"no request that {self._run.journal} answers ({error})"
+            ) from error
+        shutil.rmtree(self._run.staging / UNMIXED, ignore_errors=True)
+
+    def _ranges(self, config: str, split: str) -> list[RowRange]:
+        """Return the rows of each emotion that a table is mixed from; empty: it is written already."""
+        counts = {name: quota[split] for name, quota in self._plan.quotas.items() if quota[split]}
+        if config == "all":
+            return [RowRange(self._shards.paths(name, split), 0, count) for name, count in counts.items()]
+        if not _is_mixed_at_the_end(config):
+            return []
+        starts = [sum(list(counts.values())[:number]) for number in range(len(counts))]
+        paths = self._unmixed.paths(config, split)
+        return [RowRange(paths, start, count) for start, count in zip(starts, counts.values(), strict=True)]
 
     def finish(self, backend: Backend, used: UsedReplies, label_check: LabelCheck | None) -> Mapping[str, Any]:
         """Write manifest and card, and return the manifest.
@@ -142,6 +188,7 @@ class ReleaseWriter:
             raise self._rejects_error(error) from error
         if self.given_up or not self.accepted:
             raise self._shortfall()
+        self._mix()
         classifier = None
         if label_check is not None:
             classifier = {**label_check.facts(), "agreement": round(self._agreed / self.accepted, 4)}
@@ -197,3 +244,8 @@ class ReleaseWriter:
             f"{self._plan.recipe.checks.attempts} attempts ({reasons}), {advice}; what was accepted is kept and not "
             "paid for again"
         )
+
+
+def _is_mixed_at_the_end(config: str) -> bool:
+    """Return whether the rows of a table come one emotion after another, and are not those of emotions' own tables."""
+    return config == "situational" or config.startswith(DEPTH_PREFIX)

@@ -27,7 +27,15 @@ from personagen.metrics.statistics.paired import holm
 from tests.helpers.command import Run, run_here
 from tests.helpers.pushing import Pusher, held, served
 from tests.helpers.real_texts import as_reference, known_vectors, real
-from tests.helpers.releasing import EMOTIONS, make_release, manifest_of, records, rewrite
+from tests.helpers.releasing import (
+    EMOTIONS,
+    left_out_beside_predictions,
+    make_release,
+    manifest_of,
+    records,
+    rewrite,
+    with_predictions,
+)
 from tests.helpers.servers.fake_openai import FakeOpenAI
 from tests.helpers.servers.hub.server import Hub
 
@@ -48,16 +56,16 @@ def biased(release: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     def change(table: pa.Table) -> pa.Table:
         rows = table.to_pylist()
         for number, row in enumerate(rows):
-            row["provenance"]["checker_label"] = EMOTIONS[number % 7]
+            row["provenance"] |= {"checker_label": EMOTIONS[number % 7], "checker_confidence": 0.5}
             if row["demographic"]["gender"] == "woman":
                 row["text"] += " It was awful and I cried in the kitchen."
                 row["provenance"]["checker_label"] = "sadness"
-        return pa.Table.from_pylist(rows, schema=table.schema)
+        return pa.Table.from_pylist(rows, schema=with_predictions(table.schema))
 
     out = tmp_path_factory.mktemp("biased") / "biased"
-    for name in EMOTIONS:
+    for name in (*EMOTIONS, "all"):
         source, out = (release, out) if name == EMOTIONS[0] else (out, out.with_name(f"biased-{name}"))
-        rewrite(source, out, f"{name}/", change)
+        rewrite(source, out, f"{name}/", change, left_out=left_out_beside_predictions(release))
     return out
 
 

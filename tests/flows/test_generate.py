@@ -9,7 +9,7 @@ import pytest
 
 from personagen.builder.core.progress import RunStatus
 from personagen.builder.generate import generate
-from personagen.builder.release.shards import file_digest
+from personagen.builder.release.tables.shards import file_digest
 from personagen.builder.writing.prompts import prompt_version
 from tests.helpers.flow import LAYERED, Recorder, make, recipe_for, rejects_of, rows_of, seed_of, texts_of
 from tests.helpers.servers.fake_openai import FakeOpenAI, Fault, contents
@@ -55,21 +55,21 @@ def test_shards_have_at_most_the_requested_rows(tmp_path: Path) -> None:
         (f"{emotion}/train-{index:05}-of-00003.parquet", rows)
         for emotion in ("anger", "joy")
         for index, rows in enumerate((3, 3, 1))
-    ]
+    ] + [(f"all/train-{index:05}-of-00005.parquet", rows) for index, rows in enumerate((3, 3, 3, 3, 2))]
     assert [row["id"] for row in rows_of(tmp_path / "out", "joy")] == [f"joy-{n:06}" for n in range(7)]
 
 
 def test_depth_none_has_no_layers(tmp_path: Path) -> None:
-    """The layers of its rows are null, and there are no tables of personas."""
+    """Its rows have no columns of layers, and there are no tables of personas."""
     with FakeOpenAI() as server:
         result = make(recipe_for(server.url), tmp_path / "out")
         assert len(server.requests) == 14
     for row in texts_of(tmp_path / "out"):
-        assert (row["depth"], row["demographic"], row["sociocultural"], row["situational"]) == ("none",) + (None,) * 3
-        assert (row["persona_id"], row["situation_id"], row["intensity"]) == (None, None, None)
+        assert row["depth"] == "none"
+        assert not {"demographic", "sociocultural", "situational", "persona_id", "situation_id", "intensity"} & {*row}
     assert list(result.manifest["configs"]) == ["anger", "joy", "all"]
     folders = {path.name for path in (tmp_path / "out").iterdir()}
-    assert folders == {"anger", "joy", "README.md", "manifest.json"}
+    assert folders == {"all", "anger", "joy", "README.md", "manifest.json"}
 
 
 def test_ablations_repeat_every_row_with_fewer_layers(tmp_path: Path) -> None:
@@ -84,11 +84,12 @@ def test_ablations_repeat_every_row_with_fewer_layers(tmp_path: Path) -> None:
         assert {row["id"] for row in rows} == {f"{id_}-{depth}" for id_ in full}
         for row in rows:
             model = full[row["id"].removesuffix(f"-{depth}")]
-            assert [row[layer] for layer in layers] == [model[layer] for layer in layers[:number]] + [None] * (
+            assert [row.get(layer) for layer in layers] == [model[layer] for layer in layers[:number]] + [None] * (
                 3 - number
             )
+            assert not {*layers[number:], "situation_id"} & {*row}
             assert (row["label"], row["depth"], row["split"]) == (model["label"], depth, model["split"])
-            assert (row["persona_id"] is None, row["situation_id"]) == (depth == "none", None)
+            assert ("persona_id" in row) == (depth != "none")
     assert sum(result.manifest["configs"]["all"]["rows"].values()) == 6
     assert set(result.manifest["configs"]) == {
         "anger", "joy", "all", *layers, "depth_none", "depth_demographic", "depth_sociocultural",
@@ -133,7 +134,7 @@ def test_sampled_layers_have_no_prose(tmp_path: Path) -> None:
         make(recipe_for(server.url, LAYERED, sampled), tmp_path / "out")
         assert len(server.requests) == 14
     for row in texts_of(tmp_path / "out"):
-        assert {row[layer]["prose"] for layer in ("demographic", "sociocultural", "situational")} == {None}
+        assert not any("prose" in row[layer] for layer in ("demographic", "sociocultural", "situational"))
 
 
 def test_intensities_alternate_and_reach_the_prompt(tmp_path: Path) -> None:
@@ -161,8 +162,6 @@ def test_provenance_states_the_accepted_request(tmp_path: Path) -> None:
             "seed": seed_of(row["id"], attempts - 1),
             "attempts": attempts,
             "leaked": False,
-            "checker_label": None,
-            "checker_confidence": None,
         }
 
 

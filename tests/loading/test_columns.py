@@ -12,7 +12,7 @@ from datasets import ClassLabel, Features, Value, load_dataset
 
 from personagen.builder.core.records import SCHEMA_VERSION, Demographic, Row, Situational, Sociocultural
 from personagen_dataset import VERSION, features
-from tests.helpers.releasing import CONFIGS, EMOTIONS
+from tests.helpers.releasing import CONFIGS, EMOTIONS, features_of
 from tests.release.test_card import table
 
 KINDS = {str: {"string"}, int: {"int32", "int64"}, bool: {"bool"}, float: {"float32", "float64"}}
@@ -44,8 +44,10 @@ def differences(record: dict[str, Any], features: dict[str, Any], place: str = "
     return found
 
 
-def test_the_features_of_a_text_are_the_fields_of_a_row() -> None:
-    assert differences(kinds(Row), dict(features("all", EMOTIONS))) == []
+def test_the_features_of_a_text_are_the_fields_of_a_row_and_the_name_of_the_label() -> None:
+    columns = dict(features("all", EMOTIONS))
+    assert columns.pop("emotion") == Value("string")
+    assert differences(kinds(Row), columns) == []
     assert isinstance(features("all", EMOTIONS)["label"], ClassLabel)
 
 
@@ -54,7 +56,7 @@ def test_the_features_of_a_text_are_the_fields_of_a_row() -> None:
     [
         ("demographic", Demographic, ["persona_id"]),
         ("sociocultural", Sociocultural, ["persona_id"]),
-        ("situational", Situational, ["situation_id", "persona_id", "label"]),
+        ("situational", Situational, ["situation_id", "persona_id", "label", "emotion"]),
     ],
 )
 def test_the_features_of_a_layer_are_the_fields_of_its_record(layer: str, record: type, keys: list[str]) -> None:
@@ -85,16 +87,15 @@ def flat(columns: dict[str, Any], place: str = "") -> dict[str, str]:
 
 def test_loaded_tables_have_the_columns_of_files_module_and_card(beside: Path) -> None:
     for config in CONFIGS:
-        wanted = features(config, EMOTIONS)
+        wanted = features_of(beside, config)
         for split, rows in load_dataset("personagen", config).items():
             assert rows.features == wanted and list(rows.features) == list(wanted), (config, split)
-            files = sorted(beside.glob(f"{'*' if config == 'all' else config}/{split}-*.parquet"))
-            schemas = [pq.read_schema(path) for path in files if config != "all" or path.parent.name in EMOTIONS]
+            schemas = [pq.read_schema(path) for path in sorted(beside.glob(f"{config}/{split}-*.parquet"))]
             assert schemas
             for schema in schemas:
                 assert schema.equals(wanted.arrow_schema) and Features.from_arrow_schema(schema) == wanted
     card = table((beside / "README.md").read_text(encoding="utf-8"), "| column |")
-    assert {name.strip("`"): cells[0] for name, cells in card.items()} == flat(dict(features("all", EMOTIONS)))
+    assert {name.strip("`"): cells[0] for name, cells in card.items()} == flat(dict(features_of(beside, "all")))
     assert all(cells[1] for cells in card.values())
 
 

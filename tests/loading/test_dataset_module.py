@@ -14,8 +14,18 @@ from datasets import load_dataset, load_dataset_builder
 
 import personagen_dataset
 from personagen.builder.core.records import LAYERS, SPLITS
-from personagen_dataset import VERSION, PersonaGen, features
-from tests.helpers.releasing import CONFIGS, EMOTIONS, ROOT, make_release, manifest_of, records, rewrite, run_python
+from personagen_dataset import VERSION, PersonaGen
+from tests.helpers.releasing import (
+    CONFIGS,
+    EMOTIONS,
+    ROOT,
+    features_of,
+    make_release,
+    manifest_of,
+    records,
+    rewrite,
+    run_python,
+)
 from tests.helpers.servers.fake_openai import FakeOpenAI
 
 IS_SCRIPT_AGE = int(datasets.__version__.split(".")[0]) < 4
@@ -28,21 +38,15 @@ def built(release: Path, config: str | None, cache: Path, **options: Any) -> Per
     return builder
 
 
-def folders_of(release: Path, folders: tuple[str, ...], split: str) -> list[dict[str, Any]]:
-    """Read the rows of folders, one after the other."""
-    return [record for folder in folders for record in records(release, folder, split)]
-
-
 # The builder, without `load_dataset`.
 
 
 @pytest.mark.parametrize("config", CONFIGS)
 def test_the_builder_reads_every_configuration(config: str, release: Path, tmp_path: Path) -> None:
     builder = built(release, config, tmp_path)
-    assert builder.info.features == features(config, EMOTIONS)
+    assert builder.info.features == features_of(release, config)
     for split in SPLITS:
-        wanted = folders_of(release, EMOTIONS if config == "all" else (config,), split)
-        assert builder.as_dataset(split=split).to_list() == wanted
+        assert builder.as_dataset(split=split).to_list() == records(release, config, split)
 
 
 def test_the_default_configuration_is_all(release: Path, tmp_path: Path) -> None:
@@ -54,8 +58,8 @@ def test_the_default_configuration_is_all(release: Path, tmp_path: Path) -> None
 def test_the_builder_knows_rows_and_columns_before_it_reads(release: Path, tmp_path: Path) -> None:
     info = PersonaGen(cache_dir=str(tmp_path), config_name="joy", data_dir=str(release)).info
     assert {name: split.num_examples for name, split in info.splits.items()} == {"train": 8, "validation": 1, "test": 1}
-    assert info.features == features("joy", EMOTIONS)
-    assert str(info.version) == VERSION == "1.2.0"
+    assert info.features == features_of(release, "joy")
+    assert str(info.version) == VERSION == "1.3.0"
 
 
 def test_the_builder_streams(release: Path, tmp_path: Path) -> None:
@@ -100,8 +104,7 @@ def test_the_builder_never_serves_the_release_of_another_working_directory(
 def test_the_bare_name_finds_the_folder_here(config: str, beside: Path) -> None:
     loaded = load_dataset("personagen", config)
     for split in SPLITS:
-        wanted = folders_of(beside, EMOTIONS if config == "all" else (config,), split)
-        assert loaded[split].to_list() == wanted
+        assert loaded[split].to_list() == records(beside, config, split)
 
 
 def test_the_bare_name_finds_the_folder_that_the_environment_names(
@@ -134,7 +137,7 @@ def test_the_look_ups_of_datasets_know_the_bare_name(beside: Path) -> None:
     assert tuple(datasets.get_dataset_config_names("personagen")) == CONFIGS
     assert datasets.get_dataset_default_config_name("personagen") == "all"
     assert datasets.get_dataset_split_names("personagen", "joy") == list(SPLITS)
-    assert load_dataset_builder("personagen", "joy").info.features == features("joy", EMOTIONS)
+    assert load_dataset_builder("personagen", "joy").info.features == features_of(beside, "joy")
 
 
 def test_the_bare_name_takes_what_load_dataset_takes(beside: Path) -> None:
@@ -147,7 +150,7 @@ def test_the_bare_name_takes_what_load_dataset_takes(beside: Path) -> None:
     low = load_dataset("personagen", "joy", split="train", filters=[("intensity", "==", "low")])
     assert low.to_list() == [row for row in train if row["intensity"] == "low"] and len(low) == 4
     apart = load_dataset("personagen", split="train", num_proc=2)
-    assert apart.to_list() == folders_of(beside, EMOTIONS, "train")
+    assert apart.to_list() == records(beside, "all", "train")
     everything = load_dataset("personagen", "joy", verification_mode="all_checks")
     assert everything.num_rows == {"train": 8, "validation": 1, "test": 1}
 
@@ -222,25 +225,25 @@ def test_newer_versions_refuse_the_file_as_a_script(beside: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("config", "options", "folders", "labels"),
+    ("config", "options", "folder", "labels"),
     [
-        (None, {"emotions": ["joy", "anger"]}, ("anger", "joy"), {0, 3}),
-        (None, {"emotions": "fear"}, ("fear",), {2}),
-        (None, {"depth": "situational"}, EMOTIONS, set(range(7))),
-        (None, {"depth": "none"}, ("depth_none",), set(range(7))),
-        (None, {"emotions": ["joy", "neutral"], "depth": "demographic"}, ("depth_demographic",), {3, 6}),
-        ("joy", {"depth": "none"}, ("depth_none",), {3}),
-        ("joy", {"emotions": ["joy"], "depth": "situational"}, ("joy",), {3}),
-        ("depth_none", {"depth": "none", "emotions": list(EMOTIONS)}, ("depth_none",), set(range(7))),
-        ("situational", {"emotions": ["joy"]}, ("situational",), {3}),
+        (None, {"emotions": ["joy", "anger"]}, "all", {0, 3}),
+        (None, {"emotions": "fear"}, "fear", {2}),
+        (None, {"depth": "situational"}, "all", set(range(7))),
+        (None, {"depth": "none"}, "depth_none", set(range(7))),
+        (None, {"emotions": ["joy", "neutral"], "depth": "demographic"}, "depth_demographic", {3, 6}),
+        ("joy", {"depth": "none"}, "depth_none", {3}),
+        ("joy", {"emotions": ["joy"], "depth": "situational"}, "joy", {3}),
+        ("depth_none", {"depth": "none", "emotions": list(EMOTIONS)}, "depth_none", set(range(7))),
+        ("situational", {"emotions": ["joy"]}, "situational", {3}),
     ],
 )
 def test_emotions_and_depth_choose_rows(
-    config: str | None, options: dict[str, Any], folders: tuple[str, ...], labels: set[int], beside: Path
+    config: str | None, options: dict[str, Any], folder: str, labels: set[int], beside: Path
 ) -> None:
     loaded = load_dataset("personagen", config, **options)
     for split in SPLITS:
-        wanted = [row for row in folders_of(beside, folders, split) if row["label"] in labels]
+        wanted = [row for row in records(beside, folder, split) if row["label"] in labels]
         assert loaded[split].to_list() == wanted and wanted
     streamed = load_dataset("personagen", config, split="train", streaming=True, **options)
     assert list(streamed) == loaded["train"].to_list()
@@ -249,7 +252,7 @@ def test_emotions_and_depth_choose_rows(
 def test_a_selection_without_rows_is_empty_and_no_error(beside: Path) -> None:
     nothing = load_dataset("personagen", "joy", filters=[("intensity", "==", "none")])
     assert nothing.num_rows == {"train": 0, "validation": 0, "test": 0}
-    assert nothing["train"].features == features("joy", EMOTIONS)
+    assert nothing["train"].features == features_of(beside, "joy")
     assert list(load_dataset("personagen", "joy", split="train[:0]")) == []
 
 
@@ -266,14 +269,22 @@ def with_confidences(release: Path, out: Path, groups: list[list[float | None]])
     """Copy a release of joy with these confidences in the training split, one row group per list."""
 
     def confident(table: pa.Table) -> pa.Table:
-        numbers = pa.array([number for group in groups for number in group], pa.float32())
-        rows = table.take([position % table.num_rows for position in range(len(numbers))])
+        confidences = [number for group in groups for number in group]
+        is_train = table.num_rows == len(confidences)
+        numbers = pa.array(confidences if is_train else [None] * table.num_rows, pa.float32())
+        rows = table
         column = rows["provenance"].combine_chunks()
-        parts = [column.field(field.name) if field.name != "checker_confidence" else numbers for field in column.type]
-        struct = pa.StructArray.from_arrays(parts, fields=list(column.type))
-        return rows.set_column(rows.schema.get_field_index("provenance"), rows.schema.field("provenance"), struct)
+        parts = {field.name: column.field(field.name) for field in column.type}
+        fields = list(parts)
+        parts |= {"checker_label": pa.array(["joy"] * len(numbers)), "checker_confidence": numbers}
+        fields[fields.index("leaked") + 1 : fields.index("leaked") + 1] = ["checker_label", "checker_confidence"]
+        struct = pa.StructArray.from_arrays([parts[name] for name in fields], names=fields)
+        place = rows.schema.get_field_index("provenance")
+        return rows.set_column(place, "provenance", struct).replace_schema_metadata(None)
 
-    return rewrite(release, out, "joy/train-", confident, row_group=len(groups[0]), classifier={"name": "a test"})
+    kept = [name for name in manifest_of(release)["left_out"] if "checker" not in name]
+    keys: dict[str, Any] = {"classifier": {"name": "a test"}, "left_out": kept}
+    return rewrite(release, out, ("joy/", "all/"), confident, row_group=len(groups[0]), **keys)
 
 
 @pytest.fixture
@@ -290,14 +301,14 @@ def test_confidence_selects_rows_and_drops_those_without_a_prediction(sure: Path
     at = load_dataset("personagen", min_confidence=0.9, split="train", data_dir=sure)
     assert len(at) == 6  # 0.9 as a float is less than 0.9 as a double
     none = load_dataset("personagen", min_confidence=1, split="train", data_dir=str(sure))
-    assert len(none) == 0 and none.features == features("all", ["joy"])
+    assert len(none) == 0 and none.features == features_of(sure, "all")
     every = load_dataset("personagen", min_confidence=0.6, data_dir=str(sure))
     assert every.num_rows == {"train": 12, "validation": 0, "test": 0}
 
 
 def test_row_groups_that_no_condition_needs_are_not_read(sure: Path, tmp_path: Path) -> None:
     """Their bytes are overwritten, so that reading them fails."""
-    (path,) = (sure / "joy").glob("train-*.parquet")
+    (path,) = (sure / "all").glob("train-*.parquet")
     content = bytearray(path.read_bytes())
     metadata = pq.read_metadata(path)
     for group in (1, 2):

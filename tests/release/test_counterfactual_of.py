@@ -4,7 +4,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from datasets import Features, load_dataset
@@ -12,13 +11,12 @@ from datasets import Features, load_dataset
 from personagen.builder.core.file_names import CARD
 from personagen.builder.hub.verify import verify_folder
 from personagen.builder.planning.parsing import parse_recipe
-from personagen.builder.release.columns import arrow_schema, columns_of
 from personagen.builder.release.folder import read_manifest
-from personagen.builder.release.manifest import classifier_facts, model_license, same_release
+from personagen.builder.release.manifest import classifier_facts, model_license
 from personagen.builder.release.texts import read_texts
 from personagen_dataset import features
 from tests.helpers.flow import bytes_of
-from tests.helpers.releasing import GOLDEN, make_release, manifest_of, records, rewrite
+from tests.helpers.releasing import GOLDEN, features_of, in_earlier_form, make_release, manifest_of, records, rewrite
 from tests.helpers.servers.fake_openai import FakeOpenAI
 from tests.loading.test_columns import flat
 from tests.release.test_card import table
@@ -32,8 +30,6 @@ counterfactual: {pairs: 3, attributes: {gender: [woman, man]}}
 """
 EMOTIONS = ("anger", "fear", "joy")
 CONFIG = "counterfactual_gender"
-VERSION = "1.1.0"
-"""Version of the columns of the release: those of a recipe without expressions and styles."""
 
 
 @pytest.fixture(scope="module")
@@ -45,16 +41,10 @@ def release(model: FakeOpenAI, tmp_path_factory: pytest.TempPathFactory) -> Path
 def older(release: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The release as version 0.1 wrote it: without the column, with columns of version 1.0.0 and the old keys."""
 
-    def drop(table: pa.Table) -> pa.Table:
-        return pa.Table.from_pylist(
-            table.drop_columns(["counterfactual_of"]).to_pylist(),
-            schema=arrow_schema(columns_of(CONFIG, EMOTIONS, "1.0.0")),
-        )
-
     model = {**manifest_of(release)["model"], "licence": "mit"}
     del model["license"]
     out = tmp_path_factory.mktemp("older") / "personagen"
-    return rewrite(release, out, "counterfactual_", drop, version="1.0.0", model=model)
+    return in_earlier_form(release, out, "1.0.0", model=model)
 
 
 def test_the_column_has_the_id_of_the_text_of_all_that_a_counterfactual_belongs_to(release: Path) -> None:
@@ -71,7 +61,6 @@ def test_the_column_has_the_id_of_the_text_of_all_that_a_counterfactual_belongs_
 def test_no_other_configuration_has_the_column(release: Path) -> None:
     for config in (*EMOTIONS, "demographic"):
         assert "counterfactual_of" not in records(release, config)[0]
-    assert list(features("all", EMOTIONS, VERSION)) == list(features("all", EMOTIONS, "1.0.0"))
 
 
 @pytest.mark.parametrize("ours", [True, False])
@@ -80,15 +69,15 @@ def test_datasets_loads_the_column(ours: bool, release: Path, request: pytest.Fi
         request.getfixturevalue("plain_datasets")
     loaded = load_dataset(str(release), CONFIG, split="train")
     assert loaded.to_list() == records(release, CONFIG, "train")
-    assert loaded.features == features(CONFIG, EMOTIONS, VERSION) and "counterfactual_of" in loaded.features
+    assert loaded.features == features_of(release, CONFIG) and "counterfactual_of" in loaded.features
     for path in (release / CONFIG).glob("*.parquet"):
-        assert Features.from_arrow_schema(pq.read_schema(path)) == features(CONFIG, EMOTIONS, VERSION)
+        assert Features.from_arrow_schema(pq.read_schema(path)) == features_of(release, CONFIG)
 
 
 def test_the_card_lists_the_column(release: Path) -> None:
     card = (release / CARD).read_text(encoding="utf-8")
     listed = {name.strip("`"): cells[0] for name, cells in table(card, "| column |").items()}
-    assert listed == flat(dict(features(CONFIG, EMOTIONS, VERSION)))
+    assert listed | {"counterfactual_of": "string"} == flat(dict(features_of(release, CONFIG)))
     assert f"Each text of `{CONFIG}` is the counterfactual of a text of `all`" in card
 
 
@@ -123,9 +112,7 @@ def test_the_old_keys_of_a_manifest_are_read(older: Path) -> None:
     assert classifier_facts({}) is None
 
 
-def test_an_older_release_with_counterfactuals_is_made_again_and_any_other_is_complete(
-    older: Path, release: Path, model: FakeOpenAI, tmp_path: Path
-) -> None:
+def test_an_older_release_is_made_again(older: Path, release: Path, model: FakeOpenAI, tmp_path: Path) -> None:
     """From the journal, without a request."""
     shutil.copytree(older, tmp_path / "personagen")
     shutil.copytree(release.with_name("personagen.run"), tmp_path / "personagen.run")
@@ -134,11 +121,6 @@ def test_an_older_release_with_counterfactuals_is_made_again_and_any_other_is_co
     assert len(model.requests) == sent
     assert bytes_of(tmp_path / "personagen") == bytes_of(release)
     assert bytes_of(tmp_path / "personagen.1") == bytes_of(older)
-    plain = "rows: 7\ndepth: none\nexpression: shown"
-    out = make_release(tmp_path / "plain", model.url, plain)
-    old = rewrite(out, tmp_path / "old", "joy/", lambda table: table, version="1.0.0")
-    recipe = parse_recipe(plain, "test", {"backend.kind": "openai", "backend.model": "fake-1"})
-    assert same_release(old, recipe) == manifest_of(old)
 
 
 def test_an_unfinished_run_of_version_0_1_is_continued(tmp_path: Path) -> None:

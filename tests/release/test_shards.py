@@ -5,7 +5,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from personagen.builder.release.shards import ShardFile, Shards, file_digest
+from personagen.builder.release.tables.shards import ShardFile, Shards, file_digest
 
 COLUMNS = {"text": {"dtype": "string", "_type": "Value"}}
 SIZES = {("joy", "train"): 3, ("joy", "test"): 1}

@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 import pytest
 
 import personagen as pg
@@ -12,6 +11,7 @@ from personagen.builder.cli.display import summary, summary_lines
 from personagen.builder.core.errors import ReleaseError
 from personagen.builder.release.card import render_card
 from personagen.builder.release.folder import check_release, parse_manifest
+from personagen.builder.release.texts import read_texts
 from tests.helpers.releasing import make_release, manifest_of, records
 from tests.helpers.servers.behaviours.contents.languages import SPEECHES, answer, sentences
 from tests.helpers.servers.behaviours.records import Behaviour, OddAnswer, OddCall, always
@@ -60,17 +60,17 @@ def manifest() -> dict[str, Any]:
 def test_no_text_of_a_language_without_a_lexicon_is_checked(german: Path) -> None:
     """Neither is a neutral one, which no word names: nothing was looked for."""
     rows = texts(german)
-    assert len(rows) == 12 and {row["provenance"]["leaked"] for row in rows} == {None}
+    assert len(rows) == 12 and not any("leaked" in row["provenance"] for row in rows)
     assert manifest_of(german)["leaked"] is None and "leak_unchecked" not in manifest_of(german)
-    schema = pq.read_schema(next((german / "joy").iterdir()))
-    assert str(schema.field("provenance").type.field("leaked").type) == "bool"
+    assert "provenance.leaked" in manifest_of(german)["left_out"]
 
 
 def test_a_release_that_was_not_checked_is_valid_and_loads(german: Path) -> None:
     assert check_release(german)["leaked"] is None
     release = pg.Release(german)
-    assert [row["provenance"]["leaked"] for row in release.load(split="train")] == [None] * 12
-    assert release.to_pandas()["provenance.leaked"].isna().all()
+    assert len(release.load(split="train")) == 12 and "provenance.leaked" not in release.to_pandas()
+    read = read_texts(german, manifest_of(german))
+    assert {row["provenance"]["leaked"] for row in read.rows} == {None}
 
 
 def test_card_and_inspect_say_that_nothing_was_checked(german: Path) -> None:
@@ -86,7 +86,9 @@ def test_without_a_language_each_text_is_checked_by_its_own(mixed: Path) -> None
     rows = texts(mixed)
     is_russian = [any("а" <= letter <= "я" for letter in row["text"]) for row in rows]
     assert 0 < sum(is_russian) < len(rows)
-    assert [row["provenance"]["leaked"] is None for row in rows] == is_russian
+    assert [row["provenance"]["expression_found"] == "not checked" for row in rows] == is_russian
+    read = read_texts(mixed, manifest_of(mixed))
+    assert [row["provenance"]["leaked"] is None for row in read.rows] == is_russian
     stored = manifest_of(mixed)
     assert (stored["leaked"], stored["leak_unchecked"]) == (0, sum(is_russian))
     note = f"{sum(is_russian)} texts that are not in English were not checked"

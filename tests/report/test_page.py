@@ -21,7 +21,15 @@ from personagen.builder.report.text_groups import MAX_TEXTS, sample
 from tests.helpers.browser import open_page
 from tests.helpers.command import Run
 from tests.helpers.real_texts import as_reference, known_vectors, real
-from tests.helpers.releasing import EMOTIONS, make_release, manifest_of, records, rewrite
+from tests.helpers.releasing import (
+    EMOTIONS,
+    left_out_beside_predictions,
+    make_release,
+    manifest_of,
+    records,
+    rewrite,
+    with_predictions,
+)
 from tests.helpers.servers.fake_openai import FakeOpenAI
 
 REFERENCE = real(140)
@@ -45,14 +53,13 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
             row["provenance"] |= {"checker_label": EMOTIONS[number % 7], "checker_confidence": 0.5}
             row["text"] = f"{HOSTILE} {row['id']}"
             row["sociocultural"]["prose"] = HOSTILE
-        return pa.Table.from_pylist(rows, schema=table.schema)
+        return pa.Table.from_pylist(rows, schema=with_predictions(table.schema))
 
     out, model = folder / "hostile", manifest_of(plain)["model"] | {"name": HOSTILE}
     for number, name in enumerate(EMOTIONS):
         source, out = (out if number else plain), folder / f"hostile{number}"
-        rewrite(
-            source, out, f"{name}/", insert_markup, rejects={"expression": {"markup": 2}}, name=HOSTILE, model=model
-        )
+        keys: dict[str, Any] = {"rejects": {"expression": {"markup": 2}}, "name": HOSTILE, "model": model}
+        rewrite(source, out, f"{name}/", insert_markup, left_out=left_out_beside_predictions(plain), **keys)
     run = out.with_name(f"{out.name}.run")
     run.mkdir()
     reject = {

@@ -105,7 +105,7 @@ def test_a_text_that_is_not_in_english_is_not_checked_and_never_rejected(tmp_pat
     with FakeOpenAI(faults=[russian, *replies(recipe, POLICIES["obeys"])]) as server:
         make(recipe_for(server.url, MIXED, {"checks.expression": "reject"}), tmp_path / "out")
     (written,) = [row for row in rows_of(tmp_path / "out", first.emotion) if row["id"] == first.id]
-    assert written["provenance"]["expression_found"] is None and written["expression"] == asked(first)
+    assert written["provenance"]["expression_found"] == "not checked" and written["expression"] == asked(first)
     assert manifest_of(tmp_path / "out")["expressions"][asked(first)]["unchecked"] == 1
 
 

@@ -12,6 +12,7 @@ Count = Annotated[int, Field(ge=0, lt=2**53)]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Line = Annotated[str, Field(max_length=2_000)]
 Word = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_.-]{0,60}$")]
+ColumnName = Annotated[str, Field(pattern=r"^[a-z_]{1,40}(\.[a-z_]{1,40})?$")]
 Words = Annotated[str, Field(max_length=200_000)]
 Split = Literal["train", "validation", "test"]
 Counts = dict[Line, Count]
@@ -169,6 +170,7 @@ class Manifest(ManifestPart):
     personas: PersonaCounts
     license: RecordedLicence | None = None
     configs: dict[Line, ListedConfiguration]
+    left_out: list[ColumnName] = []
     composition: RecordedComposition | None = None
     rejects: dict[Word, dict[Word, Count]]
     leaked: Count | None

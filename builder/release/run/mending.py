@@ -12,7 +12,8 @@ from typing import Any
 from personagen.builder.core.errors import ReleaseError
 from personagen.builder.core.file_names import CARD, MANIFEST
 from personagen.builder.core.files import copy_file, write_text
-from personagen.builder.release.card import card_problems, render_card
+from personagen.builder.release.card import render_card
+from personagen.builder.release.card_metadata import card_problems
 from personagen.builder.release.card_regions import merge_regions
 from personagen.builder.release.folder import (
     ADDED,
@@ -23,7 +24,7 @@ from personagen.builder.release.folder import (
     read_manifest,
     sealed,
 )
-from personagen.builder.release.shards import file_digest
+from personagen.builder.release.tables.shards import file_digest
 
 RESULT_FACTS = (
     "scores",

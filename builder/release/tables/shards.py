@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 from personagen.builder.core.errors import FolderError
 from personagen.builder.core.files import explain, make_folder, write_atomically
 from personagen.builder.core.records import as_mapping, shard_path
-from personagen.builder.release.columns import Columns, arrow_schema
+from personagen.builder.release.tables.columns import Columns, arrow_schema
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -79,17 +79,42 @@ class Shards:
             FolderError: the disk is full or the folder cannot be written.
 
         """
+        shard = self._current(config, split)
+        shard.add(record)
+        self._finish_if_full((config, split), shard)
+
+    def add_table(self, config: str, split: str, table: "pa.Table") -> None:
+        """Write the next rows of a configuration and split, which have its columns.
+
+        Raises:
+            FolderError: the disk is full or the folder cannot be written.
+
+        """
+        while table.num_rows:
+            shard = self._current(config, split)
+            part = table.slice(0, shard.missing)
+            shard.add_table(part)
+            self._finish_if_full((config, split), shard)
+            table = table.slice(part.num_rows)
+
+    def _current(self, config: str, split: str) -> "_Shard":
+        """Return the file that the next row belongs to."""
         key = (config, split)
-        shard = self._open.get(key)
-        if shard is None:
+        if key not in self._open:
             done, size = self._written[key], self._sizes[key]
             path = shard_path(config, split, len(done), -(-size // self._shard_rows))
             rows = min(self._shard_rows, size - len(done) * self._shard_rows)
-            shard = self._open[key] = _Shard(self._folder, path, rows, self._columns_of(config))
-        shard.add(record)
-        if shard.full:
+            self._open[key] = _Shard(self._folder, path, rows, self._columns_of(config))
+        return self._open[key]
+
+    def _finish_if_full(self, key: Key, shard: "_Shard") -> None:
+        if not shard.missing:
             self._written[key].append(shard.finish())
             del self._open[key]
+
+    def paths(self, config: str, split: str) -> list[Path]:
+        """Return the finished files of a configuration and split."""
+        return [self._folder / shard.path for shard in self._written[config, split]]
 
     def written(self) -> list[ShardFile]:
         """Return the finished files, in the order of the plan."""
@@ -114,20 +139,33 @@ class _Shard:
         self._rows = rows
         self._count = 0
         self._group: list[Mapping[str, Any]] = []
+        self._rest: pa.Table | None = None
         self._files = ExitStack()
         self._writer: pq.ParquetWriter | None = None
 
     @property
-    def full(self) -> bool:
-        return self._count == self._rows
+    def missing(self) -> int:
+        """Rows until the file is full."""
+        return self._rows - self._count
 
     def add(self, record: Mapping[str, Any]) -> None:
         self._group.append(record)
         self._count += 1
-        if self.full or len(self._group) == ROW_GROUP:
-            self._flush()
+        if not self.missing or len(self._group) == ROW_GROUP:
+            self._write(_table(self._group, self._schema))
+            self._group = []
 
-    def _flush(self) -> None:
+    def add_table(self, table: "pa.Table") -> None:
+        import pyarrow as pa
+
+        self._count += table.num_rows
+        rest = table if self._rest is None else pa.concat_tables([self._rest, table])
+        while rest.num_rows >= ROW_GROUP or (rest.num_rows and not self.missing):
+            self._write(rest.slice(0, ROW_GROUP).combine_chunks())
+            rest = rest.slice(ROW_GROUP)
+        self._rest = rest
+
+    def _write(self, table: "pa.Table") -> None:
         import pyarrow.parquet as pq
 
         try:
@@ -135,10 +173,9 @@ class _Shard:
                 make_folder(self._target.parent)
                 part = self._files.enter_context(write_atomically(self._target))
                 self._writer = self._files.enter_context(pq.ParquetWriter(part, self._schema, **LAYOUT))
-            self._writer.write_table(_table(self._group, self._schema))
+            self._writer.write_table(table)
         except OSError as error:
             raise self._failure(error) from error
-        self._group = []
 
     def finish(self) -> ShardFile:
         """Close the file and rename it to its final name."""

@@ -1,0 +1,92 @@
+"""Leave out the columns that a recipe cannot fill, and fill those that some rows have no value for.
+
+A table without a null needs no glue: collators of PyTorch and trainers refuse None.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from personagen.builder.core.records import DEPTHS, LAYERS, layers_of
+from personagen.metrics.texts.emotion_words import LEXICON_LANGUAGES
+
+if TYPE_CHECKING:
+    from personagen.builder.planning.recipe import Recipe
+
+FILLS: Mapping[str, Mapping[str, Any]] = {
+    "": {"style": "none"},
+    "demographic": {"isco08": "none"},
+    "situational": {"stakes": "not given"},
+    "appraisal": dict.fromkeys(("pleasantness", "agency", "certainty", "control", "expectedness"), "not given"),
+    "provenance": {"leaked": False, "expression_found": "not checked"},
+}
+"""Value of a column, by struct ("": the row), in the rows that have none."""
+
+CHECKED_BY_CLASSIFIER = ("provenance.checker_label", "provenance.checker_confidence")
+"""Columns of the emotion classifier."""
+
+
+def left_out(recipe: "Recipe") -> tuple[str, ...]:
+    """Return the columns that no row of a recipe has a value for, as `struct.column`, in alphabetical order.
+
+    Layers are not among them: each table has those of its depth.
+    """
+    mixture, emotions = recipe.mixture(), recipe.chosen_taxonomy().emotions
+    is_listed = recipe.text.language in (None, *LEXICON_LANGUAGES)
+    absent = {f"{layer}.prose" for layer in LAYERS} - {f"{layer}.prose" for layer in recipe.elaborated()}
+    absent |= set() if recipe.intensities else {"intensity"}
+    absent |= set() if is_listed else {"provenance.leaked", "provenance.expression_found"}
+    absent |= {"expression", "provenance.expression_found"} if mixture is None else set()
+    absent |= {"style"} if mixture is None or not mixture.styles else set()
+    absent |= set() if recipe.checks.label else set(CHECKED_BY_CLASSIFIER)
+    absent |= {"situational.appraisal", "situational.stakes"} if all(emotion.events for emotion in emotions) else set()
+    return tuple(sorted(absent))
+
+
+def layers_in(config: str, depth: str) -> tuple[str, ...]:
+    """Return the layers that the texts of a configuration have.
+
+    Args:
+        config: name of the configuration.
+        depth: depth of the recipe.
+
+    """
+    own = config.removeprefix("depth_")
+    return layers_of(own if own != config and own in DEPTHS else depth)
+
+
+def filled(struct: str, record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a record with values for those that it lacks, as far as they are known.
+
+    Args:
+        struct: name of the record within its row; "": the row itself.
+        record: its fields.
+
+    """
+    fills = FILLS.get(struct, {})
+    return {name: fills.get(name) if value is None else value for name, value in record.items()}
+
+
+def with_missing(row: Mapping[str, Any], columns: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row of a data file with None where it has no value, as in releases before version 1.3.0.
+
+    `provenance.leaked` stays false where it was not checked and no expression was asked for.
+
+    Args:
+        row: the row, with structs as mappings.
+        columns: all columns that a row can have.
+
+    """
+    full = dict(row) | {name: _restored("", name, row.get(name), column) for name, column in columns.items()}
+    if row["provenance"].get("expression_found") == FILLS["provenance"]["expression_found"]:
+        full["provenance"]["leaked"] = None
+    return full
+
+
+def _restored(struct: str, name: str, value: Any, column: Mapping[str, Any]) -> Any:
+    if "_type" in column:
+        fill = FILLS.get(struct, {}).get(name)
+        return None if isinstance(fill, str) and value == fill else value
+    if value is None:
+        return None
+    parts = {part: _restored(name, part, value.get(part), below) for part, below in column.items()}
+    return None if name == "appraisal" and parts["pleasantness"] is None else parts
