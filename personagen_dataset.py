@@ -284,17 +284,21 @@ class PersonaGen(Parquet):
         filters = functools.reduce(operator.and_, conditions) if conditions else None
         if options.get("data_files") is not None:
             raise ValueError("data_files: the files of a release are those of its manifest; choose by name or filters=")
-        manifest = release.manifest
-        facts = (manifest["version"], manifest["recipe"]["depth"], manifest.get("left_out", ()))
-        columns = features(folder, release.emotions, *facts)
+        manifest, version = release.manifest, release.manifest["version"]
+        absent = manifest.get("left_out", ())
+        columns = features(folder, release.emotions, version, manifest["recipe"]["depth"], absent)
         for column in options.get("columns") or ():
             _require_known(f"column of {config}", column, columns)
         shards = release.shards(folder)
         # `datasets` compares the rows that it reads with these counts; a filter makes them unknown.
         splits = {split: {"name": split, "num_examples": count} for split, count in _rows(shards).items()}
         self.BUILDER_CONFIGS: list[Any] = []  # the class may have those of another release
-        options["info"] = datasets.DatasetInfo(features=columns, splits=splits if filters is None else None)
-        options |= {"data_files": _data_files(release, shards), "version": facts[0]}
+        texts = {
+            "license": (manifest.get("license") or {}).get("license") or "",
+            "citation": manifest.get("citation", ""),
+        }
+        options["info"] = datasets.DatasetInfo(features=columns, splits=splits if filters is None else None, **texts)
+        options |= {"data_files": _data_files(release, shards), "version": version}
         super().__init__(cache_dir, config_name=config, filters=filters, token=token, **options)
 
     def _save_infos(self) -> None:

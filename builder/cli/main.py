@@ -198,7 +198,8 @@ def verify(source: str, token: str | None, as_json: bool) -> None:
         show_json(asdict(result))
     elif not result.problems:
         revision = f" at {result.commit}" if result.commit else ""
-        show(f"{result.source}{revision}: {result.files} files, {result.rows} rows, all match the manifest")
+        form = f" ({result.earlier_form})" if result.earlier_form else ""
+        show(f"{result.source}{revision}: {result.files} files, {result.rows} rows, all match the manifest{form}")
     if result.problems:
         from personagen.builder.hub.verify import FOREIGN
         from personagen.builder.release.folder import MEND

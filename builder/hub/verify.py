@@ -24,7 +24,7 @@ from personagen.builder.release.folder import (
     read_card,
 )
 from personagen.builder.release.formats.tables import require_bounded_footer, require_bounded_values
-from personagen.builder.release.tables.columns import arrow_schema, columns_of, form_of
+from personagen.builder.release.tables.columns import TableForm, arrow_schema, columns_of, form_of
 from personagen.builder.release.tables.shards import file_digest
 
 Open = Callable[[str], AbstractContextManager[BinaryIO]]
@@ -43,6 +43,7 @@ class Verification:
         commit: commit of the repository. None: a folder.
         files: data files of the manifest.
         rows: rows of these files.
+        columns: version of the columns.
         problems: one line per problem; empty: the release is as its manifest says.
 
     """
@@ -51,7 +52,15 @@ class Verification:
     commit: str | None
     files: int
     rows: int
+    columns: str
     problems: tuple[str, ...]
+
+    @property
+    def earlier_form(self) -> str:
+        """What the form of an earlier version means; "": the release has the form of this one."""
+        if TableForm((), "none", self.columns).is_mixed:
+            return ""
+        return f"columns {self.columns}: `all` is one emotion after another, without their names"
 
 
 def verify_folder(folder: Path) -> Verification:
@@ -134,7 +143,7 @@ def _footer_problems(client: HubClient, branch: RepoBranch, commit: str, manifes
 
 def _verification(source: str, commit: str | None, manifest: Mapping[str, Any], problems: list[str]) -> Verification:
     rows = sum(shard["rows"] for shard in manifest["shards"])
-    return Verification(source, commit, len(manifest["shards"]), rows, tuple(problems))
+    return Verification(source, commit, len(manifest["shards"]), rows, manifest["version"], tuple(problems))
 
 
 def _sha256(client: HubClient, branch: RepoBranch, commit: str, path: str, known: str | None) -> str:

@@ -14,8 +14,9 @@ from personagen.builder.core.foreign_text import printable
 from personagen.builder.core.package_data import read_yaml, sources
 from personagen.builder.core.records import COUNTERFACTUAL_PREFIX, INTENSITIES, LAYERS, SPLITS
 from personagen.builder.planning.taxonomy import NAMED_TAXONOMIES
-from personagen.builder.release.card_metadata import NO_LICENCE, citation_of, metadata_of
+from personagen.builder.release.card_metadata import NO_LICENCE, metadata_of
 from personagen.builder.release.card_regions import begin_mark, end_mark
+from personagen.builder.release.citation import PAPER
 from personagen.builder.release.manifest import classifier_facts, leak_line, model_license, total_rejects
 from personagen.builder.release.tables.columns import Columns, columns_of, form_of
 from personagen.metrics.style import EXPRESSIONS
@@ -70,7 +71,7 @@ def render_card(manifest: Mapping[str, Any]) -> str:
         leaks=leak_line(manifest),
         reply_languages=_reply_languages(manifest),
         profanity=manifest.get("profanity"),
-        citation=citation_of(manifest),
+        citation=manifest.get("citation", PAPER),
         columns=_columns_of_texts(manifest),
         **_expression_facts(manifest),
         unlisted=[name for name in names if not is_listed(name)],

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from personagen.builder.core.foreign_text import printable
 from personagen.builder.planning.parsing import load_plain_yaml
 from personagen.builder.release.tables.columns import Columns, columns_of, form_of
 
@@ -22,28 +21,6 @@ NO_LICENCE = {"license": "other", "license_name": "terms-of-the-model", "license
 
 HINT = "emotions=, depth= and min_confidence= need `import personagen_dataset`"
 """End of the description of each configuration: `datasets` prints it when it refuses one of these arguments."""
-
-
-PAPER = """@misc{inoshita2025personagen,
-  title         = {Persona-Based Synthetic Data Generation Using Multi-Stage Conditioning with Large Language Models for Emotion Recognition},
-  author        = {Inoshita, Keito and Harada, Rushia},
-  year          = {2025},
-  eprint        = {2507.13380},
-  archivePrefix = {arXiv},
-  primaryClass  = {cs.CL}
-}"""  # noqa: E501
-"""BibTeX of the method."""
-
-
-def citation_of(manifest: Mapping[str, Any]) -> str:
-    """Return the BibTeX of the method and of a release."""
-    rows = sum(manifest["configs"]["all"]["rows"].values())
-    model = re.sub(r"[^\w ./:@-]", "", printable(str(manifest["model"]["name"])))[:100]
-    return f"""{PAPER}
-@misc{{{manifest["name"]}_{manifest["configs"]["all"]["digest"]},
-  title = {{{manifest["name"]}: {rows:,} synthetic texts labelled with emotions}},
-  note  = {{Made by PersonaGen {manifest["personagen"]} with {model}; recipe {manifest["fingerprint"][:12]}}}
-}}"""
 
 
 def metadata_of(manifest: Mapping[str, Any]) -> "DatasetCardData":
@@ -86,7 +63,7 @@ def dataset_info_of(manifest: Mapping[str, Any]) -> dict[str, list[dict[str, Any
         return {}
     licence = manifest.get("license") or {}
     licence = licence if licence.get("license") else NO_LICENCE
-    facts = {"license": licence["license_name"] or licence["license"], "citation": citation_of(manifest)}
+    facts = {"license": licence["license_name"] or licence["license"], "citation": manifest.get("citation", "")}
     return {
         "dataset_info": [
             {"config_name": name, "features": _as_yaml(columns_of(name, form)), **facts} for name in manifest["configs"]

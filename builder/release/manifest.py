@@ -16,6 +16,7 @@ from personagen.builder.planning.attribute_tables import persona_tables
 from personagen.builder.planning.personas import possible_pairs
 from personagen.builder.planning.plan import Plan
 from personagen.builder.planning.recipe import Recipe
+from personagen.builder.release.citation import citation_of
 from personagen.builder.release.folder import FORMAT, configurations, read_manifest, sealed
 from personagen.builder.release.tables.columns import columns_of, form_of, form_of_recipe
 from personagen.builder.release.tables.missing import left_out
@@ -98,7 +99,7 @@ def make_manifest(
         "usage": {**asdict(usage), "cost": _cost(recipe, usage), **_estimates(used.origins)},
         "shards": [asdict(shard) for shard in shards],
     }
-    return sealed(manifest)
+    return sealed({**manifest, "citation": citation_of(manifest)})
 
 
 def _model(backend: Backend) -> dict[str, str | None]:

@@ -171,6 +171,7 @@ class Manifest(ManifestPart):
     license: RecordedLicence | None = None
     configs: dict[Line, ListedConfiguration]
     left_out: list[ColumnName] = []
+    citation: Words = ""
     composition: RecordedComposition | None = None
     rejects: dict[Word, dict[Word, Count]]
     leaked: Count | None
