@@ -53,7 +53,7 @@ def printable(text: str) -> str:
 
     A terminal interprets control characters, and format characters reorder what it shows.
     """
-    text = _without_hidden(redact(text, environment_secrets()), environment_secrets())
+    text = _without_hidden(text, environment_secrets())
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
@@ -62,19 +62,27 @@ def printable(text: str) -> str:
 def quote(text: str, secrets: tuple[str, ...] = (), *, limit: int = 80) -> str:
     """Quote foreign text on one line, at most `limit` characters, control characters escaped, without secrets."""
     # Redacted before the cut, which could leave a part of a secret.
-    text = _without_hidden(redact(text, secrets), secrets)
+    text = _without_hidden(text, secrets)
     return repr(text[:limit] + ("..." if len(text) > limit else ""))
 
 
-def _without_hidden(text: str, secrets: tuple[str, ...]) -> str:
-    """Return a text, or the mask alone if it holds a secret in a form that cannot be cut out."""
-    return MASK if holds_secret(text, secrets) else text
+def _without_hidden(text: str, secrets: tuple[str, ...], *, mask: str = MASK) -> str:
+    """Return a text without secrets: the mask alone if it holds one in a form that cannot be cut out.
+
+    Whole secrets are removed first, then hidden ones are looked for, and parts last: a part of a hidden secret that is
+    removed would leave the rest.
+    """
+    whole = _sub(_whole_pattern(secrets), text, mask)
+    return mask if holds_secret(whole, secrets) else _sub(_part_pattern(secrets), whole, mask)
+
+
+def _sub(pattern: re.Pattern[str] | None, text: str, mask: str) -> str:
+    return text if pattern is None else pattern.sub(mask, text)
 
 
 def redact(text: str, secrets: tuple[str, ...], *, mask: str = MASK) -> str:
     """Replace every secret in a text by a mask: as it is, URL-encoded, escaped as in JSON, in base64 or hex, or cut."""
-    pattern = _secret_pattern(secrets)
-    return text if pattern is None else pattern.sub(mask, text)
+    return _sub(_part_pattern(secrets), _sub(_whole_pattern(secrets), text, mask), mask)
 
 
 def redact_json(value: Any, secrets: tuple[str, ...], *, mask: str = MASK, depth: int = 0) -> Any:
@@ -83,8 +91,9 @@ def redact_json(value: Any, secrets: tuple[str, ...], *, mask: str = MASK, depth
     A string that holds a secret in a form that cannot be cut out is replaced as a whole.
     """
     if isinstance(value, str):
-        text = redact(value, secrets, mask=mask) if _has_form(value, secrets) else value
-        return mask if holds_secret(text, secrets) else text
+        if _has_form(value, secrets):
+            return _without_hidden(value, secrets, mask=mask)
+        return mask if holds_secret(value, secrets) else value
     if not isinstance(value, list | Mapping) or not secrets:
         return value
     if depth == MAX_TREE_DEPTH:
@@ -155,9 +164,16 @@ def _plain(text: str) -> str:
 
 
 @lru_cache(maxsize=16)
-def _secret_pattern(secrets: tuple[str, ...]) -> re.Pattern[str] | None:
-    """Compile the pattern of all forms of the secrets, whole ones before those that a server cut; None: no secrets."""
-    patterns = [re.escape(form) for form in _all_forms(secrets)]
+def _whole_pattern(secrets: tuple[str, ...]) -> re.Pattern[str] | None:
+    """Compile the pattern of all forms of the secrets; None: no secrets."""
+    forms = _all_forms(secrets)
+    return re.compile("|".join(map(re.escape, forms))) if forms else None
+
+
+@lru_cache(maxsize=16)
+def _part_pattern(secrets: tuple[str, ...]) -> re.Pattern[str] | None:
+    """Compile the pattern of secrets of which a server shows a part; None: no long secrets."""
+    patterns = []
     for secret in secrets:
         if len(secret) >= MIN_MASKED_CHARS:
             start, end = re.escape(secret[:3]), re.escape(secret[-3:])
