@@ -3,6 +3,7 @@
 personagen generate && python -m benchmarks.load personagen
 
 The release is enlarged to a million rows (the same rows with their words shuffled, and confidences drawn at random).
+"emotion after emotion" reads the files of the emotions, as `all` did before version 1.3.0 of the columns.
 Every measurement is a process of its own with an empty cache of `datasets`; times do not include imports, and the files
 were read before. All ways take turns; the median of nine rounds counts: six minutes. Bytes read are reported by Linux.
 """
@@ -15,7 +16,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -24,6 +25,8 @@ import pyarrow.parquet as pq
 from personagen.builder.core.records import SPLITS, shard_path
 from personagen.builder.release.card import render_card
 from personagen.builder.release.folder import configurations, read_manifest
+from personagen.builder.release.tables.missing import CHECKED_BY_CLASSIFIER
+from personagen.builder.release.tables.mixing import RowRange, mixed
 from personagen.builder.release.tables.shards import LAYOUT, ROW_GROUP, ShardFile, file_digest
 
 SHARD_ROWS = 10_000
@@ -36,8 +39,14 @@ WAYS: Mapping[str, Mapping[str, str]] = {
         "by its YAML": "next(iter(load('personagen', 'joy', split='train', streaming=True)))",
         "personagen_dataset": "hook(); next(iter(load('personagen', 'joy', split='train', streaming=True)))",
     },
+    "first row of all, streaming": {
+        "emotion after emotion": "next(iter(load('parquet', data_files=emotions, split='train', streaming=True)))",
+        "mixed": "next(iter(load('parquet', data_files=every, split='train', streaming=True)))",
+        "by its YAML": "next(iter(load('personagen', split='train', streaming=True)))",
+    },
     "all rows": {
-        "parquet builder": "load('parquet', data_files=every)",
+        "emotion after emotion": "load('parquet', data_files=emotions)",
+        "mixed": "load('parquet', data_files=every)",
         "by its YAML": "load('personagen')",
         "personagen_dataset": "hook(); load('personagen')",
     },
@@ -64,7 +73,7 @@ datasets.disable_progress_bars()
 with contextlib.suppress(ImportError):
     import torch  # as the first streaming does
 given = json.load(sys.stdin)
-joy, every, number = given["joy"], given["every"], given["number"]
+joy, every, emotions, number = given["joy"], given["every"], given["emotions"], given["number"]
 def read():
     return int(open("/proc/self/io").read().split()[1])
 start, before = time.perf_counter(), read()
@@ -78,13 +87,16 @@ def enlarged(release: Path, rows: int, out: Path) -> Path:
     """Write a release with `rows` rows by repeating those of a small one."""
     manifest = read_manifest(release)
     emotions = [emotion["name"] for emotion in manifest["taxonomy"]["emotions"]]
-    written = []
+    written: list[ShardFile] = []
     for emotion in emotions:
         for split in SPLITS:
             table = pa.concat_tables(pq.read_table(path) for path in sorted((release / emotion).glob(f"{split}-*")))
             share = rows // len(emotions) * manifest["configs"]["all"]["rows"][split]
             written += _shards(table, share // sum(manifest["configs"]["all"]["rows"].values()), (emotion, split), out)
-    manifest |= {"configs": configurations(written), "classifier": {"name": "drawn at random"}}
+    for split in SPLITS:
+        written += _mixed({name: sorted((out / name).glob(f"{split}-*")) for name in emotions}, split, out)
+    kept = [name for name in manifest["left_out"] if name not in CHECKED_BY_CLASSIFIER]
+    manifest |= {"configs": configurations(written), "classifier": {"name": "drawn at random"}, "left_out": kept}
     manifest["shards"] = [
         {"path": each.path, "rows": each.rows, "bytes": each.bytes, "sha256": each.sha256} for each in written
     ]
@@ -105,31 +117,51 @@ def _shards(table: pa.Table, rows: int, key: tuple[str, str], out: Path) -> Iter
         part = part.set_column(1, part.schema.field(1), pa.array(words)).set_column(
             0, part.schema.field(0), pa.array(ids)
         )
-        path = out / shard_path(*key, index, count)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with pq.ParquetWriter(path, part.schema, **LAYOUT) as writer:
-            writer.write_table(_checked(part, draw), row_group_size=ROW_GROUP)
-        name = path.relative_to(out).as_posix()
-        yield ShardFile(name, size, path.stat().st_size, file_digest(path))
+        yield _file(_checked(part, draw), shard_path(*key, index, count), out)
+
+
+def _mixed(paths: Mapping[str, Sequence[Path]], split: str, out: Path) -> Iterator[ShardFile]:
+    """Write the rows of all emotions in mixed order, a block per file."""
+    ranges = [RowRange(files, 0, sum(map(_rows, files))) for files in paths.values()]
+    total = sum(part.count for part in ranges)
+    count = -(-total // SHARD_ROWS)
+    for index, table in enumerate(mixed(ranges, "id", seed=0, block_rows=SHARD_ROWS)):
+        yield _file(table, shard_path("all", split, index, count), out)
+
+
+def _rows(path: Path) -> int:
+    rows: int = pq.read_metadata(path).num_rows
+    return rows
+
+
+def _file(table: pa.Table, name: str, out: Path) -> ShardFile:
+    path = out / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with pq.ParquetWriter(path, table.schema, **LAYOUT) as writer:
+        writer.write_table(table, row_group_size=ROW_GROUP)
+    return ShardFile(name, table.num_rows, path.stat().st_size, file_digest(path))
 
 
 def _checked(table: pa.Table, draw: random.Random) -> pa.Table:
-    """Set a confidence of the classifier."""
-    struct = table["provenance"].combine_chunks()
+    """Add predictions of a classifier with random confidences."""
     sure = pa.array([draw.random() for _ in range(table.num_rows)], pa.float32())
-    parts = [sure if field.name == "checker_confidence" else struct.field(field.name) for field in struct.type]
+    struct = table["provenance"].combine_chunks()
+    columns = {field.name: struct.field(field.name) for field in struct.type}
+    columns |= {"checker_label": table["emotion"].combine_chunks(), "checker_confidence": sure}
+    names = [*columns]
     place = table.schema.get_field_index("provenance")
-    return table.set_column(
-        place, table.schema.field(place), pa.StructArray.from_arrays(parts, fields=list(struct.type))
-    )
+    return table.set_column(place, "provenance", pa.StructArray.from_arrays([columns[name] for name in names], names))
 
 
 def measure(code: str, release: Path) -> tuple[float, int]:
     """Run code in a separate process with an empty cache; return seconds and bytes read."""
     emotions = [emotion["name"] for emotion in read_manifest(release)["taxonomy"]["emotions"]]
-    every = {s: [str(path) for e in emotions for path in sorted((release / e).glob(f"{s}-*"))] for s in SPLITS}
-    joy = {split: [path for path in paths if "/joy/" in path] for split, paths in every.items()}
-    given = json.dumps({"code": code, "joy": joy, "every": every, "number": emotions.index("joy")})
+
+    def files(*folders: str) -> dict[str, list[str]]:
+        return {s: [str(path) for f in folders for path in sorted((release / f).glob(f"{s}-*"))] for s in SPLITS}
+
+    facts = {"joy": files("joy"), "every": files("all"), "emotions": files(*emotions), "number": emotions.index("joy")}
+    given = json.dumps({"code": code, **facts})
     with tempfile.TemporaryDirectory() as home:
         env = os.environ | {"HF_HOME": home, "HF_HUB_OFFLINE": "1", "HF_UPDATE_DOWNLOAD_COUNTS": "0"}
         done = subprocess.run(
@@ -170,7 +202,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         release = enlarged(options.release, options.rows, Path(folder) / "personagen")
         size = sum(path.stat().st_size for path in release.rglob("*.parquet"))
-        print(f"{options.rows:,} rows, {size / 1e6:,.0f} MB of parquet\n")
+        mixed_size = sum(path.stat().st_size for path in (release / "all").glob("*.parquet"))
+        print(f"{options.rows:,} rows, {size / 1e6:,.0f} MB of parquet, {mixed_size / 1e6:,.0f} MB of it `all`\n")
         print("| what | how | median | speed, over the first | read |\n| --- | --- | ---: | ---: | ---: |")
         for cells in rounds(release, options.rounds):
             print(f"| {' | '.join(cells)} |", flush=True)
