@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from personagen.builder.core.records import SPLITS, shard_path
-from personagen.builder.release.card import render_card
+from personagen.builder.release.cards.card import render_card
 from personagen.builder.release.folder import configurations, read_manifest
 from personagen.builder.release.tables.missing import CHECKED_BY_CLASSIFIER
 from personagen.builder.release.tables.mixing import RowRange, mixed

@@ -25,7 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from personagen.builder.core.records import shard_path
-from personagen.builder.release.card import render_card
+from personagen.builder.release.cards.card import render_card
 from personagen.builder.release.folder import configurations, read_manifest, sealed
 from personagen.builder.release.tables.shards import LAYOUT, ShardFile, file_digest
 from tests.helpers.servers.hub.server import Hub

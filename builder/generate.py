@@ -25,7 +25,7 @@ from personagen.builder.planning.plan import Plan, make_plan
 from personagen.builder.planning.recipe import FILE_KEYS, Recipe
 from personagen.builder.planning.styles import PROFILE_SUFFIX
 from personagen.builder.rehearsal import require_writable
-from personagen.builder.release.card import read_template
+from personagen.builder.release.cards.card import read_template
 from personagen.builder.release.manifest import disobedience, same_release
 from personagen.builder.release.run.mending import damage_of, mend_card
 from personagen.builder.release.run.run_folder import RunFolder, open_run

@@ -29,9 +29,9 @@ from personagen.builder.hub.repo_files import (
     remote_text,
     small_file,
 )
-from personagen.builder.release.card_edits import keep_metadata, replaced_edits
-from personagen.builder.release.card_metadata import card_problems, split_card
-from personagen.builder.release.card_regions import merge_regions
+from personagen.builder.release.cards.edits import keep_metadata, replaced_edits
+from personagen.builder.release.cards.metadata import card_problems, split_card
+from personagen.builder.release.cards.regions import merge_regions
 from personagen.builder.release.folder import (
     ADDED,
     MEND,

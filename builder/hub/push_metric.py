@@ -18,7 +18,7 @@ from personagen.builder.hub.repo_files import (
     small_file,
 )
 from personagen.builder.planning.parsing import load_plain_yaml
-from personagen.builder.release.card_metadata import split_card
+from personagen.builder.release.cards.metadata import split_card
 
 SPACE_FILES = ("README.md", "app.py", "requirements.txt", "tests.py")
 """Files of the Space of a metric, besides the module with the name of the metric."""

@@ -14,7 +14,7 @@ from personagen.builder.hub.client import HubClient, connect_to_read
 from personagen.builder.hub.commits import head_of
 from personagen.builder.hub.names import require_repo_name, require_revision
 from personagen.builder.hub.repo_files import RepoBranch, remote_files, remote_text
-from personagen.builder.release.card_metadata import card_problems
+from personagen.builder.release.cards.metadata import card_problems
 from personagen.builder.release.folder import (
     check_manifest,
     check_release,

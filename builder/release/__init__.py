@@ -1,6 +1,6 @@
 """Write and read release folders, whose files are those of a dataset repository on the Hub.
 
-`shards` writes the parquet files with the `columns` of each configuration, `manifest` describes them, and `card`
+`shards` writes the parquet files with the `columns` of each configuration, `manifest` describes them, and `cards`
 renders the dataset card from the manifest. `folder` validates all of it, `texts` reads the texts, and `results` adds
 scores or an audit. `run_folder` keeps everything that an interrupted run must not lose.
 

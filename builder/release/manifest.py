@@ -16,7 +16,7 @@ from personagen.builder.planning.attribute_tables import persona_tables
 from personagen.builder.planning.personas import possible_pairs
 from personagen.builder.planning.plan import Plan
 from personagen.builder.planning.recipe import Recipe
-from personagen.builder.release.citation import citation_of
+from personagen.builder.release.cards.citation import citation_of
 from personagen.builder.release.folder import FORMAT, configurations, read_manifest, sealed
 from personagen.builder.release.tables.columns import columns_of, form_of, form_of_recipe
 from personagen.builder.release.tables.missing import left_out

@@ -9,8 +9,8 @@ from typing import Any
 from personagen.builder.core.errors import ReleaseError
 from personagen.builder.core.file_names import CARD, MANIFEST
 from personagen.builder.core.files import write_text
-from personagen.builder.release.card import render_card
-from personagen.builder.release.card_regions import merge_regions
+from personagen.builder.release.cards.card import render_card
+from personagen.builder.release.cards.regions import merge_regions
 from personagen.builder.release.folder import ADDED, read_card, sealed
 from personagen.builder.release.formats.plain_json import read_plain_json, require_inside
 from personagen.builder.release.tables.shards import file_digest

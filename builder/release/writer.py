@@ -16,8 +16,8 @@ from personagen.builder.core.records import DEPTH_PREFIX, Reject, layers_of
 from personagen.builder.llm.journal import UsedReplies
 from personagen.builder.llm.requests import Backend
 from personagen.builder.planning.plan import Plan
-from personagen.builder.release.card import render_card
-from personagen.builder.release.card_regions import merge_regions
+from personagen.builder.release.cards.card import render_card
+from personagen.builder.release.cards.regions import merge_regions
 from personagen.builder.release.composition import Composition
 from personagen.builder.release.manifest import RunCounts, make_manifest
 from personagen.builder.release.run.run_folder import RunFolder

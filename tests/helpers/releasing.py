@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from personagen.builder.core.records import LAYERS, SPLITS
 from personagen.builder.generate import generate
 from personagen.builder.planning.parsing import parse_recipe
-from personagen.builder.release.card import render_card
+from personagen.builder.release.cards.card import render_card
 from personagen.builder.release.folder import configurations, sealed
 from personagen.builder.release.tables.columns import TableForm, columns_of
 from personagen.builder.release.tables.shards import ShardFile, Shards, file_digest

@@ -13,7 +13,7 @@ from personagen.builder.core.errors import HubError
 from personagen.builder.hub.client import HubClient
 from personagen.builder.hub.commits import commit
 from personagen.builder.hub.repo_files import FileChanges, FileVersion, RepoBranch
-from personagen.builder.release.card_metadata import card_problems
+from personagen.builder.release.cards.metadata import card_problems
 from tests.helpers.pushing import Pusher, held, served
 from tests.helpers.releasing import RECIPE, ROOT, make_release, manifest_of, records, rewrite, run_python
 from tests.helpers.servers.fake_openai import FakeOpenAI

@@ -13,7 +13,7 @@ from datasets import ClassLabel, Features, Value, load_dataset
 from personagen.builder.core.records import SCHEMA_VERSION, Demographic, Row, Situational, Sociocultural
 from personagen_dataset import VERSION, features
 from tests.helpers.releasing import CONFIGS, EMOTIONS, features_of
-from tests.release.test_card import table
+from tests.release.cards.test_card import table
 
 KINDS = {str: {"string"}, int: {"int32", "int64"}, bool: {"bool"}, float: {"float32", "float64"}}
 

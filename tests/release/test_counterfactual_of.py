@@ -19,7 +19,7 @@ from tests.helpers.flow import bytes_of
 from tests.helpers.releasing import GOLDEN, features_of, in_earlier_form, make_release, manifest_of, records, rewrite
 from tests.helpers.servers.fake_openai import FakeOpenAI
 from tests.loading.test_columns import flat
-from tests.release.test_card import table
+from tests.release.cards.test_card import table
 
 RECIPE = """
 rows: 21

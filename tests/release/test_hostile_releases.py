@@ -15,7 +15,7 @@ from personagen.builder.api.release_frame import texts_frame
 from personagen.builder.cli.display import summary, summary_lines
 from personagen.builder.core.errors import PersonaGenError, ReleaseError
 from personagen.builder.hub.verify import verify_folder
-from personagen.builder.release.card import render_card
+from personagen.builder.release.cards.card import render_card
 from personagen.builder.release.folder import check_manifest, configurations, read_manifest, sealed
 from personagen.builder.release.shards import ShardFile, file_digest
 from personagen.builder.release.texts import read_texts

@@ -8,7 +8,7 @@ import pytest
 from personagen.builder.core.errors import FolderError
 from personagen.builder.core.file_names import CARD, SCORES
 from personagen.builder.hub.verify import verify_folder
-from personagen.builder.release.card_regions import begin_mark, regions
+from personagen.builder.release.cards.regions import begin_mark, regions
 from personagen.builder.release.folder import read_manifest
 from personagen.builder.release.results import add_results
 from tests.helpers.flow import bytes_of

@@ -9,14 +9,14 @@ import pytest
 import personagen as pg
 from personagen.builder.cli.display import summary, summary_lines
 from personagen.builder.core.errors import ReleaseError
-from personagen.builder.release.card import render_card
+from personagen.builder.release.cards.card import render_card
 from personagen.builder.release.folder import check_release, parse_manifest
 from personagen.builder.release.texts import read_texts
 from tests.helpers.releasing import make_release, manifest_of, records
 from tests.helpers.servers.behaviours.contents.languages import SPEECHES, answer, sentences
 from tests.helpers.servers.behaviours.records import Behaviour, OddAnswer, OddCall, always
 from tests.helpers.servers.odd_server import OddServer
-from tests.release.test_card import MANIFEST, table
+from tests.release.cards.test_card import MANIFEST, table
 
 RECIPE = "emotions: [joy, fear, neutral]\nrows: 12\ndepth: none\nsplits: {train: 1, validation: 0, test: 0}\n"
 NOT_CHECKED = "Whether texts have a word for their emotion was not checked (`provenance.leaked` is null)"

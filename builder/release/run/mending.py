@@ -12,9 +12,9 @@ from typing import Any
 from personagen.builder.core.errors import ReleaseError
 from personagen.builder.core.file_names import CARD, MANIFEST
 from personagen.builder.core.files import copy_file, write_text
-from personagen.builder.release.card import render_card
-from personagen.builder.release.card_metadata import card_problems
-from personagen.builder.release.card_regions import merge_regions
+from personagen.builder.release.cards.card import render_card
+from personagen.builder.release.cards.metadata import card_problems
+from personagen.builder.release.cards.regions import merge_regions
 from personagen.builder.release.folder import (
     ADDED,
     SHARD,

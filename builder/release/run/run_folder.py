@@ -37,7 +37,7 @@ from personagen.builder.core.files import (
     set_aside,
     write_text,
 )
-from personagen.builder.release.card_regions import validate_regions
+from personagen.builder.release.cards.regions import validate_regions
 from personagen.builder.release.folder import is_release, missing_files, read_manifest, sealed
 from personagen.builder.release.run.locking import BATCHES, locked
 from personagen.builder.release.run.mending import has_tables, keep_results

@@ -14,9 +14,9 @@ from personagen.builder.core.foreign_text import printable
 from personagen.builder.core.package_data import read_yaml, sources
 from personagen.builder.core.records import COUNTERFACTUAL_PREFIX, INTENSITIES, LAYERS, SPLITS
 from personagen.builder.planning.taxonomy import NAMED_TAXONOMIES
-from personagen.builder.release.card_metadata import NO_LICENCE, metadata_of
-from personagen.builder.release.card_regions import begin_mark, end_mark
-from personagen.builder.release.citation import PAPER
+from personagen.builder.release.cards.citation import PAPER
+from personagen.builder.release.cards.metadata import NO_LICENCE, metadata_of
+from personagen.builder.release.cards.regions import begin_mark, end_mark
 from personagen.builder.release.manifest import classifier_facts, leak_line, model_license, total_rejects
 from personagen.builder.release.tables.columns import Columns, columns_of, form_of
 from personagen.metrics.style import EXPRESSIONS

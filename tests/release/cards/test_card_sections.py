@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from personagen.builder.core.package_data import sources
 from personagen.builder.generate import generate
 from personagen.builder.planning.parsing import parse_recipe
-from personagen.builder.release.card import MAX_CELL_CHARS, MAX_RECIPE_CHARS, render_card
-from personagen.builder.release.card_metadata import NO_LICENCE
-from personagen.builder.release.card_regions import regions
+from personagen.builder.release.cards.card import MAX_CELL_CHARS, MAX_RECIPE_CHARS, render_card
+from personagen.builder.release.cards.metadata import NO_LICENCE
+from personagen.builder.release.cards.regions import regions
 from tests.helpers.releasing import make_release, manifest_of, records
 from tests.helpers.servers.fake_openai import FakeOpenAI
-from tests.release.test_card import HOSTILE, MANIFEST, front_matter, outside_code, table
+from tests.release.cards.test_card import HOSTILE, MANIFEST, front_matter, outside_code, table
 
 SECTIONS = [
     *("Load it", "Labels", "Columns", "Composition", "How it was made", "Expression and style", "Quality", "Uses"),

@@ -11,9 +11,9 @@ import yaml
 from huggingface_hub import DatasetCard
 
 from personagen.builder.core.errors import ReleaseError
-from personagen.builder.release import card as card_module
-from personagen.builder.release.card import read_template, render_card
-from personagen.builder.release.card_metadata import HINT
+from personagen.builder.release.cards import card as card_module
+from personagen.builder.release.cards.card import read_template, render_card
+from personagen.builder.release.cards.metadata import HINT
 from tests.helpers.releasing import GOLDEN, make_release, manifest_of, records, strings
 from tests.helpers.servers.fake_openai import FakeOpenAI, Fault
 

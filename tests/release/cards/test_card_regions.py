@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from personagen.builder.core.errors import ReleaseError
-from personagen.builder.release.card_regions import (
+from personagen.builder.release.cards.regions import (
     REGIONS,
     begin_mark,
     end_mark,
@@ -17,7 +17,7 @@ from personagen.builder.release.card_regions import (
 )
 from tests.helpers.flow import bytes_of, make, recipe_for
 from tests.helpers.servers.fake_openai import FakeOpenAI
-from tests.release.test_card import CARD
+from tests.release.cards.test_card import CARD
 
 NEW = CARD.read_text(encoding="utf-8")
 FIRST, LAST = REGIONS

@@ -8,9 +8,9 @@ import yaml
 from personagen.builder.core.errors import ReleaseError
 from personagen.builder.core.foreign_text import quote
 from personagen.builder.planning.parsing import load_plain_yaml
-from personagen.builder.release.card import render_card
-from personagen.builder.release.card_metadata import split_card
-from personagen.builder.release.card_regions import regions
+from personagen.builder.release.cards.card import render_card
+from personagen.builder.release.cards.metadata import split_card
+from personagen.builder.release.cards.regions import regions
 from personagen.builder.version import __version__
 
 OUR_KEYS = frozenset({
