@@ -1,0 +1,140 @@
+"""Reasons for caution about a release: what was not measured, and which figures are poor."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from personagen.builder.release.manifest import classifier_facts, disobedience, model_license, total_rejects
+from personagen.builder.release.measuring import accuracy_of
+from personagen.builder.release.verdicts.content import counted, interval_in, number_in, percentage, results_of
+from personagen.builder.release.verdicts.sentences import GENRES, count_texts, texts_per_emotion
+
+MIN_TEXTS = 200
+"""Texts below which a release is called small."""
+
+MIN_TEXTS_PER_EMOTION = 30
+"""Texts of an emotion below which the release is called small."""
+
+MIN_CLASSIFIER_ACCURACY = 0.6
+"""Accuracy on other corpora below which predictions are called weak evidence."""
+
+MAX_REJECTED = 0.25
+"""Rejected replies per request above which they are mentioned."""
+
+MAX_LEAKED = 0.1
+"""Fraction of texts that name their emotion above which this is mentioned."""
+
+MAX_DUPLICATES = 0.01
+"""Fraction of duplicates above which they are mentioned."""
+
+
+def concerns(
+    manifest: Mapping[str, Any], scores: Mapping[str, Any] | None = None, audit: Mapping[str, Any] | None = None
+) -> list[str]:
+    """Return reasons for caution, each a sentence; for the arguments see `verdicts`."""
+    return [
+        *_size(manifest),
+        *_origin(manifest),
+        *_unmeasured(scores, audit),
+        *_poor_scores(scores),
+        *_poor_texts(manifest),
+        *_weak_classifier(manifest),
+    ]
+
+
+def _size(manifest: Mapping[str, Any]) -> Iterator[str]:
+    total, per_emotion = count_texts(manifest), texts_per_emotion(manifest)
+    least = min(per_emotion, key=per_emotion.__getitem__, default=None)
+    if least is not None and (total < MIN_TEXTS or per_emotion[least] < MIN_TEXTS_PER_EMOTION):
+        yield (
+            f"The release is small: {counted(total, 'text')}, and {per_emotion[least]:,} for {least}. Its figures have "
+            "wide intervals, and a classifier learns little from it."
+        )
+    empty = [emotion["name"] for emotion in manifest["taxonomy"]["emotions"] if not per_emotion.get(emotion["name"])]
+    if empty:
+        yield f"These emotions have no text: {', '.join(empty)}."
+
+
+def _origin(manifest: Mapping[str, Any]) -> Iterator[str]:
+    model = manifest["model"]
+    if model["backend"] == "embedded":
+        yield (
+            "A small model continued beginnings that were written for PersonaGen: the beginnings are not the words of "
+            "a language model, and they recur."
+        )
+    if model.get("answered_by"):
+        yield f"Some replies came from other models than the requested one: {', '.join(model['answered_by'])}."
+    if model_license(manifest) is None:
+        yield "The licence of the model's weights is not recorded; check it before you publish or train."
+
+
+def _unmeasured(scores: Mapping[str, Any] | None, audit: Mapping[str, Any] | None) -> Iterator[str]:
+    if scores is None:
+        yield (
+            "Not evaluated: how far the texts are from real ones, and what a classifier learns from them, is unknown "
+            "until `personagen evaluate` has run."
+        )
+    else:
+        yield from (f"Not measured: {metric}: {reason}." for metric, reason in scores.get("problems", {}).items())
+        for corpus, result in scores.get("slices", {}).items():
+            if "problem" in result:
+                yield f"Not measured: utility on {GENRES.get(corpus, corpus)}: {result['problem']}."
+    if audit is None:
+        yield "Not audited: whether the texts follow stereotypes is unknown until `personagen audit` has run."
+
+
+def _poor_scores(scores: Mapping[str, Any] | None) -> Iterator[str]:
+    below = sorted(GENRES.get(corpus, corpus) for corpus, result in (scores or {}).get("slices", {}).items()
+                   if _is_below_floor(result))  # fmt: skip
+    if below:
+        listed = ", ".join(below)
+        yield f"A classifier learns less from these texts than from three plain sentences per label: {listed}."
+    diversity, realism = results_of(scores, "diversity"), results_of(scores, "realism")
+    duplicates, copied = number_in(diversity, "duplicate_share"), number_in(realism, "copied_share")
+    if duplicates is not None and duplicates > MAX_DUPLICATES:
+        yield f"{percentage(duplicates, 1)} of the texts are duplicates of others."
+    if copied:
+        yield f"{percentage(copied, 1)} of the texts are copies of real texts."
+    judges = results_of(scores, "human_likeness")
+    if judges and not judges.get("judge_validated", True):
+        yield f"The ratings by judges are not validated ({judges.get('judge_validation')}); do not rely on them."
+
+
+def _is_below_floor(result: Mapping[str, Any]) -> bool:
+    """Return whether the texts teach less than the plain sentences: by the interval, or by both values."""
+    value, floor = number_in(result, "tstr_macro_f1"), number_in(result, "floor_macro_f1")
+    if value is None or floor is None:
+        return False
+    gap = interval_in(result, "tstr_floor_gap", -1.0, 1.0)
+    return value < floor if gap is None else gap[1] < 0
+
+
+def _poor_texts(manifest: Mapping[str, Any]) -> Iterator[str]:
+    total = count_texts(manifest)
+    warning = disobedience(manifest) if manifest.get("expressions") else None
+    if warning:
+        yield f"{warning}."
+    if manifest["leaked"] is None:
+        yield "Whether the texts name their emotion was not checked: the word list is English."
+    elif manifest["leaked"] > MAX_LEAKED * total:
+        yield f"A model may learn emotion words alone: {manifest['leaked']:,} of {total:,} texts name their emotion."
+    rejects, requests = total_rejects(manifest), manifest["usage"]["requests"]
+    if requests and rejects.total() > MAX_REJECTED * requests:
+        reason, count = rejects.most_common(1)[0]
+        yield (
+            f"Checks rejected {rejects.total():,} replies in {counted(requests, 'request')} "
+            f"({percentage(rejects.total(), requests)}), most often for {reason} ({count:,})."
+        )
+    profanity = manifest.get("profanity")
+    if profanity and profanity["texts"]:
+        yield f"{profanity['texts']:,} of {counted(profanity['checked'], 'checked text')} contain a swear word."
+
+
+def _weak_classifier(manifest: Mapping[str, Any]) -> Iterator[str]:
+    accuracy = accuracy_of(classifier_facts(manifest))
+    if accuracy is None or accuracy.other_accuracy is None:
+        return
+    if accuracy.other_accuracy < MIN_CLASSIFIER_ACCURACY:
+        yield (
+            f"Predicted emotions are weak evidence: the emotion classifier is right on "
+            f"{percentage(accuracy.other_accuracy, 1)} of the texts of other corpora ({accuracy.other_reference})."
+        )

@@ -1,0 +1,181 @@
+"""Verdicts on a release: one sentence per question that was measured."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from personagen.builder.release.manifest import classifier_facts
+from personagen.builder.release.measuring import agreement_line
+from personagen.builder.release.verdicts.content import (
+    counted,
+    interval_in,
+    is_significant,
+    number_in,
+    percentage,
+    records_in,
+    results_of,
+)
+
+EASY_AUC = 0.8
+"""Area under the ROC curve from which texts are called easy to distinguish from real ones."""
+
+HARD_AUC = 0.6
+"""Area under the ROC curve below which texts are called hard to distinguish from real ones."""
+
+GENRES = {"comments": "real comments", "dialogue": "real dialogue", "reports": "real reports"}
+"""Names of the bundled real corpora in sentences, by their key in the scores."""
+
+
+class ReleaseVerdict(NamedTuple):
+    """One verdict in words.
+
+    Attributes:
+        topic: "realism", "utility", "judges", "expression", "emotion words", "predictions", "audit" or
+            "counterfactuals".
+        text: one or two sentences.
+
+    """
+
+    topic: str
+    text: str
+
+
+def verdicts(
+    manifest: Mapping[str, Any], scores: Mapping[str, Any] | None = None, audit: Mapping[str, Any] | None = None
+) -> list[ReleaseVerdict]:
+    """Return the verdicts on a release; questions that were not measured have none.
+
+    Args:
+        manifest: manifest of the release.
+        scores: content of `scores.json`. None: not evaluated.
+        audit: content of `audit.json`. None: not audited.
+
+    """
+    sentences = {
+        "realism": realism_sentence(scores),
+        "utility": " ".join(utility_sentences(scores)) or None,
+        "judges": judges_sentence(scores),
+        "expression": expression_sentence(manifest),
+        "emotion words": leak_sentence(manifest),
+        "predictions": agreement_line(classifier_facts(manifest)),
+        "audit": audit_sentence(manifest, audit),
+        "counterfactuals": counterfactual_sentence(audit),
+    }
+    return [ReleaseVerdict(topic, text) for topic, text in sentences.items() if text]
+
+
+def count_texts(manifest: Mapping[str, Any]) -> int:
+    """Return the number of texts at the depth of the recipe."""
+    return sum(texts_per_emotion(manifest).values())
+
+
+def texts_per_emotion(manifest: Mapping[str, Any]) -> dict[str, int]:
+    """Return the number of texts per emotion; emotions without a text are left out."""
+    configs = manifest["configs"]
+    names = [emotion["name"] for emotion in manifest["taxonomy"]["emotions"]]
+    return {name: sum(configs[name]["rows"].values()) for name in names if name in configs}
+
+
+def realism_sentence(scores: Mapping[str, Any] | None) -> str | None:
+    """Return how well a classifier distinguishes the texts from real ones; None: not measured.
+
+    The area under the ROC curve of a classifier two-sample test (Lopez-Paz and Oquab, 2017) is the fraction of pairs of
+    a synthetic and a real text in which the classifier ranks the synthetic one higher.
+    """
+    realism = results_of(scores, "realism")
+    auc = number_in(realism, "c2st_auc")
+    if scores is None or auc is None:
+        return None
+    ease = "easy" if auc >= EASY_AUC else "hard" if auc < HARD_AUC else "moderately easy"
+    ends = interval_in(realism, "c2st_auc", 0.0, 1.0)
+    interval = "" if ends is None else f", 95 % interval {100 * ends[0]:.0f} to {100 * ends[1]:.0f}"
+    return (
+        f"The texts are {ease} to distinguish from real ones: a classifier picks out the synthetic text in "
+        f"{100 * auc:.0f} of 100 pairs of a synthetic and a real text of {scores['reference']['name']} (chance: "
+        f"50{interval})."
+    )
+
+
+def utility_sentences(scores: Mapping[str, Any] | None) -> Iterator[str]:
+    """Yield what a classifier learns from the texts about each real corpus, beside as many real texts."""
+    slices = {name: result for name, result in (scores or {}).get("slices", {}).items() if "problem" not in result}
+    if not slices and scores is not None and results_of(scores, "utility"):
+        slices = {scores["reference"]["name"]: results_of(scores, "utility")}
+    for corpus, result in slices.items():
+        value, real = number_in(result, "tstr_macro_f1"), number_in(result, "trtr_macro_f1")
+        if value is None:
+            continue
+        floor = number_in(result, "floor_macro_f1")
+        where = GENRES.get(corpus, f"real texts of {corpus}")
+        beside = [] if real is None else [f"as many real texts reach {real:.2f}"]
+        beside += [] if floor is None else [f"three plain sentences per label reach {floor:.2f}"]
+        comparison = f" where {' and '.join(beside)}" if beside else ""
+        yield f"A classifier trained on these texts reaches a macro-F1 of {value:.2f} on {where}{comparison}."
+
+
+def judges_sentence(scores: Mapping[str, Any] | None) -> str | None:
+    """Return how often judges prefer a real text to a synthetic one; None: no judges, or they are not validated."""
+    results = results_of(scores, "human_likeness")
+    auc = number_in(results, "human_likeness_auc")
+    if auc is None or not results.get("judge_validated", True):
+        return None
+    return (
+        f"Validated judges rate the synthetic text as more human-like in {100 * auc:.0f} of 100 pairs of a synthetic "
+        "and a real text (chance: 50)."
+    )
+
+
+def expression_sentence(manifest: Mapping[str, Any]) -> str | None:
+    """Return how many texts express their emotion as the prompt asked; None: it asks for no expression."""
+    table: Mapping[str, Mapping[str, int]] = manifest.get("expressions") or {}
+    if not table:
+        return None
+    checked = sum(sum(counts.values()) - counts.get("unchecked", 0) for counts in table.values())
+    if not checked:
+        return "Whether the texts express their emotion as asked was not checked: the word lists are English."
+    as_asked = sum(counts.get(asked, 0) for asked, counts in table.items())
+    return (
+        f"{as_asked:,} of {counted(checked, 'checked text')} ({percentage(as_asked, checked)}) express their emotion "
+        "as the prompt asked: they name it, voice it or only show it."
+    )
+
+
+def leak_sentence(manifest: Mapping[str, Any]) -> str | None:
+    """Return how many texts name their emotion; None: none was checked, see `concerns`."""
+    leaked, total = manifest["leaked"], count_texts(manifest)
+    checked = total - manifest.get("leak_unchecked", 0)
+    if leaked is None or checked <= 0:
+        return None
+    unasked = " although the prompt did not ask for it" if manifest.get("expressions") else ""
+    return f"{leaked:,} of {counted(checked, 'checked text')} name their emotion{unasked}."
+
+
+def audit_sentence(manifest: Mapping[str, Any], audit: Mapping[str, Any] | None) -> str | None:
+    """Return how many attributes of personas go with how texts are written; None: not audited, or not tested."""
+    tested = [record for record in records_in(audit, "associations") if number_in(record, "p_corrected") is not None]
+    if not tested:
+        return None
+    significant = [record for record in tested if is_significant(record)]
+    if not significant:
+        return (
+            f"The audit found no association of a persona attribute with the texts in {counted(len(tested), 'test')}; "
+            "small ones may have been missed."
+        )
+    largest = max(significant, key=lambda record: number_in(record, "fraction") or 0.0)
+    return (
+        f"The audit found {counted(len(significant), 'significant association')} of persona attributes with the texts "
+        f"in {counted(len(tested), 'test')}; the largest is {largest['attribute']} with {largest['outcome']}, "
+        f"{100 * (number_in(largest, 'fraction') or 0.0):.2g} % of the variance."
+    )
+
+
+def counterfactual_sentence(audit: Mapping[str, Any] | None) -> str | None:
+    """Return how many changes of one attribute alone change the texts; None: no counterfactuals were tested."""
+    tested = [record for record in records_in(audit, "effects") if number_in(record, "p_corrected") is not None]
+    if not tested:
+        return None
+    significant = [record for record in tested if is_significant(record)]
+    named = sorted({f"{record['attribute']} ({record['outcome']})" for record in significant})
+    return (
+        f"Of {counted(len(tested), 'effect')} of changing one persona attribute alone, {len(significant)} "
+        f"{'is' if len(significant) == 1 else 'are'} significant{': ' if named else ''}{', '.join(named)}."
+    )
