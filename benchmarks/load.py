@@ -25,6 +25,7 @@ import pyarrow.parquet as pq
 from personagen.builder.core.records import SPLITS, shard_path
 from personagen.builder.release.cards.card import render_card
 from personagen.builder.release.folder import configurations, read_manifest
+from personagen.builder.release.tables.columns import arrow_schema, columns_of, form_of
 from personagen.builder.release.tables.missing import CHECKED_BY_CLASSIFIER
 from personagen.builder.release.tables.mixing import RowRange, mixed
 from personagen.builder.release.tables.shards import LAYOUT, ROW_GROUP, ShardFile, file_digest
@@ -87,16 +88,18 @@ def enlarged(release: Path, rows: int, out: Path) -> Path:
     """Write a release with `rows` rows by repeating those of a small one."""
     manifest = read_manifest(release)
     emotions = [emotion["name"] for emotion in manifest["taxonomy"]["emotions"]]
+    manifest["left_out"] = [name for name in manifest["left_out"] if name not in CHECKED_BY_CLASSIFIER]
+    schema = arrow_schema(columns_of("all", form_of(manifest)))
     written: list[ShardFile] = []
     for emotion in emotions:
         for split in SPLITS:
             table = pa.concat_tables(pq.read_table(path) for path in sorted((release / emotion).glob(f"{split}-*")))
             share = rows // len(emotions) * manifest["configs"]["all"]["rows"][split]
-            written += _shards(table, share // sum(manifest["configs"]["all"]["rows"].values()), (emotion, split), out)
+            count = share // sum(manifest["configs"]["all"]["rows"].values())
+            written += _shards(table, count, (emotion, split), out, schema)
     for split in SPLITS:
         written += _mixed({name: sorted((out / name).glob(f"{split}-*")) for name in emotions}, split, out)
-    kept = [name for name in manifest["left_out"] if name not in CHECKED_BY_CLASSIFIER]
-    manifest |= {"configs": configurations(written), "classifier": {"name": "drawn at random"}, "left_out": kept}
+    manifest |= {"configs": configurations(written), "classifier": {"name": "drawn at random"}}
     manifest["shards"] = [
         {"path": each.path, "rows": each.rows, "bytes": each.bytes, "sha256": each.sha256} for each in written
     ]
@@ -105,7 +108,7 @@ def enlarged(release: Path, rows: int, out: Path) -> Path:
     return out
 
 
-def _shards(table: pa.Table, rows: int, key: tuple[str, str], out: Path) -> Iterator[ShardFile]:
+def _shards(table: pa.Table, rows: int, key: tuple[str, str], out: Path, schema: pa.Schema) -> Iterator[ShardFile]:
     draw, count = random.Random(f"{key}"), -(-rows // SHARD_ROWS)
     texts = [text.split() for text in table["text"].to_pylist()]
     for index in range(count):
@@ -117,7 +120,7 @@ def _shards(table: pa.Table, rows: int, key: tuple[str, str], out: Path) -> Iter
         part = part.set_column(1, part.schema.field(1), pa.array(words)).set_column(
             0, part.schema.field(0), pa.array(ids)
         )
-        yield _file(_checked(part, draw), shard_path(*key, index, count), out)
+        yield _file(_checked(part, draw, schema), shard_path(*key, index, count), out)
 
 
 def _mixed(paths: Mapping[str, Sequence[Path]], split: str, out: Path) -> Iterator[ShardFile]:
@@ -142,15 +145,16 @@ def _file(table: pa.Table, name: str, out: Path) -> ShardFile:
     return ShardFile(name, table.num_rows, path.stat().st_size, file_digest(path))
 
 
-def _checked(table: pa.Table, draw: random.Random) -> pa.Table:
-    """Add predictions of a classifier with random confidences."""
+def _checked(table: pa.Table, draw: random.Random, schema: pa.Schema) -> pa.Table:
+    """Add predictions of a classifier with random confidences; `schema` has them."""
     sure = pa.array([draw.random() for _ in range(table.num_rows)], pa.float32())
     struct = table["provenance"].combine_chunks()
     columns = {field.name: struct.field(field.name) for field in struct.type}
     columns |= {"checker_label": table["emotion"].combine_chunks(), "checker_confidence": sure}
-    names = [*columns]
-    place = table.schema.get_field_index("provenance")
-    return table.set_column(place, "provenance", pa.StructArray.from_arrays([columns[name] for name in names], names))
+    names = [field.name for field in schema.field("provenance").type]
+    place = schema.get_field_index("provenance")
+    checked = pa.StructArray.from_arrays([columns[name] for name in names], names)
+    return table.set_column(place, "provenance", checked).cast(schema)
 
 
 def measure(code: str, release: Path) -> tuple[float, int]:
