@@ -64,7 +64,7 @@ class Yardstick:
         training: kind of the training texts: "synthetic", "real 50", "retrieval", ...
         rows: number of training texts; None: not measured.
         macro_f1: mean over draws of training texts; None: not measured, see `reason`.
-        low: lower end of the 95 % interval.
+        low: lower end of the 95 % interval; None: not measured, or the value does not vary.
         high: upper end.
         difference: macro-F1 less that of the best arm.
         difference_low: lower end of its 95 % interval.
