@@ -37,6 +37,19 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> "pa.Table":
         return pq.read_table(path, columns=None if columns is None else list(columns))
 
 
+def read_batches(path: Path) -> Iterator["pa.Table"]:
+    """Yield the rows of a data file, at most `CHECKED_ROWS` at a time; errors are those of `read_table`."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with path.open("rb") as file:
+        data = pq.ParquetFile(file)
+        require_bounded_footer(data, path.stat().st_size)
+        require_bounded_values(path)
+        for batch in _batches(data):
+            yield pa.Table.from_batches([batch])
+
+
 def require_bounded_footer(table: "pq.ParquetFile", size: int) -> None:
     """Raise ValueError if a file of `size` bytes states more rows than bytes, or `MAX_ROW_BYTES` per row."""
     rows = table.metadata.num_rows
@@ -58,11 +71,17 @@ def require_bounded_values(path: Path, columns: Sequence[str] | None = None) -> 
         texts = [leaf.path for leaf in leaves if leaf.physical_type == "BYTE_ARRAY"]
         table = pq.ParquetFile(file, read_dictionary=texts)
         names = None if columns is None else list(columns)
-        for batch in table.iter_batches(CHECKED_ROWS, columns=names, use_threads=False):
+        for batch in _batches(table, names):
             for values in (part for column in batch.columns for part in _texts_of(column)):
                 longest = pc.max(pc.binary_length(values)).as_py() or 0
                 if longest > MAX_VALUE_BYTES:
                     raise ValueError(f"has a text of {longest:,} bytes, more than {MAX_VALUE_BYTES:,}")
+
+
+def _batches(table: "pq.ParquetFile", columns: list[str] | None = None) -> Iterator["pa.RecordBatch"]:
+    """Yield the rows, each row group for itself: Arrow cannot join dictionaries of two groups in a struct."""
+    for group in range(table.num_row_groups):
+        yield from table.iter_batches(CHECKED_ROWS, row_groups=[group], columns=columns, use_threads=False)
 
 
 def _texts_of(column: "pa.Array") -> Iterator["pa.Array"]:
