@@ -17,7 +17,7 @@ from personagen.builder.core.errors import PersonaGenError, ReleaseError
 from personagen.builder.hub.verify import verify_folder
 from personagen.builder.release.cards.card import render_card
 from personagen.builder.release.folder import check_manifest, configurations, read_manifest, sealed
-from personagen.builder.release.shards import ShardFile, file_digest
+from personagen.builder.release.tables.shards import ShardFile, file_digest
 from personagen.builder.release.texts import read_texts
 from personagen_dataset import open_release
 from tests.helpers.hostile.mutations import as_json, damaged, mutated, places, strange_files, watched_files
