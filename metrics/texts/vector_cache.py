@@ -7,6 +7,7 @@ encoded without it.
 import hashlib
 import re
 import sqlite3
+import time
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,6 +19,9 @@ from personagen.metrics.texts.inputs import Vectors
 
 LOCK_TIMEOUT_S = 60
 """Longest wait for another process that writes to the cache."""
+
+RETRY_S = 0.02
+"""Pause between two attempts to open a cache that another process opens."""
 
 
 class VectorCache:
@@ -78,7 +82,7 @@ def open_cache(model: str, version: str) -> Iterator[VectorCache]:
         folder.mkdir(parents=True, exist_ok=True)
         database = sqlite3.connect(path, timeout=LOCK_TIMEOUT_S)
         cache = VectorCache(database, str(path))
-        database.execute("PRAGMA journal_mode=WAL")
+        _switch_to_wal(database)
         database.execute("PRAGMA synchronous=NORMAL")
         database.execute(
             "CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB NOT NULL) WITHOUT ROWID"
@@ -91,6 +95,20 @@ def open_cache(model: str, version: str) -> Iterator[VectorCache]:
         yield cache
     finally:
         cache.close()
+
+
+def _switch_to_wal(database: sqlite3.Connection) -> None:
+    """Set the journal mode; SQLite applies no timeout while another process opens the same new file."""
+    deadline = time.monotonic() + LOCK_TIMEOUT_S
+    while True:
+        try:
+            database.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(RETRY_S)
+        else:
+            return
 
 
 def _warn(path: str, error: Exception) -> None:

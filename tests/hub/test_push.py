@@ -191,7 +191,7 @@ EDITS = {
                "extra_gated_fields:\n  Name: text\n", None),
     "a licence": ("license: other\n", "license: mit\n", None, "license: 'mit'"),
     "another name": ("pretty_name: ", "pretty_name: My ", None, "pretty_name: 'My "),
-    "dataset_info": ("tags:\n", "dataset_info: {features: []}\ntags:\n", None, "dataset_info: "),
+    "dataset_info": ("tags:\n", "dataset_info: {features: []}\ntags:\n", None, "its YAML cannot be read"),
     "a paragraph": ("<!-- personagen: yours (notes)", "Our own words.\n<!-- personagen: yours (notes)", None,
                     "text outside the marks (1 lines, the first is 'Our own words.')"),
     "broken YAML": ("tags:\n", "tags: [\n", None, "its YAML cannot be read"),

@@ -144,7 +144,8 @@ def first_fault(faults: Sequence[Mapping[str, Any]]) -> str:
         return f"{where}: it is missing"
     got = fault["input"]
     shown = repr(got) if got is None or isinstance(got, bool | int | float) else type(got).__name__
-    wanted = str(fault["msg"]).removeprefix("Input should be ").replace("String should match", "text that matches")
+    wanted = str(fault["msg"]).removeprefix("Input should be ").removeprefix("Value error, ")
+    wanted = wanted.replace("String should match", "text that matches")
     return f"{where}: got {shown:.40}, wanted {wanted[:1].lower()}{wanted[1:120]}"
 
 

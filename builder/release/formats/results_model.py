@@ -3,7 +3,6 @@
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
-from pydantic_core import PydanticCustomError
 
 from personagen.builder.release.formats.manifest_model import Count, Counts, Line, ManifestPart, Words
 from personagen.builder.release.formats.plain_json import first_fault
@@ -22,7 +21,7 @@ class WithInterval(ManifestPart):
     @model_validator(mode="after")
     def _has_both_ends(self) -> Self:
         if (self.low is None) != (self.high is None):
-            raise PydanticCustomError("half_interval", "both ends of an interval, or none")
+            raise ValueError("both ends of an interval, or none")
         return self
 
 
@@ -73,7 +72,7 @@ class TestedClassifier(ManifestPart):
         others = (self.other_reference, self.other_tested_on, self.other_accuracy, self.other_balanced_accuracy,
                   self.other_calibration_error)  # fmt: skip
         if len({value is None for value in others}) > 1:
-            raise PydanticCustomError("half_test", "all results on other corpora, or none")
+            raise ValueError("all results on other corpora, or none")
         return self
 
 
@@ -177,7 +176,7 @@ class ListedYardstick(WithInterval):
     @model_validator(mode="after")
     def _has_both_ends_of_the_difference(self) -> Self:
         if (self.difference_low is None) != (self.difference_high is None):
-            raise PydanticCustomError("half_difference", "both ends of the interval of the difference, or none")
+            raise ValueError("both ends of the interval of the difference, or none")
         return self
 
 
