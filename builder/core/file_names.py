@@ -6,6 +6,9 @@ MANIFEST = "manifest.json"
 CARD = "README.md"
 """Of a release: the dataset card."""
 
+CROISSANT = "croissant.json"
+"""Of a release: its description in the format Croissant, with Responsible-AI fields."""
+
 SCORES = "scores.json"
 """Of a release: results of `evaluate`."""
 

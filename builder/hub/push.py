@@ -33,7 +33,7 @@ from personagen.builder.release.cards.edits import keep_metadata, replaced_edits
 from personagen.builder.release.cards.metadata import card_problems, split_card
 from personagen.builder.release.cards.regions import merge_regions
 from personagen.builder.release.folder import (
-    ADDED,
+    LISTED,
     MEND,
     SHARD,
     check_release,
@@ -211,7 +211,7 @@ def local_files(folder: Path, manifest: Mapping[str, Any], card: str) -> FilesBy
         shard["path"]: FileVersion(shard["bytes"], shard["sha256"], path=folder / shard["path"])
         for shard in manifest["shards"]
     }
-    small = [MANIFEST, *(path for key, path in ADDED.items() if manifest.get(key))]
+    small = [MANIFEST, *(path for key, path in LISTED.items() if manifest.get(key))]
     return {
         **shards,
         **{name: small_file((folder / name).read_bytes()) for name in small},
@@ -294,7 +294,7 @@ def _previous_files(client: HubClient, branch: RepoBranch, state: RepoState) -> 
     if manifest is None:
         return []
     listed = {file["path"] for file in files_of(manifest)}
-    return [path for path in state.files if path in listed and (SHARD.fullmatch(path) or path in ADDED.values())]
+    return [path for path in state.files if path in listed and (SHARD.fullmatch(path) or path in LISTED.values())]
 
 
 def _ensure_branch(client: HubClient, branch: RepoBranch, state: RepoState, *, private: bool | None) -> RepoState:

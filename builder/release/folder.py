@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from personagen.builder.core.errors import ReleaseError
-from personagen.builder.core.file_names import AUDIT, CARD, MANIFEST, SCORES
+from personagen.builder.core.file_names import AUDIT, CARD, CROISSANT, MANIFEST, SCORES
 from personagen.builder.core.records import LAYERS, REPEATING_PREFIXES, SPLITS
 from personagen.builder.release.formats.manifest_model import require_manifest
 from personagen.builder.release.formats.plain_json import parse_plain_json, require_inside
@@ -19,6 +19,9 @@ from personagen.builder.release.tables.shards import ShardFile, file_digest
 FORMAT = "personagen-release/1"
 ADDED = {"evaluation": SCORES, "audit": AUDIT}
 """Files that are added to a finished release, by the key of the manifest that lists them."""
+
+LISTED: Mapping[str, str] = {"croissant": CROISSANT, **ADDED}
+"""Files beside the data files, by the key of the manifest that lists them; earlier releases have no croissant.json."""
 
 MEND = "run its `generate` command again, which mends it from the journal, or download it again"
 """Advice on a damaged release."""
@@ -83,7 +86,7 @@ def check_release(folder: Path, *, scores: bool = True) -> dict[str, Any]:
 
     Args:
         folder: the release.
-        scores: whether to validate the added files too. False: for a caller that is about to replace them.
+        scores: whether to validate the other listed files too. False: for a caller that is about to replace them.
 
     Raises:
         ReleaseError: the folder is no release; its manifest was changed; a file is missing or was changed.
@@ -126,8 +129,8 @@ def _has(path: Path, size: int | None) -> bool:
 
 
 def files_of(manifest: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return the files that a manifest lists, with path, bytes and sha256: data files, then added files."""
-    return [*manifest["shards"], *(manifest[key] for key in ADDED if manifest.get(key))]
+    """Return the files that a manifest lists, with path, bytes and sha256: data files, then the others."""
+    return [*manifest["shards"], *(manifest[key] for key in LISTED if manifest.get(key))]
 
 
 def read_card(folder: Path) -> str:
@@ -157,7 +160,7 @@ def check_manifest(manifest: Mapping[str, Any], where: str) -> None:
     try:
         paths = [shard["path"] for shard in manifest["shards"]]
         odd = [path for path, count in Counter(paths).items() if count > 1 or not SHARD.fullmatch(path)]
-        odd += [file["path"] for key, path in ADDED.items() if (file := manifest.get(key)) and file["path"] != path]
+        odd += [file["path"] for key, path in LISTED.items() if (file := manifest.get(key)) and file["path"] != path]
         configs = {} if odd else configurations(ShardFile(**shard) for shard in manifest["shards"])
         names = {emotion["name"].strip() for emotion in manifest["taxonomy"]["emotions"]}
     except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from personagen.builder.core.errors import ReleaseError
-from personagen.builder.core.file_names import CARD, MANIFEST
+from personagen.builder.core.file_names import CARD, CROISSANT, MANIFEST
 from personagen.builder.core.files import write_text
 from personagen.builder.release.cards.card import render_card
+from personagen.builder.release.cards.croissant import described_anew
 from personagen.builder.release.cards.regions import merge_regions
-from personagen.builder.release.folder import ADDED, read_card, sealed
+from personagen.builder.release.folder import ADDED, read_card
 from personagen.builder.release.formats.plain_json import read_plain_json, require_inside
 from personagen.builder.release.tables.shards import file_digest
 
@@ -44,7 +45,7 @@ def read_results(folder: Path, manifest: Mapping[str, Any], key: str) -> Mapping
 def add_results(
     folder: Path, manifest: Mapping[str, Any], key: str, content: Mapping[str, Any], facts: Mapping[str, Any]
 ) -> None:
-    """Write a file of results into a release, then its card, then its manifest.
+    """Write a file of results into a release, then its card and croissant.json, then its manifest.
 
     The manifest comes last: an interrupted call leaves a file that the manifest does not list, and a second call
     completes it.
@@ -63,8 +64,10 @@ def add_results(
     """
     text = json.dumps(content, indent=1, ensure_ascii=True) + "\n"
     entry = {"path": ADDED[key], "bytes": len(text), "sha256": hashlib.sha256(text.encode()).hexdigest()}
-    extended = sealed({**manifest, **facts, key: entry})
+    extended, croissant = described_anew({**manifest, **facts, key: entry})
     card = merge_regions(render_card(extended), read_card(folder))
     write_text(folder / ADDED[key], text)
     write_text(folder / CARD, card)
+    if croissant is not None:
+        write_text(folder / CROISSANT, croissant)
     write_text(folder / MANIFEST, json.dumps(extended, indent=2, ensure_ascii=False) + "\n")

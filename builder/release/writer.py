@@ -10,13 +10,14 @@ from types import TracebackType
 from typing import Any, Self
 
 from personagen.builder.core.errors import AllRejectedError, FolderError, GenerationError, PersonaGenError
-from personagen.builder.core.file_names import CARD, MANIFEST
+from personagen.builder.core.file_names import CARD, CROISSANT, MANIFEST
 from personagen.builder.core.files import explain, sync, write_text
 from personagen.builder.core.records import DEPTH_PREFIX, Reject, layers_of
 from personagen.builder.llm.journal import UsedReplies
 from personagen.builder.llm.requests import Backend
 from personagen.builder.planning.plan import Plan
 from personagen.builder.release.cards.card import render_card
+from personagen.builder.release.cards.croissant import with_croissant
 from personagen.builder.release.cards.regions import merge_regions
 from personagen.builder.release.composition import Composition
 from personagen.builder.release.manifest import RunCounts, make_manifest
@@ -172,7 +173,7 @@ class ReleaseWriter:
         return [RowRange(paths, start, count) for start, count in zip(starts, counts.values(), strict=True)]
 
     def finish(self, backend: Backend, used: UsedReplies, label_check: LabelCheck | None) -> Mapping[str, Any]:
-        """Write manifest and card, and return the manifest.
+        """Write manifest, card and croissant.json, and return the manifest.
 
         Raises:
             AllRejectedError: no row was accepted.
@@ -201,9 +202,10 @@ class ReleaseWriter:
             profanity={"texts": self._profane, "checked": self._leak_checked} if self._profane else None,
             expressions=self._expressions if self._plan.mixture else None,
         )
-        manifest = make_manifest(backend, self._plan, self._shards.written(), counts, used)
+        manifest, croissant = with_croissant(make_manifest(backend, self._plan, self._shards.written(), counts, used))
         self._run.keep_card()  # its notes may have been edited during the run
         write_text(self._run.staging / CARD, merge_regions(render_card(manifest), self._run.kept_card()))
+        write_text(self._run.staging / CROISSANT, croissant)
         write_text(self._run.staging / MANIFEST, json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
         return manifest
 

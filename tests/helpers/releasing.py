@@ -14,6 +14,7 @@ from personagen.builder.core.records import LAYERS, SPLITS
 from personagen.builder.generate import generate
 from personagen.builder.planning.parsing import parse_recipe
 from personagen.builder.release.cards.card import render_card
+from personagen.builder.release.cards.croissant import with_croissant
 from personagen.builder.release.folder import configurations, sealed
 from personagen.builder.release.tables.columns import TableForm, columns_of
 from personagen.builder.release.tables.shards import ShardFile, Shards, file_digest
@@ -86,6 +87,8 @@ def rewrite(
             shard |= {"rows": pq.read_metadata(path).num_rows, "bytes": path.stat().st_size}
             shard["sha256"] = file_digest(path)
     manifest |= {"configs": configurations(ShardFile(**shard) for shard in manifest["shards"]), **keys}
+    manifest, croissant = with_croissant(manifest)
+    (out / "croissant.json").write_text(croissant, encoding="utf-8")
     write_manifest(out, manifest)
     (out / "README.md").write_text(render_card(manifest), encoding="utf-8")
     return out
@@ -148,7 +151,7 @@ def in_earlier_form(release: Path, out: Path, version: str, *, shard_rows: int =
     written = shards.written()
     manifest |= {"version": version, "shards": [asdict(shard) for shard in written]}
     manifest |= {"configs": configurations(written), **keys}
-    del manifest["left_out"]
+    del manifest["left_out"], manifest["croissant"]
     write_manifest(out, manifest)
     (out / "README.md").write_text(render_card(manifest), encoding="utf-8")
     return out

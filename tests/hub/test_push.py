@@ -78,7 +78,7 @@ def test_the_same_release_is_not_sent_again(repo: str, hub: Hub, pusher: Pusher,
     assert not any(line.startswith("POST ") and "/tag/" in line for line in hub.requests)
 
 
-def test_one_changed_emotion_sends_its_files_and_the_card(
+def test_one_changed_emotion_sends_its_files_and_the_descriptions(
     repo: str, hub: Hub, pusher: Pusher, release: Path, tmp_path: Path
 ) -> None:
     newer = rewrite(release, tmp_path / "newer", "joy/train-", lambda table: table.slice(1))
@@ -86,7 +86,7 @@ def test_one_changed_emotion_sends_its_files_and_the_card(
     hub.requests.clear()
     done = pusher.push(newer, repo)
     joy = {"joy/train-00000-of-00002.parquet", "joy/train-00001-of-00002.parquet"}
-    assert set(done["sent"]) == joy | {"README.md", "manifest.json"}
+    assert set(done["sent"]) == joy | {"README.md", "croissant.json", "manifest.json"}
     assert uploads(hub) == len(joy) and len(commits(hub)) == 1
     assert served(hub, repo) == held(newer)
 

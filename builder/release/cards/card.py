@@ -103,6 +103,8 @@ def _columns_of_texts(manifest: Mapping[str, Any]) -> list[dict[str, str]]:
 def described_columns(config: str, manifest: Mapping[str, Any]) -> Iterator[dict[str, str]]:
     """Yield name, type and meaning of each column of a configuration; the name of a part has that of its struct."""
     meanings = yaml.safe_load((TEMPLATES / "columns.yaml").read_text(encoding="utf-8"))
+    if config in LAYERS:  # its columns are the parts of a struct in the tables of texts
+        meanings |= {name.removeprefix(f"{config}."): text for name, text in meanings.items() if f"{config}." in name}
     yield from _described(columns_of(config, form_of(manifest)), meanings)
 
 

@@ -16,6 +16,9 @@ PAPER = """@misc{inoshita2025personagen,
 }"""  # noqa: E501
 """BibTeX of the method."""
 
+PAPER_URL = "https://arxiv.org/abs/2507.13380"
+"""Address of the paper on the method."""
+
 
 def citation_of(manifest: Mapping[str, Any]) -> str:
     """Return the BibTeX of the method and of a release, by its manifest without the key `citation`."""

@@ -182,6 +182,7 @@ class Manifest(ManifestPart):
     earlier_classifier: dict[Line, Line | bool | int | float | None] | None = Field(default=None, alias="checker")
     usage: RecordedUsage
     shards: list[ListedShard]
+    croissant: ListedFile | None = None
     evaluation: ListedFile | None = None
     audit: ListedFile | None = None
     scores: list[CardScore] | None = None

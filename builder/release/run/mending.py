@@ -1,6 +1,6 @@
 """Find the damage of a finished release, and make of a new one what the old one was: its results belong to its texts.
 
-generate: release of this recipe -> damage -> only the card: rendered anew
+generate: release of this recipe -> damage -> only the card or croissant.json: rendered anew
                                            -> a table or the manifest: made again from the journal, with the results
 """
 
@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from personagen.builder.core.errors import ReleaseError
-from personagen.builder.core.file_names import CARD, MANIFEST
+from personagen.builder.core.file_names import CARD, CROISSANT, MANIFEST
 from personagen.builder.core.files import copy_file, write_text
 from personagen.builder.release.cards.card import render_card
+from personagen.builder.release.cards.croissant import described_anew
 from personagen.builder.release.cards.metadata import card_problems
 from personagen.builder.release.cards.regions import merge_regions
 from personagen.builder.release.folder import (
@@ -22,7 +23,6 @@ from personagen.builder.release.folder import (
     check_release,
     read_card,
     read_manifest,
-    sealed,
 )
 from personagen.builder.release.tables.shards import file_digest
 
@@ -39,7 +39,7 @@ RESULT_FACTS = (
 
 
 def damage_of(folder: Path, manifest: Mapping[str, Any]) -> str | None:
-    """Return what is wrong with the tables, the manifest or the card of a release; None: nothing.
+    """Return what is wrong with the tables, the manifest, the card or croissant.json of a release; None: nothing.
 
     Every byte of the tables is read, at about 1 GB per second, so that `verify` finds no damage that this does not.
     """
@@ -49,11 +49,16 @@ def damage_of(folder: Path, manifest: Mapping[str, Any]) -> str | None:
         return str(error).split("; ")[0]
     except OSError as error:
         return f"{folder} cannot be read: {error}"
+    listed = manifest.get("croissant")
+    if listed and not is_file_of(folder / CROISSANT, listed):
+        return f"{folder / CROISSANT} is missing or was altered"
     return next(card_problems(read_card(folder), manifest), None)
 
 
 def mend_card(folder: Path, manifest: Mapping[str, Any], kept_card: str) -> bool:
-    """Render the card of a release anew if nothing else is damaged, with the hand-written regions of the old one.
+    """Render card and croissant.json of a release anew if nothing else is damaged, with the old card's regions.
+
+    Another version of PersonaGen may render another croissant.json, which the manifest then lists.
 
     Args:
         folder: the release.
@@ -64,7 +69,7 @@ def mend_card(folder: Path, manifest: Mapping[str, Any], kept_card: str) -> bool
         Whether the release is whole now.
 
     Raises:
-        FolderError: the card cannot be written.
+        FolderError: a file cannot be written.
 
     """
     path = folder / CARD
@@ -74,8 +79,14 @@ def mend_card(folder: Path, manifest: Mapping[str, Any], kept_card: str) -> bool
         return False
     if path.is_symlink() or not all(is_file_of(folder / shard["path"], shard) for shard in manifest["shards"]):
         return False
-    write_text(path, merge_regions(render_card(manifest), kept_card))
-    return damage_of(folder, manifest) is None
+    extended, croissant = described_anew(manifest)
+    write_text(path, merge_regions(render_card(extended), kept_card))
+    if croissant is not None:
+        (folder / CROISSANT).unlink(missing_ok=True)  # a link is replaced, not followed
+        write_text(folder / CROISSANT, croissant)
+    if extended != manifest:
+        write_text(folder / MANIFEST, json.dumps(extended, indent=2, ensure_ascii=False) + "\n")
+    return damage_of(folder, extended) is None
 
 
 def is_file_of(path: Path, entry: Mapping[str, Any]) -> bool:
@@ -106,10 +117,12 @@ def keep_results(staged: Path, old: Path, manifest: Mapping[str, Any]) -> Mappin
     if not all(is_file_of(old / entry["path"], entry) for entry in results.values()):
         return manifest
     facts = {key: earlier[key] for key in RESULT_FACTS if key in earlier}
-    extended = sealed({**manifest, **facts, **results})
+    extended, croissant = described_anew({**manifest, **facts, **results})
     for entry in results.values():
         copy_file(old / entry["path"], staged / entry["path"])
     write_text(staged / CARD, merge_regions(render_card(extended), read_card(staged)))
+    if croissant is not None:
+        write_text(staged / CROISSANT, croissant)
     write_text(staged / MANIFEST, json.dumps(extended, indent=2, ensure_ascii=False) + "\n")
     return extended
 
