@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from personagen.builder.release.verdicts import concerns, count_texts, verdicts
-from tests.release.test_card import MANIFEST
+from tests.release.cards.test_card import MANIFEST
 
 SLICE = {"tstr_macro_f1": 0.19, "trtr_macro_f1": 0.27, "floor_macro_f1": 0.22, "tstr_floor_gap_ci": [-0.06, -0.01]}
 
