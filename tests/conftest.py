@@ -45,6 +45,7 @@ if find_spec("hypothesis"):
 NEEDS = {
     "metrics": "sentence_transformers",
     "evaluation": "sentence_transformers",
+    "export/test_table.py": "sentence_transformers",
     "report": "plotly",
     "benchmarks": "sentence_transformers",
     "project": "importlinter",

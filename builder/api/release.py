@@ -24,6 +24,7 @@ from personagen.builder.api.release_facts import (
     release_line,
     shown_path,
 )
+from personagen.builder.api.release_forms import ExportKeywords
 from personagen.builder.core.errors import ReleaseError
 from personagen.builder.core.files import redact_path
 from personagen.builder.core.progress import Progress
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
     from personagen.builder.evaluation.audit_results import Audit
     from personagen.builder.evaluation.scores import Scores
+    from personagen.builder.export.export import ExportResult
     from personagen.builder.hub.push import PushResult
     from personagen.builder.hub.verify import Verification
 
@@ -157,7 +159,7 @@ class Release:
             ReleaseError: a file cannot be read.
 
         """
-        from personagen.builder.api.release_frame import texts_frame
+        from personagen.builder.api.release_forms import texts_frame
 
         return texts_frame(self.folder, self._manifest)
 
@@ -273,6 +275,31 @@ class Release:
                 progress=receiver,
             )
         return Path(shown_path(page))
+
+    def export(
+        self, to: str, out: PathOrName | None = None, *, force: bool = False, **settings: Unpack[ExportKeywords]
+    ) -> "ExportResult":
+        """Write the texts in the form of another tool, one file per split; `table` is one file.
+
+        Args:
+            to: "csv", "jsonl", "messages", "preference", "setfit", "labelstudio", "promptfoo", "inspect" or "table".
+            out: folder of the files; of "table", the file. None: `RELEASE-FORM`, or `RELEASE.texts.parquet`, beside the
+                release.
+            force: whether to replace the files of an earlier export.
+            settings: `config`: configuration to write; "all". `split`: split to write; None: every split. Of "table":
+                `reference`, `embeddings`, `seed`: see `report`. `sample_size`: upper bound on the texts of either kind;
+                1500. `vectors`: whether the table has the embeddings. `progress`: see `personagen.generate`.
+
+        Raises:
+            ReleaseError: a file was altered, or the release lacks the configuration, the split, or rejected texts.
+            RecipeError: there is no such form.
+            BackendError: a package of the extra `metrics` is missing, which "table" needs.
+            FolderError: files of an earlier export are there, or cannot be written.
+
+        """
+        from personagen.builder.api.release_forms import export_release
+
+        return export_release(self.folder, to, out, force=force, settings=settings)
 
     def verify(self) -> "Verification":
         """Check every byte of the release against its manifest.

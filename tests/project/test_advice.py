@@ -13,6 +13,8 @@ CHEAPER = ("--reuse", "put back", "wait for it")
 BEFORE_ANY_REPLY = {
     "builder/core/files.py": 4,  # paths that can never be written, or that are taken for others
     "builder/evaluation/matching/preparation.py": 1,  # a folder with the match of other texts
+    "builder/export/export.py": 2,  # a release, and an earlier export: files that are made from a release
+    "builder/export/table.py": 1,  # an earlier table
     "builder/release/run/locking.py": 2,  # a folder in use, and one with other files
     "builder/release/run/run_folder.py": 5,  # other files, another recipe, names and links that cannot be a release
     "builder/release/run/run_state.py": 2,  # other files, another recipe

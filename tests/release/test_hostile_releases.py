@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from personagen.builder.api.release_frame import texts_frame
+from personagen.builder.api.release_forms import texts_frame
 from personagen.builder.cli.display import summary, summary_lines
 from personagen.builder.core.errors import PersonaGenError, ReleaseError
 from personagen.builder.hub.verify import verify_folder

@@ -1,0 +1,91 @@
+"""Rows as chats: the persona in the system turn, a request in the user turn, the text as the answer.
+
+The request is made for the export from the columns of the row. It is not the prompt of the run, which also had a
+length, a style and examples.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from personagen.builder.core.records import DEPTHS
+from personagen.builder.export.rejected import RejectedTexts
+from personagen.builder.export.rows import ExportedSplit, json_text
+from personagen.builder.planning.situations import setting_options
+from personagen.builder.planning.styles.library import channel_of
+from personagen.builder.release.tables.columns import Columns, TableForm, columns_of
+from personagen.builder.release.tables.missing import with_missing
+from personagen.builder.writing.prompts import render
+
+Turn = dict[str, str]
+"""A turn of a chat: role and content."""
+
+SETTING = {"place": "places", "time": "times", "companions": "companions", "channel": "channels"}
+"""Column of the situational layer: kind of setting whose wording it has in prompts."""
+
+PLAIN_FORM = "a short personal text"
+"""Form of a text without a situation, as in the prompts of a run."""
+
+
+def messages(part: ExportedSplit) -> Iterator[str]:
+    """Yield one JSON line per row: `messages`, `id`, `emotion`."""
+    columns = _columns(part)
+    for row in part.rows():
+        turns = [*_prompt(row, part, columns), _turn("assistant", row["text"])]
+        yield json_text({"messages": turns, "id": row["id"], "emotion": row["emotion"]}) + "\n"
+
+
+def preference(part: ExportedSplit, rejected: RejectedTexts) -> Iterator[str]:
+    """Yield one JSON line per rejected reply: `prompt`, `chosen`, `rejected`, `id`, `emotion`, `reason`."""
+    columns = _columns(part)
+    for row in part.rows():
+        prompt: list[Turn] | None = None
+        for reply in rejected.of(row["id"], row["text"]):
+            prompt = prompt or _prompt(row, part, columns)
+            pair = {
+                "prompt": prompt,
+                "chosen": [_turn("assistant", row["text"])],
+                "rejected": [_turn("assistant", reply.text)],
+                "id": row["id"],
+                "emotion": row["emotion"],
+                "reason": reply.reason,
+            }
+            yield json_text(pair) + "\n"
+
+
+def _turn(role: str, content: str) -> Turn:
+    return {"role": role, "content": content}
+
+
+def _columns(part: ExportedSplit) -> Columns:
+    """Return all columns that a row can have."""
+    return columns_of("all", TableForm(list(part.emotions), DEPTHS[-1]))
+
+
+def _prompt(row: Mapping[str, Any], part: ExportedSplit, columns: Columns) -> list[Turn]:
+    """Return the turns before the text; without a persona there is no system turn."""
+    known = with_missing(row, columns)
+    situational = known.get("situational")
+    scene = None if situational is None else _scene(situational)
+    style = known.get("style")
+    form = channel_of(style)[1] if style else scene["channel"] if scene else PLAIN_FORM
+    turns = render(
+        "messages",
+        demographic=known.get("demographic"),
+        sociocultural=known.get("sociocultural"),
+        scene=scene,
+        form=form,
+        emotion=row["emotion"],
+        definition=part.emotions[row["emotion"]],
+        intensity=known.get("intensity"),
+    )
+    return [_turn(turn.role, turn.content) for turn in turns if turn.content]
+
+
+def _scene(situational: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a situation with the wording of its setting; a workplace, which depends on the job, is "at work"."""
+    scene: dict[str, Any] = {"situational": situational}
+    for name, kind in SETTING.items():
+        option = setting_options(kind).get(situational[name])
+        wording = situational[name] if option is None else option.phrase
+        scene[name] = wording or ("at work" if name == "place" else situational[name])
+    return scene
