@@ -125,7 +125,7 @@ def export(
         write_text(target / name, content(parts[-1] if splits[-1] == "test" else parts[0]))
     files = [*(f"{name}.{form.suffix}" for name, count in counts.items() if count), *form.more]
     rows = counts if rejected else {name: manifest["configs"][config]["rows"][name] for name in splits}
-    note = rejected and f"{rejected.rows_with_one} of {rejected.rows} rows have a rejected text"
+    note = None if rejected is None else f"{rejected.rows_with_one} of {rejected.rows} rows have a rejected text"
     return ExportResult(to, target, tuple(target / name for name in files), rows, note)
 
 
