@@ -34,6 +34,7 @@ from tests.helpers.flow import (
     wait_until,
     write_recipe,
 )
+from tests.helpers.processes.forked import ForkedProcess
 from tests.helpers.servers.fake_openai import FakeOpenAI, Fault, contents
 
 ANSWERED = 5
@@ -162,7 +163,7 @@ def waiting_line(cause: str) -> str:
     return f"personagen: {cause}: waiting for 4 replies that are paid for; interrupt again to stop at once\n"
 
 
-def process(words: Sequence[str]) -> "subprocess.Popen[str]":
+def wrapped(words: Sequence[str]) -> "subprocess.Popen[str]":
     return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -171,7 +172,7 @@ def sent(server: FakeOpenAI) -> Counter[str]:
     return Counter(json.dumps(body, sort_keys=True) for body in server.requests)
 
 
-def first_line(running: "subprocess.Popen[str]") -> str:
+def first_line(running: "ForkedProcess | subprocess.Popen[str]") -> str:
     assert running.stderr is not None
     return running.stderr.readline()
 
@@ -184,7 +185,7 @@ def test_a_signal_ends_a_command_once_the_requests_in_flight_are_answered(
     cause, path, out = SIGNALS[number], write_recipe(tmp_path, CHANGES), tmp_path / "out"
     with FakeOpenAI(faults=HELD) as server:
         words = command(server.url, out, path)
-        with process(words) as running:
+        with ForkedProcess(words) as running:
             wait_until(all_slots_are_held(server))
             running.send_signal(number)
             assert first_line(running) == waiting_line(cause)
@@ -205,7 +206,7 @@ def test_a_second_signal_ends_a_command_at_once(tmp_path: Path, first: signal.Si
     cause, path, out = SIGNALS[first], write_recipe(tmp_path, CHANGES), tmp_path / "out"
     with FakeOpenAI(faults=HELD) as server:
         words = command(server.url, out, path)
-        with process(words) as running:
+        with ForkedProcess(words) as running:
             wait_until(all_slots_are_held(server))
             running.send_signal(first)
             assert first_line(running) == waiting_line(cause)
@@ -227,7 +228,7 @@ def test_a_signal_that_timeout_sends_twice_counts_once(tmp_path: Path) -> None:
     path, out = write_recipe(tmp_path, CHANGES), tmp_path / "out"
     with FakeOpenAI(faults=HELD) as server:
         words = [word.replace("same_event_s=0.0", "") for word in command(server.url, out, path)]
-        with process(["timeout", "600", *words]) as running:
+        with wrapped(["timeout", "600", *words]) as running:
             wait_until(all_slots_are_held(server))
             running.send_signal(signal.SIGTERM)
             assert first_line(running) == waiting_line("interrupted by SIGTERM")
@@ -241,7 +242,7 @@ def test_a_signal_that_timeout_sends_twice_counts_once(tmp_path: Path) -> None:
 def test_a_command_under_nohup_goes_on_after_a_hangup(tmp_path: Path) -> None:
     with FakeOpenAI(faults=HELD) as server:
         words = command(server.url, tmp_path / "out", write_recipe(tmp_path, CHANGES))
-        with process(["nohup", *words]) as running:
+        with wrapped(["nohup", *words]) as running:
             wait_until(all_slots_are_held(server))
             running.send_signal(signal.SIGHUP)
             server.released.set()
@@ -255,7 +256,7 @@ def test_a_signal_ends_a_preview_at_once(tmp_path: Path, number: signal.Signals)
     path = write_recipe(tmp_path, CHANGES)
     with FakeOpenAI(faults=HELD) as server:
         start = command(server.url, tmp_path / "out", path)[:3]
-        with process([*start, "preview", str(path), "--base-url", server.url, "-n", "30"]) as running:
+        with ForkedProcess([*start, "preview", str(path), "--base-url", server.url, "-n", "30"]) as running:
             wait_until(all_slots_are_held(server))
             running.send_signal(number)
             ended = running.communicate(timeout=60)

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import time
 from pathlib import Path
-from subprocess import PIPE
 
 import pytest
 
@@ -39,6 +38,7 @@ from tests.helpers.flow import (
     without_port,
     write_recipe,
 )
+from tests.helpers.processes.forked import ForkedProcess
 from tests.helpers.servers.fake_openai import FakeOpenAI, Fault, contents
 
 # The same bytes each time
@@ -164,7 +164,7 @@ def kill_often(folder: Path, kills: int, seed: int) -> None:
                     (written.exists() and written.stat().st_mtime > began) if late else len(server.requests) >= target
                 )
 
-            with subprocess.Popen(command(server.url, out, path), stdout=PIPE, stderr=PIPE) as process:
+            with ForkedProcess(command(server.url, out, path)) as process:
                 while not due() and process.poll() is None:
                     time.sleep(0.002)
                 time.sleep(rng.uniform(0, 0.05))
@@ -206,7 +206,7 @@ def test_a_damaged_tail_of_the_journal_loses_its_replies_only(tmp_path: Path) ->
     """After a crash of the machine, whole replies are used and the others are requested again."""
     path, out = write_recipe(tmp_path, {"rows": 60, "backend.concurrency": 4}), tmp_path / "out"
     with FakeOpenAI(latency=0.02) as server:
-        with subprocess.Popen(command(server.url, out, path), stdout=PIPE, stderr=PIPE) as process:
+        with ForkedProcess(command(server.url, out, path)) as process:
             wait_until(lambda: len(server.requests) >= 40)
             process.kill()
         kept = journalled_texts(out, tmp_path)
@@ -258,7 +258,7 @@ def test_an_interrupted_command_exits_in_one_line_and_resumes(tmp_path: Path) ->
     path, out = write_recipe(tmp_path, {"rows": 60, "backend.concurrency": 4}), tmp_path / "out"
     with FakeOpenAI(latency=0.05) as server:
         words = command(server.url, out, path)
-        with subprocess.Popen(words, stdout=PIPE, stderr=PIPE, text=True) as process:
+        with ForkedProcess(words) as process:
             wait_until(lambda: len(server.requests) >= 15)
             process.send_signal(signal.SIGINT)
             stdout, stderr = process.communicate(timeout=30)

@@ -20,6 +20,7 @@ from personagen.builder.generate import GenerationResult, generate
 from personagen.builder.planning.parsing import parse_recipe
 from personagen.builder.planning.plan import request_seed
 from personagen.builder.planning.recipe import Recipe
+from tests.helpers.processes.forked import run_forked
 from tests.helpers.servers.fake_openai import Fault
 
 SAME = "The postman carried a green ladder to the harbour on Monday, and the clerk counted eleven boxes in the cellar."
@@ -132,7 +133,9 @@ def write_recipe(folder: Path, *changes: Mapping[str, Any]) -> Path:
 
 
 def run_command(words: Sequence[str], **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a command until it exits."""
+    """Run a command until it exits; in a fork, unless it has an environment of its own or is not of Python."""
+    if words[0] == sys.executable and not environment:
+        return run_forked(words)
     env = os.environ | environment
     return subprocess.run(words, capture_output=True, text=True, timeout=120, check=False, env=env)
 

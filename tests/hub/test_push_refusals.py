@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.helpers.processes.forked import run_forked
 from tests.helpers.pushing import held, served
 from tests.helpers.releasing import ROOT, make_release, manifest_of, write_manifest
 from tests.helpers.servers.fake_openai import FakeOpenAI
@@ -43,7 +44,7 @@ def run(hub: Hub, *words: object, token: str | None = "hf_write", **env: str) ->
     own |= {**hub.env(), "HF_HOME": str(hub.folder / "hf"), "PYTHONPATH": str(ROOT), "HF_HUB_DISABLE_TELEMETRY": "1"}
     own |= {"HF_HUB_DISABLE_PROGRESS_BARS": "1", **({"HF_TOKEN": token} if token else {}), **env}
     command = [sys.executable, "-m", "personagen.builder", *map(str, words)]
-    return subprocess.run(command, env=own, capture_output=True, encoding="utf-8", timeout=120, check=False)
+    return run_forked(command, own)
 
 
 def refused(hub: Hub, message: str, *words: object, token: str | None = "hf_write", **env: str) -> None:

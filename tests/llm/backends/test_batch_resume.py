@@ -29,7 +29,8 @@ from tests.helpers.flow import (
     wait_until,
     write_recipe,
 )
-from tests.helpers.releasing import ROOT, manifest_of
+from tests.helpers.processes.forked import ForkedProcess
+from tests.helpers.releasing import manifest_of
 from tests.helpers.servers.fake_batches import FULL, FakeBatches, Trouble
 from tests.helpers.servers.fake_openai import FakeOpenAI, Fault
 
@@ -153,14 +154,9 @@ def test_text_of_any_script_is_sent_and_read(tmp_path: Path) -> None:
 # Killed
 
 
-def process(words: Sequence[str]) -> "subprocess.Popen[str]":
-    """Start a process in the root of the project."""
-    return subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
 def kill(words: Sequence[str], due: Callable[[], bool], later: float = 0.0) -> None:
     """Run a process, and kill it `later` seconds after a condition holds."""
-    with process(words) as running:
+    with ForkedProcess(words) as running:
         wait_until(lambda: due() or running.poll() is not None)
         time.sleep(later)
         running.kill()
@@ -284,7 +280,7 @@ def test_interrupted_release_leaves_its_batches_alone(tmp_path: Path) -> None:
     path, out = write_recipe(tmp_path, BATCH), tmp_path / "out"
     with FakeBatches(polls=LATER) as server:
         words = command(server.url, out, path)
-        with process(words) as running:
+        with ForkedProcess(words) as running:
             wait_until(lambda: bool(server.waiting()) and server.batches[0].polls > 1)
             running.send_signal(signal.SIGINT)
             stdout, stderr = running.communicate(timeout=60)

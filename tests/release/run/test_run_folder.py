@@ -2,9 +2,7 @@
 
 import os
 import shutil
-import subprocess
 from pathlib import Path
-from subprocess import PIPE
 
 import pytest
 
@@ -14,6 +12,7 @@ from personagen.builder.llm.journal import Journal
 from personagen.builder.planning.parsing import read_recipe
 from personagen.builder.release.run.locking import locked
 from tests.helpers.flow import bytes_of, command, make, recipe_for, texts_of, wait_until, write_recipe
+from tests.helpers.processes.forked import ForkedProcess
 from tests.helpers.servers.fake_openai import FakeOpenAI, Fault
 
 
@@ -152,7 +151,7 @@ def test_second_process_is_refused(tmp_path: Path) -> None:
     with FakeOpenAI(faults=[Fault("delay", times=2, seconds=2)]) as server:
         recipe = read_recipe(path, {"backend.base_url": server.url})
         words = [*command(server.url, out, path), "--concurrency", "1"]
-        with subprocess.Popen(words, stdout=PIPE, stderr=PIPE) as process:
+        with ForkedProcess(words) as process:
             wait_until(lambda: len(server.requests) > 0)
             with pytest.raises(
                 FolderError, match=r"^another process is writing to \S+/out\.run; wait for it or choose another "
