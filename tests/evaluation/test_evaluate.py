@@ -22,7 +22,7 @@ from personagen.builder.evaluation.evaluate import EvaluationSettings, aevaluate
 from personagen.builder.hub.verify import verify_folder
 from personagen.builder.release import measuring
 from personagen.metrics.texts.embeddings import DEFAULT_MODEL
-from tests.helpers.command import Run, run_here
+from tests.helpers.command import Outcome, Run, run_captured, run_here
 from tests.helpers.pushing import Pusher, held, served
 from tests.helpers.real_texts import as_reference, known_vectors, real
 from tests.helpers.releasing import EMOTIONS, make_release, manifest_of, records, rewrite
@@ -69,6 +69,20 @@ def copy(release: Path, cache: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(release, tmp_path / "small"))
 
 
+@pytest.fixture(scope="module")
+def measured(
+    release: Path, cache: Path, reference: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Outcome]:
+    """A copy of the release, evaluated with the options `SMALL`, and the output of the command; read only."""
+    folder = Path(shutil.copytree(release, tmp_path_factory.mktemp("measured") / "small"))
+    return folder, run_captured("evaluate", folder, "--reference", reference, *SMALL)
+
+
+@pytest.fixture
+def measured_copy(measured: tuple[Path, Outcome], tmp_path: Path) -> Path:
+    return Path(shutil.copytree(measured[0], tmp_path / "small"))
+
+
 @pytest.fixture
 def run(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path_factory: pytest.TempPathFactory
@@ -99,9 +113,9 @@ def test_scores_are_added_to_the_release_its_card_and_its_manifest(run: Run, cop
     assert not verify_folder(copy).problems
 
 
-def test_texts_that_teach_less_than_plain_sentences_say_so_first(run: Run, copy: Path, reference: Path) -> None:
+def test_texts_that_teach_less_than_plain_sentences_say_so_first(measured: tuple[Path, Outcome]) -> None:
     """The sentences of the fake server have nothing to do with their labels."""
-    done = run("evaluate", copy, "--reference", reference, *SMALL)
+    copy, done = measured
     slices = scores_of(copy)["slices"]
     assert set(slices) == {"real.jsonl", "comments", "dialogue", "reports"} and "problem" in slices["real.jsonl"]
     below = []
@@ -145,11 +159,10 @@ def test_texts_in_another_language_are_not_compared_with_english_and_an_earlier_
     assert "less than three plain sentences" not in (folder / "README.md").read_text(encoding="utf-8")
 
 
-def test_a_second_evaluation_writes_the_same_bytes(run: Run, copy: Path, reference: Path) -> None:
-    run("evaluate", copy, "--reference", reference, *SMALL)
-    first = held(copy)
-    assert run("evaluate", copy, "--reference", reference, *SMALL).code == 0
-    assert held(copy) == first
+def test_a_second_evaluation_writes_the_same_bytes(run: Run, measured_copy: Path, reference: Path) -> None:
+    first = held(measured_copy)
+    assert run("evaluate", measured_copy, "--reference", reference, *SMALL).code == 0
+    assert held(measured_copy) == first
 
 
 def test_json_prints_the_content_of_the_file(run: Run, copy: Path, reference: Path) -> None:
@@ -282,8 +295,8 @@ def test_a_token_bound_ends_judging(run: Run, copy: Path, reference: Path) -> No
     assert done.code == 1 and "raise --judge-max-tokens and run" in done.err and len(server.requests) <= 5
 
 
-def test_a_corpus_without_labels_is_measured_without_utility(run: Run, copy: Path, reference: Path) -> None:
-    done = run("evaluate", copy, "--reference", reference, *SMALL)
+def test_a_corpus_without_labels_is_measured_without_utility(measured: tuple[Path, Outcome]) -> None:
+    copy, done = measured
     assert done.code == 0 and "utility: not measured: labels or reference_labels are missing" in done.out
     assert list(scores_of(copy)["problems"]) == ["utility"]
 
@@ -320,22 +333,21 @@ def test_other_folders_and_altered_releases_are_refused(run: Run, copy: Path, re
     assert done.code == 1 and "was altered" in done.err and not (copy / "scores.json").exists()
 
 
-def test_altered_scores_are_detected_and_replaced(run: Run, copy: Path, reference: Path) -> None:
-    run("evaluate", copy, "--reference", reference, *SMALL)
-    good = held(copy)
-    (copy / "scores.json").write_text("{}")
+def test_altered_scores_are_detected_and_replaced(run: Run, measured_copy: Path, reference: Path) -> None:
+    good = held(measured_copy)
+    (measured_copy / "scores.json").write_text("{}")
     with pytest.raises(ReleaseError, match=r"scores\.json was altered: .* measure it again$"):
-        verify_folder(copy)
-    assert run("evaluate", copy, "--reference", reference, *SMALL).code == 0 and held(copy) == good
+        verify_folder(measured_copy)
+    assert run("evaluate", measured_copy, "--reference", reference, *SMALL).code == 0 and held(measured_copy) == good
 
 
-def test_the_same_command_completes_an_interrupted_evaluation(run: Run, copy: Path, reference: Path) -> None:
+def test_the_same_command_completes_an_interrupted_evaluation(
+    run: Run, release: Path, measured_copy: Path, reference: Path
+) -> None:
     """The manifest is written last: until then it does not list the scores, and the release loads as before."""
-    old = (copy / "manifest.json").read_bytes()
-    run("evaluate", copy, "--reference", reference, *SMALL)
-    good = held(copy)
-    (copy / "manifest.json").write_bytes(old)
-    assert run("evaluate", copy, "--reference", reference, *SMALL).code == 0 and held(copy) == good
+    good = held(measured_copy)
+    shutil.copy(release / "manifest.json", measured_copy)
+    assert run("evaluate", measured_copy, "--reference", reference, *SMALL).code == 0 and held(measured_copy) == good
 
 
 def test_an_unwritable_folder_is_an_error(run: Run, copy: Path, reference: Path) -> None:
@@ -345,11 +357,10 @@ def test_an_unwritable_folder_is_an_error(run: Run, copy: Path, reference: Path)
 
 
 @pytest.mark.slow
-def test_scores_are_published_and_verified(run: Run, copy: Path, reference: Path, tmp_path: Path) -> None:
-    run("evaluate", copy, "--reference", reference, *SMALL)
+def test_scores_are_published_and_verified(measured_copy: Path, tmp_path: Path) -> None:
     with Hub(tokens={"hf_write": "write"}) as hub, Pusher(hub, tmp_path / "home") as pusher:
-        pusher.push(copy, "user/personagen", tag="v1.0.0")
-        assert served(hub, "user/personagen") == held(copy)
+        pusher.push(measured_copy, "user/personagen", tag="v1.0.0")
+        assert served(hub, "user/personagen") == held(measured_copy)
         assert not pusher.verify("user/personagen")["problems"]
         text = pusher.ask("load", repo="user/personagen", config="joy")
         assert len(text) > 0

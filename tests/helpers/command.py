@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -46,6 +48,18 @@ def run_here(
         return Outcome(code or 0, *capsys.readouterr())
 
     return command
+
+
+def run_captured(*arguments: str | Path) -> Outcome:
+    """Run `personagen ...` in this process, for fixtures of a whole module."""
+    out, err, code = StringIO(), StringIO(), 0
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.setattr(sys, "argv", ["personagen", *map(str, arguments)])
+        try:
+            main()
+        except SystemExit as stop:
+            code = stop.code if isinstance(stop.code, int) else 1
+    return Outcome(code, out.getvalue(), err.getvalue())
 
 
 def python(code: str, cwd: Path, **environment: str) -> Outcome:

@@ -85,6 +85,7 @@ def serve(control: socket.socket) -> str | None:
 
 def main(descriptor: int) -> str | None:
     """Import the modules, load tables, prompts and the identifier of languages, and serve."""
+    os.environ["ARROW_DEFAULT_MEMORY_POOL"] = "system"  # as the command sets it; the usual one starts a thread
     for name in PRELOADED:
         importlib.import_module(name)
     from personagen.builder.estimate import estimate
