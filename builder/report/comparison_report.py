@@ -13,8 +13,8 @@ from personagen.builder.evaluation.comparison import (
     read_comparison,
 )
 from personagen.builder.evaluation.comparison_tables import MAIN, classifier_line, cost_cells, lexicon_note
-from personagen.builder.release.measuring import accuracy_of
-from personagen.builder.report.charts import ValueWithInterval, interval_chart
+from personagen.builder.release.measuring import accuracy_line, accuracy_of
+from personagen.builder.report.charts import NOT_SIGNIFICANT, Chart, ValueWithInterval, interval_chart
 from personagen.builder.report.persona_coverage import Layers
 from personagen.builder.report.rejected_replies import RejectedReply, draw_examples
 from personagen.builder.report.sections import (
@@ -35,12 +35,17 @@ from personagen.builder.report.text_groups import (
     project_texts,
     sample,
 )
+from personagen.builder.report.words.measure_ranges import cut
+from personagen.builder.report.words.of_comparisons import claim_sentences, comparison_concerns, extremes_sentence
 
 REAL_ARM = "real"
 """Arm whose texts people wrote."""
 
 BARE_ARM = "none"
 """Arm without a persona, which charts show from the start as the baseline."""
+
+VERDICT_COLOURS = {SUPPORTED: "#2f9e4f", REFUTED: "#d9480f"}
+"""Colours of decided claims."""
 
 VERDICT_STYLES = {SUPPORTED: "supported", REFUTED: "refuted"}
 
@@ -52,6 +57,8 @@ class ComparisonReport:
     Attributes:
         title: heading of the page.
         facts: facts at its top, by name.
+        verdicts: sentences on the claims.
+        concerns: reasons for caution.
         notes: reasons why a part is not shown; none.
         emotions: labels in order.
         groups: a sample of the texts of each arm.
@@ -65,6 +72,8 @@ class ComparisonReport:
 
     title: str
     facts: Mapping[str, str]
+    verdicts: Sequence[str]
+    concerns: Sequence[str]
     notes: Sequence[str]
     emotions: Sequence[str]
     groups: Sequence[TextGroup]
@@ -73,6 +82,11 @@ class ComparisonReport:
     personas: Sequence[Layers]
     examples: Mapping[str, Sequence[RejectedReply]]
     comparison: ComparisonResults
+
+    @property
+    def accuracy_note(self) -> str:
+        """How often the predictions in the table of texts are right."""
+        return accuracy_line(accuracy_of(self.comparison.facts.classifier))
 
     def sections(self) -> Iterator[Section]:
         """Yield the sections of the page in order."""
@@ -116,6 +130,8 @@ def _read(folder: Path, seed: int) -> ComparisonReport:
     return ComparisonReport(
         title="Does conditioning on personas help?",
         facts=_facts_of_comparison(comparison),
+        verdicts=list(claim_sentences(comparison.claims)),
+        concerns=list(comparison_concerns(comparison)),
         notes=[],
         emotions=comparison.facts.emotions,
         groups=[
@@ -172,8 +188,30 @@ def _verdicts_section(claims: Sequence[JudgedClaim]) -> Section:
         "Verdicts",
         "p is corrected for the number of claims (Holm). Not supported: the opposite is significant. Undecided is no "
         "evidence of equality: of differences of the size in the last column, 80 % would have been found.",
+        _paired_sentence(claims),
         table=SectionTable(["claim", "verdict", "comparison", "difference", "95 % interval", "p", "detectable"], rows),
+        chart=claims_chart(claims),
     )
+
+
+def _paired_sentence(claims: Sequence[JudgedClaim]) -> str:
+    counts = ", ".join(f"{count} {verdict}" for verdict, count in count_verdicts(claims).items())
+    return f"Of {len(claims)} claims, {counts}." if claims else ""
+
+
+def claims_chart(claims: Sequence[JudgedClaim]) -> Chart | None:
+    """Draw the paired difference of each claim beyond its null, by measure; only decided claims are coloured."""
+    estimates: dict[str, dict[str, ValueWithInterval]] = {}
+    for claim in claims:
+        against = f" less {claim.against}" if claim.against else ""
+        beyond = f", beyond {claim.null:g}" if claim.null else ""
+        estimates.setdefault(claim.measure, {})[f"{claim.arm}{against}{beyond}"] = ValueWithInterval(
+            claim.difference - claim.null,
+            None if claim.low is None else claim.low - claim.null,
+            None if claim.high is None else claim.high - claim.null,
+            VERDICT_COLOURS.get(claim.verdict, NOT_SIGNIFICANT),
+        )
+    return interval_chart(estimates, null=0.0)
 
 
 def _costs_section(arms: Sequence[ArmCost]) -> Section:
@@ -189,11 +227,15 @@ def _arms_section(comparison: ComparisonResults) -> Section:
     note = lexicon_note(comparison)
     for figure in comparison.figures:
         by_arm = estimates.setdefault(figure.measure, {})
-        by_arm[figure.arm] = ValueWithInterval(figure.value, figure.low, figure.high)
+        ends = cut(figure.low, figure.measure), cut(figure.high, figure.measure)
+        by_arm[figure.arm] = ValueWithInterval(figure.value, *ends, REAL_COLOUR if figure.arm == REAL_ARM else None)
+    estimates = {name: by_arm for name, by_arm in estimates.items() if by_arm}
     return Section(
         "arms",
         "Arms",
-        "Value over all seeds with its 95 % interval. The menu selects the figure.",
-        chart=interval_chart({name: by_arm for name, by_arm in estimates.items() if by_arm}),
+        "Value over all seeds with its 95 % interval. Intervals of two arms may overlap although their paired "
+        "difference is significant: see the verdicts.",
+        extremes_sentence(estimates),
+        chart=interval_chart(estimates),
         lines=[note] if note else [],
     )

@@ -15,6 +15,8 @@ from personagen.builder.evaluation.scores import format_number
 from personagen.builder.report.charts import ValueWithInterval, interval_chart
 from personagen.builder.report.sections import Cell, Section, SectionTable
 from personagen.builder.report.text_groups import TextGroup
+from personagen.builder.report.words.measure_ranges import cut
+from personagen.builder.report.words.of_comparisons import extremes_sentence
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,6 +27,8 @@ class MatchReport:
         title: heading of the page.
         facts: facts at its top, by name.
         match: results of the match.
+        concerns: reasons for caution; none beyond the conclusions.
+        accuracy_note: nothing: the page has no predictions.
         notes: reasons why a part is not shown.
         emotions: labels in order.
         groups: groups of texts; none.
@@ -35,12 +39,18 @@ class MatchReport:
     facts: Mapping[str, str]
     match: MatchResults
     notes: Sequence[str] = ()
+    concerns: Sequence[str] = ()
+    accuracy_note: str = ""
     emotions: Sequence[str] = ()
     groups: Sequence[TextGroup] = ()
 
+    @property
+    def verdicts(self) -> Sequence[str]:
+        """Conclusions of the match."""
+        return self.match.conclusions
+
     def sections(self) -> Iterator[Section]:
         """Yield the sections of the page in order."""
-        yield Section("conclusions", "Conclusions", lines=self.match.conclusions)
         yield _match_arms_section(self.match)
         yield _yardsticks_section(self.match.yardsticks)
 
@@ -77,11 +87,17 @@ def _match_arms_section(match: MatchResults) -> Section:
         if match.facts.labelled
         else "Distance of the texts from the real ones (MMD²); less is better."
     )
-    scores = {arm.arm: ValueWithInterval(arm.score, arm.low, arm.high) for arm in match.arms if arm.score is not None}
+    bounded = "macro_f1" if match.facts.labelled else "mmd2"
+    scores = {
+        arm.arm: ValueWithInterval(arm.score, cut(arm.low, bounded), cut(arm.high, bounded))
+        for arm in match.arms
+        if arm.score is not None
+    }
     return Section(
         "arms",
         "Arms",
         f"{explanation} Intervals are 95 %.",
+        extremes_sentence({measure: scores}),
         table=SectionTable(
             ["arm", measure, "95 %", "texts", "missing", "tokens", "about"],
             [_match_arm_cells(arm, match.best) for arm in match.arms],
@@ -105,7 +121,7 @@ def _match_arm_cells(arm: MatchedArm, best: str) -> list[Cell]:
 
 def _yardsticks_section(yardsticks: Sequence[Yardstick]) -> Section:
     scores = {
-        one.training: ValueWithInterval(one.macro_f1, one.low, one.high)
+        one.training: ValueWithInterval(one.macro_f1, cut(one.low, "macro_f1"), cut(one.high, "macro_f1"))
         for one in yardsticks
         if one.macro_f1 is not None
     }
@@ -119,7 +135,8 @@ def _yardsticks_section(yardsticks: Sequence[Yardstick]) -> Section:
         "yardsticks",
         "The best arm beside real texts",
         "Macro-F1 on the test part, which nothing else has seen, by what the classifier was trained on. Intervals are "
-        "95 %. The menu selects the figure.",
+        "95 %.",
+        extremes_sentence({"macro-F1": scores}),
         table=SectionTable(
             ["trained on", "texts", "macro-F1", "95 %", "less that of the arm", "95 %"],
             [_yardstick_row(one) for one in yardsticks if one.macro_f1 is not None],

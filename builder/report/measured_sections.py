@@ -3,11 +3,13 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from personagen.builder.evaluation.scores import Score, Scores, format_number
+from personagen.builder.evaluation.scores import Score, Scores, displayed, format_number
 from personagen.builder.evaluation.slice_scores import SliceScore, below_floor
 from personagen.builder.release.manifest import disobedience
+from personagen.builder.release.verdicts.sentences import expression_sentence, utility_sentence
 from personagen.builder.report.charts import ValueBesideReal, beside_real_chart
 from personagen.builder.report.sections import Cell, Section, SectionTable
+from personagen.builder.report.words.measure_ranges import cut
 
 ALL_LABELS = "all emotions"
 """Label of the values of all texts."""
@@ -39,6 +41,7 @@ def expression_section(manifest: Mapping[str, Any]) -> Section:
         "expression",
         "Expression",
         "Number of texts by the expression that the prompt asked for (row) and the one that word lists find (column).",
+        expression_sentence(manifest) or "",
         table=SectionTable(["asked for", *kinds], rows),
         lines=[warning] if warning else [],
     )
@@ -64,9 +67,27 @@ def realism_section(scores: Scores) -> Section:
         "realism",
         "Expression and style by emotion",
         "Values of these texts (dots) and of real texts (diamonds). A bar is the 95 % interval of their difference. "
-        "The menu selects the figure.",
+        "Dots of values that do not differ significantly are grey.",
+        _style_sentence(values),
         chart=beside_real_chart({name: by_label for name, by_label in values.items() if by_label}),
         lines=list(_outside_null(by_key, labels)),
+    )
+
+
+def _style_sentence(values: Mapping[str, Mapping[str, ValueBesideReal]]) -> str:
+    """Return the figures of all texts that differ from those of real texts; "": none was measured."""
+    overall = {name: by_label[ALL_LABELS] for name, by_label in values.items() if ALL_LABELS in by_label}
+    if not overall:
+        return ""
+    differing = [
+        f"{name} ({format_number(value.value)}, real {format_number(value.real)})"
+        for name, value in overall.items()
+        if value.differs
+    ]
+    if not differing:
+        return f"Over all emotions, none of {len(overall)} figures differs significantly from that of real texts."
+    return (
+        f"Over all emotions, {len(differing)} of {len(overall)} figures differ from real texts: {', '.join(differing)}."
     )
 
 
@@ -102,6 +123,7 @@ def utility_section(scores: Scores) -> Section:
         "What the texts teach about real ones",
         "Macro-F1 of a classifier of real texts. It is trained on these texts, on three plain sentences per label (the "
         "floor), or on as many real texts.",
+        utility_sentence(scores.content) or "",
         table=SectionTable(
             [
                 "real texts",
@@ -132,4 +154,33 @@ def _slice_cells(score: SliceScore) -> list[Cell]:
         Cell(format_number(score.floor), "number"),
         Cell(format_number(score.real), "number"),
         Cell(fraction, "number"),
+    ]
+
+
+def scores_section(scores: Scores) -> Section:
+    """Return the section with the table of all displayed scores."""
+    records = list(displayed(scores))
+    inside = sum(score.in_null is True for score in records)
+    compared = sum(score.in_null is not None for score in records)
+    return Section(
+        "scores",
+        "Scores",
+        "“Better” is the direction in which a value is better; “real”: as near to the value of real text as possible. "
+        "Values of real text are those of the same measure at the same number of texts.",
+        f"{inside} of {compared} measures lie within the interval of real text." if compared else "",
+        table=SectionTable(
+            ["measure", "these texts", "95 %", "real text", "better"], [_score_cells(score) for score in records]
+        ),
+        lines=[f"{metric}: {reason}" for metric, reason in scores.content["problems"].items()],
+    )
+
+
+def _score_cells(score: Score) -> list[Cell]:
+    low, high = cut(score.low, score.measure), cut(score.high, score.measure)
+    return [
+        Cell(f"{score.metric}: {score.measure}" + (" (not validated)" if score.reason else "")),
+        Cell(format_number(score.value), "number refuted" if score.in_null is False else "number"),
+        Cell("" if low is None else f"{format_number(low)} to {format_number(high)}", "number"),
+        Cell(format_number(score.floor), "number"),
+        Cell(score.better or ""),
     ]

@@ -3,7 +3,9 @@
 folder -> report -> sections -> page
 """
 
+import gzip
 import json
+from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -21,9 +23,18 @@ from personagen.builder.report.charts import Chart
 from personagen.builder.report.comparison_report import read_comparison_report
 from personagen.builder.report.match_report import read_match_report
 from personagen.builder.report.release_report import read_release_report
-from personagen.builder.report.sections import Section
+from personagen.builder.report.sections import Cell, Section
 from personagen.builder.report.text_groups import TextGroup
+from personagen.builder.report.words.chart_tables import chart_table
+from personagen.builder.report.words.example_texts import example_texts
 from personagen.builder.version import __version__
+
+TRANSPARENT = "rgba(0, 0, 0, 0)"
+"""Background of charts: they lie on that of the page, light or dark."""
+
+
+MAP = "map"
+"""Id of the section whose data are the texts of the page."""
 
 
 class Report(Protocol):
@@ -36,6 +47,18 @@ class Report(Protocol):
     @property
     def facts(self) -> Mapping[str, str]:
         """Facts at the top, by name."""
+
+    @property
+    def verdicts(self) -> Sequence[str]:
+        """Sentences on the results, which open the page."""
+
+    @property
+    def concerns(self) -> Sequence[str]:
+        """Reasons for caution."""
+
+    @property
+    def accuracy_note(self) -> str:
+        """How often the predictions in the table of texts are right; "": there are none."""
 
     @property
     def notes(self) -> Sequence[str]:
@@ -112,15 +135,8 @@ def default_target(folder: Path) -> Path:
 
 def render_page(report: Report) -> str:
     """Render a report as HTML."""
-    import plotly.graph_objects as go
-    from plotly.offline import get_plotlyjs
-
     sections = [section for section in report.sections() if section.has_content]
-    charts = [
-        {"id": section.id, **json.loads(go.Figure(_with_common_layout(section.chart)).to_json())}
-        for section in sections
-        if section.chart
-    ]
+    charts = [_chart_json(section.id, section.chart) for section in sections if section.chart]
     texts = [
         {name: value for name, value in asdict(text).items() if value is not None}
         for group in report.groups
@@ -131,20 +147,59 @@ def render_page(report: Report) -> str:
     return environment.get_template("report.html").render(
         report=report,
         sections=sections,
+        tables={section.id: chart_table(section.chart) for section in sections if section.chart and section.id != MAP},
+        examples=example_texts(report.groups),
+        sampled=any(len(group.texts) < group.total for group in report.groups),
+        text_of=lambda cell: cell.text if isinstance(cell, Cell) else cell,
+        kind_of=lambda cell: cell.style if isinstance(cell, Cell) else "",
         version=__version__,
-        plotly=get_plotlyjs(),
+        style=loader.get_source(environment, "report.css")[0],
+        plotly=_packed_plotly(),
         script=loader.get_source(environment, "report.js")[0],
-        data=to_script_json({"charts": charts, "texts": texts}),
+        data=to_script_json({"charts": charts, "texts": texts, "template": _template()}),
     )
 
 
+def _packed_plotly() -> str:
+    """Return plotly.js, compressed: 2 MB of text instead of 4.8 MB."""
+    from plotly.offline import get_plotlyjs
+
+    return b64encode(gzip.compress(get_plotlyjs().encode(), mtime=0)).decode()
+
+
+def _chart_json(name: str, chart: Chart) -> dict[str, Any]:
+    """Return a chart as the script draws it, after plotly has validated it."""
+    import plotly.graph_objects as go
+
+    figure = json.loads(go.Figure(_with_common_layout(chart)).to_json())
+    del figure["layout"]["template"]
+    return {"id": name, **figure, **({"choice": chart["choice"]} if "choice" in chart else {})}
+
+
+def _template() -> dict[str, Any]:
+    """Return the look that all charts share."""
+    import plotly.io
+
+    template: dict[str, Any] = plotly.io.templates["plotly_white"].to_plotly_json()["layout"]
+    names = ("autotypenumbers", "hoverlabel", "hovermode", "xaxis", "yaxis", "colorway")
+    return {"layout": {name: template[name] for name in names if name in template}}
+
+
 def _with_common_layout(chart: Chart) -> Chart:
-    axis = {"automargin": True}
+    axis: dict[str, Any] = {"automargin": True}
+    if any(trace["type"] == "heatmap" for trace in chart["data"]):
+        axis["showgrid"] = False  # cells are transparent
     common = {
-        "template": "plotly_white",
-        "margin": {"l": 60, "r": 20, "t": 50, "b": 50},
+        "margin": {"l": 10, "r": 10, "t": 20, "b": 10},
         "font": {"family": "system-ui, sans-serif", "size": 13},
-    }
+        "paper_bgcolor": TRANSPARENT,
+        "plot_bgcolor": TRANSPARENT,
+        "dragmode": False,  # a swipe over a chart scrolls the page
+        "legend": {
+            "orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0,
+            "itemclick": False, "itemdoubleclick": False,
+        },
+    }  # fmt: skip
     layout = common | chart["layout"]
     axes = {name: axis | chart["layout"].get(name, {}) for name in ("xaxis", "yaxis")}
     return {"data": chart["data"], "layout": layout | axes}

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from personagen.builder.report.charts import Chart, escape_markup, selection_menu
+from personagen.builder.report.charts import BLUE_SCALE, Chart, escape_markup, selection
 from personagen.builder.report.text_groups import COLOURS, REAL_COLOUR
 
 ORDERED_ATTRIBUTES = ("age",)
@@ -47,7 +47,7 @@ def values_chart(
             },
         ]
     layout = {"height": 420, "yaxis": {"tickformat": ".0%", "title": {"text": "fraction of personas"}}}
-    return {"data": traces, "layout": layout | selection_menu(attributes, attributes[0], traces_per_name=2)}
+    return {"data": traces, "layout": layout, **selection("attribute", attributes, attributes[0], traces_per_name=2)}
 
 
 def _ordered_values(attribute: str, fractions: Mapping[str, float], expectation: Mapping[str, float]) -> list[str]:
@@ -78,9 +78,9 @@ def pairs_chart(attributes: Sequence[str], coverage: Mapping[tuple[str, str], tu
         "z": [[cell and cell[0] / cell[1] for cell in row] for row in cells],
         "text": [[f"{cell[0]} of {cell[1]}" if cell else "" for cell in row] for row in cells],
         "hovertemplate": "%{y} and %{x}: %{text} pairs of values<extra></extra>",
-        "colorscale": "Blues",
+        "colorscale": BLUE_SCALE,
         "zmin": 0,
         "zmax": 1,
-        "colorbar": {"tickformat": ".0%"},
+        "showscale": False,
     }
     return {"data": [heatmap], "layout": {"height": 480, "yaxis": {"autorange": "reversed"}}}

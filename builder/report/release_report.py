@@ -9,26 +9,33 @@ from personagen.builder.core.errors import PersonaGenError, ReleaseError
 from personagen.builder.core.progress import Progress
 from personagen.builder.core.records import LAYERS
 from personagen.builder.evaluation.audit_results import Audit, power_line, prediction_lines, read_audit
+from personagen.builder.evaluation.claims import LEVEL
 from personagen.builder.evaluation.scores import Scores, read_saved_scores
 from personagen.builder.release.folder import check_release
 from personagen.builder.release.manifest import leak_line, total_rejects
-from personagen.builder.release.measuring import ClassifierAccuracy, predictions, require_reference
+from personagen.builder.release.measuring import ClassifierAccuracy, accuracy_line, predictions, require_reference
 from personagen.builder.release.results import read_results
 from personagen.builder.release.run.run_folder import run_folder_of
 from personagen.builder.release.texts import Texts, read_texts
+from personagen.builder.release.verdicts import concerns, verdicts
+from personagen.builder.release.verdicts.sentences import audit_sentence, counterfactual_sentence
 from personagen.builder.report.charts import (
+    NOT_SIGNIFICANT,
     AssociationCell,
     ValueWithInterval,
     association_chart,
     interval_chart,
 )
-from personagen.builder.report.measured_sections import expression_section, realism_section, utility_section
+from personagen.builder.report.measured_sections import (
+    expression_section,
+    realism_section,
+    scores_section,
+    utility_section,
+)
 from personagen.builder.report.persona_coverage import Layers
 from personagen.builder.report.rejected_replies import RejectedReply, draw_examples, read_rejects
 from personagen.builder.report.sections import (
-    Cell,
     Section,
-    SectionTable,
     persona_sections,
     rejects_section,
     text_sections,
@@ -59,6 +66,8 @@ class ReleaseReport:
     Attributes:
         title: heading of the page.
         facts: facts at its top, by name.
+        verdicts: sentences on the results.
+        concerns: reasons for caution.
         notes: reasons why a part is not shown.
         emotions: labels in order.
         groups: samples of the synthetic and of the real texts; the real ones are missing if none has a known label.
@@ -75,6 +84,8 @@ class ReleaseReport:
 
     title: str
     facts: Mapping[str, str]
+    verdicts: Sequence[str]
+    concerns: Sequence[str]
     notes: Sequence[str]
     emotions: Sequence[str]
     groups: Sequence[TextGroup]
@@ -87,19 +98,25 @@ class ReleaseReport:
     audit: Audit | None
     scores: Scores | None
 
+    @property
+    def accuracy_note(self) -> str:
+        """How often the predictions in the table of texts are right; "": there are none."""
+        predicted = any(text.prediction for group in self.groups for text in group.texts)
+        return accuracy_line(self.accuracy) if predicted else ""
+
     def sections(self) -> Iterator[Section]:
         """Yield the sections of the page in order."""
         if self.scores is not None:
             yield utility_section(self.scores)
             yield realism_section(self.scores)
         yield expression_section(self.manifest)
-        if self.manifest.get("scores"):
-            yield _scores_section(self.manifest["scores"])
         yield from text_sections(self.groups, self.points, self.emotions, SYNTHETIC, self.accuracy)
         yield from persona_sections(self.personas)
         if self.audit is not None:
             yield _audit_section(self.audit, self.manifest["findings"])
             yield _counterfactuals_section(self.audit, self.manifest["counterfactuals"])
+        if self.scores is not None:
+            yield scores_section(self.scores)
         yield rejects_section({SYNTHETIC: self.rejects}, {SYNTHETIC: COLOURS[0]}, self.examples)
 
 
@@ -131,10 +148,14 @@ def read_release_report(
     examples, examples_problem = _read_examples(folder, seed)
     problems = (prediction_problem, reference_problem, audit_problem, scores_problem, examples_problem)
     groups = [synthetic, *([real] if real else [])]
+    content_of_scores = None if scores is None else scores.content
+    content_of_audit = None if audit is None else audit.to_json()
     progress.step(f"computing the map of {sum(len(group.texts) for group in groups)} texts")
     return ReleaseReport(
         title=f"{manifest['name']} {manifest['version']}",
         facts=_facts_of_release(manifest, texts, real_texts.name),
+        verdicts=[verdict.text for verdict in verdicts(manifest, content_of_scores, content_of_audit)],
+        concerns=concerns(manifest, content_of_scores, content_of_audit),
         notes=[problem for problem in problems if problem],
         emotions=emotions,
         groups=groups,
@@ -241,11 +262,6 @@ def _facts_of_row(row: Mapping[str, Any]) -> dict[str, Any]:
     return ids | ({"leaked": "not checked"} if row["provenance"]["leaked"] is None else {}) | provenance
 
 
-def _scores_section(scores: Sequence[Mapping[str, Any]]) -> Section:
-    rows = [[Cell(score["metric"]), Cell(score["value"])] for score in scores]
-    return Section("scores", "Scores", table=SectionTable(["metric", "value"], rows))
-
-
 def _audit_section(audit: Audit, findings: Sequence[str]) -> Section:
     cells = {
         (record.attribute, record.outcome): AssociationCell(record.fraction, record.is_significant)
@@ -258,7 +274,8 @@ def _audit_section(audit: Audit, findings: Sequence[str]) -> Section:
         "audit",
         "Bias audit",
         "Fraction of the variance of each outcome that is associated with an attribute of the persona, beyond plan and "
-        "chance. * p < 0.05 (Holm-corrected).",
+        "chance. Only significant ones have a colour (*: p < 0.05, Holm-corrected).",
+        audit_sentence(audit.to_json()) or "",
         chart=association_chart(attributes, outcomes, rows),
         lines=[
             *(findings or ["No association is significant."]),
@@ -272,12 +289,16 @@ def _counterfactuals_section(audit: Audit, lines: Sequence[str]) -> Section:
     estimates: dict[str, dict[str, ValueWithInterval]] = {}
     for effect in audit.effects:
         change = f"{effect.attribute}: {effect.first} → {effect.second} ({effect.pairs})"
-        estimates.setdefault(effect.outcome, {})[change] = ValueWithInterval(effect.difference, effect.low, effect.high)
+        is_significant = effect.p_corrected is not None and effect.p_corrected < LEVEL
+        estimates.setdefault(effect.outcome, {})[change] = ValueWithInterval(
+            effect.difference, effect.low, effect.high, None if is_significant else NOT_SIGNIFICANT
+        )
     return Section(
         "counterfactuals",
         "Counterfactual pairs",
         "Effect of a change of one attribute of the persona and nothing else, with its 95 % interval. The number of "
-        "pairs is given in brackets.",
-        chart=interval_chart(estimates),
+        "pairs is given in brackets. Effects that are not significant are grey.",
+        counterfactual_sentence(audit.to_json()) or "",
+        chart=interval_chart(estimates, null=0.0),
         lines=lines,
     )

@@ -17,6 +17,14 @@ from personagen.builder.report.text_charts import (
     vocabulary_chart,
 )
 from personagen.builder.report.text_groups import Point, TextGroup
+from personagen.builder.report.words.of_personas import pairs_sentence, rejects_sentence, values_sentence
+from personagen.builder.report.words.of_texts import (
+    confusion_sentence,
+    growth_sentence,
+    length_sentence,
+    map_sentence,
+    vocabulary_sentence,
+)
 
 
 class Cell(NamedTuple):
@@ -41,6 +49,7 @@ class Section:
         id: identifier of the section in the page.
         heading: its heading.
         explanation: a sentence or two on how to read it.
+        seen: the result in one sentence, made from the data of the chart or the table.
         table: a table.
         chart: a chart.
         lines: a list of lines.
@@ -51,6 +60,7 @@ class Section:
     id: str
     heading: str
     explanation: str = ""
+    seen: str = ""
     table: SectionTable | None = None
     chart: Chart | None = None
     lines: Sequence[str] = ()
@@ -85,6 +95,7 @@ def text_sections(
         "Texts with similar meaning lie close together (t-SNE of sentence embeddings). The size of a cluster and the "
         "distance between clusters have no meaning. Hover over a point to read its text; click on it to find the text "
         "in the table below.",
+        map_sentence(groups, points, main),
         chart=map_chart(groups, points, emotions, main),
     )
     yield Section(
@@ -92,41 +103,55 @@ def text_sections(
         "Intended and predicted emotion",
         "Fraction of the texts of each intended emotion to which a classifier of real texts assigns each emotion. "
         f"{accuracy_line(accuracy)}",
+        confusion_sentence(groups, main),
         chart=confusion_chart(groups, emotions, main),
     )
+    yield from _word_sections(groups, emotions, main)
+
+
+def _word_sections(groups: Sequence[TextGroup], emotions: Sequence[str], main: str) -> Iterator[Section]:
+    vocabulary, growth = vocabulary_chart(groups, main), growth_chart(groups)
     yield Section(
-        "lengths", "Text length", "Words per text, by emotion and group of texts.", chart=length_chart(groups, emotions)
+        "lengths",
+        "Text length",
+        "Words per text, by emotion and group of texts.",
+        length_sentence(groups, main),
+        chart=length_chart(groups, emotions),
     )
     yield Section(
         "vocabulary",
         "Distinctive words",
         "Words that occur in more, or in fewer, of these texts than of the real texts: z-score of the log odds with an "
-        "informative prior (Monroe et al., 2008).",
-        chart=vocabulary_chart(groups, main),
+        "informative prior (Monroe et al., 2008). Filled bars are significant among all words (Bonferroni).",
+        vocabulary_sentence(vocabulary),
+        chart=vocabulary,
     )
     yield Section(
         "growth",
         "Vocabulary growth",
         "Number of different tokens over the number of tokens read.",
-        chart=growth_chart(groups),
+        growth_sentence(growth, groups, main),
+        chart=growth,
     )
 
 
 def persona_sections(personas: Sequence[Layers]) -> Iterator[Section]:
     """Yield the sections on the personas of the main group: their attributes, and the pairs of values that occur."""
-    observed = observed_fractions(personas)
+    observed, expected, coverage = observed_fractions(personas), expected_fractions(personas), pair_coverage(personas)
     yield Section(
         "values",
         "Persona attributes",
         "Fraction of the personas that have each value. The marks show the fraction that the attribute tables give.",
-        chart=values_chart(observed, expected_fractions(personas)),
+        values_sentence(observed, expected),
+        chart=values_chart(observed, expected),
     )
     yield Section(
         "pairs",
         "Coverage of attribute pairs",
         "Fraction of the pairs of values of two attributes that at least one persona has. Implausible pairs are never "
         "drawn, so some cells cannot reach 100 %.",
-        chart=pairs_chart(list(observed), pair_coverage(personas)),
+        pairs_sentence(coverage),
+        chart=pairs_chart(list(observed), coverage),
     )
 
 
@@ -147,6 +172,7 @@ def rejects_section(
         "rejects",
         "Rejected replies",
         "Replies that a check rejected, by reason. Examples are listed below.",
+        rejects_sentence(counts),
         chart=rejects_chart(counts, colours),
         examples=examples,
     )

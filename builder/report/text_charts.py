@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
-from personagen.builder.report.charts import Chart, escape_markup, menu, restyle_button, selection_menu
-from personagen.builder.report.text_groups import COLOURS, Point, ReportText, TextGroup
+from personagen.builder.report.charts import BLUE_SCALE, Chart, escape_markup, option, selection
+from personagen.builder.report.text_groups import COLOURS, REAL_COLOUR, Point, ReportText, TextGroup
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,12 +21,15 @@ HOVER_LINE_CHARACTERS = 90
 MAX_HOVER_LINES = 4
 """Lines of the text that a point of the map shows."""
 
+LEVEL = 0.05
+"""Level of significance of the words of a chart, all together."""
+
 MAX_CURVE_POINTS = 100
 """Points of a curve, about: more cannot be seen."""
 
 
 def map_chart(groups: Sequence[TextGroup], points: Sequence[Point], emotions: Sequence[str], main: str) -> Chart:
-    """Draw the texts at their positions, coloured by emotion (the main group and the real one) or by group.
+    """Draw the texts at their positions: the real ones in grey, above them one group coloured by emotion.
 
     Args:
         groups: groups of texts.
@@ -38,40 +41,51 @@ def map_chart(groups: Sequence[TextGroup], points: Sequence[Point], emotions: Se
     indexed: dict[str, list[tuple[int, ReportText]]] = {group.name: [] for group in groups}
     for index, (name, text) in enumerate((group.name, text) for group in groups for text in group.texts):
         indexed[name].append((index, text))
-
-    def dots(group: TextGroup, name: str, colour: str, label: str | None) -> dict[str, Any]:
-        shown = [(index, text) for index, text in indexed[group.name] if label is None or text.label == label]
-        return {
-            "type": "scatter",
-            "mode": "markers",
-            "name": escape_markup(name),
-            "x": [points[index][0] for index, _ in shown],
-            "y": [points[index][1] for index, _ in shown],
-            "customdata": [index for index, _ in shown],
-            "text": [_hover_text(text) for _, text in shown],
-            "hoverinfo": "text",
-            "marker": {
-                "color": colour,
-                "size": 6,
-                "symbol": "diamond-open" if group.real else "circle",
-                "opacity": 0.8,
-            },
-        }
-
-    compared = [group for group in groups if group.real or group.name == main]
-    by_emotion = [
-        dots(group, f"{emotion} ({group.name})", COLOURS[number % len(COLOURS)], emotion)
-        for number, emotion in enumerate(emotions)
-        for group in compared
+    layers: list[tuple[TextGroup, str | None]] = [(group, None) for group in groups if group.real]
+    layers += [(group, emotion) for group in groups if not group.real for emotion in emotions]
+    others = [group.name for group in groups if not group.real]
+    shown = main if main in others else next(iter(others), "")
+    traces = [
+        _dots(
+            [(points[index], index, text) for index, text in indexed[group.name] if emotion in (None, text.label)],
+            group,
+            emotion,
+            REAL_COLOUR if emotion is None else COLOURS[emotions.index(emotion) % len(COLOURS)],
+        )
+        | {"visible": group.real or group.name == shown}
+        for group, emotion in layers
     ]
-    by_group = [dots(group, group.name, group.colour, None) | {"visible": False} for group in groups]
-    buttons = [
-        restyle_button("by emotion", {"visible": [True] * len(by_emotion) + [False] * len(by_group)}),
-        restyle_button("by group", {"visible": [False] * len(by_emotion) + [_visibility(group) for group in groups]}),
-    ]
-    axis = {"showticklabels": False, "zeroline": False, "title": ""}
-    layout = {"height": 620, "xaxis": axis, "yaxis": axis, "updatemenus": [menu(buttons, "buttons")]}
-    return {"data": by_emotion + by_group, "layout": layout}
+    axis = {"showticklabels": False, "showgrid": False, "zeroline": False, "title": ""}
+    chart = {"data": traces, "layout": {"height": 620, "xaxis": axis, "yaxis": axis}}
+    return chart | (_map_choice(layers, groups, shown) if len(others) > 1 else {})
+
+
+def _dots(
+    texts: Sequence[tuple[Point, int, ReportText]], group: TextGroup, emotion: str | None, colour: str
+) -> dict[str, Any]:
+    marker: dict[str, Any] = {"color": colour, "size": 8, "line": {"width": 1, "color": "#ffffff"}}
+    if group.real:
+        marker = {"color": colour, "size": 4, "opacity": 0.35}
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": escape_markup(group.name if emotion is None else f"{emotion} ({group.name})"),
+        "x": [point[0] for point, _, _ in texts],
+        "y": [point[1] for point, _, _ in texts],
+        "customdata": [index for _, index, _ in texts],
+        "text": [_hover_text(text) for _, _, text in texts],
+        "hoverinfo": "text",
+        "marker": marker,
+    }
+
+
+def _map_choice(
+    layers: Sequence[tuple[TextGroup, str | None]], groups: Sequence[TextGroup], shown: str
+) -> dict[str, Any]:
+    """Return the choice of the group that is coloured by emotion."""
+    names = [group.name for group in groups if not group.real]
+    options = [option(name, {"visible": [group.real or group.name == name for group, _ in layers]}) for name in names]
+    return {"choice": {"label": "texts of", "options": options, "selected": names.index(shown)}}
 
 
 def _hover_text(text: ReportText) -> str:
@@ -104,7 +118,7 @@ def confusion_chart(groups: Sequence[TextGroup], emotions: Sequence[str], main: 
                 "text": [[f"{value:.0%}" if value >= 0.005 else "" for value in row] for row in fractions],
                 "texttemplate": "%{text}",
                 "hovertemplate": "intended %{y}, predicted %{x}: %{z:.1%}<extra></extra>",
-                "colorscale": "Blues",
+                "colorscale": BLUE_SCALE,
                 "zmin": 0,
                 "zmax": 1,
                 "visible": group.name == selected,
@@ -116,7 +130,7 @@ def confusion_chart(groups: Sequence[TextGroup], emotions: Sequence[str], main: 
         "yaxis": {"title": {"text": "intended emotion"}, "autorange": "reversed"},
         "height": 140 + 44 * len(labels),
     }
-    return {"data": traces, "layout": layout | selection_menu(names, selected)}
+    return {"data": traces, "layout": layout, **selection("texts of", names, selected)}
 
 
 def length_chart(groups: Sequence[TextGroup], emotions: Sequence[str]) -> Chart:
@@ -131,17 +145,21 @@ def length_chart(groups: Sequence[TextGroup], emotions: Sequence[str]) -> Chart:
             "y": [count_words(text.text) for text in group.texts],
             "marker": {"color": group.colour, "size": 3},
             "line": {"width": 1},
-            "visible": _visibility(group),
+            "visible": group.visible,
         }
         for group in groups
     ]
     order = {"categoryorder": "array", "categoryarray": list(map(escape_markup, emotions))}
     axes = {"xaxis": order, "yaxis": {"title": {"text": "words per text"}}}
-    return {"data": traces, "layout": {"boxmode": "group", "height": 420, **axes}}
+    layout = {"boxmode": "group", "height": 420, **axes}
+    return {"data": traces, "layout": layout, **_group_choice(groups)}
 
 
 def vocabulary_chart(groups: Sequence[TextGroup], main: str) -> Chart | None:
-    """Draw the words that each group uses most distinctly more, and less, often than the real texts (log odds)."""
+    """Draw the words that each group uses most distinctly more, and less, often than the real texts (log odds).
+
+    Only words whose z is significant among all words of the vocabulary are coloured (Bonferroni).
+    """
     from personagen.metrics.statistics.distinctive_words import vocabulary
 
     real = next((group for group in groups if group.real), None)
@@ -163,9 +181,9 @@ def vocabulary_chart(groups: Sequence[TextGroup], main: str) -> Chart | None:
     layout = {
         "height": 640,
         "yaxis": {"dtick": 1},
-        "xaxis": {"title": {"text": "← more often in real texts      z      more often in these texts →"}},
+        "xaxis": {"title": {"text": "z: below 0 more often in real texts,<br>above 0 more often in these"}},
     }
-    return {"data": traces, "layout": layout | selection_menu(names, selected)}
+    return {"data": traces, "layout": layout, **selection("texts of", names, selected)}
 
 
 def _word_bars(
@@ -189,6 +207,9 @@ def _word_bars(
     if len(order) > 2 * MAX_WORDS_PER_SIDE:
         order = np.concatenate([order[:MAX_WORDS_PER_SIDE], order[-MAX_WORDS_PER_SIDE:]])
     fractions = [side.mean(axis=0) if len(side) else side.sum(axis=0) for side in (rows, real_rows)]
+    limit = significant_z(len(words))
+    sides = [colours[0] if z[column] > 0 else colours[1] for column in order]
+    is_significant = [abs(z[column]) > limit for column in order]
     return {
         "type": "bar",
         "orientation": "h",
@@ -196,8 +217,21 @@ def _word_bars(
         "y": [escape_markup(words[column]) for column in order],
         "customdata": [[f"{side[column]:.1%}" for side in fractions] for column in order],
         "hovertemplate": "%{y}: in %{customdata[0]} of these, in %{customdata[1]} of real texts<extra></extra>",
-        "marker": {"color": [colours[0] if z[column] > 0 else colours[1] for column in order]},
+        "marker": {
+            "color": [
+                colour if significant else "rgba(0, 0, 0, 0)"
+                for colour, significant in zip(sides, is_significant, strict=True)
+            ],
+            "line": {"color": sides, "width": 1},
+        },
     }
+
+
+def significant_z(tests: int) -> float:
+    """Return the absolute z that is significant at 5 % in a number of two-sided tests (Bonferroni)."""
+    from statistics import NormalDist
+
+    return NormalDist().inv_cdf(1 - LEVEL / (2 * max(tests, 1)))
 
 
 def growth_chart(groups: Sequence[TextGroup]) -> Chart:
@@ -214,11 +248,11 @@ def growth_chart(groups: Sequence[TextGroup]) -> Chart:
                 "x": [read for read, _ in points],
                 "y": [different for _, different in points],
                 "line": {"color": group.colour, "dash": "dash" if group.real else "solid"},
-                "visible": _visibility(group),
+                "visible": group.visible,
             }
         )
     axes = {"xaxis": {"title": {"text": "tokens read"}}, "yaxis": {"title": {"text": "different tokens"}}}
-    return {"data": traces, "layout": {"height": 380, **axes}}
+    return {"data": traces, "layout": {"height": 380, **axes}, **_group_choice(groups)}
 
 
 def _vocabulary_curve(group: TextGroup) -> list[tuple[int, int]]:
@@ -236,5 +270,15 @@ def _vocabulary_curve(group: TextGroup) -> list[tuple[int, int]]:
     return curve
 
 
-def _visibility(group: TextGroup) -> bool | str:
-    return group.visible or "legendonly"
+def _group_choice(groups: Sequence[TextGroup]) -> dict[str, Any]:
+    """Return the choice of the groups that a chart shows; empty if it shows all of them when the page opens."""
+    if all(group.visible for group in groups):
+        return {}
+    first = [group.visible for group in groups]
+    options = [option("main groups", {"visible": first}), option("all groups", {"visible": [True] * len(groups)})]
+    options += [
+        option(group.name, {"visible": [group is other or other.real for other in groups]})
+        for group in groups
+        if not group.real
+    ]
+    return {"choice": {"label": "texts of", "options": options, "selected": 0}}

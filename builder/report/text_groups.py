@@ -11,12 +11,12 @@ MAX_TEXTS = 3000
 """Upper bound on the texts of a page, divided evenly among its groups."""
 
 COLOURS = (
-    "#4269d0", "#efb118", "#ff725c", "#6cc5b0", "#3ca951", "#ff8ab7", "#a463f2", "#97bbf5", "#9c6b4e", "#7d8597",
+    "#4269d0", "#efb118", "#ff725c", "#6cc5b0", "#3ca951", "#ff8ab7", "#a463f2", "#97bbf5", "#9c6b4e", "#c2255c",
 )  # fmt: skip
 """Colours of groups and emotions, in their order; repeated after the tenth."""
 
-REAL_COLOUR = "#1d2433"
-"""Colour of real texts and of expected values."""
+REAL_COLOUR = "#8b93a3"
+"""Colour of real texts and of expected values: grey, the ground of each chart."""
 
 Point = tuple[float, float]
 """Position of a text on the map."""

@@ -36,6 +36,12 @@ function definitionList(value) {
   return list;
 }
 
+function cell(name, content, className) {
+  const created = element("td", content, className);
+  created.dataset.label = name;
+  return created;
+}
+
 function tableRow(text) {
   const row = element("tr");
   const body = element("td");
@@ -52,12 +58,13 @@ function tableRow(text) {
   body.append(details);
   const predicted =
     text.prediction === undefined ? "" : `${text.prediction} ${Math.round(100 * text.confidence)} %`;
-  row.append(element("td", text.source), element("td", text.label ?? ""));
-  row.append(element("td", predicted, text.prediction && text.prediction !== text.label ? "differs" : ""), body);
+  row.append(cell("group", text.source), cell("emotion", text.label ?? ""));
+  row.append(cell("predicted", predicted, text.prediction && text.prediction !== text.label ? "differs" : ""), body);
   return row;
 }
 
 const search = document.getElementById("search");
+const query = document.getElementById("query");
 const source = document.getElementById("source");
 const label = document.getElementById("label");
 const differs = document.getElementById("differs");
@@ -73,6 +80,7 @@ function fillTable() {
   );
   document.getElementById("rows").replaceChildren(...matches.slice(0, limit).map(tableRow));
   document.getElementById("count").textContent = `${matches.length} of ${data.texts.length} texts`;
+  document.getElementById("matches").textContent = query.value ? `${matches.length} texts` : "";
   document.getElementById("more").hidden = matches.length <= limit;
 }
 
@@ -81,28 +89,149 @@ function filterTable() {
   fillTable();
 }
 
-if (search) {
-  for (const control of [search, source, label, differs]) control.addEventListener("input", filterTable);
+function copyInput(from, to) {
+  from.addEventListener("input", () => {
+    to.value = from.value;
+    filterTable();
+  });
+}
+
+function showTable() {
+  const heading = document.getElementById("table");
+  heading.scrollIntoView();
+  heading.focus({ preventScroll: true });
+}
+
+function connectTable() {
+  copyInput(search, query);
+  copyInput(query, search);
+  for (const control of [source, label, differs]) control.addEventListener("input", filterTable);
+  for (const id of ["find", "filters"]) {
+    document.getElementById(id).addEventListener("submit", (event) => {
+      event.preventDefault();
+      showTable();
+    });
+  }
   document.getElementById("more").addEventListener("click", () => {
     limit += PAGE_SIZE;
     fillTable();
   });
+  fillTable();
 }
 
 function showInTable(text) {
-  search.value = `${text.id} ${text.text}`;
+  search.value = query.value = `${text.id} ${text.text}`;
   source.value = text.source;
   label.value = "";
   differs.checked = false;
   filterTable();
-  document.getElementById("table").scrollIntoView();
+  showTable();
 }
 
-for (const chart of data.charts) {
+// Colours of charts follow those of the page.
+
+function colourOf(name) {
+  return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+}
+
+function themedLayout() {
+  const [ink, line, paper] = ["--ink", "--line", "--paper"].map(colourOf);
+  const axes = {};
+  for (const axis of ["xaxis", "yaxis"]) {
+    for (const part of ["gridcolor", "zerolinecolor", "linecolor"]) axes[`${axis}.${part}`] = line;
+  }
+  return { ...axes, "font.color": ink, "hoverlabel.bgcolor": paper, "hoverlabel.font.color": ink };
+}
+
+function nested(changes) {
+  const result = {};
+  for (const [path, value] of Object.entries(changes)) {
+    const names = path.split(".");
+    let target = result;
+    for (const name of names.slice(0, -1)) target = target[name] ??= {};
+    target[names.at(-1)] = value;
+  }
+  return result;
+}
+
+function merged(first, second) {
+  const result = { ...first };
+  for (const [name, value] of Object.entries(second)) {
+    const both = [result[name], value].every((part) => part !== null && typeof part === "object");
+    result[name] = both && !Array.isArray(value) ? merged(result[name], value) : value;
+  }
+  return result;
+}
+
+const CONFIG = {
+  displayModeBar: false,
+  displaylogo: false,
+  showSendToCloud: false,
+  showEditInChartStudio: false,
+  showLink: false,
+  plotlyServerURL: "",
+  responsive: true,
+};
+
+function drawChart(chart) {
   const container = document.getElementById(chart.id);
-  Plotly.newPlot(container, chart.data, chart.layout, { displaylogo: false, responsive: true });
+  const layout = merged({ ...chart.layout, template: data.template }, nested(themedLayout()));
+  const traces = chart.data.map((trace) =>
+    trace.type === "heatmap" ? { ...trace, textfont: { color: colourOf("--ink") } } : trace,
+  );
+  Plotly.newPlot(container, traces, layout, CONFIG);
   if (chart.id === "map") container.on("plotly_click", (event) => showInTable(data.texts[event.points[0].customdata]));
 }
 
-if (search) fillTable(); // the page of a match has no texts
-document.body.dataset.ready = "yes";
+function recolour() {
+  for (const chart of data.charts) {
+    const container = document.getElementById(chart.id);
+    const heatmaps = container.data.flatMap((trace, number) => (trace.type === "heatmap" ? [number] : []));
+    if (heatmaps.length) Plotly.restyle(container, { "textfont.color": colourOf("--ink") }, heatmaps);
+    Plotly.relayout(container, themedLayout());
+  }
+}
+
+function connectCharts() {
+  for (const control of document.querySelectorAll("select.choice")) {
+    const { choice } = data.charts.find((chart) => chart.id === control.dataset.chart);
+    control.addEventListener("change", () =>
+      Plotly.restyle(control.dataset.chart, choice.options[control.value].changes),
+    );
+  }
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", recolour);
+  addEventListener("beforeprint", () => resize({ width: PRINT_WIDTH, autosize: false }));
+  addEventListener("afterprint", () => resize({ width: null, autosize: true }));
+}
+
+const PRINT_WIDTH = 680; // pixels of A4 and Letter between usual margins
+
+function resize(changes) {
+  for (const chart of data.charts) Plotly.relayout(chart.id, changes);
+  recolour();
+}
+
+async function loadPlotly() {
+  const packed = Uint8Array.from(atob(document.getElementById("plotly").textContent), (c) => c.charCodeAt(0));
+  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
+  const script = document.createElement("script");
+  script.textContent = await new Response(stream).text();
+  document.head.append(script);
+}
+
+async function drawCharts() {
+  await loadPlotly();
+  for (const chart of data.charts) {
+    drawChart(chart);
+    await new Promise((resume) => setTimeout(resume)); // the table of texts can be used before all charts are drawn
+  }
+  connectCharts();
+}
+
+if (search) connectTable(); // the page of a match has no texts
+drawCharts()
+  .catch((error) => {
+    for (const chart of document.querySelectorAll(".chart")) chart.textContent = "Charts need a newer browser.";
+    throw error;
+  })
+  .finally(() => (document.body.dataset.ready = "yes"));

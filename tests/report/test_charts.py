@@ -18,9 +18,11 @@ from personagen.builder.report.text_charts import (
     growth_chart,
     length_chart,
     map_chart,
+    significant_z,
     vocabulary_chart,
 )
-from personagen.builder.report.text_groups import ReportText, TextGroup
+from personagen.builder.report.text_groups import REAL_COLOUR, ReportText, TextGroup
+from personagen.builder.report.words.of_texts import vocabulary_sentence
 
 EMOTIONS = ["joy", "fear"]
 
@@ -67,7 +69,20 @@ def test_every_text_of_a_group_is_on_the_map_under_its_own_index() -> None:
     by_name = {trace["name"]: trace for trace in data}
     assert by_name["fear (synthetic)"]["customdata"] == [1] and by_name["fear (synthetic)"]["x"] == [1.0]
     assert by_name["real"]["customdata"] == [2] and by_name["real"]["y"] == [2.5]
-    assert by_name["joy (real)"]["customdata"] == []
+
+
+def test_real_texts_are_the_grey_ground_below_the_others() -> None:
+    real, *others = traces(map_chart([TWO, REAL], [(0.0, 0.0)] * 3, EMOTIONS, "synthetic"))
+    assert real["name"] == "real" and real["marker"]["color"] == REAL_COLOUR
+    assert all(other["marker"]["size"] > real["marker"]["size"] for other in others)
+
+
+def test_the_map_of_several_groups_has_a_choice_of_the_coloured_one() -> None:
+    chart = map_chart([TWO, OTHER, REAL], [(0.0, 0.0)] * 4, EMOTIONS, "synthetic")
+    assert [trace["visible"] for trace in traces(chart)] == [True, True, True, False, False]
+    assert [one["label"] for one in chart["choice"]["options"]] == ["synthetic", "other"]
+    assert chart["choice"]["options"][1]["changes"] == {"visible": [True, False, False, True, True]}
+    assert "choice" not in map_chart([TWO, REAL], [(0.0, 0.0)] * 3, EMOTIONS, "synthetic")
 
 
 def test_confusions_are_fractions_of_the_intended_emotion() -> None:
@@ -101,8 +116,12 @@ def test_words_are_compared_with_the_real_texts() -> None:
     assert bars["customdata"][bars["y"].index("ran")] == ["50.0%", "0.0%"]
 
 
-def test_groups_beyond_the_compared_ones_wait_in_the_legend() -> None:
-    assert [trace["visible"] for trace in traces(length_chart([TWO, OTHER], EMOTIONS))] == [True, "legendonly"]
+def test_groups_beyond_the_compared_ones_can_be_chosen() -> None:
+    chart = length_chart([TWO, OTHER, REAL], EMOTIONS)
+    assert [trace["visible"] for trace in traces(chart)] == [True, False, True]
+    shown = {one["label"]: one["changes"]["visible"] for one in chart["choice"]["options"]}
+    assert shown["main groups"] == [True, False, True] and shown["all groups"] == [True, True, True]
+    assert shown["synthetic"] == [True, False, True] and shown["other"] == [False, True, True]
 
 
 def test_an_interval_that_ends_at_zero_is_drawn_and_a_missing_one_is_not() -> None:
@@ -112,12 +131,34 @@ def test_an_interval_that_ends_at_zero_is_drawn_and_a_missing_one_is_not() -> No
     assert points["error_x"]["array"] == pytest.approx([0.03, 0.0])
 
 
-def test_the_menu_shows_one_figure_at_a_time() -> None:
+def test_the_choice_shows_one_figure_at_a_time() -> None:
     one, two = ValueWithInterval(1.0, 0.5, 2.0), ValueWithInterval(3.0, None, None)
     chart = interval_chart({"vendi": {"none": one}, "mmd2": {"none": two, "real": one}})
     assert [trace["visible"] for trace in traces(chart)] == [True, False]
-    (menu,) = (chart or {})["layout"]["updatemenus"]
-    assert [button["args"][0]["visible"] for button in menu["buttons"]] == [[True, False], [False, True]]
+    shown = [one["changes"]["visible"] for one in (chart or {})["choice"]["options"]]
+    assert shown == [[True, False], [False, True]]
+
+
+def test_only_significant_associations_are_coloured() -> None:
+    cells = [[AssociationCell(0.25, significant=True), AssociationCell(0.5, significant=False)]]
+    (heatmap,) = traces(association_chart(["gender"], ["length", "label"], cells))
+    assert heatmap["z"] == [[0.25, 0.0]] and heatmap["text"] == [["25.0%*", "50.0%"]]
+
+
+def test_only_words_that_are_significant_among_all_are_filled() -> None:
+    many = [(f"{'ran' if row % 2 else 'glad'} away {'x' if row % 4 else 'now'}", "joy", None) for row in range(400)]
+    real = [(f"nice away {'x' if row % 4 else 'now'}", None, None) for row in range(400)]
+    groups = [group_of("synthetic", *many), group_of("real", *real, real=True)]
+    chart = vocabulary_chart(groups, "synthetic")
+    (bars,) = traces(chart)
+    filled = {word for word, colour in zip(bars["y"], bars["marker"]["color"], strict=True) if colour[0] == "#"}
+    assert filled == {"ran", "glad", "nice"} and {"x", "now"} <= set(bars["y"])
+    limit = significant_z(len(bars["y"]))
+    assert filled == {word for word, z in zip(bars["y"], bars["x"], strict=True) if abs(z) > limit}
+    assert vocabulary_sentence(chart) in (
+        "The most distinctive words of these texts: ran, glad; of real texts: nice.",
+        "The most distinctive words of these texts: glad, ran; of real texts: nice.",
+    )
 
 
 def test_one_attribute_with_an_unmeasured_outcome_has_a_chart() -> None:
@@ -173,4 +214,5 @@ HOSTILE = "<b>%{x}</b>"
     ids=["map", "confusion", "lengths", "growth", "intervals", "rejects", "associations", "values", "pairs"],
 )
 def test_names_are_no_markup(chart: Chart | None) -> None:
-    assert HOSTILE not in str(chart) and "&lt;b&gt;" in str(chart)
+    drawn = {name: part for name, part in (chart or {}).items() if name != "choice"}  # its labels are plain text
+    assert HOSTILE not in str(drawn) and "&lt;b&gt;" in str(drawn)

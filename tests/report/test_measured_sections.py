@@ -57,8 +57,8 @@ def test_values_by_label_stand_beside_those_of_real_texts_with_the_interval_of_t
     style = written_style([*doubled, *fears], labels, real, real_labels)
     section = realism_section(scores_of({"realism": style}, {}))
     assert section.chart is not None and len(section.chart["data"]) == 12
-    menu = [button["label"] for button in section.chart["layout"]["updatemenus"][0]["buttons"]]
-    here, beside = section.chart["data"][2 * menu.index("words per text") :][:2]
+    menu = [one["label"] for one in section.chart["choice"]["options"]]
+    beside, here = section.chart["data"][2 * menu.index("words per text") :][:2]
     assert here["y"] == beside["y"] == ["all emotions", "fear", "joy"]
     joy, value = here["y"].index("joy"), style["words_per_text_by_label"]["joy"]
     assert here["x"][joy] == value and beside["x"][joy] == style["words_per_text_null_by_label"]["joy"]
@@ -95,10 +95,10 @@ def test_what_the_texts_teach_stands_beside_the_floor_and_real_texts() -> None:
     assert not utility_section(scores_of({}, {})).has_content
 
 
-def test_a_chart_of_no_value_is_none_and_of_one_value_has_no_menu() -> None:
+def test_a_chart_of_no_value_is_none_and_of_one_value_has_no_choice() -> None:
     assert beside_real_chart({}) is None and beside_real_chart({"figure": {}}) is None
     chart = beside_real_chart({"figure": {"<b>": ValueBesideReal(1.0, 2.0, None, None)}})
-    assert chart is not None and "updatemenus" not in chart["layout"]
-    here, beside = chart["data"]
+    assert chart is not None and "choice" not in chart
+    beside, here = chart["data"]
     assert here["y"] == beside["y"] == ["&lt;b&gt;"] and (here["x"], beside["x"]) == ([1.0], [2.0])
     assert here["error_x"]["array"] == [0.0]

@@ -1,6 +1,6 @@
 """Verdicts on a release: one sentence per question that was measured."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from personagen.builder.release.manifest import classifier_facts
@@ -52,12 +52,12 @@ def verdicts(
     """
     sentences = {
         "realism": realism_sentence(scores),
-        "utility": " ".join(utility_sentences(scores)) or None,
+        "utility": utility_sentence(scores),
         "judges": judges_sentence(scores),
         "expression": expression_sentence(manifest),
         "emotion words": leak_sentence(manifest),
         "predictions": agreement_line(classifier_facts(manifest)),
-        "audit": audit_sentence(manifest, audit),
+        "audit": audit_sentence(audit),
         "counterfactuals": counterfactual_sentence(audit),
     }
     return [ReleaseVerdict(topic, text) for topic, text in sentences.items() if text]
@@ -95,21 +95,28 @@ def realism_sentence(scores: Mapping[str, Any] | None) -> str | None:
     )
 
 
-def utility_sentences(scores: Mapping[str, Any] | None) -> Iterator[str]:
-    """Yield what a classifier learns from the texts about each real corpus, beside as many real texts."""
+def utility_sentence(scores: Mapping[str, Any] | None) -> str | None:
+    """Return what a classifier learns from the texts about each real corpus; None: not measured."""
     slices = {name: result for name, result in (scores or {}).get("slices", {}).items() if "problem" not in result}
     if not slices and scores is not None and results_of(scores, "utility"):
         slices = {scores["reference"]["name"]: results_of(scores, "utility")}
-    for corpus, result in slices.items():
-        value, real = number_in(result, "tstr_macro_f1"), number_in(result, "trtr_macro_f1")
-        if value is None:
-            continue
-        floor = number_in(result, "floor_macro_f1")
-        where = GENRES.get(corpus, f"real texts of {corpus}")
-        beside = [] if real is None else [f"as many real texts reach {real:.2f}"]
-        beside += [] if floor is None else [f"three plain sentences per label reach {floor:.2f}"]
-        comparison = f" where {' and '.join(beside)}" if beside else ""
-        yield f"A classifier trained on these texts reaches a macro-F1 of {value:.2f} on {where}{comparison}."
+    parts = [
+        f"{value:.2f} on {GENRES.get(corpus, f'real texts of {corpus}')}{_yardsticks(result)}"
+        for corpus, result in slices.items()
+        if (value := number_in(result, "tstr_macro_f1")) is not None
+    ]
+    if not parts:
+        return None
+    listed = " and ".join(filter(None, [", ".join(parts[:-1]), parts[-1]]))
+    return f"A classifier trained on these texts reaches a macro-F1 of {listed}."
+
+
+def _yardsticks(result: Mapping[str, Any]) -> str:
+    """Return, in brackets, what the same classifier reaches with real texts and with plain sentences."""
+    real, floor = number_in(result, "trtr_macro_f1"), number_in(result, "floor_macro_f1")
+    values = [] if real is None else [f"as many real texts: {real:.2f}"]
+    values += [] if floor is None else [f"three plain sentences per label: {floor:.2f}"]
+    return f" ({'; '.join(values)})" if values else ""
 
 
 def judges_sentence(scores: Mapping[str, Any] | None) -> str | None:
@@ -146,10 +153,11 @@ def leak_sentence(manifest: Mapping[str, Any]) -> str | None:
     if leaked is None or checked <= 0:
         return None
     unasked = " although the prompt did not ask for it" if manifest.get("expressions") else ""
-    return f"{leaked:,} of {counted(checked, 'checked text')} name their emotion{unasked}."
+    number = f"{leaked:,}" if leaked else "None"
+    return f"{number} of {counted(checked, 'checked text')} name their emotion{unasked}."
 
 
-def audit_sentence(manifest: Mapping[str, Any], audit: Mapping[str, Any] | None) -> str | None:
+def audit_sentence(audit: Mapping[str, Any] | None) -> str | None:
     """Return how many attributes of personas go with how texts are written; None: not audited, or not tested."""
     tested = [record for record in records_in(audit, "associations") if number_in(record, "p_corrected") is not None]
     if not tested:

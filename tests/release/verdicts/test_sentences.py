@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from personagen.builder.release.verdicts import concerns, count_texts, verdicts
-from tests.release.cards.test_card import MANIFEST
+from tests.helpers.releasing import ROOT
+
+MANIFEST = ROOT / "tests" / "golden" / "manifest.json"
 
 SLICE = {"tstr_macro_f1": 0.19, "trtr_macro_f1": 0.27, "floor_macro_f1": 0.22, "tstr_floor_gap_ci": [-0.06, -0.01]}
 
@@ -55,8 +57,13 @@ def test_a_figure_that_is_no_number_gives_no_verdict(manifest: dict[str, Any], a
 def test_utility_stands_beside_as_many_real_texts(manifest: dict[str, Any]) -> None:
     scores = scores_with() | {"slices": {"comments": SLICE, "dialogue": {"problem": "too few texts"}}}
     assert sentence("utility", manifest, scores) == (
-        "A classifier trained on these texts reaches a macro-F1 of 0.19 on real comments where as many real texts "
-        "reach 0.27 and three plain sentences per label reach 0.22."
+        "A classifier trained on these texts reaches a macro-F1 of 0.19 on real comments (as many real texts: 0.27; "
+        "three plain sentences per label: 0.22)."
+    )
+    several = scores | {"slices": {"comments": SLICE, "reports": SLICE | {"floor_macro_f1": None}, "mine.csv": SLICE}}
+    assert (sentence("utility", manifest, several) or "").endswith(
+        ", 0.19 on real reports (as many real texts: 0.27) and 0.19 on real texts of mine.csv (as many real texts: "
+        "0.27; three plain sentences per label: 0.22)."
     )
     reasons = concerns(manifest, scores)
     assert "Not measured: utility on real dialogue: too few texts." in reasons
@@ -68,7 +75,7 @@ def test_utility_stands_beside_as_many_real_texts(manifest: dict[str, Any]) -> N
 def test_scores_of_a_version_without_corpora_have_the_reference(manifest: dict[str, Any]) -> None:
     scores = scores_with(utility={"tstr_macro_f1": 0.16, "trtr_macro_f1": 0.336})
     text = sentence("utility", manifest, scores)
-    assert text is not None and text.endswith("0.16 on real texts of goemotions where as many real texts reach 0.34.")
+    assert text is not None and text.endswith("0.16 on real texts of goemotions (as many real texts: 0.34).")
 
 
 def test_a_tie_with_plain_sentences_is_no_concern(manifest: dict[str, Any]) -> None:

@@ -1,0 +1,1 @@
+"""Charts in words: one sentence of what is seen in each, a table of its data, and example texts."""
