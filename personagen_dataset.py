@@ -293,10 +293,9 @@ class PersonaGen(Parquet):
         # `datasets` compares the rows that it reads with these counts; a filter makes them unknown.
         splits = {split: {"name": split, "num_examples": count} for split, count in _rows(shards).items()}
         self.BUILDER_CONFIGS: list[Any] = []  # the class may have those of another release
-        texts = {
-            "license": (manifest.get("license") or {}).get("license") or "",
-            "citation": manifest.get("citation", ""),
-        }
+        licence = manifest.get("license") or {}
+        name = licence.get("license_name") or licence.get("license") or "terms-of-the-model"
+        texts = {"license": name, "citation": manifest.get("citation", "")}
         options["info"] = datasets.DatasetInfo(features=columns, splits=splits if filters is None else None, **texts)
         options |= {"data_files": _data_files(release, shards), "version": version}
         super().__init__(cache_dir, config_name=config, filters=filters, token=token, **options)

@@ -60,6 +60,7 @@ def test_the_builder_knows_rows_and_columns_before_it_reads(release: Path, tmp_p
     assert {name: split.num_examples for name, split in info.splits.items()} == {"train": 8, "validation": 1, "test": 1}
     assert info.features == features_of(release, "joy")
     assert str(info.version) == VERSION == "1.3.0"
+    assert info.license == "terms-of-the-model" and info.citation == manifest_of(release)["citation"]
 
 
 def test_the_builder_streams(release: Path, tmp_path: Path) -> None:

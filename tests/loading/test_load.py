@@ -10,10 +10,10 @@ from typing import Any
 import datasets
 import pandas as pd  # type: ignore[import-untyped]
 import pytest
-from datasets import ClassLabel, DatasetDict, load_dataset
+from datasets import ClassLabel, DatasetDict, load_dataset, load_dataset_builder
 
 from personagen.builder.core.records import LAYERS, SPLITS
-from tests.helpers.releasing import CONFIGS, EMOTIONS, make_release, manifest_of, records, run_python
+from tests.helpers.releasing import CONFIGS, EMOTIONS, features_of, make_release, manifest_of, records, run_python
 from tests.helpers.servers.fake_openai import FakeOpenAI
 
 pytestmark = pytest.mark.usefixtures("plain_datasets")
@@ -72,6 +72,20 @@ def test_every_ablation_loads_by_name_with_its_layers_and_no_deeper_one(depth: s
         assert row["depth"] == depth
         assert ("demographic" in row) == ("persona_id" in row) == (depth == "demographic")
         assert not {"sociocultural", "situational", "situation_id"} & set(row)
+
+
+@pytest.mark.parametrize("config", ["joy", "all", "depth_none", "situational"])
+def test_columns_licence_and_citation_are_known_before_a_file_is_read(config: str, beside: Path) -> None:
+    info = load_dataset_builder("personagen", config).info
+    assert info.features == features_of(beside, config)
+    assert info.license == "terms-of-the-model" and info.citation.startswith("@misc{inoshita2025personagen,")
+    assert f"personagen_{manifest_of(beside)['configs']['all']['digest']}" in info.citation
+
+
+def test_conditions_and_columns_are_pushed_down(beside: Path) -> None:
+    """The card states no number of rows, with which `datasets` would refuse conditions."""
+    joy = load_dataset("personagen", split="train", filters=[("emotion", "==", "joy")], columns=["text", "emotion"])
+    assert len(joy) == 8 and set(joy["emotion"]) == {"joy"} and joy.column_names == ["text", "emotion"]
 
 
 def test_the_configurations_and_splits_are_those_of_the_manifest(beside: Path) -> None:
