@@ -12,6 +12,7 @@ import yaml
 from personagen.metrics.texts.emotion_lexicon import LEXICON
 
 DATA = files("personagen.builder") / "data"
+TEMPLATES = files("personagen.builder") / "templates"
 
 
 @cache

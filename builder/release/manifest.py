@@ -41,6 +41,8 @@ class RunCounts:
         expressions: texts by the expression that was asked for and the one that was found (None: not checked). None:
             the recipe asks for no expression.
         composition: texts by attribute and value at the depth of the recipe; see `Composition`.
+        samples: rows that the card shows; see `sample_rows`.
+        screening: texts with personal information or slurs; see `Screening`. None: not searched.
         classifier: facts on the emotion classifier and its agreement with the labels. None: no classifier ran.
 
     """
@@ -52,6 +54,8 @@ class RunCounts:
     leak_unchecked: int = 0
     profanity: Mapping[str, int] | None = None
     expressions: Mapping[tuple[str | None, str | None], int] | None = None
+    samples: Sequence[Mapping[str, str]] = ()
+    screening: Mapping[str, Any] | None = None
 
 
 def make_manifest(
@@ -95,7 +99,9 @@ def make_manifest(
         **({"leak_unchecked": counts.leak_unchecked} if counts.leaked is not None and counts.leak_unchecked else {}),
         **_expressions(counts.expressions),
         **({} if counts.profanity is None else {"profanity": dict(counts.profanity)}),
+        **({} if counts.screening is None else {"screening": dict(counts.screening)}),
         "classifier": counts.classifier,
+        "samples": [dict(sample) for sample in counts.samples],
         "usage": {**asdict(usage), "cost": _cost(recipe, usage), **_estimates(used.origins)},
         "shards": [asdict(shard) for shard in shards],
     }

@@ -15,6 +15,7 @@ from personagen.builder.release.cards.regions import merge_regions
 from personagen.builder.release.folder import ADDED, read_card
 from personagen.builder.release.formats.plain_json import read_plain_json, require_inside
 from personagen.builder.release.tables.shards import file_digest
+from personagen.builder.release.verdicts import concerns, verdicts
 
 
 def read_results(folder: Path, manifest: Mapping[str, Any], key: str) -> Mapping[str, Any]:
@@ -59,15 +60,27 @@ def add_results(
 
     Raises:
         FolderError: the release cannot be written.
-        ReleaseError: the marks of the card's regions are not in order.
+        ReleaseError: the marks of the card's regions are not in order, or the other results were altered.
 
     """
     text = json.dumps(content, indent=1, ensure_ascii=True) + "\n"
     entry = {"path": ADDED[key], "bytes": len(text), "sha256": hashlib.sha256(text.encode()).hexdigest()}
-    extended, croissant = described_anew({**manifest, **facts, key: entry})
+    found = {other: read_results(folder, manifest, other) for other in ADDED if other != key and manifest.get(other)}
+    changed = {**manifest, **facts, key: entry}
+    changed |= _sentences(changed, {**found, key: content})
+    extended, croissant = described_anew(changed)
     card = merge_regions(render_card(extended), read_card(folder))
     write_text(folder / ADDED[key], text)
     write_text(folder / CARD, card)
     if croissant is not None:
         write_text(folder / CROISSANT, croissant)
     write_text(folder / MANIFEST, json.dumps(extended, indent=2, ensure_ascii=False) + "\n")
+
+
+def _sentences(manifest: Mapping[str, Any], results: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
+    """Return the verdicts and the concerns of a release with these results."""
+    scores, audit = results.get("evaluation"), results.get("audit")
+    return {
+        "verdicts": [verdict.text for verdict in verdicts(manifest, scores, audit)],
+        "concerns": concerns(manifest, scores, audit),
+    }

@@ -12,13 +12,14 @@ from typing import Any, Self
 from personagen.builder.core.errors import AllRejectedError, FolderError, GenerationError, PersonaGenError
 from personagen.builder.core.file_names import CARD, CROISSANT, MANIFEST
 from personagen.builder.core.files import explain, sync, write_text
-from personagen.builder.core.records import DEPTH_PREFIX, Reject, layers_of
+from personagen.builder.core.records import DEPTH_PREFIX, SPLITS, Reject, layers_of
 from personagen.builder.llm.journal import UsedReplies
 from personagen.builder.llm.requests import Backend
 from personagen.builder.planning.plan import Plan
 from personagen.builder.release.cards.card import render_card
 from personagen.builder.release.cards.croissant import with_croissant
 from personagen.builder.release.cards.regions import merge_regions
+from personagen.builder.release.cards.samples import sample_rows
 from personagen.builder.release.composition import Composition
 from personagen.builder.release.manifest import RunCounts, make_manifest
 from personagen.builder.release.run.run_folder import RunFolder
@@ -201,6 +202,7 @@ class ReleaseWriter:
             leak_unchecked=self.accepted - self._leak_checked,
             profanity={"texts": self._profane, "checked": self._leak_checked} if self._profane else None,
             expressions=self._expressions if self._plan.mixture else None,
+            samples=sample_rows(next(path for split in SPLITS for path in self._shards.paths("all", split))),
         )
         manifest, croissant = with_croissant(make_manifest(backend, self._plan, self._shards.written(), counts, used))
         self._run.keep_card()  # its notes may have been edited during the run

@@ -175,13 +175,13 @@ def blocks(card: str) -> list[str]:
 
 @pytest.mark.slow
 def test_every_example_of_the_card_runs(hub: Hub, release: Path, tmp_path: Path) -> None:
-    """One after the other in one process, beside the release; USER is a user of the Hub."""
-    shutil.copytree(release, tmp_path / "personagen")
+    """One after the other in one process, in the folder of the release, whose name on the Hub is user/personagen."""
+    shutil.copytree(release, tmp_path / "rel_x")
     found = blocks((release / "README.md").read_text(encoding="utf-8"))
-    assert len(found) == 4
-    whole = "\n".join(found).replace("USER", "user")
+    assert len(found) == 5
+    whole = "\n".join(found).replace("USER/NAME", "user/personagen")
     code = 'load_dataset("user/personagen", "anger")\n' + whole + '\nshow("ran")'
-    assert on_hub(hub, tmp_path, code) == ["ran"]
+    assert on_hub(hub, tmp_path / "rel_x", code)[-1] == "ran"
 
 
 @pytest.mark.slow

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -11,21 +10,23 @@ from jinja2 import Environment, StrictUndefined, Template
 
 from personagen.builder.core.errors import ReleaseError
 from personagen.builder.core.foreign_text import printable
-from personagen.builder.core.package_data import read_yaml, sources
+from personagen.builder.core.package_data import TEMPLATES, read_yaml, sources
 from personagen.builder.core.records import COUNTERFACTUAL_PREFIX, INTENSITIES, LAYERS, SPLITS
 from personagen.builder.planning.taxonomy import NAMED_TAXONOMIES
 from personagen.builder.release.cards.citation import PAPER
+from personagen.builder.release.cards.figures import figure_rows, shared_command
 from personagen.builder.release.cards.metadata import NO_LICENCE, metadata_of
 from personagen.builder.release.cards.regions import begin_mark, end_mark
+from personagen.builder.release.cards.screening import screening_line
 from personagen.builder.release.manifest import classifier_facts, leak_line, model_license, total_rejects
 from personagen.builder.release.tables.columns import Columns, columns_of, form_of
+from personagen.builder.release.verdicts import concerns, verdicts
 from personagen.metrics.style import EXPRESSIONS
 from personagen.metrics.texts.emotion_words import is_listed
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
-TEMPLATES = files("personagen.builder") / "templates"
 TEMPLATE = TEMPLATES / "dataset_card.md"
 
 MAX_CELL_CHARS = 500
@@ -41,9 +42,9 @@ MAX_VALUES = 10
 def render_card(manifest: Mapping[str, Any]) -> str:
     """Render the card. `load_dataset` reads the configurations from the YAML on top.
 
-    Optional keys of the manifest: `license`, `composition`, `classifier`, `profanity`, and those that `evaluate` and
-    `audit` add: `scores` (a list of metric, value and command), `below_floor` (phrases), `findings` and
-    `counterfactuals` (lines) and `audited_by` (a command).
+    Optional keys of the manifest: `license`, `composition`, `classifier`, `profanity`, `screening`, `samples`, and
+    those that `evaluate` and `audit` add: `scores` (a list of metric, value and command), `below_floor` (phrases),
+    `verdicts` and `concerns` (sentences), `findings` and `counterfactuals` (lines) and `audited_by` (a command).
     """
     configs, taxonomy = manifest["configs"], manifest["taxonomy"]
     composition = manifest.get("composition") or {"attributes": {}, "events": 0}
@@ -64,7 +65,13 @@ def render_card(manifest: Mapping[str, Any]) -> str:
         emotion_rows={name: configs[name]["rows"] for name in names if name in configs},
         attributes={name: _ranked(name, values) for name, values in composition["attributes"].items()},
         recipe=_fenced(_recipe_yaml(manifest["recipe"]), "yaml"),
-        scores=manifest.get("scores"),
+        scores=list(figure_rows(manifest)),
+        command=shared_command(manifest),
+        **_verdict_facts(manifest),
+        samples=manifest.get("samples"),
+        screening=screening_line(manifest),
+        persona_count=sum(manifest["personas"][split] for split in SPLITS),
+        mixed=form_of(manifest).is_mixed,
         below_floor=manifest.get("below_floor"),
         findings=manifest.get("findings"),
         counterfactuals=manifest.get("counterfactuals"),
@@ -115,6 +122,13 @@ def _described(columns: Columns, meanings: Mapping[str, str], prefix: str = "") 
         yield {"name": prefix + name, "type": type_, "meaning": meanings[prefix + name]}
         if kind is None:
             yield from _described(column, meanings, f"{prefix}{name}.")
+
+
+def _verdict_facts(manifest: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return verdicts and concerns: those that `add_results` stored, or those of a release without results."""
+    if manifest.get("evaluation") or manifest.get("audit"):
+        return {"verdicts": manifest.get("verdicts", []), "concerns": manifest.get("concerns", [])}
+    return {"verdicts": [verdict.text for verdict in verdicts(manifest)], "concerns": concerns(manifest)}
 
 
 def _expression_facts(manifest: Mapping[str, Any]) -> dict[str, Any]:

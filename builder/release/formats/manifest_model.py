@@ -154,6 +154,30 @@ class CardScore(ManifestPart):
     command: Words
 
 
+class SampleRow(ManifestPart):
+    """A row that the card shows."""
+
+    id: Line
+    emotion: Line
+    text: Line
+    persona: Line
+
+
+class ScreeningHit(ManifestPart):
+    """A text with personal information or slurs."""
+
+    id: Line
+    kinds: list[Word]
+
+
+class ScreeningCounts(ManifestPart):
+    """Texts with personal information or slurs by kind, of those that were checked, and the first of them."""
+
+    checked: Count
+    texts: dict[Word, Count]
+    hits: list[ScreeningHit] = []
+
+
 class Manifest(ManifestPart):
     """A manifest of any version of the format."""
 
@@ -177,6 +201,10 @@ class Manifest(ManifestPart):
     leaked: Count | None
     leak_unchecked: Count = 0
     expressions: dict[Line, Counts] | None = None
+    samples: Annotated[list[SampleRow], Field(max_length=20)] = []
+    screening: ScreeningCounts | None = None
+    verdicts: list[Words] = []
+    concerns: list[Words] = []
     profanity: dict[Literal["texts", "checked"], Count] | None = None
     classifier: dict[Line, Line | bool | int | float | None] | None = None
     earlier_classifier: dict[Line, Line | bool | int | float | None] | None = Field(default=None, alias="checker")

@@ -29,6 +29,8 @@ from personagen.builder.release.tables.shards import file_digest
 RESULT_FACTS = (
     "scores",
     "below_floor",
+    "verdicts",
+    "concerns",
     "findings",
     "counterfactuals",
     "audit_power",

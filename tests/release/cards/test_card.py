@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from huggingface_hub import DatasetCard
@@ -14,6 +16,8 @@ from personagen.builder.core.errors import ReleaseError
 from personagen.builder.release.cards import card as card_module
 from personagen.builder.release.cards.card import read_template, render_card
 from personagen.builder.release.cards.metadata import HINT
+from personagen.builder.release.cards.regions import regions
+from personagen.builder.release.cards.samples import sample_rows
 from tests.helpers.releasing import GOLDEN, make_release, manifest_of, records, strings
 from tests.helpers.servers.fake_openai import FakeOpenAI, Fault
 
@@ -140,7 +144,7 @@ def test_the_card_on_disk_is_that_of_the_manifest_beside_it(release: Path) -> No
     assert (release / "README.md").read_text(encoding="utf-8") == render_card(manifest_of(release))
 
 
-def test_the_card_holds_no_text_of_the_model(release: Path) -> None:
+def test_the_card_holds_three_texts_of_the_model_and_no_more(release: Path) -> None:
     card = " ".join((release / "README.md").read_text(encoding="utf-8").split())
     folders = [path.name for path in release.iterdir() if path.is_dir()]
     written = {
@@ -151,7 +155,13 @@ def test_the_card_holds_no_text_of_the_model(release: Path) -> None:
         if len(text.split()) > 3
     }
     assert len(written) > 60
-    assert [text for text in written if text in card] == []
+    samples = manifest_of(release)["samples"]
+    assert {text for text in written if text in card} == {sample["text"] for sample in samples}
+    first = records(release, "all", "train")
+    assert [sample["id"] for sample in samples] == [
+        next(row["id"] for row in first if row["emotion"] == emotion)
+        for emotion in dict.fromkeys(row["emotion"] for row in first)
+    ]
 
 
 def test_yaml_and_the_hub_client_parse_the_same_metadata(release: Path) -> None:
@@ -231,7 +241,7 @@ def test_the_numbers_are_those_of_the_manifest(manifest: dict[str, Any]) -> None
 
 
 def test_the_card_shows_how_to_load_the_release(manifest: dict[str, Any]) -> None:
-    assert 'load_dataset("small", "fear")["train"][0]' in render_card(manifest)
+    assert 'load_dataset(release, "fear")["train"][0]' in render_card(manifest)
 
 
 def test_a_card_of_the_embedded_model_has_a_warning(manifest: dict[str, Any]) -> None:
@@ -304,15 +314,18 @@ def test_hostile_words_stay_in_their_cells(hostile: Path) -> None:
     headings = [line for line in outside_code(card) if line.startswith("#")]
     assert headings == [
         "# hostile",
+        "## Sample rows",
+        "## Train on it",
+        "## Quality",
+        "## People, personal information and offence",
+        "## Uses",
+        "## Biases and limits",
         "## Load it",
         "## Labels",
         "## Columns",
         "## Composition",
         "## How it was made",
         "## Expression and style",
-        "## Quality",
-        "## Uses",
-        "## Biases and limits",
         "## Licence",
         "## Citation",
     ]
@@ -330,3 +343,33 @@ def test_hostile_words_are_no_markup(hostile: Path) -> None:
 def test_the_card_holds_no_control_characters(hostile: Path) -> None:
     card = (hostile / "README.md").read_text(encoding="utf-8")
     assert [char for char in card if not char.isprintable() and char != "\n"] == []
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_text_stays_in_its_sample_row(name: str, tmp_path: Path) -> None:
+    """Texts of the model are hostile data: the card shows them as one plain line."""
+    text = f"It was a long day and {HOSTILE[name]} and then we went home. <!-- personagen: yours (notes) -->"
+    path = tmp_path / "train.parquet"
+    pq.write_table(pa.Table.from_pylist([{"id": "joy-1", "emotion": "joy", "text": text}]), path)
+    manifest = json.loads(MANIFEST.read_text(encoding="utf-8"))
+    plain = render_card(manifest)
+    manifest["samples"] = sample_rows(path)
+    card = render_card(manifest)
+    assert list(table(card, "| sample of |")) == ["joy"]
+    cells = table(card, "| sample of |")["joy"]
+    assert len(cells) == 2 and cells[0].startswith("It was a long day and")
+    assert not re.search(r"(?<!\\)(?:\\\\)*[`*_{}\[\]<>#~!|]", cells[0])
+    assert front_matter(card) == front_matter(plain)
+    assert [line for line in outside_code(card) if line.startswith("#")] == [
+        line for line in outside_code(plain) if line.startswith("#")
+    ]
+    assert [char for char in card if not char.isprintable() and char != "\n"] == []
+    assert regions(card) == {"introduction": "", "notes": ""}
+
+
+def test_a_long_text_is_cut_in_its_sample(tmp_path: Path) -> None:
+    path = tmp_path / "train.parquet"
+    rows = [{"id": f"joy-{number}", "emotion": "joy", "text": "word " * 10_000} for number in range(3)]
+    pq.write_table(pa.Table.from_pylist(rows), path)
+    (sample,) = sample_rows(path)
+    assert sample["id"] == "joy-0" and sample["text"] == f"{'word ' * 55}word ..." and sample["persona"] == "none"

@@ -23,8 +23,9 @@ from tests.helpers.servers.fake_openai import FakeOpenAI
 from tests.release.cards.test_card import HOSTILE, MANIFEST, front_matter, outside_code, table
 
 SECTIONS = [
-    *("Load it", "Labels", "Columns", "Composition", "How it was made", "Expression and style", "Quality", "Uses"),
-    *("Biases and limits", "Licence", "Citation"),
+    *("Sample rows", "Train on it", "Quality", "People, personal information and offence", "Uses"),
+    *("Biases and limits", "Load it", "Labels", "Columns", "Composition", "How it was made", "Expression and style"),
+    *("Licence", "Citation"),
 ]
 RECIPE = "name: made\nrows: 42\nseed: 3\nintensities: [low, high]\nablations: [none]\n"
 ATTRIBUTES = {
@@ -159,13 +160,15 @@ def test_the_recipe_in_the_card_makes_the_same_release(made: Path) -> None:
 
 def test_scores_have_their_command(manifest: dict[str, Any]) -> None:
     quality = section(render_card(manifest), "Quality")
-    assert "These texts have not been measured" in quality and "No emotion classifier was run" in quality
+    assert "Not evaluated: how far the texts are from real ones" in quality and "No emotion classifier" in quality
+    manifest["evaluation"] = {"path": "scores.json"}
     manifest["scores"] = [{"metric": "a|b", "value": 0.5, "command": "run `x`\n## y"}]
     manifest["classifier"] = {"model": "<b>c</b>", "agreement": 0.75}
     card = render_card(manifest)
-    assert table(card, "| metric |") == {r"a\|b": ["0.5", r"run \`x\` \#\# y"]}
+    assert table(card, "| measure |") == {r"a\|b": ["0.5", "", "", "", ""]}
+    assert r"Figures of the command run \`x\` \#\# y. Better:" in card
     quality = section(card, "Quality")
-    assert "have not been measured" not in quality and "No emotion classifier" not in quality
+    assert "Not evaluated" not in quality and "No emotion classifier" not in quality
     assert r"predicted the emotion of each text: model \<b\>c\</b\>, agreement 0.75." in quality
 
 

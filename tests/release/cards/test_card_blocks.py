@@ -1,0 +1,75 @@
+"""Every code block of a card runs, in the folder that the card lies in, under any name of this folder."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.releasing import in_earlier_form, make_release, run_python
+from tests.helpers.servers.fake_openai import FakeOpenAI
+
+NETWORK = "HfFileSystem"
+"""Name in the one block that needs the Hub; `tests/loading/test_load_hub.py` runs it against a local Hub."""
+
+RECIPE = "name: personagen\nrows: 42\nintensities: [low, high]\ntext: {max_words: 45}"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[FakeOpenAI]:
+    with FakeOpenAI() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def release(tmp_path_factory: pytest.TempPathFactory, server: FakeOpenAI) -> Path:
+    """A release in a folder of another name than that of its recipe, as `generate --out rel_x` writes it."""
+    return make_release(tmp_path_factory.mktemp("blocks") / "rel_x", server.url, RECIPE)
+
+
+def blocks(release: Path) -> list[str]:
+    """Return the Python code of a card, one text per block."""
+    return re.findall(r"```python\n(.*?)```", (release / "README.md").read_text(encoding="utf-8"), flags=re.DOTALL)
+
+
+def run_blocks(release: Path) -> int:
+    """Run each block that needs no network in a process of its own; return their number."""
+    local = [block for block in blocks(release) if NETWORK not in block]
+    for block in local:
+        run_python(block, release, HF_HUB_OFFLINE="1")
+    return len(local)
+
+
+def test_no_example_names_a_folder_that_may_not_be_there(release: Path) -> None:
+    for block in blocks(release):
+        names = set(re.findall(r'load_dataset\(("[^"]+"|\w+)', block))
+        assert names <= ({'"USER/NAME"', '"personagen"'} if NETWORK in block else {"release"})
+    assert sum(NETWORK in block for block in blocks(release)) == 1
+
+
+def test_the_example_that_trains_prints_a_score(release: Path) -> None:
+    (train,) = [block for block in blocks(release) if "sklearn" in block]
+    assert 0 <= float(run_python(train, release, HF_HUB_OFFLINE="1")) <= 1
+
+
+@pytest.mark.slow
+def test_every_block_runs_in_the_folder_of_its_card(release: Path) -> None:
+    assert run_blocks(release) == 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "recipe",
+    ["rows: 14\ndepth: none", "rows: 14\nablations: [demographic]", "rows: 7\nemotions: [joy]"],
+    ids=["depth none", "ablated", "one emotion"],
+)
+def test_the_blocks_of_other_releases_run(recipe: str, tmp_path: Path, server: FakeOpenAI) -> None:
+    count = run_blocks(make_release(tmp_path / "rel_x", server.url, recipe))
+    assert count == (3 if "emotions" in recipe else 4)
+
+
+@pytest.mark.slow
+def test_the_blocks_of_an_earlier_form_run(release: Path, tmp_path: Path) -> None:
+    old = in_earlier_form(release, tmp_path / "old", "1.2.0")
+    assert "`all` is ordered by emotion" in (old / "README.md").read_text(encoding="utf-8")
+    assert run_blocks(old) == 3
