@@ -260,7 +260,7 @@ def test_a_judge_over_http(run: Run, copy: Path, reference: Path, monkeypatch: p
     assert found["persona_fit"] == pytest.approx(2), "the judge sees the personas of the release"
     assert "not validated: one judge alone" in done.out
     assert "sk-judge" not in done.out + done.err + json.dumps(scores_of(copy))
-    assert "2 (real: 4); not validated" in (copy / "README.md").read_text(encoding="utf-8")
+    assert "| 2; not validated |  | real: 4 |" in (copy / "README.md").read_text(encoding="utf-8")
 
 
 def test_all_other_metrics_are_saved_if_a_judge_cannot_be_reached(run: Run, copy: Path, labelled: Path) -> None:
