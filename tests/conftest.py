@@ -65,7 +65,10 @@ NEEDS = {
 }
 """Tests, and the module of an extra without which they are not collected; the header of a run names them."""
 
-NEEDS_VARIABLE = {"flows/test_other_servers.py": "PERSONAGEN_SERVERS_PYTHON"}
+NEEDS_VARIABLE = {
+    "export/test_tools.py": "PERSONAGEN_TOOLS_PYTHON",
+    "flows/test_other_servers.py": "PERSONAGEN_SERVERS_PYTHON",
+}
 """Tests, and the environment variable without which they are not collected; tests/helpers says what it names."""
 
 LEFT_OUT = [tests for tests, module in NEEDS.items() if find_spec(module) is None]

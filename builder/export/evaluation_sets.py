@@ -16,12 +16,15 @@ def inspect_samples(part: ExportedSplit) -> Iterator[str]:
 
 
 def promptfoo_tests(part: ExportedSplit) -> Iterator[str]:
-    """Yield a JSON list of test cases: the text as a variable, its emotion as the expected output."""
+    """Yield a JSON list of test cases: the text in the variable `row`, its emotion as the expected output.
+
+    A text that is a variable itself would be rendered as a template, or read from a file if it starts with "file://".
+    """
     separator = "[\n"
     for row in part.flat_rows():
         test = {
             "description": row["id"],
-            "vars": {"text": row["text"]},
+            "vars": {"row": {"text": row["text"]}},
             "assert": [{"type": "equals", "value": row["emotion"]}],
             "metadata": persona_columns(row),
         }
@@ -36,7 +39,7 @@ def promptfoo_config(part: ExportedSplit) -> str:
 
     config = {
         "description": f"Emotions of {part.manifest['name']}, {part.split}",
-        "prompts": [QUESTION.format(names=", ".join(part.emotions)) + "\n\n{{text}}"],
+        "prompts": [QUESTION.format(names=", ".join(part.emotions)) + "\n\n{{row.text}}"],
         "providers": ["echo"],
         "defaultTest": {"options": {"transform": "output.trim().toLowerCase().replace(/[.]$/, '')"}},
         "tests": f"file://{part.split}.json",

@@ -183,6 +183,7 @@ def test_inspect_and_promptfoo_have_texts_and_expected_emotions(hostile: Path, t
         (row["text"], row["emotion"]) for row in rows
     ]
     assert [sample["metadata"]["age"] for sample in samples] == [row["demographic"]["age"] for row in rows]
+    assert [test["vars"] for test in tests] == [{"row": {"text": row["text"]}} for row in rows]
     assert [test["assert"][0]["value"] for test in tests] == [row["emotion"] for row in rows]
     assert "file://test.json" in (folder / "promptfooconfig.yaml").read_text(encoding="utf-8")
 
