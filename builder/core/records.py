@@ -40,7 +40,9 @@ SPLITS = ("train", "validation", "test")
 INTENSITIES = ("low", "medium", "high")
 """Intensities that a recipe can request, in ascending order."""
 
-TextRejectReason = Literal["empty", "refusal", "meta", "garbled", "truncated", "length", "language", "echo", "leak"]
+TextRejectReason = Literal[
+    "empty", "refusal", "meta", "garbled", "truncated", "length", "language", "echo", "leak", "personal", "slur"
+]
 """Why a check of the text rejects it, in the order of the checks: a text has the first reason that applies."""
 
 RejectReason = (

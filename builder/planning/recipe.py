@@ -249,7 +249,8 @@ class Recipe(RecipeSection):
                 del data[section][key]
         for other in ("prices", "budget", *LICENCE_KEYS):
             del data[other]
-        del data["checks"]["attempts"]
+        for key in ("attempts", *(kind for kind in ("personal", "slurs") if data["checks"][kind] == "flag")):
+            del data["checks"][key]
         data["text"]["min_words"], data["text"]["max_words"] = self.text_bounds()
         mixture = self.mixture()
         if mixture is None:  # as before there were expressions and styles

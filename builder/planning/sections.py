@@ -189,6 +189,10 @@ class Checks(RecipeSection):
         default="flag",
         description="Action on an English text whose expression is not the one that its row asks for.",
     )
+    personal: Literal["flag", "reject"] = Field(
+        default="flag", description="Action on a text with personal information, by rules and lists."
+    )
+    slurs: Literal["flag", "reject"] = Field(default="flag", description="Action on a text with a slur, by a list.")
     near_duplicate: float = Field(
         default=0.7,
         gt=0,

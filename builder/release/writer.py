@@ -23,6 +23,7 @@ from personagen.builder.release.cards.samples import sample_rows
 from personagen.builder.release.composition import Composition
 from personagen.builder.release.manifest import RunCounts, make_manifest
 from personagen.builder.release.run.run_folder import RunFolder
+from personagen.builder.release.screening import Screening
 from personagen.builder.release.tables.columns import columns_of, form_of_recipe, layer_record, text_record
 from personagen.builder.release.tables.mixing import RowRange, mixed
 from personagen.builder.release.tables.shards import Shards
@@ -72,6 +73,7 @@ class ReleaseWriter:
             columns_by_config,
         )
         self._composition = Composition(plan.recipe.depth)
+        self._screening = Screening()
         self._leaked = self._leak_checked = self._profane = self._agreed = 0
         self._known_rejects: set[tuple[str, str, int]] = set()
         self._known_personas = bytearray(sum(plan.personas.values()))
@@ -122,6 +124,7 @@ class ReleaseWriter:
         self._leak_checked += is_english
         self._profane += is_english and swear_words(row.text) > 0
         self._expressions[row.expression, row.provenance.expression_found] += 1
+        self._screening.add(row.id, row.text)
         self._agreed += row.provenance.checker_label == row.label
         if planned.counterfactual is None:
             self._composition.add(row)
@@ -202,6 +205,7 @@ class ReleaseWriter:
             leak_unchecked=self.accepted - self._leak_checked,
             profanity={"texts": self._profane, "checked": self._leak_checked} if self._profane else None,
             expressions=self._expressions if self._plan.mixture else None,
+            screening=self._screening.counts(),
             samples=sample_rows(next(path for split in SPLITS for path in self._shards.paths("all", split))),
         )
         manifest, croissant = with_croissant(make_manifest(backend, self._plan, self._shards.written(), counts, used))

@@ -13,7 +13,7 @@ from personagen.builder.llm.trial import Trial
 from personagen.builder.planning.plan import request_seed
 from personagen.builder.writing.checks import Verdict
 
-UNFIT_REASONS = ("length", "echo", "leak", "astray", "expression", "label")
+UNFIT_REASONS = ("length", "echo", "leak", "personal", "slur", "astray", "expression", "label")
 """Reasons against a text that does not fit its row: another one of the same model may."""
 
 
@@ -31,6 +31,8 @@ ADVICE: Mapping[str, str] = {
     "language": "try a model that writes the language, or change text.language",
     "echo": "try a larger model",
     "leak": "set checks.leak to flag, or try another model",
+    "personal": "set checks.personal to flag, or try another model",
+    "slur": "set checks.slurs to flag, or try another model",
     "expression": "set checks.expression to flag, or try another model",
     "label": "set checks.label to flag, or try another model",
     "astray": "try another model",

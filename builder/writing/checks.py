@@ -17,6 +17,7 @@ from personagen.builder.writing.replies.patterns import patterns_of, read_langua
 from personagen.builder.writing.sentences import complete_sentences
 from personagen.metrics.texts.emotion_words import LEXICON_LANGUAGES, straighten_apostrophes
 from personagen.metrics.texts.language import CHECKABLE_LANGUAGES, is_in_other_language
+from personagen.metrics.texts.screening import PERSONAL_KINDS, screen
 from personagen.metrics.texts.words import count_words, letter_runs
 
 MAX_CHARACTERS = 20_000
@@ -58,6 +59,8 @@ class TextRules:
         emotion_words: pattern of the words that name the row's emotion, searched for in English texts; None: no word
             names it.
         reject_leaks: whether such a word rejects the text; it is flagged in any case.
+        reject_personal: whether personal information rejects the text.
+        reject_slurs: whether a slur rejects the text.
 
     Raises:
         ValueError: the language cannot be identified, so that every text would pass or fail.
@@ -69,6 +72,8 @@ class TextRules:
     language: str | None
     emotion_words: CaselessPattern | None
     reject_leaks: bool
+    reject_personal: bool = False
+    reject_slurs: bool = False
 
     def __post_init__(self) -> None:
         """Validate the language."""
@@ -129,7 +134,7 @@ def check_text(text: str, *, prompt: str, finish: str, rules: TextRules) -> Verd
     leaked = _leaks(cleaned, words, rules)
     if reason is None and leaked and rules.reject_leaks:
         reason = "leak"
-    return Verdict(cleaned, reason, leaked)
+    return Verdict(cleaned, reason or _offence(cleaned, rules), leaked)
 
 
 def is_in_none_of(text: str, languages: Collection[str]) -> bool:
@@ -170,6 +175,16 @@ def _misfit(text: str, words: list[str], prompt: str, rules: TextRules) -> Rejec
     if rules.language is not None and _is_foreign(text, words, rules.language):
         return "language"
     return "echo" if _echoes(words, prompt) else None
+
+
+def _offence(text: str, rules: TextRules) -> RejectReason | None:
+    """Return why the screening of a text rejects it; None: it does not."""
+    if not (rules.reject_personal or rules.reject_slurs):
+        return None
+    kinds = screen(text)
+    if rules.reject_personal and any(kind in PERSONAL_KINDS for kind in kinds):
+        return "personal"
+    return "slur" if rules.reject_slurs and "slur" in kinds else None
 
 
 def _folded_words(text: str) -> list[str]:

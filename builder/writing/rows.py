@@ -251,6 +251,8 @@ def _text_rules(recipe: Recipe, emotion: str) -> TextRules:
         language=recipe.text.language,
         emotion_words=None if words is None else make_caseless(words),
         reject_leaks=recipe.checks.leak == "reject",
+        reject_personal=recipe.checks.personal == "reject",
+        reject_slurs=recipe.checks.slurs == "reject",
     )
 
 

@@ -60,6 +60,9 @@ REPLIES = [
     ("I came home after a night shift and found the front door wide open and froze.", "echo"),
     ("We found the front door wide open, really.", "echo"),
     ("The door stood open when I got back and I was so scared I ran.", "leak"),
+    ("The door stood open when I got back, so I called 555-0142 and ran.", "personal"),
+    ("The door stood open when I got back and I saw Sarah Miller run.", "personal"),
+    ("The door stood open when I got back and some gyppo, he said, ran.", "slur"),
 ]  # fmt: skip
 
 FOREIGN = {
@@ -152,7 +155,8 @@ FOREIGN = {
 def rules(language: str | None = "en", *, emotion: str = "fear", reject: bool = True) -> TextRules:
     """Return the rules of a row of 8 to 60 words."""
     words = emotion_pattern(emotion)
-    return TextRules(8, 60, language, None if words is None else make_caseless(words), reject)
+    pattern = None if words is None else make_caseless(words)
+    return TextRules(8, 60, language, pattern, reject, reject_personal=reject, reject_slurs=reject)
 
 
 @pytest.mark.parametrize(("reply", "reason"), REPLIES)
