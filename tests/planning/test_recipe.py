@@ -68,6 +68,8 @@ IDENTITY: Mapping[str, Mapping[str, Any]] = {
     "text.language": {"text.language": None},
     "checks.leak": {"checks.leak": "reject"},
     "checks.expression": {"checks.expression": "reject"},
+    "checks.personal": {"checks.personal": "reject"},
+    "checks.slurs": {"checks.slurs": "reject"},
     "checks.near_duplicate": {"checks.near_duplicate": 0.8},
     "checks.label": {"checks.label": "reject"},
     "checks.label_reference": {"checks.label_reference": "other.jsonl"},
