@@ -23,6 +23,18 @@ ARGUMENTS = frozenset(
 ALIASES: Mapping[str, str] = {"predictions": "data", "references": "reference_data"}
 """Names that `evaluate.combine` gives the texts and the real texts."""
 
+SIDES: Mapping[str, Sequence[str]] = {
+    "predictions": ("predictions", "prediction", "data"),
+    "references": ("references", "reference", "reference_data"),
+}
+"""Column of the texts and of the real texts: names that `add` and `add_batch` accept."""
+
+PADDING = "\0no text\0"
+"""Value of a row of one side where the other has more texts; None is refused by `evaluate` in a first row."""
+
+MEASUREMENT_NAMES = ("data", "reference_data")
+"""Names of the sides in messages of measurements."""
+
 REFUSALS = (ImportError, RuntimeError, TypeError, ValueError)
 """Errors of a metric that are shown to the user of a Space."""
 
@@ -63,29 +75,66 @@ def select_sides(arguments: Mapping[str, Any], accepted: Iterable[str]) -> dict[
     return selected if all(side is None for side in texts.values()) else {**selected, **texts}
 
 
-def padded_sides(predictions: object, references: object) -> dict[str, list[str | None]]:
-    """Return texts and real texts, the shorter side padded with None: `evaluate` requires columns of equal length.
+def added_sides(method: str, texts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of `add` or `add_batch` as `predictions` and `references`; None counts as not given.
+
+    Args:
+        method: name of the method.
+        texts: its arguments; each side under any of the names of `SIDES`.
 
     Raises:
-        TypeError: a side is missing, or is not a list of strings.
+        TypeError: an argument is not a side, a side is given under two names, or none is given.
+
+    """
+    given = {name: value for name, value in texts.items() if value is not None}
+    unknown = sorted(given.keys() - {name for names in SIDES.values() for name in names})
+    if unknown:
+        raise TypeError(f"{method} got {', '.join(unknown)}, wanted texts alone; give all else to compute")
+    sides: dict[str, Any] = {}
+    for side, names in SIDES.items():
+        twice = [name for name in names if name in given]
+        if len(twice) > 1:
+            raise TypeError(f"{method} got {' and '.join(twice)}, which mean the same; give one of them")
+        sides[side] = given[twice[0]] if twice else None
+    if not given:
+        raise TypeError(f"{method} got no texts, wanted predictions (or data), references (or reference_data)")
+    return sides
+
+
+def padded_sides(
+    predictions: object, references: object, names: tuple[str, str] = ("predictions", "references")
+) -> dict[str, list[str]]:
+    """Return texts and real texts, the shorter side padded: `evaluate` requires columns of equal length.
+
+    Args:
+        predictions: texts. None: none are added.
+        references: real texts. None: none are added.
+        names: names of the sides in messages.
+
+    Raises:
+        TypeError: a side is not a list of strings.
         ValueError: a side is empty.
 
     """
-    if predictions is None or references is None:
-        raise TypeError(
-            f"{'predictions' if predictions is None else 'references'} is missing, wanted a list of strings"
-        )
     sides = {
-        "predictions": validate_texts(predictions, "predictions"),
-        "references": validate_texts(references, "references"),
+        side: [] if texts is None else validate_texts(texts, name)
+        for side, texts, name in zip(SIDES, (predictions, references), names, strict=True)
     }
     longest = max(map(len, sides.values()))
-    return {name: [*texts, *[None] * (longest - len(texts))] for name, texts in sides.items()}
+    return {side: texts + [PADDING] * (longest - len(texts)) for side, texts in sides.items()}
 
 
-def unpadded(column: Iterable[str | None]) -> list[str]:
+def unpadded(column: Iterable[str]) -> list[str]:
     """Return the texts of a column without the padding."""
-    return [text for text in column if text is not None]
+    return [text for text in column if text != PADDING]
+
+
+def required_texts(column: Iterable[str], name: str) -> list[str]:
+    """Return the texts of a column without the padding; raise TypeError if there are none."""
+    texts = unpadded(column)
+    if not texts:
+        raise TypeError(f"{name} is missing, wanted a list of strings")
+    return texts
 
 
 def seed_of(arguments: Mapping[str, Any]) -> int:

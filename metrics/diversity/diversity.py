@@ -8,9 +8,17 @@ import evaluate
 
 from personagen.metrics.diversity.measure import diversity
 from personagen.metrics.diversity.personas import validate_personas
-from personagen.metrics.space import sample_size_of, seed_of, select_arguments
+from personagen.metrics.space import (
+    MEASUREMENT_NAMES,
+    added_sides,
+    padded_sides,
+    required_texts,
+    sample_size_of,
+    seed_of,
+    select_sides,
+    unpadded,
+)
 from personagen.metrics.texts.corpus import read_corpora, read_corpus
-from personagen.metrics.texts.inputs import validate_texts
 
 DESCRIPTION = """
 Diversity of a corpus of texts, without references: repeated texts and phrases, richness of the vocabulary, and the
@@ -75,32 +83,33 @@ class Diversity(evaluate.Measurement):
     """Measurement of a corpus: `compute(data=texts)`."""
 
     def _info(self) -> evaluate.MeasurementInfo:
+        text = datasets.Value("string")
         return evaluate.MeasurementInfo(
             description=DESCRIPTION,
             citation=CITATION,
             inputs_description=INPUTS,
-            features=datasets.Features({"data": datasets.Value("string")}),
+            features=datasets.Features({"predictions": text, "references": text}),
             reference_urls=["https://arxiv.org/abs/2210.02410", "https://arxiv.org/abs/1802.01886"],
         )
 
-    def add(self, *, data: Any, **more: Any) -> None:
-        """Add one text; without validation `evaluate` would convert other values to strings."""
-        super().add(data=validate_texts([data])[0], **more)
+    def add(self, **texts: Any) -> None:
+        """Add one text, one real text, or both."""
+        self.add_batch(**{side: [text] for side, text in added_sides("add", texts).items() if text is not None})
 
-    def add_batch(self, *, data: Iterable[Any], **more: Any) -> None:
-        """Add texts; without validation `evaluate` would split a string into its characters."""
-        super().add_batch(data=validate_texts(data), **more)
+    def add_batch(self, **texts: Any) -> None:
+        """Add texts and real texts, whose numbers may differ; all else are arguments of `compute`."""
+        super().add_batch(**padded_sides(**added_sides("add_batch", texts), names=MEASUREMENT_NAMES))
 
     def compute(self, **arguments: Any) -> Any:
         """Measure `data`, or the texts added before; return None in all processes but the first."""
-        return super().compute(**select_arguments(arguments, ACCEPTED))
+        return super().compute(**select_sides(arguments, ACCEPTED))
 
-    def _compute(self, data: Iterable[str], **given: Any) -> dict[str, Any]:
-        reference = None
-        if "reference_data" in given:
-            corpus, reference = read_corpora(list(data), given["reference_data"], given)
+    def _compute(self, predictions: Iterable[str], references: Iterable[str], **given: Any) -> dict[str, Any]:
+        texts, reference = required_texts(predictions, "data"), None
+        if real := unpadded(references):
+            corpus, reference = read_corpora(texts, real, given)
         else:
-            corpus = read_corpus(list(data), given.get("labels"), given.get("embeddings"))
+            corpus = read_corpus(texts, given.get("labels"), given.get("embeddings"))
         personas = given.get("personas")
         return diversity(
             corpus,

@@ -19,7 +19,7 @@ from personagen.metrics.diversity.personas import (
 from personagen.metrics.diversity.rouge import homogenization_rouge_l
 from personagen.metrics.diversity.spectrum import eigenvalues, hill_number, mean_cosine
 from personagen.metrics.statistics.intervals import DRAWS, Rows, bounded_interval, rarefied, spread_freedom
-from personagen.metrics.texts.corpus import Corpus
+from personagen.metrics.texts.corpus import Corpus, to_corpus
 from personagen.metrics.texts.inputs import Vectors, rows_by_label
 from personagen.metrics.texts.words import tokenise
 
@@ -56,8 +56,8 @@ Figures = dict[str, float | None]
 
 
 def diversity(
-    corpus: Corpus,
-    reference: Corpus | None = None,
+    corpus: Corpus | Sequence[str],
+    reference: Corpus | Sequence[str] | None = None,
     *,
     seed: int = 0,
     sample_size: int | None = None,
@@ -67,7 +67,7 @@ def diversity(
     """Measure the diversity of a corpus.
 
     Args:
-        corpus: texts; with labels, every label is measured too.
+        corpus: texts, as a list or as a corpus; with labels, every label is measured too.
         reference: real texts, measured at the same number of texts; None: no comparison.
         seed: seed of all draws.
         sample_size: number of texts at which to measure. None: 1,000, or the size of the smaller corpus.
@@ -81,6 +81,7 @@ def diversity(
         ValueError: `sample_size` is larger than a corpus, or the vocabulary is smaller than that of the texts.
 
     """
+    corpus, reference = to_corpus(corpus), None if reference is None else to_corpus(reference, "reference_")
     smallest = min(len(corpus), len(reference) if reference else len(corpus))
     count = min(SAMPLE_TEXTS, smallest) if sample_size is None else sample_size
     if count > smallest:
@@ -90,8 +91,7 @@ def diversity(
     owners = None if personas is None or not personas[0] else groups_of_personas(personas)
     measure = partial(_at, corpus, tokens, centres)
     values, errors = rarefied(measure, [len(corpus)], count, seed, kept=KEPT, groups=owners, proportional=TEXT_COUNTS)
-    result: dict[str, Any] = {"n": len(corpus), "sample_size": count, **_of_all_texts(corpus, tokens, vocabulary)}
-    result |= values
+    result = {"n": len(corpus), "sample_size": count, **_of_all_texts(corpus, tokens, vocabulary), **values}
     errors["mtld"] = errors["mtld"] if _has_factors(values["mtld"], tokens, count) else None
     freedom = spread_freedom(DRAWS, len(corpus) if owners is None else int(owners.max()) + 1)
     bounds = {**dict.fromkeys(errors, UNIT), **BOUNDS, **dict.fromkeys(TEXT_COUNTS, (1.0, float(count)))}

@@ -9,8 +9,16 @@ import evaluate
 from personagen.metrics.diversity.personas import validate_personas
 from personagen.metrics.human_likeness.judge import to_judges
 from personagen.metrics.human_likeness.measure import human_likeness
-from personagen.metrics.space import sample_size_of, seed_of, select_arguments
-from personagen.metrics.texts.inputs import validate_texts
+from personagen.metrics.space import (
+    MEASUREMENT_NAMES,
+    added_sides,
+    padded_sides,
+    required_texts,
+    sample_size_of,
+    seed_of,
+    select_sides,
+    unpadded,
+)
 
 DESCRIPTION = """
 Human-likeness of texts as rated by language models: several questions with a verbal scale, expected ratings, real texts
@@ -48,34 +56,35 @@ class HumanLikeness(evaluate.Measurement):
     """Measurement by judges: `compute(data=texts, reference_data=real_texts, judge="openai:MODEL")`."""
 
     def _info(self) -> evaluate.MeasurementInfo:
+        text = datasets.Value("string")
         return evaluate.MeasurementInfo(
             description=DESCRIPTION,
             citation=CITATION,
             inputs_description=INPUTS,
-            features=datasets.Features({"data": datasets.Value("string")}),
+            features=datasets.Features({"predictions": text, "references": text}),
             reference_urls=["https://arxiv.org/abs/2303.16634"],
         )
 
-    def add(self, *, data: Any, **more: Any) -> None:
-        """Add one text; without validation `evaluate` would convert other values to strings."""
-        super().add(data=validate_texts([data])[0], **more)
+    def add(self, **texts: Any) -> None:
+        """Add one text, one real text, or both."""
+        self.add_batch(**{side: [text] for side, text in added_sides("add", texts).items() if text is not None})
 
-    def add_batch(self, *, data: Iterable[Any], **more: Any) -> None:
-        """Add texts; without validation `evaluate` would split a string into its characters."""
-        super().add_batch(data=validate_texts(data), **more)
+    def add_batch(self, **texts: Any) -> None:
+        """Add texts and real texts, whose numbers may differ; all else are arguments of `compute`."""
+        super().add_batch(**padded_sides(**added_sides("add_batch", texts), names=MEASUREMENT_NAMES))
 
     def compute(self, **arguments: Any) -> Any:
         """Rate `data`, or the texts added before; return None in all processes but the first."""
-        return super().compute(**select_arguments(arguments, ACCEPTED))
+        return super().compute(**select_sides(arguments, ACCEPTED))
 
-    def _compute(self, data: Iterable[str], **given: Any) -> dict[str, Any]:
-        texts = validate_texts(list(data))
-        if "reference_data" not in given:
+    def _compute(self, predictions: Iterable[str], references: Iterable[str], **given: Any) -> dict[str, Any]:
+        texts, real = required_texts(predictions, "data"), unpadded(references)
+        if not real:
             raise TypeError("reference_data is missing, wanted real texts: ratings mean nothing without theirs")
         personas = given.get("personas")
         return human_likeness(
             texts,
-            validate_texts(given["reference_data"], "reference_data"),
+            real,
             to_judges(given.get("judge", "embedded")),
             personas=None if personas is None else validate_personas(personas, len(texts)),
             seed=seed_of(given),

@@ -15,9 +15,10 @@ from personagen.metrics.human_likeness.agreement import (
 )
 from personagen.metrics.human_likeness.controls import controls
 from personagen.metrics.human_likeness.dimensions import DIMENSIONS, PROMPT_VERSION, Dimension
-from personagen.metrics.human_likeness.judge import Judge, question, rate
+from personagen.metrics.human_likeness.judge import Judge, question, rate, to_judges
 from personagen.metrics.statistics.intervals import interval, welch_freedom
 from personagen.metrics.statistics.matching import same_lengths
+from personagen.metrics.texts.inputs import validate_texts
 from personagen.metrics.texts.words import count_words
 
 SAMPLE_TEXTS = 100
@@ -60,7 +61,7 @@ class Item:
 def human_likeness(
     texts: Sequence[str],
     real: Sequence[str],
-    judges: Sequence[Judge],
+    judges: str | Judge | Sequence[str | Judge],
     *,
     personas: Sequence[Mapping[str, str]] | None = None,
     seed: int = 0,
@@ -71,7 +72,7 @@ def human_likeness(
     Args:
         texts: texts.
         real: real texts.
-        judges: one or more; agreement needs two.
+        judges: one or more, or their names, such as "openai:MODEL"; agreement needs two.
         personas: attributes of the persona of each text, for the dimension `persona_fit`; None: not rated.
         seed: seed of draws and questions.
         sample_size: texts rated per side. None: 100, or 10 if the embedded model is the only judge, or fewer for
@@ -84,6 +85,7 @@ def human_likeness(
         ValueError: there is no judge, or `sample_size` is larger than a side.
 
     """
+    texts, real, judges = validate_texts(texts), validate_texts(real, "reference_data"), to_judges(judges)
     if not judges:
         raise ValueError("judge is empty, wanted one judge or more")
     count = _sample_size(min(len(texts), len(real)), judges, sample_size)

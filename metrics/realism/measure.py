@@ -18,7 +18,7 @@ from personagen.metrics.realism.neighbours import neighbourhood
 from personagen.metrics.realism.written_style import written_style
 from personagen.metrics.statistics.intervals import Rows, disjoint_pairs, interval, mean, rarefied, spread
 from personagen.metrics.statistics.matching import same_lengths
-from personagen.metrics.texts.corpus import Corpus
+from personagen.metrics.texts.corpus import Corpus, to_corpus
 from personagen.metrics.texts.inputs import Vectors
 from personagen.metrics.texts.words import count_words, normalise, tokenise
 
@@ -46,15 +46,21 @@ UNBOUNDED = ("mmd2", "energy_distance", "frechet_distance", "density", "novelty"
 Figures = dict[str, float | None]
 
 
-def realism(corpus: Corpus, reference: Corpus, *, seed: int = 0, sample_size: int | None = None) -> dict[str, Any]:
+def realism(
+    corpus: Corpus | Sequence[str],
+    reference: Corpus | Sequence[str],
+    *,
+    seed: int = 0,
+    sample_size: int | None = None,
+) -> dict[str, Any]:
     """Measure the distance of texts from real ones.
 
     Every value is taken at `sample_size` texts per side. It comes with its null: the same between two parts of the
     reference of that size, the value of a perfect imitation.
 
     Args:
-        corpus: texts.
-        reference: real texts.
+        corpus: texts, as a list or as a corpus, which can have labels.
+        reference: real texts, likewise.
         seed: seed of all draws.
         sample_size: texts per side. None: 1,000, or fewer for fewer texts or fewer than twice as many real ones.
 
@@ -65,6 +71,7 @@ def realism(corpus: Corpus, reference: Corpus, *, seed: int = 0, sample_size: in
         ValueError: `sample_size` is larger than a side, or the vectors of the sides differ in width.
 
     """
+    corpus, reference = to_corpus(corpus), to_corpus(reference, "reference_")
     if corpus.vectors.shape[1] != reference.vectors.shape[1]:
         widths = corpus.vectors.shape[1], reference.vectors.shape[1]
         raise ValueError(f"embeddings have {widths[0]} columns and reference_embeddings {widths[1]}, wanted the same")

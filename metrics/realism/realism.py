@@ -7,7 +7,7 @@ import datasets
 import evaluate
 
 from personagen.metrics.realism.measure import realism
-from personagen.metrics.space import padded_sides, sample_size_of, seed_of, select_sides, unpadded
+from personagen.metrics.space import added_sides, padded_sides, required_texts, sample_size_of, seed_of, select_sides
 from personagen.metrics.texts.corpus import read_corpora
 
 DESCRIPTION = """
@@ -84,16 +84,19 @@ class Realism(evaluate.Metric):
             reference_urls=["https://arxiv.org/abs/2102.01454", "https://arxiv.org/abs/2002.09797"],
         )
 
-    def add_batch(self, *, predictions: Iterable[Any], references: Iterable[Any], **more: Any) -> None:
-        """Add texts and real texts, whose numbers may differ."""
-        super().add_batch(**padded_sides(predictions, references), **more)
+    def add(self, **texts: Any) -> None:
+        """Add one text, one real text, or both."""
+        self.add_batch(**{side: [text] for side, text in added_sides("add", texts).items() if text is not None})
+
+    def add_batch(self, **texts: Any) -> None:
+        """Add texts and real texts, whose numbers may differ; their labels are arguments of `compute`."""
+        super().add_batch(**padded_sides(**added_sides("add_batch", texts)))
 
     def compute(self, **arguments: Any) -> Any:
         """Compare `predictions` with `references`, or the texts added before; None in all processes but the first."""
         return super().compute(**select_sides(arguments, ACCEPTED))
 
-    def _compute(
-        self, predictions: Iterable[str | None], references: Iterable[str | None], **given: Any
-    ) -> dict[str, Any]:
-        corpus, reference = read_corpora(unpadded(predictions), unpadded(references), given)
+    def _compute(self, predictions: Iterable[str], references: Iterable[str], **given: Any) -> dict[str, Any]:
+        texts, real = required_texts(predictions, "predictions"), required_texts(references, "references")
+        corpus, reference = read_corpora(texts, real, given)
         return realism(corpus, reference, seed=seed_of(given), sample_size=sample_size_of(given, 2))

@@ -57,6 +57,16 @@ def read_corpus(texts: object, labels: object = None, embeddings: Any = None, pr
     return Corpus(strings, names, embedded.vectors, embedded.model)
 
 
+def to_corpus(texts: Corpus | Sequence[str], prefix: str = "") -> Corpus:
+    """Return a corpus; texts alone are encoded by the default model, and have no labels.
+
+    Raises:
+        TypeError, ValueError: `texts` is neither a corpus nor a list of strings, or is empty.
+
+    """
+    return texts if isinstance(texts, Corpus) else read_corpus(texts, prefix=prefix)
+
+
 def read_corpora(texts: object, real: object, arguments: Mapping[str, Any]) -> tuple[Corpus, Corpus]:
     """Read the measured texts and the real texts from the arguments of a module.
 

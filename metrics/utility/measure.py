@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from personagen.metrics.texts.corpus import Corpus
+from personagen.metrics.texts.corpus import Corpus, to_corpus
 from personagen.metrics.texts.embeddings import GIVEN, embed
 from personagen.metrics.texts.emotion_words import mask_words
 from personagen.metrics.texts.inputs import rows_by_label
@@ -28,9 +28,9 @@ MIN_LABEL_TEXTS = 5
 
 
 def utility(  # noqa: PLR0913 - the arguments of the metric
-    corpus: Corpus,
-    reference: Corpus,
-    test: Corpus | None = None,
+    corpus: Corpus | Sequence[str],
+    reference: Corpus | Sequence[str],
+    test: Corpus | Sequence[str] | None = None,
     *,
     seed: int = 0,
     sample_size: int | None = None,
@@ -40,7 +40,7 @@ def utility(  # noqa: PLR0913 - the arguments of the metric
     """Measure the utility of labelled texts for training a classifier of real texts.
 
     Args:
-        corpus: texts with labels.
+        corpus: texts with labels; a list has none, and is refused.
         reference: real texts with labels, for training.
         test: real texts with labels, for testing; None: 30 % of each label of the reference.
         seed: seed of all draws.
@@ -55,6 +55,8 @@ def utility(  # noqa: PLR0913 - the arguments of the metric
         ValueError: labels are missing, or fewer than two labels have five texts in every part.
 
     """
+    corpus, reference = to_corpus(corpus), to_corpus(reference, "reference_")
+    test = None if test is None else to_corpus(test, "test_")
     setting, dropped = _setting(corpus, reference, test, seed, sample_size)
     result: dict[str, Any] = {
         "n": len(corpus),

@@ -6,7 +6,7 @@ from typing import Any
 import datasets
 import evaluate
 
-from personagen.metrics.space import padded_sides, sample_size_of, seed_of, select_sides, unpadded
+from personagen.metrics.space import added_sides, padded_sides, required_texts, sample_size_of, seed_of, select_sides
 from personagen.metrics.texts.corpus import Corpus, read_corpora, read_corpus
 from personagen.metrics.texts.inputs import brief
 from personagen.metrics.utility.floor import read_plain
@@ -80,21 +80,24 @@ class Utility(evaluate.Metric):
             reference_urls=["https://arxiv.org/abs/1706.02633"],
         )
 
-    def add_batch(self, *, predictions: Iterable[Any], references: Iterable[Any], **more: Any) -> None:
+    def add(self, **texts: Any) -> None:
+        """Add one text, one real text, or both."""
+        self.add_batch(**{side: [text] for side, text in added_sides("add", texts).items() if text is not None})
+
+    def add_batch(self, **texts: Any) -> None:
         """Add texts and real texts, whose numbers may differ; their labels are arguments of `compute`."""
-        super().add_batch(**padded_sides(predictions, references), **more)
+        super().add_batch(**padded_sides(**added_sides("add_batch", texts)))
 
     def compute(self, **arguments: Any) -> Any:
         """Measure `predictions` with `references`, or the texts added before; None in all processes but the first."""
         return super().compute(**select_sides(arguments, ACCEPTED))
 
-    def _compute(
-        self, predictions: Iterable[str | None], references: Iterable[str | None], **given: Any
-    ) -> dict[str, Any]:
+    def _compute(self, predictions: Iterable[str], references: Iterable[str], **given: Any) -> dict[str, Any]:
         seed, sample_size, model = seed_of(given), sample_size_of(given, 1), given.get("model")
         if model is not None and not isinstance(model, str):
             raise TypeError(f"model is {brief(model)}, wanted the name of an encoder")
-        parts = [*read_corpora(unpadded(predictions), unpadded(references), given), *_test_part(given)]
+        texts, real = required_texts(predictions, "predictions"), required_texts(references, "references")
+        parts = [*read_corpora(texts, real, given), *_test_part(given)]
         plain = read_plain(parts[0].labels or [], parts[0].model)
         if given.get("mask_words", False) is not False:
             labels = sorted({label for part in parts for label in part.labels or []})
