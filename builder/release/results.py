@@ -48,8 +48,8 @@ def add_results(
 ) -> None:
     """Write a file of results into a release, then its card and croissant.json, then its manifest.
 
-    The manifest comes last: an interrupted call leaves a file that the manifest does not list, and a second call
-    completes it.
+    The manifest comes last: an interrupted call leaves a file that the manifest does not list, or a croissant.json that
+    is newer than the manifest, and a second call completes it.
 
     Args:
         folder: the release.
