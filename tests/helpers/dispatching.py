@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from personagen.builder.llm.admission.control import make_admission_control
+from personagen.builder.llm.admission.outages import OutageDetector
 from personagen.builder.llm.admission.retries import RetryTiming
 from personagen.builder.llm.backends.openai_chat import ChatTimeouts, OpenAIBackend, connect_openai
 from personagen.builder.llm.budget import Budget
@@ -54,7 +55,9 @@ def dispatcher(
     backend: OpenAIBackend, journal: Journal, budget: Budget | None = None, timing: RetryTiming = FAST
 ) -> Dispatcher:
     """Build a dispatcher whose limit on requests in flight is that of the backend from the start."""
-    admission = make_admission_control(budget or Budget(), concurrency=backend.concurrency, adaptive=False)
+    admission = make_admission_control(
+        budget or Budget(), concurrency=backend.concurrency, adaptive=False, outages=OutageDetector(min_pause_s=0.01)
+    )
     return Dispatcher(backend, journal, admission, timing)
 
 

@@ -122,10 +122,13 @@ class AdaptiveConcurrency:
 
     """
 
-    def __init__(self, *, start: int, maximum: int, by_latency: bool = True) -> None:
+    def __init__(
+        self, *, start: int, maximum: int, by_latency: bool = True, outages: OutageDetector | None = None
+    ) -> None:
         """Start with `start` requests in flight and never exceed `maximum`.
 
-        `by_latency`: whether growing latency starts experiments; False: only refusals change the limit.
+        `by_latency`: whether growing latency starts experiments; False: only refusals change the limit. `outages`:
+        detector of outages; None: one with the default times.
         """
         self.limit = min(start, maximum)
         self.maximum = maximum
@@ -140,7 +143,7 @@ class AdaptiveConcurrency:
         self._burst_excess = 0.0
         self._burst_floor = 1
         self._is_settled = False  # whether further reductions of the present burst leave the ceiling as it is
-        self._outages = OutageDetector()
+        self._outages = outages or OutageDetector()
         self._answered_ceiling = maximum  # ceiling at the last reply to a request sent under the present limit
         self._answered_limit = self.limit  # the limit then
         self._probe_after = PROBE_ROUNDS

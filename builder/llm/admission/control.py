@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from personagen.builder.core.errors import BudgetError, TransientError
 from personagen.builder.core.prices import NOTHING, Amount
 from personagen.builder.llm.admission.concurrency import AdaptiveConcurrency
+from personagen.builder.llm.admission.outages import OutageDetector
 from personagen.builder.llm.admission.rate_limits import RateLimiter
 from personagen.builder.llm.budget import Budget
 from personagen.builder.llm.requests import Reply
@@ -246,7 +247,12 @@ class AdmissionControl:
 
 
 def make_admission_control(
-    budget: Budget, *, concurrency: int, adaptive: bool, rates: Sequence[float | None] = (None, None)
+    budget: Budget,
+    *,
+    concurrency: int,
+    adaptive: bool,
+    rates: Sequence[float | None] = (None, None),
+    outages: OutageDetector | None = None,
 ) -> AdmissionControl:
     """Build the admission control of a run.
 
@@ -255,9 +261,10 @@ def make_admission_control(
         concurrency: upper bound on requests in flight.
         adaptive: whether to find the best number of requests in flight below `concurrency`.
         rates: upper bounds on requests and on tokens per minute; None: no limit.
+        outages: detector of outages; None: one with the default times.
 
     """
     start = max(START_CONCURRENCY, int(START_FRACTION * concurrency)) if adaptive else concurrency
     requests, tokens = (RateLimiter(rate) if rate else None for rate in rates)
-    limit = AdaptiveConcurrency(start=start, maximum=concurrency, by_latency=adaptive)
+    limit = AdaptiveConcurrency(start=start, maximum=concurrency, by_latency=adaptive, outages=outages)
     return AdmissionControl(limit, budget, requests=requests, tokens=tokens)

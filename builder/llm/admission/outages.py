@@ -28,8 +28,9 @@ class OutageDetector:
 
     """
 
-    def __init__(self) -> None:
-        """Start without a reply: before the first one there is no outage."""
+    def __init__(self, *, min_pause_s: float = MIN_PAUSE_S) -> None:
+        """Start without a reply: before the first one there is no outage. `min_pause_s`: least pause in an outage."""
+        self._min_pause_s = min_pause_s
         self.is_outage = False
         self.paused_until = float("-inf")
         self._replied_at = float("-inf")
@@ -53,5 +54,5 @@ class OutageDetector:
         silence = now - max(self._replied_at, asked_pause_until)
         self.is_outage = self._latency > 0 and silence > max(MIN_OUTAGE_S, OUTAGE_LATENCIES * self._latency)
         if self.is_outage:
-            self.paused_until = now + max(MIN_PAUSE_S, OUTAGE_PROBES * silence)
+            self.paused_until = now + max(self._min_pause_s, OUTAGE_PROBES * silence)
         return self.is_outage
