@@ -93,10 +93,10 @@ def assert_as_in_fine_weather(out: Path, calm: dict[str, bytes], *servers: Weath
 @pytest.mark.parametrize("kind", BAD)
 def test_an_outage_in_the_middle_is_awaited(tmp_path: Path, calm: dict[str, bytes], kind: str) -> None:
     """A minute in which every call fails, whatever the failure."""
-    with WeatherServer(Spell(begin=20, seconds=2.0, event=BAD[kind])) as server:
+    with WeatherServer(Spell(begin=20, seconds=1.0, event=BAD[kind])) as server:
         run(server.url, tmp_path / "out")
     assert_as_in_fine_weather(tmp_path / "out", calm, server)
-    assert server.spoiled >= 1 and server.calls == ROWS + server.spoiled <= most_calls(2.0)
+    assert server.spoiled >= 1 and server.calls == ROWS + server.spoiled <= most_calls(1.0)
 
 
 def test_an_outage_that_lasts_ends_the_run_and_the_same_command_resumes(tmp_path: Path, calm: dict[str, bytes]) -> None:
