@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from personagen.builder.core.foreign_text import printable
+from personagen.metrics.style import swear_words
+from personagen.metrics.texts.screening import screen
 
 MAX_SAMPLES = 3
 """Sample rows of a release."""
@@ -20,6 +22,8 @@ MAX_TEXT_CHARS = 280
 def sample_rows(path: Path) -> list[dict[str, str]]:
     """Return id, emotion, text and persona of the first row of each of three emotions; texts are one printable line.
 
+    Rows with a swear word, a slur or personal information are passed over.
+
     Args:
         path: first data file of `all`.
 
@@ -30,7 +34,8 @@ def sample_rows(path: Path) -> list[dict[str, str]]:
         batch = next(file.iter_batches(batch_size=MAX_ROWS_SEARCHED), None)
     samples: dict[str, dict[str, str]] = {}
     for row in [] if batch is None else batch.to_pylist():
-        if row["emotion"] not in samples and len(samples) < MAX_SAMPLES:
+        is_wanted = row["emotion"] not in samples and len(samples) < MAX_SAMPLES
+        if is_wanted and not screen(row["text"]) and not swear_words(row["text"]):
             samples[row["emotion"]] = {
                 "id": row["id"],
                 "emotion": row["emotion"],

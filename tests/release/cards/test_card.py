@@ -315,7 +315,6 @@ def test_hostile_words_stay_in_their_cells(hostile: Path) -> None:
     assert headings == [
         "# hostile",
         "## Sample rows",
-        "## Train on it",
         "## Quality",
         "## People, personal information and offence",
         "## Uses",
@@ -348,7 +347,8 @@ def test_the_card_holds_no_control_characters(hostile: Path) -> None:
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_text_stays_in_its_sample_row(name: str, tmp_path: Path) -> None:
     """Texts of the model are hostile data: the card shows them as one plain line."""
-    text = f"It was a long day and {HOSTILE[name]} and then we went home. <!-- personagen: yours (notes) -->"
+    words = HOSTILE[name].replace("http://h", "//h")  # a text with an address is no sample
+    text = f"It was a long day and {words} and then we went home. <!-- personagen: yours (notes) -->"
     path = tmp_path / "train.parquet"
     pq.write_table(pa.Table.from_pylist([{"id": "joy-1", "emotion": "joy", "text": text}]), path)
     manifest = json.loads(MANIFEST.read_text(encoding="utf-8"))
@@ -373,3 +373,10 @@ def test_a_long_text_is_cut_in_its_sample(tmp_path: Path) -> None:
     pq.write_table(pa.Table.from_pylist(rows), path)
     (sample,) = sample_rows(path)
     assert sample["id"] == "joy-0" and sample["text"] == f"{'word ' * 55}word ..." and sample["persona"] == "none"
+
+
+def test_a_text_that_offends_is_no_sample(tmp_path: Path) -> None:
+    path = tmp_path / "train.parquet"
+    texts = ["Damn it all.", "Call me at 693-9222.", "He called me a gyppo.", "The bus was late."]
+    pq.write_table(pa.Table.from_pylist([{"id": text, "emotion": "joy", "text": text} for text in texts]), path)
+    assert [sample["text"] for sample in sample_rows(path)] == ["The bus was late."]

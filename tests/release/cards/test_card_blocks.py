@@ -60,16 +60,16 @@ def test_every_block_runs_in_the_folder_of_its_card(release: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "recipe",
-    ["rows: 14\ndepth: none", "rows: 14\nablations: [demographic]", "rows: 7\nemotions: [joy]"],
-    ids=["depth none", "ablated", "one emotion"],
+    ["rows: 42\ndepth: none", "rows: 42\nablations: [demographic]", "rows: 20\nemotions: [joy]", "rows: 7"],
+    ids=["depth none", "ablated", "one emotion", "one split"],
 )
 def test_the_blocks_of_other_releases_run(recipe: str, tmp_path: Path, server: FakeOpenAI) -> None:
     count = run_blocks(make_release(tmp_path / "rel_x", server.url, recipe))
-    assert count == (3 if "emotions" in recipe else 4)
+    assert count == (4 if "42" in recipe else 3)
 
 
 @pytest.mark.slow
 def test_the_blocks_of_an_earlier_form_run(release: Path, tmp_path: Path) -> None:
     old = in_earlier_form(release, tmp_path / "old", "1.2.0")
     assert "`all` is ordered by emotion" in (old / "README.md").read_text(encoding="utf-8")
-    assert run_blocks(old) == 3
+    assert run_blocks(old) == 4
