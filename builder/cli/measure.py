@@ -34,8 +34,9 @@ def evaluate(release: Path, judges: tuple[str, ...], no_judge: bool, as_json: bo
     """Measure a release against real texts.
 
     RELEASE defaults to the folder personagen. The metrics are diversity, realism, utility and, if a judge is named,
-    human-likeness. The scores are written to scores.json in the release and to its dataset card. Embeddings and replies
-    of judges are cached: a repeated command requests none of them again.
+    human-likeness. As each of them ends, it is written to scores.json in the release and to its dataset card; an
+    interrupt keeps those that have ended. Embeddings and replies of judges are cached: a repeated command requests none
+    of them again.
     """
     from personagen.builder.cli.progress import TerminalProgress
     from personagen.builder.evaluation.evaluate import EvaluationSettings

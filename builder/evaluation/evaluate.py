@@ -4,14 +4,15 @@
                          + all bundled real slices -> utility beside plain sentences and real texts
     -> scores.json -> card -> manifest
 
-Slow intermediate results are cached between calls: vectors by the hash of the text, replies of judges in their journal.
+Each metric is added to the release as it ends, so that an interrupt keeps the finished ones. Slow intermediate results
+are cached between calls: vectors by the hash of the text, replies of judges in their journal.
 """
 
 import hashlib
 import json
 import re
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -42,6 +43,15 @@ if TYPE_CHECKING:
 
 FORMAT = "personagen-scores/1"
 """Version of the layout of `scores.json`."""
+
+SLICES = "slices"
+"""Key of `scores.json` for what the texts teach about the bundled corpora."""
+
+STEPS = {SLICES: "comparing with plain sentences and real texts", "human_likeness": "computing human-likeness"}
+"""Names of steps that are not "computing" and the name of the metric."""
+
+INTERRUPTED = "the evaluation was interrupted before it"
+"""Why a metric is missing while the evaluation runs, and after an interrupt."""
 
 BELOW_FLOOR = "below_floor"
 """Key of the manifest for the corpora about which the texts teach less than plain sentences; absent: none."""
@@ -135,43 +145,63 @@ def _evaluate(
     )
     progress.step(f"measuring {len(texts.texts)} texts against {len(reference.texts)} of {reference.name}")
     corpora = _corpora(texts, reference, settings.embeddings)
-    results, problems = _measure(texts, reference, corpora, settings, judges, progress)
-    progress.step("comparing with plain sentences and real texts")
-    slices = measure_slices(corpora[0], (reference.name, *corpora[1:]), settings.embeddings, settings.seed)
+    metrics = _metrics(texts, reference, corpora, settings, judges)
+    content = _content(manifest, settings, reference, metrics)
+    failure: Exception | None = None
+    for number, (name, compute) in enumerate(metrics.items()):
+        progress.step(STEPS.get(name, f"computing {name}"))
+        if number:  # what is finished is kept if the rest is interrupted; a cancelled call has ended in `step`
+            _save(folder, manifest, content)
+        if name == SLICES:
+            content[SLICES] = compute()
+        elif (failure := _measure(name, compute, content, progress)) is None:
+            del content["problems"][name]
+    progress.step(f"writing {SCORES} and the card")
+    scores = _save(folder, manifest, content)
+    if judges and failure is not None:
+        raise BackendError(f"{failure}; all else was measured, see {folder / SCORES}")
+    return scores
+
+
+def _content(
+    manifest: Mapping[str, Any], settings: EvaluationSettings, reference: "Reference", metrics: Iterable[str]
+) -> dict[str, Any]:
+    """Return the content of `scores.json` before anything is measured."""
     content = {
         "format": FORMAT,
         "personagen": __version__,
         "command": settings.command,
         "texts": manifest["configs"]["all"]["digest"],
         "reference": {"name": reference.name, "texts": len(reference.texts), "digest": digest_of(reference.texts)},
-        "results": results,
-        "problems": {name: _published(problem) for name, problem in problems.items()},
-        "slices": slices,
+        "results": {},
+        "problems": {name: INTERRUPTED for name in metrics if name != SLICES},
+        SLICES: {},
     }
     if predicted := agreement_line(classifier_facts(manifest)):
         content["predictions"] = predicted
+    return content
+
+
+def _save(folder: Path, manifest: Mapping[str, Any], content: Mapping[str, Any]) -> Scores:
+    """Add the scores so far to the release, and return them."""
     scores = read_scores(content)
-    progress.step(f"writing {SCORES} and the card")
     facts: dict[str, Any] = {"scores": card_rows(scores)}
     if below := below_floor(scores.slices):
         facts[BELOW_FLOOR] = below
     else:
-        manifest.pop(BELOW_FLOOR, None)
+        manifest = {key: value for key, value in manifest.items() if key != BELOW_FLOOR}
     add_results(folder, manifest, "evaluation", content, facts)
-    if judges and "human_likeness" in problems:
-        raise BackendError(f"{problems['human_likeness']}; all else was measured, see {folder / SCORES}")
     return scores
 
 
-def _measure(
+def _metrics(
     texts: Texts,
     reference: "Reference",
     corpora: "Corpora",
     settings: EvaluationSettings,
     judges: Sequence["Judge"],
-    progress: Progress,
-) -> tuple[dict[str, Any], dict[str, Exception]]:
-    """Compute the metrics; return the result of each, and the error of each that cannot be measured."""
+) -> dict[str, Callable[[], dict[str, Any]]]:
+    """Return the computation of each metric and of the slices, by name; judges, which may be slow, come last."""
     from personagen.metrics.diversity import diversity
     from personagen.metrics.human_likeness import human_likeness
     from personagen.metrics.realism import realism
@@ -186,23 +216,29 @@ def _measure(
         "diversity": lambda: diversity(corpus, real, seed=seed, sample_size=size, personas=personas),
         "realism": lambda: realism(corpus, real, seed=seed, sample_size=size),
         "utility": lambda: utility(corpus, real, test, seed=seed, plain=plain),
+        SLICES: lambda: measure_slices(corpus, (reference.name, real, test), settings.embeddings, seed),
     }
     if judges:
         metrics["human_likeness"] = lambda: human_likeness(
             texts.texts, reference.texts, judges, personas=personas, seed=seed, sample_size=size
         )
-    results: dict[str, Any] = {}
-    problems: dict[str, Exception] = {}
-    for name, compute in metrics.items():
-        progress.step(f"computing {name.replace('_', '-')}")
-        with warnings.catch_warnings(record=True, action="always", category=UserWarning) as caught:
-            try:
-                results[name] = compute()
-            except (ValueError, PersonaGenError) as error:
-                problems[name] = error
-        for message in dict.fromkeys(str(warning.message) for warning in caught):
-            progress.warn(message)
-    return results, problems
+    return metrics
+
+
+def _measure(
+    name: str, compute: Callable[[], dict[str, Any]], content: dict[str, Any], progress: Progress
+) -> Exception | None:
+    """Add the result of a metric to the content, or return the error because of which it cannot be measured."""
+    problem: Exception | None = None
+    with warnings.catch_warnings(record=True, action="always", category=UserWarning) as caught:
+        try:
+            content["results"][name] = compute()
+        except (ValueError, PersonaGenError) as error:
+            problem = error
+            content["problems"][name] = _published(error)
+    for message in dict.fromkeys(str(warning.message) for warning in caught):
+        progress.warn(message)
+    return problem
 
 
 def _published(error: Exception) -> str:
