@@ -284,7 +284,8 @@ def test_metrics_without_a_judge_are_kept_when_judging_is_interrupted(copy: Path
                 raise KeyboardInterrupt
 
     with FakeJudge(lambda text: 3.0) as server:
-        settings = EvaluationSettings(str(reference), None, ("openai:interrupted",), sample_size=12, judge_url=server.url)
+        judge = {"judges": ("openai:interrupted",), "judge_url": server.url}
+        settings = EvaluationSettings(str(reference), sample_size=12, **judge)
         with pytest.raises(KeyboardInterrupt):
             evaluate(copy, settings, progress=Stopping(), api_key="k")
     kept = scores_of(copy)
