@@ -66,9 +66,8 @@ def add_results(
     text = json.dumps(content, indent=1, ensure_ascii=True) + "\n"
     entry = {"path": ADDED[key], "bytes": len(text), "sha256": hashlib.sha256(text.encode()).hexdigest()}
     found = {other: read_results(folder, manifest, other) for other in ADDED if other != key and manifest.get(other)}
-    changed = {**manifest, **facts, key: entry}
-    changed |= _sentences(changed, {**found, key: content})
-    extended, croissant = described_anew(changed)
+    sentences = _sentences({**manifest, **facts}, {**found, key: content})
+    extended, croissant = described_anew({**manifest, **facts, **sentences, key: entry})
     card = merge_regions(render_card(extended), read_card(folder))
     write_text(folder / ADDED[key], text)
     write_text(folder / CARD, card)

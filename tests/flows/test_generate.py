@@ -69,7 +69,7 @@ def test_depth_none_has_no_layers(tmp_path: Path) -> None:
         assert not {"demographic", "sociocultural", "situational", "persona_id", "situation_id", "intensity"} & {*row}
     assert list(result.manifest["configs"]) == ["anger", "joy", "all"]
     folders = {path.name for path in (tmp_path / "out").iterdir()}
-    assert folders == {"all", "anger", "joy", "README.md", "manifest.json"}
+    assert folders == {"all", "anger", "joy", "README.md", "croissant.json", "manifest.json"}
 
 
 def test_ablations_repeat_every_row_with_fewer_layers(tmp_path: Path) -> None:

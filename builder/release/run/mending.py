@@ -118,8 +118,8 @@ def keep_results(staged: Path, old: Path, manifest: Mapping[str, Any]) -> Mappin
         return manifest
     if not all(is_file_of(old / entry["path"], entry) for entry in results.values()):
         return manifest
-    facts = {key: earlier[key] for key in RESULT_FACTS if key in earlier}
-    extended, croissant = described_anew({**manifest, **facts, **results})
+    added = {key: value for key, value in earlier.items() if key in RESULT_FACTS or key in results}
+    extended, croissant = described_anew({**manifest, **added})
     for entry in results.values():
         copy_file(old / entry["path"], staged / entry["path"])
     write_text(staged / CARD, merge_regions(render_card(extended), read_card(staged)))
