@@ -151,7 +151,8 @@ def in_earlier_form(release: Path, out: Path, version: str, *, shard_rows: int =
     written = shards.written()
     manifest |= {"version": version, "shards": [asdict(shard) for shard in written]}
     manifest |= {"configs": configurations(written), **keys}
-    del manifest["left_out"], manifest["croissant"]
+    for newer in ("left_out", "citation", "croissant", "samples", "screening"):
+        del manifest[newer]
     write_manifest(out, manifest)
     (out / "README.md").write_text(render_card(manifest), encoding="utf-8")
     return out
