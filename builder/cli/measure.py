@@ -18,6 +18,7 @@ from personagen.builder.cli.options import (
     split_names,
 )
 from personagen.builder.cli.output import show, show_json
+from personagen.builder.core.errors import BackendError
 from personagen.builder.core.foreign_text import printable
 
 
@@ -150,12 +151,14 @@ def audit(release: Path, as_json: bool, **settings: Any) -> None:
 )
 @options("--reference", "--embeddings", "--seed=0")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="File of the page.")
-def report(folder: Path, out: Path | None, **settings: Any) -> None:
+@click.option("--open", "is_opened", is_flag=True, help="Open the page in the browser.")
+def report(folder: Path, out: Path | None, *, is_opened: bool, **settings: Any) -> None:
     """Write an HTML page about a release, a comparison or a match; it needs no network.
 
-    The folder defaults to personagen. The page shows a map of the texts, predicted emotions, lengths, words, personas,
-    arms and rejected replies, and a searchable table of texts with their personas. The page of a
-    match shows its conclusions, arms and yardsticks. It is written to report.html in a comparison or a match, and to
+    The folder defaults to personagen. The page opens with verdicts in sentences and reasons for caution. It shows a map
+    of the texts, predicted emotions, lengths, words, personas, arms and rejected replies, each chart with the table of
+    its data, and a searchable table of texts with their personas. The page of a match shows its conclusions, arms and
+    yardsticks. Nothing on it sends anything. It is written to report.html in a comparison or a match, and to
     RELEASE.report.html beside a release. --reference and --embeddings are for a release: the others have their own.
     """
     from personagen.builder.cli.progress import TerminalProgress
@@ -164,3 +167,18 @@ def report(folder: Path, out: Path | None, **settings: Any) -> None:
     with TerminalProgress() as progress:
         page = write_report(folder, out=out, progress=progress, **settings)
     show(page)
+    if is_opened:
+        open_in_browser(page)
+
+
+def open_in_browser(page: Path) -> None:
+    """Open a page in the browser that BROWSER names, or in the default one.
+
+    Raises:
+        BackendError: there is no browser, or it cannot be started.
+
+    """
+    import webbrowser
+
+    if not webbrowser.open(page.resolve().as_uri()):
+        raise BackendError(f"cannot open {page}: no browser could be started; open the file, or set BROWSER")

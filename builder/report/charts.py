@@ -123,7 +123,7 @@ def _by_label_chart(
     if not labels:
         return None
     order = {"categoryorder": "array", "categoryarray": [escape_markup(label) for label in reversed(labels)]}
-    layout = {"height": 120 + 36 * len(labels), "yaxis": order}
+    layout = {"height": 120 + 36 * max(map(len, figures.values())), "yaxis": order}
     names = list(figures)
     return {"data": list(traces), "layout": layout, **selection("figure", names, names[0], traces_per_figure)}
 

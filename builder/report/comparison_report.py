@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from personagen.builder.core.progress import Progress
-from personagen.builder.evaluation.claims import FULL, REFUTED, SUPPORTED, JudgedClaim, count_verdicts
+from personagen.builder.evaluation.claims import FULL, REFUTED, SUPPORTED, UNDECIDED, JudgedClaim, count_verdicts
 from personagen.builder.evaluation.comparison import (
     ArmCost,
     ComparedText,
@@ -202,7 +202,7 @@ def _paired_sentence(claims: Sequence[JudgedClaim]) -> str:
 def claims_chart(claims: Sequence[JudgedClaim]) -> Chart | None:
     """Draw the paired difference of each claim beyond its null, by measure; only decided claims are coloured."""
     estimates: dict[str, dict[str, ValueWithInterval]] = {}
-    for claim in claims:
+    for claim in sorted(claims, key=lambda claim: claim.verdict == UNDECIDED):  # decided ones are seen first
         against = f" less {claim.against}" if claim.against else ""
         beyond = f", beyond {claim.null:g}" if claim.null else ""
         estimates.setdefault(claim.measure, {})[f"{claim.arm}{against}{beyond}"] = ValueWithInterval(

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from personagen.builder.report.charts import BLUE_SCALE, Chart, escape_markup, selection
-from personagen.builder.report.text_groups import COLOURS, REAL_COLOUR
+from personagen.builder.report.text_groups import COLOURS
 
 ORDERED_ATTRIBUTES = ("age",)
 """Attributes whose values have an order of their own; the values of others are sorted by their frequency."""
@@ -33,7 +33,7 @@ def values_chart(
                 "name": "personas",
                 "x": list(map(escape_markup, values)),
                 "y": [fractions.get(value, 0.0) for value in values],
-                "marker": {"color": COLOURS[0]},
+                "marker": {"color": COLOURS[0], "opacity": 0.6},
                 "visible": attribute == attributes[0],
             },
             {
@@ -42,7 +42,7 @@ def values_chart(
                 "name": "expected",
                 "x": list(map(escape_markup, marked)),
                 "y": [expectation.get(value, 0.0) for value in marked],
-                "marker": {"color": REAL_COLOUR, "symbol": "line-ew-open", "size": 16, "line": {"width": 2}},
+                "marker": {"color": COLOURS[1], "symbol": "line-ew-open", "size": 18, "line": {"width": 3}},
                 "visible": attribute == attributes[0],
             },
         ]

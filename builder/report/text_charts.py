@@ -15,14 +15,11 @@ if TYPE_CHECKING:
 MAX_WORDS_PER_SIDE = 15
 """Words that the chart of distinctive words shows on either side."""
 
-HOVER_LINE_CHARACTERS = 90
-"""Characters per line of the text that a point of the map shows."""
-
-MAX_HOVER_LINES = 4
-"""Lines of the text that a point of the map shows."""
-
 LEVEL = 0.05
 """Level of significance of the words of a chart, all together."""
+
+MAX_REAL_LENGTH = 1.5
+"""Tokens of real texts that the chart of growth shows, as a multiple of those of the longest other group."""
 
 MAX_CURVE_POINTS = 100
 """Points of a curve, about: more cannot be seen."""
@@ -30,6 +27,8 @@ MAX_CURVE_POINTS = 100
 
 def map_chart(groups: Sequence[TextGroup], points: Sequence[Point], emotions: Sequence[str], main: str) -> Chart:
     """Draw the texts at their positions: the real ones in grey, above them one group coloured by emotion.
+
+    `customdata` is the index of each text in the page, which has the text for the hover label.
 
     Args:
         groups: groups of texts.
@@ -47,7 +46,7 @@ def map_chart(groups: Sequence[TextGroup], points: Sequence[Point], emotions: Se
     shown = main if main in others else next(iter(others), "")
     traces = [
         _dots(
-            [(points[index], index, text) for index, text in indexed[group.name] if emotion in (None, text.label)],
+            [(points[index], index) for index, text in indexed[group.name] if emotion in (None, text.label)],
             group,
             emotion,
             REAL_COLOUR if emotion is None else COLOURS[emotions.index(emotion) % len(COLOURS)],
@@ -60,9 +59,7 @@ def map_chart(groups: Sequence[TextGroup], points: Sequence[Point], emotions: Se
     return chart | (_map_choice(layers, groups, shown) if len(others) > 1 else {})
 
 
-def _dots(
-    texts: Sequence[tuple[Point, int, ReportText]], group: TextGroup, emotion: str | None, colour: str
-) -> dict[str, Any]:
+def _dots(texts: Sequence[tuple[Point, int]], group: TextGroup, emotion: str | None, colour: str) -> dict[str, Any]:
     marker: dict[str, Any] = {"color": colour, "size": 8, "line": {"width": 1, "color": "#ffffff"}}
     if group.real:
         marker = {"color": colour, "size": 4, "opacity": 0.35}
@@ -70,10 +67,9 @@ def _dots(
         "type": "scatter",
         "mode": "markers",
         "name": escape_markup(group.name if emotion is None else f"{emotion} ({group.name})"),
-        "x": [point[0] for point, _, _ in texts],
-        "y": [point[1] for point, _, _ in texts],
-        "customdata": [index for _, index, _ in texts],
-        "text": [_hover_text(text) for _, _, text in texts],
+        "x": [point[0] for point, _ in texts],
+        "y": [point[1] for point, _ in texts],
+        "customdata": [index for _, index in texts],
         "hoverinfo": "text",
         "marker": marker,
     }
@@ -86,14 +82,6 @@ def _map_choice(
     names = [group.name for group in groups if not group.real]
     options = [option(name, {"visible": [group.real or group.name == name for group, _ in layers]}) for name in names]
     return {"choice": {"label": "texts of", "options": options, "selected": names.index(shown)}}
-
-
-def _hover_text(text: ReportText) -> str:
-    flat = " ".join(text.text.split())
-    lines = [flat[start : start + HOVER_LINE_CHARACTERS] for start in range(0, len(flat), HOVER_LINE_CHARACTERS)]
-    head = f"<b>{escape_markup(text.source)}, {escape_markup(text.label or 'no label')}</b>"
-    ellipsis = "…" if len(lines) > MAX_HOVER_LINES else ""
-    return "<br>".join([head, *map(escape_markup, lines[:MAX_HOVER_LINES])]) + ellipsis
 
 
 def confusion_chart(groups: Sequence[TextGroup], emotions: Sequence[str], main: str) -> Chart | None:
@@ -236,7 +224,7 @@ def significant_z(tests: int) -> float:
 
 def growth_chart(groups: Sequence[TextGroup]) -> Chart:
     """Draw the number of different tokens over the number of tokens read, one curve per group."""
-    traces = []
+    traces: list[dict[str, Any]] = []
     for group in groups:
         curve = _vocabulary_curve(group)
         points = curve[:: max(len(curve) // MAX_CURVE_POINTS, 1)]
@@ -251,7 +239,13 @@ def growth_chart(groups: Sequence[TextGroup]) -> Chart:
                 "visible": group.visible,
             }
         )
-    axes = {"xaxis": {"title": {"text": "tokens read"}}, "yaxis": {"title": {"text": "different tokens"}}}
+    axes: dict[str, Any] = {"xaxis": {"title": {"text": "tokens read"}}}
+    axes["yaxis"] = {"title": {"text": "different tokens"}}
+    written = [trace["x"][-1] for group, trace in zip(groups, traces, strict=True) if trace["x"] and not group.real]
+    if written:
+        end = MAX_REAL_LENGTH * max(written)
+        shown = [y for trace in traces for x, y in zip(trace["x"], trace["y"], strict=True) if x <= end]
+        axes["xaxis"]["range"], axes["yaxis"]["range"] = [0, end], [0, 1.05 * max(shown)]
     return {"data": traces, "layout": {"height": 380, **axes}, **_group_choice(groups)}
 
 

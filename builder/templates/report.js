@@ -2,7 +2,8 @@
 
 // Text of models and people enters the page through textContent only, which interprets no markup.
 
-const data = JSON.parse(document.getElementById("data").textContent);
+let data; // charts, texts and the look of charts, filled by `main`
+let searchTexts;
 const PAGE_SIZE = 50;
 let limit = PAGE_SIZE;
 
@@ -20,8 +21,6 @@ function* leaves(value) {
     yield String(value);
   }
 }
-
-const searchTexts = data.texts.map((text) => [...leaves(text)].join("\n").toLowerCase());
 
 function definitionList(value) {
   const list = element("dl");
@@ -80,7 +79,7 @@ function fillTable() {
   );
   document.getElementById("rows").replaceChildren(...matches.slice(0, limit).map(tableRow));
   document.getElementById("count").textContent = `${matches.length} of ${data.texts.length} texts`;
-  document.getElementById("matches").textContent = query.value ? `${matches.length} texts` : "";
+  document.getElementById("found-count").textContent = query.value ? `${matches.length} texts` : "";
   document.getElementById("more").hidden = matches.length <= limit;
 }
 
@@ -173,12 +172,31 @@ const CONFIG = {
   responsive: true,
 };
 
+const HOVER_LINE = 60; // characters
+const HOVER_LINES = 4;
+
+function escaped(text) {
+  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;"); // plotly interprets markup
+}
+
+function hoverText(text) {
+  const flat = [...text.text.replaceAll(/\s+/g, " ")];
+  const lines = [];
+  for (let start = 0; start < flat.length; start += HOVER_LINE) lines.push(flat.slice(start, start + HOVER_LINE).join(""));
+  const shown = lines.slice(0, HOVER_LINES).map(escaped).join("<br>") + (lines.length > HOVER_LINES ? "…" : "");
+  return `<b>${escaped(`${text.source}, ${text.label ?? "no label"}`)}</b><br>${shown}`;
+}
+
+function themedTrace(trace, id) {
+  if (trace.type === "heatmap") return { ...trace, textfont: { color: colourOf("--ink") } };
+  if (id === "map") return { ...trace, text: trace.customdata.map((index) => hoverText(data.texts[index])) };
+  return trace;
+}
+
 function drawChart(chart) {
   const container = document.getElementById(chart.id);
   const layout = merged({ ...chart.layout, template: data.template }, nested(themedLayout()));
-  const traces = chart.data.map((trace) =>
-    trace.type === "heatmap" ? { ...trace, textfont: { color: colourOf("--ink") } } : trace,
-  );
+  const traces = chart.data.map((trace) => themedTrace(trace, chart.id));
   Plotly.newPlot(container, traces, layout, CONFIG);
   if (chart.id === "map") container.on("plotly_click", (event) => showInTable(data.texts[event.points[0].customdata]));
 }
@@ -200,8 +218,14 @@ function connectCharts() {
     );
   }
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", recolour);
-  addEventListener("beforeprint", () => resize({ width: PRINT_WIDTH, autosize: false }));
-  addEventListener("afterprint", () => resize({ width: null, autosize: true }));
+  addEventListener("beforeprint", () => {
+    document.documentElement.dataset.print = "yes";
+    resize({ width: PRINT_WIDTH, autosize: false });
+  });
+  addEventListener("afterprint", () => {
+    delete document.documentElement.dataset.print;
+    resize({ width: null, autosize: true });
+  });
 }
 
 const PRINT_WIDTH = 680; // pixels of A4 and Letter between usual margins
@@ -211,16 +235,15 @@ function resize(changes) {
   recolour();
 }
 
-async function loadPlotly() {
-  const packed = Uint8Array.from(atob(document.getElementById("plotly").textContent), (c) => c.charCodeAt(0));
-  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
-  const script = document.createElement("script");
-  script.textContent = await new Response(stream).text();
-  document.head.append(script);
+async function unpacked(id) {
+  const bytes = Uint8Array.from(atob(document.getElementById(id).textContent), (letter) => letter.charCodeAt(0));
+  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
 }
 
 async function drawCharts() {
-  await loadPlotly();
+  const script = document.createElement("script");
+  script.textContent = await unpacked("plotly");
+  document.head.append(script);
   for (const chart of data.charts) {
     drawChart(chart);
     await new Promise((resume) => setTimeout(resume)); // the table of texts can be used before all charts are drawn
@@ -228,8 +251,14 @@ async function drawCharts() {
   connectCharts();
 }
 
-if (search) connectTable(); // the page of a match has no texts
-drawCharts()
+async function main() {
+  data = JSON.parse(await unpacked("data"));
+  searchTexts = data.texts.map((text) => [...leaves(text)].join("\n").toLowerCase());
+  if (search) connectTable(); // the page of a match has no texts
+  await drawCharts();
+}
+
+main()
   .catch((error) => {
     for (const chart of document.querySelectorAll(".chart")) chart.textContent = "Charts need a newer browser.";
     throw error;

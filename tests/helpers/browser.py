@@ -1,7 +1,11 @@
-"""Pages in a real headless Chromium, with their script errors and their network requests."""
+"""Pages in a real headless Chromium, with their script errors, their network requests and the data in their script."""
 
+import gzip
+import json
 import os
+import re
 import shutil
+from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -63,3 +67,15 @@ def open_page(path: Path) -> Iterator[OpenPage]:
         opened.visit(path)
         yield opened
         browser.close()
+
+
+def data_of(page: str) -> Any:
+    """Return the charts and the texts in the script of a page."""
+    data = re.search(r'<script type="application/octet-stream" id="data">([A-Za-z0-9+/=]*)</script>', page)
+    assert data
+    return unpacked(data[1])
+
+
+def unpacked(text: str) -> Any:
+    """Return the value of JSON that was compressed for a page."""
+    return json.loads(gzip.decompress(b64decode(text)))

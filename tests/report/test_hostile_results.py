@@ -2,7 +2,6 @@
 
 import json
 import random
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from personagen.builder.report.comparison_report import _read
 from personagen.builder.report.match_report import read_match_report
 from personagen.builder.report.page import Report, render_page
 from personagen.builder.report.rejected_replies import draw_examples, read_rejects
+from tests.helpers.browser import data_of
 from tests.helpers.hostile.mutations import as_json, damaged, mutated, places, strange_files, watched_files
 from tests.report.test_match_page import saved
 from tests.report.test_odd_comparisons import CLAIM, FIGURE, write_comparison
@@ -79,8 +79,7 @@ def match_report(folder: Path) -> Report:
 def require_page(report: Report) -> None:
     page = render_page(report)
     assert page.count("<script") == 3 and "<img src=x" not in page
-    data = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)
-    assert data and json.loads(data[1])
+    assert data_of(page)
 
 
 def mutations(content: dict[str, Any], rng: random.Random, number: int) -> Iterator[bytes]:

@@ -16,10 +16,10 @@ from personagen.builder.core.progress import SILENT
 from personagen.builder.release import measuring
 from personagen.builder.release.composition import attributes_of
 from personagen.builder.release.results import add_results
-from personagen.builder.report.page import default_target, to_script_json
+from personagen.builder.report.page import default_target, packed
 from personagen.builder.report.release_report import ReleaseReport, read_release_report
 from personagen.builder.report.text_groups import MAX_TEXTS, sample
-from tests.helpers.browser import open_page
+from tests.helpers.browser import open_page, unpacked
 from tests.helpers.command import Run
 from tests.helpers.real_texts import as_reference, known_vectors, real
 from tests.helpers.releasing import (
@@ -277,5 +277,5 @@ NESTED = st.recursive(
 
 @given(NESTED)
 def test_data_of_a_page_is_complete_and_free_of_markup(value: Any) -> None:
-    text = to_script_json(value)
-    assert json.loads(text) == value and not set(text) & set("<>&\n\u2028")
+    text = packed(json.dumps(value))
+    assert unpacked(text) == value and not set(text) & set("<>&\n\u2028")
