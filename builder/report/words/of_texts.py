@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from statistics import median
 
+from personagen.builder.release.verdicts.content import counted
 from personagen.builder.report.charts import Chart
 from personagen.builder.report.text_groups import Point, TextGroup, sample
 
@@ -52,8 +53,9 @@ def confusion_sentence(groups: Sequence[TextGroup], main: str) -> str:
         return f"The classifier predicts the intended emotion of all {len(predicted):,} texts."
     (label, prediction), count = errors.most_common(1)[0]
     return (
-        f"The classifier predicts the intended emotion of {right / len(predicted):.0%} of {len(predicted):,} texts; "
-        f"its most frequent confusion is {label} as {prediction} ({count:,} texts)."
+        f"The classifier predicts the intended emotion of {right / len(predicted):.0%} of "
+        f"{counted(len(predicted), 'text')}; "
+        f"its most frequent confusion is {label} as {prediction} ({counted(count, 'text')})."
     )
 
 
