@@ -7,13 +7,8 @@ import asyncio
 import json
 import re
 import shutil
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from threading import Event
-from threading import enumerate as enumerate_threads
 from typing import Any
 
 import pyarrow as pa
@@ -219,79 +214,6 @@ def test_warnings_of_metrics_are_reported_once(copy: Path, tmp_path: Path) -> No
     path.write_text("\n".join(json.dumps({"text": text}) for text in texts))
     evaluate(copy, EvaluationSettings(reference=str(path), sample_size=12), progress=recorder)
     assert recorder.warnings == ["70 of 70 texts are in the references too: the figures show memory, not likeness"]
-
-
-def test_a_cancelled_evaluation_keeps_the_finished_metrics(copy: Path, reference: Path) -> None:
-    async def caller() -> None:
-        reached = asyncio.Event()
-        loop = asyncio.get_running_loop()
-
-        class Stopping(Recorder):
-            def step(self, name: str) -> None:
-                if name == "computing utility":
-                    loop.call_soon_threadsafe(reached.set)
-                    ended.wait()
-
-        ended = Event()
-        call = asyncio.create_task(
-            aevaluate(copy, EvaluationSettings(reference=str(reference), sample_size=12), progress=Stopping())
-        )
-        await reached.wait()
-        call.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await call
-        ended.set()
-        for thread in enumerate_threads():
-            if thread.name.startswith("personagen-"):
-                await asyncio.to_thread(thread.join)
-
-    asyncio.run(caller())
-    assert set(scores_of(copy)["results"]) == {"diversity", "realism"}
-    assert not verify_folder(copy).problems
-
-
-def test_ctrl_c_keeps_the_finished_metrics_and_a_second_call_measures_the_rest(
-    run: Run, copy: Path, measured: tuple[Path, Outcome], reference: Path
-) -> None:
-    """A real SIGINT, sent while the second metric is computed."""
-    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # the parent may ignore it
-    code += "from personagen.builder.cli.main import main; main()"
-    arguments = ("evaluate", str(copy), "--reference", str(reference), *SMALL)
-    with subprocess.Popen([sys.executable, "-c", code, *arguments], stderr=subprocess.PIPE, text=True) as child:
-        assert child.stderr is not None
-        for line in child.stderr:
-            if line == "computing utility\n":
-                child.send_signal(signal.SIGINT)
-    assert child.returncode == 130
-    kept = scores_of(copy)
-    assert {"diversity"} <= set(kept["results"]) < {"diversity", "realism", "utility"}
-    assert set(kept["problems"]) == {"realism", "utility"} - set(kept["results"])
-    assert kept["problems"]["utility"] == "the evaluation was interrupted before it"
-    assert kept["results"]["diversity"] == scores_of(measured[0])["results"]["diversity"]
-    assert not verify_folder(copy).problems
-    card = (copy / "README.md").read_text(encoding="utf-8")
-    assert "diversity: vendi" in card and "the evaluation was interrupted before it" in card
-    assert run(*arguments).code == 0
-    assert manifest_of(copy) == manifest_of(measured[0])
-    assert held(copy) | {"manifest.json": b""} == held(measured[0]) | {"manifest.json": b""}
-
-
-def test_metrics_without_a_judge_are_kept_when_judging_is_interrupted(copy: Path, reference: Path) -> None:
-    class Stopping(Recorder):
-        def step(self, name: str) -> None:
-            super().step(name)
-            if name == "writing scores.json and the card":
-                raise KeyboardInterrupt
-
-    with FakeJudge(lambda text: 3.0) as server:
-        judge = {"judges": ("openai:interrupted",), "judge_url": server.url}
-        settings = EvaluationSettings(str(reference), sample_size=12, **judge)
-        with pytest.raises(KeyboardInterrupt):
-            evaluate(copy, settings, progress=Stopping(), api_key="k")
-    kept = scores_of(copy)
-    assert set(kept["results"]) == {"diversity", "realism"}
-    assert kept["problems"]["human_likeness"] == "the evaluation was interrupted before it"
-    assert set(kept["slices"]) >= {"comments", "dialogue", "reports"}
 
 
 def test_a_judge_over_http(run: Run, copy: Path, reference: Path, monkeypatch: pytest.MonkeyPatch) -> None:
