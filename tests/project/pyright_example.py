@@ -36,6 +36,7 @@ def notebook() -> None:
     release = pg.generate("recipe.yaml", rows=14, out=Path("out"), progress=False)
     joy: int = next(count.texts for count in release.counts if count.emotion == "joy")
     ages = release.to_pandas()["demographic.age"]
+    chats: tuple[Path, ...] = release.export("messages", split="train").files
     splits = release.load(emotions=["joy"], min_confidence=0.8)
     rows: int = splits["train"].num_rows + pg.load("USER/NAME@v1", split="test").num_rows
     auc: float | None = release.evaluate(reference="goemotions", judges="openai:m").realism.c2st_auc.value
