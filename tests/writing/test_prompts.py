@@ -212,8 +212,8 @@ def test_every_template_states_its_version(file: str) -> None:
     assert entry["sha256"] == hashlib.sha256((TEMPLATES / file).read_bytes()).hexdigest()
 
 
-def test_every_prompt_has_a_version_and_the_card_has_none() -> None:
-    on_disk = {path.stem for path in TEMPLATES.glob("*.md")} - {"dataset_card"}
+def test_every_prompt_has_a_version_and_the_card_and_the_exported_chat_have_none() -> None:
+    on_disk = {path.stem for path in TEMPLATES.glob("*.md")} - {"dataset_card", "messages"}
     assert set(versions()) == {"_layers", *NAMES} and set(versions(styled=True)) == {"_layers", *STYLED_NAMES}
     assert on_disk == {"_layers", *NAMES, *STYLED_NAMES}
 
