@@ -111,8 +111,10 @@ def test_examples_are_of_three_emotions_and_name_the_persona() -> None:
     texts = [ReportText("s", str(row), f"text {row}", f"e{row % 5}", persona=PERSONA) for row in range(50)]
     shown = example_texts([TextGroup("r", texts, 50, "#000000", real=True), TextGroup("s", texts, 50, "#ffffff")])
     assert [example.caption for example in shown] == [
-        f"{emotion}; woman, 31, cook; town in France" for emotion in ("e0", "e1", "e3")
+        f"{emotion}; woman, 31, cook; town in France" for emotion in ("e0", "e1", "e2")
     ]
+    assert len(example_texts([TextGroup("s", texts[::5], 10, "#ffffff")])) == 3, "one emotion"
+    assert len(example_texts([TextGroup("s", texts[:1], 1, "#ffffff")])) == 1
     assert example_texts([TextGroup("s", [], 0, "#ffffff")]) == []
 
 

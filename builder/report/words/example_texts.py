@@ -20,7 +20,7 @@ class ExampleText(NamedTuple):
 
 
 def example_texts(groups: Sequence[TextGroup]) -> list[ExampleText]:
-    """Return texts of different emotions, from equal distances in the first group that a model wrote.
+    """Return texts from equal distances in the first group that a model wrote, of different emotions if there are any.
 
     A group that the page shows from the start, and whose texts have personas, is preferred.
     """
@@ -29,12 +29,13 @@ def example_texts(groups: Sequence[TextGroup]) -> list[ExampleText]:
         return []
     group = max(ours, key=lambda group: (any(text.persona for text in group.texts), group.visible))
     emotions = list(dict.fromkeys(text.label for text in group.texts))
-    chosen = [emotions[number * len(emotions) // EXAMPLES] for number in range(min(EXAMPLES, len(emotions)))]
-    picked = []
-    for number, emotion in enumerate(dict.fromkeys(chosen)):
-        texts = [text for text in group.texts if text.label == emotion]
-        picked.append(texts[(2 * number + 1) * len(texts) // (2 * EXAMPLES)])
-    return [ExampleText(_shortened(text.text), caption_of(text)) for text in picked]
+    step = max(len(emotions) // EXAMPLES, 1)
+    picked: dict[str, ReportText] = {}
+    for number in range(EXAMPLES):
+        texts = [text for text in group.texts if text.label == emotions[number * step % len(emotions)]]
+        text = texts[(2 * number + 1) * len(texts) // (2 * EXAMPLES)]
+        picked[text.text] = text
+    return [ExampleText(_shortened(text.text), caption_of(text)) for text in picked.values()]
 
 
 def _shortened(text: str) -> str:
