@@ -199,7 +199,7 @@ def test_the_page_of_a_comparison_of_all_arms(run: Run, server: FakeOpenAI, refe
     with open_page(out / "report.html") as opened:
         page = opened.page
         assert page.locator("#arms .main-svg").count() > 0
-        rows = page.locator("#verdicts-section tbody tr")
+        rows = page.locator("#verdicts-section > .scroll tbody tr")
         assert rows.count() == len(comparison.claims) > 0
         assert comparison.claims[0].statement in rows.first.inner_text()
         assert page.locator("#costs-section tbody tr").count() == len(ARMS)
@@ -208,8 +208,7 @@ def test_the_page_of_a_comparison_of_all_arms(run: Run, server: FakeOpenAI, refe
         page.locator("#rows summary").first.click()
         persona = page.locator("#rows details dl").first.inner_text()
         assert "occupation" in persona and "household" in persona and "event" in persona, "the whole persona"
-        page.locator("#arms .updatemenu-header").click()
-        page.locator("#arms .updatemenu-dropdown-button").nth(1).click()
+        page.locator("select[data-chart=arms]").select_option(index=1)
         assert page.evaluate("document.getElementById('arms').data.filter(trace => trace.visible).length") == 1
     assert opened.errors == [] and opened.requests == []
 
