@@ -287,7 +287,7 @@ class Release:
                 release.
             force: whether to replace the files of an earlier export.
             settings: `config`: configuration to write; "all". `split`: split to write; None: every split. Of "table":
-                `reference`, `embeddings`, `seed`: see `report`. `sample_size`: upper bound on the texts of either kind;
+                `reference`, `embeddings`, `seed`: see `report`. `max_texts`: upper bound on the texts of either kind;
                 1500. `vectors`: whether the table has the embeddings. `progress`: see `personagen.generate`.
 
         Raises:

@@ -34,7 +34,7 @@ class ExportKeywords(RowsKeywords, total=False):
     reference: PathOrName
     embeddings: str | None
     seed: int
-    sample_size: int
+    max_texts: int
     vectors: bool
     progress: Progress | bool
 
@@ -82,8 +82,8 @@ def export_release(
     known = [name for name in ExportKeywords.__annotations__ if name not in RowsKeywords.__annotations__]
     require_keywords("export", settings, known)
     progress = table.pop("progress", True)
-    if "sample_size" in table:
-        require_count("sample_size", table["sample_size"])
+    if "max_texts" in table:
+        require_count("max_texts", table["max_texts"])
     if "reference" in table:
         table["reference"] = fspath(table["reference"])
     with shown_progress(progress) as receiver:

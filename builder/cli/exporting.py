@@ -15,7 +15,7 @@ FORMS = ("csv", "jsonl", "messages", "preference", "setfit", "labelstudio", "pro
 ROWS_ONLY = ("config", "split")
 """Parameters of all other forms."""
 
-TABLE_ONLY = ("reference", "embeddings", "seed", "sample_size", "vectors")
+TABLE_ONLY = ("reference", "embeddings", "seed", "max_texts", "vectors")
 """Parameters of `--to table` alone."""
 
 
@@ -28,7 +28,7 @@ TABLE_ONLY = ("reference", "embeddings", "seed", "sample_size", "vectors")
 @click.option("--force", is_flag=True, help="Replace the files of an earlier export.")
 @options("--reference", "--embeddings", "--seed=0")
 @click.option(
-    "--sample-size",
+    "--max-texts",
     type=click.IntRange(1),
     metavar="N",
     help="Texts of the table that are synthetic, and that are real.",
@@ -43,7 +43,7 @@ def export_command(release: Path, to: str, as_json: bool, **values: Any) -> None
     has accepted and rejected texts of the same row, from the run folder. setfit has texts and labels, labelstudio tasks
     and the labelling interface, promptfoo and inspect test cases. table is one file, RELEASE.texts.parquet:
     synthetic and real texts with personas, predictions and map coordinates; --reference, --embeddings, --seed,
-    --sample-size and --vectors are for it.
+    --max-texts and --vectors are for it.
     """
     _require_options_of(to)
     table = {name: values.pop(name) for name in TABLE_ONLY}

@@ -44,7 +44,7 @@ class TableSettings:
         reference: real texts: "goemotions", "xed", "brighter", a file, a release folder, or a dataset on the Hub.
         embeddings: name of a sentence-transformers model; None: the default model.
         seed: seed of the sample and of the map.
-        sample_size: upper bound on the texts of either kind.
+        max_texts: upper bound on the texts of either kind.
         vectors: whether the table has the embeddings.
 
     """
@@ -52,7 +52,7 @@ class TableSettings:
     reference: str = "goemotions"
     embeddings: str | None = None
     seed: int = 0
-    sample_size: int = DEFAULT_SAMPLE
+    max_texts: int = DEFAULT_SAMPLE
     vectors: bool = False
 
 
@@ -135,7 +135,7 @@ def texts_table(
 
 def _sample(count: int, settings: TableSettings) -> list[int]:
     """Draw positions of texts, as the report draws those of its map."""
-    return sorted(random.Random(settings.seed).sample(range(count), min(count, settings.sample_size)))
+    return sorted(random.Random(settings.seed).sample(range(count), min(count, settings.max_texts)))
 
 
 def _synthetic_rows(

@@ -282,8 +282,8 @@ def test_a_release_object_exports(release: Path, tmp_path: Path) -> None:
         opened.export("message")
     with pytest.raises(TypeError, match="unexpected keyword argument 'seed'"):
         opened.export("csv", tmp_path / "out", seed=1)
-    with pytest.raises(pg.errors.RecipeError, match="sample_size: got 0, wanted an integer of 1 or more"):
-        opened.export("table", tmp_path / "out", sample_size=0)
+    with pytest.raises(pg.errors.RecipeError, match="max_texts: got 0, wanted an integer of 1 or more"):
+        opened.export("table", tmp_path / "out", max_texts=0)
 
 
 def test_a_file_that_cannot_be_read_is_one_line(release: Path, tmp_path: Path) -> None:

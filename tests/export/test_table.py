@@ -43,7 +43,7 @@ def classified(release: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def table(classified: Path) -> Path:
     """The table of 30 synthetic and 30 real texts with their vectors, beside the release; read only."""
-    result = export_table(classified, TableSettings(sample_size=30, vectors=True))
+    result = export_table(classified, TableSettings(max_texts=30, vectors=True))
     assert result.rows == {"synthetic": 30, "real": 30}
     assert result.note == "30 of 70 texts, drawn by the seed"
     return result.path
@@ -85,18 +85,18 @@ def test_the_line_of_the_page_opens_the_table(tool: str, table: Path, monkeypatc
 
 def test_the_command_writes_the_table_once(classified: Path, run: Run) -> None:
     shutil.copytree(classified, "personagen")
-    done = run("export", "--to", "table", "--sample-size", "5", "--json")
+    done = run("export", "--to", "table", "--max-texts", "5", "--json")
     assert json.loads(done.out)["rows"] == {"synthetic": 5, "real": 5}
-    again = run("export", "--to", "table", "--sample-size", "5")
+    again = run("export", "--to", "table", "--max-texts", "5")
     assert again.code == 1
     assert "personagen.texts.parquet exists; replace it with --force, or choose another file with --out" in again.err
-    assert run("export", "--to", "table", "--sample-size", "4", "--force").out == "personagen.texts.parquet\n"
+    assert run("export", "--to", "table", "--max-texts", "4", "--force").out == "personagen.texts.parquet\n"
     assert "vector" not in pq.read_schema("personagen.texts.parquet").names
 
 
 def test_a_table_that_cannot_be_written_is_one_line(classified: Path, run: Run) -> None:
     Path("file").touch()
-    done = run("export", str(classified), "--to", "table", "--sample-size", "2", "--out", "file/t.parquet")
+    done = run("export", str(classified), "--to", "table", "--max-texts", "2", "--out", "file/t.parquet")
     assert done.code == 1
     assert "cannot write file/t.parquet: file exists; choose another folder with --out" in done.err
 
@@ -107,7 +107,7 @@ def test_a_reference_without_the_emotions_leaves_predictions_out(release: Path, 
     texts = [{"text": f"The {word} was late {number}"} for number, word in enumerate(words)]
     reference.write_text("".join(json.dumps(text) + "\n" for text in texts), encoding="utf-8")
     opened = pg.Release(release)
-    result = opened.export("table", tmp_path / "t.parquet", reference=reference, sample_size=10, progress=False)
+    result = opened.export("table", tmp_path / "t.parquet", reference=reference, max_texts=10, progress=False)
     columns = pq.read_table(result.path)
     assert "prediction" not in columns.column_names
     assert columns["emotion"].null_count == 10, "real texts without labels"

@@ -140,7 +140,7 @@ print(DPOTrainer("tiny", args=arguments, train_dataset=rows).train().global_step
 
 
 def test_embedding_atlas_loads_the_table(exports: Path) -> None:
-    export_table(exports / "personagen", TableSettings(sample_size=10))
+    export_table(exports / "personagen", TableSettings(max_texts=10))
     code = """
 import subprocess, sys
 from pathlib import Path

@@ -212,7 +212,7 @@ def test_a_planted_effect_is_measured_pair_by_pair(run: Run, audited: tuple[Path
     assert not verify_folder(folder).problems
     done = run("report", folder, "--reference", reference)
     page = Path(done.out.strip()).read_text(encoding="utf-8")
-    assert "<h2>Counterfactual pairs</h2>" in page and line in page
+    assert ">Counterfactual pairs</h2>" in page and line in page
 
 
 def test_a_counterfactual_without_its_original_is_an_error(

@@ -39,6 +39,10 @@ MAX_VALUES = 10
 """Values listed per attribute; the others are summed."""
 
 
+OPTIONAL_KEYS = ("samples", "below_floor", "findings", "counterfactuals", "profanity")
+"""Keys that a manifest may lack and the template knows by their name."""
+
+
 def render_card(manifest: Mapping[str, Any]) -> str:
     """Render the card. `load_dataset` reads the configurations from the YAML on top.
 
@@ -68,16 +72,12 @@ def render_card(manifest: Mapping[str, Any]) -> str:
         scores=list(figure_rows(manifest)),
         command=shared_command(manifest),
         **_verdict_facts(manifest),
-        samples=manifest.get("samples"),
+        **{key: manifest.get(key) for key in OPTIONAL_KEYS},
         screening=screening_line(manifest),
         persona_count=sum(manifest["personas"][split] for split in SPLITS),
         mixed=form_of(manifest).is_mixed,
-        below_floor=manifest.get("below_floor"),
-        findings=manifest.get("findings"),
-        counterfactuals=manifest.get("counterfactuals"),
         leaks=leak_line(manifest),
         reply_languages=_reply_languages(manifest),
-        profanity=manifest.get("profanity"),
         citation=manifest.get("citation", PAPER),
         columns=_columns_of_texts(manifest),
         **_expression_facts(manifest),
