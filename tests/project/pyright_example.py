@@ -49,6 +49,6 @@ def notebook() -> None:
     try:
         release.push_to_hub("USER/NAME", tag="v1.0.0", private=True)
     except pg.errors.HubError as error:
-        print(seconds, texts, joy, ages, rows, auc, size, verdicts, better, page, error)  # noqa: T201
+        print(seconds, texts, joy, ages, chats, rows, auc, size, verdicts, better, page, error)  # noqa: T201
     except pg.PersonaGenError:
         raise
