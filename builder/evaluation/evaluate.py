@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from personagen.builder.core.errors import BackendError, PersonaGenError, raise_as
+from personagen.builder.core.errors import BackendError, PersonaGenError, ReleaseError, raise_as
 from personagen.builder.core.event_loop import Runner, run_blocking
 from personagen.builder.core.file_names import SCORES
 from personagen.builder.core.flow_thread import run_in_thread
@@ -29,7 +29,7 @@ from personagen.builder.evaluation.slice_scores import below_floor, measure_slic
 from personagen.builder.release.folder import check_release
 from personagen.builder.release.manifest import classifier_facts
 from personagen.builder.release.measuring import agreement_line, require_metrics_extra, require_reference
-from personagen.builder.release.results import add_results
+from personagen.builder.release.results import add_results, read_results
 from personagen.builder.release.run.space import require_floor, require_right_to_write
 from personagen.builder.release.texts import Texts, read_texts
 from personagen.builder.version import __version__
@@ -147,15 +147,18 @@ def _evaluate(
     corpora = _corpora(texts, reference, settings.embeddings)
     metrics = _metrics(texts, reference, corpora, settings, judges)
     content = _content(manifest, settings, reference, metrics)
+    keeps_finished = _continues(_stored(folder, manifest), content)
     failure: Exception | None = None
     for number, (name, compute) in enumerate(metrics.items()):
         progress.step(STEPS.get(name, f"computing {name}"))
-        if number:  # what is finished is kept if the rest is interrupted; a cancelled call has ended in `step`
+        if (
+            number and keeps_finished
+        ):  # what is finished is kept if the rest is interrupted; a cancelled call has ended in `step`
             _save(folder, manifest, content)
         if name == SLICES:
             content[SLICES] = compute()
         elif (failure := _measure(name, compute, content, progress)) is None:
-            del content["problems"][name]
+            content["problems"].pop(name, None)
     progress.step(f"writing {SCORES} and the card")
     scores = _save(folder, manifest, content)
     if judges and failure is not None:
@@ -180,6 +183,30 @@ def _content(
     if predicted := agreement_line(classifier_facts(manifest)):
         content["predictions"] = predicted
     return content
+
+
+def _stored(folder: Path, manifest: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the content of `scores.json`; None: the release was not measured, or the file was altered."""
+    try:
+        return read_results(folder, manifest, "evaluation") if manifest.get("evaluation") else None
+    except ReleaseError:
+        return None
+
+
+def _continues(stored: Mapping[str, Any] | None, content: dict[str, Any]) -> bool:
+    """Begin with what an equal evaluation has measured, and return whether the finished part may be written at once.
+
+    An evaluation by another command stays until the new one is complete.
+    """
+    if stored is None or stored.get("texts") != content["texts"]:
+        return True
+    if content["command"] is None or any(stored.get(key) != content[key] for key in ("format", "command", "reference")):
+        return False
+    content["results"] |= {name: result for name, result in stored["results"].items() if name in content["problems"]}
+    for name in content["results"]:
+        del content["problems"][name]
+    content[SLICES] = stored[SLICES]
+    return True
 
 
 def _save(folder: Path, manifest: Mapping[str, Any], content: Mapping[str, Any]) -> Scores:
@@ -235,6 +262,7 @@ def _measure(
             content["results"][name] = compute()
         except (ValueError, PersonaGenError) as error:
             problem = error
+            content["results"].pop(name, None)
             content["problems"][name] = _published(error)
     for message in dict.fromkeys(str(warning.message) for warning in caught):
         progress.warn(message)

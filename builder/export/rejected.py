@@ -13,7 +13,7 @@ from personagen.builder.release.formats.plain_json import parse_plain_json, requ
 from personagen.builder.release.run.run_folder import run_folder_of
 from personagen.builder.release.run.run_state import is_run_of
 
-NO_TEXTS = ("request", "thought", "secret", "empty")
+NO_TEXTS = ("request", "thought", "secret", "empty", "personal", "slur")
 """Reasons of rejects that have no text of the row, or one that must not be published."""
 
 

@@ -109,5 +109,8 @@ def _with_emotion(table: "pa.Table", names: list[str]) -> "pa.Table":
 
     if "label" not in table.column_names or "emotion" in table.column_names:
         return table
-    emotions = pa.array([names[number] for number in table["label"].to_pylist()], pa.string())
+    numbers = table["label"].to_pylist()
+    if not all(number is not None and 0 <= number < len(names) for number in numbers):
+        raise ValueError("a label is not the number of an emotion")
+    emotions = pa.array([names[number] for number in numbers], pa.string())
     return table.add_column(table.schema.get_field_index("label") + 1, "emotion", emotions)

@@ -17,6 +17,19 @@ from personagen.builder.release.formats.plain_json import read_plain_json, requi
 from personagen.builder.release.tables.shards import file_digest
 from personagen.builder.release.verdicts import concerns, verdicts
 
+RESULT_FACTS = (
+    "scores",
+    "below_floor",
+    "verdicts",
+    "concerns",
+    "findings",
+    "counterfactuals",
+    "audit_power",
+    "audit_predictions",
+    "audited_by",
+)
+"""Further keys of the manifest that results add."""
+
 
 def read_results(folder: Path, manifest: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     """Read a file of results that a manifest lists.
@@ -67,13 +80,20 @@ def add_results(
     entry = {"path": ADDED[key], "bytes": len(text), "sha256": hashlib.sha256(text.encode()).hexdigest()}
     found = {other: read_results(folder, manifest, other) for other in ADDED if other != key and manifest.get(other)}
     sentences = _sentences({**manifest, **facts}, {**found, key: content})
-    extended, croissant = described_anew({**manifest, **facts, **sentences, key: entry})
+    extended, croissant = described_anew(in_order({**manifest, **facts, **sentences, key: entry}))
     card = merge_regions(render_card(extended), read_card(folder))
     write_text(folder / ADDED[key], text)
     write_text(folder / CARD, card)
     if croissant is not None:
         write_text(folder / CROISSANT, croissant)
     write_text(folder / MANIFEST, json.dumps(extended, indent=2, ensure_ascii=False) + "\n")
+
+
+def in_order(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a manifest with the keys of results last, in one order whichever was added first."""
+    added = (*RESULT_FACTS, *ADDED)
+    others = {key: value for key, value in manifest.items() if key not in added}
+    return others | {key: manifest[key] for key in added if key in manifest}
 
 
 def _sentences(manifest: Mapping[str, Any], results: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:

@@ -29,7 +29,6 @@ _PHONE = re.compile(
     r"(?<![\w.-])(?:"
     r"\+\d{1,3}(?:[ ./-]?\(?\d{1,4}\)?){2,6}"  # international
     r"|(?:1[ .-])?\(?\d{3}\)?[ .-]\d{3}[ .-]\d{4}"  # North America
-    r"|\d{3}-\d{4}"  # North America, without the area
     r"|0\d{2,4}[ /-]\d{3,4}[ -]?\d{3,4}"  # with a trunk prefix
     r"|0\d{9,10}"
     r")(?![\w-]|\.\d)"

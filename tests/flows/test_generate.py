@@ -222,3 +222,11 @@ def test_progress_of_a_resumed_run_counts_the_replies_of_its_journal(tmp_path: P
         generate(recipe, tmp_path / "out", progress=recorder)
         assert len(server.requests) == 14
     assert recorder.statuses[-1].replies == 14
+
+
+def test_a_release_may_have_no_training_rows(tmp_path: Path) -> None:
+    """All tables, samples and the card come from the splits that have rows."""
+    splits = {"splits.train": 0.0, "splits.validation": 0.0, "splits.test": 1.0}
+    with FakeOpenAI() as server:
+        result = make(recipe_for(server.url, splits), tmp_path / "out")
+    assert result.manifest["configs"]["all"]["rows"] == {"test": 14} and result.manifest["samples"]

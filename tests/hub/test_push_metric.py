@@ -41,7 +41,8 @@ print(json.dumps([type(metric).__module__, metric.features.to_dict()]))
 """
     env = {**hub.env(), "HF_HOME": str(tmp_path), "HF_EVALUATE_OFFLINE": "0", "HF_HUB_DISABLE_TELEMETRY": "1"}
     module, features = json.loads(run_python(code, tmp_path, **env).splitlines()[-1])
-    assert module.startswith("evaluate_modules.metrics.user--diversity.") and list(features) == ["data"]
+    assert module.startswith("evaluate_modules.metrics.user--diversity.")
+    assert list(features) == ["predictions", "references"]
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ import pytest
 from personagen.metrics import NAMES
 from personagen.metrics.space import (
     ALIASES,
+    PADDING,
     FormField,
     form_arguments,
     labelled_lines,
@@ -72,5 +73,5 @@ def test_sides_have_the_names_of_evaluate() -> None:
 
 def test_sides_of_unequal_length_are_padded() -> None:
     columns = padded_sides(["a"], ("b", "c", "d"))
-    assert columns == {"predictions": ["a", None, None], "references": ["b", "c", "d"]}
+    assert columns == {"predictions": ["a", PADDING, PADDING], "references": ["b", "c", "d"]}
     assert unpadded(columns["predictions"]) == ["a"]

@@ -23,9 +23,11 @@ PAPER_URL = "https://arxiv.org/abs/2507.13380"
 def citation_of(manifest: Mapping[str, Any]) -> str:
     """Return the BibTeX of the method and of a release, by its manifest without the key `citation`."""
     rows = sum(manifest["configs"]["all"]["rows"].values())
-    model = re.sub(r"[^\w ./:@-]", "", printable(str(manifest["model"]["name"])))[:100]
+    model = re.sub(r"[^\w ./:@-]", "", printable(str(manifest["model"]["name"])))[:100].replace("_", r"\_")
+    name, texts = manifest["name"].replace("_", r"\_"), "1 synthetic text" if rows == 1 else f"{rows:,} synthetic texts"
     return f"""{PAPER}
 @misc{{{manifest["name"]}_{manifest["configs"]["all"]["digest"]},
-  title = {{{manifest["name"]}: {rows:,} synthetic texts labelled with emotions}},
+  key   = {{{name}}},
+  title = {{{name}: {texts} labelled with emotions}},
   note  = {{Made by PersonaGen {manifest["personagen"]} with {model}; recipe {manifest["fingerprint"][:12]}}}
 }}"""

@@ -31,4 +31,4 @@ def screening_line(manifest: Mapping[str, Any]) -> str:
     if not counts:
         return f"{method} They found none."
     findings = "; ".join(f"{count:,} with {KIND_NAMES.get(kind, (kind, kind))[0]}" for kind, count in counts.items())
-    return f"{method} Texts found: {findings}. manifest.json lists their ids (screening)."
+    return f"{method} Texts found: {findings}. manifest.json lists ids (screening, at most 100)."

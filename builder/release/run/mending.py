@@ -24,20 +24,8 @@ from personagen.builder.release.folder import (
     read_card,
     read_manifest,
 )
+from personagen.builder.release.results import RESULT_FACTS, in_order
 from personagen.builder.release.tables.shards import file_digest
-
-RESULT_FACTS = (
-    "scores",
-    "below_floor",
-    "verdicts",
-    "concerns",
-    "findings",
-    "counterfactuals",
-    "audit_power",
-    "audit_predictions",
-    "audited_by",
-)
-"""Further keys of the manifest that results add."""
 
 
 def damage_of(folder: Path, manifest: Mapping[str, Any]) -> str | None:
@@ -119,7 +107,7 @@ def keep_results(staged: Path, old: Path, manifest: Mapping[str, Any]) -> Mappin
     if not all(is_file_of(old / entry["path"], entry) for entry in results.values()):
         return manifest
     added = {key: value for key, value in earlier.items() if key in RESULT_FACTS or key in results}
-    extended, croissant = described_anew({**manifest, **added})
+    extended, croissant = described_anew(in_order({**manifest, **added}))
     for entry in results.values():
         copy_file(old / entry["path"], staged / entry["path"])
     write_text(staged / CARD, merge_regions(render_card(extended), read_card(staged)))

@@ -113,8 +113,8 @@ class Shards:
             del self._open[key]
 
     def paths(self, config: str, split: str) -> list[Path]:
-        """Return the finished files of a configuration and split."""
-        return [self._folder / shard.path for shard in self._written[config, split]]
+        """Return the finished files of a configuration and split; none if no rows were planned."""
+        return [self._folder / shard.path for shard in self._written.get((config, split), [])]
 
     def written(self) -> list[ShardFile]:
         """Return the finished files, in the order of the plan."""

@@ -6,7 +6,7 @@ from typing import Any
 from personagen.builder.release.manifest import classifier_facts, disobedience, model_license, total_rejects
 from personagen.builder.release.measuring import accuracy_of
 from personagen.builder.release.verdicts.content import counted, interval_in, number_in, percentage, results_of
-from personagen.builder.release.verdicts.sentences import GENRES, count_texts, texts_per_emotion
+from personagen.builder.release.verdicts.sentences import GENRES, count_texts, leak_checked, texts_per_emotion
 
 MIN_TEXTS = 200
 """Texts below which a release is called small."""
@@ -19,6 +19,9 @@ MIN_CLASSIFIER_ACCURACY = 0.6
 
 MAX_REJECTED = 0.25
 """Rejected replies per request above which they are mentioned."""
+
+MAX_MODELS = 5
+"""Models that a concern names."""
 
 MAX_LEAKED = 0.1
 """Fraction of texts that name their emotion above which this is mentioned."""
@@ -44,11 +47,13 @@ def concerns(
 def _size(manifest: Mapping[str, Any]) -> Iterator[str]:
     total, per_emotion = count_texts(manifest), texts_per_emotion(manifest)
     least = min(per_emotion, key=per_emotion.__getitem__, default=None)
-    if least is not None and (total < MIN_TEXTS or per_emotion[least] < MIN_TEXTS_PER_EMOTION):
+    if total < MIN_TEXTS:
         yield (
-            f"The release is small: {counted(total, 'text')}, and {per_emotion[least]:,} for {least}. Its figures have "
-            "wide intervals, and a classifier learns little from it."
+            f"The release is small: {counted(total, 'text')}. Figures of so few have wide intervals, and a classifier "
+            "learns little from them."
         )
+    if least is not None and per_emotion[least] < MIN_TEXTS_PER_EMOTION:
+        yield f"Some emotions have few texts, {least} the fewest: {per_emotion[least]:,}."
     empty = [emotion["name"] for emotion in manifest["taxonomy"]["emotions"] if not per_emotion.get(emotion["name"])]
     if empty:
         yield f"These emotions have no text: {', '.join(empty)}."
@@ -61,8 +66,10 @@ def _origin(manifest: Mapping[str, Any]) -> Iterator[str]:
             "A small model continued beginnings that were written for PersonaGen: the beginnings are not the words of "
             "a language model, and they recur."
         )
-    if model.get("answered_by"):
-        yield f"Some replies came from other models than the requested one: {', '.join(model['answered_by'])}."
+    others = [name for name in model.get("answered_by", {}) if name.partition(" (")[0] != model["name"]]
+    if others:
+        named = ", ".join(others[:MAX_MODELS]) + (" and others" if len(others) > MAX_MODELS else "")
+        yield f"The server named models other than the requested one in its replies: {named}."
     if model_license(manifest) is None:
         yield "The licence of the model's weights is not recorded; check it before you publish or train."
 
@@ -109,14 +116,17 @@ def _is_below_floor(result: Mapping[str, Any]) -> bool:
 
 
 def _poor_texts(manifest: Mapping[str, Any]) -> Iterator[str]:
-    total = count_texts(manifest)
+    checked = leak_checked(manifest)
     warning = disobedience(manifest) if manifest.get("expressions") else None
     if warning:
         yield f"{warning}."
     if manifest["leaked"] is None:
         yield "Whether the texts name their emotion was not checked: the word list is English."
-    elif manifest["leaked"] > MAX_LEAKED * total:
-        yield f"A model may learn emotion words alone: {manifest['leaked']:,} of {total:,} texts name their emotion."
+    elif manifest["leaked"] > MAX_LEAKED * checked:
+        yield (
+            f"A model may learn emotion words alone: {manifest['leaked']:,} of {checked:,} texts name their emotion "
+            "unasked."
+        )
     rejects, requests = total_rejects(manifest), manifest["usage"]["requests"]
     if requests and rejects.total() > MAX_REJECTED * requests:
         reason, count = rejects.most_common(1)[0]

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from personagen.builder.core.records import REPEATING_PREFIXES
 from personagen.builder.release.manifest import classifier_facts
 from personagen.builder.release.measuring import agreement_line
 from personagen.builder.release.verdicts.content import (
@@ -68,6 +69,20 @@ def count_texts(manifest: Mapping[str, Any]) -> int:
     return sum(texts_per_emotion(manifest).values())
 
 
+def leak_checked(manifest: Mapping[str, Any]) -> int:
+    """Return how many texts of all depths and counterfactuals were checked for a word of their emotion, unasked."""
+    table: Mapping[str, Mapping[str, int]] = manifest.get("expressions") or {}
+    if table:
+        others = [counts for asked, counts in table.items() if asked != "named"]
+        return sum(sum(counts.values()) - counts.get("unchecked", 0) for counts in others)
+    rows = [
+        sum(entry["rows"].values())
+        for name, entry in manifest["configs"].items()
+        if name == "all" or name.startswith(REPEATING_PREFIXES)
+    ]
+    return int(sum(rows) - (manifest.get("leak_unchecked") or 0))
+
+
 def texts_per_emotion(manifest: Mapping[str, Any]) -> dict[str, int]:
     """Return the number of texts per emotion; emotions without a text are left out."""
     configs = manifest["configs"]
@@ -87,12 +102,20 @@ def realism_sentence(scores: Mapping[str, Any] | None) -> str | None:
         return None
     ease = "easy" if auc >= EASY_AUC else "hard" if auc < HARD_AUC else "moderately easy"
     ends = interval_in(realism, "c2st_auc", 0.0, 1.0)
-    interval = "" if ends is None else f", 95 % interval {100 * ends[0]:.0f} to {100 * ends[1]:.0f}"
+    interval = "" if ends is None else f"95 % interval {100 * ends[0]:.0f} to {100 * ends[1]:.0f}; "
     return (
         f"The texts are {ease} to distinguish from real ones: a classifier picks out the synthetic text in "
-        f"{100 * auc:.0f} of 100 pairs of a synthetic and a real text of {scores['reference']['name']} (chance: "
-        f"50{interval})."
+        f"{pairs(auc)} of 100 pairs of a synthetic and a real text of {scores['reference']['name']} ({interval}"
+        "chance: 50)."
     )
+
+
+def pairs(auc: float) -> str:
+    """Return an area under the ROC curve as a number of 100 pairs; never 0 or 100, unless it is 0 or 1."""
+    number = f"{100 * auc:.0f}"
+    if number == "100" and auc < 1:
+        return "more than 99"
+    return "fewer than 1" if number == "0" and auc > 0 else number
 
 
 def utility_sentence(scores: Mapping[str, Any] | None) -> str | None:
@@ -114,8 +137,8 @@ def utility_sentence(scores: Mapping[str, Any] | None) -> str | None:
 def _yardsticks(result: Mapping[str, Any]) -> str:
     """Return, in brackets, what the same classifier reaches with real texts and with plain sentences."""
     real, floor = number_in(result, "trtr_macro_f1"), number_in(result, "floor_macro_f1")
-    values = [] if real is None else [f"as many real texts: {real:.2f}"]
-    values += [] if floor is None else [f"three plain sentences per label: {floor:.2f}"]
+    values = [] if floor is None else [f"three plain sentences per label: {floor:.2f}"]
+    values += [] if real is None else [f"as many real texts: {real:.2f}"]
     return f" ({'; '.join(values)})" if values else ""
 
 
@@ -126,7 +149,7 @@ def judges_sentence(scores: Mapping[str, Any] | None) -> str | None:
     if auc is None or not results.get("judge_validated", True):
         return None
     return (
-        f"Validated judges rate the synthetic text as more human-like in {100 * auc:.0f} of 100 pairs of a synthetic "
+        f"Validated judges rate the synthetic text as more human-like in {pairs(auc)} of 100 pairs of a synthetic "
         "and a real text (chance: 50)."
     )
 
@@ -142,14 +165,13 @@ def expression_sentence(manifest: Mapping[str, Any]) -> str | None:
     as_asked = sum(counts.get(asked, 0) for asked, counts in table.items())
     return (
         f"{as_asked:,} of {counted(checked, 'checked text')} ({percentage(as_asked, checked)}) express their emotion "
-        "as the prompt asked: they name it, voice it or only show it."
+        "as the prompt asked, as far as word lists find: they name it, voice it, or do neither (show it)."
     )
 
 
 def leak_sentence(manifest: Mapping[str, Any]) -> str | None:
     """Return how many texts name their emotion; None: none was checked, see `concerns`."""
-    leaked, total = manifest["leaked"], count_texts(manifest)
-    checked = total - manifest.get("leak_unchecked", 0)
+    leaked, checked = manifest["leaked"], leak_checked(manifest)
     if leaked is None or checked <= 0:
         return None
     unasked = " although the prompt did not ask for it" if manifest.get("expressions") else ""

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 from threading import enumerate as enumerate_threads
@@ -145,3 +146,22 @@ def test_metrics_without_a_judge_are_kept_when_judging_is_interrupted(copy: Path
     assert set(kept["results"]) == {"diversity", "realism"}
     assert kept["problems"]["human_likeness"] == "the evaluation was interrupted before it"
     assert set(kept["slices"]) >= {"comments", "dialogue", "reports"}
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_an_interrupted_second_evaluation_loses_nothing_of_the_first(same: bool, copy: Path, reference: Path) -> None:
+    """By the same command it goes on with the figures at hand; by another one the first stays until it is complete."""
+    settings = EvaluationSettings(reference=str(reference), sample_size=12, command="personagen evaluate")
+    evaluate(copy, settings)
+    first = scores_of(copy)
+    assert set(first["results"]) >= {"diversity", "realism"}
+
+    class Stopping(SilentSteps):
+        def step(self, name: str) -> None:
+            if name == "computing utility":
+                raise KeyboardInterrupt
+
+    again = settings if same else replace(settings, seed=1, command="personagen evaluate --seed 1")
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(copy, again, progress=Stopping())
+    assert scores_of(copy)["results"] == first["results"] and verify_folder(copy).problems == ()

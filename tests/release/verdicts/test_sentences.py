@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from personagen.builder.release.verdicts import concerns, count_texts, verdicts
+from personagen.builder.release.verdicts import concerns, verdicts
 from tests.helpers.releasing import ROOT
 
 MANIFEST = ROOT / "tests" / "golden" / "manifest.json"
@@ -39,14 +39,16 @@ def with_rows(manifest: dict[str, Any], rows: int) -> dict[str, Any]:
     ("auc", "ends", "words"),
     [
         (0.97, [0.95, 0.99], "easy to distinguish from real ones: a classifier picks out the synthetic text in 97 of"),
-        (0.51, [-1.89, 2.91], "50, 95 % interval 0 to 100)"),
+        (0.51, [-1.89, 2.91], "(95 % interval 0 to 100; chance: 50)"),
         (0.51, None, "hard to distinguish from real ones"),
         (0.7, None, "moderately easy to distinguish from real ones"),
+        (0.9996, [0.98, 1.0], "in more than 99 of 100 pairs"),
+        (1.0, None, "in 100 of 100 pairs"),
     ],
 )
 def test_realism_is_pairs_out_of_100(manifest: dict[str, Any], auc: float, ends: Any, words: str) -> None:
     text = sentence("realism", manifest, scores_with(realism={"c2st_auc": auc, "c2st_auc_ci": ends}))
-    assert text is not None and words in text and "a real text of goemotions (chance: 50" in text
+    assert text is not None and words in text and "a real text of goemotions (" in text and "chance: 50)." in text
 
 
 @pytest.mark.parametrize("auc", [None, "0.9", True, math.nan])
@@ -57,13 +59,13 @@ def test_a_figure_that_is_no_number_gives_no_verdict(manifest: dict[str, Any], a
 def test_utility_stands_beside_as_many_real_texts(manifest: dict[str, Any]) -> None:
     scores = scores_with() | {"slices": {"comments": SLICE, "dialogue": {"problem": "too few texts"}}}
     assert sentence("utility", manifest, scores) == (
-        "A classifier trained on these texts reaches a macro-F1 of 0.19 on real comments (as many real texts: 0.27; "
-        "three plain sentences per label: 0.22)."
+        "A classifier trained on these texts reaches a macro-F1 of 0.19 on real comments (three plain sentences per "
+        "label: 0.22; as many real texts: 0.27)."
     )
     several = scores | {"slices": {"comments": SLICE, "reports": SLICE | {"floor_macro_f1": None}, "mine.csv": SLICE}}
     assert (sentence("utility", manifest, several) or "").endswith(
-        ", 0.19 on real reports (as many real texts: 0.27) and 0.19 on real texts of mine.csv (as many real texts: "
-        "0.27; three plain sentences per label: 0.22)."
+        ", 0.19 on real reports (as many real texts: 0.27) and 0.19 on real texts of mine.csv (three plain "
+        "sentences per label: 0.22; as many real texts: 0.27)."
     )
     reasons = concerns(manifest, scores)
     assert "Not measured: utility on real dialogue: too few texts." in reasons
@@ -103,12 +105,16 @@ def test_expressions_are_counted_over_checked_texts(manifest: dict[str, Any]) ->
 
 
 def test_emotion_words_are_counted_or_a_concern(manifest: dict[str, Any]) -> None:
-    with_rows(manifest, 100)["leaked"] = 3
-    assert (sentence("emotion words", manifest) or "").endswith("although the prompt did not ask for it.")
-    del manifest["expressions"]
+    """Of all texts that were checked and not asked to name it, ablations included: 30 texts at two depths."""
+    manifest["leaked"] = 3
+    manifest["expressions"] = {"named": {"named": 9, "shown": 1}, "shown": {"shown": 40, "named": 3, "unchecked": 7}}
     text = sentence("emotion words", manifest)
-    assert text == f"3 of {count_texts(manifest):,} checked texts name their emotion."
-    manifest["leaked"] = count_texts(manifest)
+    assert text == "3 of 43 checked texts name their emotion although the prompt did not ask for it."
+    del manifest["expressions"]
+    assert sentence("emotion words", manifest) == "3 of 60 checked texts name their emotion."
+    manifest["leak_unchecked"] = 40
+    assert sentence("emotion words", manifest) == "3 of 20 checked texts name their emotion."
+    assert any("3 of 20 texts name their emotion unasked" in one for one in concerns(manifest))
     assert any("learn emotion words alone" in one for one in concerns(manifest))
     manifest["leaked"] = None
     assert sentence("emotion words", manifest) is None
@@ -147,7 +153,8 @@ def test_a_release_that_was_not_measured_says_so(manifest: dict[str, Any]) -> No
 
 
 def test_a_small_release_is_a_concern(manifest: dict[str, Any]) -> None:
-    assert any(one.startswith("The release is small: 3 texts, and 1 for") for one in concerns(with_rows(manifest, 1)))
+    assert any(one.startswith("The release is small: 3 texts.") for one in concerns(with_rows(manifest, 1)))
+    assert "Some emotions have few texts, fear the fewest: 1." in concerns(manifest)
     assert not any("small" in one for one in concerns(with_rows(manifest, 100)))
     last = manifest["taxonomy"]["emotions"][-1]["name"]
     del manifest["configs"][last]
@@ -162,7 +169,7 @@ def test_poor_figures_are_concerns(manifest: dict[str, Any]) -> None:
         "other_tested_on": 10, "other_accuracy": 0.36,
     }  # fmt: skip
     manifest["profanity"] = {"texts": 2, "checked": 70}
-    manifest["model"] |= {"license": None, "backend": "embedded", "answered_by": {"other": 3}}
+    manifest["model"] |= {"license": None, "backend": "embedded", "answered_by": {"other": 3, "fake-1 (fp_44)": 2}}
     scores = scores_with(diversity={"duplicate_share": 0.2}, realism={"copied_share": 0.001})
     text = "\n".join(concerns(manifest, scores))
     for words in (
@@ -171,7 +178,7 @@ def test_poor_figures_are_concerns(manifest: dict[str, Any]) -> None:
         "2 of 70 checked texts contain a swear word.",
         "licence of the model's weights is not recorded",
         "A small model continued beginnings that were written for PersonaGen",
-        "other models than the requested one: other.",
+        "The server named models other than the requested one in its replies: other.",
         "20 % of the texts are duplicates of others.",
         "under 1 % of the texts are copies of real texts.",
     ):
