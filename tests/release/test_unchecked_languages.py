@@ -19,7 +19,7 @@ from tests.helpers.servers.odd_server import OddServer
 from tests.release.cards.test_card import MANIFEST, table
 
 RECIPE = "emotions: [joy, fear, neutral]\nrows: 12\ndepth: none\nsplits: {train: 1, validation: 0, test: 0}\n"
-NOT_CHECKED = "Whether texts have a word for their emotion was not checked (`provenance.leaked` is null)"
+NOT_CHECKED = "Whether texts have a word for their emotion was not checked"
 
 
 def write(folder: Path, recipe: str, languages: tuple[str, ...]) -> Path:
