@@ -33,6 +33,10 @@ _PHONE = re.compile(
     r"|0\d{9,10}"
     r")(?![\w-]|\.\d)"
 )
+_LOCAL_PHONE = re.compile(  # North America, without the area; alone it is a price or a range as often
+    r"\b(?:call|dial|mobile|number|phone|reach|ring|tel|text)\w{0,6}\b[^\d$€£\n]{0,30}(?<![\w.-])\d{3}-\d{4}(?![\w-]|\.\d)",
+    re.IGNORECASE,
+)
 _STREET = re.compile(
     r"(?<![\w.])\d{1,5}[A-Za-z]? (?:[NSEW]\.? )?(?:[A-Z][a-z'.-]{1,20} ){1,3}"
     r"(?:Street|St|Avenue|Ave|Road|Rd|Lane|Ln|Drive|Dr|Boulevard|Blvd|Court|Ct|Place|Pl|Square|Terrace|Crescent|Close)"
@@ -73,7 +77,7 @@ def _number_kinds(text: str) -> list[str]:
     if any(
         MIN_PHONE_DIGITS <= sum(map(str.isdigit, match[0])) <= MAX_PHONE_DIGITS
         and not any(match[0].strip() in card for card in cards)
-        for match in _PHONE.finditer(text)
+        for match in (*_PHONE.finditer(text), *_LOCAL_PHONE.finditer(text))
     ):
         kinds.append("phone")
     kinds += ["street"] if _STREET.search(text) else []

@@ -13,7 +13,7 @@ from tests.helpers.servers.behaviours.records import Behaviour, OddAnswer, OddCa
 from tests.helpers.servers.odd_server import OddServer
 
 RECIPE = "emotions: [joy, fear]\nrows: 12\ndepth: none\ntext: {min_words: 8, max_words: 120}\n"
-NUMBER, NAME = "Call me at 555-693-9222.", "So said Michael Sims."
+NUMBER, NAME = "Call me at 693-9222.", "So said Michael Sims."
 
 
 def write(folder: Path, recipe: str, *endings: str) -> Path:

@@ -18,7 +18,9 @@ FOUND = [
     ("call +44 20 7946 0958 tonight", ("phone",)),
     ("call (212) 555-0142 tonight", ("phone",)),
     ("call 212.555.0142", ("phone",)),
+    ("call 693-9222", ("phone",)),
     ("call (555) 693-9222", ("phone",)),
+    ("My number is 693-9222.", ("phone",)),
     ("it was $500-1000, 100-2000 meters, pages 200-1999, 800-1200 on the SAT", ()),
     ("call 020 7946 0958", ("phone",)),
     ("at 540 Hampshire Street, second floor", ("street",)),
@@ -26,7 +28,7 @@ FOUND = [
     ("then Michael Sims called", ("person",)),
     ("then Mary J. Smith called", ("person",)),
     ("he called me a gyppo", ("slur",)),
-    ("mail a@b.co or call Mary Smith at 555-693-9222", ("email", "phone", "person")),
+    ("mail a@b.co or call Mary Smith at 693-9222", ("email", "phone", "person")),
 ]
 
 

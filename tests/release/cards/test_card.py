@@ -377,6 +377,6 @@ def test_a_long_text_is_cut_in_its_sample(tmp_path: Path) -> None:
 
 def test_a_text_that_offends_is_no_sample(tmp_path: Path) -> None:
     path = tmp_path / "train.parquet"
-    texts = ["Damn it all.", "Call me at 555-693-9222.", "He called me a gyppo.", "The bus was late."]
+    texts = ["Damn it all.", "Call me at 693-9222.", "He called me a gyppo.", "The bus was late."]
     pq.write_table(pa.Table.from_pylist([{"id": text, "emotion": "joy", "text": text} for text in texts]), path)
     assert [sample["text"] for sample in sample_rows(path)] == ["The bus was late."]
