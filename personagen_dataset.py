@@ -177,7 +177,7 @@ def open_release(data_dir: Any, revision: str | None = None, token: str | bool |
     try:
         with open(path, encoding="utf-8") as file:
             manifest = json.load(file)
-    except (ValueError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ValueError(f"cannot read the manifest of {data_dir}: {error}; {_AGAIN}") from None
     try:
         fault = next(_faults(manifest), None)
