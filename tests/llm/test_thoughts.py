@@ -186,7 +186,7 @@ PLAIN = st.text(st.characters(codec="utf-8", exclude_characters=BRACKETS, exclud
 
 @given(st.sampled_from([*MARKS[:8], *(shape for shape, _ in SHAPES.values())][:24]), PLAIN, st.integers(0, 10_000))
 def test_any_thought_is_cut_from_any_real_text(shape: str, thought: str, number: int) -> None:
-    texts = goemotions().texts
+    texts = [text for text in goemotions().texts if not text.startswith(".")]  # which is no beginning after a thought
     text = texts[number % len(texts)].strip()
     assert without_thoughts(shape.replace("{t}", f"I see. {thought}").replace("{x}", text)) == text
 
