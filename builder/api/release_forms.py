@@ -49,20 +49,21 @@ def texts_frame(folder: Path, manifest: Mapping[str, Any]) -> "pd.DataFrame":
     import pyarrow as pa
 
     from personagen.builder.release.formats.tables import read_table
+    from personagen.builder.release.tables.columns import label_names
 
     emotions = emotion_names(manifest)
     tables = []
     for path in paths_of("all", manifest):
         try:
             table = read_table(file_in(folder, path))
-        except (OSError, ValueError, pa.ArrowException) as error:
+            names = pa.array(label_names(table["label"].to_pylist(), emotions))
+        except (OSError, ValueError, KeyError, pa.ArrowException) as error:
             raise ReleaseError(f"cannot read {folder / path}: {error}; {MEND}") from error
+        table = table.set_column(table.schema.get_field_index("label"), "label", names)
         split = path.split("/")[1].split("-")[0]
         tables.append(table.add_column(3, "split", pa.array([split] * len(table))))
     texts = pa.concat_tables(tables).flatten().flatten()  # layers, and the appraisal within a layer
-    names = pa.array([emotions[number] for number in texts["label"].to_pylist()])
-    position = texts.schema.get_field_index("label")
-    frame: pd.DataFrame = texts.set_column(position, "label", names).to_pandas()
+    frame: pd.DataFrame = texts.to_pandas()
     return frame
 
 

@@ -10,6 +10,7 @@ from personagen.builder.core.errors import ReleaseError
 from personagen.builder.core.records import LAYERS
 from personagen.builder.release.folder import MEND, file_in, paths_of
 from personagen.builder.release.formats.tables import read_batches
+from personagen.builder.release.tables.columns import arrow_schema, columns_of, form_of, label_names
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -53,11 +54,14 @@ class ExportedSplit:
         import pyarrow as pa
 
         names = list(self.emotions)
+        schema = arrow_schema(columns_of(self.config, form_of(self.manifest)))
         for path in paths_of(self.config, self.manifest):
             if not path.split("/")[1].startswith(f"{self.split}-"):
                 continue
             try:
                 for table in read_batches(file_in(self.folder, path)):
+                    if not table.schema.equals(schema):
+                        raise ValueError("it has other columns than its manifest")
                     yield _with_emotion(table, names)
             except (OSError, ValueError, IndexError, pa.ArrowException) as error:
                 raise ReleaseError(f"cannot read {self.folder / path}: {error!s:.200}; {MEND}") from None
@@ -107,10 +111,12 @@ def _with_emotion(table: "pa.Table", names: list[str]) -> "pa.Table":
     """Add the name of the label, which releases with columns before version 1.3.0 lack."""
     import pyarrow as pa
 
-    if "label" not in table.column_names or "emotion" in table.column_names:
+    if "label" not in table.column_names:
         return table
-    numbers = table["label"].to_pylist()
-    if not all(number is not None and 0 <= number < len(names) for number in numbers):
-        raise ValueError("a label is not the number of an emotion")
-    emotions = pa.array([names[number] for number in numbers], pa.string())
-    return table.add_column(table.schema.get_field_index("label") + 1, "emotion", emotions)
+    emotions = label_names(table["label"].to_pylist(), names)
+    if "emotion" not in table.column_names:
+        place = table.schema.get_field_index("label") + 1
+        return table.add_column(place, "emotion", pa.array(emotions, pa.string()))
+    if table["emotion"].to_pylist() != emotions:
+        raise ValueError("an emotion is not that of its label")
+    return table

@@ -10,7 +10,7 @@ from personagen.builder.core.records import COUNTERFACTUAL_PREFIX, DEPTHS
 from personagen.builder.release.composition import attributes_of
 from personagen.builder.release.folder import MEND, file_in
 from personagen.builder.release.formats.tables import read_table
-from personagen.builder.release.tables.columns import TableForm, columns_of
+from personagen.builder.release.tables.columns import TableForm, columns_of, label_names
 from personagen.builder.release.tables.missing import with_missing
 
 
@@ -74,7 +74,7 @@ def read_texts(folder: Path, manifest: Mapping[str, Any], configs: Sequence[str]
             for record in read_table(file_in(folder, path)).to_pylist():
                 row = with_missing(_with_original(path, record), columns)
                 texts.texts.append(row["text"])
-                texts.labels.append(names[row["label"]])
+                texts.labels.extend(label_names([row["label"]], names))
                 texts.personas.append(attributes_of(row))
                 texts.rows.append({**row, "label": texts.labels[-1], "emotion": texts.labels[-1]})
     except (OSError, pa.ArrowException, KeyError, AttributeError, IndexError, TypeError, ValueError) as error:

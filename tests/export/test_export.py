@@ -3,14 +3,13 @@
 import csv
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import pandas as pd  # type: ignore[import-untyped]
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from datasets import load_dataset
 
@@ -19,6 +18,7 @@ from personagen.builder.cli.exporting import FORMS as FORMS_OF_COMMAND
 from personagen.builder.core.records import SPLITS
 from personagen.builder.export.export import FORMS, NAMES, export
 from personagen.builder.export.rows import ExportedSplit
+from personagen.builder.release.texts import read_texts
 from tests.helpers.command import Run, names
 from tests.helpers.hostile.texts import HOSTILE, json_lines, with_hostile_texts
 from tests.helpers.releasing import EMOTIONS, GOLDEN, RECIPE, make_release, manifest_of, records, rewrite
@@ -286,14 +286,52 @@ def test_a_release_object_exports(release: Path, tmp_path: Path) -> None:
         opened.export("table", tmp_path / "out", max_texts=0)
 
 
-def test_a_file_that_cannot_be_read_is_one_line(release: Path, tmp_path: Path) -> None:
-    def shorten(table: pa.Table) -> pa.Table:
-        return table.set_column(table.schema.get_field_index("label"), "label", pa.array([99] * len(table)))
+def replaced(name: str, value: Any) -> Callable[[pa.Table], pa.Table]:
+    """Return a change of a table: the same value in every row of a column."""
 
-    changed = rewrite(release, tmp_path / "r", "all/", lambda table: shorten(table).drop_columns("emotion"))
+    def change(table: pa.Table) -> pa.Table:
+        place = table.schema.get_field_index(name)
+        return table.set_column(
+            place, table.schema.field(place), pa.array([value] * len(table), table.schema.types[place])
+        )
+
+    return change
+
+
+DAMAGES: dict[str, tuple[Callable[[pa.Table], pa.Table], str]] = {
+    "no text": (lambda table: table.drop_columns("text"), "it has other columns than its manifest"),
+    "no emotion": (lambda table: table.drop_columns("emotion"), "it has other columns than its manifest"),
+    "a layer without a part": (
+        lambda table: table.set_column(5, "demographic", pa.array([{"age": 3}] * len(table))),
+        "it has other columns than its manifest",
+    ),
+    "another emotion": (replaced("emotion", "envy"), "an emotion is not that of its label"),
+    "a label too high": (replaced("label", 99), "a label is not the number of an emotion"),
+    "a label below 0": (replaced("label", -1), "a label is not the number of an emotion"),
+    "no label": (replaced("label", None), "a label is not the number of an emotion"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_table_that_is_not_that_of_its_manifest_is_one_line(damage: str, release: Path, tmp_path: Path) -> None:
+    change, message = DAMAGES[damage]
+    changed = rewrite(release, tmp_path / "r", "all/", change)
+    for form in sorted({*FORMS} - {"preference"}):
+        out = tmp_path / form
+        with pytest.raises(pg.errors.ReleaseError, match=f"^cannot read \\S+00012.parquet: {message}; run its "):
+            export(changed, form, out=out)
+        assert not out.exists() or not list(out.iterdir())
+    if "label" in damage:
+        with pytest.raises(pg.errors.ReleaseError, match=f"^cannot read \\S+00012.parquet: {message}; run its "):
+            pg.Release(changed).to_pandas()
+
+
+@pytest.mark.parametrize("label", [-1, 2, None])
+def test_an_impossible_label_of_an_earlier_form_is_one_line(label: int | None, tmp_path: Path) -> None:
+    changed = rewrite(GOLDEN / "release-1.2", tmp_path / "r", ("joy/", "fear/"), replaced("label", label))
     with pytest.raises(
-        pg.errors.ReleaseError, match=r"cannot read .*train-00000-of-00012.parquet: a label is not the number"
+        pg.errors.ReleaseError, match=r"^cannot read \S+parquet: a label is not the number of an emotion; "
     ):
-        export(changed, "csv", out=tmp_path / "out")
-    assert not list((tmp_path / "out").iterdir())
-    assert pq.read_metadata(changed / "all" / "train-00000-of-00012.parquet").num_rows == 5
+        export(changed, "messages", out=tmp_path / "out")
+    with pytest.raises(pg.errors.ReleaseError, match="a label is not the number of an emotion"):
+        read_texts(changed, manifest_of(changed))

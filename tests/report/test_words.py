@@ -66,7 +66,7 @@ def test_sentences_on_personas_state_the_extremes() -> None:
         "62% of all pairs of values occur; the fewest are those of a and b (1 of 4)."
     )
     assert rejects_sentence({"x": {"leak": 2, "length": 1}, "y": {"leak": 3}}) == (
-        "6 replies were rejected, most of them for leak (5)."
+        "6 replies were rejected, most often for leak (5)."
     )
     assert values_sentence({}, {}) == pairs_sentence({}) == rejects_sentence({"x": {}}) == ""
 

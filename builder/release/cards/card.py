@@ -39,6 +39,9 @@ MAX_VALUES = 10
 """Values listed per attribute; the others are summed."""
 
 
+NO_VALUE_NOTES = ("none: ", "not given: ", "not checked: ", "false also ")
+"""Beginnings of the notes on rows without a value in `columns.yaml`."""
+
 OPTIONAL_KEYS = ("samples", "below_floor", "findings", "counterfactuals", "profanity")
 """Keys that a manifest may lack and the template knows by their name."""
 
@@ -112,7 +115,16 @@ def described_columns(config: str, manifest: Mapping[str, Any]) -> Iterator[dict
     meanings = yaml.safe_load((TEMPLATES / "columns.yaml").read_text(encoding="utf-8"))
     if config in LAYERS:  # its columns are the parts of a struct in the tables of texts
         meanings |= {name.removeprefix(f"{config}."): text for name, text in meanings.items() if f"{config}." in name}
-    yield from _described(columns_of(config, form_of(manifest)), meanings)
+    form = form_of(manifest)
+    if not form.is_mixed:
+        meanings = {name: _with_nulls(text) for name, text in meanings.items()}
+    yield from _described(columns_of(config, form), meanings)
+
+
+def _with_nulls(meaning: str) -> str:
+    """Return the meaning of a column of an earlier form, which has nulls where there are words for no value now."""
+    text, _, note = meaning.partition("; ")
+    return f"{text}; null: no value" if note.startswith(NO_VALUE_NOTES) else meaning
 
 
 def _described(columns: Columns, meanings: Mapping[str, str], prefix: str = "") -> Iterator[dict[str, str]]:

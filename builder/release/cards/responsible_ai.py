@@ -13,7 +13,7 @@ from personagen.builder.core.package_data import read_yaml, sources
 from personagen.builder.core.records import LAYERS
 from personagen.builder.release.cards.citation import PAPER_URL
 from personagen.builder.release.cards.screening import screening_line
-from personagen.builder.release.manifest import classifier_facts, model_license
+from personagen.builder.release.manifest import classifier_facts, model_license, total_rejects
 
 MAX_SENTENCE_CHARS = 1_000
 """Characters of a sentence of others, such as a finding of the audit; the rest is cut off."""
@@ -39,7 +39,7 @@ def responsible_ai_of(manifest: Mapping[str, Any]) -> dict[str, Any]:
         "rai:dataCollection": _collection(manifest),
         "rai:dataCollectionType": ["Software Collection"],
         "rai:dataCollectionMissingData": (
-            f"{sum(_rejects(manifest).values())} replies of the model were rejected; texts that it refused to write "
+            f"{total_rejects(manifest).total()} replies of the model were rejected; texts that it refused to write "
             "are missing."
         ),
         "rai:dataAnnotationProtocol": "The label of a text is the emotion that the model was asked to express.",
@@ -173,7 +173,7 @@ def _activities(manifest: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         {"@type": "prov:SoftwareAgent", "prov:label": _cut(str(manifest["model"]["name"]))},
         software,
     )
-    yield _activity("Checking of texts", f"{sum(_rejects(manifest).values())} replies were rejected.", software)
+    yield _activity("Checking of texts", f"{total_rejects(manifest).total()} replies were rejected.", software)
     if classifier_facts(manifest):
         yield _activity("Prediction of emotions", _annotation_tool(manifest), software)
     for key, name in (("evaluation", "Measuring"), ("audit", "Audit")):
@@ -202,10 +202,6 @@ def _annotation_tool(manifest: Mapping[str, Any]) -> str:
     if not facts:
         return "None: no emotion classifier was run."
     return _cut("Emotion classifier: " + ", ".join(f"{name} {value}" for name, value in facts.items()))
-
-
-def _rejects(manifest: Mapping[str, Any]) -> dict[str, int]:
-    return {stage: sum(reasons.values()) for stage, reasons in manifest["rejects"].items()}
 
 
 def _cut(text: str) -> str:

@@ -6,7 +6,7 @@ imported: it would double the memory and the start-up time of a run.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from types import NoneType
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
@@ -71,7 +71,7 @@ class TableForm:
 
     @property
     def is_mixed(self) -> bool:
-        """Whether labelled tables have the column `emotion`, and mix the emotions."""
+        """Whether labelled tables have the column `emotion`, and those of all emotions mix them."""
         return self.version not in (FIRST_VERSION, UNSTYLED_VERSION, UNMIXED_VERSION)
 
 
@@ -84,6 +84,14 @@ def form_of(manifest: Mapping[str, Any]) -> TableForm:
     """Return the form of the tables of a release, by its manifest."""
     emotions = [emotion["name"] for emotion in manifest["taxonomy"]["emotions"]]
     return TableForm(emotions, manifest["recipe"]["depth"], manifest["version"], tuple(manifest.get("left_out", ())))
+
+
+def label_names(numbers: Iterable[Any], emotions: Sequence[str]) -> list[str]:
+    """Return the names of labels. Raises ValueError if a number is no class id."""
+    ids = list(numbers)
+    if not all(isinstance(number, int) and 0 <= number < len(emotions) for number in ids):
+        raise ValueError("a label is not the number of an emotion")
+    return [emotions[number] for number in ids]
 
 
 def columns_of(config: str, form: TableForm) -> Columns:

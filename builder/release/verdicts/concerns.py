@@ -5,7 +5,7 @@ from typing import Any
 
 from personagen.builder.release.manifest import classifier_facts, disobedience, model_license, total_rejects
 from personagen.builder.release.measuring import accuracy_of
-from personagen.builder.release.verdicts.content import counted, interval_in, number_in, percentage, results_of
+from personagen.builder.release.verdicts.content import counted, number_in, percentage, results_of
 from personagen.builder.release.verdicts.sentences import GENRES, count_texts, leak_checked, texts_per_emotion
 
 MIN_TEXTS = 200
@@ -90,11 +90,6 @@ def _unmeasured(scores: Mapping[str, Any] | None, audit: Mapping[str, Any] | Non
 
 
 def _poor_scores(scores: Mapping[str, Any] | None) -> Iterator[str]:
-    below = sorted(GENRES.get(corpus, corpus) for corpus, result in (scores or {}).get("slices", {}).items()
-                   if _is_below_floor(result))  # fmt: skip
-    if below:
-        listed = ", ".join(below)
-        yield f"A classifier learns less from these texts than from three plain sentences per label: {listed}."
     diversity, realism = results_of(scores, "diversity"), results_of(scores, "realism")
     duplicates, copied = number_in(diversity, "duplicate_share"), number_in(realism, "copied_share")
     if duplicates is not None and duplicates > MAX_DUPLICATES:
@@ -106,16 +101,10 @@ def _poor_scores(scores: Mapping[str, Any] | None) -> Iterator[str]:
         yield f"The ratings by judges are not validated ({judges.get('judge_validation')}); do not rely on them."
 
 
-def _is_below_floor(result: Mapping[str, Any]) -> bool:
-    """Return whether the texts teach less than the plain sentences: by the interval, or by both values."""
-    value, floor = number_in(result, "tstr_macro_f1"), number_in(result, "floor_macro_f1")
-    if value is None or floor is None:
-        return False
-    gap = interval_in(result, "tstr_floor_gap", -1.0, 1.0)
-    return value < floor if gap is None else gap[1] < 0
-
-
 def _poor_texts(manifest: Mapping[str, Any]) -> Iterator[str]:
+    if below := manifest.get("below_floor"):
+        listed = "; ".join(below)
+        yield f"A classifier learns less from these texts than from three plain sentences per label: {listed}."
     checked = leak_checked(manifest)
     warning = disobedience(manifest) if manifest.get("expressions") else None
     if warning:

@@ -47,4 +47,5 @@ def rejects_sentence(counts: Mapping[str, Mapping[str, int]]) -> str:
     if not total:
         return ""
     reason = max(by_reason, key=lambda name: (by_reason[name], name))
-    return f"{total:,} replies were rejected, most of them for {reason} ({by_reason[reason]:,})."
+    replies = "1 reply was" if total == 1 else f"{total:,} replies were"
+    return f"{replies} rejected, most often for {reason} ({by_reason[reason]:,})."

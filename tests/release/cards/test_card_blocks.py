@@ -1,7 +1,6 @@
 """Every code block of a card runs, in the folder that the card lies in, under any name of this folder."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,15 +15,9 @@ RECIPE = "name: personagen\nrows: 42\nintensities: [low, high]\ntext: {max_words
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[FakeOpenAI]:
-    with FakeOpenAI() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def release(tmp_path_factory: pytest.TempPathFactory, server: FakeOpenAI) -> Path:
+def release(tmp_path_factory: pytest.TempPathFactory, model: FakeOpenAI) -> Path:
     """A release in a folder of another name than that of its recipe, as `generate --out rel_x` writes it."""
-    return make_release(tmp_path_factory.mktemp("blocks") / "rel_x", server.url, RECIPE)
+    return make_release(tmp_path_factory.mktemp("blocks") / "rel_x", model.url, RECIPE)
 
 
 def blocks(release: Path) -> list[str]:
@@ -64,8 +57,8 @@ def test_every_block_runs_in_the_folder_of_its_card(release: Path) -> None:
     ["rows: 42\ndepth: none", "rows: 42\nablations: [demographic]", "rows: 20\nemotions: [joy]", "rows: 7"],
     ids=["depth none", "ablated", "one emotion", "one split"],
 )
-def test_the_blocks_of_other_releases_run(recipe: str, tmp_path: Path, server: FakeOpenAI) -> None:
-    count = run_blocks(make_release(tmp_path / "rel_x", server.url, recipe))
+def test_the_blocks_of_other_releases_run(recipe: str, tmp_path: Path, model: FakeOpenAI) -> None:
+    count = run_blocks(make_release(tmp_path / "rel_x", model.url, recipe))
     assert count == (4 if "42" in recipe else 3)
 
 

@@ -31,14 +31,8 @@ text: {max_words: 45}
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[FakeOpenAI]:
-    with FakeOpenAI() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def release(tmp_path_factory: pytest.TempPathFactory, server: FakeOpenAI) -> Path:
-    return make_release(tmp_path_factory.mktemp("croissant") / "small", server.url, RECIPE)
+def release(tmp_path_factory: pytest.TempPathFactory, model: FakeOpenAI) -> Path:
+    return make_release(tmp_path_factory.mktemp("croissant") / "small", model.url, RECIPE)
 
 
 def croissant(release: Path) -> dict[str, Any]:
@@ -107,8 +101,8 @@ def test_all_eight_fields_of_responsible_ai_are_filled(release: Path) -> None:
     ]
 
 
-def test_a_release_without_personas_claims_none(tmp_path: Path, server: FakeOpenAI) -> None:
-    content = croissant(make_release(tmp_path / "plain", server.url, "rows: 7\ndepth: none"))
+def test_a_release_without_personas_claims_none(tmp_path: Path, model: FakeOpenAI) -> None:
+    content = croissant(make_release(tmp_path / "plain", model.url, "rows: 7\ndepth: none"))
     words = json.dumps({name: value for name, value in content.items() if ":" in name})
     assert "ersonas are" not in words and "expect stereotypes" not in words
     assert "The model was given no persona" in words
@@ -145,15 +139,15 @@ def test_verify_compares_it_with_the_manifest(tmp_path: Path, release: Path) -> 
         verify_folder(copy)
 
 
-def test_generate_writes_it_again_without_a_request(tmp_path: Path, server: FakeOpenAI) -> None:
-    out = make_release(tmp_path / "out", server.url, "rows: 7")
-    whole, sent = (out / "croissant.json").read_bytes(), len(server.requests)
-    own = {"backend.kind": "openai", "backend.model": "fake-1", "backend.base_url": server.url}
+def test_generate_writes_it_again_without_a_request(tmp_path: Path, model: FakeOpenAI) -> None:
+    out = make_release(tmp_path / "out", model.url, "rows: 7")
+    whole, sent = (out / "croissant.json").read_bytes(), len(model.requests)
+    own = {"backend.kind": "openai", "backend.model": "fake-1", "backend.base_url": model.url}
     for damage in (lambda path: path.unlink(), lambda path: path.write_text("{}"), _replace_by_a_link):
         damage(out / "croissant.json")
         assert generate(parse_recipe("rows: 7", "test", own), out).created
         assert (out / "croissant.json").read_bytes() == whole and not (out / "croissant.json").is_symlink()
-    assert len(server.requests) == sent
+    assert len(model.requests) == sent
 
 
 def _replace_by_a_link(path: Path) -> None:

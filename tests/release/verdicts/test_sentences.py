@@ -67,10 +67,11 @@ def test_utility_stands_beside_as_many_real_texts(manifest: dict[str, Any]) -> N
         ", 0.19 on real reports (as many real texts: 0.27) and 0.19 on real texts of mine.csv (three plain "
         "sentences per label: 0.22; as many real texts: 0.27)."
     )
+    manifest["below_floor"] = ["comments 0.190 against 0.220"]
     reasons = concerns(manifest, scores)
     assert "Not measured: utility on real dialogue: too few texts." in reasons
     assert any(
-        "less from these texts than from three plain sentences per label: real comments" in one for one in reasons
+        "less from these texts than from three plain sentences per label: comments 0.190" in one for one in reasons
     )
 
 
