@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from statistics import mean
 from typing import Any
 
-from personagen.builder.planning.attribute_tables import coherence_rules, persona_tables
-from personagen.builder.planning.personas import (
+from personagen.builder.planning.personas.drawing import (
     COVERED_ATTRIBUTES,
     draw_values,
     make_design,
     possible_pairs,
     value_pairs,
 )
+from personagen.builder.planning.personas.tables import coherence_rules, persona_tables
 
 SEEDS = range(5)
 REFERENCE = 100_000

@@ -22,7 +22,7 @@ from personagen.builder.llm.requests import Ask, Candidate, Reply, Request
 from personagen.builder.planning.counterfactuals import add_counterfactuals
 from personagen.builder.planning.plan import Plan, RowPlan, make_plan
 from personagen.builder.planning.recipe import Recipe
-from personagen.builder.planning.sections import CHANGEABLE_ATTRIBUTES
+from personagen.builder.planning.recipe.sections.rows import CHANGEABLE_ATTRIBUTES
 from personagen.builder.rehearsal import require_writable
 from personagen.builder.writing.rows import RowWriter
 from personagen.metrics.texts.words import count_words

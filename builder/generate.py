@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from personagen.builder.core.errors import FolderError
 from personagen.builder.core.event_loop import compute_in_thread, run_blocking
-from personagen.builder.core.files import copy_file, explain, is_loaded_plainly, make_folder
+from personagen.builder.core.files import is_loaded_plainly
 from personagen.builder.core.progress import SILENT, Progress
 from personagen.builder.llm import Backend, connect, start_engine
 from personagen.builder.llm.admission.retries import RetryTiming
@@ -22,8 +22,8 @@ from personagen.builder.llm.requests import Ask, Reply, Request
 from personagen.builder.llm.storage.opening import JournalFile
 from personagen.builder.planning.counterfactuals import add_counterfactuals
 from personagen.builder.planning.plan import Plan, make_plan
-from personagen.builder.planning.recipe import FILE_KEYS, Recipe
-from personagen.builder.planning.styles import PROFILE_SUFFIX
+from personagen.builder.planning.recipe import Recipe
+from personagen.builder.planning.recipe.recipe_files import with_copies
 from personagen.builder.rehearsal import require_writable
 from personagen.builder.release.cards.card import read_template
 from personagen.builder.release.manifest import disobedience, same_release
@@ -134,7 +134,7 @@ async def agenerate(  # noqa: PLR0913 - those of `generate`
             progress.warn(f"{run.out} has one of [ ] * ?, a pattern for load_dataset; it loads by name only")
         await require_writable(recipe)
         run.keep_card()  # fails before anything is paid for if its notes cannot be kept
-        held = _with_copies(recipe, run.inputs)
+        held = with_copies(recipe, run.inputs)
         plan, backend, label_check = await compute_in_thread(lambda: _prepare(held, run, api_key, progress))
         return await write_release(backend, plan, run, progress, label_check)
 
@@ -163,38 +163,6 @@ def _unstyled(recipe: Recipe) -> str | None:
         return None
     text = recipe.text.model_copy(update={"style": None})
     return recipe.model_copy(update={"expression": "shown", "text": text}).fingerprint()
-
-
-def _with_copies(recipe: Recipe, folder: Path) -> Recipe:
-    """Return the recipe with copies of its profiles and examples: a file that changes during a run changes no row.
-
-    A copy has the name and the content of its file, and so the recipe has the same fingerprint.
-
-    Raises:
-        FolderError: a file cannot be copied.
-
-    """
-    text = recipe.text
-    copies: dict[str, str] = {}
-
-    def copied(path: str) -> str:
-        target = folder / str(len(copies)) / Path(path).name
-        try:
-            make_folder(target.parent)
-            copy_file(Path(path), target)
-        except OSError as error:
-            raise FolderError(f"cannot copy {path} to {target.parent}: {explain(error)}") from error
-        return copies.setdefault(path, str(target))
-
-    def of_style(name: str) -> str:
-        return copied(name) if name.endswith(PROFILE_SUFFIX) else name
-
-    update: dict[str, Any] = {key: copied(path) for key in FILE_KEYS if (path := getattr(text, key)) is not None}
-    if isinstance(text.style, str):
-        update["style"] = of_style(text.style)
-    elif text.style is not None:
-        update["style"] = {of_style(name): fraction for name, fraction in text.style.items()}
-    return recipe.model_copy(update={"text": text.model_copy(update=update)}) if copies else recipe
 
 
 def _prepare(

@@ -12,7 +12,7 @@ from personagen.builder.core.event_loop import compute_in_thread
 from personagen.builder.llm.requests import Ask, Candidate, Reply, Request
 from personagen.builder.planning.plan import Plan, RowPlan, make_plan
 from personagen.builder.planning.recipe import Recipe
-from personagen.builder.planning.sections import Elaboration
+from personagen.builder.planning.recipe.sections import Elaboration
 from personagen.builder.writing.continuation import finished
 from personagen.builder.writing.rows import RowWriter
 from personagen.metrics.style.profiles import MAX_COUNT

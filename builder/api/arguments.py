@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, TypedDict, TypeVar, get_type_hints
 
 from personagen.builder.core.errors import RecipeError
-from personagen.builder.planning.parsing import parse_recipe, read_recipe
 from personagen.builder.planning.recipe import Recipe
-from personagen.builder.planning.sections import (
+from personagen.builder.planning.recipe.parsing import parse_recipe, read_recipe
+from personagen.builder.planning.recipe.sections import (
     BackendChoice,
     Budgets,
     Checks,

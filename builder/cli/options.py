@@ -147,7 +147,7 @@ def read_key(path: Path | None) -> str | None:
 
 def read_options(path: Path | None, values: Mapping[str, Any]) -> "Recipe":
     """Return the recipe in a file with the options of the command line in place of its own values."""
-    from personagen.builder.planning.parsing import read_recipe
+    from personagen.builder.planning.recipe.parsing import read_recipe
 
     keys = {"backend": "backend.kind", "model": "backend.model", "base_url": "backend.base_url"}
     keys |= {"style": "text.style"}

@@ -20,7 +20,7 @@ from personagen.builder.llm import Engine, connect, start_engine
 from personagen.builder.llm.requests import Ask, Message, Request, Sampling
 from personagen.builder.llm.storage.opening import JournalFile
 from personagen.builder.llm.trial import Trial, Trials
-from personagen.builder.planning.sections import BackendChoice, Budgets
+from personagen.builder.planning.recipe.sections import BackendChoice, Budgets
 from personagen.builder.planning.suggestions import explain_refusal
 from personagen.builder.release.run.space import require_floor
 from personagen.metrics.human_likeness.judge import SAMPLES, Answer, Judge, Question, rate

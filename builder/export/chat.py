@@ -10,7 +10,7 @@ from typing import Any
 from personagen.builder.core.records import DEPTHS
 from personagen.builder.export.rejected import RejectedTexts
 from personagen.builder.export.rows import ExportedSplit, json_text
-from personagen.builder.planning.situations import setting_options
+from personagen.builder.planning.situations.bank import setting_options
 from personagen.builder.planning.styles.library import channel_of
 from personagen.builder.release.tables.columns import Columns, TableForm, columns_of
 from personagen.builder.release.tables.missing import with_missing

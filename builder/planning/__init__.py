@@ -6,8 +6,8 @@ plan is pure and seeded: the same recipe gives the same plan on every machine, w
 May import `personagen.builder.core` and `personagen.metrics` only.
 """
 
-from personagen.builder.planning.parsing import parse_recipe, read_recipe
 from personagen.builder.planning.plan import Plan, make_plan
 from personagen.builder.planning.recipe import Recipe
+from personagen.builder.planning.recipe.parsing import parse_recipe, read_recipe
 
 __all__ = ["Plan", "Recipe", "make_plan", "parse_recipe", "read_recipe"]

@@ -12,11 +12,11 @@ from itertools import islice
 
 from personagen.builder.core.errors import RecipeError
 from personagen.builder.core.records import COUNTERFACTUAL_PREFIX, SPLITS, layers_of
-from personagen.builder.planning.attribute_tables import persona_tables
-from personagen.builder.planning.event_dealing import DealtEvents, event_of
-from personagen.builder.planning.personas import Persona, draw_persona
+from personagen.builder.planning.personas.drawing import Persona, draw_persona
+from personagen.builder.planning.personas.tables import persona_tables
 from personagen.builder.planning.plan import Counterfactual, Plan, RowPlan
-from personagen.builder.planning.situations import draw_scene, fits
+from personagen.builder.planning.situations.bank import draw_scene, fits
+from personagen.builder.planning.situations.dealing import DealtEvents, event_of
 
 
 def add_counterfactuals(plan: Plan) -> Plan:

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from personagen.builder.core.records import DEPTH_PREFIX, DEPTHS, SPLITS, layers_of, shard_path
-from personagen.builder.planning.attribute_tables import persona_tables
-from personagen.builder.planning.personas import Design, make_design
+from personagen.builder.planning.personas.drawing import Design, make_design
+from personagen.builder.planning.personas.tables import persona_tables
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.planning.styles import RowStyle, StyleMixture, row_style
 

@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 from personagen.builder.core.records import Demographic, Row, Sociocultural
-from personagen.builder.planning.attribute_tables import persona_tables
+from personagen.builder.planning.personas.tables import persona_tables
 
 DEMOGRAPHIC = ("gender", "work")
 """Demographic attributes that are counted, besides bands of ages."""

@@ -12,8 +12,8 @@ from personagen.builder.core.prices import Amount
 from personagen.builder.core.records import SCHEMA_VERSION
 from personagen.builder.llm.journal import Origins, Usage, UsedReplies
 from personagen.builder.llm.requests import Backend
-from personagen.builder.planning.attribute_tables import persona_tables
-from personagen.builder.planning.personas import possible_pairs
+from personagen.builder.planning.personas.drawing import possible_pairs
+from personagen.builder.planning.personas.tables import persona_tables
 from personagen.builder.planning.plan import Plan
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.release.cards.citation import citation_of

@@ -6,7 +6,7 @@ from itertools import combinations
 from typing import Any
 
 from personagen.builder.core.errors import RecipeError
-from personagen.builder.planning.attribute_tables import persona_tables
+from personagen.builder.planning.personas.tables import persona_tables
 from personagen.builder.release.composition import attributes_of
 
 Layers = Mapping[str, Mapping[str, Any]]

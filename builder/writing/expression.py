@@ -11,10 +11,10 @@ from personagen.builder.core.errors import RecipeError, raise_as
 from personagen.builder.core.package_data import read_yaml
 from personagen.builder.core.records import layers_of
 from personagen.builder.llm.requests import Ask, Candidate, Request, Sampling
-from personagen.builder.planning.personas import Persona
+from personagen.builder.planning.personas.drawing import Persona
 from personagen.builder.planning.plan import RowPlan
 from personagen.builder.planning.recipe import Recipe
-from personagen.builder.planning.situations import Scene
+from personagen.builder.planning.situations.bank import Scene
 from personagen.builder.planning.styles import RowStyle, channel_of, draw_examples, draw_label_words, load_examples
 from personagen.builder.planning.taxonomy import Emotion, named_taxonomy
 from personagen.builder.writing.attempts import AcceptedReply, Attempts, CheckTogether, attempt

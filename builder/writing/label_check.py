@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from personagen.builder.core.errors import BackendError, RecipeError, raise_as
 from personagen.builder.planning.recipe import Recipe
-from personagen.builder.planning.sections import Checks
+from personagen.builder.planning.recipe.sections import Checks
 from personagen.builder.writing.checks import Verdict
 
 if TYPE_CHECKING:

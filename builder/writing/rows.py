@@ -9,13 +9,13 @@ from typing import Protocol
 from personagen.builder.core.records import Provenance, Reject, Row, layers_of
 from personagen.builder.llm.requests import Ask
 from personagen.builder.llm.trial import Trials
-from personagen.builder.planning.attribute_tables import persona_tables
 from personagen.builder.planning.counterfactuals import counterfactual_persona
-from personagen.builder.planning.event_dealing import DealtEvents, event_of
-from personagen.builder.planning.personas import Persona, draw_persona
+from personagen.builder.planning.personas.drawing import Persona, draw_persona
+from personagen.builder.planning.personas.tables import persona_tables
 from personagen.builder.planning.plan import Plan, RowPlan
 from personagen.builder.planning.recipe import Recipe
-from personagen.builder.planning.situations import Scene, draw_scene
+from personagen.builder.planning.situations.bank import Scene, draw_scene
+from personagen.builder.planning.situations.dealing import DealtEvents, event_of
 from personagen.builder.planning.styles import channel_of, style_name
 from personagen.builder.writing.attempts import AcceptedReply, Attempts
 from personagen.builder.writing.checks import TextRules

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 import personagen as pg
 from personagen.builder.api.arguments import SHORTHANDS, RecipeKeys, as_recipe
-from personagen.builder.planning.parsing import parse_recipe
-from personagen.builder.planning.sections import BackendChoice, ModelPrice, TextRequirements
+from personagen.builder.planning.recipe.parsing import parse_recipe
+from personagen.builder.planning.recipe.sections import BackendChoice, ModelPrice, TextRequirements
 
 
 def recipe(*source: Any, **keys: Any) -> pg.Recipe:

@@ -7,8 +7,8 @@ import pytest
 from personagen.builder.core.errors import RecipeError
 from personagen.builder.evaluation.arms import ARMS, ArmSetting, ArmText, WritingTask, ordered_arms
 from personagen.builder.evaluation.arms.conditions import MAX_EXAMPLE_WORDS, USES, max_rows
-from personagen.builder.planning.parsing import parse_recipe
 from personagen.builder.planning.plan import RowPlan, make_plan
+from personagen.builder.planning.recipe.parsing import parse_recipe
 from personagen.builder.planning.taxonomy import named_taxonomy
 from personagen.builder.writing.expression import (
     NO_GROUNDING,

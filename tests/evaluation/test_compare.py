@@ -24,7 +24,7 @@ from personagen.builder.evaluation.arms import ARMS
 from personagen.builder.evaluation.claims import CLAIMS
 from personagen.builder.evaluation.compare import ComparisonSettings, acompare
 from personagen.builder.evaluation.comparison import FORMAT, ComparisonResults, read_comparison
-from personagen.builder.planning.parsing import parse_recipe
+from personagen.builder.planning.recipe.parsing import parse_recipe
 from personagen.builder.report.comparison_report import read_comparison_report
 from personagen.metrics.panel import MEASURES
 from tests.helpers.browser import open_page

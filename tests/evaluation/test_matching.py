@@ -22,8 +22,8 @@ from personagen.builder.evaluation.matching.parts import FOLDS, divide
 from personagen.builder.evaluation.matching.preparation import prepare_match
 from personagen.builder.evaluation.matching.recipes import matched_recipe, recipe_file
 from personagen.builder.evaluation.matching.usable_texts import MAX_TEXT_WORDS, MIN_TEXTS, load_usable_texts
-from personagen.builder.planning.parsing import parse_recipe, read_recipe
 from personagen.builder.planning.recipe import Recipe
+from personagen.builder.planning.recipe.parsing import parse_recipe, read_recipe
 from personagen.metrics.style import measure_profile, write_profile
 from tests.helpers.command import OPENAI, Outcome, Run
 from tests.helpers.corpora.hand_made import corpus, write_reference

@@ -24,7 +24,7 @@ from personagen.builder.evaluation.matching.yardsticks import (
     score_trained,
     train_all,
 )
-from personagen.builder.planning.parsing import parse_recipe
+from personagen.builder.planning.recipe.parsing import parse_recipe
 from personagen.metrics.texts.corpus import Corpus
 from tests.helpers.real_texts import unit
 

@@ -19,9 +19,9 @@ from personagen.builder.evaluation.audit_results import read_audit
 from personagen.builder.hub.verify import verify_folder
 from personagen.builder.llm.requests import Candidate, Reply, Request
 from personagen.builder.planning.counterfactuals import add_counterfactuals
-from personagen.builder.planning.parsing import parse_recipe
 from personagen.builder.planning.plan import Plan, RowPlan, make_plan, request_seed
-from personagen.builder.planning.sections import CHANGEABLE_ATTRIBUTES
+from personagen.builder.planning.recipe.parsing import parse_recipe
+from personagen.builder.planning.recipe.sections.rows import CHANGEABLE_ATTRIBUTES
 from personagen.builder.writing.pipeline import FinalizedRow, finalize_rows
 from personagen.builder.writing.rows import RowWriter
 from tests.helpers.command import Run, run_here

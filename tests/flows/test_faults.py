@@ -18,7 +18,7 @@ from personagen.builder.core.errors import (
     GenerationError,
     PersonaGenError,
 )
-from personagen.builder.planning.parsing import read_recipe
+from personagen.builder.planning.recipe.parsing import read_recipe
 from tests.helpers.flow import (
     CUT,
     LAYERED,

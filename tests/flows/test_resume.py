@@ -17,9 +17,9 @@ from personagen.builder.core.progress import RunStatus
 from personagen.builder.generate import write_release
 from personagen.builder.llm import connect
 from personagen.builder.llm.admission.retries import RetryTiming
-from personagen.builder.planning.parsing import read_recipe
 from personagen.builder.planning.plan import make_plan
 from personagen.builder.planning.recipe import Recipe
+from personagen.builder.planning.recipe.parsing import read_recipe
 from personagen.builder.release.run.run_folder import open_run
 from tests.helpers.flow import (
     LAYERED,

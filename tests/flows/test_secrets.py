@@ -13,7 +13,7 @@ import pytest
 
 from personagen.builder.core.errors import PersonaGenError
 from personagen.builder.llm.requests import HOLDS_SECRET
-from personagen.builder.planning.parsing import read_recipe
+from personagen.builder.planning.recipe.parsing import read_recipe
 from tests.helpers.batch_runs import make_by_batches
 from tests.helpers.command import OPENAI, Run
 from tests.helpers.flow import rejects_of

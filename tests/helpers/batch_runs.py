@@ -7,9 +7,9 @@ from pathlib import Path
 from personagen.builder.generate import GenerationResult, write_release
 from personagen.builder.llm.backends.openai_batch import connect_batch
 from personagen.builder.planning.counterfactuals import add_counterfactuals
-from personagen.builder.planning.parsing import read_recipe
 from personagen.builder.planning.plan import make_plan
 from personagen.builder.planning.recipe import Recipe
+from personagen.builder.planning.recipe.parsing import read_recipe
 from personagen.builder.release.run.run_folder import open_run
 from tests.helpers.batches import FAST, KEY
 

@@ -17,9 +17,9 @@ import yaml
 
 from personagen.builder.core.progress import RunStatus
 from personagen.builder.generate import GenerationResult, generate
-from personagen.builder.planning.parsing import parse_recipe
 from personagen.builder.planning.plan import request_seed
 from personagen.builder.planning.recipe import Recipe
+from personagen.builder.planning.recipe.parsing import parse_recipe
 from tests.helpers.processes.forked import run_forked
 from tests.helpers.servers.fake_openai import Fault
 

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from personagen.builder.core.records import LAYERS, SPLITS
 from personagen.builder.generate import generate
-from personagen.builder.planning.parsing import parse_recipe
+from personagen.builder.planning.recipe.parsing import parse_recipe
 from personagen.builder.release.cards.card import render_card
 from personagen.builder.release.cards.croissant import with_croissant
 from personagen.builder.release.folder import configurations, sealed

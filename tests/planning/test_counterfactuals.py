@@ -8,14 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from personagen.builder.core.errors import RecipeError
-from personagen.builder.planning.attribute_tables import known_values, persona_tables
 from personagen.builder.planning.counterfactuals import add_counterfactuals, counterfactual_persona, with_attribute
-from personagen.builder.planning.event_dealing import event_of
-from personagen.builder.planning.parsing import parse_recipe
-from personagen.builder.planning.personas import Persona, draw_persona
+from personagen.builder.planning.personas.drawing import Persona, draw_persona
+from personagen.builder.planning.personas.tables import known_values, persona_tables
 from personagen.builder.planning.plan import Counterfactual, Plan, RowPlan, make_plan
-from personagen.builder.planning.sections import CHANGEABLE_ATTRIBUTES
-from personagen.builder.planning.situations import draw_scene, setting_options
+from personagen.builder.planning.recipe.parsing import parse_recipe
+from personagen.builder.planning.recipe.sections.rows import CHANGEABLE_ATTRIBUTES
+from personagen.builder.planning.situations.bank import draw_scene, setting_options
+from personagen.builder.planning.situations.dealing import event_of
 
 PAIRS = """
 counterfactual:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from personagen.builder.core.records import SPLITS
 from personagen.builder.planning.plan import Plan, RowPlan, make_plan, request_seed, split_quota
 from personagen.builder.planning.recipe import Recipe
-from personagen.builder.planning.sections import Splits
+from personagen.builder.planning.recipe.sections import Splits
 
 EMOTIONS = ("anger", "disgust", "fear", "joy", "sadness", "surprise", "neutral")
 

@@ -4,7 +4,14 @@ from pathlib import Path
 
 import personagen as pg
 from personagen.builder.planning import Plan, Recipe, make_plan, parse_recipe
-from personagen.builder.planning.sections import BackendChoice, Budgets, Checks, ModelPrice, Splits, TextRequirements
+from personagen.builder.planning.recipe.sections import (
+    BackendChoice,
+    Budgets,
+    Checks,
+    ModelPrice,
+    Splits,
+    TextRequirements,
+)
 
 small = Recipe(rows=14)
 named = Recipe(name="envy", seed=7, taxonomy="plutchik", emotions=("joy", "trust"), intensities=("low", "high"))

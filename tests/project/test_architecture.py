@@ -123,7 +123,7 @@ def test_import_contracts_are_kept(package_copy: Path) -> None:
 
 
 def test_an_import_against_the_direction_breaks_the_contract(package_copy: Path) -> None:
-    recipe = package_copy / "personagen" / "builder" / "planning" / "recipe.py"
+    recipe = package_copy / "personagen" / "builder" / "planning" / "plan.py"
     recipe.write_text(recipe.read_text(encoding="utf-8") + "\nimport personagen.builder.cli.main\n", encoding="utf-8")
     done = lint_imports(package_copy)
     assert done.returncode != 0

@@ -10,7 +10,7 @@ from datasets import Features, load_dataset
 
 from personagen.builder.core.file_names import CARD
 from personagen.builder.hub.verify import verify_folder
-from personagen.builder.planning.parsing import parse_recipe
+from personagen.builder.planning.recipe.parsing import parse_recipe
 from personagen.builder.release.folder import read_manifest
 from personagen.builder.release.manifest import classifier_facts, model_license
 from personagen.builder.release.texts import read_texts

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from personagen.builder.planning.parsing import parse_recipe
+from personagen.builder.planning.recipe.parsing import parse_recipe
 from personagen.builder.release.screening import MAX_HITS, Screening
 from tests.helpers.releasing import make_release, manifest_of, records
 from tests.helpers.servers.behaviours.contents.languages import SPEECHES, answer, sentences

@@ -10,8 +10,8 @@ from personagen.builder.core.errors import BackendError, RequestError
 from personagen.builder.core.records import Reject
 from personagen.builder.llm.backends.openai_chat import connect_openai
 from personagen.builder.llm.requests import Ask, Candidate, Message, Reply, Request, Sampling
-from personagen.builder.planning.attribute_tables import persona_tables
-from personagen.builder.planning.personas import draw_persona, make_design
+from personagen.builder.planning.personas.drawing import draw_persona, make_design
+from personagen.builder.planning.personas.tables import persona_tables
 from personagen.builder.planning.plan import request_seed
 from personagen.builder.planning.taxonomy import Emotion
 from personagen.builder.writing.attempts import AcceptedReply, Attempts

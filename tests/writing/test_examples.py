@@ -8,7 +8,7 @@ import pytest
 
 from personagen.builder.core.errors import FolderError, RecipeError
 from personagen.builder.generate import generate
-from personagen.builder.planning.parsing import read_recipe
+from personagen.builder.planning.recipe.parsing import read_recipe
 from personagen.builder.planning.styles import EXAMPLES, MAX_EXAMPLE_WORDS, write_examples
 from personagen.builder.release.run.run_folder import open_run
 from personagen.metrics.style import measure_profile, write_profile

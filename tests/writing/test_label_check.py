@@ -10,8 +10,8 @@ import pytest
 from personagen.builder.core.errors import BackendError, RecipeError
 from personagen.builder.generate import write_release
 from personagen.builder.llm.backends.openai_chat import connect_openai
-from personagen.builder.planning.parsing import parse_recipe
 from personagen.builder.planning.plan import make_plan
+from personagen.builder.planning.recipe.parsing import parse_recipe
 from personagen.builder.release.run.run_folder import open_run
 from personagen.builder.writing.checks import Verdict
 from personagen.builder.writing.label_check import LabelCheck, load_label_check

@@ -12,12 +12,12 @@ import jinja2.meta
 import pytest
 
 from personagen.builder.core.records import DEPTHS, LAYERS, layers_of
-from personagen.builder.planning.attribute_tables import persona_tables
-from personagen.builder.planning.event_dealing import deal_events
-from personagen.builder.planning.parsing import parse_recipe
-from personagen.builder.planning.personas import Persona, draw_persona, make_design
+from personagen.builder.planning.personas.drawing import Persona, draw_persona, make_design
+from personagen.builder.planning.personas.tables import persona_tables
 from personagen.builder.planning.plan import make_plan
-from personagen.builder.planning.situations import Scene, draw_scene
+from personagen.builder.planning.recipe.parsing import parse_recipe
+from personagen.builder.planning.situations.bank import Scene, draw_scene
+from personagen.builder.planning.situations.dealing import deal_events
 from personagen.builder.planning.taxonomy import named_taxonomy
 from personagen.builder.writing.expression import Subject, beginnings, expression_request, expression_settings
 from personagen.builder.writing.prompts import NAMES, STYLED_NAMES, TEMPLATES, prompt_version, render, versions

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from personagen.builder.planning.attribute_tables import persona_tables
-from personagen.builder.planning.parsing import parse_recipe
-from personagen.builder.planning.personas import draw_persona
+from personagen.builder.planning.personas.drawing import draw_persona
+from personagen.builder.planning.personas.tables import persona_tables
 from personagen.builder.planning.plan import RowPlan, make_plan
 from personagen.builder.planning.recipe import Recipe
+from personagen.builder.planning.recipe.parsing import parse_recipe
 from personagen.builder.planning.styles import find_style
 from personagen.builder.writing.expression import (
     NO_GROUNDING,

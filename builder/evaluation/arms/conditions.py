@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from personagen.builder.planning.plan import RowPlan
 from personagen.builder.planning.recipe import Recipe
-from personagen.builder.planning.sections import Depth
+from personagen.builder.planning.recipe.sections import Depth
 from personagen.builder.planning.styles import MAX_EXAMPLE_WORDS, as_line, draw_examples
 from personagen.builder.writing.expression import NO_GROUNDING, Grounding
 from personagen.metrics.texts.words import count_words

@@ -7,7 +7,7 @@ from personagen.builder.core.errors import RecipeError
 from personagen.builder.evaluation.arms.conditions import ARMS, STYLE_ARMS, USES, VERBALIZED, ArmSetting
 from personagen.builder.planning.plan import make_plan, split_quota
 from personagen.builder.planning.recipe import Recipe
-from personagen.builder.planning.sections import Splits
+from personagen.builder.planning.recipe.sections import Splits
 from personagen.builder.planning.suggestions import did_you_mean
 
 if TYPE_CHECKING:

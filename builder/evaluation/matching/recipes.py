@@ -11,8 +11,8 @@ import yaml
 from personagen.builder.core.errors import RecipeError
 from personagen.builder.core.file_names import MATCH_EXAMPLES, MATCH_LABEL_WORDS, MATCH_PROFILE
 from personagen.builder.core.foreign_text import printable
-from personagen.builder.planning.parsing import parse_recipe
 from personagen.builder.planning.recipe import Recipe
+from personagen.builder.planning.recipe.parsing import parse_recipe
 
 FOR_ARMS: Mapping[str, Any] = {"checks.label": None, "splits": {"train": 1.0, "validation": 0.0, "test": 0.0}}
 """Settings of all arms: no classifier of the recipe, which may have seen the test part, and no splits."""

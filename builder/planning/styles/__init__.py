@@ -2,6 +2,7 @@
 
 from personagen.builder.planning.styles.dealing import RowStyle, row_style
 from personagen.builder.planning.styles.examples import (
+    EXAMPLE_KEYS,
     EXAMPLES,
     MAX_EXAMPLE_WORDS,
     as_line,
@@ -32,6 +33,7 @@ from personagen.builder.planning.styles.mixture import (
 __all__ = [
     "DEFAULT_STYLE",
     "EXAMPLES",
+    "EXAMPLE_KEYS",
     "MAX_EXAMPLE_WORDS",
     "MAX_WORDS",
     "MIN_WORDS",

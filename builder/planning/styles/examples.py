@@ -27,6 +27,9 @@ LABEL_WORDS = 3
 EXAMPLE_COLUMNS = ("label", "text")
 """Columns of both files: tab-separated, without quotes."""
 
+EXAMPLE_KEYS = ("examples", "label_words")
+"""Keys of `text` that name such a file."""
+
 
 def load_examples(path: str, key: str = "text.examples") -> Mapping[str, tuple[str, ...]]:
     """Load the texts or words of a file, by label.

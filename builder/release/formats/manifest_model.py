@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from personagen.builder.core.errors import ReleaseError
-from personagen.builder.planning.sections import Depth, Name
+from personagen.builder.planning.recipe.sections import Depth, Name
 from personagen.builder.release.formats.plain_json import first_fault
 
 Count = Annotated[int, Field(ge=0, lt=2**53)]

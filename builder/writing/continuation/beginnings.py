@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from personagen.builder.planning.plan import RowPlan
-from personagen.builder.planning.situations import Scene
+from personagen.builder.planning.situations.bank import Scene
 from personagen.builder.planning.styles import RowStyle
 from personagen.builder.planning.taxonomy import Emotion
 from personagen.builder.writing.continuation.material import (

@@ -7,7 +7,7 @@ from functools import cache
 from itertools import chain
 
 from personagen.builder.core.package_data import read_yaml, table_names
-from personagen.builder.planning.situations import bank_events
+from personagen.builder.planning.situations.bank import bank_events
 from personagen.metrics.style import EXPRESSIONS, expression_of
 from personagen.metrics.style.valence import valenced_words
 from personagen.metrics.texts.words import tokenise

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from personagen.builder.estimate import REJECTED_FRACTION, estimate
-from personagen.builder.planning.parsing import parse_recipe
 from personagen.builder.planning.recipe import Recipe
+from personagen.builder.planning.recipe.parsing import parse_recipe
 from tests.helpers.command import NOWHERE, OPENAI, Run, run_here
 from tests.helpers.flow import LAYERED, make, recipe_for
 from tests.helpers.releasing import GOLDEN

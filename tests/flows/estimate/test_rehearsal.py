@@ -7,8 +7,8 @@ import pytest
 
 from personagen.builder.core.errors import RecipeError
 from personagen.builder.core.event_loop import run_blocking
-from personagen.builder.planning.parsing import parse_recipe
 from personagen.builder.planning.recipe import Recipe
+from personagen.builder.planning.recipe.parsing import parse_recipe
 from personagen.builder.planning.styles import write_examples
 from personagen.builder.rehearsal import COMPLETION, MAX_COMPLETION_WORDS, require_writable
 from personagen.builder.writing.expression import _stray_pattern, expression_settings

@@ -89,7 +89,7 @@ def main(descriptor: int) -> str | None:
     for name in PRELOADED:
         importlib.import_module(name)
     from personagen.builder.estimate import estimate
-    from personagen.builder.planning.parsing import parse_recipe
+    from personagen.builder.planning.recipe.parsing import parse_recipe
     from personagen.metrics.texts.language import load_identifier
 
     load_identifier()

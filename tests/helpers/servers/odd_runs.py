@@ -20,7 +20,7 @@ import yaml
 import personagen as pg
 from personagen.builder.core.errors import PersonaGenError
 from personagen.builder.evaluation.judges import connect_judge
-from personagen.builder.planning.parsing import read_recipe
+from personagen.builder.planning.recipe.parsing import read_recipe
 from personagen.metrics.human_likeness.dimensions import DIMENSIONS
 from personagen.metrics.human_likeness.judge import question, rate
 from tests.helpers.batch_runs import make_by_batches

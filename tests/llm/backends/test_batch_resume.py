@@ -15,7 +15,7 @@ import pytest
 
 from personagen.builder.core.errors import BackendError, FolderError, RecipeError, RequestError
 from personagen.builder.llm.requests import Message
-from personagen.builder.planning.parsing import read_recipe
+from personagen.builder.planning.recipe.parsing import read_recipe
 from personagen.builder.preview import preview
 from tests.helpers.batch_runs import make_by_batches
 from tests.helpers.batches import answers, ask, asks, backend_of, expected, refused, texts

@@ -8,9 +8,9 @@ import pytest
 
 from personagen.builder.core.errors import RecipeError
 from personagen.builder.core.package_data import read_yaml
-from personagen.builder.planning.parsing import parse_recipe
 from personagen.builder.planning.plan import make_plan
 from personagen.builder.planning.recipe import Recipe
+from personagen.builder.planning.recipe.parsing import parse_recipe
 from personagen.builder.planning.styles import (
     MAX_WORDS,
     MIN_WORDS,

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from personagen.builder.core.package_data import sources
 from personagen.builder.generate import generate
-from personagen.builder.planning.parsing import parse_recipe
+from personagen.builder.planning.recipe.parsing import parse_recipe
 from personagen.builder.release.cards.card import MAX_CELL_CHARS, MAX_RECIPE_CHARS, render_card
 from personagen.builder.release.cards.metadata import NO_LICENCE
 from personagen.builder.release.cards.regions import regions

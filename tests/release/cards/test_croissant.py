@@ -11,7 +11,7 @@ import pytest
 from personagen.builder.core.errors import ReleaseError
 from personagen.builder.generate import generate
 from personagen.builder.hub.verify import verify_folder
-from personagen.builder.planning.parsing import parse_recipe
+from personagen.builder.planning.recipe.parsing import parse_recipe
 from personagen.builder.release.cards.croissant import DATA_TYPES, with_croissant
 from personagen.builder.release.cards.responsible_ai import REQUIRED
 from personagen.builder.release.folder import check_release

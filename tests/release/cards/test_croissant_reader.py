@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from personagen.builder.generate import generate
-from personagen.builder.planning.parsing import parse_recipe
+from personagen.builder.planning.recipe.parsing import parse_recipe
 from personagen.builder.release.results import add_results
 from tests.helpers.command import python
 from tests.helpers.releasing import make_release, manifest_of, records

@@ -9,7 +9,7 @@ import pytest
 from personagen.builder.core.errors import AllRejectedError, FolderError
 from personagen.builder.core.file_names import JOURNAL
 from personagen.builder.llm.journal import Journal
-from personagen.builder.planning.parsing import read_recipe
+from personagen.builder.planning.recipe.parsing import read_recipe
 from personagen.builder.release.run.locking import locked
 from tests.helpers.flow import bytes_of, command, make, recipe_for, texts_of, wait_until, write_recipe
 from tests.helpers.processes.forked import ForkedProcess

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from personagen.builder.planning.attribute_tables import persona_tables
-from personagen.builder.planning.event_dealing import event_of
-from personagen.builder.planning.parsing import parse_recipe
-from personagen.builder.planning.personas import draw_persona
+from personagen.builder.planning.personas.drawing import draw_persona
+from personagen.builder.planning.personas.tables import persona_tables
 from personagen.builder.planning.plan import Plan, RowPlan, make_plan
-from personagen.builder.planning.situations import Scene, draw_scene
+from personagen.builder.planning.recipe.parsing import parse_recipe
+from personagen.builder.planning.situations.bank import Scene, draw_scene
+from personagen.builder.planning.situations.dealing import event_of
 from personagen.builder.planning.styles import find_style
 from personagen.builder.writing.continuation import finished, styled_beginnings
 from personagen.builder.writing.continuation.material import follow_ups, reactions, short_tellings

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from personagen.builder.core.package_data import read_yaml, table_names
-from personagen.builder.planning.situations import bank_events
+from personagen.builder.planning.situations.bank import bank_events
 from personagen.builder.planning.taxonomy import bank_emotions
 from personagen.builder.writing.continuation.material import (
     REGISTERS,

@@ -13,8 +13,8 @@ from personagen.builder.core.records import Reject
 from personagen.builder.llm.requests import Ask, Candidate, Reply, Request
 from personagen.builder.llm.trial import DISTINCT_TEXTS, HOPELESS_REPLIES
 from personagen.builder.planning.counterfactuals import add_counterfactuals
-from personagen.builder.planning.parsing import parse_recipe
 from personagen.builder.planning.plan import Plan, RowPlan, make_plan, request_seed
+from personagen.builder.planning.recipe.parsing import parse_recipe
 from personagen.builder.writing.finalization.duplicate_index import DuplicateIndex
 from personagen.builder.writing.finalization.window import MAX_TRIAL_ROWS, Window
 from personagen.builder.writing.pipeline import FinalizedRow, finalize_rows

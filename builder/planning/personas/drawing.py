@@ -15,7 +15,7 @@ from statistics import NormalDist
 from typing import Any
 
 from personagen.builder.core.records import Demographic, Sociocultural
-from personagen.builder.planning.attribute_tables import Distribution, PersonaTables, Values
+from personagen.builder.planning.personas.tables import Distribution, PersonaTables, Values
 
 DRAWS_PER_PERSONA = 4
 """Independent draws from which a persona is chosen."""

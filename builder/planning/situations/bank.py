@@ -9,8 +9,8 @@ from typing import Any
 
 from personagen.builder.core.package_data import read_yaml
 from personagen.builder.core.records import Appraisal, Situational
-from personagen.builder.planning.attribute_tables import Condition, parse_condition
-from personagen.builder.planning.personas import Persona
+from personagen.builder.planning.personas.drawing import Persona
+from personagen.builder.planning.personas.tables import Condition, parse_condition
 from personagen.builder.planning.taxonomy import Emotion
 
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from personagen.builder.core.prices import Price
-from personagen.builder.planning.parsing import parse_recipe
 from personagen.builder.planning.recipe import Recipe
+from personagen.builder.planning.recipe.parsing import parse_recipe
 
 BASE = (
     "backend: {kind: openai, model: m}\nchecks: {label: flag}\nprices: {m: {input: 1, output: 2}}\n"

@@ -4,7 +4,7 @@ import pytest
 
 from personagen.builder.core.errors import RecipeError
 from personagen.builder.core.package_data import read_yaml
-from personagen.builder.planning.attribute_tables import (
+from personagen.builder.planning.personas.tables import (
     Condition,
     Distribution,
     Rule,

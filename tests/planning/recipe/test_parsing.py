@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from personagen.builder.core.errors import RecipeError
-from personagen.builder.planning.parsing import parse_recipe, read_recipe
 from personagen.builder.planning.recipe import Recipe
+from personagen.builder.planning.recipe.parsing import parse_recipe, read_recipe
 from personagen.builder.planning.styles import OWN_FORM, find_style
 from personagen.builder.planning.suggestions import MAX_INPUT_CHARS
 from personagen.metrics.style import measure_profile, parse_profile, write_profile

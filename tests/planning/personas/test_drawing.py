@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from personagen.builder.core.package_data import read_yaml
-from personagen.builder.planning.attribute_tables import coherence_rules, persona_tables
-from personagen.builder.planning.personas import (
+from personagen.builder.planning.personas.drawing import (
     COVERED_ATTRIBUTES,
     MAX_DESIGNED,
     draw_persona,
@@ -20,6 +19,7 @@ from personagen.builder.planning.personas import (
     possible_pairs,
     value_pairs,
 )
+from personagen.builder.planning.personas.tables import coherence_rules, persona_tables
 
 FEW = 3_000
 MANY = pytest.param(100_000, marks=pytest.mark.slow)

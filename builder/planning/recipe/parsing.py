@@ -10,8 +10,8 @@ import yaml
 
 from personagen.builder.core.errors import RecipeError
 from personagen.builder.core.foreign_text import printable, quote
-from personagen.builder.planning.recipe import FILE_KEYS, Recipe
-from personagen.builder.planning.styles import PROFILE_SUFFIX
+from personagen.builder.planning.recipe.model import Recipe
+from personagen.builder.planning.recipe.recipe_files import resolve_files
 
 TAG_PREFIX = "tag:yaml.org,2002:"
 PLAIN_KINDS = frozenset({"str", "int", "float", "bool", "null", "seq", "map", "merge"})
@@ -68,7 +68,7 @@ def parse_recipe(
     """
     data = _load_yaml(text, source)
     if folder is not None:
-        _resolve_files(data, folder)
+        resolve_files(data, folder)
     for key, value in (overrides or {}).items():
         _override(data, key, value)
     try:
@@ -202,23 +202,3 @@ def _override(data: dict[str, Any], key: str, value: Any) -> None:
         if not isinstance(section, dict):
             return
     section[last] = value
-
-
-def _resolve_files(data: Mapping[str, Any], folder: Path) -> None:
-    """Take profiles and examples of a recipe file as relative to its folder, so that all can be moved together."""
-    text = data.get("text")
-    if not isinstance(text, dict):
-        return
-    for key in FILE_KEYS:
-        if isinstance(text.get(key), str):
-            text[key] = str(folder.absolute() / text[key])
-    style = text.get("style")
-    if isinstance(style, str):
-        text["style"] = _resolved(style, folder)
-    elif isinstance(style, dict):
-        text["style"] = {_resolved(name, folder): fraction for name, fraction in style.items()}
-
-
-def _resolved(name: Any, folder: Path) -> Any:
-    is_path = isinstance(name, str) and name.endswith(PROFILE_SUFFIX)
-    return str(folder.absolute() / name) if is_path else name

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from personagen.builder.core.errors import RecipeError
-from personagen.builder.planning.attribute_tables import persona_tables
-from personagen.builder.planning.personas import draw_persona
+from personagen.builder.planning.personas.drawing import draw_persona
+from personagen.builder.planning.personas.tables import persona_tables
 from personagen.builder.planning.plan import Plan, RowPlan
-from personagen.builder.planning.situations import Event, events_of, setting_options
+from personagen.builder.planning.situations.bank import Event, events_of, setting_options
 from personagen.builder.planning.taxonomy import Emotion
 
 MAX_CACHED_ROUNDS = 256

@@ -7,13 +7,13 @@ import pytest
 
 from personagen.builder.core.errors import RecipeError
 from personagen.builder.core.records import Situational
-from personagen.builder.planning.attribute_tables import persona_tables
-from personagen.builder.planning.event_dealing import MAX_CACHED_ROUNDS, DealtEvents, deal_events, event_of
-from personagen.builder.planning.parsing import parse_recipe
-from personagen.builder.planning.personas import Persona, draw_persona, make_design
+from personagen.builder.planning.personas.drawing import Persona, draw_persona, make_design
+from personagen.builder.planning.personas.tables import persona_tables
 from personagen.builder.planning.plan import RowPlan, make_plan
 from personagen.builder.planning.recipe import Recipe
-from personagen.builder.planning.situations import bank_events, draw_scene, events_of, setting_options
+from personagen.builder.planning.recipe.parsing import parse_recipe
+from personagen.builder.planning.situations.bank import bank_events, draw_scene, events_of, setting_options
+from personagen.builder.planning.situations.dealing import MAX_CACHED_ROUNDS, DealtEvents, deal_events, event_of
 from personagen.builder.planning.taxonomy import Emotion, named_taxonomy
 
 JOY = named_taxonomy("ekman")["joy"]

@@ -8,8 +8,8 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from personagen.builder.planning.parsing import parse_recipe, read_recipe
 from personagen.builder.planning.recipe import Recipe
+from personagen.builder.planning.recipe.parsing import parse_recipe, read_recipe
 from tests.helpers.releasing import ROOT
 
 SCHEMA = ROOT / "docs" / "recipe.schema.json"

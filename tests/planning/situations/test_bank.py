@@ -6,10 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from personagen.builder.planning.attribute_tables import Condition, persona_tables
-from personagen.builder.planning.event_dealing import deal_events
-from personagen.builder.planning.personas import Persona, draw_persona, make_design
-from personagen.builder.planning.situations import (
+from personagen.builder.planning.personas.drawing import Persona, draw_persona, make_design
+from personagen.builder.planning.personas.tables import Condition, persona_tables
+from personagen.builder.planning.situations.bank import (
     Event,
     bank_events,
     draw_option,
@@ -18,6 +17,7 @@ from personagen.builder.planning.situations import (
     fits,
     setting_options,
 )
+from personagen.builder.planning.situations.dealing import deal_events
 from personagen.builder.planning.taxonomy import Emotion, bank_emotions, named_taxonomy
 from personagen.metrics.texts.emotion_words import emotion_pattern
 

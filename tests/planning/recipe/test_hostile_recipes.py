@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from personagen.builder.core.errors import RecipeError
-from personagen.builder.planning.parsing import parse_recipe, read_recipe
+from personagen.builder.planning.recipe.parsing import parse_recipe, read_recipe
 from tests.helpers.hostile.mutations import damaged, mutated, places, strange_files, watched_files
 
 TEXT = """

@@ -1,0 +1,1 @@
+"""Personas: attribute tables with their coherence rules, and the draws of the first two layers from them."""

@@ -1,0 +1,63 @@
+"""The identity of a recipe: the settings that determine its accepted rows, from which its fingerprint is computed."""
+
+from typing import TYPE_CHECKING, Any
+
+from personagen.builder.core.files import redact_path
+from personagen.builder.planning.recipe.licences import LICENCE_KEYS
+from personagen.builder.planning.styles import EXAMPLE_KEYS, examples_id
+
+if TYPE_CHECKING:
+    from personagen.builder.planning.recipe.model import Recipe
+
+RUNTIME_KEYS = ("base_url", "headers", "query", "timeout", "thinking_tokens", "concurrency", "rpm", "tpm")
+"""Keys of the backend that change no accepted row."""
+
+NEWER_SECTIONS: tuple[str, ...] = ()
+"""Sections that are part of a fingerprint only if they are set."""
+
+NEWER_KEYS = (
+    ("backend", "body"), ("backend", "reasoning_effort"), ("draw", "max_tokens"),
+    *(("text", key) for key in EXAMPLE_KEYS),
+)  # fmt: skip
+"""Section and key of settings that are part of a fingerprint only if they are set."""
+
+
+def identity_of(recipe: "Recipe") -> dict[str, Any]:
+    """Return the settings that determine the accepted rows, as plain data.
+
+    Left out: the endpoint, rate limits, attempts, prices, budget and licence. They change no accepted row. Keys
+    that are newer than the first fingerprints are left out if they are not set.
+    """
+    data = recipe.model_dump(mode="json")
+    _leave_out_runtime(data)
+    for section in NEWER_SECTIONS:
+        if data[section] is None:
+            del data[section]
+    for section, key in NEWER_KEYS:
+        if data[section][key] in (None, {}):
+            del data[section][key]
+    data["text"]["min_words"], data["text"]["max_words"] = recipe.text_bounds()
+    mixture = recipe.mixture()
+    if mixture is None:  # as before there were expressions and styles
+        del data["expression"], data["text"]["style"], data["checks"]["expression"]
+    else:
+        data["expression"], data["text"]["style"] = mixture.identity()
+    data["text"] |= {key: examples_id(path, key) for key in EXAMPLE_KEYS if (path := getattr(recipe.text, key))}
+    if recipe.counterfactual is None:
+        del data["counterfactual"]
+    if recipe.checks.label is None:  # without a classifier its settings change nothing
+        for key in ("label", "label_reference", "label_model"):
+            del data["checks"][key]
+    else:  # the manifest publishes this: no local folders
+        data["checks"]["label_reference"] = redact_path(recipe.checks.label_reference)
+    return data
+
+
+def _leave_out_runtime(data: dict[str, Any]) -> None:
+    """Remove the settings that change no accepted row from the plain data of a recipe."""
+    for runtime in RUNTIME_KEYS:
+        del data["backend"][runtime]
+    for other in ("prices", "budget", *LICENCE_KEYS):
+        del data[other]
+    for key in ("attempts", *(kind for kind in ("personal", "slurs") if data["checks"][kind] == "flag")):
+        del data["checks"][key]

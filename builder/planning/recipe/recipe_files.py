@@ -1,0 +1,67 @@
+"""Files that a recipe names: paths relative to the recipe, and copies that a run continues from."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from personagen.builder.core.errors import FolderError
+from personagen.builder.core.files import copy_file, explain, make_folder
+from personagen.builder.planning.recipe.model import Recipe
+from personagen.builder.planning.styles import EXAMPLE_KEYS, PROFILE_SUFFIX
+
+FILE_KEYS = tuple(("text", key) for key in EXAMPLE_KEYS)
+"""Section and key of settings that name a file; `text.style` can name several, and other things than files."""
+
+
+def resolve_files(data: Mapping[str, Any], folder: Path) -> None:
+    """Make the paths of a recipe file absolute, in place: they are relative to its folder, and so all can be moved."""
+
+    def resolved(path: str) -> str:
+        return str(folder.absolute() / path)
+
+    for section, values in data.items():
+        if isinstance(values, dict):
+            values.update(_changed_files(section, values, resolved))
+
+
+def with_copies(recipe: Recipe, folder: Path) -> Recipe:
+    """Return the recipe with copies of its files: a file that changes during a run changes no row.
+
+    A copy has the name and the content of its file, and so the recipe has the same fingerprint.
+
+    Raises:
+        FolderError: a file cannot be copied.
+
+    """
+    copies: dict[str, str] = {}
+
+    def copied(path: str) -> str:
+        target = folder / str(len(copies)) / Path(path).name
+        try:
+            make_folder(target.parent)
+            copy_file(Path(path), target)
+        except OSError as error:
+            raise FolderError(f"cannot copy {path} to {target.parent}: {explain(error)}") from error
+        return copies.setdefault(path, str(target))
+
+    sections = {}
+    for section in ("text",):
+        settings = getattr(recipe, section)
+        if changed := _changed_files(section, dict(settings), copied):
+            sections[section] = settings.model_copy(update=changed)
+    return recipe.model_copy(update=sections) if sections else recipe
+
+
+def _changed_files(section: str, values: Mapping[str, Any], change: Callable[[str], str]) -> dict[str, Any]:
+    """Return the settings of a section that name files, each path changed; values of another type are left out."""
+    keys = [key for owner, key in FILE_KEYS if owner == section]
+    changed: dict[str, Any] = {key: change(values[key]) for key in keys if isinstance(values.get(key), str)}
+    style = values.get("style") if section == "text" else None
+    if isinstance(style, str) and style.endswith(PROFILE_SUFFIX):
+        changed["style"] = change(style)
+    elif isinstance(style, Mapping):
+        changed["style"] = {
+            change(name) if isinstance(name, str) and name.endswith(PROFILE_SUFFIX) else name: fraction
+            for name, fraction in style.items()
+        }
+    return changed

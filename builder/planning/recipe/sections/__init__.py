@@ -1,0 +1,40 @@
+"""The sections of a recipe: pydantic models with a default for every key."""
+
+from personagen.builder.planning.recipe.sections.backends import BackendChoice, Budgets, ModelPrice
+from personagen.builder.planning.recipe.sections.base import (
+    Depth,
+    Intensity,
+    Name,
+    ProseSource,
+    RecipeSection,
+    Share,
+    VisibleLine,
+)
+from personagen.builder.planning.recipe.sections.rows import (
+    CounterfactualPairs,
+    CustomEmotion,
+    CustomTaxonomy,
+    Splits,
+)
+from personagen.builder.planning.recipe.sections.texts import Checks, Elaboration, SamplingSettings, TextRequirements
+
+__all__ = [
+    "BackendChoice",
+    "Budgets",
+    "Checks",
+    "CounterfactualPairs",
+    "CustomEmotion",
+    "CustomTaxonomy",
+    "Depth",
+    "Elaboration",
+    "Intensity",
+    "ModelPrice",
+    "Name",
+    "ProseSource",
+    "RecipeSection",
+    "SamplingSettings",
+    "Share",
+    "Splits",
+    "TextRequirements",
+    "VisibleLine",
+]

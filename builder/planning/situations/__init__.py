@@ -1,0 +1,1 @@
+"""Situations: the bank of events and their settings, and the assignment of events to rows."""
