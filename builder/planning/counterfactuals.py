@@ -12,8 +12,8 @@ from itertools import islice
 
 from personagen.builder.core.errors import RecipeError
 from personagen.builder.core.records import COUNTERFACTUAL_PREFIX, SPLITS, layers_of
-from personagen.builder.planning.personas.drawing import Persona, draw_persona
-from personagen.builder.planning.personas.tables import persona_tables
+from personagen.builder.planning.personas.drawing import Persona
+from personagen.builder.planning.personas.tables import PersonaTables
 from personagen.builder.planning.plan import Counterfactual, Plan, RowPlan
 from personagen.builder.planning.situations.bank import draw_scene, fits
 from personagen.builder.planning.situations.dealing import DealtEvents, event_of
@@ -52,10 +52,10 @@ def _counterfactuals_per_row(plan: Plan, attribute: str, values: tuple[str, ...]
     turns = ((name, turn) for turn in range(max(counts.values())) for name in counts if turn < counts[name])
     for name, turn in turns:
         row = plan.turn(name, turn)
-        original = draw_persona(persona_tables(), plan.design, row.persona)
+        original = plan.people.persona(row.persona)
         if original.values["age_band" if attribute == "age" else attribute] not in values:
             continue
-        personas = {value: with_attribute(original, attribute, value) for value in values}
+        personas = {value: with_attribute(original, attribute, value, plan.people.tables) for value in values}
         possible = {value: persona for value, persona in personas.items() if persona is not None}
         if "situational" in layers_of(depth):
             event = event_of(plan, taxonomy[name], row, dealt)
@@ -72,20 +72,20 @@ def _counterfactuals_per_row(plan: Plan, attribute: str, values: tuple[str, ...]
             ]
 
 
-def counterfactual_persona(original: Persona, counterfactual: Counterfactual) -> Persona:
+def counterfactual_persona(original: Persona, counterfactual: Counterfactual, tables: PersonaTables) -> Persona:
     """Return the persona of a counterfactual row.
 
     Raises:
         ValueError: the persona has the value already, or the tables could not have drawn the changed persona.
 
     """
-    changed = with_attribute(original, counterfactual.attribute, counterfactual.value)
+    changed = with_attribute(original, counterfactual.attribute, counterfactual.value, tables)
     if changed is None:
         raise ValueError(f"persona {original.id} cannot be of {counterfactual.attribute} {counterfactual.value!r}")
     return changed
 
 
-def with_attribute(original: Persona, attribute: str, value: str) -> Persona | None:
+def with_attribute(original: Persona, attribute: str, value: str, tables: PersonaTables) -> Persona | None:
     """Return the persona with another value of one attribute.
 
     A new age lies as many years above the minimum of its band as the old one, or at the maximum of a narrower band.
@@ -94,6 +94,7 @@ def with_attribute(original: Persona, attribute: str, value: str) -> Persona | N
         original: persona to change; it is not modified.
         attribute: one of CHANGEABLE_ATTRIBUTES.
         value: new value; for "age" a band.
+        tables: tables that must be able to draw the changed persona.
 
     Returns:
         None: the persona has the value already, or the tables could not have drawn the changed persona.
@@ -106,7 +107,7 @@ def with_attribute(original: Persona, attribute: str, value: str) -> Persona | N
         values |= {"age": min(low + original.values["age"] - old_low, high), "age_band": value}
     if values == original.values:
         return None
-    for table in persona_tables().tables:
+    for table in tables.tables:
         drawn = values["age_band" if table.name == "age" else table.name]
         if drawn not in table.distribution(values).probabilities:
             return None

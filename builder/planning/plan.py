@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from personagen.builder.core.records import DEPTH_PREFIX, DEPTHS, SPLITS, layers_of, shard_path
-from personagen.builder.planning.personas.drawing import Design, make_design
+from personagen.builder.planning.personas.drawing import make_design
+from personagen.builder.planning.personas.people import DrawnPeople, People
 from personagen.builder.planning.personas.tables import persona_tables
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.planning.styles import RowStyle, StyleMixture, row_style
@@ -97,7 +98,7 @@ class Plan:
         recipe: the planned recipe.
         quotas: texts per emotion and split, at one depth.
         personas: personas per split, numbered through the splits in order; 0 if no row has a persona.
-        design: chosen draw of each persona.
+        people: the personas by number.
         counterfactuals: counterfactual rows by configuration and split; see `counterfactuals.py`.
         mixture: expressions, styles and lengths of the texts; see `Recipe.mixture`.
 
@@ -106,7 +107,7 @@ class Plan:
     recipe: Recipe
     quotas: Mapping[str, Mapping[str, int]]
     personas: Mapping[str, int]
-    design: Design
+    people: People
     counterfactuals: Mapping[str, Mapping[str, Sequence[RowPlan]]] = field(default_factory=dict)
     mixture: StyleMixture | None = None
 
@@ -225,13 +226,9 @@ def make_plan(recipe: Recipe) -> Plan:
     rows = {split: sum(quota[split] for quota in quotas.values()) for split in SPLITS}
     has_personas = recipe.depth != "none" or any(depth != "none" for depth in recipe.ablations)
     personas = {split: -(-count // recipe.situations_per_persona) * has_personas for split, count in rows.items()}
-    return Plan(
-        recipe,
-        quotas,
-        personas,
-        make_design(persona_tables(), recipe.seed, sum(personas.values())),
-        mixture=recipe.mixture(),
-    )
+    tables = persona_tables()
+    people = DrawnPeople(tables, make_design(tables, recipe.seed, sum(personas.values())))
+    return Plan(recipe, quotas, personas, people, mixture=recipe.mixture())
 
 
 def split_quota(count: int, fractions: Mapping[str, float], turn: int = 0) -> dict[str, int]:

@@ -12,8 +12,6 @@ from personagen.builder.core.prices import Amount
 from personagen.builder.core.records import SCHEMA_VERSION
 from personagen.builder.llm.journal import Origins, Usage, UsedReplies
 from personagen.builder.llm.requests import Backend
-from personagen.builder.planning.personas.drawing import possible_pairs
-from personagen.builder.planning.personas.tables import persona_tables
 from personagen.builder.planning.plan import Plan
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.release.cards.citation import citation_of
@@ -87,8 +85,8 @@ def make_manifest(
         "tables": digests(styles=styled),
         "personas": {
             **plan.personas,
-            "pairs_met": plan.design.pairs,
-            "pairs_possible": possible_pairs(persona_tables()),
+            "pairs_met": plan.people.pairs_met,
+            "pairs_possible": plan.people.pairs_possible,
         },
         "license": recipe.licence(),
         "configs": configurations(shards),

@@ -10,8 +10,7 @@ from personagen.builder.core.records import Provenance, Reject, Row, layers_of
 from personagen.builder.llm.requests import Ask
 from personagen.builder.llm.trial import Trials
 from personagen.builder.planning.counterfactuals import counterfactual_persona
-from personagen.builder.planning.personas.drawing import Persona, draw_persona
-from personagen.builder.planning.personas.tables import persona_tables
+from personagen.builder.planning.personas.drawing import Persona
 from personagen.builder.planning.plan import Plan, RowPlan
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.planning.situations.bank import Scene, draw_scene
@@ -155,12 +154,12 @@ class RowWriter:
 
         The window of a run opens for hundreds of rows at once, and choosing takes a third of a millisecond per persona.
         """
-        design = self.plan.design
-        if not design.is_chosen(number):
+        people = self.plan.people
+        if not people.is_ready(number):
             async with self._choosing:
-                design.draw_of(number)
+                people.persona(number)
                 await asyncio.sleep(0)
-        return draw_persona(persona_tables(), design, number)
+        return people.persona(number)
 
     async def _persona(self, stages: "_RowStages", original: Persona) -> Persona | None:
         """Build the persona of a row, elaborated by the model where the recipe requests it.
@@ -168,7 +167,11 @@ class RowWriter:
         A counterfactual's persona has one attribute changed. Its prose is requested with the seeds of the original.
         """
         row = stages.row
-        persona = original if row.counterfactual is None else counterfactual_persona(original, row.counterfactual)
+        persona = (
+            original
+            if row.counterfactual is None
+            else counterfactual_persona(original, row.counterfactual, self.plan.people.tables)
+        )
         for layer in ("demographic", "sociocultural"):
             if layer not in layers_of(row.depth) or layer not in self._elaborated:
                 continue

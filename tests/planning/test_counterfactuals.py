@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from personagen.builder.core.errors import RecipeError
 from personagen.builder.planning.counterfactuals import add_counterfactuals, counterfactual_persona, with_attribute
-from personagen.builder.planning.personas.drawing import Persona, draw_persona
+from personagen.builder.planning.personas.drawing import Persona
 from personagen.builder.planning.personas.tables import known_values, persona_tables
 from personagen.builder.planning.plan import Counterfactual, Plan, RowPlan, make_plan
 from personagen.builder.planning.recipe.parsing import parse_recipe
@@ -41,7 +41,7 @@ def originals_of(plan: Plan) -> dict[str, RowPlan]:
 
 
 def person(number: int) -> Persona:
-    return draw_persona(persona_tables(), PEOPLE.design, number)
+    return PEOPLE.people.persona(number)
 
 
 def test_counterfactuals_are_reproducible_and_leave_the_plan_as_it_was() -> None:
@@ -78,9 +78,9 @@ def test_pairs_rows_per_attribute_get_counterfactuals_and_emotions_alternate() -
 def test_one_attribute_is_changed_and_the_tables_could_have_drawn_the_result(
     number: int, attribute: str, data: st.DataObject
 ) -> None:
-    original = draw_persona(persona_tables(), PEOPLE.design, number)
+    original = PEOPLE.people.persona(number)
     value = data.draw(st.sampled_from(sorted(known_values(attribute))))
-    changed = with_attribute(original, attribute, value)
+    changed = with_attribute(original, attribute, value, persona_tables())
     if original.values["age_band" if attribute == "age" else attribute] == value or changed is None:
         assert changed is None
         return
@@ -95,7 +95,7 @@ def test_one_attribute_is_changed_and_the_tables_could_have_drawn_the_result(
         drawn = changed.values["age_band" if table.name == "age" else table.name]
         assert drawn in table.distribution(changed.values).probabilities
     assert changed.id.startswith(f"{original.id}-{attribute}-")
-    assert changed == counterfactual_persona(original, Counterfactual("row", attribute, value))
+    assert changed == counterfactual_persona(original, Counterfactual("row", attribute, value), persona_tables())
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_a_new_age_is_as_far_above_the_minimum_of_its_band_or_at_the_maximum_of_
     years: int, band: str, changed_years: int
 ) -> None:
     originals = (aged(one, years) for number in range(900) if (one := person(number)).values["age_band"] == "35-44")
-    changed = next(one for original in originals if (one := with_attribute(original, "age", band)))
+    changed = next(one for original in originals if (one := with_attribute(original, "age", band, persona_tables())))
     assert changed.demographic.age == changed.values["age"] == changed_years
     assert changed.values["age_band"] == band
 
@@ -116,9 +116,9 @@ def aged(one: Persona, years: int) -> Persona:
 
 def test_a_persona_that_the_tables_could_not_have_drawn_is_refused() -> None:
     retired = next(one for number in range(400) if (one := person(number)).demographic.work == "retired")
-    assert with_attribute(retired, "age", "16-19") is None
+    assert with_attribute(retired, "age", "16-19", persona_tables()) is None
     with pytest.raises(ValueError, match=rf"^persona {retired.id} cannot be of age '16-19'$"):
-        counterfactual_persona(retired, Counterfactual("row", "age", "16-19"))
+        counterfactual_persona(retired, Counterfactual("row", "age", "16-19"), persona_tables())
 
 
 def test_the_situation_of_a_counterfactual_can_happen_to_its_persona() -> None:
@@ -127,14 +127,14 @@ def test_the_situation_of_a_counterfactual_can_happen_to_its_persona() -> None:
     taxonomy, originals, impossible = plan.recipe.chosen_taxonomy(), originals_of(plan), 0
     planned_ids = {row.id for row, _ in counterfactuals_of(plan)}
     for row in originals.values():
-        one, emotion = draw_persona(persona_tables(), plan.design, row.persona), taxonomy[row.emotion]
+        one, emotion = plan.people.persona(row.persona), taxonomy[row.emotion]
         event = event_of(plan, emotion, row, {})
         scene = draw_scene(emotion, event, one, seed=2, turn=row.turn, number=row.situation).situational
         for attribute, values in plan.recipe.counterfactual.attributes.items() if plan.recipe.counterfactual else ():
             if one.values["age_band" if attribute == "age" else attribute] not in values:
                 continue
             for value in values:
-                changed = with_attribute(one, attribute, value)
+                changed = with_attribute(one, attribute, value, persona_tables())
                 if changed is None:
                     continue
                 possible = event.fit.holds(changed.values) and all(

@@ -89,11 +89,11 @@ def test_intensities_alternate() -> None:
 
 def test_equal_seeds_give_equal_plans_and_different_seeds_different_personas() -> None:
     assert make_plan(Recipe(seed=5)) == make_plan(Recipe(seed=5))
-    assert make_plan(Recipe(seed=5)).design.choices != make_plan(Recipe(seed=6)).design.choices
+    assert make_plan(Recipe(seed=5)).people.design.choices != make_plan(Recipe(seed=6)).people.design.choices
 
 
 def test_personas_of_the_first_split_do_not_change_when_rows_are_added() -> None:
-    few, many = make_plan(Recipe(rows=70)).design.choices, make_plan(Recipe(rows=140)).design.choices
+    few, many = make_plan(Recipe(rows=70)).people.design.choices, make_plan(Recipe(rows=140)).people.design.choices
     assert many[: len(few)] == few
 
 

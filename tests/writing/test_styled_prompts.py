@@ -6,8 +6,6 @@ from typing import Any
 
 import pytest
 
-from personagen.builder.planning.personas.drawing import draw_persona
-from personagen.builder.planning.personas.tables import persona_tables
 from personagen.builder.planning.plan import RowPlan, make_plan
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.planning.recipe.parsing import parse_recipe
@@ -43,7 +41,7 @@ def row_of(recipe: Recipe, number: int = 0) -> RowPlan:
 
 def prompt_of(recipe: Recipe, row: RowPlan, grounding: Grounding = NO_GROUNDING) -> str:
     """Return the user turn of a row without a situation."""
-    persona = draw_persona(persona_tables(), make_plan(recipe).design, row.persona) if recipe.depth != "none" else None
+    persona = make_plan(recipe).people.persona(row.persona) if recipe.depth != "none" else None
     emotion = recipe.chosen_taxonomy()[row.emotion]
     subject = Subject(persona, None)
     request = expression_request(expression_settings(recipe), recipe, row, emotion, subject, grounding)

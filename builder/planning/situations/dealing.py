@@ -5,8 +5,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from personagen.builder.core.errors import RecipeError
-from personagen.builder.planning.personas.drawing import draw_persona
-from personagen.builder.planning.personas.tables import persona_tables
 from personagen.builder.planning.plan import Plan, RowPlan
 from personagen.builder.planning.situations.bank import Event, events_of, setting_options
 from personagen.builder.planning.taxonomy import Emotion
@@ -36,7 +34,7 @@ def event_of(plan: Plan, emotion: Emotion, row: RowPlan, dealt: DealtEvents) -> 
     if (row.emotion, round_) not in dealt:
         turns = range(round_ * size, min((round_ + 1) * size, sum(plan.quotas[row.emotion].values())))
         numbers = [plan.turn(row.emotion, turn).persona for turn in turns]
-        people = [draw_persona(persona_tables(), plan.design, number).values for number in numbers]
+        people = [plan.people.persona(number).values for number in numbers]
         dealt[row.emotion, round_] = deal_events(emotion, people, plan.recipe.seed, round_)
         if len(dealt) > MAX_CACHED_ROUNDS:
             del dealt[next(iter(dealt))]

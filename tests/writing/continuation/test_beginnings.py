@@ -10,8 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from personagen.builder.planning.personas.drawing import draw_persona
-from personagen.builder.planning.personas.tables import persona_tables
 from personagen.builder.planning.plan import Plan, RowPlan, make_plan
 from personagen.builder.planning.recipe.parsing import parse_recipe
 from personagen.builder.planning.situations.bank import Scene, draw_scene
@@ -38,7 +36,7 @@ def plan_of(style: str, depth: str = "situational") -> Plan:
 
 def scene_of(plan: Plan, row: RowPlan) -> Scene:
     emotion = plan.recipe.chosen_taxonomy()[row.emotion]
-    persona = draw_persona(persona_tables(), plan.design, row.persona)
+    persona = plan.people.persona(row.persona)
     event = event_of(plan, emotion, row, {})
     return draw_scene(emotion, event, persona, seed=plan.recipe.seed, turn=row.turn, number=row.situation)
 

@@ -1,0 +1,61 @@
+"""The personas of a plan by number: the seam between a plan and the source of its personas."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from personagen.builder.planning.personas.drawing import Design, Persona, draw_persona, possible_pairs
+from personagen.builder.planning.personas.tables import PersonaTables
+
+
+class People(Protocol):
+    """The personas of a plan: pure, each a function of its number alone."""
+
+    def is_ready(self, number: int) -> bool:
+        """Return whether a persona can be had at once, without choosing others first."""
+
+    def persona(self, number: int) -> Persona:
+        """Return a persona by number."""
+
+    @property
+    def tables(self) -> PersonaTables:
+        """Tables that decide which attributes a counterfactual of a persona can have."""
+
+    @property
+    def pairs_met(self) -> int:
+        """Number of distinct pairs of attribute values among the personas."""
+
+    @property
+    def pairs_possible(self) -> int:
+        """Number of pairs of values of the covered attributes, incoherent pairs included."""
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnPeople:
+    """Personas drawn from tables; see `make_design`.
+
+    Attributes:
+        tables: tables that the attributes are drawn from.
+        design: chosen draw of each persona.
+
+    """
+
+    tables: PersonaTables
+    design: Design
+
+    def is_ready(self, number: int) -> bool:
+        """Return whether the draw of a persona is known without choosing further ones."""
+        return self.design.is_chosen(number)
+
+    def persona(self, number: int) -> Persona:
+        """Return a persona by number."""
+        return draw_persona(self.tables, self.design, number)
+
+    @property
+    def pairs_met(self) -> int:
+        """Number of distinct pairs of attribute values among the first MAX_DESIGNED personas."""
+        return self.design.pairs
+
+    @property
+    def pairs_possible(self) -> int:
+        """Number of pairs of values of the covered attributes, incoherent pairs included."""
+        return possible_pairs(self.tables)
