@@ -19,6 +19,23 @@ class _Server(uvicorn.Server):
             await asyncio.sleep(0.01)
 
 
+def _listening_socket(port: int) -> socket.socket:
+    """Return a socket that listens at 127.0.0.1.
+
+    `socket.create_server` leaves its protocol at 0, and asyncio sets TCP_NODELAY for IPPROTO_TCP only: every answer
+    would wait 40 ms for a delayed acknowledgement of its headers.
+    """
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(("127.0.0.1", port))
+        listening.listen()
+    except OSError:
+        listening.close()
+        raise
+    return listening
+
+
 class Loopback:
     """Serves an application from `start` to `stop`.
 
@@ -29,7 +46,7 @@ class Loopback:
 
     def __init__(self, app: ASGIApp, port: int = 0, *, date: bool = True) -> None:
         """Bind to `port` of 127.0.0.1; 0: a free port. `date`: whether answers have a Date header."""
-        self._socket = socket.create_server(("127.0.0.1", port))
+        self._socket = _listening_socket(port)
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/v1"
         # No logging: uvicorn logs the cut connections of these servers as errors.
         config = uvicorn.Config(app, log_config=None, log_level="critical", lifespan="off", ws="none", http="h11")
