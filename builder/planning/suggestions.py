@@ -8,8 +8,17 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-MIN_SIMILARITY = 0.5
-"""Least similarity ratio (`difflib`) of a suggested name, in [0, 1]."""
+MIN_SIMILARITY = 0.75
+"""Least similarity ratio (`difflib`) of a suggested name, in [0, 1]; that of topics and prices is 0.67."""
+
+MIN_SHORT_SIMILARITY = 0.65
+"""The same for names of up to SHORT_CHARS characters, of which one letter of three may be another one."""
+
+SHORT_CHARS = 4
+"""Most characters of a short name."""
+
+MIN_SIMILARITY_ELSEWHERE = 0.8
+"""Least similarity ratio of a suggested key of another section: there are many keys, and some look alike by chance."""
 
 MAX_INPUT_CHARS = 80
 """Characters of a refused value that a message quotes."""
@@ -50,8 +59,17 @@ def require_unique(key: str, values: Iterable[str]) -> None:
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return a suggestion to append to a message: the known name most similar to `word`; empty if none is similar."""
-    similar = difflib.get_close_matches(word, list(known), n=1, cutoff=MIN_SIMILARITY)
-    return f", did you mean {similar[0]!r}?" if similar else ""
+    similar = max(known, key=lambda name: _similarity(word, name), default="")
+    least = MIN_SHORT_SIMILARITY if len(word) <= SHORT_CHARS else MIN_SIMILARITY
+    return f", did you mean {similar!r}?" if _similarity(word, similar) >= least else ""
+
+
+def _similarity(word: str, name: str) -> float:
+    """Return the likeness of two names in [0, 1]: as sequences, or as parts such as `body` of `extra_body`."""
+    if name and name in word.split("_"):
+        return MIN_SIMILARITY
+    ratios = (difflib.SequenceMatcher(None, *pair).ratio() for pair in ((word, name), (name, word)))
+    return min(ratios)  # the ratio depends on the order: that of rows and personas is 0.33 or 0.5
 
 
 def explain_refusal(error: ValidationError, model: type[BaseModel]) -> str:
@@ -64,7 +82,7 @@ def explain_refusal(error: ValidationError, model: type[BaseModel]) -> str:
     key = ".".join(path)
     if problem["type"] == "extra_forbidden":
         known = _known_keys(path[:-1], model)
-        hint = _key_elsewhere(path, model) or did_you_mean(path[-1], known)
+        hint = _key_elsewhere(path, model) or did_you_mean(path[-1], known) or _similar_key_elsewhere(path, model)
         return f"unknown key {key!r}{hint}; known: {', '.join(sorted(known))}"
     if problem["type"] == "missing":
         return f"{key}: missing; add it, see docs/recipe.md"
@@ -82,15 +100,25 @@ def explain_refusal(error: ValidationError, model: type[BaseModel]) -> str:
 
 
 def _key_elsewhere(path: list[str], model: type[BaseModel]) -> str:
-    """Return a suggestion to append to a message: another section that has a key, or another name of it."""
-    sections = {name: next(_sections_in(field.annotation), None) for name, field in model.model_fields.items()}
-    keys = [
-        f"{name}.{path[-1]}"
-        for name, section in sections.items()
-        if section is not None and path[-1] in section.model_fields and len(path) <= 2
-    ]
+    """Return a suggestion to append to a message: other sections that have a key, or another name of it."""
+    keys = [key for key in _all_keys(model) if key.rpartition(".")[2] == path[-1]]
     meant = " or ".join(keys) or OTHER_NAMES.get(path[-1])
     return f", did you mean {meant}?" if meant else ""
+
+
+def _similar_key_elsewhere(path: list[str], model: type[BaseModel]) -> str:
+    """Return a suggestion to append to a message: the most similar key of any section; empty: none is similar."""
+    keys = {key: _similarity(path[-1], key.rpartition(".")[2]) for key in _all_keys(model)}
+    best = max(keys, key=keys.__getitem__)
+    return f", did you mean {best}?" if keys[best] >= MIN_SIMILARITY_ELSEWHERE else ""
+
+
+def _all_keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """Yield the dotted keys of a section and of the sections in it."""
+    for name, field in model.model_fields.items():
+        yield prefix + name
+        for section in _sections_in(field.annotation):
+            yield from _all_keys(section, f"{prefix}{name}.")
 
 
 def _known_keys(path: list[str], model: type[BaseModel]) -> tuple[str, ...]:

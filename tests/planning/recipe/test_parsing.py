@@ -1,6 +1,7 @@
 """Parsing of recipes: every refusal and its message, overrides, files, arbitrary text."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from personagen.builder.core.errors import RecipeError
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.planning.recipe.parsing import parse_recipe, read_recipe
 from personagen.builder.planning.styles import OWN_FORM, find_style
-from personagen.builder.planning.suggestions import MAX_INPUT_CHARS
+from personagen.builder.planning.suggestions import MAX_INPUT_CHARS, did_you_mean
 from personagen.metrics.style import measure_profile, parse_profile, write_profile
 
 
@@ -354,3 +355,25 @@ def test_a_profile_is_found_beside_its_recipe_and_recorded_without_its_folder(
     (tmp_path / "lost.yaml").write_text("text: {style: profile.tsv}\n", encoding="utf-8")
     with pytest.raises(RecipeError, match=r"text\.style: cannot read the profile .*profile\.tsv.*run personagen match"):
         read_recipe(tmp_path / "lost.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("temperatur: 1", ", did you mean draw.temperature?"),
+        ("text: {rows: 5}", ", did you mean rows?"),
+        ("like: joy", ", did you mean taxonomy.emotions.like?"),
+        ("backend: {words: 1}", ""),
+        ("topics: 3", ""),
+        ("draw: {rows_per_person: 1}", ""),
+    ],
+)
+def test_suggestions_look_through_all_sections_and_are_strict(text: str, hint: str) -> None:
+    with pytest.raises(RecipeError, match=rf"^r: unknown key '\w+(\.\w+)?'{re.escape(hint)}; known: "):
+        parse_recipe(text, "r")
+
+
+def test_a_suggestion_does_not_depend_on_the_order_of_the_names() -> None:
+    assert did_you_mean("personas", ["rows"]) == did_you_mean("rows", ["personas"]) == ""
+    assert did_you_mean("modle", ["model"]) == ", did you mean 'model'?"
+    assert did_you_mean("extra_body", ["base_url", "body"]) == ", did you mean 'body'?"
