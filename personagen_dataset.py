@@ -115,6 +115,11 @@ class LocatedRelease:
         """The labels, in class id order."""
         return [emotion["name"] for emotion in self.manifest["taxonomy"]["emotions"]]
 
+    @property
+    def configs(self) -> dict[str, Any]:
+        """All configurations; one that reads some columns of another has its name as `of`, and `columns`."""
+        return {**self.manifest["configs"], **self.manifest.get("views", {})}
+
     def shards(self, config: str) -> Shards:
         """Return the files of a configuration by split; before version 1.3.0, "all" had those of the emotions."""
         by_split: dict[str, list[Mapping[str, Any]]] = {}
@@ -216,7 +221,8 @@ def _faults(manifest: Any) -> Iterator[str]:
     if not re.fullmatch(rf"{VERSION[:2]}[0-9]{{1,4}}\.[0-9]{{1,4}}", version):
         advice = f"use the version of personagen that made it ({manifest.get('personagen')!r:.80})"
         yield f"has columns of version {version!r:.80}, this module reads {VERSION}; {advice}"
-    names = [fingerprint if not _HEX.fullmatch(fingerprint) else "all", *manifest["configs"]]
+    release = LocatedRelease("", manifest)
+    names = [fingerprint if not _HEX.fullmatch(fingerprint) else "all", *release.configs]
     for name in (*names, *(emotion["name"] for emotion in manifest["taxonomy"]["emotions"])):
         if not _NAME.fullmatch(name):
             yield f"has the name {name!r:.80}, which no release has; {_AGAIN}"
@@ -227,15 +233,17 @@ def _faults(manifest: Any) -> Iterator[str]:
             yield f"lists {shard!r:.160}, which no release does; {_AGAIN}"
     if manifest["recipe"]["depth"] not in DEPTHS or len(set(paths)) != len(paths):
         yield f"has an unknown depth, or lists a file twice; {_AGAIN}"
-    release = LocatedRelease("", manifest)
     for name, config in manifest["configs"].items():
         counted = _rows(release.shards(name))
         if not counted or counted != config["rows"]:
             yield f"counts {config['rows']!r:.80} as rows of {name}, its files have {counted}; {_AGAIN}"
+    for name, view in manifest.get("views", {}).items():
+        if view["of"] not in manifest["configs"] or not {*view["columns"]} <= {*features("all", release.emotions)}:
+            yield f"has the view {name}: {view!r:.80}, which no release has; {_AGAIN}"
 
 
 class PersonaGen(Parquet):
-    """Builder of one configuration of a release, or of a part of it: "all", an emotion, a layer, or a depth.
+    """Builder of one configuration of a release, or of a part of it: "all", "plain", an emotion, a layer, or a depth.
 
     The packaged parquet builder reads the files, so its options (`columns`, `filters`, ...) work here.
 
@@ -288,7 +296,8 @@ class PersonaGen(Parquet):
         absent = manifest.get("left_out", ())
         columns = features(folder, release.emotions, version, manifest["recipe"]["depth"], absent)
         for column in options.get("columns") or ():
-            _require_known(f"column of {config}", column, columns)
+            _require_known(f"column of {config}", column, release.configs[config].get("columns", columns))
+        options["columns"] = options.get("columns") or release.configs[config].get("columns")
         shards = release.shards(folder)
         # `datasets` compares the rows that it reads with these counts; a filter makes them unknown.
         splits = {split: {"name": split, "num_examples": count} for split, count in _rows(shards).items()}
@@ -330,7 +339,8 @@ def _select(
     release: LocatedRelease, config: str, emotions: str | Sequence[str] | None, depth: str | None
 ) -> tuple[str, list[Any]]:
     """Return the configuration whose files are read, and conditions on their rows."""
-    _require_known(f"configuration of {release.root}", config, release.manifest["configs"])
+    _require_known(f"configuration of {release.root}", config, release.configs)
+    config = release.configs[config].get("of", config)
     available = [config] if config in release.emotions else release.emotions
     wanted = available if emotions is None else [emotions] if isinstance(emotions, str) else list(emotions)
     for emotion in wanted:
@@ -395,7 +405,7 @@ def _mark(path: str, shard: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _configs(release: LocatedRelease) -> list[datasets.BuilderConfig]:
-    return [Parquet.BUILDER_CONFIG_CLASS(name=name) for name in release.manifest["configs"]]
+    return [Parquet.BUILDER_CONFIG_CLASS(name=name) for name in release.configs]
 
 
 def resolve_names() -> None:

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.planning.test_recipe_page import SCHEMA, schema_text
+from tests.planning.recipe.test_recipe_page import SCHEMA, schema_text
 
 from personagen.builder.release.cards.card import render_card
 from tests.cli.test_main import help_text

@@ -46,8 +46,8 @@ def load(  # noqa: PLR0913 - the arguments of `load_dataset` that a release has,
 
     Args:
         release: a folder, or a dataset on the Hub: "USER/NAME", with "@REVISION" for a tag, branch or commit.
-        config: "all", an emotion, a layer ("demographic", "sociocultural", "situational") or another configuration of
-            the release.
+        config: "all", "plain" (its texts and labels alone), an emotion, a layer ("demographic", "sociocultural",
+            "situational") or another configuration of the release.
         split: "train", "validation" or "test", slices as in `load_dataset` included. None: a DatasetDict of all splits.
         emotions: load only texts of these emotions. None: all.
         depth: load the texts that were conditioned on this many layers; others than the recipe's depth exist where the

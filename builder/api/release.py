@@ -95,7 +95,7 @@ class Release:
     @property
     def configs(self) -> tuple[str, ...]:
         """Names of the configurations that `load` can read."""
-        return tuple(self._manifest["configs"])
+        return (*self._manifest["configs"], *self._manifest.get("views", ()))
 
     @property
     def counts(self) -> ResultTable[EmotionCount]:

@@ -34,6 +34,9 @@ COUNTERFACTUAL_PREFIX = "counterfactual_"
 REPEATING_PREFIXES = (DEPTH_PREFIX, COUNTERFACTUAL_PREFIX)
 """Prefixes of the configurations that repeat rows of others, and are therefore not part of `all`."""
 
+PLAIN = "plain"
+"""Name of the configuration that reads texts and labels alone from the files of `all`."""
+
 SPLITS = ("train", "validation", "test")
 """Splits of a release, in order."""
 

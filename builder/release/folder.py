@@ -11,7 +11,7 @@ from typing import Any
 
 from personagen.builder.core.errors import ReleaseError
 from personagen.builder.core.file_names import AUDIT, CARD, CROISSANT, MANIFEST, SCORES
-from personagen.builder.core.records import LAYERS, REPEATING_PREFIXES, SPLITS
+from personagen.builder.core.records import LAYERS, PLAIN, REPEATING_PREFIXES, SPLITS
 from personagen.builder.release.formats.manifest_model import require_manifest
 from personagen.builder.release.formats.plain_json import parse_plain_json, require_inside
 from personagen.builder.release.tables.shards import ShardFile, file_digest
@@ -28,6 +28,9 @@ MEND = "run its `generate` command again, which mends it from the journal, or do
 
 OVERRIDE = ".huggingface.yaml"
 """File that `datasets` reads in preference to the card."""
+
+VIEWS: Mapping[str, Mapping[str, Any]] = {PLAIN: {"of": "all", "columns": ["text", "label"]}}
+"""Configurations that read some columns from the files of another one; earlier releases have none of them."""
 
 SHARD = re.compile(r"[a-z][a-z0-9_]*/(train|validation|test)-\d{5}-of-\d{5}\.parquet")
 """Paths of data files."""
@@ -173,6 +176,8 @@ def check_manifest(manifest: Mapping[str, Any], where: str) -> None:
         raise ReleaseError(f"{where} has other emotions than files; {MEND}")
     if configs != manifest["configs"]:
         raise ReleaseError(f"{where} has other configurations than files; {MEND}")
+    if manifest.get("views", VIEWS) != VIEWS:
+        raise ReleaseError(f"{where} has views that no release has; {MEND}")
 
 
 def foreign_files(paths: Iterable[str], manifest: Mapping[str, Any]) -> list[str]:

@@ -15,7 +15,7 @@ from personagen.builder.llm.requests import Backend
 from personagen.builder.planning.plan import Plan
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.release.cards.citation import citation_of
-from personagen.builder.release.folder import FORMAT, configurations, read_manifest, sealed
+from personagen.builder.release.folder import FORMAT, VIEWS, configurations, read_manifest, sealed
 from personagen.builder.release.tables.columns import columns_of, form_of, form_of_recipe
 from personagen.builder.release.tables.missing import left_out
 from personagen.builder.release.tables.shards import ShardFile
@@ -90,6 +90,7 @@ def make_manifest(
         },
         "license": recipe.licence(),
         "configs": configurations(shards),
+        "views": {name: dict(view) for name, view in VIEWS.items()},
         "left_out": list(left_out(recipe)),
         "composition": dict(counts.composition),
         "rejects": _by_stage(counts.rejects),

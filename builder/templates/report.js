@@ -3,7 +3,7 @@
 // Text of models and people enters the page through textContent only, which interprets no markup.
 
 let data; // charts, texts and the look of charts, filled by `main`
-let searchTexts;
+const searchTexts = new Map(); // by number of the text, filled by the first search
 const PAGE_SIZE = 50;
 let limit = PAGE_SIZE;
 
@@ -68,6 +68,11 @@ const source = document.getElementById("source");
 const label = document.getElementById("label");
 const differs = document.getElementById("differs");
 
+function searchText(index) {
+  if (!searchTexts.has(index)) searchTexts.set(index, [...leaves(data.texts[index])].join("\n").toLowerCase());
+  return searchTexts.get(index);
+}
+
 function fillTable() {
   const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
   const matches = data.texts.filter(
@@ -75,7 +80,7 @@ function fillTable() {
       (!source.value || text.source === source.value) &&
       (!label.value || text.label === label.value) &&
       (!differs.checked || (text.prediction !== undefined && text.prediction !== text.label)) &&
-      words.every((word) => searchTexts[index].includes(word)),
+      words.every((word) => searchText(index).includes(word)),
   );
   document.getElementById("rows").replaceChildren(...matches.slice(0, limit).map(tableRow));
   document.getElementById("count").textContent = `${matches.length} of ${data.texts.length} texts`;
@@ -193,8 +198,12 @@ function themedTrace(trace, id) {
   return trace;
 }
 
-function drawChart(chart) {
-  const container = document.getElementById(chart.id);
+const undrawn = new Map(); // charts by id, filled by `drawCharts`
+
+function draw(id) {
+  const chart = undrawn.get(id);
+  if (!undrawn.delete(id)) return;
+  const container = document.getElementById(id);
   const layout = merged({ ...chart.layout, template: data.template }, nested(themedLayout()));
   const traces = chart.data.map((trace) => themedTrace(trace, chart.id));
   Plotly.newPlot(container, traces, layout, CONFIG);
@@ -202,7 +211,7 @@ function drawChart(chart) {
 }
 
 function recolour() {
-  for (const chart of data.charts) {
+  for (const chart of data.charts.filter(({ id }) => !undrawn.has(id))) {
     const container = document.getElementById(chart.id);
     const heatmaps = container.data.flatMap((trace, number) => (trace.type === "heatmap" ? [number] : []));
     if (heatmaps.length) Plotly.restyle(container, { "textfont.color": colourOf("--ink") }, heatmaps);
@@ -213,12 +222,14 @@ function recolour() {
 function connectCharts() {
   for (const control of document.querySelectorAll("select.choice")) {
     const { choice } = data.charts.find((chart) => chart.id === control.dataset.chart);
-    control.addEventListener("change", () =>
-      Plotly.restyle(control.dataset.chart, choice.options[control.value].changes),
-    );
+    control.addEventListener("change", () => {
+      draw(control.dataset.chart);
+      Plotly.restyle(control.dataset.chart, choice.options[control.value].changes);
+    });
   }
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", recolour);
   addEventListener("beforeprint", () => {
+    for (const { id } of data.charts) draw(id);
     document.documentElement.dataset.print = "yes";
     resize({ width: PRINT_WIDTH, autosize: false });
   });
@@ -231,29 +242,51 @@ function connectCharts() {
 const PRINT_WIDTH = 680; // pixels of A4 and Letter between usual margins
 
 function resize(changes) {
-  for (const chart of data.charts) Plotly.relayout(chart.id, changes);
+  for (const { id } of data.charts) if (!undrawn.has(id)) Plotly.relayout(id, changes);
   recolour();
 }
 
+function decoded(letters) {
+  const binary = atob(letters);
+  const bytes = new Uint8Array(binary.length);
+  for (let index = 0; index < binary.length; index++) bytes[index] = binary.charCodeAt(index);
+  return bytes;
+}
+
+function idle() {
+  return new Promise((resume) => (globalThis.requestIdleCallback ? requestIdleCallback(() => resume()) : setTimeout(resume)));
+}
+
 async function unpacked(id) {
-  const bytes = Uint8Array.from(atob(document.getElementById(id).textContent), (letter) => letter.charCodeAt(0));
+  const letters = document.getElementById(id).textContent;
+  const bytes = Uint8Array.fromBase64?.(letters) ?? decoded(letters);
   return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
 }
 
+// A chart is drawn when it comes near the window, or when the browser has nothing else to do.
 async function drawCharts() {
+  for (const chart of data.charts) {
+    undrawn.set(chart.id, chart);
+    document.getElementById(chart.id).style.minHeight = `${chart.layout.height}px`; // nothing moves when it is drawn
+  }
   const script = document.createElement("script");
   script.textContent = await unpacked("plotly");
   document.head.append(script);
-  for (const chart of data.charts) {
-    drawChart(chart);
-    await new Promise((resume) => setTimeout(resume)); // the table of texts can be used before all charts are drawn
-  }
   connectCharts();
+  const watcher = new IntersectionObserver(
+    (entries) => entries.filter((entry) => entry.isIntersecting).forEach((entry) => draw(entry.target.id)),
+    { rootMargin: "50% 0px" },
+  );
+  for (const { id } of data.charts) watcher.observe(document.getElementById(id));
+  for (const { id } of data.charts) {
+    await idle();
+    draw(id);
+  }
+  watcher.disconnect();
 }
 
 async function main() {
   data = JSON.parse(await unpacked("data"));
-  searchTexts = data.texts.map((text) => [...leaves(text)].join("\n").toLowerCase());
   if (search) connectTable(); // the page of a match has no texts
   await drawCharts();
 }

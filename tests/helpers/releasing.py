@@ -28,7 +28,9 @@ RECIPE = (
     "text: {max_words: 45}"  # the fake server writes texts of up to 40 words
 )
 CONFIGS = (*EMOTIONS, "all", "depth_none", "depth_demographic", *LAYERS)
-"""Configurations of a release of `RECIPE`."""
+"""Configurations of a release of `RECIPE` that have files."""
+NAMES = (*CONFIGS, "plain")
+"""Configurations of a release of `RECIPE`: `plain` reads the files of `all`."""
 
 
 def make_release(out: Path, url: str, recipe: str = "", *, fresh: bool = False, **keys: Any) -> Path:
@@ -151,7 +153,7 @@ def in_earlier_form(release: Path, out: Path, version: str, *, shard_rows: int =
     written = shards.written()
     manifest |= {"version": version, "shards": [asdict(shard) for shard in written]}
     manifest |= {"configs": configurations(written), **keys}
-    for newer in ("left_out", "citation", "croissant", "samples", "screening"):
+    for newer in ("views", "left_out", "citation", "croissant", "samples", "screening"):
         del manifest[newer]
     write_manifest(out, manifest)
     (out / "README.md").write_text(render_card(manifest), encoding="utf-8")

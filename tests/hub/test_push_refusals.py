@@ -176,6 +176,7 @@ BROKEN: list[tuple[Change, str]] = [
     (edited("leaked", 7), r"manifest\.json was changed by hand: its digest is not that of its content; run"),
     (edited("model", {"name": "gpt"}), r"manifest\.json is malformed at 'model\.backend': it is missing; run"),
     (resealed(lambda manifest: manifest["configs"].pop("joy")), r"has other configurations than files; run"),
+    (resealed(lambda manifest: manifest["views"]["plain"].update(of="joy")), r"has views that no release has; run"),
     (resealed(lambda manifest: manifest["shards"][0].update(rows=99)), r"has other configurations than files"),
     (
         resealed(lambda manifest: manifest["shards"].append({"path": "x"})),

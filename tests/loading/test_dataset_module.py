@@ -18,6 +18,7 @@ from personagen_dataset import VERSION, PersonaGen
 from tests.helpers.releasing import (
     CONFIGS,
     EMOTIONS,
+    NAMES,
     ROOT,
     features_of,
     make_release,
@@ -47,6 +48,33 @@ def test_the_builder_reads_every_configuration(config: str, release: Path, tmp_p
     assert builder.info.features == features_of(release, config)
     for split in SPLITS:
         assert builder.as_dataset(split=split).to_list() == records(release, config, split)
+
+
+def texts_and_labels(release: Path, split: str = "test", config: str = "all") -> list[dict[str, Any]]:
+    return [{"text": row["text"], "label": row["label"]} for row in records(release, config, split)]
+
+
+def test_the_builder_reads_texts_and_labels_alone(release: Path, tmp_path: Path) -> None:
+    builder = built(release, "plain", tmp_path)
+    assert builder.as_dataset(split="test").to_list() == texts_and_labels(release)
+    assert list(builder.as_streaming_dataset(split="test")) == texts_and_labels(release)
+    labels = PersonaGen(cache_dir=str(tmp_path), config_name="plain", data_dir=str(release), columns=["label"])
+    labels.download_and_prepare()
+    assert labels.as_dataset(split="test").column_names == ["label"]
+
+
+@pytest.mark.parametrize(
+    ("selection", "config"), [({"emotions": ["joy"]}, "joy"), ({"depth": "none"}, "depth_none")], ids=str
+)
+def test_a_selection_of_texts_and_labels(selection: dict[str, Any], config: str, release: Path, tmp_path: Path) -> None:
+    builder = PersonaGen(cache_dir=str(tmp_path), config_name="plain", data_dir=str(release), **selection)
+    builder.download_and_prepare()
+    assert builder.as_dataset(split="train").to_list() == texts_and_labels(release, "train", config)
+
+
+def test_texts_and_labels_have_no_other_column(release: Path) -> None:
+    with pytest.raises(ValueError, match=r"^no column of plain: 'emotion'; known: text, label$"):
+        PersonaGen(config_name="plain", data_dir=str(release), columns=["emotion"])
 
 
 def test_the_default_configuration_is_all(release: Path, tmp_path: Path) -> None:
@@ -135,7 +163,7 @@ def test_a_folder_here_that_is_no_release_gives_way_to_the_environment(
 
 
 def test_the_look_ups_of_datasets_know_the_bare_name(beside: Path) -> None:
-    assert tuple(datasets.get_dataset_config_names("personagen")) == CONFIGS
+    assert tuple(datasets.get_dataset_config_names("personagen")) == NAMES
     assert datasets.get_dataset_default_config_name("personagen") == "all"
     assert datasets.get_dataset_split_names("personagen", "joy") == list(SPLITS)
     assert load_dataset_builder("personagen", "joy").info.features == features_of(beside, "joy")
@@ -170,7 +198,7 @@ def test_the_builder_has_no_files_but_those_of_the_release(release: Path) -> Non
 def test_the_path_of_a_release_takes_the_arguments_of_the_builder(path: str, beside: Path) -> None:
     loaded = load_dataset(path.format(release=beside), emotions=["joy"], depth="none", split="train")
     assert loaded.to_list() == [row for row in records(beside, "depth_none", "train") if row["label"] == 3]
-    assert datasets.get_dataset_config_names(path.format(release=beside)) == list(CONFIGS)
+    assert datasets.get_dataset_config_names(path.format(release=beside)) == list(NAMES)
 
 
 def test_other_folders_are_unaffected(release: Path, away: Path) -> None:
@@ -205,9 +233,10 @@ def test_the_file_is_a_loading_script(beside: Path) -> None:
     ]
     streamed = load_dataset(script, "joy", split="train", streaming=True, trust_remote_code=True)
     assert list(streamed) == loaded["train"].to_list()
+    assert load_dataset(script, "plain", split="test", trust_remote_code=True).to_list() == texts_and_labels(beside)
     elsewhere = load_dataset(script, "joy", data_dir=str(beside), split="test", trust_remote_code=True)
     assert elsewhere.to_list() == records(beside, "joy", "test")
-    assert tuple(datasets.get_dataset_config_names(script, trust_remote_code=True)) == CONFIGS
+    assert tuple(datasets.get_dataset_config_names(script, trust_remote_code=True)) == NAMES
 
 
 @pytest.mark.skipif(not IS_SCRIPT_AGE, reason="datasets 5 writes no infos")
@@ -349,7 +378,7 @@ def test_a_release_has_the_emotions_of_its_own_taxonomy(
     folder = make_release(away / "personagen", model.url, recipe)
     names = [emotion["name"] for emotion in manifest_of(folder)["taxonomy"]["emotions"]]
     assert sorted(names) == sorted(emotions)
-    assert datasets.get_dataset_config_names("personagen") == [*names, "all", *LAYERS]
+    assert datasets.get_dataset_config_names("personagen") == [*names, "all", *LAYERS, "plain"]
     for number, emotion in enumerate(names):
         loaded = load_dataset("personagen", emotion, split="train")
         assert loaded.to_list() == records(folder, emotion, "train")

@@ -43,7 +43,7 @@ def load_dataset_streaming(*args: Any, **options: Any) -> Any:
         (
             "joi",
             {},
-            r"^no configuration of .*/personagen: 'joi', did you mean 'joy'\?; known: anger, .*, situational$",
+            r"^no configuration of .*/personagen: 'joi', did you mean 'joy'\?; known: anger, .*, situational, plain$",
         ),
         ("zebra", {}, r"^no configuration of .*/personagen: 'zebra'; known: anger"),
         ("../joy", {}, r"^no configuration of .*: '\.\./joy', did you mean 'joy'\?; known: anger"),
@@ -236,6 +236,14 @@ def test_bytes_that_are_no_parquet(copy: Path) -> None:
             r"has the name '/tmp/x', which no release has; run its `generate`",
         ),
         (
+            lambda manifest: manifest["views"]["plain"].update(columns=["x"]),
+            r"has the view plain: \{'of': 'all', 'columns': \['x'\]\}, which no release has; run its",
+        ),
+        (
+            lambda manifest: manifest["views"]["plain"].update(of="x"),
+            r"has the view plain: .*, which no release has; run its",
+        ),
+        (
             lambda manifest: manifest["recipe"].update(depth=7),
             r"^the manifest of personagen has an unknown depth",
         ),
@@ -322,7 +330,7 @@ def test_a_release_of_another_program_with_a_manifest(away: Path) -> None:
 
 def test_a_recipe_at_depth_none_has_no_layers(away: Path, model: Any) -> None:
     make_release(away / "personagen", model.url, "rows: 10\nemotions: [joy]\ndepth: none")
-    refused(ValueError, r"^no configuration of .*: 'demographic'; known: joy, all$", "demographic")
+    refused(ValueError, r"^no configuration of .*: 'demographic'; known: joy, all, plain$", "demographic")
     refused(ValueError, r"^no depth of .*: 'situational'; known: none$", depth="situational")
     assert load_dataset("personagen", depth="none", split="train").num_rows == 8
     assert pq.read_table(away / "personagen" / "joy").num_rows == 10

@@ -13,7 +13,16 @@ import pytest
 from datasets import ClassLabel, DatasetDict, load_dataset, load_dataset_builder
 
 from personagen.builder.core.records import LAYERS, SPLITS
-from tests.helpers.releasing import CONFIGS, EMOTIONS, features_of, make_release, manifest_of, records, run_python
+from tests.helpers.releasing import (
+    CONFIGS,
+    EMOTIONS,
+    NAMES,
+    features_of,
+    make_release,
+    manifest_of,
+    records,
+    run_python,
+)
 from tests.helpers.servers.fake_openai import FakeOpenAI
 
 pytestmark = pytest.mark.usefixtures("plain_datasets")
@@ -89,9 +98,21 @@ def test_conditions_and_columns_are_pushed_down(beside: Path) -> None:
 
 
 def test_the_configurations_and_splits_are_those_of_the_manifest(beside: Path) -> None:
-    assert tuple(datasets.get_dataset_config_names("personagen")) == CONFIGS == tuple(manifest_of(beside)["configs"])
+    assert tuple(datasets.get_dataset_config_names("personagen")) == NAMES
+    assert tuple(manifest_of(beside)["configs"]) == CONFIGS
     for config in CONFIGS:
         assert tuple(datasets.get_dataset_split_names("personagen", config)) == SPLITS
+
+
+def test_texts_and_labels_are_read_from_the_files_of_all(beside: Path) -> None:
+    wanted = {"text", "label"}
+    rows = [{key: row[key] for key in row if key in wanted} for row in records(beside, "all", "train")]
+    loaded = load_dataset("personagen", "plain", split="train")
+    assert loaded.to_list() == rows and isinstance(loaded.features["label"], ClassLabel)
+    assert list(load_dataset("personagen", "plain", split="train", streaming=True)) == rows
+    assert load_dataset_builder("personagen", "plain").info.features == loaded.features
+    assert len(load_dataset("personagen", "plain", split="train", filters=[("emotion", "==", "joy")])) == 8
+    assert not (beside / "plain").exists()
 
 
 @pytest.mark.parametrize("argument", [{"emotions": ["joy"]}, {"depth": "none"}, {"min_confidence": 0.5}])

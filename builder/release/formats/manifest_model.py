@@ -49,6 +49,13 @@ class ListedConfiguration(ManifestPart):
     digest: Line
 
 
+class ListedView(ManifestPart):
+    """A configuration that reads some columns from the files of another one."""
+
+    of: Line
+    columns: Annotated[list[ColumnName], Field(min_length=1)]
+
+
 class ListedEmotion(ManifestPart):
     """A label of a release."""
 
@@ -194,6 +201,7 @@ class Manifest(ManifestPart):
     personas: PersonaCounts
     license: RecordedLicence | None = None
     configs: dict[Line, ListedConfiguration]
+    views: dict[Name, ListedView] = {}
     left_out: list[ColumnName] = []
     citation: Words = ""
     composition: RecordedComposition | None = None

@@ -207,7 +207,7 @@ def test_aliases_and_dates_as_text_are_accepted() -> None:
 
 @pytest.mark.parametrize(
     "name", ["depth_x", "depth_none", "depth_",
-             "counterfactual_x", "counterfactual_age", "all", "default", "demographic",
+             "counterfactual_x", "counterfactual_age", "all", "plain", "default", "demographic",
              "sociocultural", "situational", "con", "prn", "aux", "nul", "com1", "lpt9"]
 )  # fmt: skip
 def test_an_emotion_with_the_name_of_a_configuration_is_refused(name: str) -> None:

@@ -185,10 +185,12 @@ def test_every_configuration_is_listed_with_version_and_digest(manifest: dict[st
         *("fear", "joy", "neutral"),
         "all",
         *("depth_none", "demographic", "sociocultural", "situational"),
+        "plain",
     ]
-    assert list(configs) == list(manifest["configs"])
+    assert list(configs) == [*manifest["configs"], "plain"]
+    assert configs["plain"]["columns"] == ["text", "label"]
     for name, entry in configs.items():
-        known = manifest["configs"][name]
+        known = manifest["configs"]["all" if name == "plain" else name]
         assert entry["version"] == manifest["version"]
         assert re.fullmatch(r"[0-9a-f]{16}", known["digest"])
         assert entry["description"] == f"content {known['digest']}; {HINT}"
@@ -215,7 +217,7 @@ def test_the_numbers_are_those_of_the_manifest(manifest: dict[str, Any]) -> None
     counts = table(card, "| configuration |")
     assert counts == {
         f"`{name}`": [str(config["rows"].get(split, 0)) for split in ("train", "validation", "test")]
-        for name, config in manifest["configs"].items()
+        for name, config in [*manifest["configs"].items(), ("plain", manifest["configs"]["all"])]
     }
     facts = table(card, "| | |")
     usage = manifest["usage"]
@@ -302,6 +304,7 @@ def test_hostile_words_leave_the_yaml_alone(hostile: Path) -> None:
         *HOSTILE,
         "all",
         *("demographic", "sociocultural", "situational"),
+        "plain",
     ]
 
 
