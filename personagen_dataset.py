@@ -233,13 +233,11 @@ def _faults(manifest: Any) -> Iterator[str]:
             yield f"lists {shard!r:.160}, which no release does; {_AGAIN}"
     if manifest["recipe"]["depth"] not in DEPTHS or len(set(paths)) != len(paths):
         yield f"has an unknown depth, or lists a file twice; {_AGAIN}"
-    for name, config in manifest["configs"].items():
-        counted = _rows(release.shards(name))
-        if not counted or counted != config["rows"]:
-            yield f"counts {config['rows']!r:.80} as rows of {name}, its files have {counted}; {_AGAIN}"
-    for name, view in manifest.get("views", {}).items():
-        if view["of"] not in manifest["configs"] or not {*view["columns"]} <= {*features("all", release.emotions)}:
-            yield f"has the view {name}: {view!r:.80}, which no release has; {_AGAIN}"
+    for name, config in release.configs.items():
+        folder = config.get("of", name)
+        rows, counted = manifest["configs"][folder]["rows"], _rows(release.shards(folder))
+        if not counted or counted != rows:
+            yield f"counts {rows!r:.80} as rows of {name}, its files have {counted}; {_AGAIN}"
 
 
 class PersonaGen(Parquet):
@@ -295,9 +293,10 @@ class PersonaGen(Parquet):
         manifest, version = release.manifest, release.manifest["version"]
         absent = manifest.get("left_out", ())
         columns = features(folder, release.emotions, version, manifest["recipe"]["depth"], absent)
-        for column in options.get("columns") or ():
-            _require_known(f"column of {config}", column, release.configs[config].get("columns", columns))
-        options["columns"] = options.get("columns") or release.configs[config].get("columns")
+        view = release.configs[config].get("columns")
+        for column in options.get("columns") or view or ():
+            _require_known(f"column of {config}", column, [name for name in columns if name in (view or columns)])
+        options["columns"] = options.get("columns") or view
         shards = release.shards(folder)
         # `datasets` compares the rows that it reads with these counts; a filter makes them unknown.
         splits = {split: {"name": split, "num_examples": count} for split, count in _rows(shards).items()}

@@ -4,11 +4,10 @@ import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.planning.recipe.test_recipe_page import SCHEMA, schema_text
-
 from personagen.builder.release.cards.card import render_card
 from tests.cli.test_main import help_text
 from tests.helpers.releasing import GOLDEN, manifest_of
+from tests.planning.recipe.test_recipe_page import SCHEMA, schema_text
 from tests.release.cards.test_card import CARD, MANIFEST, make_golden_release
 from tests.writing.test_styled_prompts import PROMPT, golden_prompt
 

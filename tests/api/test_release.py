@@ -25,7 +25,7 @@ def test_facts_are_those_of_the_manifest(make_source: Any, release: Path) -> Non
     assert opened.folder == release
     assert (opened.name, opened.model) == ("personagen", "fake-1")
     assert opened.fingerprint == manifest["fingerprint"]
-    assert (opened.emotions, opened.configs) == (EMOTIONS, tuple(manifest["configs"]))
+    assert (opened.emotions, opened.configs) == (EMOTIONS, (*manifest["configs"], "plain"))
     assert opened.cost is None
     assert len(opened) == 70
 

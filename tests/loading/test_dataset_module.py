@@ -50,33 +50,6 @@ def test_the_builder_reads_every_configuration(config: str, release: Path, tmp_p
         assert builder.as_dataset(split=split).to_list() == records(release, config, split)
 
 
-def texts_and_labels(release: Path, split: str = "test", config: str = "all") -> list[dict[str, Any]]:
-    return [{"text": row["text"], "label": row["label"]} for row in records(release, config, split)]
-
-
-def test_the_builder_reads_texts_and_labels_alone(release: Path, tmp_path: Path) -> None:
-    builder = built(release, "plain", tmp_path)
-    assert builder.as_dataset(split="test").to_list() == texts_and_labels(release)
-    assert list(builder.as_streaming_dataset(split="test")) == texts_and_labels(release)
-    labels = PersonaGen(cache_dir=str(tmp_path), config_name="plain", data_dir=str(release), columns=["label"])
-    labels.download_and_prepare()
-    assert labels.as_dataset(split="test").column_names == ["label"]
-
-
-@pytest.mark.parametrize(
-    ("selection", "config"), [({"emotions": ["joy"]}, "joy"), ({"depth": "none"}, "depth_none")], ids=str
-)
-def test_a_selection_of_texts_and_labels(selection: dict[str, Any], config: str, release: Path, tmp_path: Path) -> None:
-    builder = PersonaGen(cache_dir=str(tmp_path), config_name="plain", data_dir=str(release), **selection)
-    builder.download_and_prepare()
-    assert builder.as_dataset(split="train").to_list() == texts_and_labels(release, "train", config)
-
-
-def test_texts_and_labels_have_no_other_column(release: Path) -> None:
-    with pytest.raises(ValueError, match=r"^no column of plain: 'emotion'; known: text, label$"):
-        PersonaGen(config_name="plain", data_dir=str(release), columns=["emotion"])
-
-
 def test_the_default_configuration_is_all(release: Path, tmp_path: Path) -> None:
     builder = built(release, None, tmp_path)
     assert builder.config.name == "all"
@@ -233,7 +206,8 @@ def test_the_file_is_a_loading_script(beside: Path) -> None:
     ]
     streamed = load_dataset(script, "joy", split="train", streaming=True, trust_remote_code=True)
     assert list(streamed) == loaded["train"].to_list()
-    assert load_dataset(script, "plain", split="test", trust_remote_code=True).to_list() == texts_and_labels(beside)
+    plain = load_dataset(script, "plain", split="test", trust_remote_code=True)
+    assert plain.to_list() == [{key: row[key] for key in ("text", "label")} for row in records(beside, "all", "test")]
     elsewhere = load_dataset(script, "joy", data_dir=str(beside), split="test", trust_remote_code=True)
     assert elsewhere.to_list() == records(beside, "joy", "test")
     assert tuple(datasets.get_dataset_config_names(script, trust_remote_code=True)) == NAMES
