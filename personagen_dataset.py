@@ -35,7 +35,7 @@ __all__ = ["PersonaGen", "features", "open_release", "resolve_names"]
 
 NAME = "personagen"
 FORMAT = "personagen-release/1"
-VERSION = "1.3.0"
+VERSION = "1.4.0"
 """Version of the columns that this module reads, with all earlier ones of the same major version."""
 
 _TEXT, _COUNT = Value("string"), Value("int32")
@@ -60,29 +60,43 @@ PROVENANCE |= {"checker_label": _TEXT, "checker_confidence": Value("float32"), "
 LAYERS = ("demographic", "sociocultural", "situational")
 DEPTHS = ("none", *LAYERS)
 _UNSTYLED = ("emotion", "expression", "style", "provenance.expression_found")
+_OPTIONAL = ("attributes",)  # columns since 1.4.0
 _EARLIER = {"1.2.0": ("emotion",), "1.1.0": _UNSTYLED, "1.0.0": (*_UNSTYLED, "counterfactual_of")}  # columns they lack
+_NUMBERS = {"int64": Value("int64"), "float64": Value("float64")}
 
 
 def features(
-    config: str, emotions: Sequence[str], version: str = VERSION, depth: str = DEPTHS[-1], left_out: Sequence[str] = ()
+    config: str,
+    emotions: Sequence[str],
+    version: str = VERSION,
+    depth: str = DEPTHS[-1],
+    left_out: Sequence[str] = (),
+    attributes: Mapping[str, str] | None = None,
 ) -> Features:
     """Return the columns of a configuration of a release.
 
     The other arguments stand in its manifest: labels in class id order, version of the columns, depth of the recipe,
-    and the columns that no row has a value for.
+    the columns that no row has a value for, and the type of each further attribute of a persona.
     """
     label = {"label": ClassLabel(names=list(emotions)), "emotion": _TEXT}
     layers = {"demographic": DEMOGRAPHIC, "sociocultural": SOCIOCULTURAL, "situational": SITUATIONAL}
-    absent = {*left_out, *_EARLIER.get(version, ())}
+    further = {name: _NUMBERS.get(dtype, _TEXT) for name, dtype in (attributes or {}).items()}
+    own_struct: dict[str, Any] = {"attributes": further} if further else {}
+    absent = {*left_out, *_EARLIER.get(version, ()), *(() if version == VERSION else _OPTIONAL)}
     if config in LAYERS:
         keys = {**_texts("situation_id persona_id"), **label} if config == LAYERS[2] else _texts("persona_id")
-        return Features(_without(keys, absent) | _without({config: layers[config]}, absent)[config])
+        columns = _without(keys, absent) | _without({config: layers[config]}, absent)[config]
+        return Features(columns | (own_struct if config == LAYERS[0] else {}))
     if version not in _EARLIER:
         own = config.removeprefix("depth_")
         number = DEPTHS.index(depth if own == config or own not in DEPTHS else own)
-        absent |= {*LAYERS[number:], *(("persona_id",) * (number < 1)), *(("situation_id",) * (number < 3))}
+        absent |= {
+            *LAYERS[number:],
+            *(("persona_id", "attributes") * (number < 1)),
+            *(("situation_id",) * (number < 3)),
+        }
     columns = {**_texts("id text"), **label, **_texts("depth intensity"), **layers, **_texts("persona_id situation_id")}
-    columns |= {"provenance": PROVENANCE, **_texts("expression style")}
+    columns |= {"provenance": PROVENANCE, **_texts("expression style"), **own_struct}
     columns |= _texts("counterfactual_of") if config.startswith("counterfactual_") else {}
     return Features(_without(columns, absent))
 
@@ -292,7 +306,8 @@ class PersonaGen(Parquet):
             raise ValueError("data_files: the files of a release are those of its manifest; choose by name or filters=")
         manifest, version = release.manifest, release.manifest["version"]
         absent = manifest.get("left_out", ())
-        columns = features(folder, release.emotions, version, manifest["recipe"]["depth"], absent)
+        depth_of_recipe, further = manifest["recipe"]["depth"], manifest.get("attributes", {})
+        columns = features(folder, release.emotions, version, depth_of_recipe, absent, further)
         view = release.configs[config].get("columns")
         for column in options.get("columns") or view or ():
             _require_known(f"column of {config}", column, [name for name in columns if name in (view or columns)])

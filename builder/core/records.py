@@ -8,10 +8,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-SCHEMA_VERSION = "1.3.0"
-"""Version of the columns of a release: 1.1.0 added `counterfactual_of` to the tables of counterfactuals, 1.2.0
+SCHEMA_VERSION = "1.4.0"
+"""Latest version of the columns of a release: 1.1.0 added `counterfactual_of` to the tables of counterfactuals, 1.2.0
 `expression` and `style` to the texts and `expression_found` to their provenance, 1.3.0 `emotion` to labelled tables and
-files of its own for `all`, and leaves out the columns that no row has a value for."""
+files of its own for `all`, and leaves out the columns that no row has a value for, 1.4.0 `OPTIONAL_COLUMNS`."""
+
+PLAIN_VERSION = "1.3.0"
+"""Version of the columns of a release without any of `OPTIONAL_COLUMNS`."""
+
+OPTIONAL_COLUMNS = ("attributes",)
+"""Columns since version 1.4.0, as `struct.column`: only a release whose recipe asks for one of them has them."""
 
 UNSTYLED_VERSION = "1.1.0"
 """Latest version of the columns before `expression` and `style`."""
@@ -47,6 +53,12 @@ TextRejectReason = Literal[
     "empty", "refusal", "meta", "garbled", "truncated", "length", "language", "echo", "leak", "personal", "slur"
 ]
 """Why a check of the text rejects it, in the order of the checks: a text has the first reason that applies."""
+
+ATTRIBUTE_PATTERN = r"^[a-z][a-z0-9_]{0,63}$"
+"""Names of further attributes of a persona: columns of the struct `attributes`."""
+
+AttributeValue = str | int | float | None
+"""Value of a further attribute of a persona; None: unknown."""
 
 RejectReason = (
     Literal["request", "thought", "secret"]
@@ -235,6 +247,7 @@ class Row:
         expression: how the text was asked to express its emotion: "named", "voiced" or "shown". None: the recipe asks
             for no expression.
         style: genre whose style the text was asked to have; None: none.
+        attributes: further attributes of the persona, by name; None: it has none, or the text has no persona.
 
     """
 
@@ -251,6 +264,7 @@ class Row:
     provenance: Provenance
     expression: str | None = None
     style: str | None = None
+    attributes: Mapping[str, AttributeValue] | None = None
 
 
 @dataclass(frozen=True, slots=True)

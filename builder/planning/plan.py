@@ -135,6 +135,11 @@ class Plan:
         """The greatest depth of any row; a release publishes the layers down to it."""
         return max((self.recipe.depth, *self.recipe.ablations), key=DEPTHS.index)
 
+    @property
+    def attribute_types(self) -> Mapping[str, str]:
+        """Type of each further attribute of the personas; empty: no row has a persona, or personas have none."""
+        return {} if self.deepest == "none" else self.people.attribute_types
+
     def table_sizes(self) -> dict[tuple[str, str], int]:
         """Return the rows per configuration and split: emotions, all of them together, other texts, layers."""
         sizes = {(name, split): count for name, quota in self.quotas.items() for split, count in quota.items() if count}

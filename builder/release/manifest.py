@@ -9,7 +9,6 @@ from typing import Any
 from personagen.builder.core.errors import ReleaseError
 from personagen.builder.core.package_data import digests
 from personagen.builder.core.prices import Amount
-from personagen.builder.core.records import SCHEMA_VERSION
 from personagen.builder.llm.journal import Origins, Usage, UsedReplies
 from personagen.builder.llm.requests import Backend
 from personagen.builder.planning.plan import Plan
@@ -17,7 +16,7 @@ from personagen.builder.planning.recipe import Recipe
 from personagen.builder.release.cards.citation import citation_of
 from personagen.builder.release.folder import FORMAT, VIEWS, configurations, read_manifest, sealed
 from personagen.builder.release.tables.columns import columns_of, form_of, form_of_recipe
-from personagen.builder.release.tables.missing import left_out
+from personagen.builder.release.tables.missing import columns_version, left_out
 from personagen.builder.release.tables.shards import ShardFile
 from personagen.builder.version import __version__
 from personagen.builder.writing.prompts import prompt_version, versions
@@ -74,7 +73,7 @@ def make_manifest(
     manifest = {
         "format": FORMAT,
         "name": recipe.name,
-        "version": SCHEMA_VERSION,
+        "version": columns_version(recipe, plan.attribute_types),
         "personagen": __version__,
         "fingerprint": recipe.fingerprint(),
         "recipe": recipe.identity(),
@@ -91,7 +90,8 @@ def make_manifest(
         "license": recipe.licence(),
         "configs": configurations(shards),
         "views": {name: dict(view) for name, view in VIEWS.items()},
-        "left_out": list(left_out(recipe)),
+        "left_out": list(left_out(recipe, plan.attribute_types)),
+        **({"attributes": dict(plan.attribute_types)} if plan.attribute_types else {}),
         "composition": dict(counts.composition),
         "rejects": _by_stage(counts.rejects),
         "leaked": counts.leaked,
@@ -186,7 +186,8 @@ def same_release(folder: Path, recipe: Recipe) -> dict[str, Any] | None:
     except ReleaseError:
         return None
     styled = recipe.mixture() is not None
-    form, wanted = form_of(manifest), form_of_recipe(recipe)
+    form = form_of(manifest)
+    wanted = form_of_recipe(recipe, form.attributes)  # a recipe's fingerprint determines its attributes
     same = (
         manifest["fingerprint"] == recipe.fingerprint()
         and manifest["prompts"]["version"] == prompt_version(styled=styled)

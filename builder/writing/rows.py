@@ -240,6 +240,7 @@ class RowWriter:
             ),
             expression=planned.style.expression if planned.style else None,
             style=style_name(planned.style.style) if planned.style and planned.style.style else None,
+            attributes=(persona.attributes or None) if persona else None,
         )
 
 

@@ -52,7 +52,8 @@ def features_of(release: Path, config: str) -> Any:
 
     manifest = manifest_of(release)
     emotions = [emotion["name"] for emotion in manifest["taxonomy"]["emotions"]]
-    return features(config, emotions, manifest["version"], manifest["recipe"]["depth"], manifest.get("left_out", ()))
+    absent, further = manifest.get("left_out", ()), manifest.get("attributes", {})
+    return features(config, emotions, manifest["version"], manifest["recipe"]["depth"], absent, further)
 
 
 def records(release: Path, config: str, split: str = "*") -> list[dict[str, Any]]:

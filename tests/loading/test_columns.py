@@ -23,6 +23,8 @@ def kinds(record: type) -> dict[str, Any]:
     hints = get_type_hints(record)
     columns = {}
     for field in fields(record):
+        if field.name == "attributes":  # a struct of the columns that the recipe names
+            continue
         hint = next((part for part in get_args(hints[field.name]) if part is not NoneType), hints[field.name])
         columns[field.name] = kinds(hint) if isinstance(hint, type) and is_dataclass(hint) else KINDS[hint]
     return columns
@@ -45,8 +47,9 @@ def differences(record: dict[str, Any], features: dict[str, Any], place: str = "
 
 
 def test_the_features_of_a_text_are_the_fields_of_a_row_and_the_name_of_the_label() -> None:
-    columns = dict(features("all", EMOTIONS))
+    columns = dict(features("all", EMOTIONS, attributes={"dialect": "string", "children": "int64"}))
     assert columns.pop("emotion") == Value("string")
+    assert columns.pop("attributes") == {"dialect": Value("string"), "children": Value("int64")}
     assert differences(kinds(Row), columns) == []
     assert isinstance(features("all", EMOTIONS)["label"], ClassLabel)
 

@@ -13,8 +13,8 @@ import pytest
 from datasets import load_dataset, load_dataset_builder
 
 import personagen_dataset
-from personagen.builder.core.records import LAYERS, SPLITS
-from personagen_dataset import VERSION, PersonaGen
+from personagen.builder.core.records import LAYERS, PLAIN_VERSION, SPLITS
+from personagen_dataset import PersonaGen
 from tests.helpers.releasing import (
     CONFIGS,
     EMOTIONS,
@@ -60,7 +60,7 @@ def test_the_builder_knows_rows_and_columns_before_it_reads(release: Path, tmp_p
     info = PersonaGen(cache_dir=str(tmp_path), config_name="joy", data_dir=str(release)).info
     assert {name: split.num_examples for name, split in info.splits.items()} == {"train": 8, "validation": 1, "test": 1}
     assert info.features == features_of(release, "joy")
-    assert str(info.version) == VERSION == "1.3.0"
+    assert str(info.version) == PLAIN_VERSION == "1.3.0"
     assert info.license == "terms-of-the-model" and info.citation == manifest_of(release)["citation"]
 
 

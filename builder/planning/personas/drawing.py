@@ -14,7 +14,7 @@ from itertools import combinations, count
 from statistics import NormalDist
 from typing import Any
 
-from personagen.builder.core.records import Demographic, Sociocultural
+from personagen.builder.core.records import AttributeValue, Demographic, Sociocultural
 from personagen.builder.planning.personas.tables import Distribution, PersonaTables, Values
 
 DRAWS_PER_PERSONA = 4
@@ -48,6 +48,7 @@ class Persona:
         demographic: first layer.
         sociocultural: second layer.
         values: every attribute by name, for the conditions of the situational bank.
+        attributes: further attributes by name: those of the recipe, or the columns of a source of personas.
 
     """
 
@@ -55,6 +56,7 @@ class Persona:
     demographic: Demographic
     sociocultural: Sociocultural
     values: Mapping[str, Any]
+    attributes: Mapping[str, AttributeValue] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """The personas of a plan by number: the seam between a plan and the source of its personas."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from personagen.builder.planning.personas.drawing import Design, Persona, draw_persona, possible_pairs
@@ -21,6 +22,10 @@ class People(Protocol):
         """Tables that decide which attributes a counterfactual of a persona can have."""
 
     @property
+    def attribute_types(self) -> Mapping[str, str]:
+        """Type of each further attribute of the personas: "string", "int64" or "float64"; empty: there are none."""
+
+    @property
     def pairs_met(self) -> int:
         """Number of distinct pairs of attribute values among the personas."""
 
@@ -36,11 +41,13 @@ class DrawnPeople:
     Attributes:
         tables: tables that the attributes are drawn from.
         design: chosen draw of each persona.
+        attribute_types: type of each further attribute.
 
     """
 
     tables: PersonaTables
     design: Design
+    attribute_types: Mapping[str, str] = field(default_factory=dict)
 
     def is_ready(self, number: int) -> bool:
         """Return whether the draw of a persona is known without choosing further ones."""

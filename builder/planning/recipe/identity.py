@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 RUNTIME_KEYS = ("base_url", "headers", "query", "timeout", "thinking_tokens", "concurrency", "rpm", "tpm")
 """Keys of the backend that change no accepted row."""
 
-NEWER_SECTIONS: tuple[str, ...] = ()
+NEWER_SECTIONS = (
+    "personas",
+)  # fmt: skip
 """Sections that are part of a fingerprint only if they are set."""
 
 NEWER_KEYS = (

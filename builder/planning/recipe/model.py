@@ -23,6 +23,7 @@ from personagen.builder.planning.recipe.sections import (
     Intensity,
     ModelPrice,
     Name,
+    PersonaSettings,
     RecipeSection,
     SamplingSettings,
     Share,
@@ -87,6 +88,9 @@ class Recipe(RecipeSection):
         default=(),
         strict=False,
         description="Further depths; each repeats every row with the layers of that depth only.",
+    )
+    personas: PersonaSettings | None = Field(
+        default=None, description="Whom the personas are: conditions, shares and further attributes. null: the tables'."
     )
     counterfactual: CounterfactualPairs | None = Field(
         default=None, description="Rows to repeat with one attribute of the persona changed. null: none."

@@ -42,6 +42,9 @@ MAX_VALUES = 10
 NO_VALUE_NOTES = ("none: ", "not given: ", "not checked: ", "false also ")
 """Beginnings of the notes on rows without a value in `columns.yaml`."""
 
+FURTHER_ATTRIBUTE = "attribute of the recipe, or column of the source of its personas"
+"""Meaning of a part of the struct `attributes`."""
+
 OPTIONAL_KEYS = ("samples", "below_floor", "findings", "counterfactuals", "profanity")
 """Keys that a manifest may lack and the template knows by their name."""
 
@@ -131,7 +134,7 @@ def _described(columns: Columns, meanings: Mapping[str, str], prefix: str = "") 
     for name, column in columns.items():
         kind = column.get("_type")
         type_ = "class" if kind == "ClassLabel" else "struct" if kind is None else column["dtype"]
-        yield {"name": prefix + name, "type": type_, "meaning": meanings[prefix + name]}
+        yield {"name": prefix + name, "type": type_, "meaning": meanings.get(prefix + name, FURTHER_ATTRIBUTE)}
         if kind is None:
             yield from _described(column, meanings, f"{prefix}{name}.")
 

@@ -60,6 +60,7 @@ DATA_TYPES = {
     "class": "sc:Integer",
     "bool": "sc:Boolean",
     "float32": "sc:Float",
+    "float64": "sc:Float",
 }
 """Data type of a field by the type of its column."""
 

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from personagen.builder.core.errors import ReleaseError
+from personagen.builder.core.records import ATTRIBUTE_PATTERN
 from personagen.builder.planning.recipe.sections import Depth, Name
 from personagen.builder.release.formats.plain_json import first_fault
 
@@ -13,6 +14,7 @@ Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Line = Annotated[str, Field(max_length=2_000)]
 Word = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_.-]{0,60}$")]
 ColumnName = Annotated[str, Field(pattern=r"^[a-z_]{1,40}(\.[a-z_]{1,40})?$")]
+AttributeName = Annotated[str, Field(pattern=ATTRIBUTE_PATTERN)]
 Words = Annotated[str, Field(max_length=200_000)]
 Split = Literal["train", "validation", "test"]
 Counts = dict[Line, Count]
@@ -203,6 +205,7 @@ class Manifest(ManifestPart):
     configs: dict[Line, ListedConfiguration]
     views: dict[Name, ListedView] = {}
     left_out: list[ColumnName] = []
+    attributes: dict[AttributeName, Literal["string", "int64", "float64"]] = {}
     citation: Words = ""
     composition: RecordedComposition | None = None
     rejects: dict[Word, dict[Word, Count]]

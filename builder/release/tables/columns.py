@@ -7,13 +7,14 @@ imported: it would double the memory and the start-up time of a run.
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from types import NoneType
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 from personagen.builder.core.records import (
     COUNTERFACTUAL_PREFIX,
     LAYERS,
+    OPTIONAL_COLUMNS,
     SCHEMA_VERSION,
     UNMIXED_VERSION,
     UNSTYLED_VERSION,
@@ -23,7 +24,7 @@ from personagen.builder.core.records import (
     Sociocultural,
     as_mapping,
 )
-from personagen.builder.release.tables.missing import filled, layers_in, left_out
+from personagen.builder.release.tables.missing import columns_version, filled, layers_in, left_out
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -42,8 +43,12 @@ FIRST_VERSION = "1.0.0"
 STYLE_COLUMNS = ("expression", "style", "provenance.expression_found")
 """Columns of texts that earlier versions than 1.2.0 do not have."""
 
-PERSONA_KEYS = {"demographic": "persona_id", "situational": "situation_id"}
-"""Column of a text that it has if it has the layer."""
+LAYER_COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "demographic": ("demographic", "persona_id", "attributes"),
+    "sociocultural": ("sociocultural",),
+    "situational": ("situational", "situation_id"),
+}
+"""Columns of a text that it has if it has the layer."""
 
 Columns = Mapping[str, Any]
 """Features in the JSON form of `datasets`; a nested mapping is a struct."""
@@ -61,6 +66,7 @@ class TableForm:
         depth: depth of the recipe.
         version: version of the columns.
         left_out: columns that no row has a value for, as `struct.column`; empty before version 1.3.0.
+        attributes: type of each column of the struct `attributes`; empty: there is no such struct.
 
     """
 
@@ -68,6 +74,7 @@ class TableForm:
     depth: str
     version: str = SCHEMA_VERSION
     left_out: Sequence[str] = ()
+    attributes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_mixed(self) -> bool:
@@ -75,15 +82,24 @@ class TableForm:
         return self.version not in (FIRST_VERSION, UNSTYLED_VERSION, UNMIXED_VERSION)
 
 
-def form_of_recipe(recipe: "Recipe") -> TableForm:
-    """Return the form of the tables of a recipe's release."""
-    return TableForm(recipe.chosen_taxonomy().names, recipe.depth, left_out=left_out(recipe))
+def form_of_recipe(recipe: "Recipe", attribute_types: Mapping[str, str]) -> TableForm:
+    """Return the form of the tables of a recipe's release; for the arguments see `optional_columns`."""
+    return TableForm(
+        recipe.chosen_taxonomy().names,
+        recipe.depth,
+        columns_version(recipe, attribute_types),
+        left_out(recipe, attribute_types),
+        attribute_types,
+    )
 
 
 def form_of(manifest: Mapping[str, Any]) -> TableForm:
     """Return the form of the tables of a release, by its manifest."""
     emotions = [emotion["name"] for emotion in manifest["taxonomy"]["emotions"]]
-    return TableForm(emotions, manifest["recipe"]["depth"], manifest["version"], tuple(manifest.get("left_out", ())))
+    left_out = tuple(manifest.get("left_out", ()))
+    return TableForm(
+        emotions, manifest["recipe"]["depth"], manifest["version"], left_out, manifest.get("attributes", {})
+    )
 
 
 def label_names(numbers: Iterable[Any], emotions: Sequence[str]) -> list[str]:
@@ -104,10 +120,12 @@ def columns_of(config: str, form: TableForm) -> Columns:
         keys = {"situation_id": _value(str), "persona_id": _value(str), **label}
         layer = {config: _fields(record)}
         parts: dict[str, Any] = _without(layer, form.left_out)[config]
+        if config == "demographic":
+            parts |= _attributes(form)
         return (keys if config == "situational" else {"persona_id": _value(str)}) | parts
     columns: dict[str, Any] = {}
     for name, column in _fields(Row).items():
-        columns |= label if name == "label" else {name: column}
+        columns |= label if name == "label" else _attributes(form) if name == "attributes" else {name: column}
     return _without(columns, _absent(config, form)) | (
         {"counterfactual_of": _value(str)}
         if config.startswith(COUNTERFACTUAL_PREFIX) and form.version != FIRST_VERSION
@@ -115,15 +133,22 @@ def columns_of(config: str, form: TableForm) -> Columns:
     )
 
 
+def _attributes(form: TableForm) -> Columns:
+    """Return the struct of the further attributes of a persona; empty: they have none."""
+    struct = {name: {"dtype": dtype, "_type": "Value"} for name, dtype in form.attributes.items()}
+    return {"attributes": struct} if struct else {}
+
+
 def _absent(config: str, form: TableForm) -> list[str]:
     """Return the columns that the texts of a configuration do not have."""
+    optional = [] if form.version == SCHEMA_VERSION else list(OPTIONAL_COLUMNS)
     if not form.is_mixed:
-        return [] if form.version == UNMIXED_VERSION else list(STYLE_COLUMNS)
-    absent = list(form.left_out)
+        return optional if form.version == UNMIXED_VERSION else [*optional, *STYLE_COLUMNS]
+    absent = [*form.left_out, *optional]
     present = layers_in(config, form.depth)
     for layer in LAYERS:
         if layer not in present:
-            absent += [layer, PERSONA_KEYS.get(layer, layer)]
+            absent += LAYER_COLUMNS[layer]
     return absent
 
 
@@ -171,7 +196,7 @@ def text_record(row: Row, form: TableForm, columns: Columns, counterfactual_of: 
 def layer_record(layer: str, row: Row, form: TableForm, columns: Columns) -> TableRow:
     """Return the row of a layer's own table, which has these columns, for the layer that a text was conditioned on."""
     label = {"label": form.emotions.index(row.label), "emotion": row.label}
-    keys = {"persona_id": row.persona_id, "situation_id": row.situation_id, **label}
+    keys = {"persona_id": row.persona_id, "situation_id": row.situation_id, "attributes": row.attributes, **label}
     return _record(columns, filled(layer, as_mapping(getattr(row, layer))) | keys)
 
 
@@ -183,17 +208,19 @@ def _record(columns: Columns, fields: Mapping[str, Any], struct: str = "") -> di
         if "_type" in column:
             record[name] = values.get(name)
         else:
-            part = fields[name]
-            record[name] = _record(column, dict.fromkeys(column) if part is None else as_mapping(part), name)
+            part = dict.fromkeys(column) if fields[name] is None else fields[name]
+            record[name] = _record(column, part if isinstance(part, Mapping) else as_mapping(part), name)
     return record
 
 
 def _fields(record: type) -> dict[str, Any]:
     hints = get_type_hints(record)
-    return {field.name: _column(field.name, hints[field.name]) for field in fields(record)}
+    return {part.name: _column(part.name, hints[part.name]) for part in fields(record)}
 
 
 def _column(name: str, hint: Any) -> dict[str, Any]:
+    if name == "attributes":  # its columns are those of the release; see `TableForm`
+        return {}
     type_ = next((part for part in get_args(hint) if part is not NoneType), hint)
     return _value(type_, wide=name in INT64_FIELDS) if type_ in DTYPES else _fields(type_)
 

@@ -6,7 +6,14 @@ A table without a null needs no glue: collators of PyTorch and trainers refuse N
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from personagen.builder.core.records import DEPTHS, LAYERS, layers_of
+from personagen.builder.core.records import (
+    DEPTHS,
+    LAYERS,
+    OPTIONAL_COLUMNS,
+    PLAIN_VERSION,
+    SCHEMA_VERSION,
+    layers_of,
+)
 from personagen.metrics.texts.emotion_words import LEXICON_LANGUAGES
 
 if TYPE_CHECKING:
@@ -25,10 +32,26 @@ CHECKED_BY_CLASSIFIER = ("provenance.checker_label", "provenance.checker_confide
 """Columns of the emotion classifier."""
 
 
-def left_out(recipe: "Recipe") -> tuple[str, ...]:
+def optional_columns(recipe: "Recipe", attribute_types: Mapping[str, str]) -> set[str]:
+    """Return those of OPTIONAL_COLUMNS that the release of a recipe has.
+
+    Args:
+        recipe: the recipe.
+        attribute_types: type of each further attribute of its personas.
+
+    """
+    return {"attributes"} if attribute_types else set()
+
+
+def columns_version(recipe: "Recipe", attribute_types: Mapping[str, str]) -> str:
+    """Return the version of the columns of a recipe's release; for the arguments see `optional_columns`."""
+    return SCHEMA_VERSION if optional_columns(recipe, attribute_types) else PLAIN_VERSION
+
+
+def left_out(recipe: "Recipe", attribute_types: Mapping[str, str]) -> tuple[str, ...]:
     """Return the columns that no row of a recipe has a value for, as `struct.column`, in alphabetical order.
 
-    Layers are not among them: each table has those of its depth.
+    Layers are not among them: each table has those of its depth. For the arguments see `optional_columns`.
     """
     mixture, emotions = recipe.mixture(), recipe.chosen_taxonomy().emotions
     is_listed = recipe.text.language in (None, *LEXICON_LANGUAGES)
@@ -39,6 +62,8 @@ def left_out(recipe: "Recipe") -> tuple[str, ...]:
     absent |= {"style"} if mixture is None or not mixture.styles else set()
     absent |= set() if recipe.checks.label else set(CHECKED_BY_CLASSIFIER)
     absent |= {"situational.appraisal", "situational.stakes"} if all(emotion.events for emotion in emotions) else set()
+    optional = optional_columns(recipe, attribute_types)
+    absent |= set(OPTIONAL_COLUMNS) - optional if optional else set()
     return tuple(sorted(absent))
 
 

@@ -10,6 +10,7 @@ from personagen.builder.planning.recipe.sections.base import (
     Share,
     VisibleLine,
 )
+from personagen.builder.planning.recipe.sections.personas import AttributeRow, OwnAttribute, PersonaSettings
 from personagen.builder.planning.recipe.sections.rows import (
     CounterfactualPairs,
     CustomEmotion,
@@ -19,6 +20,7 @@ from personagen.builder.planning.recipe.sections.rows import (
 from personagen.builder.planning.recipe.sections.texts import Checks, Elaboration, SamplingSettings, TextRequirements
 
 __all__ = [
+    "AttributeRow",
     "BackendChoice",
     "Budgets",
     "Checks",
@@ -30,6 +32,8 @@ __all__ = [
     "Intensity",
     "ModelPrice",
     "Name",
+    "OwnAttribute",
+    "PersonaSettings",
     "ProseSource",
     "RecipeSection",
     "SamplingSettings",

@@ -1,0 +1,120 @@
+"""Section on the personas: conditions that they meet, shares, and further attributes."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
+
+from personagen.builder.planning.recipe.sections.base import Name, RecipeSection, VisibleLine
+from personagen.builder.planning.suggestions import require_unique
+
+Weight = Annotated[float, Field(ge=0, le=1e9)]
+"""Share of a value, relative to the others."""
+
+_SCALAR = {"type": ["string", "integer"]}
+_LIST = {"type": "array", "items": _SCALAR, "minItems": 1}
+_BOUNDS = {"min": {"type": "integer"}, "max": {"type": "integer"}}
+_RANGE = {"type": "object", "properties": _BOUNDS, "minProperties": 1, "additionalProperties": False}
+_ACCEPTED = [_SCALAR, _LIST, _RANGE]
+_NEGATION = {
+    "type": "object",
+    "properties": {"not": {"anyOf": _ACCEPTED}},
+    "required": ["not"],
+    "additionalProperties": False,
+}
+
+
+def _require_accepted(value: Any, *, within_not: bool = False) -> Any:
+    """Return a condition on one attribute: a value, a list of values, bounds, or `not` with one of them."""
+    if isinstance(value, Mapping):
+        if set(value) == {"not"} and not within_not:
+            _require_accepted(value["not"], within_not=True)
+            return value
+        bounds = [value[key] for key in ("min", "max") if key in value]
+        if not value or set(value) - {"min", "max"} or not all(type(bound) is int for bound in bounds):
+            raise ValueError(f"got {dict(value)!r:.80}, wanted {{min: 20, max: 40}} or {{not: ...}}")
+        if len(bounds) == 2 and bounds[0] > bounds[1]:
+            raise ValueError(f"min {bounds[0]} is above max {bounds[1]}; change one of them")
+        return value
+    values = value if isinstance(value, list | tuple) else [value]
+    if not values:
+        raise ValueError("got an empty list, wanted one value or more; leave the condition out")
+    for one in values:
+        if isinstance(one, bool) or not isinstance(one, str | int):
+            raise ValueError(
+                f"got {one!r:.80}, wanted text or a whole number; YAML needs quotes around yes, no, on, off"
+            )
+    require_unique("the list", [str(one) for one in values])
+    return value
+
+
+Accepted = Annotated[Any, BeforeValidator(_require_accepted), WithJsonSchema({"anyOf": [*_ACCEPTED, _NEGATION]})]
+"""Condition on one attribute: a value, a list, {min, max}, or {not: one of these}."""
+
+
+def _require_weight(shares: Mapping[str, float]) -> Mapping[str, float]:
+    if not sum(shares.values()):
+        raise ValueError("all shares are 0; raise one of them")
+    return shares
+
+
+Shares = Annotated[Mapping[VisibleLine, Weight], Field(min_length=1), AfterValidator(_require_weight)]
+"""Value to share, relative to the others."""
+
+
+class AttributeRow(RecipeSection):
+    """Shares of an attribute's values among the personas that meet a condition."""
+
+    when: Mapping[str, Accepted] = Field(
+        default={}, description="Conditions by attribute, as in `where`. Empty: every persona."
+    )
+    shares: Shares = Field(description="Value to share; the shares need not sum to 1 or 100.")
+
+
+class OwnAttribute(RecipeSection):
+    """A further attribute of every persona."""
+
+    values: Shares | None = Field(default=None, description="Value to share. null: the shares are in `rows`.")
+    rows: tuple[AttributeRow, ...] | None = Field(
+        default=None,
+        min_length=1,
+        strict=False,
+        description="Shares under conditions; the first row whose condition holds applies. null: `values`.",
+    )
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Self:
+        if (self.values is None) == (self.rows is None):
+            raise ValueError("wanted either values or rows; name one of them")
+        if self.rows is not None and self.rows[-1].when:
+            raise ValueError(
+                "the last row has a condition, so some personas may have no value; add a row without `when`"
+            )
+        return self
+
+
+class PersonaSettings(RecipeSection):
+    """Who the personas are."""
+
+    where: Mapping[str, Accepted] = Field(
+        default={},
+        description="Conditions that every persona meets, by attribute: a value, a list, {min, max}, or {not: ...}. "
+        "`*` in a value stands for any characters.",
+    )
+    balance: tuple[str, ...] = Field(
+        default=(), strict=False, description="Attributes whose combinations of values are to be equally frequent."
+    )
+    weights: Mapping[str, Shares] = Field(
+        default={}, description="Shares of the values of an attribute among the personas; other values do not occur."
+    )
+    attributes: Mapping[Name, OwnAttribute] = Field(
+        default={}, description="Further attributes of the personas, by name."
+    )
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        require_unique("balance", self.balance)
+        for name in self.weights:
+            if name in self.balance:
+                raise ValueError(f"{name!r} is both in balance and in weights; leave it out of one of them")
+        return self
