@@ -29,6 +29,7 @@ from personagen.builder.release.cards.card import read_template
 from personagen.builder.release.manifest import disobedience, same_release
 from personagen.builder.release.run.mending import damage_of, mend_card
 from personagen.builder.release.run.run_folder import RunFolder, open_run
+from personagen.builder.release.run.run_state import RunRecipe
 from personagen.builder.release.run.space import require_space_for_release
 from personagen.builder.release.tables import shards
 from personagen.builder.release.writer import ReleaseWriter
@@ -117,11 +118,9 @@ async def agenerate(  # noqa: PLR0913 - those of `generate`
     api_key: str | None = None,
 ) -> GenerationResult:
     """Generate a release in the running event loop; see `generate`."""
-    unstyled = _unstyled(recipe)
     opening = open_run(
         Path(out),
-        recipe.fingerprint(),
-        unstyled=unstyled,
+        RunRecipe(recipe.fingerprint(), recipe.identity(), _unstyled(recipe)),
         fresh=fresh,
         reuse=reuse,
         accept_lost_replies=accept_lost_replies,

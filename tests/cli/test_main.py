@@ -113,12 +113,12 @@ def test_generate_reports_a_complete_release(release: Path, server: FakeOpenAI, 
     assert done == (0, f"{release}\n", f"7 texts, already complete: {release}\n")
 
 
-def test_another_recipe_in_the_same_folder_is_refused_with_both_fingerprints(
+def test_another_recipe_in_the_same_folder_is_refused_with_the_difference(
     release: Path, server: FakeOpenAI, run: Run
 ) -> None:
     done = run("generate", *OPENAI, server.url, "--rows", "8", "--out", release)
     assert (done.code, done.out) == (1, "")
-    assert f"has the release of recipe {manifest_of(release)['fingerprint']}, this recipe is " in done.err
+    assert "has the release of another recipe: rows is 7 there and 8 here; " in done.err
     assert "set the old one aside with --fresh" in done.err and done.err.count("\n") == 1
 
 

@@ -13,6 +13,7 @@ from personagen.builder.llm.backends.openai_chat import connect_openai
 from personagen.builder.planning.plan import make_plan
 from personagen.builder.planning.recipe.parsing import parse_recipe
 from personagen.builder.release.run.run_folder import open_run
+from personagen.builder.release.run.run_state import RunRecipe
 from personagen.builder.writing.checks import Verdict
 from personagen.builder.writing.label_check import LabelCheck, load_label_check
 from personagen.metrics.emotion_classifiers import LinearClassifier, train_linear
@@ -37,7 +38,7 @@ def probe() -> LinearClassifier:
 def make_checked(url: str, out: Path, probe: LinearClassifier, changes: dict[str, Any]) -> dict[str, Any]:
     """Generate a release whose labels are checked, and return its manifest."""
     recipe = recipe_for(url, changes)
-    with open_run(out, recipe.fingerprint(), reuse=True) as run:
+    with open_run(out, RunRecipe(recipe.fingerprint()), reuse=True) as run:
         backend = connect_openai(model="fake-1", base_url=url, api_key="k", concurrency=8)
         check = LabelCheck(probe, reject=recipe.checks.label == "reject")
         result = asyncio.run(write_release(backend, make_plan(recipe), run, label_check=check))

@@ -41,7 +41,7 @@ from personagen.builder.release.cards.regions import validate_regions
 from personagen.builder.release.folder import is_release, missing_files, read_manifest, sealed
 from personagen.builder.release.run.locking import BATCHES, locked
 from personagen.builder.release.run.mending import has_tables, keep_results
-from personagen.builder.release.run.run_state import KEPT_CARD, STATE, advice, check_run, claim, is_run_of
+from personagen.builder.release.run.run_state import KEPT_CARD, STATE, RunRecipe, check_run, claim, is_run_of
 from personagen.builder.release.run.space import require_right_to_write
 
 ASIDE = "aside"
@@ -150,9 +150,8 @@ def run_folder_of(out: Path) -> Path:
 @contextmanager
 def open_run(
     out: Path,
-    fingerprint: str,
+    recipe: RunRecipe,
     *,
-    unstyled: str | None = None,
     fresh: bool = False,
     reuse: bool = False,
     accept_lost_replies: bool = False,
@@ -161,9 +160,7 @@ def open_run(
 
     Args:
         out: folder of the release; its run folder is the same path with ".run" added.
-        fingerprint: fingerprint of the recipe.
-        unstyled: fingerprint of the same recipe with `expression: shown`, which earlier versions gave it. None: it asks
-            for no expression.
+        recipe: recipe of the run.
         fresh: rename an earlier run and its release (nothing is deleted) and start anew.
         reuse: continue an earlier run of any recipe; a release of another recipe is renamed.
         accept_lost_replies: see `RunFolder`.
@@ -179,16 +176,16 @@ def open_run(
         raise FolderError(f"{out} cannot be a release folder; name a new folder with --out")
     root = run_folder_of(out)
     if not (fresh or reuse):
-        _check_release(out, root, fingerprint, unstyled)  # before any folder is made; again below, under the lock
+        _check_release(out, root, recipe)  # before any folder is made; again below, under the lock
     _require_movable(out)
     with locked(root, [root / STATE, root / KEPT_CARD], RunFolder(out, root).staging) as guard:
         _finish_moving(root)
         if fresh:
             _set_aside(out, root)
         elif reuse:
-            _take_over(out, root, fingerprint)
-        _check_release(out, root, fingerprint, unstyled)
-        check_run(root, fingerprint, unstyled)
+            _take_over(out, root, recipe)
+        _check_release(out, root, recipe)
+        check_run(root, recipe)
         yield RunFolder(out, root, guard.require_in_place, accept_lost_replies)
 
 
@@ -230,7 +227,7 @@ def _read_card(path: Path) -> str:
         ) from error
 
 
-def _check_release(out: Path, root: Path, fingerprint: str, unstyled: str | None) -> None:
+def _check_release(out: Path, root: Path, recipe: RunRecipe) -> None:
     """Raise FolderError if a folder has anything else than the release of this recipe, be it a damaged one."""
     try:
         if not out.exists() or (out.is_dir() and not any(out.iterdir())):
@@ -240,14 +237,14 @@ def _check_release(out: Path, root: Path, fingerprint: str, unstyled: str | None
     try:
         manifest = read_manifest(out)
     except ReleaseError as error:
-        if is_run_of(root, fingerprint) and (is_release(out) or has_tables(out)):
+        if is_run_of(root, recipe.fingerprint) and (is_release(out) or has_tables(out)):
             return  # a damaged manifest, which the journal makes again
         raise FolderError(f"{out} is not a release; choose another folder with --out") from error
     other = manifest["fingerprint"]
     is_sealed = manifest.get("digest") == sealed(manifest)["digest"]
-    if other != fingerprint and (is_sealed or not is_run_of(root, fingerprint)):
+    if other != recipe.fingerprint and (is_sealed or not is_run_of(root, recipe.fingerprint)):
         raise FolderError(
-            f"{out} has the release of recipe {other}, this recipe is {fingerprint}; {advice(other, unstyled)}"
+            f"{out} has the release of {recipe.explain_other(other, manifest['recipe'])}"
             "choose another folder with --out, set the old one aside with --fresh, or take over its replies by --reuse"
         )
 
@@ -288,17 +285,17 @@ def _move_run(root: Path) -> None:
     move(aside, numbered(root))
 
 
-def _take_over(out: Path, root: Path, fingerprint: str) -> None:
+def _take_over(out: Path, root: Path, recipe: RunRecipe) -> None:
     """Assign a run, its journal included, to this recipe; rename the release of another recipe with a number."""
     try:
-        replaces = is_release(out) and read_manifest(out)["fingerprint"] != fingerprint
+        replaces = is_release(out) and read_manifest(out)["fingerprint"] != recipe.fingerprint
     except ReleaseError:
         replaces = False  # the next check raises the error
     if replaces:
         _keep_card(out, root)
     try:
         if (root / STATE).is_file() or (root / JOURNAL).is_file():
-            claim(root / STATE, fingerprint)
+            claim(root / STATE, recipe)
         if replaces:
             set_aside(out)
     except OSError as error:

@@ -1,11 +1,15 @@
-"""The state of a run: a small file with the fingerprint of its recipe."""
+"""The state of a run: a small file with the fingerprint and the settings of its recipe."""
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from personagen.builder.core.errors import FolderError
 from personagen.builder.core.file_names import JOURNAL, LOCK
 from personagen.builder.core.files import write_text
+from personagen.builder.planning.recipe.differences import describe_differences
 from personagen.builder.release.run.locking import is_unused
 
 FORMAT = "personagen-run/1"
@@ -15,7 +19,42 @@ OURS = frozenset({LOCK, f"{STATE}.part", KEPT_CARD, f"{KEPT_CARD}.part"})
 """Files that may be in a run folder without `run.json`."""
 
 
-def check_run(root: Path, fingerprint: str, unstyled: str | None) -> None:
+@dataclass(frozen=True, slots=True)
+class RunRecipe:
+    """The recipe of a run, as far as its folder must know it.
+
+    Attributes:
+        fingerprint: fingerprint of the recipe.
+        settings: its settings as plain data; see `Recipe.identity`. Empty: unknown.
+        unstyled: fingerprint of the same recipe with `expression: shown`, which earlier versions gave it. None: it asks
+            for no expression.
+
+    """
+
+    fingerprint: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    unstyled: str | None = None
+
+    def explain_other(self, fingerprint: str, settings: Mapping[str, Any]) -> str:
+        """Explain how another recipe differs and how to continue its run, for an error about its folder.
+
+        Args:
+            fingerprint: fingerprint of the other recipe.
+            settings: its settings. Empty: unknown.
+
+        """
+        differences = describe_differences(settings, self.settings) if settings and self.settings else ""
+        problem = f"recipe {fingerprint}, this recipe is {self.fingerprint}"
+        if differences:
+            problem = f"another recipe: {differences}"
+        # Releases of earlier versions, whose texts are all `shown`.
+        is_shown = fingerprint == self.unstyled
+        return (
+            f"{problem}; {'add `expression: shown` to the recipe, or --expression shown, to continue it, ' * is_shown}"
+        )
+
+
+def check_run(root: Path, recipe: RunRecipe) -> None:
     """Raise FolderError if a run folder is of another recipe or of another program; claim one without a reply.
 
     Earlier versions left `run.json` without bytes after a power cut in the first half minute of a run. The same command
@@ -23,32 +62,31 @@ def check_run(root: Path, fingerprint: str, unstyled: str | None) -> None:
 
     Args:
         root: folder of the run.
-        fingerprint: fingerprint of the recipe.
-        unstyled: see `open_run`.
+        recipe: the recipe at hand.
 
     """
     state = root / STATE
     if not state.is_file():
         _require_no_foreign_file(root)
-        claim(state, fingerprint)
+        claim(state, recipe)
         return
     try:
         text = state.read_text(encoding="utf-8")
         if not text.strip("\0"):
-            claim(state, fingerprint)
+            claim(state, recipe)
             return
         data = json.loads(text)
-        other, format_ = data["fingerprint"], data["format"]
+        other, format_, settings = data["fingerprint"], data["format"], dict(data.get("recipe") or {})
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise FolderError(
             f"cannot read {state}: {error}; if the run is of this recipe, continue it with --reuse, which keeps its "
             "replies"
         ) from error
     if format_ == FORMAT and is_unused(root):
-        claim(state, fingerprint)
-    elif format_ != FORMAT or other != fingerprint:
+        claim(state, recipe)
+    elif format_ != FORMAT or other != recipe.fingerprint:
         raise FolderError(
-            f"{root} has a run of recipe {other}, this recipe is {fingerprint}; {advice(other, unstyled)}"
+            f"{root} has a run of {recipe.explain_other(str(other), settings)}"
             "choose another folder with --out, set the old run aside with --fresh, or take over its replies by --reuse"
         )
 
@@ -64,14 +102,10 @@ def _require_no_foreign_file(root: Path) -> None:
         raise FolderError(f"{root} is not a run folder ({foreign[0]}); choose another folder with --out")
 
 
-def claim(state: Path, fingerprint: str) -> None:
-    """Assign a run to the recipe with this fingerprint."""
-    write_text(state, json.dumps({"format": FORMAT, "fingerprint": fingerprint}) + "\n")
-
-
-def advice(other: str, unstyled: str | None) -> str:
-    """Return how to continue a run of an earlier version, whose texts are all `shown`; "": it is of another recipe."""
-    return "add `expression: shown` to the recipe, or --expression shown, to continue it, " * (other == unstyled)
+def claim(state: Path, recipe: RunRecipe) -> None:
+    """Assign a run to a recipe."""
+    data = {"format": FORMAT, "fingerprint": recipe.fingerprint, "recipe": recipe.settings}
+    write_text(state, json.dumps({key: value for key, value in data.items() if value}) + "\n")
 
 
 def is_run_of(root: Path, fingerprint: str) -> bool:

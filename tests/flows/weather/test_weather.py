@@ -24,6 +24,7 @@ from personagen.builder.llm import Backend, connect
 from personagen.builder.llm.admission.retries import RetryTiming
 from personagen.builder.planning.plan import make_plan
 from personagen.builder.release.run.run_folder import open_run
+from personagen.builder.release.run.run_state import RunRecipe
 from tests.helpers.flow import Recorder, bytes_of, make, recipe_for, wait_until
 from tests.helpers.servers.fake_openai import FakeOpenAI
 from tests.helpers.servers.weather_server import FINE, Call, Event, Spell, WeatherServer
@@ -64,7 +65,7 @@ def run(
 ) -> None:
     """Make the release with these times of retries; `on_update` is called with each status and the backend."""
     recipe = recipe_for(url, CHANGES, changes)
-    with open_run(out, recipe.fingerprint(), fresh=False, reuse=False) as folder:
+    with open_run(out, RunRecipe(recipe.fingerprint()), fresh=False, reuse=False) as folder:
         plan, backend = make_plan(recipe), connect(recipe.backend, None)
         progress = Recorder(lambda status: on_update(status, backend))
         asyncio.run(write_release(backend, plan, folder, progress, timing=timing))

@@ -136,7 +136,7 @@ def test_a_manifest_of_another_recipe_that_is_whole_is_respected(whole: Path, mo
     """Only a broken seal is damage."""
     text = (whole / "manifest.json").read_text(encoding="utf-8")
     put(whole / "manifest.json", json.dumps(sealed(json.loads(text) | {"fingerprint": "0"})))
-    with pytest.raises(FolderError, match=r"/out has the release of recipe 0, this recipe is "):
+    with pytest.raises(FolderError, match=r"/out has the release of (recipe 0|another recipe)"):
         make(recipe_for(model.url), whole)
     put(whole / "manifest.json", text)
     assert run_folder_of(whole).is_dir() and not make(recipe_for(model.url), whole).created

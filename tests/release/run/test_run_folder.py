@@ -1,5 +1,6 @@
 """Run folders: foreign files, other recipes and other processes are refused; --fresh renames."""
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -17,14 +18,14 @@ from tests.helpers.servers.fake_openai import FakeOpenAI, Fault
 
 
 def test_release_of_another_recipe_is_left_alone(tmp_path: Path) -> None:
-    """The message has both fingerprints, and no request is made."""
+    """The message names the difference, and no request is made."""
     with FakeOpenAI() as server:
         one, other = recipe_for(server.url), recipe_for(server.url, {"seed": 1})
         make(one, tmp_path / "out")
         before = bytes_of(tmp_path)
         shutil.rmtree(tmp_path / "out.run")
         message = (
-            rf"^\S+/out has the release of recipe {one.fingerprint()}, this recipe is {other.fingerprint()}; choose "
+            r"^\S+/out has the release of another recipe: seed is 0 there and 1 here; choose "
             r"another folder with --out, set the old one aside with --fresh, or take over its replies by --reuse$"
         )
         with pytest.raises(FolderError, match=message):
@@ -44,12 +45,25 @@ def test_run_of_another_recipe_is_left_alone(tmp_path: Path) -> None:
             make(one, tmp_path / "out")
         before = bytes_of(tmp_path)
         message = (
-            rf"^\S+/out\.run has a run of recipe {one.fingerprint()}, this recipe is {other.fingerprint()}; choose "
+            r"^\S+/out\.run has a run of another recipe: seed is 0 there and 1 here; choose "
             r"another folder with --out, set the old run aside with --fresh, or take over its replies by --reuse$"
         )
         with pytest.raises(FolderError, match=message):
             make(other, tmp_path / "out")
     assert bytes_of(tmp_path) == before
+
+
+def test_a_run_of_an_earlier_version_is_named_by_its_fingerprint(tmp_path: Path) -> None:
+    """Its state has no settings."""
+    with FakeOpenAI(faults=[Fault("refusal")]) as server:
+        one, other = recipe_for(server.url, {"checks.attempts": 1}), recipe_for(server.url, {"seed": 1})
+        with pytest.raises(AllRejectedError):
+            make(one, tmp_path / "out")
+        state = tmp_path / "out.run" / "run.json"
+        state.write_text(json.dumps({"format": "personagen-run/1", "fingerprint": one.fingerprint()}), "utf-8")
+        message = rf"/out\.run has a run of recipe {one.fingerprint()}, this recipe is {other.fingerprint()}; choose "
+        with pytest.raises(FolderError, match=message):
+            make(other, tmp_path / "out")
 
 
 def test_a_recipe_without_an_expression_is_advised_how_to_continue_what_an_earlier_version_made_of_it(
@@ -60,14 +74,16 @@ def test_a_recipe_without_an_expression_is_advised_how_to_continue_what_an_earli
     with FakeOpenAI() as server:
         shown, default = recipe_for(server.url), recipe_for(server.url, {"expression": None})
         make(shown, tmp_path / "out")
-        with pytest.raises(FolderError, match=rf"^\S+/out has the release of .*, this recipe is \w+; {advice}"):
+        with pytest.raises(FolderError, match=rf"^\S+/out has the release of another recipe: .*; {advice}"):
             make(default, tmp_path / "out")
         shutil.rmtree(tmp_path / "out")
         for changes in ({}, {"expression": {"named": 0.5, "shown": 0.5}}, {"text.style": "dialogue"}):
             recipe = recipe_for(server.url, {"expression": None}, changes)
-            with pytest.raises(FolderError, match=rf"^\S+/out\.run has a run of .*, this recipe is \w+; {advice}"):
+            with pytest.raises(
+                FolderError, match=rf"^\S+/out\.run has a run of another recipe: expression .*; {advice}"
+            ):
                 make(recipe, tmp_path / "out")
-        with pytest.raises(FolderError, match=r"this recipe is \w+; choose another folder"):
+        with pytest.raises(FolderError, match=r"another recipe: .*; choose another folder"):
             make(recipe_for(server.url, {"expression": None, "seed": 1}), tmp_path / "out")
         sent = len(server.requests)
         make(shown, tmp_path / "out")
@@ -258,7 +274,7 @@ def test_reuse_pays_only_for_what_changed(tmp_path: Path) -> None:
     ]
     with FakeOpenAI() as server:
         make(recipe_for(server.url, both[0]), tmp_path / "out")
-        with pytest.raises(FolderError, match="has the release of recipe"):
+        with pytest.raises(FolderError, match="has the release of another recipe"):
             make(recipe_for(server.url, both[1]), tmp_path / "out")
         assert make(recipe_for(server.url, both[1]), tmp_path / "out", reuse=True).created
         assert len(server.requests) == 14 + 7
