@@ -79,9 +79,7 @@ def test_a_recipe_without_an_expression_is_advised_how_to_continue_what_an_earli
         shutil.rmtree(tmp_path / "out")
         for changes in ({}, {"expression": {"named": 0.5, "shown": 0.5}}, {"text.style": "dialogue"}):
             recipe = recipe_for(server.url, {"expression": None}, changes)
-            with pytest.raises(
-                FolderError, match=rf"^\S+/out\.run has a run of another recipe: expression .*; {advice}"
-            ):
+            with pytest.raises(FolderError, match=rf"^\S+/out\.run has a run of another recipe: .*; {advice}"):
                 make(recipe, tmp_path / "out")
         with pytest.raises(FolderError, match=r"another recipe: .*; choose another folder"):
             make(recipe_for(server.url, {"expression": None, "seed": 1}), tmp_path / "out")
