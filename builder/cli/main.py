@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from personagen.builder.cli.comparing import diff_command
 from personagen.builder.cli.exporting import export_command
 from personagen.builder.cli.matching import match_command
 from personagen.builder.cli.measure import audit, compare, evaluate, report
@@ -226,7 +227,7 @@ def push_metric(metric: str, repo: str, tag: str | None, token: str | None) -> N
     show(done.url)
 
 
-for command in (evaluate, compare, match_command, audit, report, export_command):
+for command in (evaluate, compare, match_command, audit, report, export_command, diff_command):
     cli.add_command(command)
 
 

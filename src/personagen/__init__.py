@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from personagen.builder.api.release import Release
     from personagen.builder.core import errors
     from personagen.builder.core.errors import PersonaGenError
+    from personagen.builder.diff import diff
     from personagen.builder.planning.recipe import Recipe
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "apreview",
     "audit",
     "compare",
+    "diff",
     "errors",
     "estimate",
     "evaluate",
@@ -55,6 +57,7 @@ _MODULES = {
     "Release": f"{_API}.release",
     "load": f"{_API}.loading",
     **dict.fromkeys(("agenerate", "apreview", "estimate", "generate", "preview"), f"{_API}.generation"),
+    "diff": "personagen.builder.diff",
     **dict.fromkeys(("amatch", "match"), f"{_API}.matching"),
     **dict.fromkeys(("acompare", "aevaluate", "audit", "compare", "evaluate"), f"{_API}.measurement"),
 }

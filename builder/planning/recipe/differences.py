@@ -50,7 +50,9 @@ def recipe_differences(
 def describe_differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
     """Describe on one line what differs between the recipe of a folder and the recipe at hand; "": nothing does."""
     differences = sorted(recipe_differences(there, here), key=lambda found: found.key.count("."))
-    named = [f"{found.key} is {_short(found.one)} there and {_short(found.other)} here" for found in differences]
+    named = [
+        f"{found.key} is {short_value(found.one)} there and {short_value(found.other)} here" for found in differences
+    ]
     further = len(named) - MAX_NAMED
     return ", ".join(named[:MAX_NAMED]) + (f", and {further} more differ" if further > 0 else "")
 
@@ -60,6 +62,7 @@ def _plain(value: Any) -> str:
     return json.dumps(value, sort_keys=True, default=list)
 
 
-def _short(value: Any) -> str:
+def short_value(value: Any) -> str:
+    """Return a value on one line of at most MAX_VALUE_CHARS characters; None: "not set"."""
     text = "not set" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= MAX_VALUE_CHARS else f"{text[: MAX_VALUE_CHARS - 4]} ..."
