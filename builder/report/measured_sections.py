@@ -1,11 +1,10 @@
 """Sections on a release's expressions, its realism by label, and what its texts teach beside the yardsticks."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from personagen.builder.evaluation.scores import Score, Scores, displayed, format_number
 from personagen.builder.evaluation.slice_scores import SliceScore, below_floor
-from personagen.builder.release.manifest import disobedience
 from personagen.builder.release.verdicts.sentences import expression_sentence, utility_sentence
 from personagen.builder.report.charts import ValueBesideReal, beside_real_chart
 from personagen.builder.report.sections import Cell, Section, SectionTable
@@ -36,14 +35,12 @@ def expression_section(manifest: Mapping[str, Any]) -> Section:
         [Cell(asked), *(_count_cell(found.get(kind, 0), is_asked=kind == asked) for kind in kinds)]
         for asked, found in table.items()
     ]
-    warning = disobedience(manifest) if table else None
     return Section(
         "expression",
         "Expression",
         "Number of texts by the expression that the prompt asked for (row) and the one that word lists find (column).",
         expression_sentence(manifest) or "",
         table=SectionTable(["asked for", *kinds], rows),
-        lines=[warning] if warning else [],
     )
 
 
@@ -160,18 +157,28 @@ def _slice_cells(score: SliceScore) -> list[Cell]:
 def scores_section(scores: Scores) -> Section:
     """Return the section with the table of all displayed scores."""
     records = list(displayed(scores))
-    inside = sum(score.in_null is True for score in records)
-    compared = sum(score.in_null is not None for score in records)
     return Section(
         "scores",
         "Scores",
         "“Better” is the direction in which a value is better; “real”: as near to the value of real text as possible. "
         "Values of real text are those of the same measure at the same number of texts.",
-        f"{inside} of {compared} measures lie within the interval of real text." if compared else "",
+        _inside_sentence(records),
         table=SectionTable(
             ["measure", "these texts", "95 %", "real text", "better"], [_score_cells(score) for score in records]
         ),
         lines=[f"{metric}: {reason}" for metric, reason in scores.content["problems"].items()],
+    )
+
+
+def _inside_sentence(records: Sequence[Score]) -> str:
+    """Return how many measures have a value that as many real texts could have; "": none was compared."""
+    compared = [score for score in records if score.in_null is not None]
+    outside = [score.measure for score in compared if score.in_null is False]
+    if not compared:
+        return ""
+    return (
+        f"{len(compared) - len(outside)} of {len(compared)} measures have a value in the range that holds 95 % of the "
+        f"values of as many real texts{'; outside: ' if outside else ''}{', '.join(outside)}."
     )
 
 

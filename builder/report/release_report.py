@@ -11,8 +11,9 @@ from personagen.builder.core.records import LAYERS
 from personagen.builder.evaluation.audit_results import Audit, power_line, prediction_lines, read_audit
 from personagen.builder.evaluation.claims import LEVEL
 from personagen.builder.evaluation.scores import Scores, read_saved_scores
+from personagen.builder.release.cards.screening import profanity_line, screening_line
 from personagen.builder.release.folder import check_release
-from personagen.builder.release.manifest import leak_line, total_rejects
+from personagen.builder.release.manifest import model_license, total_rejects
 from personagen.builder.release.measuring import ClassifierAccuracy, accuracy_line, predictions, require_reference
 from personagen.builder.release.results import read_results
 from personagen.builder.release.run.run_folder import run_folder_of
@@ -152,7 +153,7 @@ def read_release_report(
     content_of_audit = None if audit is None else audit.to_json()
     progress.step(f"computing the map of {sum(len(group.texts) for group in groups)} texts")
     return ReleaseReport(
-        title=f"{manifest['name']} {manifest['version']}",
+        title=manifest["name"],
         facts=_facts_of_release(manifest, texts, real_texts.name),
         verdicts=[verdict.text for verdict in verdicts(manifest, content_of_scores, content_of_audit)],
         concerns=concerns(manifest, content_of_scores, content_of_audit),
@@ -241,11 +242,22 @@ def _facts_of_release(manifest: Mapping[str, Any], texts: Texts, reference: str)
         "model": f"{model['name']} ({model['backend']})",
         "requests": f"{usage['requests']:,}",
         "tokens": f"{usage['prompt_tokens'] + usage['completion_tokens']:,}{_estimate_note(usage)}",
-        f"texts that name their emotion{' unasked' if manifest.get('expressions') else ''}": leak_line(manifest),
+        "splits": ", ".join(f"{name} {count:,}" for name, count in manifest["configs"]["all"]["rows"].items()),
+        "licence": _licence(manifest),
+        "licence of the model": model_license(manifest) or "unknown",
+        "personal information and offence": f"{screening_line(manifest)} {profanity_line(manifest)}".strip(),
         "real texts": reference,
         "recipe": manifest["fingerprint"],
+        "columns": f"version {manifest['version']}",
     }
     return facts | ({"cost": str(usage["cost"])} if usage.get("cost") is not None else {})
+
+
+def _licence(manifest: Mapping[str, Any]) -> str:
+    licence = manifest.get("license") or {}
+    chosen = licence.get("license_name") or licence.get("license")
+    link = licence.get("license_link")
+    return f"{chosen}{f' ({link})' if link else ''}" if chosen else "none was chosen, so no permission is granted"
 
 
 def _estimate_note(usage: Mapping[str, Any]) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from personagen.builder.release.measuring import ClassifierAccuracy, accuracy_line
+from personagen.builder.release.verdicts.reject_reasons import reasons_line
 from personagen.builder.report.charts import Chart, rejects_chart
 from personagen.builder.report.persona_charts import pairs_chart, values_chart
 from personagen.builder.report.persona_coverage import Layers, expected_fractions, observed_fractions, pair_coverage
@@ -148,8 +149,8 @@ def persona_sections(personas: Sequence[Layers]) -> Iterator[Section]:
     yield Section(
         "pairs",
         "Coverage of attribute pairs",
-        "Fraction of the pairs of values of two attributes that at least one persona has. Implausible pairs are never "
-        "drawn, so some cells cannot reach 100 %.",
+        "Fraction of the pairs of values of two attributes that at least one persona has, of all that the attribute "
+        "tables have. Implausible pairs are never drawn, so some cells cannot reach 100 %.",
         pairs_sentence(coverage),
         chart=pairs_chart(list(observed), coverage),
     )
@@ -171,7 +172,8 @@ def rejects_section(
     return Section(
         "rejects",
         "Rejected replies",
-        "Replies that a check rejected, by reason. Examples are listed below.",
+        "Replies that a check rejected, by reason. "
+        f"{reasons_line(dict.fromkeys(reason for reasons in counts.values() for reason in reasons))}",
         rejects_sentence(counts),
         chart=rejects_chart(counts, colours),
         examples=examples,

@@ -42,7 +42,7 @@ def test_manifest_and_card_count_the_texts_that_swear(tmp_path: Path, expression
     assert manifest_of(release)["profanity"] == {"texts": number, "checked": total}
     card = (release / "README.md").read_text(encoding="utf-8")
     people = card.split("\n## People, personal information and offence\n", 1)[1].split("\n## ", 1)[0]
-    assert f"- {number} of {total} texts ({number / total:.1%}) {NOTE}" in people
+    assert f"- {number} of {total} checked texts ({100 * number / total:.0f} %) {NOTE}" in people
 
 
 def test_nothing_is_said_where_no_text_swears(tmp_path: Path) -> None:
@@ -60,4 +60,4 @@ def test_only_english_texts_are_searched(tmp_path: Path) -> None:
     number, total = swearing(mixed)
     assert 0 < number < total < 24 and manifest_of(mixed)["profanity"] == {"texts": number, "checked": total}
     card = (mixed / "README.md").read_text(encoding="utf-8")
-    assert f"- {number} of {total} checked texts ({number / total:.1%}) {NOTE}" in card
+    assert f"- {number} of {total} checked texts ({100 * number / total:.0f} %) {NOTE}" in card

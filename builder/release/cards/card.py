@@ -17,10 +17,11 @@ from personagen.builder.release.cards.citation import PAPER
 from personagen.builder.release.cards.figures import figure_rows, shared_command
 from personagen.builder.release.cards.metadata import NO_LICENCE, metadata_of
 from personagen.builder.release.cards.regions import begin_mark, end_mark
-from personagen.builder.release.cards.screening import screening_line
-from personagen.builder.release.manifest import classifier_facts, leak_line, model_license, total_rejects
+from personagen.builder.release.cards.screening import profanity_line, screening_line
+from personagen.builder.release.manifest import classifier_facts, model_license, total_rejects
 from personagen.builder.release.tables.columns import Columns, columns_of, form_of
 from personagen.builder.release.verdicts import concerns, verdicts
+from personagen.builder.release.verdicts.reject_reasons import reasons_line
 from personagen.metrics.style import EXPRESSIONS
 from personagen.metrics.texts.emotion_words import is_listed
 
@@ -80,9 +81,10 @@ def render_card(manifest: Mapping[str, Any]) -> str:
         **_verdict_facts(manifest),
         **{key: manifest.get(key) for key in OPTIONAL_KEYS},
         screening=screening_line(manifest),
+        profanity_line=profanity_line(manifest),
         persona_count=sum(manifest["personas"][split] for split in SPLITS),
         mixed=form_of(manifest).is_mixed,
-        leaks=leak_line(manifest),
+        reject_reasons=reasons_line(total_rejects(manifest)),
         reply_languages=_reply_languages(manifest),
         citation=manifest.get("citation", PAPER),
         columns=_columns_of_texts(manifest),
@@ -152,13 +154,6 @@ def _expression_facts(manifest: Mapping[str, Any]) -> dict[str, Any]:
     if not table:
         return {"expressions": [], "styles": []}
     checked = {asked: sum(found.values()) - found.get("unchecked", 0) for asked, found in table.items()}
-    obeyed = sum(found.get(asked, 0) for asked, found in table.items())
-    total = sum(checked.values())
-    delivered = (
-        f"{_fraction(obeyed, total)} of {total} checked texts do as asked."
-        if total
-        else ("Whether the texts do so was not checked: the word lists are English.")
-    )
     return {
         "expressions": [
             {
@@ -169,7 +164,6 @@ def _expression_facts(manifest: Mapping[str, Any]) -> dict[str, Any]:
             for asked, found in table.items()
         ],
         "found_kinds": [kind for kind in (*EXPRESSIONS, "unchecked") if any(kind in found for found in table.values())],
-        "delivered": delivered,
         "styles": [
             {"name": name, "share": f"{share:.0%}", **_style_source(name)}
             for name, share in (manifest["recipe"]["text"]["style"] or {}).items()

@@ -96,7 +96,8 @@ def croissant_of(manifest: Mapping[str, Any]) -> dict[str, Any]:
         "name": manifest["name"],
         "description": (
             f"{rows} synthetic texts, each labelled with one of {len(manifest['taxonomy']['emotions'])} emotions. "
-            f"Made by PersonaGen {manifest['personagen']} with {_clean(manifest['model']['name'])}."
+            f"Made by PersonaGen {manifest['personagen']} with {_clean(manifest['model']['name'])}. The version is "
+            f"that of the columns; the digest of the texts is {manifest['configs']['all']['digest']}."
         ),
         "version": manifest["version"],
         "url": "README.md",

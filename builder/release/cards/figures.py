@@ -2,12 +2,9 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from functools import cache
 from typing import Any
 
-import yaml
-
-from personagen.builder.core.package_data import TEMPLATES
+from personagen.builder.release.verdicts.differences import measures
 
 TRAINED_ON_TEXTS = ("higher", "macro-F1 on real texts of a classifier trained on these")
 """Direction and meaning of the figures per corpus, whose names are those of the corpora."""
@@ -58,10 +55,5 @@ def _direction_of(name: str) -> tuple[str, str]:
     metric, _, measure = name.partition(": ")
     if measure.startswith("macro-F1 on "):
         return TRAINED_ON_TEXTS
-    better, meaning = _measures().get(metric, {}).get(measure, ("", ""))
+    better, meaning = measures(metric).get(measure, ("", ""))
     return better, meaning
-
-
-@cache
-def _measures() -> Any:
-    return yaml.safe_load((TEMPLATES / "measures.yaml").read_text(encoding="utf-8"))

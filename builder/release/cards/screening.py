@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from personagen.builder.release.verdicts.content import counted, percentage
+
 KIND_NAMES: Mapping[str, tuple[str, str]] = {
     "email": ("an e-mail address", "e-mail addresses"),
     "phone": ("a phone number", "phone numbers"),
@@ -32,3 +34,15 @@ def screening_line(manifest: Mapping[str, Any]) -> str:
         return f"{method} They found none."
     findings = "; ".join(f"{count:,} with {KIND_NAMES.get(kind, (kind, kind))[0]}" for kind, count in counts.items())
     return f"{method} Texts found: {findings}. manifest.json lists ids (screening, at most 100)."
+
+
+def profanity_line(manifest: Mapping[str, Any]) -> str:
+    """Return how many texts have a swear word; "": no text has one, or none was checked."""
+    profanity = manifest.get("profanity")
+    if not profanity or not profanity["texts"]:
+        return ""
+    texts, checked = profanity["texts"], profanity["checked"]
+    return (
+        f"{texts:,} of {counted(checked, 'checked text')} ({percentage(texts, checked)}) have a swear word, by an "
+        "English list that is not complete."
+    )

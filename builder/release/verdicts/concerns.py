@@ -3,9 +3,11 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from personagen.builder.release.manifest import classifier_facts, disobedience, model_license, total_rejects
+from personagen.builder.release.manifest import classifier_facts, model_license, total_rejects
 from personagen.builder.release.measuring import accuracy_of
 from personagen.builder.release.verdicts.content import counted, number_in, percentage, results_of
+from personagen.builder.release.verdicts.differences import styled_concern
+from personagen.builder.release.verdicts.reject_reasons import REASONS
 from personagen.builder.release.verdicts.sentences import GENRES, count_texts, leak_checked, texts_per_emotion
 
 MIN_TEXTS = 200
@@ -39,6 +41,7 @@ def concerns(
         *_origin(manifest),
         *_unmeasured(scores, audit),
         *_poor_scores(scores),
+        *filter(None, [styled_concern(manifest, scores)]),
         *_poor_texts(manifest),
         *_weak_classifier(manifest),
     ]
@@ -71,14 +74,13 @@ def _origin(manifest: Mapping[str, Any]) -> Iterator[str]:
         named = ", ".join(others[:MAX_MODELS]) + (" and others" if len(others) > MAX_MODELS else "")
         yield f"The server named models other than the requested one in its replies: {named}."
     if model_license(manifest) is None:
-        yield "The licence of the model's weights is not recorded; check it before you publish or train."
+        yield "The licence of the model's weights is not recorded."
 
 
 def _unmeasured(scores: Mapping[str, Any] | None, audit: Mapping[str, Any] | None) -> Iterator[str]:
     if scores is None:
         yield (
-            "Not evaluated: how far the texts are from real ones, and what a classifier learns from them, is unknown "
-            "until `personagen evaluate` has run."
+            "Not evaluated: how far the texts are from real ones, and what a classifier learns from them, is unknown."
         )
     else:
         yield from (f"Not measured: {metric}: {reason}." for metric, reason in scores.get("problems", {}).items())
@@ -86,7 +88,7 @@ def _unmeasured(scores: Mapping[str, Any] | None, audit: Mapping[str, Any] | Non
             if "problem" in result:
                 yield f"Not measured: utility on {GENRES.get(corpus, corpus)}: {result['problem']}."
     if audit is None:
-        yield "Not audited: whether the texts follow stereotypes is unknown until `personagen audit` has run."
+        yield "Not audited: whether the texts follow stereotypes is unknown."
 
 
 def _poor_scores(scores: Mapping[str, Any] | None) -> Iterator[str]:
@@ -106,26 +108,18 @@ def _poor_texts(manifest: Mapping[str, Any]) -> Iterator[str]:
         listed = "; ".join(below)
         yield f"A classifier learns less from these texts than from three plain sentences per label: {listed}."
     checked = leak_checked(manifest)
-    warning = disobedience(manifest) if manifest.get("expressions") else None
-    if warning:
-        yield f"{warning}."
     if manifest["leaked"] is None:
         yield "Whether the texts name their emotion was not checked: the word list is English."
     elif manifest["leaked"] > MAX_LEAKED * checked:
-        yield (
-            f"A model may learn emotion words alone: {manifest['leaked']:,} of {checked:,} texts name their emotion "
-            "unasked."
-        )
+        yield ("Many texts name their emotion unasked: a model may learn emotion words alone.")
     rejects, requests = total_rejects(manifest), manifest["usage"]["requests"]
     if requests and rejects.total() > MAX_REJECTED * requests:
         reason, count = rejects.most_common(1)[0]
+        meaning = f"; {REASONS[reason]}" if reason in REASONS else ""
         yield (
             f"Checks rejected {rejects.total():,} replies in {counted(requests, 'request')} "
-            f"({percentage(rejects.total(), requests)}), most often for {reason} ({count:,})."
+            f"({percentage(rejects.total(), requests)}), most often for {reason} ({count:,}{meaning})."
         )
-    profanity = manifest.get("profanity")
-    if profanity and profanity["texts"]:
-        yield f"{profanity['texts']:,} of {counted(profanity['checked'], 'checked text')} contain a swear word."
 
 
 def _weak_classifier(manifest: Mapping[str, Any]) -> Iterator[str]:

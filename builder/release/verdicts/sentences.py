@@ -15,6 +15,7 @@ from personagen.builder.release.verdicts.content import (
     records_in,
     results_of,
 )
+from personagen.builder.release.verdicts.differences import difference_sentence
 
 EASY_AUC = 0.8
 """Area under the ROC curve from which texts are called easy to distinguish from real ones."""
@@ -30,7 +31,7 @@ class ReleaseVerdict(NamedTuple):
     """One verdict in words.
 
     Attributes:
-        topic: "realism", "utility", "judges", "expression", "emotion words", "predictions", "audit" or
+        topic: "realism", "style", "utility", "judges", "expression", "emotion words", "predictions", "audit" or
             "counterfactuals".
         text: one or two sentences.
 
@@ -53,6 +54,7 @@ def verdicts(
     """
     sentences = {
         "realism": realism_sentence(scores),
+        "style": difference_sentence(scores),
         "utility": utility_sentence(scores),
         "judges": judges_sentence(scores),
         "expression": expression_sentence(manifest),
@@ -187,8 +189,8 @@ def audit_sentence(audit: Mapping[str, Any] | None) -> str | None:
     significant = [record for record in tested if is_significant(record)]
     if not significant:
         return (
-            f"The audit found no association of a persona attribute with the texts in {counted(len(tested), 'test')}; "
-            "small ones may have been missed."
+            f"The audit found no association of a persona attribute with the texts in {counted(len(tested), 'test')}"
+            f"{_smallest_found(tested)}."
         )
     largest = max(significant, key=lambda record: number_in(record, "fraction") or 0.0)
     return (
@@ -196,6 +198,16 @@ def audit_sentence(audit: Mapping[str, Any] | None) -> str | None:
         f"in {counted(len(tested), 'test')}; the largest is {largest['attribute']} with {largest['outcome']}, "
         f"{100 * (number_in(largest, 'fraction') or 0.0):.2g} % of the variance."
     )
+
+
+def _smallest_found(tested: list[Mapping[str, Any]]) -> str:
+    """Return which associations such an audit finds in 80 of 100 cases; "": it does not record that."""
+    sizes = [size for record in tested if (size := number_in(record, "detectable")) is not None]
+    if not sizes:
+        return ""
+    least, most = (f"{100 * size:.2g} %" for size in (min(sizes), max(sizes)))
+    size, where = (least, "") if least == most else (f"{least} to {most}", ", depending on attribute and outcome")
+    return f"; it would mostly have missed those that explain less than {size} of the variance{where}"
 
 
 def counterfactual_sentence(audit: Mapping[str, Any] | None) -> str | None:

@@ -233,7 +233,7 @@ def test_the_numbers_are_those_of_the_manifest(manifest: dict[str, Any]) -> None
     ]
     assert manifest["rejects"] == {"expression": {"refusal": 1}, "sociocultural": {"schema": 1}}
     assert facts["rejected replies"] == ["2 (refusal 1, schema 1)"]
-    assert facts["texts with a word for their emotion that were not to name it"] == [str(manifest["leaked"])]
+    assert facts["reasons to reject a reply"][0].startswith("refusal: the model declined to write; schema: ")
     assert facts["model"] == ["fake-1 (openai backend)"]
     assert facts["code"] == [f"personagen {manifest['personagen']}"]
     assert "\n30 emotional texts by virtual personas, each labelled with one of 3 emotions (ekman taxonomy).\n" in card

@@ -293,7 +293,7 @@ def test_long_text_is_cut_visibly(word: str, manifest: dict[str, Any]) -> None:
 def test_the_card_states_the_limits_of_its_word_list(manifest: dict[str, Any]) -> None:
     """It is English, and has no words for some emotions of a recipe."""
     limits = section(render_card(manifest), "Biases and limits")
-    assert "The word list is English and not complete.\n" in limits
+    assert "`provenance.leaked`, is English and not complete.\n" in limits
     manifest["recipe"]["text"]["language"] = "de"
     manifest["taxonomy"]["emotions"][0]["name"] = "schadenfreude"
     limits = section(render_card(manifest), "Biases and limits")

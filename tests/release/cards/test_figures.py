@@ -4,9 +4,10 @@ import json
 
 import yaml
 
+from personagen.builder.core.package_data import TEMPLATES
 from personagen.builder.evaluation.scores import DISPLAYED
 from personagen.builder.release.cards.card import render_card
-from personagen.builder.release.cards.figures import TEMPLATES, figure_rows, shared_command
+from personagen.builder.release.cards.figures import figure_rows, shared_command
 from tests.release.cards.test_card import MANIFEST, table
 
 

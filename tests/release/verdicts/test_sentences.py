@@ -115,11 +115,24 @@ def test_emotion_words_are_counted_or_a_concern(manifest: dict[str, Any]) -> Non
     assert sentence("emotion words", manifest) == "3 of 60 checked texts name their emotion."
     manifest["leak_unchecked"] = 40
     assert sentence("emotion words", manifest) == "3 of 20 checked texts name their emotion."
-    assert any("3 of 20 texts name their emotion unasked" in one for one in concerns(manifest))
     assert any("learn emotion words alone" in one for one in concerns(manifest))
     manifest["leaked"] = None
     assert sentence("emotion words", manifest) is None
     assert any("name their emotion was not checked" in one for one in concerns(manifest))
+
+
+def test_an_audit_without_an_association_states_what_it_would_have_found(manifest: dict[str, Any]) -> None:
+    record = {"attribute": "age", "outcome": "length", "fraction": 0.0, "p_corrected": 0.9}
+    nothing = "The audit found no association of a persona attribute with the texts in"
+    assert sentence("audit", manifest, None, {"associations": [record]}) == f"{nothing} 1 test."
+    sized = [record | {"detectable": 0.02}, record | {"detectable": 0.051}]
+    assert sentence("audit", manifest, None, {"associations": sized[:1]}) == (
+        f"{nothing} 1 test; it would mostly have missed those that explain less than 2 % of the variance."
+    )
+    assert sentence("audit", manifest, None, {"associations": sized}) == (
+        f"{nothing} 2 tests; it would mostly have missed those that explain less than 2 % to 5.1 % of the variance, "
+        "depending on attribute and outcome."
+    )
 
 
 def test_the_audit_names_its_largest_association(manifest: dict[str, Any]) -> None:
@@ -169,14 +182,12 @@ def test_poor_figures_are_concerns(manifest: dict[str, Any]) -> None:
         "reference": "goemotions", "tested_on": 10, "accuracy": 0.6, "other_reference": "reports",
         "other_tested_on": 10, "other_accuracy": 0.36,
     }  # fmt: skip
-    manifest["profanity"] = {"texts": 2, "checked": 70}
     manifest["model"] |= {"license": None, "backend": "embedded", "answered_by": {"other": 3, "fake-1 (fp_44)": 2}}
     scores = scores_with(diversity={"duplicate_share": 0.2}, realism={"copied_share": 0.001})
     text = "\n".join(concerns(manifest, scores))
     for words in (
-        "Checks rejected 32 replies in 100 requests (32 %), most often for refusal (30).",
+        "Checks rejected 32 replies in 100 requests (32 %), most often for refusal (30; the model declined to write).",
         "is right on 36 % of the texts of other corpora (reports)",
-        "2 of 70 checked texts contain a swear word.",
         "licence of the model's weights is not recorded",
         "A small model continued beginnings that were written for PersonaGen",
         "The server named models other than the requested one in its replies: other.",
