@@ -206,8 +206,8 @@ def _smallest_found(tested: list[Mapping[str, Any]]) -> str:
     if not sizes:
         return ""
     least, most = (f"{100 * size:.2g} %" for size in (min(sizes), max(sizes)))
-    size, where = (least, "") if least == most else (f"{least} to {most}", ", depending on attribute and outcome")
-    return f"; it would mostly have missed those that explain less than {size} of the variance{where}"
+    span, where = (least, "") if least == most else (f"{least} to {most}", ", depending on attribute and outcome")
+    return f"; it would mostly have missed those that explain less than {span} of the variance{where}"
 
 
 def counterfactual_sentence(audit: Mapping[str, Any] | None) -> str | None:
