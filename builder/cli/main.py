@@ -21,6 +21,7 @@ from personagen.builder.cli.measure import audit, compare, evaluate, report
 from personagen.builder.cli.options import BUDGET, RECIPE, WRITING, options, read_key, read_options
 from personagen.builder.cli.output import show, show_json
 from personagen.builder.cli.signals import CommandSignals, handled
+from personagen.builder.cli.starting import init_command
 from personagen.builder.core.errors import PersonaGenError, ReleaseError
 from personagen.builder.core.foreign_text import printable, quote
 from personagen.builder.core.progress import SILENT, Progress
@@ -227,7 +228,7 @@ def push_metric(metric: str, repo: str, tag: str | None, token: str | None) -> N
     show(done.url)
 
 
-for command in (evaluate, compare, match_command, audit, report, export_command, diff_command):
+for command in (evaluate, compare, match_command, audit, report, export_command, diff_command, init_command):
     cli.add_command(command)
 
 

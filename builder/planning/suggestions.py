@@ -117,7 +117,7 @@ def _all_keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
     """Yield the dotted keys of a section and of the sections in it."""
     for name, field in model.model_fields.items():
         yield prefix + name
-        for section in _sections_in(field.annotation):
+        for section in sections_in(field.annotation):
             yield from _all_keys(section, f"{prefix}{name}.")
 
 
@@ -126,13 +126,13 @@ def _known_keys(path: list[str], model: type[BaseModel]) -> tuple[str, ...]:
     section = model
     for part in path:
         field = section.model_fields.get(part)
-        section = next(_sections_in(field.annotation), section) if field else section
+        section = next(sections_in(field.annotation), section) if field else section
     return tuple(section.model_fields)
 
 
-def _sections_in(annotation: Any) -> Iterator[type[BaseModel]]:
+def sections_in(annotation: Any) -> Iterator[type[BaseModel]]:
     """Yield the sections in a type: those of unions, tuples and mappings too."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     for argument in get_args(annotation):
-        yield from _sections_in(argument)
+        yield from sections_in(argument)
