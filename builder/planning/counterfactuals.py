@@ -107,7 +107,9 @@ def with_attribute(original: Persona, attribute: str, value: str, tables: Person
         values |= {"age": min(low + original.values["age"] - old_low, high), "age_band": value}
     if values == original.values:
         return None
-    for table in tables.tables:
+    if not tables.where.holds(values):
+        return None
+    for table in tables.all_tables:
         drawn = values["age_band" if table.name == "age" else table.name]
         if drawn not in table.distribution(values).probabilities:
             return None

@@ -5,9 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from personagen.builder.core.records import DEPTH_PREFIX, DEPTHS, SPLITS, layers_of, shard_path
-from personagen.builder.planning.personas.drawing import make_design
-from personagen.builder.planning.personas.people import DrawnPeople, People
-from personagen.builder.planning.personas.tables import persona_tables
+from personagen.builder.planning.personas.people import People, draw_people
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.planning.styles import RowStyle, StyleMixture, row_style
 
@@ -231,8 +229,7 @@ def make_plan(recipe: Recipe) -> Plan:
     rows = {split: sum(quota[split] for quota in quotas.values()) for split in SPLITS}
     has_personas = recipe.depth != "none" or any(depth != "none" for depth in recipe.ablations)
     personas = {split: -(-count // recipe.situations_per_persona) * has_personas for split, count in rows.items()}
-    tables = persona_tables()
-    people = DrawnPeople(tables, make_design(tables, recipe.seed, sum(personas.values())))
+    people = draw_people(recipe.personas, recipe.seed, sum(personas.values()))
     return Plan(recipe, quotas, personas, people, mixture=recipe.mixture())
 
 

@@ -11,11 +11,13 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import combinations, count
-from statistics import NormalDist
 from typing import Any
 
 from personagen.builder.core.records import AttributeValue, Demographic, Sociocultural
+from personagen.builder.planning.personas.chances import Chances
+from personagen.builder.planning.personas.steps import STANDARD_NORMAL, steps_of
 from personagen.builder.planning.personas.tables import Distribution, PersonaTables, Values
+from personagen.builder.planning.personas.wishes import Wishes
 
 DRAWS_PER_PERSONA = 4
 """Independent draws from which a persona is chosen."""
@@ -32,8 +34,6 @@ COVERED_ATTRIBUTES = (
     "means", "value_primary", "register",
 )  # fmt: skip
 """Attributes whose pairs of values are counted: occupations by ISCO-08 major group, ages by band."""
-
-STANDARD_NORMAL = NormalDist()
 
 Pair = tuple[tuple[str, str], tuple[str, str]]
 """Name and value of one attribute, and of another one."""
@@ -68,6 +68,7 @@ class Design:
     Attributes:
         seed: seed of the recipe.
         count: number of personas.
+        wishes: conditions and cells of the personas. None: there are none.
         chosen: draws chosen so far, one byte per persona.
         covered: pairs of attribute values that the personas with a chosen draw have.
         further: chooses the draw of the next persona and adds its pairs to `covered`.
@@ -76,6 +77,7 @@ class Design:
 
     seed: int
     count: int
+    wishes: Wishes | None = field(compare=False, repr=False)
     chosen: bytearray = field(compare=False, repr=False)
     covered: set[Pair] = field(compare=False, repr=False)
     further: Iterator[int] = field(compare=False, repr=False)
@@ -108,20 +110,20 @@ class Design:
             self.chosen.append(next(self.further))
 
 
-def make_design(tables: PersonaTables, seed: int, count: int) -> Design:
+def make_design(tables: PersonaTables, seed: int, count: int, wishes: Wishes | None = None) -> Design:
     """Choose a draw for each of `count` personas: many pairs covered early, frequencies close to the tables.
 
     The first k choices do not depend on `count`.
     """
     covered: set[Pair] = set()
-    return Design(seed, count, bytearray(), covered, _choose_draws(tables, seed, covered))
+    return Design(seed, count, wishes, bytearray(), covered, _choose_draws(tables, seed, covered, wishes))
 
 
-def _choose_draws(tables: PersonaTables, seed: int, covered: set[Pair]) -> Iterator[int]:
+def _choose_draws(tables: PersonaTables, seed: int, covered: set[Pair], wishes: Wishes | None) -> Iterator[int]:
     """Yield the number of the chosen draw of each persona without end, and add its pairs to `covered`."""
     surplus: Counter[tuple[str, str]] = Counter()
     for number in count():
-        draws = [_draw_from_tables(tables, seed, number, draw) for draw in range(DRAWS_PER_PERSONA)]
+        draws = [_draw_from_tables(tables, seed, number, draw, wishes) for draw in range(DRAWS_PER_PERSONA)]
         new_pairs = [set(value_pairs(draw.values)) - covered for draw in draws]
         scores = [
             len(new) - SURPLUS_PENALTY * _overshoot(draw, surplus) for draw, new in zip(draws, new_pairs, strict=True)
@@ -136,21 +138,31 @@ def _choose_draws(tables: PersonaTables, seed: int, covered: set[Pair]) -> Itera
 
 def draw_persona(tables: PersonaTables, design: Design, number: int) -> Persona:
     """Return persona `number` of a design; pure."""
-    values = draw_values(tables, design.seed, number, design.draw_of(number))
+    values = draw_values(tables, design.seed, number, design.draw_of(number), design.wishes)
     return Persona(
         f"p{number:06d}",
         Demographic(**{name: values[name] for name in Demographic.__dataclass_fields__ if name != "prose"}),
         Sociocultural(**{name: values[name] for name in Sociocultural.__dataclass_fields__ if name != "prose"}),
         values,
+        {table.name: values[table.name] for table in tables.own},
     )
 
 
-def draw_values(tables: PersonaTables, seed: int, number: int, draw: int) -> Values:
-    """Draw the attributes of one persona; pure: equal arguments give equal values on every machine."""
-    drawn = _draw_from_tables(tables, seed, number, draw)
+def draw_values(tables: PersonaTables, seed: int, number: int, draw: int, wishes: Wishes | None = None) -> Values:
+    """Draw the attributes of one persona; pure: equal arguments give equal values on every machine.
+
+    An attribute of the recipe has a generator of its own, so that it changes no other draw.
+    """
+    drawn = _draw_from_tables(tables, seed, number, draw, wishes)
     values, rng = drawn.values, drawn.rng
     for trait in tables.big_five:
-        values[trait] = _percentile(tables, trait, values["mbti"], rng)
+        if wishes is not None and wishes.is_drawn(trait):
+            values[trait] = wishes.distribution(trait, values, number).draw(rng.random())
+        else:
+            values[trait] = _percentile(tables, trait, values["mbti"], rng)
+    for table in tables.own:
+        own = table.distribution(values) if wishes is None else wishes.distribution(table.name, values, number)
+        values[table.name] = own.draw(random.Random(f"attribute:{seed}:{number}:{draw}:{table.name}").random())
     return values
 
 
@@ -170,9 +182,11 @@ class _Draw:
     rng: random.Random
 
 
-def _draw_from_tables(tables: PersonaTables, seed: int, number: int, draw: int) -> _Draw:
-    """Draw all attributes but the Big Five traits."""
+def _draw_from_tables(tables: PersonaTables, seed: int, number: int, draw: int, wishes: Wishes | None) -> _Draw:
+    """Draw all attributes but the Big Five traits and those of the recipe."""
     rng = random.Random(f"persona:{seed}:{number}:{draw}")
+    if wishes is not None:
+        return _draw_as_wished(tables, wishes, number, rng)
     values: Values = {}
     covered: dict[str, Distribution] = {}
     for table in tables.tables:
@@ -185,9 +199,24 @@ def _draw_from_tables(tables: PersonaTables, seed: int, number: int, draw: int) 
         if name == "age_band":
             values["age"] = rng.randint(*map(int, drawn.split("-")))
         elif name == "occupation":
-            job = tables.occupations.get(drawn, {})
-            values["occupation_group"] = job.get("group", "not in work")
-            values["isco08"], values["workplace"] = job.get("isco"), job.get("workplace")
+            job = tables.job_of(drawn)
+            values["occupation_group"] = job["group"]
+            values["isco08"], values["workplace"] = job["isco"], job["workplace"]
+    return _Draw(values, covered, rng)
+
+
+def _draw_as_wished(tables: PersonaTables, wishes: Wishes, number: int, rng: random.Random) -> _Draw:
+    """Draw the attributes given that the persona meets the conditions and is in its cell."""
+    values: Values = {}
+    covered: dict[str, Distribution] = {}
+    further = {*tables.big_five, *(table.name for table in tables.own)}
+    for name, step in wishes.steps.items():
+        if name in further:
+            continue
+        distribution = wishes.distribution(name, values, number)
+        values |= step.derive(distribution.draw(rng.random()))
+        if name in COVERED_ATTRIBUTES:
+            covered[name] = distribution
     return _Draw(values, covered, rng)
 
 
@@ -217,9 +246,16 @@ def value_pairs(values: Mapping[str, Any]) -> Iterator[Pair]:
 
 
 def possible_pairs(tables: PersonaTables) -> int:
-    """Return the number of pairs of values of the covered attributes, incoherent pairs included."""
+    """Return the number of pairs of values of the covered attributes, incoherent pairs included.
+
+    With conditions, the values are those of the personas that meet them.
+    """
     sizes = []
+    steps, accepted = steps_of(tables), dict(tables.where.allowed)
     for name in COVERED_ATTRIBUTES:
+        if accepted:
+            sizes.append(len(Chances(steps, accepted, {name: None}).cells()))
+            continue
         table = next((table for table in tables.tables if table.name == name.removesuffix("_band")), None)
         if table is None:
             sizes.append(len({job["group"] for job in tables.occupations.values()} | {"not in work"}))

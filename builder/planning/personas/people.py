@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from personagen.builder.planning.personas.drawing import Design, Persona, draw_persona, possible_pairs
-from personagen.builder.planning.personas.tables import PersonaTables
+from personagen.builder.core.errors import RecipeError
+from personagen.builder.planning.personas.drawing import Design, Persona, draw_persona, make_design, possible_pairs
+from personagen.builder.planning.personas.tables import PersonaTables, persona_tables
+from personagen.builder.planning.personas.wishes import WishedPersonas, make_wishes, tables_for
 
 
 class People(Protocol):
@@ -24,6 +26,10 @@ class People(Protocol):
     @property
     def attribute_types(self) -> Mapping[str, str]:
         """Type of each further attribute of the personas: "string", "int64" or "float64"; empty: there are none."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Remarks on the personas for the user of the recipe, one line each."""
 
     @property
     def pairs_met(self) -> int:
@@ -49,6 +55,11 @@ class DrawnPeople:
     design: Design
     attribute_types: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Combinations of attributes that cannot be balanced."""
+        return () if self.design.wishes is None else self.design.wishes.notes
+
     def is_ready(self, number: int) -> bool:
         """Return whether the draw of a persona is known without choosing further ones."""
         return self.design.is_chosen(number)
@@ -66,3 +77,24 @@ class DrawnPeople:
     def pairs_possible(self) -> int:
         """Number of pairs of values of the covered attributes, incoherent pairs included."""
         return possible_pairs(self.tables)
+
+
+def draw_people(settings: WishedPersonas | None, seed: int, count: int) -> DrawnPeople:
+    """Draw personas from the tables of the package.
+
+    Args:
+        settings: section `personas` of the recipe. None: as the tables are.
+        seed: seed of the recipe.
+        count: number of personas.
+
+    Raises:
+        RecipeError: no such personas can be drawn.
+
+    """
+    try:
+        tables = tables_for(persona_tables(), settings)
+        wishes = make_wishes(tables, settings, seed) if count else None
+    except ValueError as error:
+        raise RecipeError(str(error)) from error
+    types = {table.name: "string" for table in tables.own}
+    return DrawnPeople(tables, make_design(tables, seed, count, wishes), types)

@@ -6,7 +6,7 @@ rejection sampling, and an attribute that no rule restricts has exactly the perc
 """
 
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import accumulate
@@ -47,8 +47,12 @@ class Condition:
 
     def admits(self, name: str, value: Any) -> bool:
         """Return whether the condition can hold with this value of an attribute; None: the attribute is missing."""
-        if name == "age":
-            return self.age is None or self.age[0] <= (-1 if value is None else value) <= self.age[1]
+        if (
+            name == "age"
+            and self.age is not None
+            and not self.age[0] <= (-1 if value is None else value) <= self.age[1]
+        ):
+            return False
         return all(value in accepted for attribute, accepted in self.allowed if attribute == name)
 
 
@@ -73,14 +77,19 @@ class Distribution:
 
     """
 
-    probabilities: Mapping[str, float]
-    values: tuple[str, ...]
+    probabilities: Mapping[Any, float]
+    values: tuple[Any, ...]
     cumulated: tuple[float, ...]
 
-    def draw(self, uniform: float) -> str:
+    def draw(self, uniform: float) -> Any:
         """Draw a value by inverting the cumulative distribution at `uniform` in [0, 1)."""
         # The last cumulated probability can be below 1 by rounding.
         return self.values[min(bisect_right(self.cumulated, uniform), len(self.values) - 1)]
+
+
+def make_distribution(probabilities: Mapping[Any, float]) -> Distribution:
+    """Make a distribution from probabilities that sum to 1."""
+    return Distribution(probabilities, tuple(probabilities), tuple(accumulate(probabilities.values())))
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +125,18 @@ class Table:
         for name in self.depends_on:
             part = (name, values.get(name))
             if part not in self.masks:
-                self.masks[part] = self._mask(*part)
+                self.masks[part] = self.mask(*part)
             holding &= self.masks[part]
         if holding not in self.computed:
             self.computed[holding] = self._compute(values)
         return self.computed[holding]
 
-    def _mask(self, name: str, value: Any) -> int:
+    def known_values(self) -> tuple[str, ...]:
+        """Return the values that the attribute can have, in the order of the rows; those of age are bands."""
+        values = (value for _, row in self.rows for value, percentage in row.items() if percentage > 0)
+        return tuple(dict.fromkeys(values))
+
+    def mask(self, name: str, value: Any) -> int:
         """Return a bit per condition that holds as far as it depends on an attribute."""
         conditions = [condition for condition, _ in self.rows] + [rule.when for rule in self.rules]
         return sum(condition.admits(name, value) << number for number, condition in enumerate(conditions))
@@ -134,8 +148,11 @@ class Table:
         total = sum(allowed.values())
         if not total:
             raise RecipeError(f"no value of {self.name!r} is left for {dict(values)}; a coherence rule is too strict")
-        probabilities = {value: percentage / total for value, percentage in allowed.items()}
-        return Distribution(probabilities, tuple(probabilities), tuple(accumulate(probabilities.values())))
+        return make_distribution({value: percentage / total for value, percentage in allowed.items()})
+
+
+NOT_IN_WORK: Mapping[str, str | None] = {"isco": None, "group": "not in work", "workplace": None}
+"""Facts on the occupation of a persona without a job."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +164,8 @@ class PersonaTables:
         occupations: job title to ISCO-08 code, group and workplace.
         big_five: trait to the MBTI letter that raises it and their correlation. None: independent of MBTI.
         letter_probabilities: fraction of the population that has an MBTI letter, in [0, 1].
+        own: tables of the attributes that a recipe defines, in drawing order.
+        where: condition that every persona meets.
 
     """
 
@@ -154,17 +173,23 @@ class PersonaTables:
     occupations: Mapping[str, Mapping[str, str]]
     big_five: Mapping[str, tuple[str, float] | None]
     letter_probabilities: Mapping[str, float]
+    own: tuple[Table, ...] = ()
+    where: Condition = Condition()
+
+    @property
+    def all_tables(self) -> tuple[Table, ...]:
+        """The tables of the package, and those of the recipe's attributes."""
+        return (*self.tables, *self.own)
+
+    def job_of(self, occupation: str) -> Mapping[str, str | None]:
+        """Return ISCO-08 code, group and workplace of an occupation; of none: no code, no workplace."""
+        return self.occupations.get(occupation, NOT_IN_WORK)
 
 
 def known_values(attribute: str) -> frozenset[str]:
     """Return the values that an attribute has in its table, for "age" the bands; KeyError if it has no table."""
     tables = {table.name: table for table in persona_tables().tables}
-    return frozenset(
-        value
-        for _, percentages in tables[attribute].rows
-        for value, percentage in percentages.items()
-        if percentage > 0
-    )
+    return frozenset(tables[attribute].known_values())
 
 
 def parse_condition(spec: Mapping[str, Any] | None) -> Condition:
@@ -206,7 +231,11 @@ def persona_tables() -> PersonaTables:
 def _table(entry: Mapping[str, Any]) -> Table:
     rows = entry.get("rows") or [{"when": {}, "shares": entry["shares"]}]
     rules = tuple(rule for rule in coherence_rules() if rule.attribute == entry["name"])
-    conditioned = tuple((parse_condition(row.get("when")), row["shares"]) for row in rows)
-    conditions = [when for when, _ in conditioned] + [rule.when for rule in rules]
-    names = {name for when in conditions for name in when.attributes()}
-    return Table(entry["name"], conditioned, rules, tuple(sorted(names)))
+    return make_table(entry["name"], [(parse_condition(row.get("when")), row["shares"]) for row in rows], rules)
+
+
+def make_table(name: str, rows: Sequence[tuple[Condition, Mapping[str, float]]], rules: tuple[Rule, ...]) -> Table:
+    """Make the table of an attribute from its rows and the rules that forbid values of it."""
+    conditions = [when for when, _ in rows] + [rule.when for rule in rules]
+    names = {part for when in conditions for part in when.attributes()}
+    return Table(name, tuple(rows), rules, tuple(sorted(names)))

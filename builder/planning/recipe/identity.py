@@ -33,8 +33,9 @@ def identity_of(recipe: "Recipe") -> dict[str, Any]:
     data = recipe.model_dump(mode="json")
     _leave_out_runtime(data)
     for section in NEWER_SECTIONS:
-        if data[section] is None:
+        if data[section] is None or section == "personas":
             del data[section]
+    data |= _personas(recipe)
     for section, key in NEWER_KEYS:
         if data[section][key] in (None, {}):
             del data[section][key]
@@ -53,6 +54,12 @@ def identity_of(recipe: "Recipe") -> dict[str, Any]:
     else:  # the manifest publishes this: no local folders
         data["checks"]["label_reference"] = redact_path(recipe.checks.label_reference)
     return data
+
+
+def _personas(recipe: "Recipe") -> dict[str, Any]:
+    """Return the section on personas with the keys that are set; empty: none is."""
+    settings = {} if recipe.personas is None else recipe.personas.model_dump(mode="json", exclude_defaults=True)
+    return {"personas": settings} if settings else {}
 
 
 def _leave_out_runtime(data: dict[str, Any]) -> None:
