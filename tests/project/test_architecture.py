@@ -45,7 +45,7 @@ BENCHMARKS = sorted((ROOT / "benchmarks").rglob("*.py"))
 FOLDERS = sorted({path.parent for path in (*PRODUCT, *TESTS, *BENCHMARKS)} - {ROOT})
 MAX_MODULES = 12
 MAX_LINES = 400
-LONGER = {"personagen_dataset.py": 460}
+LONGER = {"personagen_dataset.py": 470}
 """Modules that may be longer: `datasets` before version 4 runs a loading script as one file."""
 
 MAX_FUNCTION_LINES = 50
