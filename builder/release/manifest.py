@@ -82,11 +82,7 @@ def make_manifest(
         "model": _model(backend) | _deviations(used.origins),
         "prompts": {"version": prompt_version(styled=styled), "templates": versions(styled=styled)},
         "tables": digests(styles=styled),
-        "personas": {
-            **plan.personas,
-            "pairs_met": plan.people.pairs_met,
-            "pairs_possible": plan.people.pairs_possible,
-        },
+        "personas": _personas(plan),
         "license": recipe.licence(),
         "configs": configurations(shards),
         "views": {name: dict(view) for name, view in VIEWS.items()},
@@ -105,6 +101,11 @@ def make_manifest(
         "shards": [asdict(shard) for shard in shards],
     }
     return sealed({**manifest, "citation": citation_of(manifest)})
+
+
+def _personas(plan: Plan) -> dict[str, int]:
+    people = plan.people
+    return {**plan.personas, "pairs_met": people.pairs_met, "pairs_possible": people.pairs_possible}
 
 
 def _model(backend: Backend) -> dict[str, str | None]:
