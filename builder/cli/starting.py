@@ -34,14 +34,14 @@ def init_command(path: Path, *, force: bool, **values: Any) -> None:
     if sys.stdin.isatty() and sys.stderr.isatty():
         values |= _asked(values)
     read_options(None, values)  # refuses what no recipe can have
-    from personagen.builder.core.files import explain, write_text
+    from personagen.builder.core.files import explain, make_folder, write_text
     from personagen.builder.planning.recipe.starter import recipe_schema, starter_recipe
 
     backend = {key: values[name] for key, name in (("kind", "backend"), ("model", "model")) if values[name] is not None}
     settings = {"rows": values["rows"], "backend": backend}
     chosen = {key: value for key, value in settings.items() if value not in (None, {})}
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         write_text(schema, json.dumps(recipe_schema(), indent=2) + "\n")
         write_text(path, starter_recipe(chosen, name=path.name, schema=schema.name))
     except OSError as error:
