@@ -57,6 +57,7 @@ class ArmKeys(TypedDict, total=False):
     checks: Checks | Mapping[str, Any]
     backend: BackendChoice | Mapping[str, Any]
     draw: SamplingSettings | Mapping[str, Any]
+    prompts: str | Mapping[str, str | Sequence[str]] | None
     prices: Mapping[str, ModelPrice | Mapping[str, float]]
     budget: Budgets | Mapping[str, Any]
     model: str

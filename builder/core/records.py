@@ -215,6 +215,7 @@ class Provenance:
         checker_confidence: probability of the prediction, in [0, 1]; None if none ran.
         expression_found: how the text expresses its emotion: "named", "voiced" or "shown". None: not checked, as the
             word lists lack its language, or the recipe asks for no expression.
+        wording: name of the wording of the prompt; None: the prompt has one.
 
     """
 
@@ -226,6 +227,7 @@ class Provenance:
     checker_label: str | None = None
     checker_confidence: float | None = None
     expression_found: str | None = None
+    wording: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,7 @@ from personagen.builder.release.measuring import require_metrics_extra
 from personagen.builder.release.run.locking import locked, require_own_folder
 from personagen.builder.release.run.space import journal_bytes, require_space
 from personagen.builder.writing.label_check import LabelCheck
-from personagen.builder.writing.prompts import prompt_version
+from personagen.builder.writing.prompts import prompt_version, templates_of
 
 if TYPE_CHECKING:
     from personagen.metrics.emotion_classifiers import LinearClassifier
@@ -231,7 +231,7 @@ def _facts(
         command=settings.command,
         recipe=recipe.fingerprint(),
         model={"backend": backend.name, "name": backend.model, "revision": backend.revision},
-        prompts=prompt_version(styled=recipe.mixture() is not None),
+        prompts=prompt_version(templates_of(recipe), styled=recipe.mixture() is not None),
         reference={"name": parts.name, "digest": digest_of(parts), **parts.sizes()},
         embeddings=parts.held.model,
         rows=settings.rows,

@@ -14,7 +14,7 @@ from personagen.builder.planning.situations.bank import setting_options
 from personagen.builder.planning.styles.library import channel_of
 from personagen.builder.release.tables.columns import Columns, TableForm, columns_of
 from personagen.builder.release.tables.missing import with_missing
-from personagen.builder.writing.prompts import render
+from personagen.builder.writing.prompts import PACKAGE
 
 Turn = dict[str, str]
 """A turn of a chat: role and content."""
@@ -68,7 +68,7 @@ def _prompt(row: Mapping[str, Any], part: ExportedSplit, columns: Columns) -> li
     scene = None if situational is None else _scene(situational)
     style = known.get("style")
     form = channel_of(style)[1] if style else scene["channel"] if scene else PLAIN_FORM
-    turns = render(
+    turns = PACKAGE.render(
         "messages",
         demographic=known.get("demographic"),
         sociocultural=known.get("sociocultural"),

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from personagen.builder.core.records import DEPTH_PREFIX, DEPTHS, SPLITS, layers_of, shard_path
 from personagen.builder.planning.personas.people import People, draw_people
+from personagen.builder.planning.prompts import wording_of
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.planning.styles import RowStyle, StyleMixture, row_style
 
@@ -42,6 +43,7 @@ class RowPlan:
         turn: number of the row within its emotion.
         style: how the row is to be written. None: as the recipe's texts were before there were expressions and styles.
         counterfactual: original row and changed attribute. None: the row is not a counterfactual.
+        wording: name of the wording of its prompt. None: the prompt has one.
 
     """
 
@@ -55,6 +57,7 @@ class RowPlan:
     turn: int
     style: RowStyle | None = None
     counterfactual: Counterfactual | None = None
+    wording: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,7 @@ class Plan:
         people: the personas by number.
         counterfactuals: counterfactual rows by configuration and split; see `counterfactuals.py`.
         mixture: expressions, styles and lengths of the texts; see `Recipe.mixture`.
+        wordings: names of the wordings of the prompt of texts; empty: it has one.
 
     """
 
@@ -108,6 +112,7 @@ class Plan:
     people: People
     counterfactuals: Mapping[str, Mapping[str, Sequence[RowPlan]]] = field(default_factory=dict)
     mixture: StyleMixture | None = None
+    wordings: Sequence[str] = ()
 
     def shards(self) -> tuple[Shard, ...]:
         """Return the shards of texts in writing order: the recipe's depth, ablations, counterfactuals."""
@@ -209,6 +214,15 @@ class Plan:
             situation=situation,
             turn=turn,
             style=self._style(emotion, turn),
+            wording=self._wording(emotion, turn),
+        )
+
+    def _wording(self, emotion: str, turn: int) -> str | None:
+        if not self.wordings:
+            return None
+        rows, strata = sum(self.quotas[emotion].values()), max(1, len(self.recipe.intensities))
+        return wording_of(
+            self.wordings, seed=self.recipe.seed, emotion=emotion, turn=turn, rows=rows, strata=strata
         )
 
     def _style(self, emotion: str, turn: int) -> RowStyle | None:
@@ -230,7 +244,7 @@ def make_plan(recipe: Recipe) -> Plan:
     has_personas = recipe.depth != "none" or any(depth != "none" for depth in recipe.ablations)
     personas = {split: -(-count // recipe.situations_per_persona) * has_personas for split, count in rows.items()}
     people = draw_people(recipe.personas, recipe.seed, sum(personas.values()))
-    return Plan(recipe, quotas, personas, people, mixture=recipe.mixture())
+    return Plan(recipe, quotas, personas, people, mixture=recipe.mixture(), wordings=recipe.wordings())
 
 
 def split_quota(count: int, fractions: Mapping[str, float], turn: int = 0) -> dict[str, int]:

@@ -8,7 +8,7 @@ from personagen.builder.llm.json_replies import parse_json
 from personagen.builder.llm.requests import Ask, Candidate, Request, Sampling
 from personagen.builder.writing.attempts import Attempts, attempt
 from personagen.builder.writing.checks import TextRules, Verdict, check_text, is_in_none_of
-from personagen.builder.writing.prompts import render
+from personagen.builder.writing.prompts import PACKAGE, Templates
 
 PROSE_SCHEMA = {
     "type": "object",
@@ -31,11 +31,13 @@ class ProseRequirements:
     Attributes:
         language: ISO 639-1 code of the texts; the prose may be in it or in English. None: any language.
         max_tokens: upper bound on the length of a reply.
+        templates: templates of the prompts.
 
     """
 
     language: str | None = None
     max_tokens: int = PROSE_TOKENS
+    templates: Templates = PACKAGE
 
 
 async def elaborate(
@@ -52,7 +54,7 @@ async def elaborate(
 
     """
     sampling = Sampling(max_tokens=requirements.max_tokens, temperature=0.8)
-    request = Request(render(layer, **facts), sampling, seed=0, schema=PROSE_SCHEMA)
+    request = Request(requirements.templates.render(layer, **facts), sampling, seed=0, schema=PROSE_SCHEMA)
     accepted = await attempt(lambda _: request, ask, attempts, partial(_check_prose, language=requirements.language))
     return None if accepted is None else accepted.verdict.text
 

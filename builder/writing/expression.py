@@ -20,7 +20,7 @@ from personagen.builder.planning.taxonomy import Emotion, named_taxonomy
 from personagen.builder.writing.attempts import AcceptedReply, Attempts, CheckTogether, attempt
 from personagen.builder.writing.checks import TextRules, Verdict, check_text
 from personagen.builder.writing.continuation import LAST_RESORT, finished, styled_beginnings, valence_distance
-from personagen.builder.writing.prompts import render
+from personagen.builder.writing.prompts import PACKAGE, Templates, templates_of
 from personagen.builder.writing.surface import surface_lines
 from personagen.metrics.style import expression_of
 from personagen.metrics.texts.emotion_words import emotion_pattern
@@ -122,6 +122,7 @@ class ExpressionSettings:
     Attributes:
         template: name of the template.
         continues: whether the model continues a beginning, and follows no instruction.
+        templates: templates of the recipe.
         sampling: decoding parameters.
         stop: strings that end a text.
         candidates: texts drawn per request.
@@ -133,6 +134,7 @@ class ExpressionSettings:
     stop: tuple[str, ...]
     candidates: int
     continues: bool = False
+    templates: Templates = PACKAGE
 
 
 def expression_settings(recipe: Recipe) -> ExpressionSettings:
@@ -153,7 +155,7 @@ def expression_settings(recipe: Recipe) -> ExpressionSettings:
         sampling = replace(sampling, temperature=draw.temperature)
     if draw.max_tokens is not None:
         sampling = replace(sampling, max_tokens=draw.max_tokens)
-    return replace(settings, sampling=sampling)
+    return replace(settings, sampling=sampling, templates=templates_of(recipe))
 
 
 def expression_request(
@@ -169,8 +171,9 @@ def expression_request(
     if settings.continues and continues_list(row, grounding):
         return _list_request(settings, emotion, grounding)
     least, greatest = recipe.text_bounds()
-    messages = render(
+    messages = settings.templates.render(
         settings.template,
+        row.wording,
         examples=grounding.examples,
         source=grounding.source,
         **({"words": grounding.words} if row.style is None else {}),
@@ -209,7 +212,8 @@ def continues_list(row: RowPlan, grounding: Grounding) -> bool:
 
 def _list_request(settings: ExpressionSettings, emotion: Emotion, grounding: Grounding) -> Request:
     """Build the request for one more item of a list: a small model follows a pattern better than an instruction."""
-    pattern = render("list", emotion=emotion.name, examples=grounding.examples, source=grounding.source)[0].content
+    values = {"emotion": emotion.name, "examples": grounding.examples, "source": grounding.source}
+    pattern = settings.templates.render("list", **values)[0].content
     sampling = replace(settings.sampling, max_tokens=48, temperature=0.8)
     candidates = min(settings.candidates, MAX_LIST_CANDIDATES)
     return Request((), sampling, seed=0, prefill=pattern, stop=("\n",), candidates=candidates)

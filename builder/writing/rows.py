@@ -87,14 +87,15 @@ class RowWriter:
         self.on_written: Callable[[Row], None] = lambda row: None
         self.trials = Trials(paid=paid, emotions=len(recipe.chosen_taxonomy().names))
         self._ask_of = ask_of
-        self._prose = ProseRequirements(recipe.text.language, max(PROSE_TOKENS, recipe.draw.max_tokens or 0))
         self._model = model
         self._label_check = label_check
         self._grounding_of = grounding_of or recipe_grounding(recipe)
         self._taxonomy = recipe.chosen_taxonomy()
         self._settings = expression_settings(recipe)
+        limit = max(PROSE_TOKENS, recipe.draw.max_tokens or 0)
+        self._prose = ProseRequirements(recipe.text.language, limit, self._settings.templates)
         self._elaborated = recipe.elaborated()
-        self._prompt_version = prompt_version(styled=plan.mixture is not None)
+        self._prompt_version = prompt_version(self._settings.templates, styled=plan.mixture is not None)
         self._dealt: DealtEvents = {}
         self._choosing = asyncio.Lock()
         self._reject_expressions = recipe.checks.expression == "reject"
@@ -237,6 +238,7 @@ class RowWriter:
                 checker_label=verdict.label,
                 checker_confidence=verdict.confidence,
                 expression_found=verdict.expression,
+                wording=planned.wording,
             ),
             expression=planned.style.expression if planned.style else None,
             style=style_name(planned.style.style) if planned.style and planned.style.style else None,

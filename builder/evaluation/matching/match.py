@@ -47,7 +47,7 @@ from personagen.builder.planning.recipe import Recipe
 from personagen.builder.release.measuring import require_metrics_extra
 from personagen.builder.release.run.locking import locked, require_own_folder
 from personagen.builder.release.run.space import journal_bytes, require_space
-from personagen.builder.writing.prompts import prompt_version
+from personagen.builder.writing.prompts import prompt_version, templates_of
 
 MIN_ARM_TEXTS = 8
 """Texts from which on an arm is scored."""
@@ -285,7 +285,7 @@ def _facts(prepared: PreparedMatch, model: Mapping[str, Any]) -> MatchFacts:
         command=settings.command,
         recipe=matched.fingerprint(),
         model=model,
-        prompts=prompt_version(styled=True),
+        prompts=prompt_version(templates_of(matched), styled=True),
         reference={
             "name": texts.name,
             "digest": parts.digest(),

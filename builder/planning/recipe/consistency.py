@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from personagen.builder.core.records import DEPTHS, PLAIN, REPEATING_PREFIXES, layers_of
 from personagen.builder.planning.personas.tables import known_values
 from personagen.builder.planning.recipe.licences import validate_licence
+from personagen.builder.planning.recipe.prompt_templates import validate_prompts
 from personagen.builder.planning.recipe.sections.rows import CHANGEABLE_ATTRIBUTES
 from personagen.builder.planning.styles import EXAMPLE_KEYS, require_examples
 from personagen.builder.planning.suggestions import did_you_mean, require_unique
@@ -36,6 +37,8 @@ def validate_together(recipe: "Recipe") -> None:
     _validate_style(recipe)
     _validate_budget(recipe)
     _validate_token_limit(recipe)
+    if recipe.prompts is not None:
+        validate_prompts(recipe)
 
 
 def taxonomy_of(recipe: "Recipe") -> Taxonomy:

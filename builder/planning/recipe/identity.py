@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from personagen.builder.core.files import redact_path
+from personagen.builder.planning.prompts import prompts_id
 from personagen.builder.planning.recipe.licences import LICENCE_KEYS
 from personagen.builder.planning.styles import EXAMPLE_KEYS, examples_id
 
@@ -13,7 +14,7 @@ RUNTIME_KEYS = ("base_url", "headers", "query", "timeout", "thinking_tokens", "c
 """Keys of the backend that change no accepted row."""
 
 NEWER_SECTIONS = (
-    "personas",
+    "personas", "prompts",
 )  # fmt: skip
 """Sections that are part of a fingerprint only if they are set."""
 
@@ -46,6 +47,8 @@ def identity_of(recipe: "Recipe") -> dict[str, Any]:
     else:
         data["expression"], data["text"]["style"] = mixture.identity()
     data["text"] |= {key: examples_id(path, key) for key in EXAMPLE_KEYS if (path := getattr(recipe.text, key))}
+    if recipe.prompts is not None:
+        data["prompts"] = prompts_id(recipe.prompt_files())
     if recipe.counterfactual is None:
         del data["counterfactual"]
     if recipe.checks.label is None:  # without a classifier its settings change nothing

@@ -7,11 +7,13 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, ModelWrapValidatorHandler, ValidationError, field_validator, model_validator
 
-from personagen.builder.core.errors import RecipeError
+from personagen.builder.core.errors import RecipeError, raise_as
 from personagen.builder.core.prices import Price
+from personagen.builder.planning.prompts import PromptFile, read_prompts
 from personagen.builder.planning.recipe.consistency import taxonomy_of, validate_together
 from personagen.builder.planning.recipe.identity import identity_of
 from personagen.builder.planning.recipe.licences import LICENCE_KEYS
+from personagen.builder.planning.recipe.prompt_templates import wordings_of
 from personagen.builder.planning.recipe.sections import (
     BackendChoice,
     Budgets,
@@ -24,6 +26,7 @@ from personagen.builder.planning.recipe.sections import (
     ModelPrice,
     Name,
     PersonaSettings,
+    PromptPaths,
     RecipeSection,
     SamplingSettings,
     Share,
@@ -103,6 +106,11 @@ class Recipe(RecipeSection):
     checks: Checks = Checks()
     backend: BackendChoice = BackendChoice()
     draw: SamplingSettings = SamplingSettings()
+    prompts: PromptPaths | None = Field(
+        default=None,
+        description="Folder of prompt templates, or one or several files (wordings, which rows have in turn) by "
+        "template. null: those of the package.",
+    )
     prices: Mapping[str, ModelPrice] = Field(
         default={}, description="Prices by model name. The cost of a run is reported if its model has one."
     )
@@ -197,6 +205,15 @@ class Recipe(RecipeSection):
         if mixture is None:
             return unstyled_bounds(self.text.min_words, self.text.max_words)
         return mixture.min_words, mixture.max_words
+
+    def prompt_files(self) -> tuple[PromptFile, ...]:
+        """Return the templates that the recipe replaces. Raises RecipeError if a file cannot be read any more."""
+        with raise_as(RecipeError):
+            return read_prompts(self.prompts)
+
+    def wordings(self) -> tuple[str, ...]:
+        """Return the names of the wordings of the prompt of texts, in order; empty: it has one."""
+        return wordings_of(self)
 
     def price(self) -> Price | None:
         """Return the price of the recipe's model, None if the recipe lists none; a batch costs half."""

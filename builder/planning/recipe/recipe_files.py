@@ -6,6 +6,7 @@ from typing import Any
 
 from personagen.builder.core.errors import FolderError
 from personagen.builder.core.files import copy_file, explain, make_folder
+from personagen.builder.planning.prompts import template_paths
 from personagen.builder.planning.recipe.model import Recipe
 from personagen.builder.planning.styles import EXAMPLE_KEYS, PROFILE_SUFFIX
 
@@ -13,7 +14,7 @@ FILE_KEYS = tuple(("text", key) for key in EXAMPLE_KEYS)
 """Section and key of settings that name a file; `text.style` can name several, and other things than files."""
 
 
-def resolve_files(data: Mapping[str, Any], folder: Path) -> None:
+def resolve_files(data: dict[str, Any], folder: Path) -> None:
     """Make the paths of a recipe file absolute, in place: they are relative to its folder, and so all can be moved."""
 
     def resolved(path: str) -> str:
@@ -22,6 +23,8 @@ def resolve_files(data: Mapping[str, Any], folder: Path) -> None:
     for section, values in data.items():
         if isinstance(values, dict):
             values.update(_changed_files(section, values, resolved))
+    if isinstance(data.get("prompts"), str | dict):
+        data["prompts"] = _changed_prompts(data["prompts"], resolved)
 
 
 def with_copies(recipe: Recipe, folder: Path) -> Recipe:
@@ -44,12 +47,28 @@ def with_copies(recipe: Recipe, folder: Path) -> Recipe:
             raise FolderError(f"cannot copy {path} to {target.parent}: {explain(error)}") from error
         return copies.setdefault(path, str(target))
 
-    sections = {}
+    sections: dict[str, Any] = {}
     for section in ("text",):
         settings = getattr(recipe, section)
         if changed := _changed_files(section, dict(settings), copied):
             sections[section] = settings.model_copy(update=changed)
+    if recipe.prompts is not None:
+        sections["prompts"] = {
+            template: tuple(copied(str(path)) for path in paths)
+            for template, paths in template_paths(recipe.prompts).items()
+        }
     return recipe.model_copy(update=sections) if sections else recipe
+
+
+def _changed_prompts(sources: Any, change: Callable[[str], str]) -> Any:
+    """Return the prompts of a recipe with each path changed; values of another type stay, and are refused later."""
+    if isinstance(sources, str):
+        return change(sources)
+    if isinstance(sources, list):
+        return [change(path) if isinstance(path, str) else path for path in sources]
+    if isinstance(sources, dict):
+        return {template: _changed_prompts(paths, change) for template, paths in sources.items()}
+    return sources
 
 
 def _changed_files(section: str, values: Mapping[str, Any], change: Callable[[str], str]) -> dict[str, Any]:

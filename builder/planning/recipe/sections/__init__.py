@@ -11,6 +11,7 @@ from personagen.builder.planning.recipe.sections.base import (
     VisibleLine,
 )
 from personagen.builder.planning.recipe.sections.personas import AttributeRow, OwnAttribute, PersonaSettings
+from personagen.builder.planning.recipe.sections.prompts import PromptPaths
 from personagen.builder.planning.recipe.sections.rows import (
     CounterfactualPairs,
     CustomEmotion,
@@ -34,6 +35,7 @@ __all__ = [
     "Name",
     "OwnAttribute",
     "PersonaSettings",
+    "PromptPaths",
     "ProseSource",
     "RecipeSection",
     "SamplingSettings",

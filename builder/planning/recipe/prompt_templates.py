@@ -1,0 +1,77 @@
+"""The prompt templates that the texts of a recipe are written with: which ones, and those that it replaces."""
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from personagen.builder.core.package_data import TEMPLATES
+from personagen.builder.core.records import DEPTHS, layers_of
+from personagen.builder.planning.prompts import PromptFile, read_prompts, validate_templates, wordings_in
+from personagen.builder.planning.prompts.files import PROSE_NAMES, TEXT_NAMES
+
+if TYPE_CHECKING:
+    from personagen.builder.planning.recipe.model import Recipe
+
+MODEL_OF: Mapping[str, str] = {
+    "expression": "is for texts without a style of models that follow instructions",
+    "styled": "is for texts with a style of models that follow instructions",
+    "continuation": "is for texts without a style of the embedded model",
+    "styled_continuation": "is for texts with a style of the embedded model",
+    "list": "is for the embedded model at depth none with text.examples",
+    "_layers": "is called by none of the recipe's templates",
+    **dict.fromkeys(PROSE_NAMES, "is for prose that the model does not write here; see elaborate and depth"),
+}
+"""Why a template can be without effect."""
+
+LAYER_CALL = re.compile(r"\blayer\b")
+"""Use of the macros of `_layers` in a template."""
+
+
+def text_template(recipe: "Recipe") -> str:
+    """Return the template of the texts of a recipe."""
+    styled = recipe.mixture() is not None
+    if recipe.backend.kind == "embedded":
+        return "styled_continuation" if styled else "continuation"
+    return "styled" if styled else "expression"
+
+
+def used_templates(recipe: "Recipe") -> tuple[str, ...]:
+    """Return the templates that a recipe's requests are rendered from, in the order of the stages."""
+    depths = (recipe.depth, *recipe.ablations)
+    layers = layers_of(max(depths, key=DEPTHS.index))
+    names = [layer for layer in recipe.elaborated() if layer in layers]
+    continues_lists = recipe.backend.kind == "embedded" and recipe.text.examples is not None and "none" in depths
+    names += [text_template(recipe), *(["list"] if continues_lists else [])]
+    own = {file.template: file.text for file in recipe.prompt_files()}
+    texts = [own[name] if name in own else package_template(name).decode() for name in names]
+    return (*(["_layers"] if any(LAYER_CALL.search(text) for text in texts) else []), *names)
+
+
+def wordings_of(recipe: "Recipe") -> tuple[str, ...]:
+    """Return the names of the wordings of the template of a recipe's texts, in order; empty: it has one."""
+    files = [] if recipe.prompts is None else recipe.prompt_files()
+    template = text_template(recipe) if files else ""
+    return wordings_in([file for file in files if file.template == template])
+
+
+def package_template(name: str) -> bytes:
+    """Return the content of a template of the package."""
+    return (TEMPLATES / f"{name}.md").read_bytes()
+
+
+def validate_prompts(recipe: "Recipe") -> None:
+    """Raise ValueError if a template of a recipe cannot be rendered, or would have no effect."""
+    files = read_prompts(recipe.prompts)
+    used = used_templates(recipe)
+    for file in files:
+        if file.template not in used and not _is_as_in_package(file):
+            meant = f"; name it {text_template(recipe)}" if file.template in TEXT_NAMES else "; leave it out"
+            raise ValueError(
+                f"prompts.{file.template}: {file.name} would have no effect: the template {MODEL_OF[file.template]}, "
+                f"and this recipe uses {', '.join(used)}{meant}"
+            )
+    validate_templates(files)
+
+
+def _is_as_in_package(file: PromptFile) -> bool:
+    return file.content == package_template(file.template)
