@@ -16,7 +16,7 @@ files of its own for `all`, and leaves out the columns that no row has a value f
 PLAIN_VERSION = "1.3.0"
 """Version of the columns of a release without any of `OPTIONAL_COLUMNS`."""
 
-OPTIONAL_COLUMNS = ("attributes",)
+OPTIONAL_COLUMNS = ("attributes", "provenance.wording")
 """Columns since version 1.4.0, as `struct.column`: only a release whose recipe asks for one of them has them."""
 
 UNSTYLED_VERSION = "1.1.0"

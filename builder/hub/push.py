@@ -42,6 +42,7 @@ from personagen.builder.release.folder import (
     parse_manifest,
     read_card,
 )
+from personagen.builder.release.prompt_files import PROMPT_PATH, listed_prompts
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +212,8 @@ def local_files(folder: Path, manifest: Mapping[str, Any], card: str) -> FilesBy
         shard["path"]: FileVersion(shard["bytes"], shard["sha256"], path=folder / shard["path"])
         for shard in manifest["shards"]
     }
-    small = [MANIFEST, *(path for key, path in LISTED.items() if manifest.get(key))]
+    prompts = [file["path"] for file in listed_prompts(manifest)]
+    small = [MANIFEST, *prompts, *(path for key, path in LISTED.items() if manifest.get(key))]
     return {
         **shards,
         **{name: small_file((folder / name).read_bytes()) for name in small},
@@ -294,7 +296,11 @@ def _previous_files(client: HubClient, branch: RepoBranch, state: RepoState) -> 
     if manifest is None:
         return []
     listed = {file["path"] for file in files_of(manifest)}
-    return [path for path in state.files if path in listed and (SHARD.fullmatch(path) or path in LISTED.values())]
+    return [path for path in state.files if path in listed and _is_of_release(path)]
+
+
+def _is_of_release(path: str) -> bool:
+    return bool(SHARD.fullmatch(path) or PROMPT_PATH.fullmatch(path)) or path in LISTED.values()
 
 
 def _ensure_branch(client: HubClient, branch: RepoBranch, state: RepoState, *, private: bool | None) -> RepoState:

@@ -221,9 +221,7 @@ class Plan:
         if not self.wordings:
             return None
         rows, strata = sum(self.quotas[emotion].values()), max(1, len(self.recipe.intensities))
-        return wording_of(
-            self.wordings, seed=self.recipe.seed, emotion=emotion, turn=turn, rows=rows, strata=strata
-        )
+        return wording_of(self.wordings, seed=self.recipe.seed, emotion=emotion, turn=turn, rows=rows, strata=strata)
 
     def _style(self, emotion: str, turn: int) -> RowStyle | None:
         recipe, mixture = self.recipe, self.mixture

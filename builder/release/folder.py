@@ -14,6 +14,7 @@ from personagen.builder.core.file_names import AUDIT, CARD, CROISSANT, MANIFEST,
 from personagen.builder.core.records import LAYERS, PLAIN, REPEATING_PREFIXES, SPLITS
 from personagen.builder.release.formats.manifest_model import require_manifest
 from personagen.builder.release.formats.plain_json import parse_plain_json, require_inside
+from personagen.builder.release.prompt_files import PROMPT_PATH, listed_prompts
 from personagen.builder.release.tables.shards import ShardFile, file_digest
 
 FORMAT = "personagen-release/1"
@@ -97,7 +98,7 @@ def check_release(folder: Path, *, scores: bool = True) -> dict[str, Any]:
     """
     manifest = read_manifest(folder)
     check_manifest(manifest, str(folder / MANIFEST))
-    for file in files_of(manifest) if scores else manifest["shards"]:
+    for file in files_of(manifest) if scores else written_files(manifest):
         advice = {SCORES: "measure it again", AUDIT: "audit it again"}.get(file["path"], MEND)
         path = file_in(folder, file["path"])
         if path.is_symlink() or not path.is_file():
@@ -118,7 +119,7 @@ def file_in(folder: Path, name: str) -> Path:
 
 def missing_files(folder: Path, manifest: Mapping[str, Any]) -> list[str]:
     """Return the files of a release that are not in its folder or have another size; contents are not read."""
-    sizes: dict[str, int | None] = {shard["path"]: shard["bytes"] for shard in manifest["shards"]}
+    sizes: dict[str, int | None] = {file["path"]: file["bytes"] for file in written_files(manifest)}
     return [path for path, size in (sizes | {CARD: None, MANIFEST: None}).items() if not _has(folder / path, size)]
 
 
@@ -131,9 +132,14 @@ def _has(path: Path, size: int | None) -> bool:
     return actual > 0 if size is None else actual == size
 
 
+def written_files(manifest: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the files of a release that only its run can write: data files, then prompt templates."""
+    return [*manifest["shards"], *listed_prompts(manifest)]
+
+
 def files_of(manifest: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return the files that a manifest lists, with path, bytes and sha256: data files, then the others."""
-    return [*manifest["shards"], *(manifest[key] for key in LISTED if manifest.get(key))]
+    """Return the files that a manifest lists, with path, bytes and sha256: data files, prompts, then the others."""
+    return [*written_files(manifest), *(manifest[key] for key in LISTED if manifest.get(key))]
 
 
 def read_card(folder: Path) -> str:
@@ -163,6 +169,8 @@ def check_manifest(manifest: Mapping[str, Any], where: str) -> None:
     try:
         paths = [shard["path"] for shard in manifest["shards"]]
         odd = [path for path, count in Counter(paths).items() if count > 1 or not SHARD.fullmatch(path)]
+        prompts = [file["path"] for file in listed_prompts(manifest)]
+        odd += [path for path, count in Counter(prompts).items() if count > 1 or not PROMPT_PATH.fullmatch(path)]
         odd += [file["path"] for key, path in LISTED.items() if (file := manifest.get(key)) and file["path"] != path]
         configs = {} if odd else configurations(ShardFile(**shard) for shard in manifest["shards"])
         names = {emotion["name"].strip() for emotion in manifest["taxonomy"]["emotions"]}

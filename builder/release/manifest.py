@@ -15,11 +15,12 @@ from personagen.builder.planning.plan import Plan
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.release.cards.citation import citation_of
 from personagen.builder.release.folder import FORMAT, VIEWS, configurations, read_manifest, sealed
+from personagen.builder.release.prompt_files import prompt_entries
 from personagen.builder.release.tables.columns import columns_of, form_of, form_of_recipe
 from personagen.builder.release.tables.missing import columns_version, left_out
 from personagen.builder.release.tables.shards import ShardFile
 from personagen.builder.version import __version__
-from personagen.builder.writing.prompts import prompt_version, versions
+from personagen.builder.writing.prompts import prompt_version, templates_of, versions
 from personagen.metrics.style import EXPRESSIONS
 
 MIN_AS_ASKED = 0.8
@@ -69,7 +70,7 @@ def make_manifest(
 
     """
     recipe, usage = plan.recipe, used.usage
-    styled = plan.mixture is not None
+    styled, templates = plan.mixture is not None, templates_of(recipe)
     manifest = {
         "format": FORMAT,
         "name": recipe.name,
@@ -80,7 +81,11 @@ def make_manifest(
         "seed": recipe.seed,
         "taxonomy": _taxonomy(recipe),
         "model": _model(backend) | _deviations(used.origins),
-        "prompts": {"version": prompt_version(styled=styled), "templates": versions(styled=styled)},
+        "prompts": {
+            "version": prompt_version(templates, styled=styled),
+            "templates": versions(templates, styled=styled),
+            **prompt_entries(recipe),
+        },
         "tables": digests(styles=styled),
         "personas": _personas(plan),
         "license": recipe.licence(),
@@ -191,7 +196,7 @@ def same_release(folder: Path, recipe: Recipe) -> dict[str, Any] | None:
     wanted = form_of_recipe(recipe, form.attributes)  # a recipe's fingerprint determines its attributes
     same = (
         manifest["fingerprint"] == recipe.fingerprint()
-        and manifest["prompts"]["version"] == prompt_version(styled=styled)
+        and manifest["prompts"]["version"] == prompt_version(templates_of(recipe), styled=styled)
         and manifest["tables"] == digests(styles=styled)
         and manifest.get("license") == recipe.licence()
         and form.is_mixed == wanted.is_mixed

@@ -22,6 +22,7 @@ from personagen.builder.release.cards.regions import merge_regions
 from personagen.builder.release.cards.samples import sample_rows
 from personagen.builder.release.composition import Composition
 from personagen.builder.release.manifest import RunCounts, make_manifest
+from personagen.builder.release.prompt_files import write_prompts
 from personagen.builder.release.run.run_folder import RunFolder
 from personagen.builder.release.screening import Screening
 from personagen.builder.release.tables.columns import columns_of, form_of_recipe, layer_record, text_record
@@ -210,6 +211,7 @@ class ReleaseWriter:
         )
         manifest, croissant = with_croissant(make_manifest(backend, self._plan, self._shards.written(), counts, used))
         self._run.keep_card()  # its notes may have been edited during the run
+        write_prompts(self._run.staging, self._plan.recipe)
         write_text(self._run.staging / CARD, merge_regions(render_card(manifest), self._run.kept_card()))
         write_text(self._run.staging / CROISSANT, croissant)
         write_text(self._run.staging / MANIFEST, json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")

@@ -179,6 +179,7 @@ def expression_request(
         **({"words": grounding.words} if row.style is None else {}),
         demographic=persona.demographic if persona else None,
         sociocultural=persona.sociocultural if persona and "sociocultural" in layers else None,
+        attributes=persona.attributes if persona else {},
         scene=scene,
         emotion=emotion.name,
         definition=emotion.definition,

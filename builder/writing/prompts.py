@@ -28,6 +28,9 @@ NAMES = (*LAYER_NAMES, "expression", "continuation")
 STYLED_NAMES = (*LAYER_NAMES, "styled", "styled_continuation")
 """Templates of a recipe with expressions and styles."""
 
+NO_ATTRIBUTE = re.compile(r"'(None|.* object)' has no attribute '(.+)'")
+"""Message of jinja2 about an attribute that a value does not have."""
+
 RENDERING_ERRORS = (
     TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError, RecursionError,
 )  # fmt: skip
@@ -141,7 +144,7 @@ def _chat(template: Template, values: Mapping[str, Any]) -> tuple[Message, ...]:
 
 
 def _bounded(file: PromptFile, messages: tuple[Message, ...]) -> tuple[Message, ...]:
-    """Return the chat of a template of a recipe, without an empty system turn; raise RecipeError if it cannot be sent."""
+    """Return a chat without an empty system turn; raise RecipeError if it is too long or has no turn of the user."""
     length = sum(len(message.content) for message in messages)
     if length > MAX_CHARS:
         raise _refused(file, None, f"makes a prompt of {length:,} characters, wanted {MAX_CHARS:,} or fewer")
@@ -168,9 +171,10 @@ def _line_of(traceback: TracebackType | None, template: Template) -> int | None:
 def _explained(error: Exception, values: Mapping[str, Any]) -> str:
     """Return the reason of an error on one line; the names of records are those of variables."""
     message = " ".join(str(error).split())[:300]
-    if isinstance(error, UndefinedError) and (match := re.fullmatch(r"'(None|.* object)' has no attribute '(.+)'", message)):
+    match = NO_ATTRIBUTE.fullmatch(message)
+    if isinstance(error, UndefinedError) and match:
         if match[1] == "None":
-            return f"uses the attribute {match[2]!r} of a value that is null in this row; write it within {{% if ... %}}"
+            return f"uses the attribute {match[2]!r} of what is null in this row; write it within {{% if ... %}}"
         kind = match[1].removesuffix(" object").rpartition(".")[2]
         record = next((value for value in values.values() if type(value).__name__ == kind), None)
         known = [name for name in getattr(record, "__slots__", ()) if not name.startswith("_")]
@@ -212,6 +216,4 @@ def prompt_version(templates: Templates = PACKAGE, *, styled: bool = False) -> s
 def published_templates(recipe: Recipe) -> dict[str, bytes]:
     """Return the content of the templates that a recipe's requests are rendered from, by file name."""
     templates = templates_of(recipe)
-    return {
-        f"{key}.md": content for name in used_templates(recipe) for key, content in templates.contents(name)
-    }
+    return {f"{key}.md": content for name in used_templates(recipe) for key, content in templates.contents(name)}

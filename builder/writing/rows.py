@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 from personagen.builder.core.records import Provenance, Reject, Row, layers_of
 from personagen.builder.llm.requests import Ask
@@ -179,7 +179,7 @@ class RowWriter:
             # A layer before the changed one has the prose of the original.
             is_original = layer == "demographic" and persona.demographic == original.demographic
             attempts = self._attempts(stages, original.id if is_original else persona.id, layer, original.id)
-            facts = {"demographic": persona.demographic, "sociocultural": persona.sociocultural}
+            facts = _persona_values(persona)
             prose = await elaborate(layer, self._ask_of(stages.priority, layer), attempts, self._prose, **facts)
             if prose is None:
                 return None
@@ -204,7 +204,7 @@ class RowWriter:
             return scene
         id_ = scene.id if row.counterfactual is None else f"{persona.id}-s{row.situation}"
         attempts = self._attempts(stages, id_, "situational", scene.id)
-        facts = {"demographic": persona.demographic, "sociocultural": persona.sociocultural, "scene": scene}
+        facts = {**_persona_values(persona), "scene": scene}
         prose = await elaborate(
             "situational", self._ask_of(stages.priority, "situational"), attempts, self._prose, **facts
         )
@@ -244,6 +244,15 @@ class RowWriter:
             style=style_name(planned.style.style) if planned.style and planned.style.style else None,
             attributes=(persona.attributes or None) if persona else None,
         )
+
+
+def _persona_values(persona: Persona) -> dict[str, Any]:
+    """Return the variables of a template that describe a persona."""
+    return {
+        "demographic": persona.demographic,
+        "sociocultural": persona.sociocultural,
+        "attributes": persona.attributes,
+    }
 
 
 def _text_rules(recipe: Recipe, emotion: str) -> TextRules:

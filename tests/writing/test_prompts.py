@@ -2,9 +2,7 @@
 
 import hashlib
 import re
-import shutil
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import jinja2
@@ -15,13 +13,17 @@ from personagen.builder.core.records import DEPTHS, LAYERS, layers_of
 from personagen.builder.planning.personas.drawing import Persona, draw_persona, make_design
 from personagen.builder.planning.personas.tables import persona_tables
 from personagen.builder.planning.plan import make_plan
+from personagen.builder.planning.prompts import PromptFile
 from personagen.builder.planning.recipe.parsing import parse_recipe
 from personagen.builder.planning.situations.bank import Scene, draw_scene
 from personagen.builder.planning.situations.dealing import deal_events
 from personagen.builder.planning.taxonomy import named_taxonomy
 from personagen.builder.writing.expression import Subject, beginnings, expression_request, expression_settings
-from personagen.builder.writing.prompts import NAMES, STYLED_NAMES, TEMPLATES, prompt_version, render, versions
+from personagen.builder.writing.prompts import NAMES, PACKAGE, STYLED_NAMES, Templates, prompt_version, versions
+from tests.helpers.releasing import ROOT
 
+TEMPLATES = ROOT / "builder" / "templates"
+render = PACKAGE.render
 TEXTS = ("expression", "continuation", "styled", "styled_continuation")
 ALL_NAMES = sorted({*NAMES, *STYLED_NAMES})
 EMOTION = named_taxonomy("ekman")["fear"]
@@ -66,6 +68,7 @@ def values(depth: str, **changes: Any) -> dict[str, Any]:
         "sentences": 2,
         "surface": ["It asks a question."],
         "label_words": (),
+        "attributes": {},
     } | changes
 
 
@@ -201,7 +204,7 @@ def test_a_hostile_value_opens_no_turn(name: str) -> None:
 
 
 def test_an_unknown_template_is_an_error() -> None:
-    with pytest.raises(jinja2.TemplateNotFound, match=r"poem\.md"):
+    with pytest.raises(FileNotFoundError, match=r"poem\.md"):
         render("poem")
 
 
@@ -218,17 +221,11 @@ def test_every_prompt_has_a_version_and_the_card_and_the_exported_chat_have_none
     assert on_disk == {"_layers", *NAMES, *STYLED_NAMES}
 
 
-@pytest.mark.parametrize(
-    ("file", "changes"), [("_layers.md", True), ("expression.md", True), ("dataset_card.md", False)]
-)
-def test_the_prompt_version_changes_with_a_prompt_and_with_nothing_else(
-    file: str, changes: bool, tmp_path: Path
-) -> None:
-    same, other = tmp_path / "same", tmp_path / "other"
-    for copy in (same, other):
-        shutil.copytree(TEMPLATES, copy)
-    with (other / file).open("a", encoding="utf-8") as template:
-        template.write("\nOne more line.\n")
+@pytest.mark.parametrize(("name", "changes"), [("_layers", True), ("expression", True), ("styled", False)])
+def test_the_prompt_version_changes_with_a_prompt_and_with_nothing_else(name: str, changes: bool) -> None:
+    content = (TEMPLATES / f"{name}.md").read_bytes()
+    same = Templates((PromptFile(name, None, f"{name}.md", content),))
+    other = Templates((PromptFile(name, None, f"{name}.md", content + b"\nOne more line.\n"),))
     assert prompt_version(same) == prompt_version()
     assert (prompt_version(other) != prompt_version()) is changes
 

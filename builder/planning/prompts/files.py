@@ -19,7 +19,7 @@ PROSE_NAMES = ("demographic", "sociocultural", "situational")
 """Templates of the prose of layers."""
 
 TEXT_NAMES = ("expression", "styled", "continuation", "styled_continuation")
-"""Templates of texts, of which a recipe uses one: with or without a style, for models that follow instructions or not."""
+"""Templates of texts, of which a recipe uses one: by style and by kind of model."""
 
 TEMPLATE_NAMES = ("_layers", *PROSE_NAMES, *TEXT_NAMES, "list")
 """Templates that a recipe can replace; `_layers` has the macros that describe a persona and a situation."""

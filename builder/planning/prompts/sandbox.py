@@ -34,9 +34,10 @@ MAX_NUMBER = 10**15
 CHARS_PER_STEP = 100
 """Characters of a text that is made or looked through, per step."""
 
-TEXT_METHODS = frozenset(
-    "capitalize endswith lower lstrip removeprefix removesuffix rstrip split startswith strip title upper".split()
-)
+TEXT_METHODS = frozenset({
+    "capitalize", "endswith", "lower", "lstrip", "removeprefix", "removesuffix", "rstrip", "split", "startswith",
+    "strip", "title", "upper",
+})  # fmt: skip
 """Methods of texts that a template may call; none makes a text longer."""
 
 MAPPING_METHODS = frozenset({"get", "items", "keys", "values"})
@@ -125,9 +126,9 @@ def _join(values: Iterable[Any], separator: Any = "") -> str:
 
 def _replace(text: Any, old: str, new: str) -> str:
     """Replace all occurrences, as the filter `replace` does without a count."""
-    text = str(_printable_value(text))
-    _require_length(len(text) + (text.count(old) if old else len(text) + 1) * len(new))
-    return text.replace(old, new)
+    whole = str(_printable_value(text))
+    _require_length(len(whole) + (whole.count(old) if old else len(whole) + 1) * len(new))
+    return whole.replace(old, new)
 
 
 def _indent(text: Any, width: int = 4, first: bool = False, blank: bool = False) -> str:

@@ -4,25 +4,26 @@ A template is two blocks, `user` and perhaps `system`; nothing stands outside th
 """
 
 from collections.abc import Iterator
-from typing import TypeVar
 
 from jinja2 import TemplateSyntaxError, nodes
 
 from personagen.builder.planning.suggestions import did_you_mean
 
-PLAIN_FILTERS = tuple(
-    "abs capitalize count d default dictsort first float int items last length list lower max min reverse sort "
-    "string sum title trim unique upper wordcount".split()
-)
+PLAIN_FILTERS = (
+    "abs", "capitalize", "count", "d", "default", "dictsort", "first", "float", "int", "items", "last",
+    "length", "list", "lower", "max", "min", "reverse", "sort", "string", "sum", "title", "trim", "unique",
+    "upper", "wordcount",
+)  # fmt: skip
 """Filters of Jinja that no input makes larger."""
 
 FILTERS = (*PLAIN_FILTERS, "indent", "join", "replace", "round")
 """Filters of templates. Those that call attributes or other filters by name are left out, and so is `random`."""
 
-PLAIN_TESTS = tuple(
-    "!= < <= == > >= boolean defined divisibleby eq equalto even false float ge greaterthan gt in integer iterable "
-    "le lessthan lower lt mapping ne none number odd sequence string true undefined upper".split()
-)
+PLAIN_TESTS = (
+    "!=", "<", "<=", "==", ">", ">=", "boolean", "defined", "divisibleby", "eq", "equalto", "even", "false",
+    "float", "ge", "greaterthan", "gt", "in", "integer", "iterable", "le", "lessthan", "lower", "lt", "mapping",
+    "ne", "none", "number", "odd", "sequence", "string", "true", "undefined", "upper",
+)  # fmt: skip
 """Tests of templates."""
 
 BLOCKS = ("system", "user")
@@ -43,10 +44,8 @@ PARTS = (nodes.Keyword, nodes.Operand, nodes.Pair)
 TEMPLATE_STATEMENTS = (nodes.Extends, nodes.FromImport, nodes.Import, nodes.Include)
 """Statements that read another template."""
 
-INNER_NAMES = ("self", "super", "caller_", "varargs", "kwargs")
+INNER_NAMES = ("self", "super", "varargs", "kwargs")
 """Names of Jinja for blocks and arguments, which templates have no need of."""
-
-Part = TypeVar("Part", bound=nodes.Node)
 
 
 def bounded_tree(tree: nodes.Template) -> nodes.Template:
@@ -107,18 +106,23 @@ def _require_blocks(tree: nodes.Template) -> None:
     """Raise TemplateSyntaxError unless the tree is the blocks of a template and nothing else."""
     for block in tree.find_all(nodes.Block):
         if block.name not in BLOCKS:
-            _refuse(f"unknown block {block.name!r}{did_you_mean(block.name, BLOCKS)}; known: {', '.join(BLOCKS)}", block)
+            _refuse(
+                f"unknown block {block.name!r}{did_you_mean(block.name, BLOCKS)}; known: {', '.join(BLOCKS)}", block
+            )
         if next(block.find_all(nodes.Block), None) is not None:
             _refuse(f"has a block within the block {block.name!r}; write one after the other", block)
+    if (stray := first_stray(tree, nodes.Block)) is not None:
+        _refuse("has a part outside of its blocks, which would not be sent; move it into a block", stray)
+
+
+def first_stray(tree: nodes.Template, wanted: type[nodes.Node]) -> nodes.Node | None:
+    """Return the first part of a tree that is neither blank nor a wanted node at its top; None: there is none."""
     for node in tree.body:
-        stray = node
-        if isinstance(node, nodes.Output):
-            parts = [part for part in node.nodes if not (isinstance(part, nodes.TemplateData) and not part.data.strip())]
-            if not parts:
-                continue
-            stray = parts[0]
-        if not isinstance(node, nodes.Block):
-            _refuse("has a part outside of its blocks, which would not be sent; move it into a block", stray)
+        for part in node.nodes if isinstance(node, nodes.Output) else [node]:
+            is_blank = isinstance(part, nodes.TemplateData) and not part.data.strip()
+            if not is_blank and not isinstance(part, wanted):
+                return part
+    return None
 
 
 def _refuse(problem: str, node: nodes.Node) -> None:
@@ -151,7 +155,7 @@ def _size(node: nodes.Node) -> int:
     return 1 + sum(1 for _ in _all_nodes(node))
 
 
-def _filtered(expression: nodes.Expr, name: str, *arguments: int) -> nodes.Filter:
+def _filtered(expression: nodes.Node, name: str, *arguments: int) -> nodes.Filter:
     values = [nodes.Const(argument, lineno=expression.lineno) for argument in arguments]
     return nodes.Filter(expression, name, values, [], None, None, lineno=expression.lineno)
 

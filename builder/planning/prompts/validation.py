@@ -11,6 +11,7 @@ from jinja2.meta import find_undeclared_variables
 
 from personagen.builder.planning.prompts.files import PROSE_NAMES, PromptFile
 from personagen.builder.planning.prompts.sandbox import PromptSandbox
+from personagen.builder.planning.prompts.syntax import first_stray
 from personagen.builder.planning.prompts.variables import (
     FUNCTIONS,
     VARIABLES,
@@ -96,20 +97,18 @@ def _validate_turns(file: PromptFile, tree: nodes.Template) -> None:
         )
     if file.template == "list" and "system" in blocks:
         raise TemplateSyntaxError(
-            "has a block `system`, and a list that a model continues has no turns; leave it out", blocks["system"].lineno
+            "has a block `system`, and a list that a model continues has no turns; leave it out",
+            blocks["system"].lineno,
         )
 
 
 def _validate_macros(tree: nodes.Template) -> None:
     """Raise TemplateSyntaxError unless a tree has the macros of the layers, and nothing that is printed."""
     macros = [node.name for node in tree.body if isinstance(node, nodes.Macro)]
-    for node in tree.body:
-        if isinstance(node, nodes.Output):
-            stray = [part for part in node.nodes if not (isinstance(part, nodes.TemplateData) and not part.data.strip())]
-        else:
-            stray = [] if isinstance(node, nodes.Macro) else [node]
-        if stray:
-            raise TemplateSyntaxError("has a part outside of its macros, which would not be sent", stray[0].lineno)
+    if (stray := first_stray(tree, nodes.Macro)) is not None:
+        raise TemplateSyntaxError(
+            "has a part outside of its macros, which would not be sent; leave it out", stray.lineno
+        )
     for name in PROSE_NAMES:
         if name not in macros:
             raise TemplateSyntaxError(f"lacks the macro {name!r}, which templates call as `layer.{name}(...)`", 1)

@@ -41,9 +41,12 @@ VARIABLES: Mapping[str, PromptVariable] = {
     "sociocultural": PromptVariable(
         "second layer of the persona; null below depth `sociocultural`", (*PROSE_NAMES, *TEXT_NAMES), Sociocultural
     ),
+    "attributes": PromptVariable(
+        "further attributes of the persona, by name; empty at depth `none` and without any", (*PROSE_NAMES, *TEXT_NAMES)
+    ),
     "scene": PromptVariable(
-        "the situation, with the wording of place, time, companions and kind of text, and the layer `scene.situational`;"
-        " null below depth `situational`",
+        "the situation: wording of place, time, companions and kind of text, and the layer `scene.situational`; "
+        "null below depth `situational`",
         ("situational", *TEXT_NAMES),
         Scene,
     ),

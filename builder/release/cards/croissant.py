@@ -16,7 +16,7 @@ from personagen.builder.core.records import SPLITS
 from personagen.builder.release.cards.card import described_columns
 from personagen.builder.release.cards.metadata import NO_LICENCE
 from personagen.builder.release.cards.responsible_ai import responsible_ai_of
-from personagen.builder.release.folder import sealed
+from personagen.builder.release.folder import sealed, written_files
 
 VERSION = "http://mlcommons.org/croissant/1.1"
 """Version of the format."""
@@ -52,6 +52,9 @@ CONTEXT: Mapping[str, Any] = {
 
 PARQUET = "application/x-parquet"
 """Media type of the data files."""
+
+MARKDOWN = "text/markdown"
+"""Media type of the prompt templates."""
 
 DATA_TYPES = {
     "string": "sc:Text",
@@ -119,15 +122,15 @@ def _clean(text: object) -> str:
 
 
 def _files(manifest: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    for shard in manifest["shards"]:
+    for file in written_files(manifest):
         yield {
             "@type": "cr:FileObject",
-            "@id": shard["path"],
-            "name": shard["path"],
-            "contentUrl": shard["path"],
-            "contentSize": f"{shard['bytes']} B",
-            "encodingFormat": PARQUET,
-            "sha256": shard["sha256"],
+            "@id": file["path"],
+            "name": file["path"],
+            "contentUrl": file["path"],
+            "contentSize": f"{file['bytes']} B",
+            "encodingFormat": PARQUET if file["path"].endswith(".parquet") else MARKDOWN,
+            "sha256": file["sha256"],
         }
 
 

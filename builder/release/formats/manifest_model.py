@@ -136,6 +136,7 @@ class RecordedPrompts(ManifestPart):
 
     version: Line
     templates: dict[Line, PromptTemplate]
+    files: Annotated[list[ListedFile], Field(max_length=100)] = []
 
 
 class RecordedUsage(ManifestPart):

@@ -23,6 +23,7 @@ from personagen.builder.release.folder import (
     check_release,
     read_card,
     read_manifest,
+    written_files,
 )
 from personagen.builder.release.results import RESULT_FACTS, in_order
 from personagen.builder.release.tables.shards import file_digest
@@ -67,7 +68,7 @@ def mend_card(folder: Path, manifest: Mapping[str, Any], kept_card: str) -> bool
         check_manifest(manifest, str(folder / MANIFEST))
     except ReleaseError:
         return False
-    if path.is_symlink() or not all(is_file_of(folder / shard["path"], shard) for shard in manifest["shards"]):
+    if path.is_symlink() or not all(is_file_of(folder / shard["path"], shard) for shard in written_files(manifest)):
         return False
     extended, croissant = described_anew(manifest)
     write_text(path, merge_regions(render_card(extended), kept_card))

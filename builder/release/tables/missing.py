@@ -40,7 +40,8 @@ def optional_columns(recipe: "Recipe", attribute_types: Mapping[str, str]) -> se
         attribute_types: type of each further attribute of its personas.
 
     """
-    return {"attributes"} if attribute_types else set()
+    columns = {"attributes"} if attribute_types else set()
+    return columns | ({"provenance.wording"} if recipe.wordings() else set())
 
 
 def columns_version(recipe: "Recipe", attribute_types: Mapping[str, str]) -> str:

@@ -79,6 +79,7 @@ IDENTITY: Mapping[str, Mapping[str, Any]] = {
     "backend.model": {"backend.model": "n"},
     "backend.body": {"backend.body": {"chat_template_kwargs": {"enable_thinking": False}}},
     "backend.reasoning_effort": {"backend.reasoning_effort": "low"},
+    "prompts": {"prompts": {"styled": str(Path(__file__).with_name("styled.md"))}},
     "draw.max_tokens": {"draw.max_tokens": 4000},
     "draw.temperature": {"draw.temperature": 0.5},
     "draw.top_p": {"draw.top_p": 0.5},
