@@ -56,12 +56,7 @@ APPRAISAL = _texts("pleasantness agency certainty control expectedness")
 SITUATIONAL = {**_texts("event event_kind"), "appraisal": APPRAISAL}
 SITUATIONAL |= _texts("place time companions channel stakes prose")
 PROVENANCE = _texts("model prompt_version") | {"seed": Value("int64"), "attempts": _COUNT, "leaked": Value("bool")}
-PROVENANCE |= {
-    "checker_label": _TEXT,
-    "checker_confidence": Value("float32"),
-    "expression_found": _TEXT,
-    "wording": _TEXT,
-}
+PROVENANCE |= {"checker_label": _TEXT, "checker_confidence": Value("float32"), **_texts("expression_found wording")}
 LAYERS = ("demographic", "sociocultural", "situational")
 DEPTHS = ("none", *LAYERS)
 _UNSTYLED = ("emotion", "expression", "style", "provenance.expression_found")

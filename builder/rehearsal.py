@@ -1,9 +1,12 @@
-"""Refuse a recipe whose texts the embedded model cannot write, before its first call.
+"""Refuse a recipe whose texts cannot be written, before its first call: by its templates, or by the embedded model.
+
+Templates of a recipe are rendered for rows of every kind in its plan.
 
 The embedded model completes given beginnings in English with a few words. Some rows go through the real stages with a
 stand-in that completes each beginning with as many words as it lacks, as far as the token limit of a request allows.
 """
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -24,6 +27,9 @@ LANGUAGE = "en"
 REHEARSED_ROWS = 42
 """Rows that are rehearsed, spread over the emotions; a row takes 20 ms."""
 
+EXAMINED_ROWS = 210
+"""Rows among which those are chosen that a recipe's templates are rendered for."""
+
 REHEARSED_ATTEMPTS = 24
 """Attempts that are rehearsed: later ones have the same beginnings."""
 
@@ -42,10 +48,12 @@ Lengths = Sequence[tuple[int, int]]
 
 
 async def require_writable(recipe: Recipe) -> None:
-    """Raise RecipeError if the embedded model cannot write a recipe's texts, by their language or their length.
+    """Raise RecipeError if a template of a recipe cannot be rendered, or the embedded model cannot write its texts.
 
-    Recipes of other models are not examined, nor are those of `shown` texts without a style, nor default lengths.
+    The embedded model may be unable by the language or the length of the texts. Recipes of other models are not
+    examined for that, nor are those of `shown` texts without a style, nor default lengths.
     """
+    await _require_renderable(recipe)
     if recipe.backend.kind != "embedded" or recipe.mixture() is None:
         return
     if recipe.text.language not in (None, LANGUAGE):
@@ -68,6 +76,53 @@ async def require_writable(recipe: Recipe) -> None:
         f"{len(rows)} rehearsed texts of the embedded model can have {min(possible)} to {max(possible)} words at most, "
         "wanted bounds that all can meet; change them, or choose another model by backend.kind and backend.model"
     )
+
+
+async def _require_renderable(recipe: Recipe) -> None:
+    """Render the templates that a recipe replaces, in every wording, for rows that differ in kind."""
+    if recipe.prompts is None:
+        return
+    checks = recipe.checks.model_copy(update={"attempts": 1})
+    plan = await compute_in_thread(lambda: make_plan(recipe.model_copy(update={"checks": checks})))
+    writer = RowWriter(plan, lambda priority, stage: _answer_stand_in(stage), model="")
+    for row in _rows_of_each_kind(plan):
+        for wording in plan.wordings or (None,):
+            await writer.write(replace(row, wording=wording), priority=0)
+
+
+def stand_in_of(stage: str) -> str:
+    """Return what stands in a prompt for prose that the model has not written yet."""
+    return f"[Here stands the prose that the model writes in its reply to the request of the stage {stage}.]"
+
+
+def prose_reply(stage: str) -> Reply:
+    """Return a reply to a request for prose that holds a stand-in."""
+    return Reply((Candidate(json.dumps({"prose": stand_in_of(stage)}), "stop"),), 0, 0)
+
+
+def _answer_stand_in(stage: str) -> Ask:
+    """Return a function that answers requests for prose by a stand-in, and requests for texts by nothing."""
+
+    async def ask(request: Request) -> Reply:
+        return Reply((Candidate("", "stop"),), 0, 0) if request.schema is None else prose_reply(stage)
+
+    return ask
+
+
+def _rows_of_each_kind(plan: Plan) -> Iterator[RowPlan]:
+    """Yield the first row of each kind at all depths: kinds differ in what is null, and in the words of a prompt."""
+    kinds: set[tuple[object, ...]] = set()
+    per_emotion = -(-EXAMINED_ROWS // len(plan.quotas))
+    for emotion, quota in plan.quotas.items():
+        for turn in range(min(per_emotion, sum(quota.values()))):
+            row = plan.turn(emotion, turn)
+            for depth in (plan.recipe.depth, *plan.recipe.ablations):
+                style = row.style and (row.style.expression, row.style.style, row.style.features is None)
+                job = depth != "none" and plan.people.persona(row.persona).demographic.isco08 is None
+                kind = (emotion, row.intensity, depth, style, job)
+                if kind not in kinds:
+                    kinds.add(kind)
+                    yield replace(row, depth=depth)
 
 
 def _simplified(recipe: Recipe) -> Recipe:

@@ -1,5 +1,7 @@
-"""`pg.generate`, `pg.preview` and `pg.estimate`: a recipe becomes a release, a few texts, or a cost estimate."""
+"""`pg.generate`, `pg.preview`, `pg.prompts` and `pg.estimate`: a release, a few texts, their requests, or the cost."""
 
+from os import fspath
+from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from personagen.builder.api.arguments import (
@@ -11,7 +13,7 @@ from personagen.builder.api.arguments import (
     require_count,
     with_keywords,
 )
-from personagen.builder.api.preview_texts import Preview
+from personagen.builder.api.preview_texts import Preview, Prompts
 from personagen.builder.api.progress import shown_progress
 from personagen.builder.api.release import Release
 from personagen.builder.core.progress import Progress
@@ -146,6 +148,40 @@ async def apreview(
     chosen = as_recipe(recipe, keys, apreview)
     with shown_progress(progress) as receiver:
         return Preview(tuple(await run(chosen, number, api_key=api_key, progress=receiver)))
+
+
+@with_keywords(recipe_keywords())
+def prompts(
+    recipe: Recipe | PathOrName | None = None,
+    *,
+    number: int = PREVIEW_TEXTS,
+    out: PathOrName | None = None,
+    **keys: Unpack[RecipeKeys],
+) -> Prompts:
+    """Show the requests of the first texts of a release as they would be sent; nothing is sent.
+
+    Args:
+        recipe: see `generate`.
+        number: number of texts.
+        out: new folder for the templates that the requests are rendered from; `prompts=` takes it. None: none is
+            written.
+        keys: see `generate`.
+
+    Raises:
+        RecipeError: a key is unknown, a value is out of bounds, or a template cannot be rendered.
+        FolderError: `out` holds something, or cannot be written.
+
+    """
+    from personagen.builder.prompts import export_prompts, planned_requests
+    from personagen.builder.writing.prompts import published_templates
+
+    require_count("number", number)
+    chosen = as_recipe(recipe, keys, prompts)
+    templates = {name: content.decode("utf-8-sig") for name, content in published_templates(chosen).items()}
+    shown = Prompts(tuple(planned_requests(chosen, number)), templates)
+    if out is not None:
+        export_prompts(chosen, Path(fspath(out)))
+    return shown
 
 
 @with_keywords(recipe_keywords())

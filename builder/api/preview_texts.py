@@ -10,6 +10,8 @@ from personagen.builder.core.records import LAYERS, Row
 if TYPE_CHECKING:
     import pandas as pd
 
+    from personagen.builder.prompts import PlannedRequest
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Preview(Sequence[Row]):
@@ -49,6 +51,76 @@ class Preview(Sequence[Row]):
     def _repr_html_(self) -> str:
         """Render each text below the layers of its persona; every value is escaped."""
         return "".join(map(_row_html, self.rows))
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Prompts(Sequence["PlannedRequest"]):
+    """Requests of the first rows of a recipe, as they would be sent.
+
+    Attributes:
+        requests: the first request of each stage of each row, in order.
+        templates: the templates that they are rendered from, by file name.
+
+    """
+
+    requests: tuple["PlannedRequest", ...]
+    templates: Mapping[str, str]
+
+    def __len__(self) -> int:
+        return len(self.requests)
+
+    @overload
+    def __getitem__(self, index: int) -> "PlannedRequest": ...
+    @overload
+    def __getitem__(self, index: slice) -> "Prompts": ...
+    def __getitem__(self, index: int | slice) -> "PlannedRequest | Prompts":
+        """Return one request, or some of them."""
+        return Prompts(self.requests[index], self.templates) if isinstance(index, slice) else self.requests[index]
+
+    def __iter__(self) -> Iterator["PlannedRequest"]:
+        return iter(self.requests)
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """Return the requests as plain data."""
+        return [planned.to_json() for planned in self.requests]
+
+    def to_pandas(self) -> "pd.DataFrame":
+        """Return a data frame with one row per request; the turns are columns "system" and "user"."""
+        import pandas as pd
+
+        return pd.DataFrame(
+            {
+                **{name: getattr(planned, name) for name in ("id", "stage", "wording")},
+                **{message.role: message.content for message in planned.request.messages},
+                "prefill": planned.request.prefill,
+            }
+            for planned in self.requests
+        )
+
+    def __repr__(self) -> str:
+        stages = ", ".join(dict.fromkeys(planned.stage for planned in self.requests))
+        return f"<Prompts: {len(self)} {'request' if len(self) == 1 else 'requests'} ({stages})>"
+
+    def _repr_html_(self) -> str:
+        """Render each request with its turns; every value is escaped."""
+        return "".join(map(_request_html, self.requests))
+
+
+def _request_html(planned: "PlannedRequest") -> str:
+    wording = [] if planned.wording is None else [f"wording {planned.wording}"]
+    head = ", ".join([f"stage {planned.stage}", *wording])
+    turns = [(message.role, message.content) for message in planned.request.messages]
+    turns += [("beginning", planned.request.prefill)] if planned.request.prefill else []
+    turns += [("stands in", ", ".join(planned.stand_ins))] if planned.stand_ins else []
+    turns.append(("sampling", "; ".join(planned.sampling_facts())))
+    lines = "".join(
+        f'<tr><th>{name}</th><td style="white-space: pre-wrap; text-align: left">{escape(content)}</td></tr>'
+        for name, content in turns
+    )
+    return (
+        f"<table><thead><tr><th>{escape(head)}</th><th>{escape(planned.id)}</th></tr></thead>"
+        f"<tbody>{lines}</tbody></table>"
+    )
 
 
 def _row_html(row: Row) -> str:

@@ -20,6 +20,7 @@ from personagen.builder.cli.matching import match_command
 from personagen.builder.cli.measure import audit, compare, evaluate, report
 from personagen.builder.cli.options import BUDGET, RECIPE, WRITING, options, read_key, read_options
 from personagen.builder.cli.output import show, show_json
+from personagen.builder.cli.prompts import prompts_command, show_requests
 from personagen.builder.cli.signals import CommandSignals, handled
 from personagen.builder.cli.starting import init_command
 from personagen.builder.core.errors import PersonaGenError, ReleaseError
@@ -124,10 +125,21 @@ def plan(recipe: Path | None, as_json: bool, **values: Any) -> None:
 @cli.command()
 @options(*RECIPE, *WRITING, "--api-key-file")
 @click.option("-n", "--number", type=click.IntRange(1, 1000), default=3, show_default=True, help="Number of texts.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per text.")
-def preview(recipe: Path | None, api_key_file: Path | None, number: int, as_json: bool, **values: Any) -> None:
+@click.option(
+    "--prompts",
+    "shows_prompts",
+    is_flag=True,
+    help="Show the requests of the first texts; nothing is sent.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per text, or per request.")
+def preview(
+    recipe: Path | None, api_key_file: Path | None, number: int, shows_prompts: bool, as_json: bool, **values: Any
+) -> None:
     """Generate a few texts and show them with their personas; no release is written."""
     parsed = read_options(recipe, values)
+    if shows_prompts:
+        show_requests(parsed, number, as_json=as_json)
+        return
     from dataclasses import asdict
 
     from personagen.builder.cli.display import row_lines
@@ -228,7 +240,11 @@ def push_metric(metric: str, repo: str, tag: str | None, token: str | None) -> N
     show(done.url)
 
 
-for command in (evaluate, compare, match_command, audit, report, export_command, diff_command, init_command):
+_COMMANDS = (
+    *(evaluate, compare, match_command, audit, report, export_command),
+    *(diff_command, init_command, prompts_command),
+)
+for command in _COMMANDS:
     cli.add_command(command)
 
 

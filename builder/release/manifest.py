@@ -70,7 +70,7 @@ def make_manifest(
 
     """
     recipe, usage = plan.recipe, used.usage
-    styled, templates = plan.mixture is not None, templates_of(recipe)
+    styled = plan.mixture is not None
     manifest = {
         "format": FORMAT,
         "name": recipe.name,
@@ -81,11 +81,7 @@ def make_manifest(
         "seed": recipe.seed,
         "taxonomy": _taxonomy(recipe),
         "model": _model(backend) | _deviations(used.origins),
-        "prompts": {
-            "version": prompt_version(templates, styled=styled),
-            "templates": versions(templates, styled=styled),
-            **prompt_entries(recipe),
-        },
+        "prompts": _prompts(recipe),
         "tables": digests(styles=styled),
         "personas": _personas(plan),
         "license": recipe.licence(),
@@ -111,6 +107,12 @@ def make_manifest(
 def _personas(plan: Plan) -> dict[str, int]:
     people = plan.people
     return {**plan.personas, "pairs_met": people.pairs_met, "pairs_possible": people.pairs_possible}
+
+
+def _prompts(recipe: Recipe) -> dict[str, Any]:
+    styled, templates = recipe.mixture() is not None, templates_of(recipe)
+    named = {"version": prompt_version(templates, styled=styled), "templates": versions(templates, styled=styled)}
+    return named | prompt_entries(recipe)
 
 
 def _model(backend: Backend) -> dict[str, str | None]:

@@ -16,7 +16,7 @@ from personagen.builder.version import __version__
 
 if TYPE_CHECKING:
     from personagen.builder.api.comparison import Comparison
-    from personagen.builder.api.generation import agenerate, apreview, estimate, generate, preview
+    from personagen.builder.api.generation import agenerate, apreview, estimate, generate, preview, prompts
     from personagen.builder.api.loading import load
     from personagen.builder.api.matching import amatch, match
     from personagen.builder.api.measurement import acompare, aevaluate, audit, compare, evaluate
@@ -47,6 +47,7 @@ __all__ = [
     "load",
     "match",
     "preview",
+    "prompts",
 ]
 
 _API = "personagen.builder.api"
@@ -56,7 +57,7 @@ _MODULES = {
     "Recipe": "personagen.builder.planning.recipe",
     "Release": f"{_API}.release",
     "load": f"{_API}.loading",
-    **dict.fromkeys(("agenerate", "apreview", "estimate", "generate", "preview"), f"{_API}.generation"),
+    **dict.fromkeys(("agenerate", "apreview", "estimate", "generate", "preview", "prompts"), f"{_API}.generation"),
     "diff": "personagen.builder.diff",
     **dict.fromkeys(("amatch", "match"), f"{_API}.matching"),
     **dict.fromkeys(("acompare", "aevaluate", "audit", "compare", "evaluate"), f"{_API}.measurement"),

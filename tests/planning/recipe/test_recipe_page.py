@@ -57,7 +57,7 @@ def test_the_examples_on_the_page_are_recipes() -> None:
     examples = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     assert examples
     for example in examples:
-        assert parse_recipe(example, "docs/recipe.md").rows > 0
+        assert parse_recipe(example, "docs/recipe.md", folder=ROOT / "recipes").rows > 0
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=[path.name for path in RECIPES])

@@ -1,0 +1,169 @@
+"""Show the requests of a recipe without sending them, and write its prompt templates to a folder.
+
+The first rows of the plan go through the real stages. Where a prompt has prose that the model has yet to write, a
+stand-in takes its place.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from personagen.builder.core.errors import FolderError
+from personagen.builder.core.event_loop import compute_in_thread, run_blocking
+from personagen.builder.core.files import explain, make_folder, require_usable_name, write_bytes, write_text
+from personagen.builder.core.records import Situational, as_mapping
+from personagen.builder.llm.requests import Ask, Candidate, Reply, Request
+from personagen.builder.planning.plan import Plan, RowPlan, make_plan
+from personagen.builder.planning.prompts.variables import VARIABLES, attributes_of
+from personagen.builder.planning.recipe import Recipe
+from personagen.builder.planning.recipe.prompt_templates import used_templates
+from personagen.builder.rehearsal import prose_reply, require_writable, stand_in_of
+from personagen.builder.writing.prompts import published_templates
+from personagen.builder.writing.rows import RowWriter
+
+TEXT_STAGE = "expression"
+"""Stage of the text."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRequest:
+    """The first request of a stage of a row.
+
+    Attributes:
+        id: id of the row.
+        stage: layer whose prose is written, or "expression" for the text.
+        wording: name of the wording of the prompt. None: the prompt has one.
+        request: the request as the backend gets it, which may adapt it to its server.
+        stand_ins: stages whose replies the prompt depends on; stand-ins take their place.
+
+    """
+
+    id: str
+    stage: str
+    wording: str | None
+    request: Request
+    stand_ins: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the request as plain data."""
+        fields = dict(as_mapping(self.request))
+        fields["messages"] = [dict(as_mapping(message)) for message in self.request.messages]
+        fields["sampling"] = dict(as_mapping(self.request.sampling))
+        named = {"id": self.id, "stage": self.stage, "wording": self.wording, "stand_ins": list(self.stand_ins)}
+        return named | fields
+
+    def sampling_facts(self) -> list[str]:
+        """Return the decoding parameters that are set, and the form of the reply, one text each."""
+        request = self.request
+        facts = [f"{name} {value}" for name, value in as_mapping(request.sampling).items() if value is not None]
+        facts += [f"seed {request.seed}", f"candidates {request.candidates}"]
+        facts += [f"stop {json.dumps(list(request.stop))}"] if request.stop else []
+        return facts + ([f"JSON schema {json.dumps(request.schema)}"] if request.schema is not None else [])
+
+
+def planned_requests(recipe: Recipe, number: int) -> list[PlannedRequest]:
+    """Return the requests of the first rows of a recipe, one emotion after the other; nothing is sent.
+
+    They are the requests of `generate`: equal ones have the same key in the journal. A request that several rows share
+    is returned once.
+
+    Args:
+        recipe: the recipe; its ablations and counterfactuals are left out.
+        number: number of rows.
+
+    Raises:
+        RecipeError: a template cannot be rendered, or the embedded model cannot write the texts.
+
+    """
+    return run_blocking(aplanned_requests(recipe, number))
+
+
+async def aplanned_requests(recipe: Recipe, number: int) -> list[PlannedRequest]:
+    """Return the requests of the first rows in the running event loop; see `planned_requests`."""
+    await require_writable(recipe)
+    checks = recipe.checks.model_copy(update={"attempts": 1})
+    plan = await compute_in_thread(lambda: make_plan(recipe.model_copy(update={"checks": checks})))
+    requests: list[PlannedRequest] = []
+    for row in _first_rows(plan, number):
+        known = [planned.request for planned in requests]
+        requests += [planned for planned in await _requests_of(plan, row) if planned.request not in known]
+    return requests
+
+
+def _first_rows(plan: Plan, number: int) -> list[RowPlan]:
+    """Return the first row of each emotion, then the second ones, up to a number."""
+    counts = {emotion: sum(quota.values()) for emotion, quota in plan.quotas.items()}
+    turns = [(emotion, turn) for turn in range(max(counts.values())) for emotion in counts if turn < counts[emotion]]
+    return [plan.turn(emotion, turn) for emotion, turn in turns[:number]]
+
+
+async def _requests_of(plan: Plan, row: RowPlan) -> list[PlannedRequest]:
+    requests: list[PlannedRequest] = []
+
+    def ask_of(priority: int, stage: str) -> Ask:
+        async def ask(request: Request) -> Reply:
+            prompt = "".join(message.content for message in request.messages)
+            stand_ins = tuple(planned.stage for planned in requests if stand_in_of(planned.stage) in prompt)
+            wording = row.wording if stage == TEXT_STAGE else None
+            requests.append(PlannedRequest(row.id, stage, wording, request, stand_ins))
+            return Reply((Candidate("", "stop"),), 0, 0) if stage == TEXT_STAGE else prose_reply(stage)
+
+        return ask
+
+    await RowWriter(plan, ask_of, model="").write(row, priority=0)
+    return requests
+
+
+def export_prompts(recipe: Recipe, folder: Path) -> list[Path]:
+    """Write the templates that a recipe's requests are rendered from, and a README with their variables.
+
+    Named as `prompts:` of the recipe, the folder gives the same prompts.
+
+    Args:
+        recipe: the recipe.
+        folder: a new or an empty folder.
+
+    Returns:
+        The files.
+
+    Raises:
+        FolderError: the folder holds something, or cannot be written.
+
+    """
+    require_usable_name(folder)
+    try:
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise FolderError(f"{folder} is there already and is no empty folder; name a new one")
+        make_folder(folder)
+        for name, content in published_templates(recipe).items():
+            write_bytes(folder / name, [content])
+    except OSError as error:
+        raise FolderError(f"cannot write {folder}: {explain(error)}") from error
+    write_text(folder / "README.md", _readme(used_templates(recipe)))
+    return sorted(folder.iterdir())
+
+
+def _readme(templates: Sequence[str]) -> str:
+    names = [name for name, variable in VARIABLES.items() if set(variable.templates) & set(templates)]
+    records = {name: record for name in names if (record := VARIABLES[name].record) is not None}
+    lines = [
+        "# Prompt templates",
+        "",
+        "Edit these files and name the folder in the recipe: `prompts: FOLDER`. A file that is left out is that of the",
+        "package. Files `NAME.WORDING.md` of one template are wordings, which rows have in turn. Each template has a",
+        "block `user` and perhaps a block `system`. The language is a part of Jinja.",
+        "",
+        "| variable | templates | meaning |",
+        "| --- | --- | --- |",
+        *(f"| `{name}` | {_with_variable(name, templates)} | {VARIABLES[name].meaning} |" for name in names),
+        "",
+        *(f"- `{name}` has {', '.join(attributes_of(record))}" for name, record in records.items()),
+        *(["- `scene.situational` has " + ", ".join(attributes_of(Situational))] if "scene" in records else []),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _with_variable(name: str, templates: Sequence[str]) -> str:
+    return ", ".join(template for template in templates if template in VARIABLES[name].templates)
