@@ -30,6 +30,7 @@ NAMES = [
     "load",
     "match",
     "preview",
+    "prompts",
 ]
 
 LOADED = "import json, sys, personagen; print(json.dumps(sorted(sys.modules)))"

@@ -7,7 +7,6 @@ Imports nothing of recipes and plans.
 
 from personagen.builder.planning.prompts.dealing import wording_of
 from personagen.builder.planning.prompts.files import (
-    TEMPLATE_NAMES,
     PromptFile,
     prompts_id,
     read_prompts,
@@ -17,7 +16,6 @@ from personagen.builder.planning.prompts.files import (
 from personagen.builder.planning.prompts.validation import validate_templates
 
 __all__ = [
-    "TEMPLATE_NAMES",
     "PromptFile",
     "prompts_id",
     "read_prompts",

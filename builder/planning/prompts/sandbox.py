@@ -168,7 +168,7 @@ class PromptSandbox(ImmutableSandboxedEnvironment):
     """Environment of the templates of a recipe: a part of Jinja whose renderings are bounded."""
 
     intercepted_binops = frozenset({"+", "-", "*", "/", "//", "%", "**"})
-    concat = staticmethod(_joined)  # type: ignore[assignment]  # jinja2 declares a method of str
+    concat = staticmethod(_joined)
 
     def __init__(self) -> None:
         """Set up filters, tests and globals; nothing is loaded from a file."""
