@@ -189,15 +189,18 @@ def _draw_from_tables(tables: PersonaTables, seed: int, number: int, draw: int, 
         return _draw_as_wished(tables, wishes, number, rng)
     values: Values = {}
     covered: dict[str, Distribution] = {}
+    uniforms = {"age": rng.random()}
     for table in tables.tables:
         distribution = table.distribution(values)
-        drawn = distribution.draw(rng.random())
+        drawn = distribution.draw(uniforms[table.name])
         name = "age_band" if table.name == "age" else table.name
         values[name] = drawn
         if name in COVERED_ATTRIBUTES:
             covered[name] = distribution
         if name == "age_band":
             values["age"] = rng.randint(*map(int, drawn.split("-")))
+            # One number per attribute, in the order of the files: what a table depends on shifts no number.
+            uniforms = {name: rng.random() for name in tables.order[1:]}
         elif name == "occupation":
             job = tables.job_of(drawn)
             values["occupation_group"] = job["group"]

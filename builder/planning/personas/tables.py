@@ -14,6 +14,7 @@ from typing import Any
 
 from personagen.builder.core.errors import RecipeError
 from personagen.builder.core.package_data import read_yaml
+from personagen.builder.planning.personas.occupations import occupation_rows
 
 Values = dict[str, Any]
 """Attributes drawn so far: name to value."""
@@ -160,7 +161,8 @@ class PersonaTables:
     """All tables that personas are drawn from.
 
     Attributes:
-        tables: one per attribute, in drawing order; the demographic attributes come first.
+        tables: one per attribute, in drawing order: each follows those that it depends on. The age is the first.
+        order: the attributes in the order of their random numbers, which is that of the files.
         occupations: job title to ISCO-08 code, group and workplace.
         big_five: trait to the MBTI letter that raises it and their correlation. None: independent of MBTI.
         letter_probabilities: fraction of the population that has an MBTI letter, in [0, 1].
@@ -170,6 +172,7 @@ class PersonaTables:
     """
 
     tables: tuple[Table, ...]
+    order: tuple[str, ...]
     occupations: Mapping[str, Mapping[str, str]]
     big_five: Mapping[str, tuple[str, float] | None]
     letter_probabilities: Mapping[str, float]
@@ -221,15 +224,33 @@ def persona_tables() -> PersonaTables:
     traits = ("openness", "conscientiousness", "extraversion", "agreeableness", "neuroticism")
     big_five = {trait: demographic["big_five"].get(trait) for trait in traits}
     return PersonaTables(
-        tables,
+        _in_drawing_order(tables),
+        tuple(table.name for table in tables),
         next(entry["catalogue"] for entry in entries if entry["name"] == "occupation"),
         {trait: None if link is None else (link["letter"], link["correlation"]) for trait, link in big_five.items()},
         letters,
     )
 
 
+def _in_drawing_order(tables: Sequence[Table]) -> tuple[Table, ...]:
+    """Return the tables so that each follows those that it depends on, as near to their own order as possible."""
+    determined_by = {"occupation_group": "occupation"}
+    left, ordered = list(tables), list[Table]()
+    while left:
+        names = {table.name for table in left}
+        table = next(
+            table for table in left if not names & {determined_by.get(name, name) for name in table.depends_on}
+        )
+        ordered.append(table)
+        left.remove(table)
+    return tuple(ordered)
+
+
 def _table(entry: Mapping[str, Any]) -> Table:
     rows = entry.get("rows") or [{"when": {}, "shares": entry["shares"]}]
+    if "employment" in entry:
+        *rows, titles = rows
+        rows += occupation_rows(entry, titles["shares"])
     rules = tuple(rule for rule in coherence_rules() if rule.attribute == entry["name"])
     return make_table(entry["name"], [(parse_condition(row.get("when")), row["shares"]) for row in rows], rules)
 
