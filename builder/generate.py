@@ -21,6 +21,7 @@ from personagen.builder.llm.journal import is_empty
 from personagen.builder.llm.requests import Ask, Reply, Request
 from personagen.builder.llm.storage.opening import JournalFile
 from personagen.builder.planning.counterfactuals import add_counterfactuals
+from personagen.builder.planning.personas.tables import tables_id
 from personagen.builder.planning.plan import Plan, make_plan
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.planning.recipe.recipe_files import with_copies
@@ -120,7 +121,7 @@ async def agenerate(  # noqa: PLR0913 - those of `generate`
     """Generate a release in the running event loop; see `generate`."""
     opening = open_run(
         Path(out),
-        RunRecipe(recipe.fingerprint(), recipe.identity(), _unstyled(recipe)),
+        _run_recipe(recipe),
         fresh=fresh,
         reuse=reuse,
         accept_lost_replies=accept_lost_replies,
@@ -156,6 +157,12 @@ def _finished(run: RunFolder, manifest: Mapping[str, Any], progress: Progress) -
     return None
 
 
+def _run_recipe(recipe: Recipe) -> RunRecipe:
+    has_personas = any(depth != "none" for depth in (recipe.depth, *recipe.ablations))
+    personas = tables_id() if has_personas else ""
+    return RunRecipe(recipe.fingerprint(), recipe.identity(), _unstyled(recipe), personas)
+
+
 def _unstyled(recipe: Recipe) -> str | None:
     """Return the fingerprint of a recipe with `expression: shown` and without a style. None: it has neither."""
     if recipe.mixture() is None:
@@ -171,6 +178,8 @@ def _prepare(
     read_template()
     label_check = load_label_check(recipe)
     plan = add_counterfactuals(make_plan(recipe))
+    for note in plan.people.notes:
+        progress.warn(note)
     require_space_for_release(plan, run.out, run.root, run.journal)
     return plan, connect(recipe.backend, run.batches, api_key, warn=progress.warn), label_check
 

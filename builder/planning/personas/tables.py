@@ -5,6 +5,8 @@ before, without the values that a coherence rule forbids. Personas are therefore
 rejection sampling, and an attribute that no rule restricts has exactly the percentages of its table.
 """
 
+import hashlib
+import json
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +17,12 @@ from typing import Any
 from personagen.builder.core.errors import RecipeError
 from personagen.builder.core.package_data import read_yaml
 from personagen.builder.planning.personas.occupations import occupation_rows
+
+DRAWING_VERSION = 1
+"""Version of the draws: to be raised if equal tables give other personas."""
+
+DRAWN_KEYS = ("name", "shares", "rows", "employment", "women", "catalogue")
+"""Keys of a table that its draws depend on."""
 
 Values = dict[str, Any]
 """Attributes drawn so far: name to value."""
@@ -230,6 +238,18 @@ def persona_tables() -> PersonaTables:
         {trait: None if link is None else (link["letter"], link["correlation"]) for trait, link in big_five.items()},
         letters,
     )
+
+
+@cache
+def tables_id() -> str:
+    """Return 16 hex digits of the SHA-256 of all that personas are drawn from: another id means other personas."""
+    files = [read_yaml(name) for name in ("demographic.yaml", "sociocultural.yaml")]
+    entries = [
+        {key: entry[key] for key in DRAWN_KEYS if key in entry} for file in files for entry in file["attributes"]
+    ]
+    rules = [{key: rule[key] for key in ("when", "never")} for rule in read_yaml("coherence.yaml")["rules"]]
+    drawn = [DRAWING_VERSION, entries, files[0]["big_five"], rules]
+    return hashlib.sha256(json.dumps(drawn).encode()).hexdigest()[:16]
 
 
 def _in_drawing_order(tables: Sequence[Table]) -> tuple[Table, ...]:

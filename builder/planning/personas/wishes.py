@@ -23,8 +23,9 @@ from personagen.builder.planning.personas.own_attributes import with_own_attribu
 from personagen.builder.planning.personas.steps import Step, steps_of, years_of
 from personagen.builder.planning.personas.tables import Condition, Distribution, PersonaTables
 
-MIN_PROBABILITY = 1e-6
-"""Probability of a persona that meets the conditions below which a recipe is refused."""
+MIN_PROBABILITY = 1e-8
+"""Probability of a persona that meets the conditions below which a recipe is refused. That of the rarest occupation in
+the rarest country is 1e-7."""
 
 MAX_CELLS = 20_000
 """Most combinations of balanced and weighted attributes."""

@@ -28,12 +28,14 @@ class RunRecipe:
         settings: its settings as plain data; see `Recipe.identity`. Empty: unknown.
         unstyled: fingerprint of the same recipe with `expression: shown`, which earlier versions gave it. None: it asks
             for no expression.
+        personas: id of the tables that personas are drawn from; see `tables_id`. Empty: no row has a persona.
 
     """
 
     fingerprint: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     unstyled: str | None = None
+    personas: str = ""
 
     def explain_other(self, fingerprint: str, settings: Mapping[str, Any]) -> str:
         """Explain how another recipe differs and how to continue its run, for an error about its folder.
@@ -89,6 +91,12 @@ def check_run(root: Path, recipe: RunRecipe) -> None:
             f"{root} has a run of {recipe.explain_other(str(other), settings)}"
             "choose another folder with --out, set the old run aside with --fresh, or take over its replies by --reuse"
         )
+    elif data.get("personas", "") != recipe.personas:
+        raise FolderError(
+            f"{root} has a run with other tables of personas, of another version of personagen: its replies fit no "
+            "persona of this version; finish it with that version, set it aside with --fresh, or request new replies "
+            "with --reuse"
+        )
 
 
 def _require_no_foreign_file(root: Path) -> None:
@@ -104,7 +112,9 @@ def _require_no_foreign_file(root: Path) -> None:
 
 def claim(state: Path, recipe: RunRecipe) -> None:
     """Assign a run to a recipe."""
-    data = {"format": FORMAT, "fingerprint": recipe.fingerprint, "recipe": recipe.settings}
+    data = {
+        "format": FORMAT, "fingerprint": recipe.fingerprint, "recipe": recipe.settings, "personas": recipe.personas,
+    }  # fmt: skip
     write_text(state, json.dumps({key: value for key, value in data.items() if value}) + "\n")
 
 

@@ -10,6 +10,7 @@ import pytest
 from personagen.builder.core.errors import AllRejectedError, FolderError
 from personagen.builder.core.file_names import JOURNAL
 from personagen.builder.llm.journal import Journal
+from personagen.builder.planning.personas.tables import tables_id
 from personagen.builder.planning.recipe.parsing import read_recipe
 from personagen.builder.release.run.locking import locked
 from tests.helpers.flow import bytes_of, command, make, recipe_for, texts_of, wait_until, write_recipe
@@ -51,6 +52,39 @@ def test_run_of_another_recipe_is_left_alone(tmp_path: Path) -> None:
         with pytest.raises(FolderError, match=message):
             make(other, tmp_path / "out")
     assert bytes_of(tmp_path) == before
+
+
+@pytest.mark.parametrize("earlier", [{"personas": "0123456789abcdef"}, {}])
+def test_a_run_with_other_tables_of_personas_is_refused(earlier: dict[str, str], tmp_path: Path) -> None:
+    """Its replies would be paid for and used by no text; a version without the key had other tables."""
+    with FakeOpenAI(faults=[Fault("refusal")]) as server:
+        recipe = recipe_for(server.url, {"checks.attempts": 1, "depth": "demographic"})
+        with pytest.raises(AllRejectedError):
+            make(recipe, tmp_path / "out")
+        state = tmp_path / "out.run" / "run.json"
+        written = json.loads(state.read_text(encoding="utf-8"))
+        assert written.pop("personas") == tables_id()
+        state.write_text(json.dumps(written | earlier), encoding="utf-8")
+        sent = len(server.requests)
+        message = (
+            r"^\S+/out\.run has a run with other tables of personas, of another version of personagen: its replies fit "
+            r"no persona of this version; finish it with that version, set it aside with --fresh, or request new "
+            r"replies with --reuse$"
+        )
+        with pytest.raises(FolderError, match=message):
+            make(recipe, tmp_path / "out")
+        assert len(server.requests) == sent
+    with FakeOpenAI() as server:
+        continued = recipe_for(server.url, {"depth": "demographic"})
+        assert continued.fingerprint() == recipe.fingerprint()
+        make(continued, tmp_path / "out", reuse=True)
+        assert json.loads(state.read_text(encoding="utf-8"))["personas"] == tables_id()
+
+
+def test_a_run_without_personas_has_no_tables_of_personas(tmp_path: Path) -> None:
+    with FakeOpenAI() as server:
+        make(recipe_for(server.url, {"depth": "none"}), tmp_path / "out")
+    assert "personas" not in json.loads((tmp_path / "out.run" / "run.json").read_text(encoding="utf-8"))
 
 
 def test_a_run_of_an_earlier_version_is_named_by_its_fingerprint(tmp_path: Path) -> None:
