@@ -270,7 +270,7 @@ def _table(entry: Mapping[str, Any]) -> Table:
     rows = entry.get("rows") or [{"when": {}, "shares": entry["shares"]}]
     if "employment" in entry:
         *rows, titles = rows
-        rows += occupation_rows(entry, titles["shares"])
+        rows = [*rows, *occupation_rows(entry, titles["shares"])]
     rules = tuple(rule for rule in coherence_rules() if rule.attribute == entry["name"])
     return make_table(entry["name"], [(parse_condition(row.get("when")), row["shares"]) for row in rows], rules)
 
