@@ -29,12 +29,13 @@ from personagen.builder.rehearsal import require_writable
 from personagen.builder.release.cards.card import read_template
 from personagen.builder.release.manifest import disobedience, same_release
 from personagen.builder.release.run.mending import damage_of, mend_card
-from personagen.builder.release.run.run_folder import RunFolder, open_run
+from personagen.builder.release.run.run_folder import RunFolder, open_run, run_folder_of
 from personagen.builder.release.run.run_state import RunRecipe
 from personagen.builder.release.run.space import require_space_for_release
 from personagen.builder.release.tables import shards
 from personagen.builder.release.writer import ReleaseWriter
 from personagen.builder.writing.checks import is_surely_in
+from personagen.builder.writing.grounding import begun_recipe, with_kept_texts
 from personagen.builder.writing.label_check import LabelCheck, load_label_check
 from personagen.builder.writing.pipeline import write_rows
 from personagen.builder.writing.reporting import planned_rows, reporting
@@ -87,8 +88,8 @@ def generate(  # noqa: PLR0913 - the options of the command
     Raises:
         FolderError: `out` holds something else or another recipe's release, is in use, or cannot be written.
         ReleaseError: the marks of the hand-written parts in the card of the earlier release are not in order.
-        RecipeError: the reference of the label check lacks an emotion of the recipe, or the embedded model cannot write
-            its texts.
+        RecipeError: the reference of the label check lacks an emotion of the recipe, the embedded model cannot write
+            its texts, or there are too few real texts for its prompts.
         BackendError: the model cannot be loaded or reached.
         BudgetError: the next request might exceed the budget.
         GenerationError: rows are missing when all attempts are spent.
@@ -119,6 +120,9 @@ async def agenerate(  # noqa: PLR0913 - those of `generate`
     api_key: str | None = None,
 ) -> GenerationResult:
     """Generate a release in the running event loop; see `generate`."""
+    if not fresh and recipe.grounding is not None:
+        inputs = RunFolder(Path(out), run_folder_of(Path(out))).inputs
+        recipe = await compute_in_thread(lambda: begun_recipe(recipe, inputs, progress.warn))
     opening = open_run(
         Path(out),
         _run_recipe(recipe),
@@ -176,6 +180,7 @@ def _prepare(
 ) -> tuple[Plan, Backend, LabelCheck | None]:
     """Check all that can be checked before anything is paid for, and plan; `_Loading` loads the rest."""
     read_template()
+    recipe = with_kept_texts(recipe, run.inputs)
     label_check = load_label_check(recipe)
     plan = add_counterfactuals(make_plan(recipe))
     for note in plan.people.notes:

@@ -16,7 +16,7 @@ files of its own for `all`, and leaves out the columns that no row has a value f
 PLAIN_VERSION = "1.3.0"
 """Version of the columns of a release without any of `OPTIONAL_COLUMNS`."""
 
-OPTIONAL_COLUMNS = ("attributes", "provenance.wording")
+OPTIONAL_COLUMNS = ("attributes", "provenance.wording", "provenance.real_texts")
 """Columns since version 1.4.0, as `struct.column`: only a release whose recipe asks for one of them has them."""
 
 UNSTYLED_VERSION = "1.1.0"
@@ -216,6 +216,8 @@ class Provenance:
         expression_found: how the text expresses its emotion: "named", "voiced" or "shown". None: not checked, as the
             word lists lack its language, or the recipe asks for no expression.
         wording: name of the wording of the prompt; None: the prompt has one.
+        real_texts: ids "source:row" of the real texts in the prompt, separated by spaces, the row counted from 0 in the
+            train part of the source; None: there is none.
 
     """
 
@@ -228,6 +230,7 @@ class Provenance:
     checker_confidence: float | None = None
     expression_found: str | None = None
     wording: str | None = None
+    real_texts: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ YAML_BOOLEANS = "; YAML reads yes, no, on and off as true or false: put the word
 PRIVATE_KEYS = (("backend", "headers"), ("backend", "query"))
 """Keys whose values no message quotes: they may be secrets."""
 
-UNION_MEMBER = re.compile(r"(?:literal\[|dict\[|str\Z|CustomTaxonomy\Z|\[key\]\Z)")
+UNION_MEMBER = re.compile(r"(?:literal\[|dict\[|str\Z|CustomTaxonomy\Z|TextSource\Z|\[key\]\Z)")
 """Parts of a location by which pydantic names the member of a union: they are no keys of a recipe."""
 
 PLAIN_WORDS = {

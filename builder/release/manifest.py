@@ -20,6 +20,7 @@ from personagen.builder.release.tables.columns import columns_of, form_of, form_
 from personagen.builder.release.tables.missing import columns_version, left_out
 from personagen.builder.release.tables.shards import ShardFile
 from personagen.builder.version import __version__
+from personagen.builder.writing.grounding import load_pools
 from personagen.builder.writing.prompts import prompt_version, templates_of, versions
 from personagen.metrics.style import EXPRESSIONS
 
@@ -41,6 +42,8 @@ class RunCounts:
         composition: texts by attribute and value at the depth of the recipe; see `Composition`.
         samples: rows that the card shows; see `sample_rows`.
         screening: texts with personal information or slurs; see `Screening`. None: not searched.
+        real_texts: `rows` whose prompt shows real texts of a source, and the distinct `texts` that they show. None: the
+            recipe asks for none.
         classifier: facts on the emotion classifier and its agreement with the labels. None: no classifier ran.
 
     """
@@ -54,6 +57,7 @@ class RunCounts:
     expressions: Mapping[tuple[str | None, str | None], int] | None = None
     samples: Sequence[Mapping[str, str]] = ()
     screening: Mapping[str, Any] | None = None
+    real_texts: Mapping[str, int] | None = None
 
 
 def make_manifest(
@@ -94,8 +98,7 @@ def make_manifest(
         "leaked": counts.leaked,
         **({"leak_unchecked": counts.leak_unchecked} if counts.leaked is not None and counts.leak_unchecked else {}),
         **_expressions(counts.expressions),
-        **({} if counts.profanity is None else {"profanity": dict(counts.profanity)}),
-        **({} if counts.screening is None else {"screening": dict(counts.screening)}),
+        **_optional(counts, recipe),
         "classifier": counts.classifier,
         "samples": [dict(sample) for sample in counts.samples],
         "usage": {**asdict(usage), "cost": _cost(recipe, usage), **_estimates(used.origins)},
@@ -172,6 +175,31 @@ def disobedience(manifest: Mapping[str, Any]) -> str | None:
         f"{sum(as_asked.values())} of {sum(checked.values())} texts express their emotion as asked ({kinds}); set "
         "checks.expression to reject, or try another model"
     )
+
+
+def _optional(counts: RunCounts, recipe: Recipe) -> dict[str, dict[str, Any]]:
+    keys = {
+        "profanity": counts.profanity,
+        "screening": counts.screening,
+        "grounding": _grounding(recipe, counts.real_texts),
+    }
+    return {name: dict(values) for name, values in keys.items() if values is not None}
+
+
+def _grounding(recipe: Recipe, shown: Mapping[str, int] | None) -> dict[str, Any] | None:
+    """Return the sources of the real texts in the prompts, with their terms, and how many texts the prompts show."""
+    if recipe.grounding is None:
+        return None
+    sources = {
+        key: {
+            "source": pool.name,
+            "digest": pool.digest,
+            **asdict(pool.terms),
+            "available": sum(map(pool.available, pool.texts)),
+        }
+        for key, pool in load_pools(recipe).items()
+    }
+    return {**sources, "verbalized": recipe.grounding.verbalized, **(shown or {})}
 
 
 def _by_stage(rejects: Mapping[tuple[str, str], int]) -> dict[str, dict[str, int]]:

@@ -26,6 +26,7 @@ from personagen.builder.release.prompt_files import write_prompts
 from personagen.builder.release.run.run_folder import RunFolder
 from personagen.builder.release.screening import Screening
 from personagen.builder.release.tables.columns import columns_of, form_of_recipe, layer_record, text_record
+from personagen.builder.release.tables.missing import optional_columns
 from personagen.builder.release.tables.mixing import RowRange, mixed
 from personagen.builder.release.tables.shards import Shards
 from personagen.builder.writing.attempts import describe_reject
@@ -75,6 +76,8 @@ class ReleaseWriter:
         )
         self._composition = Composition(plan.recipe.depth)
         self._screening = Screening()
+        self._real_texts: set[str] = set()
+        self._rows_with_real_texts = 0
         self._leaked = self._leak_checked = self._profane = self._agreed = 0
         self._known_rejects: set[tuple[str, str, int]] = set()
         self._known_personas = bytearray(sum(plan.personas.values()))
@@ -126,6 +129,8 @@ class ReleaseWriter:
         self._profane += is_english and swear_words(row.text) > 0
         self._expressions[row.expression, row.provenance.expression_found] += 1
         self._screening.add(row.id, row.text)
+        self._real_texts.update((row.provenance.real_texts or "").split())
+        self._rows_with_real_texts += row.provenance.real_texts is not None
         self._agreed += row.provenance.checker_label == row.label
         if planned.counterfactual is None:
             self._composition.add(row)
@@ -207,6 +212,7 @@ class ReleaseWriter:
             profanity={"texts": self._profane, "checked": self._leak_checked} if self._profane else None,
             expressions=self._expressions if self._plan.mixture else None,
             screening=self._screening.counts(),
+            real_texts=self._shown_texts(),
             samples=sample_rows(next(path for split in SPLITS for path in self._shards.paths("all", split))),
         )
         manifest, croissant = with_croissant(make_manifest(backend, self._plan, self._shards.written(), counts, used))
@@ -216,6 +222,12 @@ class ReleaseWriter:
         write_text(self._run.staging / CROISSANT, croissant)
         write_text(self._run.staging / MANIFEST, json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
         return manifest
+
+    def _shown_texts(self) -> Mapping[str, int] | None:
+        """Count the distinct real texts in the prompts, and their rows; None: the recipe asks for none."""
+        if "provenance.real_texts" not in optional_columns(self._plan.recipe, {}):
+            return None
+        return {"rows": self._rows_with_real_texts, "texts": len(self._real_texts)}
 
     def _write_rejects(self, rejects: Iterable[Reject]) -> None:
         try:

@@ -11,6 +11,7 @@ from personagen.builder.core.records import LAYERS
 from personagen.builder.evaluation.audit_results import Audit, power_line, prediction_lines, read_audit
 from personagen.builder.evaluation.claims import LEVEL
 from personagen.builder.evaluation.scores import Scores, read_saved_scores
+from personagen.builder.release.cards.grounding import shown_count
 from personagen.builder.release.cards.screening import profanity_line, screening_line
 from personagen.builder.release.folder import check_release
 from personagen.builder.release.manifest import model_license, total_rejects
@@ -250,6 +251,8 @@ def _facts_of_release(manifest: Mapping[str, Any], texts: Texts, reference: str)
         "recipe": manifest["fingerprint"],
         "columns": f"version {manifest['version']}",
     }
+    if shown := shown_count(manifest):
+        facts["real texts in the prompts"] = shown
     return facts | ({"cost": str(usage["cost"])} if usage.get("cost") is not None else {})
 
 

@@ -2,12 +2,11 @@
 
 import random
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
-from personagen.builder.core.errors import RecipeError, raise_as
 from personagen.builder.core.package_data import read_yaml
 from personagen.builder.core.records import layers_of
 from personagen.builder.llm.requests import Ask, Candidate, Request, Sampling
@@ -15,7 +14,7 @@ from personagen.builder.planning.personas.drawing import Persona
 from personagen.builder.planning.plan import RowPlan
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.planning.situations.bank import Scene
-from personagen.builder.planning.styles import RowStyle, channel_of, draw_examples, draw_label_words, load_examples
+from personagen.builder.planning.styles import RowStyle, channel_of, draw_label_words
 from personagen.builder.planning.taxonomy import Emotion, named_taxonomy
 from personagen.builder.writing.attempts import AcceptedReply, Attempts, CheckTogether, attempt
 from personagen.builder.writing.checks import TextRules, Verdict, check_text
@@ -60,6 +59,7 @@ class Grounding:
         words: length of the text, in words; None: the bounds of the recipe.
         label_words: words that texts of the emotion use, of which the text may take one or two; rows with a style only.
         opening: first sentence of the text where a small model continues a beginning; None: the event.
+        real_texts: id and text of each real text of the source of a recipe among these.
 
     """
 
@@ -68,28 +68,11 @@ class Grounding:
     words: int | None = None
     label_words: tuple[str, ...] = ()
     opening: str | None = None
+    real_texts: tuple[tuple[str, str], ...] = ()
 
 
 NO_GROUNDING = Grounding()
 """The layers alone."""
-
-
-def recipe_grounding(recipe: Recipe) -> Callable[[RowPlan], Grounding]:
-    """Return a function that draws the examples and the words of a row from the recipe's files, if it names any."""
-    text = recipe.text
-    if text.examples is None and text.label_words is None:
-        return lambda row: NO_GROUNDING
-    with raise_as(RecipeError):  # the files may have changed since the recipe was read
-        examples = {} if text.examples is None else load_examples(text.examples)
-        words = {} if text.label_words is None else load_examples(text.label_words, "text.label_words")
-
-    def grounding(row: RowPlan) -> Grounding:
-        return Grounding(
-            examples=draw_examples(examples.get(row.emotion, ()), recipe.seed, row.id),
-            label_words=row_label_words(row, words.get(row.emotion, ()), recipe.seed),
-        )
-
-    return grounding
 
 
 def row_label_words(row: RowPlan, words: Sequence[str], seed: int) -> tuple[str, ...]:

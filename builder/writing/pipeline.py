@@ -54,7 +54,7 @@ def write_rows(
         engine: answers the requests.
         plan: rows to write.
         label_check: check of the label of every text; None: no check.
-        grounding_of: returns the content of a row's prompt beside its layers. None: the examples of the recipe.
+        grounding_of: returns the content of a row's prompt beside its layers. None: that of the recipe.
         wrap_ask: wraps the function that sends the requests of a stage.
         on_written: called with each text that has passed its checks, before it is final.
 

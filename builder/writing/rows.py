@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from personagen.builder.core.records import Provenance, Reject, Row, layers_of
 from personagen.builder.llm.requests import Ask
 from personagen.builder.llm.trial import Trials
+from personagen.builder.llm.verbalized_sampling import verbalized
 from personagen.builder.planning.counterfactuals import counterfactual_persona
 from personagen.builder.planning.personas.drawing import Persona
 from personagen.builder.planning.plan import Plan, RowPlan
@@ -28,8 +29,8 @@ from personagen.builder.writing.expression import (
     express,
     expression_request,
     expression_settings,
-    recipe_grounding,
 )
+from personagen.builder.writing.grounding import load_grounding, seen_texts
 from personagen.builder.writing.label_check import LabelCheck
 from personagen.builder.writing.prompts import prompt_version
 from personagen.builder.writing.replies.caseless import make_caseless
@@ -78,7 +79,7 @@ class RowWriter:
             ask_of: returns the `Ask` of a row's stage.
             model: name of the model, for the provenance.
             label_check: check of the label of every text; None: no check.
-            grounding_of: returns the content of a row's prompt beside its layers. None: the examples of the recipe.
+            grounding_of: returns the content of a row's prompt beside its layers. None: that of the recipe.
             paid: whether replies may cost money; see `Backend`.
 
         """
@@ -86,10 +87,10 @@ class RowWriter:
         self.plan = plan
         self.on_written: Callable[[Row], None] = lambda row: None
         self.trials = Trials(paid=paid, emotions=len(recipe.chosen_taxonomy().names))
-        self._ask_of = ask_of
+        self._ask_of = _verbalized(ask_of) if recipe.grounding and recipe.grounding.verbalized else ask_of
         self._model = model
         self._label_check = label_check
-        self._grounding_of = grounding_of or recipe_grounding(recipe)
+        self._grounding_of = grounding_of or load_grounding(recipe)
         self._taxonomy = recipe.chosen_taxonomy()
         self._settings = expression_settings(recipe)
         limit = max(PROSE_TOKENS, recipe.draw.max_tokens or 0)
@@ -133,7 +134,7 @@ class RowWriter:
             ),
             beginnings=starts,
         )
-        written = None if accepted is None else self._record(row, subject, accepted)
+        written = None if accepted is None else self._record(row, subject, accepted, seen_texts(grounding, request))
         if written is not None:
             self.on_written(written)
         return RowOutcome(written, tuple(stages.rejects))
@@ -216,7 +217,7 @@ class RowWriter:
         trials = self.trials.of_emotion(stage, stages.row.emotion) if knows_emotion else [self.trials.of_stage(stage)]
         return Attempts(id_, seed_id, stage, recipe.seed, first, recipe.checks.attempts, stages.rejects.append, trials)
 
-    def _record(self, planned: RowPlan, subject: Subject, accepted: AcceptedReply) -> Row:
+    def _record(self, planned: RowPlan, subject: Subject, accepted: AcceptedReply, real_texts: str | None) -> Row:
         persona, scene, verdict = subject.persona, subject.scene, accepted.verdict
         return Row(
             id=planned.id,
@@ -239,6 +240,7 @@ class RowWriter:
                 checker_confidence=verdict.confidence,
                 expression_found=verdict.expression,
                 wording=planned.wording,
+                real_texts=real_texts,
             ),
             expression=planned.style.expression if planned.style else None,
             style=style_name(planned.style.style) if planned.style and planned.style.style else None,
@@ -253,6 +255,13 @@ def _persona_values(persona: Persona) -> dict[str, Any]:
         "sociocultural": persona.sociocultural,
         "attributes": persona.attributes,
     }
+
+
+def _verbalized(ask_of: AskOf) -> AskOf:
+    def verbalized_ask_of(priority: int, stage: str, /) -> Ask:
+        return verbalized(ask_of(priority, stage))
+
+    return verbalized_ask_of
 
 
 def _text_rules(recipe: Recipe, emotion: str) -> TextRules:

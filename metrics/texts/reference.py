@@ -5,7 +5,7 @@ import gzip
 import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
@@ -43,6 +43,8 @@ class Reference:
         labels: one per text; None: no labels.
         test_texts: texts of the test split; empty: no test split.
         test_labels: one per text; None: no labels.
+        other_texts: texts of further splits beside those of `texts` and `test_texts`, such as a validation split.
+        splits: names of the splits that `texts` come from; empty: the corpus names none.
 
     """
 
@@ -51,6 +53,12 @@ class Reference:
     labels: list[str] | None
     test_texts: list[str]
     test_labels: list[str] | None
+    other_texts: list[str] = field(default_factory=list)
+    splits: tuple[str, ...] = ()
+
+    def is_for_testing(self) -> bool:
+        """Return whether `texts` are those of test or validation splits, since the corpus has no other split."""
+        return bool(self.splits) and all(split in TEST_SPLITS for split in self.splits)
 
 
 def load_reference(source: str) -> Reference:
@@ -91,6 +99,8 @@ def _gathered(name: str, rows: Rows) -> Reference:
     train = parts.get("train") or [row for part in parts.values() for row in part]
     if not train:
         raise ValueError(f"reference {name} has no text, wanted one or more; name another file or dataset")
+    taken = ["train"] if parts.get("train") else list(parts)
+    others = [text for split, part in parts.items() if split not in taken for text, _ in part]
     labelled = any(label is not None for _, label in train)
     if labelled:  # a row without a label would count as a class of its own
         train, test = ([row for row in part if row[1] is not None] for part in (train, test))
@@ -100,6 +110,8 @@ def _gathered(name: str, rows: Rows) -> Reference:
         [str(label) for _, label in train] if labelled else None,
         [text for text, _ in test],
         [str(label) for _, label in test] if labelled else None,
+        others,
+        tuple(split for split in taken if split is not None),
     )
 
 

@@ -4,8 +4,10 @@ from typing import TYPE_CHECKING
 
 from personagen.builder.core.records import DEPTHS, PLAIN, REPEATING_PREFIXES, layers_of
 from personagen.builder.planning.personas.tables import known_values
-from personagen.builder.planning.recipe.licences import validate_licence
+from personagen.builder.planning.real_texts.terms import SourceTerms, licence_conflict, terms_of
+from personagen.builder.planning.recipe.licences import LICENCES, validate_licence
 from personagen.builder.planning.recipe.prompt_templates import validate_prompts
+from personagen.builder.planning.recipe.sections.grounding import TextSource
 from personagen.builder.planning.recipe.sections.rows import CHANGEABLE_ATTRIBUTES
 from personagen.builder.planning.styles import EXAMPLE_KEYS, require_examples
 from personagen.builder.planning.suggestions import did_you_mean, require_unique
@@ -35,6 +37,7 @@ def validate_together(recipe: "Recipe") -> None:
     validate_licence(recipe.license, recipe.license_name, recipe.license_link)
     _validate_leak(recipe)
     _validate_style(recipe)
+    _validate_grounding(recipe)
     _validate_budget(recipe)
     _validate_token_limit(recipe)
     if recipe.prompts is not None:
@@ -138,6 +141,43 @@ def _validate_style(recipe: "Recipe") -> None:
         raise ValueError(
             "checks.leak: got reject with texts that are to name their emotion (expression: named), wanted flag; leave "
             "one of them out"
+        )
+
+
+def _validate_grounding(recipe: "Recipe") -> None:
+    grounding = recipe.grounding
+    if grounding is None:
+        return
+    if grounding.examples is not None and recipe.text.examples is not None:
+        raise ValueError("text.examples and grounding.examples both show real texts; leave one of them out")
+    if grounding.verbalized and recipe.backend.kind == "embedded":
+        raise ValueError(
+            "grounding.verbalized: got true for the embedded model, which cannot list texts with their probabilities; "
+            "leave it out, or choose another model by backend.kind and backend.model"
+        )
+    deepest = max((recipe.depth, *recipe.ablations), key=DEPTHS.index)
+    if grounding.paraphrase is not None and deepest != "none":
+        raise ValueError(
+            f"grounding.paraphrase: got texts of depth {deepest!r}, wanted depth: none, since a real text has a writer "
+            "and a situation of its own; set the depth, or leave paraphrase out"
+        )
+    for key, settings in (("examples", grounding.examples), ("paraphrase", grounding.paraphrased())):
+        if settings is not None:
+            _require_terms(settings, terms_of(settings), recipe.license, f"grounding.{key}")
+
+
+def _require_terms(settings: TextSource, terms: SourceTerms, licence: str | None, key: str) -> None:
+    """Raise ValueError if the licence of a source is no licence, or forbids that of the release."""
+    if settings.license is not None and settings.license not in LICENCES:
+        named = settings.license[:80]
+        raise ValueError(
+            f"{key}.license: the Hub knows no {named!r}{did_you_mean(named, LICENCES)}; name one of "
+            "https://huggingface.co/docs/hub/repositories-licenses"
+        )
+    if conflict := licence_conflict(terms.license, licence):
+        raise ValueError(
+            f"{key}: got real texts under {terms.license} for a release under {licence}, but {conflict}; change "
+            "`license`, or name another source"
         )
 
 

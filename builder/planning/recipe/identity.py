@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from personagen.builder.core.files import redact_path
 from personagen.builder.planning.prompts import prompts_id
+from personagen.builder.planning.real_texts.sources import source_id
 from personagen.builder.planning.recipe.licences import LICENCE_KEYS
 from personagen.builder.planning.styles import EXAMPLE_KEYS, examples_id
 
@@ -14,7 +15,7 @@ RUNTIME_KEYS = ("base_url", "headers", "query", "timeout", "thinking_tokens", "c
 """Keys of the backend that change no accepted row."""
 
 NEWER_SECTIONS = (
-    "personas", "prompts",
+    "personas", "prompts", "grounding",
 )  # fmt: skip
 """Sections that are part of a fingerprint only if they are set."""
 
@@ -49,6 +50,8 @@ def identity_of(recipe: "Recipe") -> dict[str, Any]:
     data["text"] |= {key: examples_id(path, key) for key in EXAMPLE_KEYS if (path := getattr(recipe.text, key))}
     if recipe.prompts is not None:
         data["prompts"] = prompts_id(recipe.prompt_files())
+    for settings in (data.get("grounding") or {}).values():
+        _identify_source(settings)
     if recipe.counterfactual is None:
         del data["counterfactual"]
     if recipe.checks.label is None:  # without a classifier its settings change nothing
@@ -63,6 +66,13 @@ def _personas(recipe: "Recipe") -> dict[str, Any]:
     """Return the section on personas with the keys that are set; empty: none is."""
     settings = {} if recipe.personas is None else recipe.personas.model_dump(mode="json", exclude_defaults=True)
     return {"personas": settings} if settings else {}
+
+
+def _identify_source(data: Any) -> None:
+    """Replace the source of real texts, of which the manifest publishes no local path; leave its terms out."""
+    if isinstance(data, dict):
+        data["source"] = source_id(data["source"])
+        del data["license"], data["attribution"]
 
 
 def _leave_out_runtime(data: dict[str, Any]) -> None:

@@ -22,6 +22,7 @@ from personagen.builder.planning.recipe.sections import (
     CustomTaxonomy,
     Depth,
     Elaboration,
+    GroundingSettings,
     Intensity,
     ModelPrice,
     Name,
@@ -103,6 +104,9 @@ class Recipe(RecipeSection):
     shard_rows: int = Field(default=10_000, ge=1, description="Maximum rows per parquet file.")
     elaborate: Elaboration = Elaboration()
     text: TextRequirements = TextRequirements()
+    grounding: GroundingSettings | None = Field(
+        default=None, description="Real texts in the prompts, and verbalized sampling. null: neither."
+    )
     checks: Checks = Checks()
     backend: BackendChoice = BackendChoice()
     draw: SamplingSettings = SamplingSettings()

@@ -25,6 +25,23 @@ def resolve_files(data: dict[str, Any], folder: Path) -> None:
             values.update(_changed_files(section, values, resolved))
     if isinstance(data.get("prompts"), str | dict):
         data["prompts"] = _changed_prompts(data["prompts"], resolved)
+    for key in ("examples", "paraphrase"):
+        grounding = data.get("grounding")
+        settings = grounding.get(key) if isinstance(grounding, dict) else None
+        if isinstance(settings, dict) and isinstance(settings.get("source"), str):
+            settings["source"] = _resolved_source(settings["source"], folder)
+
+
+def _resolved_source(source: str, folder: Path) -> str:
+    """Return the path of a source that is a file or a folder; other sources are names of the package or of the Hub."""
+    from personagen.metrics.texts.reference import FILE_SUFFIXES, SLICES
+
+    path = folder.absolute() / source
+    is_file = source.lower().removesuffix(".gz").endswith(FILE_SUFFIXES)
+    try:
+        return str(path) if source not in SLICES.values() and (is_file or path.exists()) else source
+    except (OSError, ValueError):  # a name with a null byte is a ValueError
+        return source
 
 
 def with_copies(recipe: Recipe, folder: Path) -> Recipe:

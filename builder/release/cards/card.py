@@ -15,6 +15,7 @@ from personagen.builder.core.records import COUNTERFACTUAL_PREFIX, INTENSITIES, 
 from personagen.builder.planning.taxonomy import NAMED_TAXONOMIES
 from personagen.builder.release.cards.citation import PAPER
 from personagen.builder.release.cards.figures import figure_rows, shared_command
+from personagen.builder.release.cards.grounding import grounding_lines, grounding_sources
 from personagen.builder.release.cards.metadata import NO_LICENCE, metadata_of
 from personagen.builder.release.cards.regions import begin_mark, end_mark
 from personagen.builder.release.cards.screening import profanity_line, screening_line
@@ -53,9 +54,9 @@ OPTIONAL_KEYS = ("samples", "below_floor", "findings", "counterfactuals", "profa
 def render_card(manifest: Mapping[str, Any]) -> str:
     """Render the card. `load_dataset` reads the configurations from the YAML on top.
 
-    Optional keys of the manifest: `license`, `composition`, `classifier`, `profanity`, `screening`, `samples`, and
-    those that `evaluate` and `audit` add: `scores` (a list of metric, value and command), `below_floor` (phrases),
-    `verdicts` and `concerns` (sentences), `findings` and `counterfactuals` (lines) and `audited_by` (a command).
+    Optional keys of the manifest: see `Manifest`; and those that `evaluate` and `audit` add: `scores` (a list of
+    metric, value and command), `below_floor` (phrases), `verdicts` and `concerns` (sentences), `findings` and
+    `counterfactuals` (lines) and `audited_by` (a command).
     """
     configs, taxonomy = manifest["configs"], manifest["taxonomy"]
     composition = manifest.get("composition") or {"attributes": {}, "events": 0}
@@ -82,6 +83,7 @@ def render_card(manifest: Mapping[str, Any]) -> str:
         **{key: manifest.get(key) for key in OPTIONAL_KEYS},
         screening=screening_line(manifest),
         profanity_line=profanity_line(manifest),
+        **_grounding_facts(manifest),
         persona_count=sum(manifest["personas"][split] for split in SPLITS),
         mixed=form_of(manifest).is_mixed,
         reject_reasons=reasons_line(total_rejects(manifest)),
@@ -168,6 +170,14 @@ def _expression_facts(manifest: Mapping[str, Any]) -> dict[str, Any]:
             {"name": name, "share": f"{share:.0%}", **_style_source(name)}
             for name, share in (manifest["recipe"]["text"]["style"] or {}).items()
         ],
+    }
+
+
+def _grounding_facts(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the card says of real texts in the prompts; empty lists: there are none."""
+    return {
+        "grounding": list(grounding_lines(manifest)),
+        "grounding_sources": list(grounding_sources(manifest).values()),
     }
 
 

@@ -12,6 +12,7 @@ from personagen.builder.core.foreign_text import printable
 from personagen.builder.core.package_data import read_yaml, sources
 from personagen.builder.core.records import LAYERS
 from personagen.builder.release.cards.citation import PAPER_URL
+from personagen.builder.release.cards.grounding import grounding_sources
 from personagen.builder.release.cards.screening import screening_line
 from personagen.builder.release.manifest import classifier_facts, model_license, total_rejects
 
@@ -153,6 +154,12 @@ def _origins(manifest: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
                 f"style profile {name}: {style['source'] if style else 'texts of the maker of the recipe'}"
             ),
             "sc:license": style["licence"] if style else "unknown: the release does not record it",
+        }
+    for use, source in grounding_sources(manifest).items():
+        yield {
+            "@type": "prov:Entity",
+            "prov:label": _cut(f"real texts of {source['source']} in the prompts, {use}"),
+            "sc:license": source["license"] or "unknown: the release does not record it",
         }
 
 

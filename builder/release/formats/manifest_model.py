@@ -188,6 +188,26 @@ class ScreeningCounts(ManifestPart):
     hits: list[ScreeningHit] = []
 
 
+class RecordedSource(ManifestPart):
+    """A source of real texts in the prompts, with its terms."""
+
+    source: Line
+    digest: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
+    license: Line | None
+    attribution: Words | None
+    available: Count
+
+
+class RecordedGrounding(ManifestPart):
+    """Real texts in the prompts: their sources, and how many rows show how many distinct ones."""
+
+    examples: RecordedSource | None = None
+    paraphrase: RecordedSource | None = None
+    verbalized: bool = False
+    rows: Count = 0
+    texts: Count = 0
+
+
 class Manifest(ManifestPart):
     """A manifest of any version of the format."""
 
@@ -217,6 +237,7 @@ class Manifest(ManifestPart):
     screening: ScreeningCounts | None = None
     verdicts: list[Words] = []
     concerns: list[Words] = []
+    grounding: RecordedGrounding | None = None
     profanity: dict[Literal["texts", "checked"], Count] | None = None
     classifier: dict[Line, Line | bool | int | float | None] | None = None
     earlier_classifier: dict[Line, Line | bool | int | float | None] | None = Field(default=None, alias="checker")

@@ -24,7 +24,7 @@ FILLS: Mapping[str, Mapping[str, Any]] = {
     "demographic": {"isco08": "none"},
     "situational": {"stakes": "not given"},
     "appraisal": dict.fromkeys(("pleasantness", "agency", "certainty", "control", "expectedness"), "not given"),
-    "provenance": {"leaked": False, "expression_found": "not checked"},
+    "provenance": {"leaked": False, "expression_found": "not checked", "real_texts": "none"},
 }
 """Value of a column, by struct ("": the row), in the rows that have none."""
 
@@ -41,7 +41,9 @@ def optional_columns(recipe: "Recipe", attribute_types: Mapping[str, str]) -> se
 
     """
     columns = {"attributes"} if attribute_types else set()
-    return columns | ({"provenance.wording"} if recipe.wordings() else set())
+    columns |= {"provenance.wording"} if recipe.wordings() else set()
+    shows_texts = recipe.grounding is not None and (recipe.grounding.examples or recipe.grounding.paraphrase)
+    return columns | ({"provenance.real_texts"} if shows_texts else set())
 
 
 def columns_version(recipe: "Recipe", attribute_types: Mapping[str, str]) -> str:

@@ -67,6 +67,7 @@ IDENTITY: Mapping[str, Mapping[str, Any]] = {
     "text.label_words": {"text.label_words": str(Path(__file__).with_name("examples.tsv"))},
     "text.style": {"text.style": "dialogue"},
     "text.language": {"text.language": None},
+    "grounding": {"grounding.examples.source": "xed"},
     "checks.leak": {"checks.leak": "reject"},
     "checks.expression": {"checks.expression": "reject"},
     "checks.personal": {"checks.personal": "reject"},
@@ -119,6 +120,21 @@ def test_all_other_settings_change_the_fingerprint(setting: str) -> None:
 def test_values_and_pairs_of_counterfactuals_change_the_fingerprint() -> None:
     changes = ({"counterfactual.pairs": 4}, {"counterfactual.attributes": {"gender": ["man", "woman"]}})
     assert len({fingerprint(change) for change in ({}, *changes)}) == 3
+
+
+def test_every_key_of_the_section_on_real_texts_changes_the_fingerprint_but_the_terms_of_a_source() -> None:
+    source = {"grounding.examples.source": "xed", "counterfactual": None}
+    keys: list[dict[str, Any]] = [
+        {"grounding.examples.count": 5},
+        {"grounding.examples.max_uses": 5},
+        {"grounding.paraphrase": True, "depth": "none"},
+        {"grounding.paraphrase.source": "brighter", "depth": "none"},
+        {"grounding.seed": 5},
+        {"grounding.verbalized": True},
+    ]
+    assert len({fingerprint(source | key) for key in ({}, {"depth": "none"}, *keys)}) == len(keys) + 2
+    terms = {"grounding.examples.license": "cc0-1.0", "grounding.examples.attribution": "a b"}
+    assert fingerprint(source | terms) == fingerprint(source)
 
 
 def test_without_a_classifier_its_settings_do_not_change_the_fingerprint() -> None:

@@ -20,7 +20,8 @@ from personagen.builder.planning.styles import (
     write_examples,
 )
 from personagen.builder.planning.styles.library import STYLES
-from personagen.builder.writing.expression import expression_settings, recipe_grounding
+from personagen.builder.writing.expression import expression_settings
+from personagen.builder.writing.grounding import load_grounding
 from personagen.metrics.style import measure_profile, write_profile
 from personagen.metrics.style.profiles import MAX_COUNT
 
@@ -170,7 +171,7 @@ def test_a_recipe_whose_examples_have_gone_raises_a_recipe_error(tmp_path: Path,
     with pytest.raises(RecipeError, match=message):
         mine.fingerprint()
     with pytest.raises(RecipeError, match=message):
-        recipe_grounding(mine)
+        load_grounding(mine)
 
 
 def test_no_profile_and_no_recipe_makes_the_token_limit_of_a_request_unbounded(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from personagen.builder.planning.recipe.sections.base import (
     Share,
     VisibleLine,
 )
+from personagen.builder.planning.recipe.sections.grounding import GroundingSettings, RealExamples, TextSource
 from personagen.builder.planning.recipe.sections.personas import AttributeRow, OwnAttribute, PersonaSettings
 from personagen.builder.planning.recipe.sections.prompts import PromptPaths
 from personagen.builder.planning.recipe.sections.rows import (
@@ -30,6 +31,7 @@ __all__ = [
     "CustomTaxonomy",
     "Depth",
     "Elaboration",
+    "GroundingSettings",
     "Intensity",
     "ModelPrice",
     "Name",
@@ -37,10 +39,12 @@ __all__ = [
     "PersonaSettings",
     "PromptPaths",
     "ProseSource",
+    "RealExamples",
     "RecipeSection",
     "SamplingSettings",
     "Share",
     "Splits",
     "TextRequirements",
+    "TextSource",
     "VisibleLine",
 ]
