@@ -81,9 +81,7 @@ def render_card(manifest: Mapping[str, Any]) -> str:
         command=shared_command(manifest),
         **_verdict_facts(manifest),
         **{key: manifest.get(key) for key in OPTIONAL_KEYS},
-        screening=screening_line(manifest),
-        profanity_line=profanity_line(manifest),
-        **_grounding_facts(manifest),
+        **_content_facts(manifest),
         persona_count=sum(manifest["personas"][split] for split in SPLITS),
         mixed=form_of(manifest).is_mixed,
         reject_reasons=reasons_line(total_rejects(manifest)),
@@ -173,9 +171,11 @@ def _expression_facts(manifest: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _grounding_facts(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the card says of real texts in the prompts; empty lists: there are none."""
+def _content_facts(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the card says of offence in the texts and of real texts in the prompts; empty: there are none."""
     return {
+        "screening": screening_line(manifest),
+        "profanity_line": profanity_line(manifest),
         "grounding": list(grounding_lines(manifest)),
         "grounding_sources": list(grounding_sources(manifest).values()),
     }
