@@ -50,8 +50,7 @@ def identity_of(recipe: "Recipe") -> dict[str, Any]:
     data["text"] |= {key: examples_id(path, key) for key in EXAMPLE_KEYS if (path := getattr(recipe.text, key))}
     if recipe.prompts is not None:
         data["prompts"] = prompts_id(recipe.prompt_files())
-    for settings in (data.get("grounding") or {}).values():
-        _identify_source(settings)
+    _identify_sources(data.get("grounding") or {})
     if recipe.counterfactual is None:
         del data["counterfactual"]
     if recipe.checks.label is None:  # without a classifier its settings change nothing
@@ -68,11 +67,12 @@ def _personas(recipe: "Recipe") -> dict[str, Any]:
     return {"personas": settings} if settings else {}
 
 
-def _identify_source(data: Any) -> None:
-    """Replace the source of real texts, of which the manifest publishes no local path; leave its terms out."""
-    if isinstance(data, dict):
-        data["source"] = source_id(data["source"])
-        del data["license"], data["attribution"]
+def _identify_sources(data: dict[str, Any]) -> None:
+    """Replace the sources of real texts, of which the manifest publishes no local path; leave their terms out."""
+    for settings in data.values():
+        if isinstance(settings, dict):
+            settings["source"] = source_id(settings["source"])
+            del settings["license"], settings["attribution"]
 
 
 def _leave_out_runtime(data: dict[str, Any]) -> None:
