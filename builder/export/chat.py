@@ -28,19 +28,19 @@ PLAIN_FORM = "a short personal text"
 
 def messages(part: ExportedSplit) -> Iterator[str]:
     """Yield one JSON line per row: `messages`, `id`, `emotion`."""
-    columns = _columns(part)
+    columns, definitions = _columns(part), part.emotions
     for row in part.rows():
-        turns = [*_prompt(row, part, columns), _turn("assistant", row["text"])]
+        turns = [*_prompt(row, definitions, columns), _turn("assistant", row["text"])]
         yield json_text({"messages": turns, "id": row["id"], "emotion": row["emotion"]}) + "\n"
 
 
 def preference(part: ExportedSplit, rejected: RejectedTexts) -> Iterator[str]:
     """Yield one JSON line per rejected reply: `prompt`, `chosen`, `rejected`, `id`, `emotion`, `reason`."""
-    columns = _columns(part)
+    columns, definitions = _columns(part), part.emotions
     for row in part.rows():
         prompt: list[Turn] | None = None
         for reply in rejected.of(row["id"], row["text"]):
-            prompt = prompt or _prompt(row, part, columns)
+            prompt = prompt or _prompt(row, definitions, columns)
             pair = {
                 "prompt": prompt,
                 "chosen": [_turn("assistant", row["text"])],
@@ -61,7 +61,7 @@ def _columns(part: ExportedSplit) -> Columns:
     return columns_of("all", TableForm(list(part.emotions), DEPTHS[-1]))
 
 
-def _prompt(row: Mapping[str, Any], part: ExportedSplit, columns: Columns) -> list[Turn]:
+def _prompt(row: Mapping[str, Any], definitions: Mapping[str, str], columns: Columns) -> list[Turn]:
     """Return the turns before the text; without a persona there is no system turn."""
     known = with_missing(row, columns)
     situational = known.get("situational")
@@ -75,7 +75,7 @@ def _prompt(row: Mapping[str, Any], part: ExportedSplit, columns: Columns) -> li
         scene=scene,
         form=form,
         emotion=row["emotion"],
-        definition=part.emotions[row["emotion"]],
+        definition=definitions[row["emotion"]],
         intensity=known.get("intensity"),
     )
     return [_turn(turn.role, turn.content) for turn in turns if turn.content]

@@ -15,7 +15,8 @@ from personagen.builder.export.export import ExportResult
 from personagen.builder.export.rows import persona_columns
 from personagen.builder.release.folder import check_release
 from personagen.builder.release.measuring import predictions, require_metrics_extra, require_reference
-from personagen.builder.release.texts import Texts, read_texts
+from personagen.builder.release.texts import Texts, draw_texts
+from personagen.builder.release.verdicts import count_texts
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -86,16 +87,15 @@ def export_table(
     if os.path.lexists(target) and not force:
         raise FolderError(f"{target} exists; replace it with --force, or choose another file with --out")
     manifest = check_release(folder)
-    texts, reference = read_texts(folder, manifest), require_reference(settings.reference)
-    drawn = texts.take(_sample(len(texts.texts), settings))
+    reference, total = require_reference(settings.reference), count_texts(manifest)
+    drawn = draw_texts(folder, manifest, _sample(total, settings))
     progress.step("predicting emotions")
     rows = list(_synthetic_rows(drawn, manifest, settings, progress))
     rows += _real_rows(reference, [emotion["name"] for emotion in manifest["taxonomy"]["emotions"]], settings)
     progress.step(f"computing the map of {len(rows)} texts")
     write_table(target, _with_positions(rows, settings))
     counts = {kind: sum(row["kind"] == kind for row in rows) for kind in ("synthetic", "real")}
-    left_out = len(texts.texts) - counts["synthetic"]
-    note = f"{counts['synthetic']} of {len(texts.texts)} texts, drawn by the seed" if left_out else None
+    note = f"{counts['synthetic']} of {total} texts, drawn by the seed" if counts["synthetic"] < total else None
     return ExportResult("table", target, (target,), counts, note)
 
 

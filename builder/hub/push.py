@@ -268,7 +268,10 @@ def _merged_card(
             f"{CARD} of {branch.repo} on the Hub was edited, which this push replaces: {'; '.join(edits)}; keep text "
             "between the marks of the card, and the licence in the recipe"
         )
-    return keep_metadata(merged, older)
+    try:
+        return keep_metadata(merged, older)
+    except ReleaseError as error:
+        raise HubError(f"{CARD} of {branch.repo} on the Hub: {error}. Nothing was sent") from None
 
 
 def _previous_manifest(client: HubClient, branch: RepoBranch, state: RepoState) -> Mapping[str, Any] | None:

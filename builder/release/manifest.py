@@ -89,8 +89,7 @@ def make_manifest(
         "tables": digests(styles=styled),
         "personas": _personas(plan),
         "license": recipe.licence(),
-        "configs": configurations(shards),
-        "views": {name: dict(view) for name, view in VIEWS.items()},
+        **_configs(shards),
         "left_out": list(left_out(recipe, plan.attribute_types)),
         **({"attributes": dict(plan.attribute_types)} if plan.attribute_types else {}),
         "composition": dict(counts.composition),
@@ -116,6 +115,10 @@ def _prompts(recipe: Recipe) -> dict[str, Any]:
     styled, templates = recipe.mixture() is not None, templates_of(recipe)
     named = {"version": prompt_version(templates, styled=styled), "templates": versions(templates, styled=styled)}
     return named | prompt_entries(recipe)
+
+
+def _configs(shards: Sequence[ShardFile]) -> dict[str, Any]:
+    return {"configs": configurations(shards), "views": {name: dict(view) for name, view in VIEWS.items()}}
 
 
 def _model(backend: Backend) -> dict[str, str | None]:

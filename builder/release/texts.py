@@ -1,17 +1,22 @@
-"""The texts of a release, read into memory."""
+"""The texts of a release: all of them, or some without the others."""
 
-from collections.abc import Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from personagen.builder.core.errors import ReleaseError
-from personagen.builder.core.records import COUNTERFACTUAL_PREFIX, DEPTHS
+from personagen.builder.core.records import COUNTERFACTUAL_PREFIX, DEPTHS, LAYERS
 from personagen.builder.release.composition import attributes_of
 from personagen.builder.release.folder import MEND, file_in
-from personagen.builder.release.formats.tables import read_table
+from personagen.builder.release.formats.tables import read_batches
 from personagen.builder.release.tables.columns import TableForm, columns_of, label_names
 from personagen.builder.release.tables.missing import with_missing
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,28 +68,109 @@ def read_texts(folder: Path, manifest: Mapping[str, Any], configs: Sequence[str]
         ReleaseError: a file cannot be read.
 
     """
-    import pyarrow as pa
-
-    names = [emotion["name"] for emotion in manifest["taxonomy"]["emotions"]]
-    columns = columns_of("all", TableForm(names, DEPTHS[-1]))
     texts = Texts()
-    paths = [shard["path"] for shard in manifest["shards"] if shard["path"].split("/")[0] in (configs or names)]
-    try:
-        for path in paths:
-            for record in read_table(file_in(folder, path)).to_pylist():
-                row = with_missing(_with_original(path, record), columns)
-                texts.texts.append(row["text"])
-                texts.labels.extend(label_names([row["label"]], names))
-                texts.personas.append(attributes_of(row))
-                texts.rows.append({**row, "label": texts.labels[-1], "emotion": texts.labels[-1]})
-    except (OSError, pa.ArrowException, KeyError, AttributeError, IndexError, TypeError, ValueError) as error:
-        raise ReleaseError(f"cannot read {folder / path}: {error!r:.200}; {MEND}") from None
+    for path, table in _tables(folder, manifest, configs):
+        _add(texts, folder / path, table, manifest)
     return texts
 
 
-def _with_original(path: str, row: dict[str, Any]) -> dict[str, Any]:
+def draw_texts(folder: Path, manifest: Mapping[str, Any], numbers: Sequence[int]) -> Texts:
+    """Read the texts of the emotions at some positions of `read_texts`; memory has no more than some others.
+
+    Args:
+        folder: the release.
+        manifest: its manifest.
+        numbers: positions, in ascending order.
+
+    Raises:
+        ReleaseError: a file cannot be read, or there is no text at a position.
+
+    """
+    texts, start = Texts(), 0
+    for path, table in _tables(folder, manifest):
+        end = start + table.num_rows
+        drawn = numbers[bisect_left(numbers, start) : bisect_left(numbers, end)]
+        if drawn:
+            _add(texts, folder / path, table.take([number - start for number in drawn]), manifest)
+        start = end
+    if len(texts.texts) != len(numbers):
+        raise ReleaseError(f"{folder} has {start} texts, its manifest lists more; {MEND}")
+    return texts
+
+
+def read_personas(folder: Path, manifest: Mapping[str, Any]) -> dict[str, dict[str, Mapping[str, Any]]]:
+    """Return the demographic and the socio-cultural layer of each persona by its id, as far as texts have them.
+
+    Raises:
+        ReleaseError: a file cannot be read.
+
+    """
+    personas: dict[str, dict[str, Mapping[str, Any]]] = {}
+    known = columns_of("all", TableForm((), DEPTHS[-1]))
+    for path, table in _tables(folder, manifest, columns=("persona_id", *LAYERS[:2])):
+        if "persona_id" not in table.column_names:
+            continue
+        with _readable(folder / path):
+            rows = {persona: row for row, persona in enumerate(table["persona_id"].to_pylist()) if persona}
+            new = sorted(row for persona, row in rows.items() if persona not in personas)
+            for record in table.take(new).to_pylist() if new else ():
+                layers = with_missing(record | {"provenance": {}}, {name: known[name] for name in record})
+                personas[record["persona_id"]] = {name: layers[name] for name in LAYERS[:2] if layers.get(name)}
+    return personas
+
+
+def _tables(
+    folder: Path,
+    manifest: Mapping[str, Any],
+    configs: Sequence[str] | None = None,
+    columns: Sequence[str] | None = None,
+) -> "Iterator[tuple[str, pa.Table]]":
+    """Yield the rows of configurations with the path of their file, a part at a time; for the errors see `read_texts`.
+
+    Args:
+        folder: the release.
+        manifest: its manifest.
+        configs: configurations to read. None: the emotions.
+        columns: columns to read, as far as a file has them. None: all.
+
+    """
+    names = configs or [emotion["name"] for emotion in manifest["taxonomy"]["emotions"]]
+    for path in (shard["path"] for shard in manifest["shards"]):
+        if path.split("/")[0] not in names:
+            continue
+        with _readable(folder / path):
+            parts = read_batches(file_in(folder, path), columns)
+            while (table := next(parts, None)) is not None:
+                yield path, table
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Raise ReleaseError for what reading a file raises."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except (OSError, pa.ArrowException, KeyError, AttributeError, IndexError, TypeError, ValueError) as error:
+        raise ReleaseError(f"cannot read {path}: {error!r:.200}; {MEND}") from None
+
+
+def _add(texts: Texts, path: Path, table: "pa.Table", manifest: Mapping[str, Any]) -> None:
+    """Add the rows of a table to texts."""
+    names = [emotion["name"] for emotion in manifest["taxonomy"]["emotions"]]
+    columns = columns_of("all", TableForm(names, DEPTHS[-1]))
+    with _readable(path):
+        for record in table.to_pylist():
+            row = with_missing(_with_original(path.parent.name, record), columns)
+            texts.texts.append(row["text"])
+            texts.labels.extend(label_names([row["label"]], names))
+            texts.personas.append(attributes_of(row))
+            texts.rows.append({**row, "label": texts.labels[-1], "emotion": texts.labels[-1]})
+
+
+def _with_original(config: str, row: dict[str, Any]) -> dict[str, Any]:
     """Add `counterfactual_of` to a counterfactual of a version 1.0.0 release, whose id begins with that id."""
-    if not path.startswith(COUNTERFACTUAL_PREFIX) or "counterfactual_of" in row:
+    if not config.startswith(COUNTERFACTUAL_PREFIX) or "counterfactual_of" in row:
         return row
     emotion, number, *_ = row["id"].split("-")
     return {**row, "counterfactual_of": f"{emotion}-{number}"}

@@ -148,7 +148,7 @@ def _read(folder: Path, seed: int) -> ComparisonReport:
         points=[],
         main=main,
         personas=list(personas.values()),
-        examples=draw_examples(comparison.rejects, seed),
+        examples=draw_examples(lambda: comparison.rejects, seed),
         comparison=comparison,
     )
 

@@ -1,6 +1,7 @@
 """Rejected replies of a run or a comparison, of which the page shows examples."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,30 +42,41 @@ class RunReject:
     detail: str | None = None
 
 
-def read_rejects(folder: Path) -> tuple[RunReject, ...]:
-    """Read the rejected replies of a run; empty if there is no file.
+def read_rejects(folder: Path) -> Iterator[RunReject]:
+    """Yield the rejected replies of a run, one line at a time; none if there is no file.
 
     Raises:
         ReleaseError: the file cannot be read, or is no file of rejects.
 
     """
     if not (folder / REJECTS).is_file():
-        return ()
+        return
     try:
-        return as_records(RunReject, list(read_json_lines(folder, REJECTS)))
+        for record in read_json_lines(folder, REJECTS):
+            yield from as_records(RunReject, [record])
     except (OSError, ValueError) as error:
         raise ReleaseError(f"cannot read {folder / REJECTS}: {printable(str(error))[:200]}") from None
 
 
-def draw_examples(rejects: Iterable[RunReject | ComparedReject], seed: int) -> dict[str, list[RejectedReply]]:
-    """Draw rejected replies of each reason."""
-    by_reason: dict[str, list[RejectedReply]] = {}
-    for reject in rejects:
-        by_reason.setdefault(reject.reason, []).append(RejectedReply(_origin(reject), reject.text))
-    return {
-        reason: [replies[row] for row in sample(len(replies), MAX_EXAMPLES_PER_REASON, seed)]
-        for reason, replies in sorted(by_reason.items())
-    }
+def draw_examples(
+    read: Callable[[], Iterable[RunReject | ComparedReject]], seed: int
+) -> dict[str, list[RejectedReply]]:
+    """Draw rejected replies of each reason.
+
+    Args:
+        read: returns the replies; it is called twice, so that no other reply is in memory.
+        seed: seed of the sample.
+
+    """
+    counts = Counter(reject.reason for reject in read())
+    drawn = {reason: set(sample(count, MAX_EXAMPLES_PER_REASON, seed)) for reason, count in counts.items()}
+    examples: dict[str, list[RejectedReply]] = {reason: [] for reason in sorted(counts)}
+    numbers: Counter[str] = Counter()
+    for reject in read():
+        if numbers[reject.reason] in drawn.get(reject.reason, ()):
+            examples[reject.reason].append(RejectedReply(_origin(reject), reject.text))
+        numbers[reject.reason] += 1
+    return examples
 
 
 def _origin(reject: RunReject | ComparedReject) -> str:

@@ -18,8 +18,8 @@ from personagen.builder.release.manifest import model_license, total_rejects
 from personagen.builder.release.measuring import ClassifierAccuracy, accuracy_line, predictions, require_reference
 from personagen.builder.release.results import read_results
 from personagen.builder.release.run.run_folder import run_folder_of
-from personagen.builder.release.texts import Texts, read_texts
-from personagen.builder.release.verdicts import concerns, verdicts
+from personagen.builder.release.texts import Texts, draw_texts, read_personas
+from personagen.builder.release.verdicts import concerns, count_texts, verdicts
 from personagen.builder.release.verdicts.sentences import audit_sentence, counterfactual_sentence
 from personagen.builder.report.charts import (
     NOT_SIGNIFICANT,
@@ -140,29 +140,30 @@ def read_release_report(
 
     """
     manifest = check_release(folder)
-    texts, real_texts = read_texts(folder, manifest), require_reference(reference)
+    total, real_texts = count_texts(manifest), require_reference(reference)
+    texts = draw_texts(folder, manifest, sample(total, MAX_TEXTS // 2, seed))
     emotions = [emotion["name"] for emotion in manifest["taxonomy"]["emotions"]]
     progress.step("predicting emotions")
-    synthetic, accuracy, prediction_problem = _synthetic_group(texts, manifest, reference, embeddings, seed)
+    synthetic, accuracy, prediction_problem = _synthetic_group(texts, total, manifest, reference, embeddings)
     real, reference_problem = _real_group(real_texts, emotions, seed)
     audit, audit_problem = _read_audit(folder, manifest)
     scores, scores_problem = _read_scores(folder, manifest)
     examples, examples_problem = _read_examples(folder, seed)
-    problems = (prediction_problem, reference_problem, audit_problem, scores_problem, examples_problem)
     groups = [synthetic, *([real] if real else [])]
     content_of_scores = None if scores is None else scores.content
     content_of_audit = None if audit is None else audit.to_json()
+    personas = list(read_personas(folder, manifest).values())
     progress.step(f"computing the map of {sum(len(group.texts) for group in groups)} texts")
     return ReleaseReport(
         title=manifest["name"],
-        facts=_facts_of_release(manifest, texts, real_texts.name),
+        facts=_facts_of_release(manifest, total, len(personas), real_texts.name),
         verdicts=[verdict.text for verdict in verdicts(manifest, content_of_scores, content_of_audit)],
         concerns=concerns(manifest, content_of_scores, content_of_audit),
-        notes=[problem for problem in problems if problem],
+        notes=[*filter(None, (prediction_problem, reference_problem, audit_problem, scores_problem, examples_problem))],
         emotions=emotions,
         groups=groups,
         points=project_texts(groups, embeddings, seed),
-        personas=list({row["persona_id"]: _layers_of(row) for row in texts.rows if row["persona_id"]}.values()),
+        personas=personas,
         rejects=total_rejects(manifest),
         examples=examples,
         accuracy=accuracy,
@@ -173,10 +174,9 @@ def read_release_report(
 
 
 def _synthetic_group(
-    texts: Texts, manifest: Mapping[str, Any], reference: str, embeddings: str | None, seed: int
+    drawn: Texts, total: int, manifest: Mapping[str, Any], reference: str, embeddings: str | None
 ) -> tuple[TextGroup, ClassifierAccuracy | None, str | None]:
-    """Return a sample of the release's texts, the accuracy of their predictions, and why they have none."""
-    drawn = texts.take(sample(len(texts.texts), MAX_TEXTS // 2, seed))
+    """Return the drawn texts of all as a group, the accuracy of their predictions, and why they have none."""
     predicted: list[tuple[str | None, float | None]] = [(None, None)] * len(drawn.texts)
     accuracy = problem = None
     try:
@@ -190,7 +190,7 @@ def _synthetic_group(
         ReportText(SYNTHETIC, row["id"], row["text"], label, *prediction, _layers_of(row), _facts_of_row(row))
         for row, label, prediction in zip(drawn.rows, drawn.labels, predicted, strict=True)
     ]
-    return TextGroup(SYNTHETIC, shown, len(texts.texts), COLOURS[0]), accuracy, problem
+    return TextGroup(SYNTHETIC, shown, total, COLOURS[0]), accuracy, problem
 
 
 def _real_group(reference: "Reference", emotions: Sequence[str], seed: int) -> tuple[TextGroup | None, str | None]:
@@ -230,16 +230,16 @@ def _read_scores(folder: Path, manifest: Mapping[str, Any]) -> tuple[Scores | No
 def _read_examples(folder: Path, seed: int) -> tuple[dict[str, list[RejectedReply]], str | None]:
     """Return rejected replies of the run, if its folder is there, or the reason why they cannot be shown."""
     try:
-        return draw_examples(read_rejects(run_folder_of(folder)), seed), None
+        return draw_examples(lambda: read_rejects(run_folder_of(folder)), seed), None
     except ReleaseError as error:
         return {}, f"Rejected replies: {error}"
 
 
-def _facts_of_release(manifest: Mapping[str, Any], texts: Texts, reference: str) -> dict[str, str]:
+def _facts_of_release(manifest: Mapping[str, Any], texts: int, personas: int, reference: str) -> dict[str, str]:
     usage, model = manifest["usage"], manifest["model"]
     facts = {
-        "texts": f"{len(texts.texts):,}",
-        "personas": f"{len({row['persona_id'] for row in texts.rows} - {None}):,}",
+        "texts": f"{texts:,}",
+        "personas": f"{personas:,}",
         "model": f"{model['name']} ({model['backend']})",
         "requests": f"{usage['requests']:,}",
         "tokens": f"{usage['prompt_tokens'] + usage['completion_tokens']:,}{_estimate_note(usage)}",

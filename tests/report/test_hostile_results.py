@@ -138,7 +138,7 @@ def test_mutated_rejects_of_a_run_are_read_or_refused(tmp_path: Path) -> None:
     for content in mutations(REJECT, rng, 1000):
         (tmp_path / "rejects.jsonl").write_bytes(json.dumps(REJECT).encode() + b"\n" + content)
         try:
-            examples = draw_examples(read_rejects(tmp_path), 0)
+            examples = draw_examples(lambda: read_rejects(tmp_path), 0)
             assert all(isinstance(reply.text, str | None) for replies in examples.values() for reply in replies)
             counts["read"] += 1
         except PersonaGenError as error:

@@ -19,14 +19,25 @@ OUR_KEYS = frozenset({
 })  # fmt: skip
 """Keys of the metadata that a card sets, and `dataset_info`, which changes what is loaded."""
 
-MAX_METADATA_CHARS = 500_000
-"""Characters of metadata that are parsed."""
+MAX_METADATA_CHARS = 2_000_000
+"""Characters of metadata that are parsed. They grow with the square of the emotions: 100 have 600,000."""
 
 
 def keep_metadata(card: str, older: str) -> str:
-    """Return a card with the keys and the tags that a person added to the metadata of an older card."""
+    """Return a card with the keys and the tags that a person added to the metadata of an older card.
+
+    Raises:
+        ReleaseError: the metadata of a card are longer than `MAX_METADATA_CHARS`, so that such keys would be lost.
+
+    """
     if split_card(card)[0] == split_card(older)[0]:
         return card
+    longest = max(len(split_card(text.replace("\r\n", "\n"))[0]) for text in (card, older))
+    if longest > MAX_METADATA_CHARS:
+        raise ReleaseError(
+            f"its YAML has {longest:,} characters, wanted at most {MAX_METADATA_CHARS:,}: keys that were added to it "
+            "would be lost; shorten it on the Hub, or use fewer emotions"
+        )
     ours, theirs = metadata_of(card) or {}, metadata_of(older) or {}
     added = {key: value for key, value in theirs.items() if key not in OUR_KEYS and isinstance(key, str)}
     tags = theirs.get("tags")

@@ -37,16 +37,23 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> "pa.Table":
         return pq.read_table(path, columns=None if columns is None else list(columns))
 
 
-def read_batches(path: Path) -> Iterator["pa.Table"]:
-    """Yield the rows of a data file, at most `CHECKED_ROWS` at a time; errors are those of `read_table`."""
+def read_batches(path: Path, columns: Sequence[str] | None = None) -> Iterator["pa.Table"]:
+    """Yield the rows of a data file, at most `CHECKED_ROWS` at a time; errors are those of `read_table`.
+
+    Args:
+        path: the file.
+        columns: names of the columns; those that the file does not have are left out. None: all.
+
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     with path.open("rb") as file:
         data = pq.ParquetFile(file)
         require_bounded_footer(data, path.stat().st_size)
-        require_bounded_values(path)
-        for batch in _batches(data):
+        names = None if columns is None else [name for name in data.schema_arrow.names if name in columns]
+        require_bounded_values(path, names)
+        for batch in _batches(data, names):
             yield pa.Table.from_batches([batch])
 
 

@@ -101,8 +101,10 @@ class _RangeReader:
         import pyarrow as pa
 
         parts = [] if self._table is None else [self._table]
-        while sum(part.num_rows for part in parts) < count or not parts:
+        rows = sum(part.num_rows for part in parts)
+        while rows < count or not parts:
             parts.append(self._next_group())
+            rows += parts[-1].num_rows
         table = pa.concat_tables(parts)
         self._table = table.slice(count)
         return table.slice(0, count)
