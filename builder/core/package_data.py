@@ -5,11 +5,14 @@ import json
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from personagen.metrics.texts.emotion_lexicon import LEXICON
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
 
 DATA = files("personagen.builder") / "data"
 TEMPLATES = files("personagen.builder") / "templates"
@@ -18,9 +21,19 @@ TEMPLATES = files("personagen.builder") / "templates"
 @cache
 def read_yaml(name: str) -> Any:
     """Parse `builder/data/<name>`. The result is cached: callers must not change it."""
+    return _parse(DATA / name)
+
+
+@cache
+def read_template_yaml(name: str) -> Any:
+    """Parse `builder/templates/<name>`. The result is cached: callers must not change it."""
+    return _parse(TEMPLATES / name)
+
+
+def _parse(path: "Traversable") -> Any:
     # The C loader is 10 times faster on the situational bank, and equally safe.
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    return yaml.load((DATA / name).read_text(encoding="utf-8"), Loader=loader)  # noqa: S506 - both loaders are safe
+    return yaml.load(path.read_text(encoding="utf-8"), Loader=loader)  # noqa: S506 - both loaders are safe
 
 
 def read_text(name: str) -> str:

@@ -10,7 +10,7 @@ from jinja2 import Environment, StrictUndefined, Template
 
 from personagen.builder.core.errors import ReleaseError
 from personagen.builder.core.foreign_text import printable
-from personagen.builder.core.package_data import TEMPLATES, read_yaml, sources
+from personagen.builder.core.package_data import TEMPLATES, read_template_yaml, read_yaml, sources
 from personagen.builder.core.records import COUNTERFACTUAL_PREFIX, INTENSITIES, LAYERS, SPLITS
 from personagen.builder.planning.taxonomy import NAMED_TAXONOMIES
 from personagen.builder.release.cards.citation import PAPER
@@ -117,9 +117,11 @@ def _columns_of_texts(manifest: Mapping[str, Any]) -> list[dict[str, str]]:
 
 def described_columns(config: str, manifest: Mapping[str, Any]) -> Iterator[dict[str, str]]:
     """Yield name, type and meaning of each column of a configuration; the name of a part has that of its struct."""
-    meanings = yaml.safe_load((TEMPLATES / "columns.yaml").read_text(encoding="utf-8"))
+    meanings = read_template_yaml("columns.yaml")
     if config in LAYERS:  # its columns are the parts of a struct in the tables of texts
-        meanings |= {name.removeprefix(f"{config}."): text for name, text in meanings.items() if f"{config}." in name}
+        meanings = meanings | {
+            name.removeprefix(f"{config}."): text for name, text in meanings.items() if f"{config}." in name
+        }
     form = form_of(manifest)
     if not form.is_mixed:
         meanings = {name: _with_nulls(text) for name, text in meanings.items()}
