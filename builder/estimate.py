@@ -6,22 +6,24 @@ size of each request. Everything that cannot be known is assumed, and the assump
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from html import escape
 from statistics import mean
 from typing import TYPE_CHECKING, Any
 
 from personagen.builder.core.event_loop import compute_in_thread, run_blocking
-from personagen.builder.core.prices import Amount
+from personagen.builder.core.prices import Amount, Price
 from personagen.builder.core.records import layers_of
 from personagen.builder.core.result_table import ResultTable
 from personagen.builder.llm.budget import TOKENS_PER_TURN
 from personagen.builder.llm.connect import OPENAI_CONCURRENCY
 from personagen.builder.llm.requests import Ask, Candidate, Reply, Request
 from personagen.builder.planning.counterfactuals import add_counterfactuals
+from personagen.builder.planning.models import require_rows_of_every_model
 from personagen.builder.planning.plan import Plan, RowPlan, make_plan
 from personagen.builder.planning.recipe import Recipe
+from personagen.builder.planning.recipe.sections import BackendChoice
 from personagen.builder.planning.recipe.sections.rows import CHANGEABLE_ATTRIBUTES
 from personagen.builder.rehearsal import require_writable
 from personagen.builder.writing.rows import RowWriter
@@ -77,6 +79,30 @@ class StageEstimate:
     completion_tokens: int
 
 
+@dataclass(frozen=True, slots=True)
+class ModelEstimate:
+    """Requests, tokens, cost and time of one of several models.
+
+    Attributes:
+        model: name of the model.
+        texts: accepted texts, ablations and counterfactuals included.
+        requests: requests, those after a rejected reply included.
+        prompt_tokens: tokens of the prompts.
+        completion_tokens: tokens of the replies.
+        cost: cost in the currency of the recipe's prices; None: the recipe has no price for the model.
+        seconds: time from the first request to the last reply; None: it depends on a device or a queue.
+
+    """
+
+    model: str
+    texts: int
+    requests: int
+    prompt_tokens: int
+    completion_tokens: int
+    cost: float | None
+    seconds: float | None
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Estimate:
     """Expected requests, tokens, cost and time of a recipe.
@@ -88,6 +114,7 @@ class Estimate:
         total: sum of the stages.
         cost: cost in the currency of the recipe's prices; None: the recipe has no price for the model.
         seconds: time from the first request to the last reply; None: it depends on a device or a queue.
+        models: one record per model; empty: the recipe has a single model.
 
     """
 
@@ -97,6 +124,7 @@ class Estimate:
     total: StageEstimate
     cost: float | None
     seconds: float | None
+    models: ResultTable[ModelEstimate] = field(default_factory=lambda: ResultTable(ModelEstimate, ()))
 
     def to_json(self) -> dict[str, Any]:
         """Return the estimate as plain data, the stages by name."""
@@ -105,7 +133,8 @@ class Estimate:
             del values["stage"]
         total = by_name.pop(self.total.stage)
         counts = {"texts": self.texts, "personas": self.personas, "stages": by_name, "total": total}
-        return counts | {"cost": self.cost, "seconds": self.seconds}
+        models = {"models": [asdict(model) for model in self.models]} if self.models else {}
+        return counts | {"cost": self.cost, "seconds": self.seconds} | models
 
     def to_pandas(self) -> "pd.DataFrame":
         """Return a data frame with one row per stage, and one for the total."""
@@ -145,19 +174,62 @@ async def aestimate(recipe: Recipe) -> Estimate:
     await require_writable(recipe)
     single_attempt = recipe.model_copy(update={"checks": recipe.checks.model_copy(update={"attempts": 1})})
     plan = await compute_in_thread(lambda: add_counterfactuals(make_plan(single_attempt)))
+    require_rows_of_every_model(recipe, plan.model_quotas)
     sampled = await _sample_requests(plan)
-    stages = [_stage(stage, requests, sampled[stage]) for stage, requests in _requests_per_stage(plan).items()]
-    total = StageEstimate(
-        "total",
-        requests=sum(stage.requests for stage in stages),
-        prompt_tokens=sum(stage.prompt_tokens for stage in stages),
-        completion_tokens=sum(stage.completion_tokens for stage in stages),
-    )
-    price = recipe.price()
-    cost = None if price is None else price.of(Amount(total.prompt_tokens, total.completion_tokens))
+    requests = _requests_per_stage(plan)
     texts = sum(shard.stop - shard.start for shard in plan.shards())
-    table = ResultTable(StageEstimate, tuple(stages))
-    return Estimate(texts, sum(plan.personas.values()), table, total, cost, _seconds(recipe, texts, total))
+    parts = [
+        [
+            _stage(stage, count * part, [_expected(request, recipe, choice) for request in sampled[stage]])
+            for stage, count in requests.items()
+        ]
+        for choice, part in zip(recipe.backends, _parts_of_models(plan), strict=True)
+    ]
+    stages = [_sum(stage, of_stage) for stage, of_stage in zip(requests, zip(*parts, strict=True), strict=True)]
+    models = [
+        _of_model(choice, price, texts * part, _sum("total", stages_of_model))
+        for choice, price, part, stages_of_model in zip(
+            recipe.backends, recipe.model_prices(), _parts_of_models(plan), parts, strict=True
+        )
+    ]
+    costs, seconds = [model.cost for model in models], [model.seconds for model in models]
+    return Estimate(
+        texts,
+        sum(plan.personas.values()),
+        ResultTable(StageEstimate, tuple(stages)),
+        _sum("total", stages),
+        None if None in costs else sum(cost for cost in costs if cost is not None),
+        None if None in seconds else max(time for time in seconds if time is not None),
+        ResultTable(ModelEstimate, tuple(models) if len(models) > 1 else ()),
+    )
+
+
+def _parts_of_models(plan: Plan) -> list[float]:
+    """Return the fraction of the texts of each model; that of all prose is about the same."""
+    totals = [sum(of_model) for of_model in zip(*plan.model_quotas.values(), strict=True)]
+    return [total / sum(totals) for total in totals] or [1.0]
+
+
+def _sum(stage: str, parts: Sequence[StageEstimate]) -> StageEstimate:
+    return StageEstimate(
+        stage,
+        requests=sum(part.requests for part in parts),
+        prompt_tokens=sum(part.prompt_tokens for part in parts),
+        completion_tokens=sum(part.completion_tokens for part in parts),
+    )
+
+
+def _of_model(choice: BackendChoice, price: Price | None, texts: float, total: StageEstimate) -> ModelEstimate:
+    cost = None if price is None else price.of(Amount(total.prompt_tokens, total.completion_tokens))
+    return ModelEstimate(
+        choice.model or choice.kind,
+        round(texts),
+        total.requests,
+        total.prompt_tokens,
+        total.completion_tokens,
+        cost,
+        _seconds(choice, texts, total),
+    )
 
 
 def _requests_per_stage(plan: Plan) -> dict[str, int]:
@@ -184,7 +256,7 @@ def _text_stage(recipe: Recipe, depth: str) -> str:
     return "expression" if depth == recipe.depth else f"expression, depth {depth}"
 
 
-def _stage(stage: str, requests: int, sampled: Sequence[Amount]) -> StageEstimate:
+def _stage(stage: str, requests: float, sampled: Sequence[Amount]) -> StageEstimate:
     """Multiply the mean of the sampled requests by their number, requests after a rejected reply included."""
     total = requests * (1 + REJECTED_FRACTION)
     return StageEstimate(
@@ -195,25 +267,25 @@ def _stage(stage: str, requests: int, sampled: Sequence[Amount]) -> StageEstimat
     )
 
 
-async def _sample_requests(plan: Plan) -> dict[str, list[Amount]]:
-    """Take some rows through their stages, and return the expected tokens of each request by stage."""
+async def _sample_requests(plan: Plan) -> dict[str, list[Request]]:
+    """Take some rows through their stages, and return the requests by stage."""
     recipe, rows = plan.recipe, _sampled_rows(plan)
-    amounts: dict[str, list[Amount]] = {}
+    sampled: dict[str, list[Request]] = {}
 
-    def ask_of(position: int, stage: str) -> Ask:
+    def ask_of(position: int, stage: str, model: int) -> Ask:
         name = _text_stage(recipe, rows[position].depth) if stage == "expression" else stage
 
         async def ask(request: Request) -> Reply:
-            amounts.setdefault(name, []).append(_expected(request, recipe))
+            sampled.setdefault(name, []).append(request)
             text = PROSE if request.schema is None else json.dumps({"prose": PROSE})
             return Reply((Candidate(text, "stop"),), 0, 0)
 
         return ask
 
-    writer = RowWriter(plan, ask_of, model="")
+    writer = RowWriter(plan, ask_of, models=[""] * len(recipe.backends))
     for position, row in enumerate(rows):
         await writer.write(row, priority=position)
-    return amounts
+    return sampled
 
 
 def _sampled_rows(plan: Plan) -> list[RowPlan]:
@@ -223,18 +295,17 @@ def _sampled_rows(plan: Plan) -> list[RowPlan]:
     return rows + [next(plan.rows(shard)) for shard in shards if shard.depth not in {row.depth for row in rows}]
 
 
-def _expected(request: Request, recipe: Recipe) -> Amount:
+def _expected(request: Request, recipe: Recipe, choice: BackendChoice) -> Amount:
     """Estimate the tokens of a request and its reply, thoughts included if the recipe makes room for them."""
     size = sum(len(message.content.encode()) for message in request.messages) + len(request.prefill.encode())
     words = count_words(PROSE) if request.schema else sum(recipe.text_bounds()) / 2
-    written = min(words * TOKENS_PER_WORD, request.sampling.max_tokens) + (recipe.backend.thinking_tokens or 0)
+    written = min(words * TOKENS_PER_WORD, request.sampling.max_tokens) + (choice.thinking_tokens or 0)
     written *= request.candidates
     return Amount(round(size / BYTES_PER_TOKEN) + TOKENS_PER_TURN * len(request.messages), round(written))
 
 
-def _seconds(recipe: Recipe, texts: int, total: StageEstimate) -> float | None:
+def _seconds(backend: BackendChoice, texts: float, total: StageEstimate) -> float | None:
     """Estimate the time: that of the answers at the given concurrency, or of the rate limits if they are slower."""
-    backend = recipe.backend
     if backend.kind == "embedded":
         return texts * EMBEDDED_TEXT_S
     if backend.kind != "openai":

@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from os import PathLike
@@ -15,12 +15,13 @@ from personagen.builder.core.errors import FolderError
 from personagen.builder.core.event_loop import compute_in_thread, run_blocking
 from personagen.builder.core.files import is_loaded_plainly
 from personagen.builder.core.progress import SILENT, Progress
-from personagen.builder.llm import Backend, connect, start_engine
+from personagen.builder.llm import EngineModel, connect_models, start_engine_of_models
 from personagen.builder.llm.admission.retries import RetryTiming
 from personagen.builder.llm.journal import is_empty
 from personagen.builder.llm.requests import Ask, Reply, Request
 from personagen.builder.llm.storage.opening import JournalFile
 from personagen.builder.planning.counterfactuals import add_counterfactuals
+from personagen.builder.planning.models import require_rows_of_every_model
 from personagen.builder.planning.personas.tables import tables_id
 from personagen.builder.planning.plan import Plan, make_plan
 from personagen.builder.planning.recipe import Recipe
@@ -139,8 +140,8 @@ async def agenerate(  # noqa: PLR0913 - those of `generate`
         await require_writable(recipe)
         run.keep_card()  # fails before anything is paid for if its notes cannot be kept
         held = with_copies(recipe, run.inputs)
-        plan, backend, label_check = await compute_in_thread(lambda: _prepare(held, run, api_key, progress))
-        return await write_release(backend, plan, run, progress, label_check)
+        plan, models, label_check = await compute_in_thread(lambda: _prepare(held, run, api_key, progress))
+        return await write_release(models, plan, run, progress, label_check)
 
 
 def _finished(run: RunFolder, manifest: Mapping[str, Any], progress: Progress) -> GenerationResult | None:
@@ -177,16 +178,18 @@ def _unstyled(recipe: Recipe) -> str | None:
 
 def _prepare(
     recipe: Recipe, run: RunFolder, api_key: str | None, progress: Progress
-) -> tuple[Plan, Backend, LabelCheck | None]:
+) -> tuple[Plan, tuple[EngineModel, ...], LabelCheck | None]:
     """Check all that can be checked before anything is paid for, and plan; `_Loading` loads the rest."""
     read_template()
     recipe = with_kept_texts(recipe, run.inputs)
     label_check = load_label_check(recipe)
     plan = add_counterfactuals(make_plan(recipe))
+    require_rows_of_every_model(recipe, plan.model_quotas)
     for note in plan.people.notes:
         progress.warn(note)
     require_space_for_release(plan, run.out, run.root, run.journal)
-    return plan, connect(recipe.backend, run.batches, api_key, warn=progress.warn), label_check
+    models = connect_models(recipe.backends, recipe.model_prices(), run.batches, api_key, warn=progress.warn)
+    return plan, models, label_check
 
 
 class _Loading:
@@ -255,30 +258,26 @@ def _load(language: str | None) -> None:
 
 
 async def write_release(
-    backend: Backend,
+    models: Sequence[EngineModel],
     plan: Plan,
     run: RunFolder,
     progress: Progress = SILENT,
     label_check: LabelCheck | None = None,
     timing: RetryTiming | None = None,
 ) -> GenerationResult:
-    """Write and publish the release of a plan with a connected backend, which is closed at the end.
+    """Write and publish the release of a plan with connected models, which are closed at the end.
 
-    See `generate` for the errors, and `start_engine` for `timing`.
+    See `generate` for the errors, and `start_engine_of_models` for `timing`.
     """
-    recipe = plan.recipe
     journal = JournalFile(run.journal, run.accept_lost_replies, progress.warn, run.guard)
-    starting = start_engine(
-        backend, journal, settings=recipe.backend, limits=recipe.budget, price=recipe.price(), timing=timing
-    )
-    async with starting as engine:
+    async with start_engine_of_models(models, journal, limits=plan.recipe.budget, timing=timing) as engine:
         with ReleaseWriter(plan, run) as release:
 
             def counts() -> tuple[int, int]:
                 return release.accepted, release.rejects.total()
 
             async with (
-                _Loading(recipe.text.language) as loading,
+                _Loading(plan.recipe.text.language) as loading,
                 reporting(engine, planned_rows(plan), counts, progress) as report,
                 aclosing(
                     write_rows(
@@ -290,7 +289,7 @@ async def write_release(
                     await loading.finish()
                     release.add(finalized)
                     report.add_finalized(finalized)
-            manifest = release.finish(backend, engine.used(), label_check)
+            manifest = release.finish([model.backend for model in models], engine.used(), label_check)
             if (problem := disobedience(manifest)) is not None:
                 progress.warn(problem)
     manifest = run.keep_results(manifest)

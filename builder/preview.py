@@ -6,7 +6,7 @@ from personagen.builder.core.errors import AllRejectedError
 from personagen.builder.core.event_loop import compute_in_thread, run_blocking
 from personagen.builder.core.progress import SILENT, Progress
 from personagen.builder.core.records import Row
-from personagen.builder.llm import Backend, connect, start_engine
+from personagen.builder.llm import EngineModel, connect_models, start_engine_of_models
 from personagen.builder.planning.plan import make_plan
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.rehearsal import require_writable
@@ -44,13 +44,12 @@ async def apreview(
     names = recipe.chosen_taxonomy().names[:number]
     data = recipe.model_dump(mode="json") | {"rows": number, "emotions": names, "quotas": None, "ablations": []}
     shortened = Recipe.model_validate(data, strict=False)
-    backend, label_check = await compute_in_thread(lambda: _prepare(shortened, api_key, progress))
+    models, label_check = await compute_in_thread(lambda: _prepare(shortened, api_key, progress))
     plan = make_plan(shortened)
     rows: list[Row] = []
     rejected, last = 0, None
-    starting = start_engine(backend, None, settings=recipe.backend, limits=recipe.budget, price=recipe.price())
     async with (
-        starting as engine,
+        start_engine_of_models(models, None, limits=recipe.budget) as engine,
         reporting(engine, planned_rows(plan), lambda: (len(rows), rejected), progress) as report,
         aclosing(write_rows(engine, plan, label_check=label_check, on_written=report.add_written)) as finalized_rows,
     ):
@@ -66,6 +65,9 @@ async def apreview(
     return rows
 
 
-def _prepare(recipe: Recipe, api_key: str | None, progress: Progress) -> tuple[Backend, LabelCheck | None]:
+def _prepare(
+    recipe: Recipe, api_key: str | None, progress: Progress
+) -> tuple[tuple[EngineModel, ...], LabelCheck | None]:
     label_check = load_label_check(recipe)
-    return connect(recipe.backend, None, api_key, warn=progress.warn), label_check
+    models = connect_models(recipe.backends, recipe.model_prices(), None, api_key, warn=progress.warn)
+    return models, label_check

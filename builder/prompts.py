@@ -37,6 +37,7 @@ class PlannedRequest:
         wording: name of the wording of the prompt. None: the prompt has one.
         request: the request as the backend gets it, which may adapt it to its server.
         stand_ins: stages whose replies the prompt depends on; stand-ins take their place.
+        model: name of the model that gets the request. None: the recipe has a single model.
 
     """
 
@@ -45,6 +46,7 @@ class PlannedRequest:
     wording: str | None
     request: Request
     stand_ins: tuple[str, ...]
+    model: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the request as plain data."""
@@ -52,7 +54,7 @@ class PlannedRequest:
         fields["messages"] = [dict(as_mapping(message)) for message in self.request.messages]
         fields["sampling"] = dict(as_mapping(self.request.sampling))
         named = {"id": self.id, "stage": self.stage, "wording": self.wording, "stand_ins": list(self.stand_ins)}
-        return named | fields
+        return named | ({} if self.model is None else {"model": self.model}) | fields
 
     def sampling_facts(self) -> list[str]:
         """Return the decoding parameters that are set, and the form of the reply, one text each."""
@@ -87,8 +89,9 @@ async def aplanned_requests(recipe: Recipe, number: int) -> list[PlannedRequest]
     plan = await compute_in_thread(lambda: make_plan(recipe.model_copy(update={"checks": checks})))
     requests: list[PlannedRequest] = []
     for row in _first_rows(plan, number):
-        known = [planned.request for planned in requests]
-        requests += [planned for planned in await _requests_of(plan, row) if planned.request not in known]
+        known = [(planned.model, planned.request) for planned in requests]
+        new = await _requests_of(plan, row)
+        requests += [planned for planned in new if (planned.model, planned.request) not in known]
     return requests
 
 
@@ -101,18 +104,20 @@ def _first_rows(plan: Plan, number: int) -> list[RowPlan]:
 
 async def _requests_of(plan: Plan, row: RowPlan) -> list[PlannedRequest]:
     requests: list[PlannedRequest] = []
+    names = [choice.model or "" for choice in plan.recipe.backends]
 
-    def ask_of(priority: int, stage: str) -> Ask:
+    def ask_of(priority: int, stage: str, model: int) -> Ask:
         async def ask(request: Request) -> Reply:
             prompt = "".join(message.content for message in request.messages)
             stand_ins = tuple(planned.stage for planned in requests if stand_in_of(planned.stage) in prompt)
             wording = row.wording if stage == TEXT_STAGE else None
-            requests.append(PlannedRequest(row.id, stage, wording, request, stand_ins))
+            name = names[model] if len(names) > 1 else None
+            requests.append(PlannedRequest(row.id, stage, wording, request, stand_ins, name))
             return Reply((Candidate("", "stop"),), 0, 0) if stage == TEXT_STAGE else prose_reply(stage)
 
         return ask
 
-    await RowWriter(plan, ask_of, model="").write(row, priority=0)
+    await RowWriter(plan, ask_of, models=names).write(row, priority=0)
     return requests
 
 

@@ -54,7 +54,7 @@ async def require_writable(recipe: Recipe) -> None:
     examined for that, nor are those of `shown` texts without a style, nor default lengths.
     """
     await _require_renderable(recipe)
-    if recipe.backend.kind != "embedded" or recipe.mixture() is None:
+    if not recipe.is_embedded or recipe.mixture() is None:
         return
     if recipe.text.language not in (None, LANGUAGE):
         raise RecipeError(
@@ -84,7 +84,7 @@ async def _require_renderable(recipe: Recipe) -> None:
         return
     checks = recipe.checks.model_copy(update={"attempts": 1})
     plan = await compute_in_thread(lambda: make_plan(recipe.model_copy(update={"checks": checks})))
-    writer = RowWriter(plan, lambda priority, stage: _answer_stand_in(stage), model="")
+    writer = RowWriter(plan, lambda priority, stage, model: _answer_stand_in(stage), models=[""] * len(recipe.backends))
     for row in _rows_of_each_kind(plan):
         for wording in plan.wordings or (None,):
             await writer.write(replace(row, wording=wording), priority=0)
@@ -159,9 +159,9 @@ async def _rehearse(plan: Plan, row: RowPlan) -> Lengths:
         missing = min(max(1, least - count_words(request.prefill)), most)
         return Reply((Candidate("".join(f" {word}" for word in COMPLETION[:missing]), "stop"),), 0, 0)
 
-    def ask_of(priority: int, stage: str) -> Ask:
+    def ask_of(priority: int, stage: str, model: int) -> Ask:
         return ask
 
-    writer = RowWriter(plan, ask_of, model="")
+    writer = RowWriter(plan, ask_of, models=("",))
     await writer.write(row, priority=0)
     return lengths

@@ -55,7 +55,7 @@ class ArmKeys(TypedDict, total=False):
     elaborate: Elaboration | Mapping[str, Any]
     text: TextRequirements | Mapping[str, Any]
     checks: Checks | Mapping[str, Any]
-    backend: BackendChoice | Mapping[str, Any]
+    backend: BackendChoice | Mapping[str, Any] | Sequence[BackendChoice | Mapping[str, Any]]
     draw: SamplingSettings | Mapping[str, Any]
     prompts: str | Mapping[str, str | Sequence[str]] | None
     prices: Mapping[str, ModelPrice | Mapping[str, float]]
@@ -108,7 +108,7 @@ def as_recipe(source: Recipe | PathOrName | None, keys: Mapping[str, Any], verb:
         _require_kind(keys, overrides, "embedded")
         return _parse("", overrides)
     if isinstance(source, Recipe):
-        _require_kind(keys, overrides, source.backend.kind)
+        _require_kind(keys, overrides, source.backends[0].kind)
         text = json.dumps(source.model_dump(mode="json", exclude_unset=True))
         return _parse(text, overrides) if overrides else source
     try:
@@ -166,7 +166,9 @@ def _overrides(keys: Mapping[str, Any]) -> dict[str, Any]:
 
 def _is_section(key: str) -> bool:
     field = Recipe.model_fields.get(key)
-    return field is not None and isinstance(field.annotation, type) and issubclass(field.annotation, RecipeSection)
+    return key == "backend" or (
+        field is not None and isinstance(field.annotation, type) and issubclass(field.annotation, RecipeSection)
+    )
 
 
 def _as_plain(value: Any) -> Any:

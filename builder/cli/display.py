@@ -2,7 +2,7 @@
 
 import shutil
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -89,6 +89,7 @@ def summary(folder: Path, manifest: Mapping[str, Any], samples: int) -> dict[str
         "name": manifest["name"],
         "fingerprint": manifest["fingerprint"],
         "model": manifest["model"],
+        **({"models": manifest["models"]} if "models" in manifest else {}),
         "rows": {name: config["rows"] for name, config in manifest["configs"].items()},
         "personas": manifest["personas"],
         "rejects": manifest["rejects"],
@@ -121,13 +122,19 @@ def summary_lines(facts: Mapping[str, Any]) -> Iterator[str]:
 
 def estimate_lines(recipe: Recipe, expected: Estimate) -> Iterator[str]:
     """Yield the lines of `plan`."""
-    backend = recipe.backend
-    yield f"{recipe.name}  recipe {recipe.fingerprint()}  {backend.kind}: {backend.model or 'its own model'}"
+    models = ", ".join(f"{choice.kind}: {choice.model or 'its own model'}" for choice in recipe.backends)
+    yield f"{recipe.name}  recipe {recipe.fingerprint()}  {models}"
     yield f"{expected.texts} texts of {len(recipe.quota())} emotions, {expected.personas} personas"
     yield ""
     yield f"{'stage':28}{'requests':>12}{'tokens in':>14}{'tokens out':>14}"
     for stage in (*expected.stages, expected.total):
         yield f"{stage.stage:28}{stage.requests:>12,}{stage.prompt_tokens:>14,}{stage.completion_tokens:>14,}"
+    if expected.models:
+        yield ""
+        yield f"{'model':28}{'requests':>12}{'tokens in':>14}{'tokens out':>14}{'texts':>10}{'cost':>10}"
+        for model in expected.models:
+            counts = f"{model.requests:>12,}{model.prompt_tokens:>14,}{model.completion_tokens:>14,}{model.texts:>10,}"
+            yield f"{printable(model.model):28}{counts}{'unknown' if model.cost is None else f'{model.cost:.2f}':>10}"
     yield ""
     yield f"cost: {_cost(recipe, expected)}"
     yield f"time: {_time(recipe, expected)}"
@@ -138,9 +145,10 @@ def estimate_lines(recipe: Recipe, expected: Estimate) -> Iterator[str]:
     words_per_token, rejected = f"{1 / TOKENS_PER_WORD:.2f}", f"{REJECTED_FRACTION:.0%}"
     yield f"Assumptions, for English: {BYTES_PER_TOKEN:g} bytes or {words_per_token} words per token, texts of"
     yield f"medium length, {rejected} of the replies rejected, {TOKENS_PER_SECOND:g} tokens per second and request."
-    if backend.thinking_tokens is not None:
-        yield f"Every reply begins with {backend.thinking_tokens:,} tokens of thoughts (backend.thinking_tokens)."
-    elif backend.kind != "embedded":
+    for choice in (choice for choice in recipe.backends if choice.thinking_tokens is not None):
+        subject = "Every reply" if len(recipe.backends) == 1 else f"Every reply of {choice.model}"
+        yield f"{subject} begins with {choice.thinking_tokens:,} tokens of thoughts (backend.thinking_tokens)."
+    if not recipe.is_embedded and any(choice.thinking_tokens is None for choice in recipe.backends):
         yield "Thoughts of a reasoning model are counted only if backend.thinking_tokens is set."
     yield "Nothing was sent."
 
@@ -150,10 +158,13 @@ def _tokens(expected: Estimate) -> int:
 
 
 def _cost(recipe: Recipe, expected: Estimate) -> str:
+    if expected.models:
+        unpriced = ", ".join(model.model for model in expected.models if model.cost is None)
+        return f"unknown; add the price of {unpriced} to `prices` in the recipe" if unpriced else f"{expected.cost:.2f}"
     price = recipe.price()
     if price is not None and expected.cost is not None:
         return f"{expected.cost:.2f} at {price.prompt:g} per million tokens in and {price.completion:g} out"
-    if recipe.backend.kind in ("openai", "batch"):
+    if recipe.backends[0].kind in ("openai", "batch"):
         return "unknown; add the price of the model to `prices` in the recipe"
     return "none; the model runs on this machine"
 
@@ -161,10 +172,20 @@ def _cost(recipe: Recipe, expected: Estimate) -> str:
 def _time(recipe: Recipe, expected: Estimate) -> str:
     if expected.seconds is not None:
         return f"about {duration(expected.seconds)}"
-    if recipe.backend.kind == "batch":
+    if any(choice.kind == "batch" for choice in recipe.backends):
         stages = sum(not stage.stage.startswith("expression,") for stage in expected.stages)
         return f"{stages} batches in sequence, each within 24 hours"
     return "unknown; it depends on the device"
+
+
+def _model_lines(models: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield texts, requests, tokens and cost of each of several models."""
+    for model in models:
+        cost = "" if model["cost"] is None else f", cost {model['cost']}"
+        yield (
+            f"model {model['name']}: {model['rows']} texts, requests {model['requests']}, "
+            f"tokens {model['prompt_tokens']} in, {model['completion_tokens']} out{cost}"
+        )
 
 
 def _summary_lines(facts: Mapping[str, Any]) -> Iterator[str]:
@@ -183,6 +204,7 @@ def _summary_lines(facts: Mapping[str, Any]) -> Iterator[str]:
     yield f"replies rejected: {reasons or 'none'}"
     yield f"texts that name their emotion: {leak_line(facts)}"
     usage = facts["usage"]
+    yield from _model_lines(facts.get("models", ()))
     cost = "" if usage.get("cost") is None else f", cost {usage['cost']}"
     cost = f" ({usage['estimated']} replies estimated){cost}" if usage.get("estimated") else cost
     yield f"requests {usage['requests']}, tokens {usage['prompt_tokens']} in, {usage['completion_tokens']} out{cost}"

@@ -50,8 +50,9 @@ def show_requests(recipe: "Recipe", number: int, *, as_json: bool) -> None:
 def request_lines(planned: "PlannedRequest") -> Iterator[str]:
     """Yield the lines that show a request."""
     request = planned.request
+    model = "" if planned.model is None else f", model {planned.model}"
     wording = "" if planned.wording is None else f", wording {planned.wording}"
-    yield f"{planned.id}, stage {planned.stage}{wording}"
+    yield f"{planned.id}, stage {planned.stage}{wording}{model}"
     for stage in planned.stand_ins:
         yield f"  [depends on the reply of the stage {stage}, for which a stand-in is shown]"
     for message in request.messages:

@@ -12,6 +12,24 @@ from personagen.builder.core.foreign_text import printable
 
 
 @dataclass(frozen=True, slots=True)
+class ModelLoad:
+    """Requests of one of several models at one moment.
+
+    Attributes:
+        model: name of the model.
+        in_flight: see `RunStatus`.
+        refused: see `RunStatus`.
+        paused_s: see `RunStatus`.
+
+    """
+
+    model: str
+    in_flight: int
+    refused: float | None
+    paused_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class RunStatus:
     """Counts of a generation run at one moment.
 
@@ -28,10 +46,12 @@ class RunStatus:
         limit: requests that may be in flight now.
         maximum: upper bound on that limit.
         refused: fraction of the recent requests that the endpoint refused (429, 503) or did not answer in time;
-            None: no request has ended yet.
-        paused_s: seconds until the end of the wait that the endpoint asked for; 0: it asked for none.
+            None: no request has ended yet. Of several models, the greatest one.
+        paused_s: seconds until the end of the wait that the endpoint asked for; 0: it asked for none. Of several
+            models, the shortest one.
         retrying: requests that failed and wait for their retry.
         first_text: first text of the run that passed its checks; None: there is none yet.
+        models: requests of each model; empty: there is a single model.
 
     """
 
@@ -50,6 +70,7 @@ class RunStatus:
     retrying: int = 0
     first_text: str | None = None
     estimated: bool = False
+    models: tuple[ModelLoad, ...] = ()
 
 
 class Progress(Protocol):
@@ -205,13 +226,20 @@ def count_texts(status: RunStatus, rate: RunRate) -> list[str]:
 
 def load_texts(status: RunStatus) -> list[str]:
     """Describe the requests in flight, and the wait, refusals and retries that keep others from being sent."""
-    in_flight = f"{status.in_flight} in flight"
-    is_running = status.in_flight or status.accepted < status.wanted
-    if is_running and status.refused is not None and status.refused >= NOTABLE_REFUSALS:
-        in_flight = f"endpoint refuses {status.refused:.0%}: {in_flight}"
-    wait = [f"endpoint asks to wait {short_duration(status.paused_s)}"] if status.paused_s >= 1 else []
     pending = f"{status.retrying} {'retry' if status.retrying == 1 else 'retries'} pending"
-    return [*wait, in_flight, *([pending] if status.retrying else [])]
+    is_running = status.in_flight > 0 or status.accepted < status.wanted
+    loads = status.models or (ModelLoad("", status.in_flight, status.refused, status.paused_s),)
+    texts = [text for load in loads for text in _texts_of_model(load, is_running=is_running)]
+    return [*texts, *([pending] if status.retrying else [])]
+
+
+def _texts_of_model(load: ModelLoad, *, is_running: bool) -> list[str]:
+    """Describe the requests in flight of one model, after its name if there are several."""
+    name, in_flight = f"{load.model}: " if load.model else "", f"{load.in_flight} in flight"
+    if is_running and load.refused is not None and load.refused >= NOTABLE_REFUSALS:
+        in_flight = f"endpoint refuses {load.refused:.0%}: {in_flight}"
+    wait = [f"endpoint asks to wait {short_duration(load.paused_s)}"] if load.paused_s >= 1 else []
+    return [f"{name}{text}" for text in (*wait, in_flight)]
 
 
 def waiting_text(status: RunStatus) -> str:

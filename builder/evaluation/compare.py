@@ -143,6 +143,7 @@ def _compare(
     run: Runner,
 ) -> ComparisonResults:
     require_metrics_extra()
+    choice = recipe.single_backend("compare")
     arms = ordered_arms(settings.arms, styled=recipe.mixture() is not None)
     recipes = part_recipes(recipe, settings.rows, settings.seeds)
     quota = {emotion: max(part.quota()[emotion] for part in recipes) for emotion in recipes[0].quota()}
@@ -161,11 +162,11 @@ def _compare(
         parts = read_parts(settings.reference, settings.embeddings, quota)
         arm_settings = [plan_arms(part, parts.pool) for part in recipes]
         check = _label_check(recipe, parts)
-        backend = connect(recipe.backend, out / RESUME / "batches", api_key, warn=progress.warn)
+        backend = connect(choice, out / RESUME / "batches", api_key, warn=progress.warn)
         journal = JournalFile(
             out / RESUME / JOURNAL, settings.accept_lost_replies, progress.warn, guard.require_in_place
         )
-        running = start_engine(backend, journal, settings=recipe.backend, limits=recipe.budget, price=recipe.price())
+        running = start_engine(backend, journal, settings=choice, limits=recipe.budget, price=recipe.price())
         written = run(_write(running, arm_settings, arms, progress, check))
         blocks, classifier = _measure(written, arm_settings, parts, out / RESUME / "figures", progress)
         human_likeness = _rate(written, parts, judges, recipe.seed, progress)

@@ -7,7 +7,18 @@ May import `personagen.builder.core` only; `backends` is imported by `connect` o
 """
 
 from personagen.builder.llm.connect import connect
-from personagen.builder.llm.engine import Engine, start_engine
+from personagen.builder.llm.engine import Engine, start_engine, start_engine_of_models
+from personagen.builder.llm.models import EngineModel, connect_models
 from personagen.builder.llm.requests import Backend, Reply, Request
 
-__all__ = ["Backend", "Engine", "Reply", "Request", "connect", "start_engine"]
+__all__ = [
+    "Backend",
+    "Engine",
+    "EngineModel",
+    "Reply",
+    "Request",
+    "connect",
+    "connect_models",
+    "start_engine",
+    "start_engine_of_models",
+]

@@ -4,6 +4,7 @@ The stages know an `Ask` and none of this.
 """
 
 import asyncio
+from dataclasses import replace
 
 from personagen.builder.core.errors import BackendError, RequestError, TransientError
 from personagen.builder.core.event_loop import INTERRUPTS
@@ -33,9 +34,25 @@ class Dispatcher:
     """Answers the requests of a run; for use from one event loop."""
 
     def __init__(
-        self, backend: Backend, journal: Journal, admission: AdmissionControl, timing: RetryTiming | None = None
+        self,
+        backend: Backend,
+        journal: Journal,
+        admission: AdmissionControl,
+        timing: RetryTiming | None = None,
+        *,
+        model: str | None = None,
     ) -> None:
-        """Combine a backend, its journal and its limits; `timing` None: the default times."""
+        """Combine a backend, its journal and its limits.
+
+        Args:
+            backend: answers the requests.
+            journal: replies so far.
+            admission: limits on the requests.
+            timing: times of retries; None: the defaults.
+            model: name that the replies are recorded under, if several models share the journal; None: one model.
+
+        """
+        self._model = model
         self._backend = backend
         self._journal = journal
         self._admission = admission
@@ -56,7 +73,7 @@ class Dispatcher:
 
         async def ask(request: Request) -> Reply:
             key = request_key(self._backend, request)
-            journaled = self._journal.get(key)
+            journaled = self._journal.get(key, self._model)
             if journaled is not None and not self._has_more_room(request, journaled):
                 return readable(journaled)
             if key in self._failed:
@@ -129,6 +146,7 @@ class Dispatcher:
                 self._admission.record_reply(slot, reply)
                 self._account_refusals = 0
                 reply = reply if cut is None else with_tokens_of(reply, cut)
+                reply = reply if self._model is None else replace(reply, model=self._model)
                 await self._journal.put(key, reply)
                 if not self._has_more_room(request, reply):
                     return reply

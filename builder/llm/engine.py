@@ -1,20 +1,24 @@
-"""Assemble what answers the requests of a run: backend, journal, admission control, budget and dispatcher."""
+"""Assemble what answers the requests of a run: backends, journal, admission control, budget and dispatchers."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
+from personagen.builder.core.errors import BackendError
 from personagen.builder.core.event_loop import run_to_end
-from personagen.builder.core.prices import Amount, Price
+from personagen.builder.core.prices import NOTHING, Amount, Price
 from personagen.builder.llm.admission.control import AdmissionControl, Load, make_admission_control
 from personagen.builder.llm.admission.retries import RetryTiming
 from personagen.builder.llm.budget import Budget
 from personagen.builder.llm.connect import BackendSettings
 from personagen.builder.llm.dispatcher import Dispatcher
 from personagen.builder.llm.journal import Journal, UsedReplies
-from personagen.builder.llm.requests import Ask, Backend
+from personagen.builder.llm.models import EngineModel
+from personagen.builder.llm.requests import Ask, Backend, Reply, Request
 from personagen.builder.llm.storage.opening import JournalFile
 
 
@@ -32,26 +36,39 @@ class BudgetLimits(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """Everything that answers the requests of one run; made and closed by `start_engine`.
+    """Everything that answers the requests of one run; made and closed by `start_engine` or `start_engine_of_models`.
 
     Attributes:
-        backend: the model.
+        models: the models by number; requests name the number.
         budget: tokens spent so far, those of earlier runs in the same journal included.
-        concurrency: upper bound on requests in flight.
 
     """
 
-    backend: Backend
+    models: tuple[EngineModel, ...]
     budget: Budget
-    concurrency: int
-    _admission: AdmissionControl
+    _admissions: tuple[AdmissionControl, ...]
     _journal: Journal
-    _dispatcher: Dispatcher
+    _dispatchers: tuple[Dispatcher, ...]
+
+    @property
+    def backend(self) -> Backend:
+        """The only model of a run, or the first of several."""
+        return self.models[0].backend
+
+    @property
+    def concurrency(self) -> int:
+        """Upper bound on requests in flight, over all models."""
+        return sum(model.concurrency for model in self.models)
+
+    @property
+    def is_paid(self) -> bool:
+        """Whether replies of any model may cost money."""
+        return any(model.backend.paid for model in self.models)
 
     @property
     def in_flight(self) -> int:
         """Requests sent and not answered yet."""
-        return self._admission.in_flight
+        return sum(admission.in_flight for admission in self._admissions)
 
     @property
     def replies(self) -> int:
@@ -63,17 +80,35 @@ class Engine:
         """Whether the tokens of a reply of this process are an upper bound, since its server counted none."""
         return self._journal.has_estimates
 
-    def load(self) -> Load:
-        """Return limit, refusals and retries of the requests now."""
-        return self._admission.load()
+    def loads(self) -> tuple[Load, ...]:
+        """Return limit, refusals and retries of the requests of each model now."""
+        return tuple(admission.load() for admission in self._admissions)
 
-    def ask(self, priority: int) -> Ask:
-        """Return the `Ask` of one row; among waiting requests, those of the lowest priority number are sent first."""
-        return self._dispatcher.ask(priority)
+    def ask(self, priority: int, model: int = 0) -> Ask:
+        """Return the `Ask` of one row; among waiting requests, those of the lowest priority number are sent first.
+
+        `model`: number of the model. Of several models, the error of one that fails for good names it.
+        """
+        ask = self._dispatchers[model].ask(priority)
+        return ask if len(self.models) == 1 else _named(ask, self.models[model].label)
 
     def used(self) -> UsedReplies:
         """Count the distinct replies of this run, their tokens and their origins, journaled ones included."""
-        return UsedReplies(self._journal.usage(), self._journal.origins())
+        journal, names = self._journal, [model.backend.model for model in self.models]
+        by_model = {name: UsedReplies(journal.usage(name), journal.origins(name)) for name in names}
+        return UsedReplies(journal.usage(), journal.origins(), by_model if len(names) > 1 else {})
+
+
+def _named(ask: Ask, label: str) -> Ask:
+    """Return an `Ask` whose BackendError names the model."""
+
+    async def ask_model(request: Request) -> Reply:
+        try:
+            return await ask(request)
+        except BackendError as error:
+            raise BackendError(f"{label}: {error}") from error
+
+    return ask_model
 
 
 @asynccontextmanager
@@ -86,18 +121,31 @@ async def start_engine(
     price: Price | None = None,
     timing: RetryTiming | None = None,
 ) -> AsyncIterator[Engine]:
-    """Open a journal and put it, the budget and the rate limits in front of a backend.
+    """Open the engine of a single model; for the arguments see `EngineModel` and `start_engine_of_models`."""
+    models = [EngineModel(backend, settings, price)]
+    async with start_engine_of_models(models, journal, limits=limits, timing=timing) as engine:
+        yield engine
 
-    On exit, whatever the cause, requests in flight get a grace period, replies that arrived are journaled, and journal
-    and backend are closed; a cancellation meanwhile ends the grace period only. The backend is closed too if the
-    journal cannot be opened.
+
+@asynccontextmanager
+async def start_engine_of_models(
+    models: Sequence[EngineModel],
+    journal: Path | JournalFile | None,
+    *,
+    limits: BudgetLimits,
+    timing: RetryTiming | None = None,
+) -> AsyncIterator[Engine]:
+    """Open a journal and put it, the budget and the rate limits in front of the backends of one model or several.
+
+    All models share the journal and the budget; each has rate limits, retries and outages of its own. On exit, whatever
+    the cause, requests in flight get a grace period, replies that arrived are journaled, and journal and backends are
+    closed; a cancellation meanwhile ends the grace period only. The backends are closed too if the journal cannot be
+    opened.
 
     Args:
-        backend: answers the requests.
+        models: the models by number.
         journal: file of the replies; None: in memory.
-        settings: concurrency and rate limits.
         limits: bounds on tokens and cost; replies already in the journal count as spent.
-        price: price of the model; None: cost is unknown and unbounded.
         timing: times of retries; None: the defaults.
 
     Raises:
@@ -105,20 +153,56 @@ async def start_engine(
 
     """
     async with AsyncExitStack() as stack:
-        stack.push_async_callback(run_to_end, backend.close)
+        for model in models:
+            stack.push_async_callback(run_to_end, model.backend.close)
         replies = Journal(journal)
         stack.callback(replies.close)
         stack.push_async_callback(run_to_end, replies.flush)
-        budget = Budget(
-            price=price,
-            max_tokens=limits.max_tokens,
-            max_cost=limits.max_cost,
-            spent=Amount(*replies.total()),
+        budgets = _budgets(models, replies, limits)
+        admissions = tuple(
+            make_admission_control(
+                budget,
+                concurrency=model.concurrency,
+                adaptive=model.backend.adaptive,
+                rates=(model.settings.rpm, model.settings.tpm),
+            )
+            for model, budget in zip(models, budgets, strict=True)
         )
-        concurrency = settings.concurrency or backend.concurrency
-        admission = make_admission_control(
-            budget, concurrency=concurrency, adaptive=backend.adaptive, rates=(settings.rpm, settings.tpm)
+        names = [model.backend.model if len(models) > 1 else None for model in models]
+        dispatchers = tuple(
+            Dispatcher(model.backend, replies, admission, timing, model=name)
+            for model, admission, name in zip(models, admissions, names, strict=True)
         )
-        dispatcher = Dispatcher(backend, replies, admission, timing)
-        stack.push_async_callback(dispatcher.drain)
-        yield Engine(backend, budget, concurrency, admission, replies, dispatcher)
+        stack.push_async_callback(_drain, dispatchers)
+        yield Engine(tuple(models), budgets[0], admissions, replies, dispatchers)
+
+
+def _budgets(models: Sequence[EngineModel], journal: Journal, limits: BudgetLimits) -> list[Budget]:
+    """Return the budget of each model.
+
+    Replies in the journal of other models, or of no recorded one, count for the dearest model: an upper bound.
+    """
+    bounded = partial(Budget, max_tokens=limits.max_tokens, max_cost=limits.max_cost)
+    if len(models) == 1:
+        return [bounded(price=models[0].price, spent=Amount(*journal.total()))]
+    totals = {name: Amount(*tokens) for name, tokens in journal.totals().items()}
+    known = [totals.pop(model.backend.model, NOTHING) for model in models]
+    dearest = max(range(len(models)), key=lambda number: _price_of_a_million(models[number].price))
+    known[dearest] = sum(totals.values(), known[dearest])
+    budgets: list[Budget] = []
+    for model, spent in zip(models, known, strict=True):
+        joint = budgets[0] if budgets else None
+        budgets.append(bounded(price=model.price, spent=spent, joint=joint))
+    return budgets
+
+
+def _price_of_a_million(price: Price | None) -> float:
+    return 0.0 if price is None else price.prompt + price.completion
+
+
+async def _drain(dispatchers: Sequence[Dispatcher]) -> None:
+    """Drain all dispatchers at once; a cancellation ends the grace period of each."""
+    if len(dispatchers) == 1:
+        await dispatchers[0].drain()
+    else:
+        await asyncio.gather(*(dispatcher.drain() for dispatcher in dispatchers), return_exceptions=True)

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from personagen.builder.core.errors import FolderError
@@ -51,10 +51,18 @@ class Origins:
 
 @dataclass(frozen=True, slots=True)
 class UsedReplies:
-    """Tokens and origins of the replies of a release."""
+    """Tokens and origins of the replies of a release.
+
+    Attributes:
+        usage: requests and tokens.
+        origins: replies that did not come about as requested.
+        by_model: the same by the name of the model, if there are several.
+
+    """
 
     usage: Usage
     origins: Origins
+    by_model: "Mapping[str, UsedReplies]" = field(default_factory=dict)
 
 
 class Journal:
@@ -97,46 +105,46 @@ class Journal:
         self._rescued: Path | None = None
         self._identity = None if path is None else identity(path)
 
-    def get(self, key: str) -> Reply | None:
-        """Return the reply to a request; None: not in the journal."""
+    def get(self, key: str, model: str | None = None) -> Reply | None:
+        """Return the reply to a request of a model (None: the only one); None: not in the journal."""
         try:
             row = self._reader.execute("SELECT reply FROM replies WHERE key = ?", (key,)).fetchone()
             if row is None:
                 return None
-            self._mark_used([key])
+            self._mark_used([(key, model)])
             reply = decode(row[0])
             self.has_estimates = self.has_estimates or reply.estimated
             return reply
         except (sqlite3.Error, ValueError, TypeError, KeyError, AttributeError) as error:
             raise self._unreadable(error) from error
 
-    def _mark_used(self, keys: list[str]) -> None:
-        marked = self._reader.executemany("INSERT OR IGNORE INTO used VALUES (?)", [(key,) for key in keys])
+    def _mark_used(self, keys: list[tuple[str, str | None]]) -> None:
+        marked = self._reader.executemany("INSERT OR IGNORE INTO used VALUES (?, ?)", keys)
         self.used += marked.rowcount
 
-    def usage(self) -> Usage:
-        """Count the replies that this process has used, and their tokens."""
+    def usage(self, model: str | None = None) -> Usage:
+        """Count the replies that this process has used, and their tokens; `model` None: of all models."""
         query = (
             "SELECT count(*), coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0) "
-            "FROM replies JOIN used USING (key)"
+            "FROM replies JOIN used USING (key) WHERE :model IS NULL OR used.model = :model"
         )
         try:
-            return Usage(*self._reader.execute(query).fetchone())
+            return Usage(*self._reader.execute(query, {"model": model}).fetchone())
         except sqlite3.Error as error:
             raise self._unreadable(error) from error
 
-    def origins(self) -> Origins:
-        """Count the replies that this process has used and that did not come about as requested."""
+    def origins(self, model: str | None = None) -> Origins:
+        """Count the used replies that did not come about as requested; `model` None: of all models."""
         query = (
             "SELECT coalesce(json_extract(reply, '$.estimated'), 0), json_extract(reply, '$.answered_by'), "
             "coalesce(json_extract(reply, '$.left_out'), '[]'), count(*) "
-            "FROM replies JOIN used USING (key) GROUP BY 1, 2, 3"
+            "FROM replies JOIN used USING (key) WHERE :model IS NULL OR used.model = :model GROUP BY 1, 2, 3"
         )
         estimated, answered_by, left_out = 0, Counter[str](), Counter[str]()
         try:
-            for is_estimated, model, parts, count in self._reader.execute(query):
+            for is_estimated, name, parts, count in self._reader.execute(query, {"model": model}):
                 estimated += count if is_estimated else 0
-                answered_by.update({model: count} if model else {})
+                answered_by.update({name: count} if name else {})
                 left_out.update(dict.fromkeys(json.loads(parts), count))
         except sqlite3.Error as error:
             raise self._unreadable(error) from error
@@ -150,6 +158,16 @@ class Journal:
         except sqlite3.Error as error:
             raise self._unreadable(error) from error
         return prompt, completion
+
+    def totals(self) -> dict[str | None, tuple[int, int]]:
+        """Sum the prompt and completion tokens of all replies by the model that was asked; None: not recorded."""
+        query = (
+            "SELECT json_extract(reply, '$.model'), sum(prompt_tokens), sum(completion_tokens) FROM replies GROUP BY 1"
+        )
+        try:
+            return {model: (prompt, completion) for model, prompt, completion in self._reader.execute(query)}
+        except sqlite3.Error as error:
+            raise self._unreadable(error) from error
 
     def _unreadable(self, error: Exception) -> FolderError:
         return FolderError(
@@ -184,7 +202,7 @@ class Journal:
             except FolderError as error:
                 problem = self._problem = error
             if problem is None:
-                self._mark_used([key for key, *_ in batch])
+                self._mark_used([(key, reply.model) for key, reply, _ in batch])
             for *_, done in batch:
                 if not done.done():  # the row that awaits it may have been cancelled
                     done.set_exception(problem) if problem else done.set_result(None)

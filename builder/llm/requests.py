@@ -109,6 +109,7 @@ class Reply:
         left_out: parts of the request that the server refuses, and that were left out or rewritten.
         thought_tokens: completion tokens that were thoughts; 0: none, or not stated.
         cut_at: limit on completion tokens at which a reply without content was cut; None: it was not cut there.
+        model: model that was asked, in a run of several; None: not recorded.
 
     """
 
@@ -121,6 +122,7 @@ class Reply:
     left_out: tuple[str, ...] = ()
     thought_tokens: int = 0
     cut_at: int | None = None
+    model: str | None = None
 
 
 def readable(reply: Reply) -> Reply:

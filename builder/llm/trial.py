@@ -106,7 +106,7 @@ class Trial:
 
 
 class Trials:
-    """The trials of a run: one per stage, and one per emotion of a stage that knows the emotion.
+    """The trials of a run: one per stage and model, and one per emotion of a stage that knows the emotion.
 
     A model may refuse the first emotion of a plan and write the others, so such a stage is hopeless only if replies of
     a second emotion are useless too.
@@ -122,26 +122,26 @@ class Trials:
         self.paid = paid
         self._emotions = emotions
         self.on_usable: Callable[[], None] = lambda: None
-        self._stages: dict[str, Trial] = {}
-        self._of_emotions: dict[str, dict[str, Trial]] = {}
+        self._stages: dict[tuple[str, int], Trial] = {}
+        self._of_emotions: dict[tuple[str, int], dict[str, Trial]] = {}
         self._distinct = self._repeats = 0
 
-    def of_stage(self, stage: str) -> Trial:
-        """Return the trial of a stage whose requests are the same for all emotions."""
-        return self._whole(stage, HOPELESS_REPLIES)
+    def of_stage(self, stage: str, model: int = 0) -> Trial:
+        """Return the trial of a stage of a model whose requests are the same for all emotions."""
+        return self._whole(stage, model, HOPELESS_REPLIES)
 
-    def of_emotion(self, stage: str, emotion: str) -> list[Trial]:
-        """Return the trial of a stage and that of an emotion in it."""
-        whole, trials = self._whole(stage, TRIAL_REQUESTS), self._of_emotions.setdefault(stage, {})
+    def of_emotion(self, stage: str, emotion: str, model: int = 0) -> list[Trial]:
+        """Return the trial of a stage of a model and that of an emotion in it."""
+        whole, trials = self._whole(stage, model, TRIAL_REQUESTS), self._of_emotions.setdefault((stage, model), {})
         if emotion not in trials:
             trials[emotion] = Trial(HOPELESS_REPLIES, HOPELESS_REPLIES if self.paid else None, whole=whole)
         return [trials[emotion], whole]
 
-    def _whole(self, stage: str, hopeless_after: int) -> Trial:
-        if stage not in self._stages:
+    def _whole(self, stage: str, model: int, hopeless_after: int) -> Trial:
+        if (stage, model) not in self._stages:
             max_sent = TRIAL_REQUESTS if self.paid else None
-            self._stages[stage] = Trial(hopeless_after, max_sent, self.on_usable)
-        return self._stages[stage]
+            self._stages[stage, model] = Trial(hopeless_after, max_sent, self.on_usable)
+        return self._stages[stage, model]
 
     def record_text(self, *, repeats: bool) -> None:
         """Record whether a text repeats an earlier one."""

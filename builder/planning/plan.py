@@ -1,10 +1,12 @@
 """Plan every row, persona, situation and shard of a release before any model call; pure and seeded."""
 
 import hashlib
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from personagen.builder.core.records import DEPTH_PREFIX, DEPTHS, SPLITS, layers_of, shard_path
+from personagen.builder.planning.models import EmotionRows, models_of_rows, quotas_of_models
 from personagen.builder.planning.personas.people import People, draw_people
 from personagen.builder.planning.prompts import wording_of
 from personagen.builder.planning.recipe import Recipe
@@ -44,6 +46,7 @@ class RowPlan:
         style: how the row is to be written. None: as the recipe's texts were before there were expressions and styles.
         counterfactual: original row and changed attribute. None: the row is not a counterfactual.
         wording: name of the wording of its prompt. None: the prompt has one.
+        model: number of the model that writes the text, in the list of the recipe; 0: the first one, or the only one.
 
     """
 
@@ -58,6 +61,7 @@ class RowPlan:
     style: RowStyle | None = None
     counterfactual: Counterfactual | None = None
     wording: str | None = None
+    model: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +107,7 @@ class Plan:
         counterfactuals: counterfactual rows by configuration and split; see `counterfactuals.py`.
         mixture: expressions, styles and lengths of the texts; see `Recipe.mixture`.
         wordings: names of the wordings of the prompt of texts; empty: it has one.
+        model_quotas: texts per emotion and model, at one depth; empty: the recipe has a single model.
 
     """
 
@@ -113,6 +118,7 @@ class Plan:
     counterfactuals: Mapping[str, Mapping[str, Sequence[RowPlan]]] = field(default_factory=dict)
     mixture: StyleMixture | None = None
     wordings: Sequence[str] = ()
+    model_quotas: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     def shards(self) -> tuple[Shard, ...]:
         """Return the shards of texts in writing order: the recipe's depth, ablations, counterfactuals."""
@@ -182,6 +188,27 @@ class Plan:
             position -= count
         raise IndexError(turn)
 
+    def model_of_persona(self, number: int) -> int:
+        """Return the number of the model that writes the prose of a persona: that of the first row of the persona."""
+        if not self.model_quotas:
+            return 0
+        before = 0
+        for split in SPLITS:
+            if number < self.personas[split]:
+                break
+            number -= self.personas[split]
+            before += 1
+        emotion, position = self._row_at(split, number * self.recipe.situations_per_persona)
+        return self._model(emotion, position + sum(self.quotas[emotion][earlier] for earlier in SPLITS[:before]))
+
+    def _row_at(self, split: str, slot: int) -> tuple[str, int]:
+        """Return emotion and position of the row of a split that is dealt in this slot; the inverse of `_row`."""
+        counts = {name: quota[split] for name, quota in self.quotas.items()}
+        rounds = range(1, max(counts.values()) + 1)
+        position = bisect_right(rounds, slot, key=lambda end: sum(min(count, end) for count in counts.values()))
+        present = [name for name, count in counts.items() if count > position]
+        return present[slot - sum(min(count, position) for count in counts.values())], position
+
     def _emotion_at(self, split: str, position: int) -> tuple[str, str, int]:
         """Return emotion, split and position within the emotion of a row of a split, emotions one after another."""
         for emotion, quota in self.quotas.items():
@@ -215,6 +242,7 @@ class Plan:
             turn=turn,
             style=self._style(emotion, turn),
             wording=self._wording(emotion, turn),
+            model=self._model(emotion, turn),
         )
 
     def _wording(self, emotion: str, turn: int) -> str | None:
@@ -222,6 +250,13 @@ class Plan:
             return None
         rows, strata = sum(self.quotas[emotion].values()), max(1, len(self.recipe.intensities))
         return wording_of(self.wordings, seed=self.recipe.seed, emotion=emotion, turn=turn, rows=rows, strata=strata)
+
+    def _model(self, emotion: str, turn: int) -> int:
+        if not self.model_quotas:
+            return 0
+        splits, strata = tuple(self.quotas[emotion].values()), max(1, len(self.recipe.intensities))
+        rows = EmotionRows(emotion, self.recipe.seed, splits, strata, self.mixture, tuple(self.wordings))
+        return models_of_rows(self.model_quotas[emotion], rows)[turn]
 
     def _style(self, emotion: str, turn: int) -> RowStyle | None:
         recipe, mixture = self.recipe, self.mixture
@@ -242,7 +277,10 @@ def make_plan(recipe: Recipe) -> Plan:
     has_personas = recipe.depth != "none" or any(depth != "none" for depth in recipe.ablations)
     personas = {split: -(-count // recipe.situations_per_persona) * has_personas for split, count in rows.items()}
     people = draw_people(recipe.personas, recipe.seed, sum(personas.values()))
-    return Plan(recipe, quotas, personas, people, mixture=recipe.mixture(), wordings=recipe.wordings())
+    several = len(recipe.backends) > 1
+    model_quotas = quotas_of_models(recipe.model_fractions(), recipe.quota()) if several else {}
+    mixture, wordings = recipe.mixture(), recipe.wordings()
+    return Plan(recipe, quotas, personas, people, mixture=mixture, wordings=wordings, model_quotas=model_quotas)
 
 
 def split_quota(count: int, fractions: Mapping[str, float], turn: int = 0) -> dict[str, int]:

@@ -36,7 +36,9 @@ YAML_BOOLEANS = "; YAML reads yes, no, on and off as true or false: put the word
 PRIVATE_KEYS = (("backend", "headers"), ("backend", "query"))
 """Keys whose values no message quotes: they may be secrets."""
 
-UNION_MEMBER = re.compile(r"(?:literal\[|dict\[|str\Z|CustomTaxonomy\Z|TextSource\Z|\[key\]\Z)")
+UNION_MEMBER = re.compile(
+    r"(?:literal\[|dict\[|str\Z|CustomTaxonomy\Z|TextSource\Z|\[key\]\Z|a (?:single model|list of models)\Z)"
+)
 """Parts of a location by which pydantic names the member of a union: they are no keys of a recipe."""
 
 PLAIN_WORDS = {
@@ -90,12 +92,14 @@ def explain_refusal(error: ValidationError, model: type[BaseModel]) -> str:
         message = str(problem.get("ctx", {})["error"])
         return f"{key}: {message}" if key else message
     value = json.dumps(problem["input"], default=str, ensure_ascii=False)[:MAX_INPUT_CHARS]
-    if tuple(path[:2]) in PRIVATE_KEYS:
+    if tuple(part for part in path if not part.isdigit())[:2] in PRIVATE_KEYS:
         value = f"a value of type {type(problem['input']).__name__}"
     wanted = problem["msg"].removeprefix("Input should be ")
     for pattern, words in PLAIN_WORDS.items():
         wanted = re.sub(pattern, words, wanted)
     hint = YAML_BOOLEANS if problem["type"] == "string_type" and isinstance(problem["input"], bool) else ""
+    if problem["type"] == "literal_error" and isinstance(problem["input"], str):
+        hint = did_you_mean(problem["input"], re.findall(r"'([^']+)'", wanted))
     return f"{key}: got {value}, wanted {wanted[0].lower()}{wanted[1:]}{hint}"
 
 

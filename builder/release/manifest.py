@@ -2,19 +2,19 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from personagen.builder.core.errors import ReleaseError
 from personagen.builder.core.package_data import digests
-from personagen.builder.core.prices import Amount
-from personagen.builder.llm.journal import Origins, Usage, UsedReplies
+from personagen.builder.llm.journal import UsedReplies
 from personagen.builder.llm.requests import Backend
 from personagen.builder.planning.plan import Plan
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.release.cards.citation import citation_of
 from personagen.builder.release.folder import FORMAT, VIEWS, configurations, read_manifest, sealed
+from personagen.builder.release.model_facts import joint_model, model_entries, usage_of
 from personagen.builder.release.prompt_files import prompt_entries
 from personagen.builder.release.tables.columns import columns_of, form_of, form_of_recipe
 from personagen.builder.release.tables.missing import columns_version, left_out
@@ -40,6 +40,7 @@ class RunCounts:
         expressions: texts by the expression that was asked for and the one that was found (None: not checked). None:
             the recipe asks for no expression.
         composition: texts by attribute and value at the depth of the recipe; see `Composition`.
+        model_rows: texts at the depth of the recipe by the number of their model.
         samples: rows that the card shows; see `sample_rows`.
         screening: texts with personal information or slurs; see `Screening`. None: not searched.
         real_texts: `rows` whose prompt shows real texts of a source, and the distinct `texts` that they show. None: the
@@ -58,22 +59,23 @@ class RunCounts:
     samples: Sequence[Mapping[str, str]] = ()
     screening: Mapping[str, Any] | None = None
     real_texts: Mapping[str, int] | None = None
+    model_rows: Mapping[int, int] = field(default_factory=dict)
 
 
 def make_manifest(
-    backend: Backend, plan: Plan, shards: Sequence[ShardFile], counts: RunCounts, used: UsedReplies
+    backends: Sequence[Backend], plan: Plan, shards: Sequence[ShardFile], counts: RunCounts, used: UsedReplies
 ) -> dict[str, Any]:
     """Build the manifest. It has no time, path, address or key, so equal runs have equal manifests.
 
     Args:
-        backend: the backend that wrote the texts.
+        backends: the backends that wrote the texts, one for each model.
         plan: the plan of the release.
         shards: every data file of the release.
         counts: counts over replies and texts.
         used: requests and tokens of the release; their cost is added if the recipe has the price of the model.
 
     """
-    recipe, usage = plan.recipe, used.usage
+    recipe = plan.recipe
     styled = plan.mixture is not None
     manifest = {
         "format": FORMAT,
@@ -84,7 +86,8 @@ def make_manifest(
         "recipe": recipe.identity(),
         "seed": recipe.seed,
         "taxonomy": _taxonomy(recipe),
-        "model": _model(backend) | _deviations(used.origins),
+        "model": joint_model(backends, used),
+        **model_entries(backends, recipe, counts.model_rows, used),
         "prompts": _prompts(recipe),
         "tables": digests(styles=styled),
         "personas": _personas(plan),
@@ -100,7 +103,7 @@ def make_manifest(
         **_optional(counts, recipe),
         "classifier": counts.classifier,
         "samples": [dict(sample) for sample in counts.samples],
-        "usage": {**asdict(usage), "cost": _cost(recipe, usage), **_estimates(used.origins)},
+        "usage": usage_of(recipe, used),
         "shards": [asdict(shard) for shard in shards],
     }
     return sealed({**manifest, "citation": citation_of(manifest)})
@@ -119,31 +122,6 @@ def _prompts(recipe: Recipe) -> dict[str, Any]:
 
 def _configs(shards: Sequence[ShardFile]) -> dict[str, Any]:
     return {"configs": configurations(shards), "views": {name: dict(view) for name, view in VIEWS.items()}}
-
-
-def _model(backend: Backend) -> dict[str, str | None]:
-    return {
-        "backend": backend.name,
-        "name": backend.model,
-        "revision": backend.revision,
-        "license": backend.licence,
-    }
-
-
-def _deviations(origins: Origins) -> dict[str, Any]:
-    """Return the models that answered other than the requested one, and the refused parts of requests, by replies."""
-    deviations = {"answered_by": dict(origins.answered_by), "left_out": dict(origins.left_out)}
-    return {key: replies for key, replies in deviations.items() if replies}
-
-
-def _estimates(origins: Origins) -> dict[str, int]:
-    """Return the number of replies whose tokens are upper bounds, since the server counted none."""
-    return {"estimated": origins.estimated} if origins.estimated else {}
-
-
-def _cost(recipe: Recipe, usage: Usage) -> float | None:
-    price = recipe.price()
-    return None if price is None else round(price.of(Amount(usage.prompt_tokens, usage.completion_tokens)), 6)
 
 
 def _taxonomy(recipe: Recipe) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from types import TracebackType
@@ -59,6 +59,7 @@ class ReleaseWriter:
         self.accepted = 0
         self.given_up = 0
         self._given_up: Counter[str] = Counter()
+        self._given_up_models: Counter[int] = Counter()
         self.rejects: Counter[tuple[str, str]] = Counter()
         self._last_reject: Reject | None = None
         self._expressions: Counter[tuple[str | None, str | None]] = Counter()
@@ -78,6 +79,7 @@ class ReleaseWriter:
         self._screening = Screening()
         self._real_texts: set[str] = set()
         self._rows_with_real_texts = 0
+        self._model_rows: Counter[int] = Counter()
         self._leaked = self._leak_checked = self._profane = self._agreed = 0
         self._known_rejects: set[tuple[str, str, int]] = set()
         self._known_personas = bytearray(sum(plan.personas.values()))
@@ -120,6 +122,7 @@ class ReleaseWriter:
         if row is None:
             self.given_up += 1
             self._given_up[planned.emotion] += 1
+            self._given_up_models[planned.model] += 1
             return
         self.accepted += 1
         if row.expression != "named":  # there a word for the emotion is no leak
@@ -134,6 +137,7 @@ class ReleaseWriter:
         self._agreed += row.provenance.checker_label == row.label
         if planned.counterfactual is None:
             self._composition.add(row)
+            self._model_rows[planned.model] += planned.depth == self._plan.recipe.depth
         original_id = None if planned.counterfactual is None else planned.counterfactual.original_id
         config = finalized.config
         record = text_record(row, self._form, self._columns[config], original_id)
@@ -182,7 +186,9 @@ class ReleaseWriter:
         paths = self._unmixed.paths(config, split)
         return [RowRange(paths, start, count) for start, count in zip(starts, counts.values(), strict=True)]
 
-    def finish(self, backend: Backend, used: UsedReplies, label_check: LabelCheck | None) -> Mapping[str, Any]:
+    def finish(
+        self, backends: Sequence[Backend], used: UsedReplies, label_check: LabelCheck | None
+    ) -> Mapping[str, Any]:
         """Write manifest, card and croissant.json, and return the manifest.
 
         Raises:
@@ -213,9 +219,10 @@ class ReleaseWriter:
             expressions=self._expressions if self._plan.mixture else None,
             screening=self._screening.counts(),
             real_texts=self._shown_texts(),
+            model_rows=self._model_rows,
             samples=sample_rows(next(path for split in SPLITS for path in self._shards.paths("all", split))),
         )
-        manifest, croissant = with_croissant(make_manifest(backend, self._plan, self._shards.written(), counts, used))
+        manifest, croissant = with_croissant(make_manifest(backends, self._plan, self._shards.written(), counts, used))
         self._run.keep_card()  # its notes may have been edited during the run
         write_prompts(self._run.staging, self._plan.recipe)
         write_text(self._run.staging / CARD, merge_regions(render_card(manifest), self._run.kept_card()))
@@ -261,6 +268,9 @@ class ReleaseWriter:
                 f"no text was accepted: {self.rejects.total()} replies were rejected ({reasons}), {advice}"
             )
         emotions = ", ".join(f"{name} {count}" for name, count in sorted(self._given_up.items()))
+        if len(backends := self._plan.recipe.backends) > 1:
+            models = sorted(self._given_up_models.items())
+            emotions += "; by model: " + ", ".join(f"{backends[number].model} {count}" for number, count in models)
         return GenerationError(
             f"{self.accepted} texts were accepted, {self.given_up} rows were given up ({emotions}), each after at most "
             f"{self._plan.recipe.checks.attempts} attempts ({reasons}), {advice}; what was accepted is kept and not "

@@ -123,7 +123,7 @@ class ExpressionSettings:
 def expression_settings(recipe: Recipe) -> ExpressionSettings:
     """Return the settings of a recipe: its own values, else the defaults of its backend."""
     draw, styled, greatest = recipe.draw, recipe.mixture() is not None, recipe.text_bounds()[1]
-    if recipe.backend.kind == "embedded":
+    if recipe.is_embedded:
         # The end of one short clause: the more the small model writes, the further it strays (see docs/log.md).
         sampling = Sampling(max_tokens=16, temperature=0.6, top_p=draw.top_p, min_p=0.08, repetition_penalty=1.05)
         stop = (".", "!", "?", ",", ";", "\n")

@@ -48,7 +48,7 @@ def write_rows(
     wrap_ask: Callable[[Ask], Ask] = lambda ask: ask,
     on_written: Callable[[Row], None] = lambda row: None,
 ) -> AsyncGenerator[FinalizedRow, None]:
-    """Write every row of a plan with the model of an engine, and yield them in order; see `finalize_rows`.
+    """Write every row of a plan with the models of an engine, and yield them in order; see `finalize_rows`.
 
     Args:
         engine: answers the requests.
@@ -60,11 +60,11 @@ def write_rows(
 
     """
 
-    def ask_of(priority: int, stage: str) -> Ask:
-        return wrap_ask(engine.ask(priority))
+    def ask_of(priority: int, stage: str, model: int) -> Ask:
+        return wrap_ask(engine.ask(priority, model))
 
-    model, paid = engine.backend.model, engine.backend.paid
-    writer = RowWriter(plan, ask_of, model=model, label_check=label_check, grounding_of=grounding_of, paid=paid)
+    models, paid = [model.backend.model for model in engine.models], engine.is_paid
+    writer = RowWriter(plan, ask_of, models=models, label_check=label_check, grounding_of=grounding_of, paid=paid)
     writer.on_written = on_written
     return finalize_rows(writer, engine.concurrency)
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Hashable
 from contextlib import asynccontextmanager
 
-from personagen.builder.core.progress import Progress, RunStatus
+from personagen.builder.core.progress import ModelLoad, Progress, RunStatus
 from personagen.builder.core.records import Row
 from personagen.builder.llm.engine import Engine
 from personagen.builder.planning.plan import Plan
@@ -42,26 +42,37 @@ class RunReport:
     def report(self) -> None:
         """Report the counts now."""
         accepted, rejected = self._counts()
-        engine, load = self._engine, self._engine.load()
+        engine, loads = self._engine, self._engine.loads()
         self._progress.update(
             RunStatus(
                 accepted=accepted,
                 wanted=self._wanted,
                 rejected=rejected,
                 in_flight=engine.in_flight,
-                tokens=engine.budget.spent.tokens,
+                tokens=engine.budget.tokens,
                 cost=engine.budget.cost,
                 estimated=engine.has_estimates,
                 replies=engine.replies,
                 waiting=len(self._waiting),
-                limit=load.limit,
-                maximum=load.maximum,
-                refused=load.refused,
-                paused_s=load.paused_s,
-                retrying=load.retrying,
+                limit=sum(load.limit for load in loads),
+                maximum=sum(load.maximum for load in loads),
+                refused=max((load.refused for load in loads if load.refused is not None), default=None),
+                paused_s=min(load.paused_s for load in loads),
+                retrying=sum(load.retrying for load in loads),
                 first_text=self._first_text,
+                models=_model_loads(engine),
             )
         )
+
+
+def _model_loads(engine: Engine) -> tuple[ModelLoad, ...]:
+    """Return the load of each of several models; empty: there is one."""
+    if len(engine.models) == 1:
+        return ()
+    return tuple(
+        ModelLoad(model.backend.model, load.in_flight, load.refused, load.paused_s)
+        for model, load in zip(engine.models, engine.loads(), strict=True)
+    )
 
 
 def planned_rows(plan: Plan) -> int:

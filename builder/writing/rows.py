@@ -40,8 +40,8 @@ from personagen.metrics.texts.emotion_words import NO_WORD, emotion_pattern
 class AskOf(Protocol):
     """Returns the `Ask` of one stage of a row."""
 
-    def __call__(self, priority: int, stage: str, /) -> Ask:
-        """Return the function that sends the stage's requests; the lowest priority number is sent first."""
+    def __call__(self, priority: int, stage: str, model: int, /) -> Ask:
+        """Return the function that sends the stage's requests to a model; the lowest priority number is sent first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class RowWriter:
         plan: Plan,
         ask_of: AskOf,
         *,
-        model: str,
+        models: Sequence[str],
         label_check: LabelCheck | None = None,
         grounding_of: Callable[[RowPlan], Grounding] | None = None,
         paid: bool = False,
@@ -77,7 +77,7 @@ class RowWriter:
         Args:
             plan: plan of the rows.
             ask_of: returns the `Ask` of a row's stage.
-            model: name of the model, for the provenance.
+            models: names of the models by number, for the provenance.
             label_check: check of the label of every text; None: no check.
             grounding_of: returns the content of a row's prompt beside its layers. None: that of the recipe.
             paid: whether replies may cost money; see `Backend`.
@@ -88,7 +88,7 @@ class RowWriter:
         self.on_written: Callable[[Row], None] = lambda row: None
         self.trials = Trials(paid=paid, emotions=len(recipe.chosen_taxonomy().names))
         self._ask_of = _verbalized(ask_of) if recipe.grounding and recipe.grounding.verbalized else ask_of
-        self._model = model
+        self._models = models
         self._label_check = label_check
         self._grounding_of = grounding_of or load_grounding(recipe)
         self._taxonomy = recipe.chosen_taxonomy()
@@ -127,7 +127,7 @@ class RowWriter:
         accepted = await express(
             request,
             emotion,
-            ask=self._ask_of(priority, "expression"),
+            ask=self._ask_of(priority, "expression", row.model),
             attempts=attempts,
             checks=TextChecks(
                 self._rules[row.emotion], together, row.style, reject_expressions=self._reject_expressions
@@ -167,8 +167,9 @@ class RowWriter:
         """Build the persona of a row, elaborated by the model where the recipe requests it.
 
         A counterfactual's persona has one attribute changed. Its prose is requested with the seeds of the original.
+        All rows of a persona share its prose, which one model writes: see `Plan.model_of_persona`.
         """
-        row = stages.row
+        row, model = stages.row, self.plan.model_of_persona(stages.row.persona)
         persona = (
             original
             if row.counterfactual is None
@@ -179,9 +180,10 @@ class RowWriter:
                 continue
             # A layer before the changed one has the prose of the original.
             is_original = layer == "demographic" and persona.demographic == original.demographic
-            attempts = self._attempts(stages, original.id if is_original else persona.id, layer, original.id)
+            id_ = original.id if is_original else persona.id
+            attempts = self._attempts(stages, id_, layer, original.id, model=model)
             facts = _persona_values(persona)
-            prose = await elaborate(layer, self._ask_of(stages.priority, layer), attempts, self._prose, **facts)
+            prose = await elaborate(layer, self._ask_of(stages.priority, layer, model), attempts, self._prose, **facts)
             if prose is None:
                 return None
             if layer == "demographic":
@@ -207,14 +209,19 @@ class RowWriter:
         attempts = self._attempts(stages, id_, "situational", scene.id)
         facts = {**_persona_values(persona), "scene": scene}
         prose = await elaborate(
-            "situational", self._ask_of(stages.priority, "situational"), attempts, self._prose, **facts
+            "situational", self._ask_of(stages.priority, "situational", row.model), attempts, self._prose, **facts
         )
         return None if prose is None else replace(scene, situational=replace(scene.situational, prose=prose))
 
-    def _attempts(self, stages: "_RowStages", id_: str, stage: str, seed_id: str, first: int = 0) -> Attempts:
-        recipe = self.plan.recipe
-        knows_emotion = stage in ("situational", "expression")
-        trials = self.trials.of_emotion(stage, stages.row.emotion) if knows_emotion else [self.trials.of_stage(stage)]
+    def _attempts(
+        self, stages: "_RowStages", id_: str, stage: str, seed_id: str, first: int = 0, model: int | None = None
+    ) -> Attempts:
+        """Return the attempts of a stage; `model` None: that of the row."""
+        recipe, number = self.plan.recipe, stages.row.model if model is None else model
+        if stage in ("situational", "expression"):
+            trials = self.trials.of_emotion(stage, stages.row.emotion, number)
+        else:
+            trials = [self.trials.of_stage(stage, number)]
         return Attempts(id_, seed_id, stage, recipe.seed, first, recipe.checks.attempts, stages.rejects.append, trials)
 
     def _record(self, planned: RowPlan, subject: Subject, accepted: AcceptedReply, real_texts: str | None) -> Row:
@@ -231,7 +238,7 @@ class RowWriter:
             persona_id=persona.id if persona else None,
             situation_id=scene.id if scene else None,
             provenance=Provenance(
-                model=self._model,
+                model=self._models[planned.model],
                 prompt_version=self._prompt_version,
                 seed=accepted.seed,
                 attempts=accepted.attempt + 1,
@@ -258,8 +265,8 @@ def _persona_values(persona: Persona) -> dict[str, Any]:
 
 
 def _verbalized(ask_of: AskOf) -> AskOf:
-    def verbalized_ask_of(priority: int, stage: str, /) -> Ask:
-        return verbalized(ask_of(priority, stage))
+    def verbalized_ask_of(priority: int, stage: str, model: int, /) -> Ask:
+        return verbalized(ask_of(priority, stage, model))
 
     return verbalized_ask_of
 

@@ -120,7 +120,7 @@ def test_a_counterfactual_may_repeat_its_original_and_begins_at_the_accepted_att
         return Reply((Candidate(sentences(random.Random(seed)), "stop"),), 1, 1)
 
     async def finalize_all() -> dict[str, FinalizedRow]:
-        writer = RowWriter(plan, lambda priority, stage: ask, model="m")
+        writer = RowWriter(plan, lambda priority, stage, model: ask, models=["m"])
         return {outcome.planned.id: outcome async for outcome in finalize_rows(writer, concurrency=4)}
 
     outcomes = asyncio.run(finalize_all())

@@ -15,7 +15,7 @@ import personagen
 from personagen.builder.core.errors import BackendError
 from personagen.builder.core.progress import RunStatus
 from personagen.builder.generate import write_release
-from personagen.builder.llm import connect
+from personagen.builder.llm import connect_models
 from personagen.builder.llm.admission.retries import RetryTiming
 from personagen.builder.planning.plan import make_plan
 from personagen.builder.planning.recipe import Recipe
@@ -285,9 +285,9 @@ def test_run_whose_server_dies_is_finished_later(tmp_path: Path) -> None:
 
         def run_to_the_outage(recipe: Recipe) -> None:
             with open_run(tmp_path / "out", RunRecipe(recipe.fingerprint()), fresh=False, reuse=False) as run:
-                plan, backend = make_plan(recipe), connect(recipe.backend, None)
+                plan, models = make_plan(recipe), connect_models(recipe.backends, [None], None)
                 timing = RetryTiming(outage_s=2.0)
-                asyncio.run(write_release(backend, plan, run, Recorder(stop_early), timing=timing))
+                asyncio.run(write_release(models, plan, run, Recorder(stop_early), timing=timing))
 
         with pytest.raises(
             BackendError, match=rf"^cannot reach {server.url}: .*; nothing was answered for 2 s: run the same command"

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from personagen.builder.generate import GenerationResult, write_release
+from personagen.builder.llm import EngineModel
 from personagen.builder.llm.backends.openai_batch import connect_batch
 from personagen.builder.planning.counterfactuals import add_counterfactuals
 from personagen.builder.planning.plan import make_plan
@@ -17,7 +18,7 @@ from tests.helpers.batches import FAST, KEY
 
 def make_by_batches(recipe: Recipe, out: Path) -> GenerationResult:
     """Make a release as `generate` does, with a batch backend whose pauses are short."""
-    chosen = recipe.backend
+    (chosen,) = recipe.backends
     with open_run(out, RunRecipe(recipe.fingerprint()), fresh=False, reuse=False) as run:
         backend = connect_batch(
             model=chosen.model or "",
@@ -32,7 +33,7 @@ def make_by_batches(recipe: Recipe, out: Path) -> GenerationResult:
             reasoning_effort=chosen.reasoning_effort,
         )
         plan = add_counterfactuals(make_plan(recipe))
-        return asyncio.run(write_release(backend, plan, run))
+        return asyncio.run(write_release([EngineModel(backend, chosen)], plan, run))
 
 
 def main() -> None:

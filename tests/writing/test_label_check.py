@@ -9,9 +9,11 @@ import pytest
 
 from personagen.builder.core.errors import BackendError, RecipeError
 from personagen.builder.generate import write_release
+from personagen.builder.llm import EngineModel
 from personagen.builder.llm.backends.openai_chat import connect_openai
 from personagen.builder.planning.plan import make_plan
 from personagen.builder.planning.recipe.parsing import parse_recipe
+from personagen.builder.planning.recipe.sections import BackendChoice
 from personagen.builder.release.run.run_folder import open_run
 from personagen.builder.release.run.run_state import RunRecipe
 from personagen.builder.writing.checks import Verdict
@@ -40,8 +42,9 @@ def make_checked(url: str, out: Path, probe: LinearClassifier, changes: dict[str
     recipe = recipe_for(url, changes)
     with open_run(out, RunRecipe(recipe.fingerprint()), reuse=True) as run:
         backend = connect_openai(model="fake-1", base_url=url, api_key="k", concurrency=8)
+        models = [EngineModel(backend, BackendChoice())]
         check = LabelCheck(probe, reject=recipe.checks.label == "reject")
-        result = asyncio.run(write_release(backend, make_plan(recipe), run, label_check=check))
+        result = asyncio.run(write_release(models, make_plan(recipe), run, label_check=check))
     return dict(result.manifest)
 
 

@@ -97,6 +97,7 @@ def _match(
     recipe: Recipe, settings: MatchSettings, out: Path, api_key: str | None, progress: Progress, run: Runner
 ) -> MatchResults:
     require_metrics_extra()
+    recipe.single_backend("match")
     require_own_folder(out, "a match")
     progress.step(f"measuring {settings.reference}")
     texts = load_usable_texts(settings.reference, recipe)
@@ -105,7 +106,7 @@ def _match(
         journal = JournalFile(
             out / RESUME / JOURNAL, settings.accept_lost_replies, progress.warn, guard.require_in_place
         )
-        instructs = recipe.backend.kind != "embedded"
+        instructs = not recipe.is_embedded
         most = candidate_arms(is_labelled=texts.is_labelled, examples=True, instructs=instructs)
         require_space(out, journal_bytes(recipe, (len(most) + 1) * settings.rows, out / RESUME / JOURNAL))
         prepared = prepare_match(recipe, settings, out, texts)
@@ -136,8 +137,9 @@ def _write(
     """Write arms by one engine, and return them with the model; replies of the journal are not requested again."""
     matched, folder = prepared.matched, prepared.out / RESUME
     conditions = conditions_of(arms, matched, prepared.folds)
-    backend = connect(matched.backend, folder / "batches", api_key, warn=progress.warn)
-    starting = start_engine(backend, journal, settings=matched.backend, limits=matched.budget, price=matched.price())
+    choice = matched.single_backend("match")
+    backend = connect(choice, folder / "batches", api_key, warn=progress.warn)
+    starting = start_engine(backend, journal, settings=choice, limits=matched.budget, price=matched.price())
 
     async def write(running: AbstractAsyncContextManager[Engine]) -> dict[str, WrittenArm]:
         async with running as engine:

@@ -52,6 +52,7 @@ class Load:
             request has ended yet.
         paused_s: seconds until the end of the wait that the server asked for; 0: it asked for none.
         retrying: requests that failed and wait for their next try.
+        in_flight: requests admitted and not finished.
 
     """
 
@@ -60,6 +61,7 @@ class Load:
     refused: float | None
     paused_s: float
     retrying: int
+    in_flight: int = 0
 
 
 @dataclass(order=True, slots=True)
@@ -104,6 +106,7 @@ class AdmissionControl:
         self._acquired = 0
         self._closed = False
         self._timer: asyncio.TimerHandle | None = None
+        budget.on_room = self._admit
 
     @property
     def is_outage(self) -> bool:
@@ -123,6 +126,7 @@ class AdmissionControl:
             refused=self._ended_refused / self._ended if self._ended else None,
             paused_s=max(0.0, self.asked_pause_until - self.clock()),
             retrying=self.retrying,
+            in_flight=self.in_flight,
         )
 
     async def acquire(self, priority: int, upper_bound: Amount) -> Slot:
@@ -133,7 +137,7 @@ class AdmissionControl:
             upper_bound: upper bound on the tokens of the request.
 
         Raises:
-            BudgetError: no request is in flight, and this one might exceed the budget.
+            BudgetError: no request of any model is in flight, and this one might exceed the budget.
             CancelledError: the admission control was closed.
 
         """
@@ -211,7 +215,7 @@ class AdmissionControl:
                 self._admit_after(delay)
                 return
             if not self._budget.has_room(first.upper_bound):
-                if self.in_flight == 0:  # else a request in flight may use less than its reservation
+                if not self._budget.has_reservations:  # else a request in flight may use less than its reservation
                     self._fail_all(self._budget.exhausted_error())
                 return
             heapq.heappop(self._waiting)

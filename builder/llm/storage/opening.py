@@ -24,8 +24,8 @@ CREATE TABLE IF NOT EXISTS replies (
 FIRST_COLUMNS = ["key", "prompt_tokens", "completion_tokens", "reply"]
 """Columns of earlier versions, whose replies have no checksum."""
 
-CREATE_USED = "CREATE TEMP TABLE used (key TEXT PRIMARY KEY) WITHOUT ROWID"
-"""Keys of the replies that this process has used, whichever run paid for them."""
+CREATE_USED = "CREATE TEMP TABLE used (key TEXT PRIMARY KEY, model TEXT) WITHOUT ROWID"
+"""Keys of the replies that this process has used, whichever run paid for them, with the model of several."""
 
 
 @dataclass(frozen=True, slots=True)

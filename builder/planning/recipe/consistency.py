@@ -8,6 +8,7 @@ from personagen.builder.planning.real_texts.terms import SourceTerms, licence_co
 from personagen.builder.planning.recipe.licences import LICENCES, validate_licence
 from personagen.builder.planning.recipe.prompt_templates import validate_prompts
 from personagen.builder.planning.recipe.sections.grounding import TextSource
+from personagen.builder.planning.recipe.sections.model_lists import validate_models
 from personagen.builder.planning.recipe.sections.rows import CHANGEABLE_ATTRIBUTES
 from personagen.builder.planning.styles import EXAMPLE_KEYS, require_examples
 from personagen.builder.planning.suggestions import did_you_mean, require_unique
@@ -27,6 +28,7 @@ WINDOWS_DEVICES = ("con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com"
 
 def validate_together(recipe: "Recipe") -> None:
     """Raise ValueError if two sections of a recipe contradict each other."""
+    validate_models(recipe.backend)
     _validate_emotions(recipe)
     require_unique("ablations", recipe.ablations)
     require_unique("intensities", recipe.intensities)
@@ -150,7 +152,7 @@ def _validate_grounding(recipe: "Recipe") -> None:
         return
     if grounding.examples is not None and recipe.text.examples is not None:
         raise ValueError("text.examples and grounding.examples both show real texts; leave one of them out")
-    if grounding.verbalized and recipe.backend.kind == "embedded":
+    if grounding.verbalized and recipe.is_embedded:
         raise ValueError(
             "grounding.verbalized: got true for the embedded model, which cannot list texts with their probabilities; "
             "leave it out, or choose another model by backend.kind and backend.model"
@@ -182,19 +184,22 @@ def _require_terms(settings: TextSource, terms: SourceTerms, licence: str | None
 
 
 def _validate_budget(recipe: "Recipe") -> None:
-    model = recipe.backend.model
-    if recipe.budget.max_cost is not None and model is None:
+    if recipe.budget.max_cost is None:
+        return
+    if recipe.is_embedded:
         raise ValueError("budget.max_cost: the embedded model costs nothing; leave it out")
-    if recipe.budget.max_cost is not None and model not in recipe.prices:
-        raise ValueError(
-            f"budget.max_cost needs the price of {model}; give it as prices: {{{model}: {{input: 0.15, "
-            "output: 0.6}} per million tokens, or limit budget.max_tokens"
-        )
+    for choice, price in zip(recipe.backends, recipe.model_prices(), strict=True):
+        if price is None:
+            model = choice.model
+            raise ValueError(
+                f"budget.max_cost needs the price of {model}; give it as prices: {{{model}: {{input: 0.15, "
+                "output: 0.6}} per million tokens, or limit budget.max_tokens"
+            )
 
 
 def _validate_token_limit(recipe: "Recipe") -> None:
     limit, words = recipe.draw.max_tokens, recipe.text_bounds()[0]
-    if limit is not None and limit < words and recipe.backend.kind != "embedded":
+    if limit is not None and limit < words and not recipe.is_embedded:
         raise ValueError(
             f"draw.max_tokens is {limit} and text.min_words {words}, so every text would be cut; raise max_tokens"
         )

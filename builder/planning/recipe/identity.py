@@ -1,5 +1,6 @@
 """The identity of a recipe: the settings that determine its accepted rows, from which its fingerprint is computed."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from personagen.builder.core.files import redact_path
@@ -19,8 +20,14 @@ NEWER_SECTIONS = (
 )  # fmt: skip
 """Sections that are part of a fingerprint only if they are set."""
 
+NEWER_BACKEND_KEYS = ("body", "reasoning_effort", "share")
+"""Keys of a model that are part of a fingerprint only if they are set."""
+
+SHARE_DIGITS = 12
+"""Digits of the fractions of models in a fingerprint: shares of 3 to 1 and of 0.75 to 0.25 are the same."""
+
 NEWER_KEYS = (
-    ("backend", "body"), ("backend", "reasoning_effort"), ("draw", "max_tokens"),
+    ("draw", "max_tokens"),
     *(("text", key) for key in EXAMPLE_KEYS),
 )  # fmt: skip
 """Section and key of settings that are part of a fingerprint only if they are set."""
@@ -33,6 +40,7 @@ def identity_of(recipe: "Recipe") -> dict[str, Any]:
     that are newer than the first fingerprints are left out if they are not set.
     """
     data = recipe.model_dump(mode="json")
+    data["backend"] = _identity_of_models(recipe, data["backend"])
     _leave_out_runtime(data)
     for section in NEWER_SECTIONS:
         if data[section] is None or section == "personas":
@@ -75,10 +83,22 @@ def _identify_sources(data: dict[str, Any]) -> None:
             del settings["license"], settings["attribution"]
 
 
+def _identity_of_models(recipe: "Recipe", data: Any) -> Any:
+    """Return the keys of a model that change accepted rows; those of a list with the fraction of each model."""
+    if isinstance(data, list):
+        fractions = [round(fraction, SHARE_DIGITS) for fraction in recipe.model_fractions()]
+        models = zip(map(_identity_of_model, data), fractions, strict=True)
+        return [model | {"share": fraction} for model, fraction in models]
+    return _identity_of_model(data)
+
+
+def _identity_of_model(data: Mapping[str, Any]) -> dict[str, Any]:
+    unset = {key for key in NEWER_BACKEND_KEYS if data[key] in (None, {})}
+    return {key: value for key, value in data.items() if key not in unset and key not in RUNTIME_KEYS}
+
+
 def _leave_out_runtime(data: dict[str, Any]) -> None:
     """Remove the settings that change no accepted row from the plain data of a recipe."""
-    for runtime in RUNTIME_KEYS:
-        del data["backend"][runtime]
     for other in ("prices", "budget", *LICENCE_KEYS):
         del data[other]
     for key in ("attempts", *(kind for kind in ("personal", "slurs") if data["checks"][kind] == "flag")):

@@ -16,6 +16,7 @@ from personagen.builder.planning.recipe.licences import LICENCE_KEYS
 from personagen.builder.planning.recipe.prompt_templates import wordings_of
 from personagen.builder.planning.recipe.sections import (
     BackendChoice,
+    BackendSection,
     Budgets,
     Checks,
     CounterfactualPairs,
@@ -108,7 +109,10 @@ class Recipe(RecipeSection):
         default=None, description="Real texts in the prompts, and verbalized sampling. null: neither."
     )
     checks: Checks = Checks()
-    backend: BackendChoice = BackendChoice()
+    backend: BackendSection = Field(
+        default=BackendChoice(),
+        description="The model that writes the texts, or a list of models, of which each row has one.",
+    )
     draw: SamplingSettings = SamplingSettings()
     prompts: PromptPaths | None = Field(
         default=None,
@@ -167,7 +171,7 @@ class Recipe(RecipeSection):
         By default the model writes the background and the situation, not the portrait. The embedded model is too
         small to write any of them, so its default is none.
         """
-        defaults = {"sociocultural", "situational"} if self.backend.kind != "embedded" else set()
+        defaults = set() if self.is_embedded else {"sociocultural", "situational"}
         sources = {
             "demographic": self.elaborate.demographic,
             "sociocultural": self.elaborate.sociocultural,
@@ -219,12 +223,55 @@ class Recipe(RecipeSection):
         """Return the names of the wordings of the prompt of texts, in order; empty: it has one."""
         return wordings_of(self)
 
+    @property
+    def backends(self) -> tuple[BackendChoice, ...]:
+        """The models that write the texts: one, or those of a list."""
+        return (self.backend,) if isinstance(self.backend, BackendChoice) else self.backend
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether the small model of the package writes the texts; no list of models has it."""
+        return self.backends[0].kind == "embedded"
+
+    def single_backend(self, verb: str) -> BackendChoice:
+        """Return the only model of the recipe.
+
+        Args:
+            verb: command that can use one model only, for the error.
+
+        Raises:
+            RecipeError: the recipe has a list of models.
+
+        """
+        if isinstance(self.backend, BackendChoice):
+            return self.backend
+        names = ", ".join(str(choice.model) for choice in self.backend)
+        raise RecipeError(
+            f"{verb}: backend is a list of {len(self.backend)} models ({names}), wanted one; {verb} each in a folder "
+            "of its own, with a mapping as backend"
+        )
+
+    def model_fractions(self) -> tuple[float, ...]:
+        """Return the fraction of the rows of each model; they sum to 1."""
+        shares = [choice.share or 1.0 for choice in self.backends]
+        return tuple(share / sum(shares) for share in shares)
+
+    def model_prices(self) -> tuple[Price | None, ...]:
+        """Return the price of each model; None: the recipe lists none. A batch costs half.
+
+        In a list, a model on this machine costs nothing unless the recipe lists a price.
+        """
+        return tuple(map(self._price_of, self.backends))
+
     def price(self) -> Price | None:
-        """Return the price of the recipe's model, None if the recipe lists none; a batch costs half."""
-        price = self.prices.get(self.backend.model or "")
+        """Return the price of the recipe's only model, or of the first one of a list; see `model_prices`."""
+        return self._price_of(self.backends[0])
+
+    def _price_of(self, choice: BackendChoice) -> Price | None:
+        price = self.prices.get(choice.model or "")
         if price is None:
-            return None
-        factor = BATCH_PRICE_FACTOR if self.backend.kind == "batch" else 1.0
+            return Price(0.0, 0.0) if choice.kind == "transformers" and len(self.backends) > 1 else None
+        factor = BATCH_PRICE_FACTOR if choice.kind == "batch" else 1.0
         return Price(price.input * factor, price.output * factor)
 
     def identity(self) -> dict[str, Any]:

@@ -20,6 +20,9 @@ PLAIN_KINDS = frozenset({"str", "int", "float", "bool", "null", "seq", "map", "m
 ODD_NUMBER = re.compile(r"[-+]?(\d+(:\d+)+|0[0-7_]+$)")
 """Numbers of base 60 and 8, which people do not write on purpose."""
 
+KEYS_OF_ALL_MODELS = ("concurrency", "rpm", "tpm", "timeout")
+"""Keys of a model that an option sets for each model of a list: limits that change no text."""
+
 MAX_MESSAGE_CHARS = 1_000
 """Upper bound on the reason why a recipe is refused."""
 
@@ -69,9 +72,9 @@ def parse_recipe(
     data = _load_yaml(text, source)
     if folder is not None:
         resolve_files(data, folder)
-    for key, value in (overrides or {}).items():
-        _override(data, key, value)
     try:
+        for key, value in (overrides or {}).items():
+            _override(data, key, value)
         # JSON keeps 70.0 and "70" apart from 70, but not the keys 1 and "1".
         content = json.dumps(data)
         json.loads(content, object_pairs_hook=_require_unique_texts)
@@ -192,9 +195,24 @@ def _load_yaml(text: str, source: str) -> dict[str, Any]:
 
 
 def _override(data: dict[str, Any], key: str, value: Any) -> None:
-    """Set the value of a dotted key. A section that is not a mapping stays as it is; validation refuses it."""
+    """Set the value of a dotted key. A section that is not a mapping stays as it is; validation refuses it.
+
+    Raises:
+        RecipeError: the key is of one model, and the recipe lists several.
+
+    """
     *parents, last = key.split(".")
     section = data
+    if parents == ["backend"] and isinstance(models := data.get("backend"), list):
+        if last not in KEYS_OF_ALL_MODELS:
+            raise RecipeError(
+                f"backend is a list of {len(models)} models, so {key} cannot be set for one of them from outside; "
+                f"wanted {', '.join(KEYS_OF_ALL_MODELS)}, which apply to each; change the list in the recipe"
+            )
+        for model in models:
+            if isinstance(model, dict):
+                model[last] = value
+        return
     for parent in parents:
         if section.get(parent) is None:
             section[parent] = {}

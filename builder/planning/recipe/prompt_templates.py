@@ -30,7 +30,7 @@ LAYER_CALL = re.compile(r"\blayer\b")
 def text_template(recipe: "Recipe") -> str:
     """Return the template of the texts of a recipe."""
     styled = recipe.mixture() is not None
-    if recipe.backend.kind == "embedded":
+    if recipe.is_embedded:
         return "styled_continuation" if styled else "continuation"
     return "styled" if styled else "expression"
 
@@ -40,7 +40,7 @@ def used_templates(recipe: "Recipe") -> tuple[str, ...]:
     depths = (recipe.depth, *recipe.ablations)
     layers = layers_of(max(depths, key=DEPTHS.index))
     names = [layer for layer in recipe.elaborated() if layer in layers]
-    continues_lists = recipe.backend.kind == "embedded" and recipe.text.examples is not None and "none" in depths
+    continues_lists = recipe.is_embedded and recipe.text.examples is not None and "none" in depths
     names += [text_template(recipe), *(["list"] if continues_lists else [])]
     own = {file.template: file.text for file in recipe.prompt_files()}
     texts = [own[name] if name in own else package_template(name).decode() for name in names]

@@ -45,13 +45,17 @@ def row_style(mixture: StyleMixture, *, seed: int, emotion: str, turn: int, rows
         strata: intensities, which alternate by turn; 1 without any.
 
     """
-    kinds = _kinds(mixture, emotion)
-    dealt = _dealt(kinds, seed, emotion, rows, strata)
-    (style, expression), _ = kinds[dealt[turn]]
+    dealt = dealt_kinds(mixture, seed=seed, emotion=emotion, rows=rows, strata=strata)
+    (style, expression), _ = _kinds(mixture, emotion)[dealt[turn]]
     if not style:
         return RowStyle(expression, None, None)
     fitting = _fitting(mixture, style, emotion, expression)
     return RowStyle(expression, style, random.Random(f"style:{seed}:{emotion}:{turn}").choice(fitting))
+
+
+def dealt_kinds(mixture: StyleMixture, *, seed: int, emotion: str, rows: int, strata: int) -> Sequence[int]:
+    """Return the number of the pair of style and expression of each row of an emotion, by turn; see `row_style`."""
+    return _dealt(_kinds(mixture, emotion), seed, emotion, rows, strata)
 
 
 @lru_cache(maxsize=256)
@@ -100,6 +104,11 @@ def _spread(fractions: Sequence[float], rows: int) -> list[int]:
     order = sorted(range(len(exact)), key=lambda kind: round(quotas[kind] - exact[kind], 9))
     for kind in order[: rows - sum(quotas)]:
         quotas[kind] += 1
+    return spread(quotas)
+
+
+def spread(quotas: Sequence[int]) -> list[int]:
+    """Return the numbers of the kinds, each as often as its quota, evenly spread."""
     places = chain.from_iterable(
         (((position + 0.5) / quota, kind) for position in range(quota)) for kind, quota in enumerate(quotas)
     )

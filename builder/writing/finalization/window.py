@@ -72,6 +72,8 @@ class Window:
         self._retries = CertainRetries(index, _original_ids(writer.plan))
         self._max_being_written = concurrency + min(concurrency, MAX_SPARE_ROWS)
         self._max_begun = self._max_being_written + rows_ahead
+        if writer.plan.model_quotas:  # rows that wait for a slow model must not keep rows of another from beginning
+            self._max_being_written = self._max_begun
         self._rows: dict[int, PendingRow] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._next = 0  # position of the next row to finalize

@@ -121,7 +121,7 @@ def test_the_embedded_model_continues_a_list_of_real_texts() -> None:
         requests.append(request)
         return Reply((Candidate(" it took the whole morning and the old bus never came", "stop"),), 0, 0)
 
-    def ask_of(priority: int, stage: str) -> Ask:
+    def ask_of(priority: int, stage: str, model: int) -> Ask:
         return ask
 
     for depth in ("none", "situational"):
@@ -129,7 +129,7 @@ def test_the_embedded_model_continues_a_list_of_real_texts() -> None:
             parse_recipe("", "r", EXAMPLES | {"depth": depth, "expression": "shown", "text.language": None})
         )
         row = next(iter(plan.rows(plan.shards()[0])))
-        written = asyncio.run(RowWriter(plan, ask_of, model="m").write(row, priority=0)).row
+        written = asyncio.run(RowWriter(plan, ask_of, models=["m"]).write(row, priority=0)).row
         assert written and written.provenance.real_texts and len(written.provenance.real_texts.split(" ")) == 4
     assert requests[0].prefill.startswith("Posts that express anger:") and requests[-1].messages
 

@@ -20,7 +20,7 @@ import pytest
 from personagen.builder.core.errors import BackendError
 from personagen.builder.core.progress import RunStatus
 from personagen.builder.generate import write_release
-from personagen.builder.llm import Backend, connect
+from personagen.builder.llm import Backend, connect_models
 from personagen.builder.llm.admission.retries import RetryTiming
 from personagen.builder.planning.plan import make_plan
 from personagen.builder.release.run.run_folder import open_run
@@ -66,9 +66,9 @@ def run(
     """Make the release with these times of retries; `on_update` is called with each status and the backend."""
     recipe = recipe_for(url, CHANGES, changes)
     with open_run(out, RunRecipe(recipe.fingerprint()), fresh=False, reuse=False) as folder:
-        plan, backend = make_plan(recipe), connect(recipe.backend, None)
-        progress = Recorder(lambda status: on_update(status, backend))
-        asyncio.run(write_release(backend, plan, folder, progress, timing=timing))
+        plan, models = make_plan(recipe), connect_models(recipe.backends, [None], None)
+        progress = Recorder(lambda status: on_update(status, models[0].backend))
+        asyncio.run(write_release(models, plan, folder, progress, timing=timing))
 
 
 def most_calls(seconds: float, timing: RetryTiming = SCALED) -> int:

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from personagen.builder.core.prices import Price
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.planning.recipe.parsing import parse_recipe
+from personagen.builder.planning.recipe.sections import BackendChoice
 
 BASE = (
     "backend: {kind: openai, model: m}\nchecks: {label: flag}\nprices: {m: {input: 1, output: 2}}\n"
@@ -81,6 +82,7 @@ IDENTITY: Mapping[str, Mapping[str, Any]] = {
     "backend.body": {"backend.body": {"chat_template_kwargs": {"enable_thinking": False}}},
     "backend.reasoning_effort": {"backend.reasoning_effort": "low"},
     "prompts": {"prompts": {"styled": str(Path(__file__).with_name("styled.md"))}},
+    "backend.share": {"backend": [{"kind": "openai", "model": name, "share": 1} for name in "mn"]},
     "draw.max_tokens": {"draw.max_tokens": 4000},
     "draw.temperature": {"draw.temperature": 0.5},
     "draw.top_p": {"draw.top_p": 0.5},
@@ -96,8 +98,9 @@ def fingerprint(overrides: Mapping[str, Any]) -> str:
 def settings_of(section: type[BaseModel], prefix: str = "") -> Iterator[str]:
     """Yield the dotted names of all settings; sections that are always there count by their settings."""
     for name, field in section.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            yield from settings_of(field.annotation, f"{prefix}{name}.")
+        kind = BackendChoice if name == "backend" else field.annotation  # the other form is a list of them
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from settings_of(kind, f"{prefix}{name}.")
         else:
             yield prefix + name
 

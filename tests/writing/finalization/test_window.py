@@ -92,7 +92,7 @@ class ScriptedModel:
             for seed_id in seed_ids
         ]
 
-    def ask_of(self, position: int, stage: str) -> Ask:
+    def ask_of(self, position: int, stage: str, model: int) -> Ask:
         """Return the `Ask` of a row."""
 
         async def ask(request: Request) -> Reply:
@@ -105,7 +105,7 @@ class ScriptedModel:
 
     def writer(self, *, paid: bool = False) -> RowWriter:
         """Return the writer of the plan's rows by this model."""
-        return RowWriter(self.plan, self.ask_of, model="m", paid=paid)
+        return RowWriter(self.plan, self.ask_of, models=["m"], paid=paid)
 
     async def finalize(self, concurrency: int, *, paid: bool = False) -> list[FinalizedRow]:
         """Write all rows."""

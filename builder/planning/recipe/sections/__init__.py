@@ -1,6 +1,11 @@
 """The sections of a recipe: pydantic models with a default for every key."""
 
-from personagen.builder.planning.recipe.sections.backends import BackendChoice, Budgets, ModelPrice
+from personagen.builder.planning.recipe.sections.backends import (
+    BackendChoice,
+    BackendSection,
+    Budgets,
+    ModelPrice,
+)
 from personagen.builder.planning.recipe.sections.base import (
     Depth,
     Intensity,
@@ -24,6 +29,7 @@ from personagen.builder.planning.recipe.sections.texts import Checks, Elaboratio
 __all__ = [
     "AttributeRow",
     "BackendChoice",
+    "BackendSection",
     "Budgets",
     "Checks",
     "CounterfactualPairs",

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from personagen.builder.core.endpoints.addresses import parse_address, require_api_version
 from personagen.builder.core.endpoints.bodies import validate_body
@@ -15,6 +15,9 @@ BACKENDS_WITH: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("thinking_tokens", "reasoning_effort"), ("openai", "batch", "transformers")),
 }
 """Kinds of backends that have a key."""
+
+MAX_SHARE = 1_000_000
+"""Upper bound on a share, so that the sum of all shares is finite."""
 
 
 class BackendChoice(RecipeSection):
@@ -55,6 +58,13 @@ class BackendChoice(RecipeSection):
     rpm: int | None = Field(default=None, ge=1, description="Maximum requests per minute. null: no limit.")
     tpm: int | None = Field(
         default=None, ge=1, description="Maximum tokens per minute, prompt and completion together. null: no limit."
+    )
+    share: float | None = Field(
+        default=None,
+        gt=0,
+        le=MAX_SHARE,
+        description="In a list of models, the part of the rows of each emotion, relative to the other shares. "
+        "null: equal shares.",
     )
 
     @model_validator(mode="after")
@@ -98,6 +108,19 @@ class BackendChoice(RecipeSection):
     def _body_of_a_recipe(cls, value: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
         validate_body(value or {})
         return value
+
+
+def _form(value: Any) -> str:
+    """Return the tag of the form of a `backend` section."""
+    return "a list of models" if isinstance(value, list | tuple) else "a single model"
+
+
+BackendSection = Annotated[
+    Annotated[BackendChoice, Tag("a single model")]
+    | Annotated[tuple[BackendChoice, ...], Field(strict=False), Tag("a list of models")],
+    Discriminator(_form),
+]
+"""The model that writes the texts, or a list of models with shares of them."""
 
 
 class ModelPrice(RecipeSection):
