@@ -109,9 +109,11 @@ def make_manifest(
     return sealed({**manifest, "citation": citation_of(manifest)})
 
 
-def _personas(plan: Plan) -> dict[str, int]:
+def _personas(plan: Plan) -> dict[str, Any]:
+    """Return the counts of personas, and the pairs of their attributes that no table ties, or only through others."""
     people = plan.people
-    return {**plan.personas, "pairs_met": people.pairs_met, "pairs_possible": people.pairs_possible}
+    counts = {**plan.personas, "pairs_met": people.pairs_met, "pairs_possible": people.pairs_possible}
+    return counts | {key: list(lines) for key, lines in people.ties.items() if lines and any(plan.personas.values())}
 
 
 def _prompts(recipe: Recipe) -> dict[str, Any]:

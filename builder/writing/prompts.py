@@ -15,7 +15,7 @@ from personagen.builder.llm.requests import Message
 from personagen.builder.planning.prompts import PromptFile
 from personagen.builder.planning.prompts.sandbox import MAX_CHARS, PromptSandbox, budget
 from personagen.builder.planning.recipe import Recipe
-from personagen.builder.planning.recipe.prompt_templates import package_template, used_templates
+from personagen.builder.planning.recipe.prompt_templates import has_further, package_template, used_templates
 from personagen.builder.planning.suggestions import did_you_mean
 
 LAYER_NAMES = ("demographic", "sociocultural", "situational", "list")
@@ -46,10 +46,12 @@ class Templates:
 
     Attributes:
         files: templates that the recipe replaces; empty: those of the package alone.
+        further: whether the package describes further attributes of a persona, by the template `_further`.
 
     """
 
     files: tuple[PromptFile, ...] = ()
+    further: bool = False
     _compiled: dict[tuple[str, str | None], Template] = field(default_factory=dict, repr=False, compare=False)
 
     def render(self, name: str, wording: str | None = None, /, **values: Any) -> tuple[Message, ...]:
@@ -69,12 +71,12 @@ class Templates:
 
         """
         if not self.files:
-            return _chat(_package_template(name), values | {"layer": _package_template("_layers").module})
+            return _chat(_package_template(name), values | {"layer": self._layers(values.get("attributes"))})
         file = self.file_of(name, wording)
         template = _package_template(name) if file is None else self._own(file)
         try:
             with budget():
-                messages = _chat(template, values | {"layer": self._layers()})
+                messages = _chat(template, values | {"layer": self._layers(values.get("attributes"))})
         except RENDERING_ERRORS as error:
             raise self._refusal(error, file, values) from error
         return messages if file is None else _bounded(file, messages)
@@ -107,10 +109,15 @@ class Templates:
             self._compiled[key] = PromptSandbox().from_string(file.text)
         return self._compiled[key]
 
-    def _layers(self) -> Any:
-        """Return the macros that describe the layers."""
+    def _layers(self, attributes: Mapping[str, Any] | None) -> Any:
+        """Return the macros that describe the layers; those of the package add the further attributes of a persona."""
         file = self.file_of("_layers")
-        return (_package_template("_layers") if file is None else self._own(file)).module
+        if file is not None:
+            return self._own(file).module
+        module = _package_template("_layers").module
+        if not (self.further and attributes):
+            return module
+        return _package_template("_further").make_module({"base": module, "attributes": attributes})
 
 
 PACKAGE = Templates()
@@ -119,12 +126,12 @@ PACKAGE = Templates()
 
 def templates_of(recipe: Recipe) -> Templates:
     """Return the templates of a recipe. Raises RecipeError if a file cannot be read any more."""
-    return _templates(recipe.prompt_files())
+    return _templates(recipe.prompt_files(), has_further(recipe))
 
 
 @lru_cache(maxsize=8)
-def _templates(files: tuple[PromptFile, ...]) -> Templates:
-    return Templates(files)
+def _templates(files: tuple[PromptFile, ...], further: bool) -> Templates:
+    return Templates(files, further)
 
 
 @cache
@@ -190,14 +197,15 @@ def versions(templates: Templates = PACKAGE, *, styled: bool = False) -> dict[st
         styled: whether the recipe has expressions and styles.
 
     """
-    return _versions(templates.files, styled)
+    return _versions(templates.files, templates.further, styled)
 
 
 @lru_cache(maxsize=8)
-def _versions(files: tuple[PromptFile, ...], styled: bool) -> dict[str, dict[str, str]]:
+def _versions(files: tuple[PromptFile, ...], further: bool, styled: bool) -> dict[str, dict[str, str]]:
     templates = Templates(files)
     entries = {}
-    for name in sorted(("_layers", *(STYLED_NAMES if styled else NAMES))):
+    shared = ("_layers", "_further") if further else ("_layers",)
+    for name in sorted((*shared, *(STYLED_NAMES if styled else NAMES))):
         for key, source in templates.contents(name):
             version = re.match(rb"\{#-? version: (\d{1,9}) -?#\}", source)
             entries[key] = {

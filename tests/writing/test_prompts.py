@@ -15,11 +15,21 @@ from personagen.builder.planning.personas.tables import persona_tables
 from personagen.builder.planning.plan import make_plan
 from personagen.builder.planning.prompts import PromptFile
 from personagen.builder.planning.recipe.parsing import parse_recipe
+from personagen.builder.planning.recipe.prompt_templates import used_templates
 from personagen.builder.planning.situations.bank import Scene, draw_scene
 from personagen.builder.planning.situations.dealing import deal_events
 from personagen.builder.planning.taxonomy import named_taxonomy
 from personagen.builder.writing.expression import Subject, beginnings, expression_request, expression_settings
-from personagen.builder.writing.prompts import NAMES, PACKAGE, STYLED_NAMES, Templates, prompt_version, versions
+from personagen.builder.writing.prompts import (
+    NAMES,
+    PACKAGE,
+    STYLED_NAMES,
+    Templates,
+    prompt_version,
+    published_templates,
+    templates_of,
+    versions,
+)
 from tests.helpers.releasing import ROOT
 
 TEMPLATES = ROOT / "builder" / "templates"
@@ -218,7 +228,23 @@ def test_every_template_states_its_version(file: str) -> None:
 def test_every_prompt_has_a_version_and_the_card_and_the_exported_chat_have_none() -> None:
     on_disk = {path.stem for path in TEMPLATES.glob("*.md")} - {"dataset_card", "messages"}
     assert set(versions()) == {"_layers", *NAMES} and set(versions(styled=True)) == {"_layers", *STYLED_NAMES}
-    assert on_disk == {"_layers", *NAMES, *STYLED_NAMES}
+    assert on_disk == {"_layers", "_further", *NAMES, *STYLED_NAMES}
+    assert set(versions(Templates(further=True))) == {"_layers", "_further", *NAMES}
+
+
+def test_attributes_of_the_recipe_are_described_with_the_first_layer() -> None:
+    text = "backend: {kind: openai, model: m}\npersonas: {attributes: {home_accent: {values: {soft: 1}}}}"
+    recipe = parse_recipe(text, "r")
+    persona = make_plan(recipe).people.persona(0)
+    facts = {"demographic": persona.demographic, "sociocultural": persona.sociocultural}
+    plain, further = (
+        templates.render("sociocultural", **facts, attributes=persona.attributes)[-1].content
+        for templates in (PACKAGE, templates_of(recipe))
+    )
+    lines = further.splitlines()
+    assert lines.pop(lines.index("- Home accent: soft")) and lines == plain.splitlines()
+    assert "_further.md" in published_templates(recipe) and "_further" in used_templates(recipe)
+    assert prompt_version(templates_of(recipe)) != prompt_version()
 
 
 @pytest.mark.parametrize(("name", "changes"), [("_layers", True), ("expression", True), ("styled", False)])

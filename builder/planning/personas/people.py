@@ -7,6 +7,7 @@ from typing import Protocol
 from personagen.builder.core.errors import RecipeError
 from personagen.builder.planning.personas.drawing import Design, Persona, draw_persona, make_design, possible_pairs
 from personagen.builder.planning.personas.tables import PersonaTables, persona_tables
+from personagen.builder.planning.personas.ties import independent_lines, indirect_lines
 from personagen.builder.planning.personas.wishes import WishedPersonas, make_wishes, tables_for
 
 
@@ -30,6 +31,10 @@ class People(Protocol):
     @property
     def notes(self) -> tuple[str, ...]:
         """Remarks on the personas for the user of the recipe, one line each."""
+
+    @property
+    def ties(self) -> Mapping[str, tuple[str, ...]]:
+        """Lines on pairs of attributes that are drawn independently, or tied only through others, by kind."""
 
     @property
     def pairs_met(self) -> int:
@@ -59,6 +64,11 @@ class DrawnPeople:
     def notes(self) -> tuple[str, ...]:
         """Combinations of attributes that cannot be balanced."""
         return () if self.design.wishes is None else self.design.wishes.notes
+
+    @property
+    def ties(self) -> Mapping[str, tuple[str, ...]]:
+        """Pairs that no table or rule ties, as `independent`, and those tied only through others, as `indirect`."""
+        return {"independent": independent_lines(self.tables), "indirect": indirect_lines(self.tables)}
 
     def is_ready(self, number: int) -> bool:
         """Return whether the draw of a persona is known without choosing further ones."""

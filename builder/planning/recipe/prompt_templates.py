@@ -44,7 +44,14 @@ def used_templates(recipe: "Recipe") -> tuple[str, ...]:
     names += [text_template(recipe), *(["list"] if continues_lists else [])]
     own = {file.template: file.text for file in recipe.prompt_files()}
     texts = [own[name] if name in own else package_template(name).decode() for name in names]
-    return (*(["_layers"] if any(LAYER_CALL.search(text) for text in texts) else []), *names)
+    calls_layers = any(LAYER_CALL.search(text) for text in texts)
+    return (*(["_layers", *(["_further"] if has_further(recipe) else [])] if calls_layers else []), *names)
+
+
+def has_further(recipe: "Recipe") -> bool:
+    """Return whether the package's templates describe further attributes of the personas to the model."""
+    has_attributes = recipe.personas is not None and bool(recipe.personas.attributes)
+    return has_attributes and all(file.template != "_layers" for file in recipe.prompt_files())
 
 
 def wordings_of(recipe: "Recipe") -> tuple[str, ...]:

@@ -85,13 +85,15 @@ class WritingModel(ManifestPart):
 
 
 class PersonaCounts(ManifestPart):
-    """Personas by split, and the pairs of attribute values that they have."""
+    """Personas by split, the pairs of attribute values that they have, and how the tables tie their attributes."""
 
     train: Count
     validation: Count
     test: Count
     pairs_met: Count
     pairs_possible: Count
+    independent: list[Line] = []
+    indirect: list[Line] = []
 
 
 class RecipeText(ManifestPart):
