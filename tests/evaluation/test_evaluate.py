@@ -376,6 +376,7 @@ def test_scores_are_published_and_verified(measured_copy: Path, tmp_path: Path) 
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # it may be the one that encodes
 @pytest.mark.usefixtures("encoded_corpora")
 def test_with_the_real_encoder(run: Run, release: Path, labelled: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(release, tmp_path / "small"))

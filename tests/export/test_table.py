@@ -114,6 +114,7 @@ def test_a_reference_without_the_emotions_leaves_predictions_out(release: Path, 
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # it may be the one that encodes
 @pytest.mark.usefixtures("encoded_corpora")
 def test_positions_are_those_of_the_map_of_the_report(classified: Path, tmp_path: Path) -> None:
     report = read_release_report(classified, "goemotions", None, 0, SILENT)

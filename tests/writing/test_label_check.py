@@ -138,6 +138,7 @@ def test_an_unknown_value_of_the_check_is_refused(value: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # it may be the one that encodes
 @pytest.mark.usefixtures("encoded_corpora")
 def test_the_command_checks_labels_with_the_default_model_and_reference(tmp_path: Path) -> None:
     from tests.helpers.command import command_line, python

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from types import TracebackType
@@ -57,7 +58,8 @@ class ForkedProcess:
         socket.send_fds(server(), [message.encode()], passed)
         for descriptor in passed:
             os.close(descriptor)
-        self.stdout, self.stderr, self._reports = (os.fdopen(read, encoding="utf-8") for read, _ in pipes)
+        self.stdout, self.stderr = (os.fdopen(read, encoding="utf-8") for read, _ in pipes[:2])
+        self._reports = os.fdopen(pipes[2][0], "rb", buffering=0)  # a buffer would hide the exit code from `poll`
         self.pid = int(self._reports.readline())
         self.returncode: int | None = None
 
@@ -88,7 +90,8 @@ class ForkedProcess:
     def send_signal(self, number: int) -> None:
         """Send a signal, unless the process has ended."""
         if self.poll() is None:
-            os.kill(self.pid, number)
+            with suppress(ProcessLookupError):  # it has ended, and its exit code is not reported yet
+                os.kill(self.pid, number)
 
     def kill(self) -> None:
         """Send SIGKILL, unless the process has ended."""

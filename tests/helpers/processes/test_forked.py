@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.flow import wait_until
 from tests.helpers.processes.forked import ForkedProcess, run_forked
 
 SHOW = "import os, sys; print(sys.argv[1:], os.getcwd(), os.environ.get('MINE')); print('x', file=sys.stderr)"
@@ -43,14 +42,23 @@ def test_signals_end_it_as_a_new_process(number: signal.Signals) -> None:
     assert process.returncode == -number
 
 
-def test_it_is_killed_after_an_error_of_the_test(tmp_path: Path) -> None:
+def test_it_is_killed_after_an_error_of_the_test() -> None:
     code = "import time; print('begun', flush=True); time.sleep(600)"
     with pytest.raises(RuntimeError, match="of the test"), ForkedProcess([sys.executable, "-c", code]) as process:
         raise RuntimeError("of the test")
     assert process.returncode == -signal.SIGKILL
     with pytest.raises(subprocess.TimeoutExpired), ForkedProcess([sys.executable, "-c", code]) as slow:
         slow.communicate(timeout=0.01)
-    wait_until(lambda: slow.poll() is not None)
+    assert slow.returncode == -signal.SIGKILL
+
+
+def test_signals_after_its_end_are_lost() -> None:
+    """Its exit code may not be reported yet."""
+    with ForkedProcess([sys.executable, "-c", "pass"]) as process:
+        process.stdout.read()  # it has ended, or is about to: its report may be on its way
+        for _ in range(100):
+            process.send_signal(signal.SIGCONT)
+        assert process.wait() == 0
 
 
 def test_no_module_has_read_the_environment_before() -> None:
