@@ -183,7 +183,7 @@ def _prepare(
     read_template()
     recipe = with_kept_texts(recipe, run.inputs)
     label_check = load_label_check(recipe)
-    plan = add_counterfactuals(make_plan(recipe))
+    plan = add_counterfactuals(make_plan(recipe, chosen=run.personas))
     require_rows_of_every_model(recipe, plan.model_quotas)
     for note in plan.people.notes:
         progress.warn(note)

@@ -91,6 +91,8 @@ def shard_path(config: str, split: str, index: int, of: int) -> str:
 class Demographic:
     """The first layer: who the persona is.
 
+    A field is None if the source of the personas does not state it.
+
     Attributes:
         age: years.
         gender: "woman", "man" or "nonbinary".
@@ -108,24 +110,24 @@ class Demographic:
 
     """
 
-    age: int
-    gender: str
-    work: str
-    occupation: str
-    occupation_group: str
-    isco08: str | None
-    mbti: str
-    openness: int
-    conscientiousness: int
-    extraversion: int
-    agreeableness: int
-    neuroticism: int
+    age: int | None = None
+    gender: str | None = None
+    work: str | None = None
+    occupation: str | None = None
+    occupation_group: str | None = None
+    isco08: str | None = None
+    mbti: str | None = None
+    openness: int | None = None
+    conscientiousness: int | None = None
+    extraversion: int | None = None
+    agreeableness: int | None = None
+    neuroticism: int | None = None
     prose: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Sociocultural:
-    """The second layer: where the persona comes from and how they live.
+    """The second layer: where the persona comes from and how they live; None as in `Demographic`.
 
     Attributes:
         country: English short name.
@@ -141,15 +143,15 @@ class Sociocultural:
 
     """
 
-    country: str
-    settlement: str
-    education: str
-    religion: str
-    household: str
-    means: str
-    value_primary: str
-    value_secondary: str
-    register: str
+    country: str | None = None
+    settlement: str | None = None
+    education: str | None = None
+    religion: str | None = None
+    household: str | None = None
+    means: str | None = None
+    value_primary: str | None = None
+    value_secondary: str | None = None
+    register: str | None = None
     prose: str | None = None
 
 

@@ -4,10 +4,15 @@ import hashlib
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 from personagen.builder.core.records import DEPTH_PREFIX, DEPTHS, SPLITS, layers_of, shard_path
 from personagen.builder.planning.models import EmotionRows, models_of_rows, quotas_of_models
 from personagen.builder.planning.personas.people import People, draw_people
+from personagen.builder.planning.personas.sources.choice import SourceRequest, choose_personas
+from personagen.builder.planning.personas.sources.files.locations import source_name
+from personagen.builder.planning.personas.tables import persona_tables
 from personagen.builder.planning.prompts import wording_of
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.planning.styles import RowStyle, StyleMixture, row_style
@@ -149,6 +154,16 @@ class Plan:
         """Type of each further attribute of the personas; empty: no row has a persona, or personas have none."""
         return {} if self.deepest == "none" else self.people.attribute_types
 
+    @property
+    def missing(self) -> frozenset[str]:
+        """Columns of the persona's layers, as `layer.column`, that no persona has a value for."""
+        return self.people.missing
+
+    @property
+    def source(self) -> Mapping[str, Any] | None:
+        """Facts on the source of the personas; None: they are drawn, or no row has one."""
+        return None if self.deepest == "none" else self.people.source
+
     def table_sizes(self) -> dict[tuple[str, str], int]:
         """Return the rows per configuration and split: emotions, all of them together, other texts, layers."""
         sizes = {(name, split): count for name, quota in self.quotas.items() for split, count in quota.items() if count}
@@ -266,8 +281,14 @@ class Plan:
         return row_style(mixture, seed=recipe.seed, emotion=emotion, turn=turn, rows=rows, strata=strata)
 
 
-def make_plan(recipe: Recipe) -> Plan:
-    """Plan a recipe: quotas per emotion and split, and personas for the rows of each split."""
+def make_plan(recipe: Recipe, chosen: Path | None = None) -> Plan:
+    """Plan a recipe: quotas per emotion and split, and personas for the rows of each split.
+
+    Args:
+        recipe: the recipe.
+        chosen: file of the run for the personas that are chosen from a source; see `choose_personas`.
+
+    """
     splits = recipe.splits
     fractions: dict[str, float] = {"train": splits.train, "validation": splits.validation, "test": splits.test}
     quotas = {
@@ -276,11 +297,38 @@ def make_plan(recipe: Recipe) -> Plan:
     rows = {split: sum(quota[split] for quota in quotas.values()) for split in SPLITS}
     has_personas = recipe.depth != "none" or any(depth != "none" for depth in recipe.ablations)
     personas = {split: -(-count // recipe.situations_per_persona) * has_personas for split, count in rows.items()}
-    people = draw_people(recipe.personas, recipe.seed, sum(personas.values()))
+    people = _people(recipe, sum(personas.values()), chosen)
     several = len(recipe.backends) > 1
     model_quotas = quotas_of_models(recipe.model_fractions(), recipe.quota()) if several else {}
     mixture, wordings = recipe.mixture(), recipe.wordings()
     return Plan(recipe, quotas, personas, people, mixture=mixture, wordings=wordings, model_quotas=model_quotas)
+
+
+def _people(recipe: Recipe, count: int, chosen: Path | None) -> People:
+    request = source_request(recipe, count)
+    if request is None or not count:
+        return draw_people(recipe.personas, recipe.seed, count)
+    return choose_personas(request, persona_tables(), chosen)
+
+
+def source_request(recipe: Recipe, count: int) -> SourceRequest | None:
+    """Return what a recipe asks of its source of `count` personas; None: it has no source."""
+    settings = recipe.personas
+    if settings is None or settings.source is None:
+        return None
+    return SourceRequest(
+        settings.source,
+        source_name(settings.source),
+        recipe.seed,
+        count,
+        columns=settings.columns,
+        where=settings.where,
+        balance=settings.balance,
+        weights=settings.weights,
+        source_license=settings.source_license,
+        source_citation=settings.source_citation,
+        license=recipe.license,
+    )
 
 
 def split_quota(count: int, fractions: Mapping[str, float], turn: int = 0) -> dict[str, int]:

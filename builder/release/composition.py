@@ -55,15 +55,16 @@ class Composition:
 
 
 def persona_attributes(demographic: Demographic | None, sociocultural: Sociocultural | None) -> dict[str, str]:
-    """Return the counted attributes of a persona by name; none for a layer that is None."""
+    """Return the counted attributes of a persona by name; without a layer that is None, and without missing values."""
     attributes: dict[str, str] = {}
     if demographic is not None:
         bands = _age_bands()
-        attributes["age"] = bands[max(bisect_right(bands, demographic.age, key=_lower_bound) - 1, 0)]
+        if demographic.age is not None:
+            attributes["age"] = bands[max(bisect_right(bands, demographic.age, key=_lower_bound) - 1, 0)]
         attributes |= {name: getattr(demographic, name) for name in DEMOGRAPHIC}
     if sociocultural is not None:
         attributes |= {name: getattr(sociocultural, name) for name in SOCIOCULTURAL}
-    return attributes
+    return {name: value for name, value in attributes.items() if value is not None}
 
 
 def attributes_of(layers: Mapping[str, Any]) -> dict[str, str]:

@@ -16,7 +16,7 @@ from personagen.builder.release.cards.citation import citation_of
 from personagen.builder.release.folder import FORMAT, VIEWS, configurations, read_manifest, sealed
 from personagen.builder.release.model_facts import joint_model, model_entries, usage_of
 from personagen.builder.release.prompt_files import prompt_entries
-from personagen.builder.release.tables.columns import columns_of, form_of, form_of_recipe
+from personagen.builder.release.tables.columns import TableForm, columns_of, form_of, form_of_recipe
 from personagen.builder.release.tables.missing import columns_version, left_out
 from personagen.builder.release.tables.shards import ShardFile
 from personagen.builder.version import __version__
@@ -93,7 +93,7 @@ def make_manifest(
         "personas": _personas(plan),
         "license": recipe.licence(),
         **_configs(shards),
-        "left_out": list(left_out(recipe, plan.attribute_types)),
+        "left_out": list(left_out(recipe, plan.attribute_types, plan.missing)),
         **({"attributes": dict(plan.attribute_types)} if plan.attribute_types else {}),
         "composition": dict(counts.composition),
         "rejects": _by_stage(counts.rejects),
@@ -113,6 +113,7 @@ def _personas(plan: Plan) -> dict[str, Any]:
     """Return the counts of personas, and the pairs of their attributes that no table ties, or only through others."""
     people = plan.people
     counts = {**plan.personas, "pairs_met": people.pairs_met, "pairs_possible": people.pairs_possible}
+    counts |= {} if plan.source is None else {"source": dict(plan.source)}
     return counts | {key: list(lines) for key, lines in people.ties.items() if lines and any(plan.personas.values())}
 
 
@@ -206,7 +207,7 @@ def same_release(folder: Path, recipe: Recipe) -> dict[str, Any] | None:
         return None
     styled = recipe.mixture() is not None
     form = form_of(manifest)
-    wanted = form_of_recipe(recipe, form.attributes)  # a recipe's fingerprint determines its attributes
+    wanted = _wanted_form(recipe, form)
     same = (
         manifest["fingerprint"] == recipe.fingerprint()
         and manifest["prompts"]["version"] == prompt_version(templates_of(recipe), styled=styled)
@@ -216,6 +217,17 @@ def same_release(folder: Path, recipe: Recipe) -> dict[str, Any] | None:
         and all(columns_of(config, form) == columns_of(config, wanted) for config in manifest["configs"])
     )
     return manifest if same else None
+
+
+def _wanted_form(recipe: Recipe, form: TableForm) -> TableForm:
+    """Return the form of a recipe's release, as far as it follows from the recipe.
+
+    Its fingerprint determines the further attributes. Which attributes a source has is known from the release alone.
+    """
+    if recipe.personas is None or recipe.personas.source is None:
+        return form_of_recipe(recipe, form.attributes)
+    unknown = [name for name in form.left_out if name.startswith(("demographic.", "sociocultural."))]
+    return form_of_recipe(recipe, form.attributes, unknown)
 
 
 def total_rejects(manifest: Mapping[str, Any]) -> Counter[str]:

@@ -64,7 +64,7 @@ class ReleaseWriter:
         self._last_reject: Reject | None = None
         self._expressions: Counter[tuple[str | None, str | None]] = Counter()
         self._plan, self._run = plan, run
-        self._form = form_of_recipe(plan.recipe, plan.attribute_types)
+        self._form = form_of_recipe(plan.recipe, plan.attribute_types, plan.missing)
         sizes = plan.table_sizes()
         self._columns = {config: columns_of(config, self._form) for config, _ in sizes}
         columns_by_config = self._columns.__getitem__

@@ -178,6 +178,8 @@ class RowWriter:
         for layer in ("demographic", "sociocultural"):
             if layer not in layers_of(row.depth) or layer not in self._elaborated:
                 continue
+            if getattr(persona, layer).prose is not None:  # of the persona's source
+                continue
             # A layer before the changed one has the prose of the original.
             is_original = layer == "demographic" and persona.demographic == original.demographic
             id_ = original.id if is_original else persona.id

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from personagen.builder.core.errors import RecipeError
 from personagen.builder.planning.personas.drawing import Design, Persona, draw_persona, make_design, possible_pairs
@@ -35,6 +35,14 @@ class People(Protocol):
     @property
     def ties(self) -> Mapping[str, tuple[str, ...]]:
         """Lines on pairs of attributes that are drawn independently, or tied only through others, by kind."""
+
+    @property
+    def missing(self) -> frozenset[str]:
+        """Columns of the first two layers, as `layer.column`, that no persona has a value for."""
+
+    @property
+    def source(self) -> Mapping[str, Any] | None:
+        """Facts on the source of the personas, for manifest and card; None: they are drawn from tables."""
 
     @property
     def pairs_met(self) -> int:
@@ -77,6 +85,15 @@ class DrawnPeople:
     def persona(self, number: int) -> Persona:
         """Return a persona by number."""
         return draw_persona(self.tables, self.design, number)
+
+    @property
+    def missing(self) -> frozenset[str]:
+        """Prose, which drawn personas have none of until the model writes it."""
+        return frozenset({"demographic.prose", "sociocultural.prose"})
+
+    @property
+    def source(self) -> None:
+        """None: the personas are drawn from tables."""
 
     @property
     def pairs_met(self) -> int:

@@ -54,6 +54,10 @@ class Condition:
                 return False
         return True
 
+    def may_hold(self, values: Mapping[str, Any]) -> bool:
+        """Return whether the condition holds for what is known; a missing attribute does not fail it."""
+        return all(self.admits(name, values[name]) for name in self.attributes() if values.get(name) is not None)
+
     def admits(self, name: str, value: Any) -> bool:
         """Return whether the condition can hold with this value of an attribute; None: the attribute is missing."""
         if (

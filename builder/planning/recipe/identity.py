@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from personagen.builder.core.files import redact_path
+from personagen.builder.planning.personas.sources.files.locations import source_name
 from personagen.builder.planning.prompts import prompts_id
 from personagen.builder.planning.real_texts.sources import source_id
 from personagen.builder.planning.recipe.licences import LICENCE_KEYS
@@ -70,8 +71,16 @@ def identity_of(recipe: "Recipe") -> dict[str, Any]:
 
 
 def _personas(recipe: "Recipe") -> dict[str, Any]:
-    """Return the section on personas with the keys that are set; empty: none is."""
+    """Return the section on personas with the keys that are set; empty: none is.
+
+    A source is named without its local folders. Its content is no part of the identity: a run continues with the rows
+    that it has copied, whatever has become of the source.
+    """
     settings = {} if recipe.personas is None else recipe.personas.model_dump(mode="json", exclude_defaults=True)
+    for key in ("source_license", "source_citation"):
+        settings.pop(key, None)
+    if "source" in settings:
+        settings["source"] = source_name(settings["source"])
     return {"personas": settings} if settings else {}
 
 

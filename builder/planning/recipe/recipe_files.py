@@ -23,6 +23,8 @@ def resolve_files(data: dict[str, Any], folder: Path) -> None:
     for section, values in data.items():
         if isinstance(values, dict):
             values.update(_changed_files(section, values, resolved))
+            if section == "personas" and isinstance(source := values.get("source"), str) and "://" not in source:
+                values["source"] = resolved(source)  # not copied: its chosen rows are
     if isinstance(data.get("prompts"), str | dict):
         data["prompts"] = _changed_prompts(data["prompts"], resolved)
     for key in ("examples", "paraphrase"):

@@ -198,7 +198,10 @@ def draw_option(kind: str, ids: Sequence[str], values: Mapping[str, Any], rng: r
 
     Consumes one draw in any case, so that a different persona does not shift the draws that follow.
     """
-    fitting = [option for option in (setting_options(kind)[id_] for id_ in ids) if option.fit.holds(values)]
+    options = [setting_options(kind)[id_] for id_ in ids]
+    fitting = [option for option in options if option.fit.holds(values)]
+    if not fitting and kind != "companions":  # of a persona whose source says little
+        fitting = [option for option in options if option.fit.may_hold(values)]
     uniform = rng.random()
     if not fitting:
         return None

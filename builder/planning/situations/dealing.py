@@ -45,7 +45,7 @@ def deal_events(emotion: Emotion, people: Sequence[Mapping[str, Any]], seed: int
     """Deal the events of an emotion to the personas of one round, in shuffled order; pure.
 
     Each persona gets the first remaining event that can happen to it. If there is none, it gets one that was already
-    dealt in this round.
+    dealt in this round. A condition on an attribute that a persona lacks fails, unless no event is left otherwise.
 
     Args:
         emotion: emotion that the events evoke.
@@ -66,10 +66,11 @@ def deal_events(emotion: Emotion, people: Sequence[Mapping[str, Any]], seed: int
             remaining.remove(fitting[0])
         else:
             fitting = [event for event in events if _can_happen_to(values, event)]
+            fitting = fitting or [event for event in events if _may_happen_to(values, event)]
             random.Random(f"events:{seed}:{emotion.name}:{round_}:{len(dealt)}").shuffle(fitting)
         if not fitting:
             raise RecipeError(
-                f"no event of {emotion.name!r} fits a persona (age {values['age']}, {values['occupation']}); "
+                f"no event of {emotion.name!r} fits a persona (age {values.get('age')}, {values.get('occupation')}); "
                 "add events without conditions to the emotion"
             )
         dealt.append(fitting[0])
@@ -80,3 +81,9 @@ def _can_happen_to(values: Mapping[str, Any], event: Event) -> bool:
     """Return whether an event can happen to a persona at one of its places or more."""
     places = setting_options("places")
     return event.fit.holds(values) and any(places[place].fit.holds(values) for place in event.places)
+
+
+def _may_happen_to(values: Mapping[str, Any], event: Event) -> bool:
+    """Return whether nothing that is known of a persona excludes an event; a source may say little of its personas."""
+    places = setting_options("places")
+    return event.fit.may_hold(values) and any(places[place].fit.may_hold(values) for place in event.places)

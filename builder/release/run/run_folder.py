@@ -7,7 +7,7 @@ run.json             fingerprint of the recipe
 journal.sqlite       every reply of the model
 journal.count        number of these replies, which shows that some were lost
 rejects.jsonl        rejected replies with their reasons
-inputs/              copies of the style profiles, examples and real texts that the recipe names
+inputs/              copies of the files that the recipe names, and the chosen personas of a source
 batches/             open batches of the batch backend (llm/backends/batch_files.py)
 card.md              card of the previous release, until its regions are in the new card
 aside/               files of an earlier run, while --fresh moves them to personagen.run.1
@@ -83,6 +83,11 @@ class RunFolder:
     def inputs(self) -> Path:
         """Folder of the copies of a recipe's files."""
         return self.root / "inputs"
+
+    @property
+    def personas(self) -> Path:
+        """File of the personas that are chosen from a source."""
+        return self.inputs / "chosen.personas.jsonl"
 
     @property
     def staging(self) -> Path:

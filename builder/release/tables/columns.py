@@ -6,7 +6,7 @@ imported: it would double the memory and the start-up time of a run.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from types import NoneType
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
@@ -24,7 +24,7 @@ from personagen.builder.core.records import (
     Sociocultural,
     as_mapping,
 )
-from personagen.builder.release.tables.missing import columns_version, filled, layers_in, left_out
+from personagen.builder.release.tables.missing import DRAWN_UNKNOWN, columns_version, filled, layers_in, left_out
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -82,13 +82,15 @@ class TableForm:
         return self.version not in (FIRST_VERSION, UNSTYLED_VERSION, UNMIXED_VERSION)
 
 
-def form_of_recipe(recipe: "Recipe", attribute_types: Mapping[str, str]) -> TableForm:
-    """Return the form of the tables of a recipe's release; for the arguments see `optional_columns`."""
+def form_of_recipe(
+    recipe: "Recipe", attribute_types: Mapping[str, str], unknown: Collection[str] = DRAWN_UNKNOWN
+) -> TableForm:
+    """Return the form of the tables of a recipe's release; for the arguments see `left_out`."""
     return TableForm(
         recipe.chosen_taxonomy().names,
         recipe.depth,
         columns_version(recipe, attribute_types),
-        left_out(recipe, attribute_types),
+        left_out(recipe, attribute_types, unknown),
         attribute_types,
     )
 

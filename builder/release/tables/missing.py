@@ -3,15 +3,15 @@
 A table without a null needs no glue: collators of PyTorch and trainers refuse None.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from personagen.builder.core.records import (
     DEPTHS,
-    LAYERS,
     OPTIONAL_COLUMNS,
     PLAIN_VERSION,
     SCHEMA_VERSION,
+    Sociocultural,
     layers_of,
 )
 from personagen.metrics.texts.emotion_words import LEXICON_LANGUAGES
@@ -21,12 +21,19 @@ if TYPE_CHECKING:
 
 FILLS: Mapping[str, Mapping[str, Any]] = {
     "": {"style": "none"},
-    "demographic": {"isco08": "none"},
+    "demographic": dict.fromkeys(("gender", "work", "occupation", "occupation_group", "mbti"), "not given")
+    | {"isco08": "none"},
+    "sociocultural": dict.fromkeys(
+        (name for name in Sociocultural.__dataclass_fields__ if name != "prose"), "not given"
+    ),
     "situational": {"stakes": "not given"},
     "appraisal": dict.fromkeys(("pleasantness", "agency", "certainty", "control", "expectedness"), "not given"),
     "provenance": {"leaked": False, "expression_found": "not checked", "real_texts": "none"},
 }
 """Value of a column, by struct ("": the row), in the rows that have none."""
+
+DRAWN_UNKNOWN = ("demographic.prose", "sociocultural.prose")
+"""Columns of the first two layers that drawn personas have no value for, unless the model writes it."""
 
 CHECKED_BY_CLASSIFIER = ("provenance.checker_label", "provenance.checker_confidence")
 """Columns of the emotion classifier."""
@@ -51,14 +58,22 @@ def columns_version(recipe: "Recipe", attribute_types: Mapping[str, str]) -> str
     return SCHEMA_VERSION if optional_columns(recipe, attribute_types) else PLAIN_VERSION
 
 
-def left_out(recipe: "Recipe", attribute_types: Mapping[str, str]) -> tuple[str, ...]:
+def left_out(
+    recipe: "Recipe", attribute_types: Mapping[str, str], unknown: Collection[str] = DRAWN_UNKNOWN
+) -> tuple[str, ...]:
     """Return the columns that no row of a recipe has a value for, as `struct.column`, in alphabetical order.
 
-    Layers are not among them: each table has those of its depth. For the arguments see `optional_columns`.
+    Layers are not among them: each table has those of its depth. For the other arguments see `optional_columns`.
+
+    Args:
+        recipe: the recipe.
+        attribute_types: type of each further attribute of its personas.
+        unknown: columns of the first two layers that no persona has a value for, prose of the model aside.
+
     """
     mixture, emotions = recipe.mixture(), recipe.chosen_taxonomy().emotions
     is_listed = recipe.text.language in (None, *LEXICON_LANGUAGES)
-    absent = {f"{layer}.prose" for layer in LAYERS} - {f"{layer}.prose" for layer in recipe.elaborated()}
+    absent = {*unknown, "situational.prose"} - {f"{layer}.prose" for layer in recipe.elaborated()}
     absent |= set() if recipe.intensities else {"intensity"}
     absent |= set() if is_listed else {"provenance.leaked", "provenance.expression_found"}
     absent |= {"expression", "provenance.expression_found"} if mixture is None else set()

@@ -5,8 +5,10 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
+from personagen.builder.planning.personas.sources.files.locations import validate_source
+from personagen.builder.planning.recipe.licences import LICENCES
 from personagen.builder.planning.recipe.sections.base import Name, RecipeSection, VisibleLine
-from personagen.builder.planning.suggestions import require_unique
+from personagen.builder.planning.suggestions import did_you_mean, require_unique
 
 Weight = Annotated[float, Field(ge=0, le=1e9)]
 """Share of a value, relative to the others."""
@@ -110,6 +112,41 @@ class PersonaSettings(RecipeSection):
     attributes: Mapping[Name, OwnAttribute] = Field(
         default={}, description="Further attributes of the personas, by name."
     )
+
+    source: VisibleLine | None = Field(
+        default=None,
+        description="Table of personas: a CSV, TSV, JSONL or parquet file, a folder of them, a release, or "
+        "hf://datasets/OWNER/NAME@REVISION. null: personas are drawn from the tables.",
+    )
+    columns: Mapping[str, VisibleLine | None] = Field(
+        default={},
+        description="Column of the source by attribute, `id`, `prose` or `background`; null: the attribute has none. "
+        "Columns with the names of attributes and those of known datasets need not be named.",
+    )
+    source_license: str | None = Field(
+        default=None, description="Licence of the source, as a Hub identifier. null: that of its README, if any."
+    )
+    source_citation: VisibleLine | None = Field(
+        default=None, max_length=2000, description="How to cite the source. null: as its README says, if it does."
+    )
+
+    @model_validator(mode="after")
+    def _of_a_source(self) -> Self:
+        if self.source is None:
+            for key in ("columns", "source_license", "source_citation"):
+                if getattr(self, key):
+                    raise ValueError(f"{key} belongs to a source; name it as personas.source, or leave {key} out")
+            return self
+        validate_source(self.source)
+        if self.attributes:
+            raise ValueError("attributes are drawn from the recipe, a source has its own; leave out one of them")
+        if self.source_license is not None and self.source_license not in LICENCES:
+            raise ValueError(
+                f"source_license: the Hub knows no {self.source_license[:80]!r}"
+                f"{did_you_mean(self.source_license[:80], LICENCES)}; name one of "
+                "https://huggingface.co/docs/hub/repositories-licenses, or other"
+            )
+        return self
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:

@@ -1,0 +1,1 @@
+"""Columns of persona sources: which attributes they stand for, and the values of those."""

@@ -1,0 +1,1 @@
+"""Files of persona sources: where they are, on disk or on the Hub, and their rows in batches."""
