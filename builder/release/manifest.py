@@ -112,7 +112,7 @@ def make_manifest(
 def _personas(plan: Plan) -> dict[str, Any]:
     """Return the counts of personas, and the pairs of their attributes that no table ties, or only through others."""
     people = plan.people
-    counts = {**plan.personas, "pairs_met": people.pairs_met, "pairs_possible": people.pairs_possible}
+    counts: dict[str, Any] = {**plan.personas, "pairs_met": people.pairs_met, "pairs_possible": people.pairs_possible}
     counts |= {} if plan.source is None else {"source": dict(plan.source)}
     return counts | {key: list(lines) for key, lines in people.ties.items() if lines and any(plan.personas.values())}
 
