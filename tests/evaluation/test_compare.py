@@ -176,6 +176,7 @@ def test_inside_a_running_event_loop_the_results_are_the_same(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_the_page_of_a_comparison_of_all_arms(run: Run, server: FakeOpenAI, reference: Path, tmp_path: Path) -> None:
     out = tmp_path / "all"
     found = compare(run, server, reference, out)

@@ -258,6 +258,7 @@ def test_killed_release_is_continued_to_the_same_bytes(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_release_killed_very_often_is_continued_to_the_same_bytes(tmp_path: Path) -> None:
     """After random numbers of calls and random pauses."""
     path, out, calm = write_recipe(tmp_path, BATCH, {"rows": 24}), tmp_path / "out", tmp_path / "calm"
