@@ -16,6 +16,7 @@ from pathlib import Path
 from personagen.builder.core.progress import SILENT
 from personagen.builder.evaluation.arms import ArmText, ReferenceParts, read_parts
 from personagen.builder.evaluation.measure_arms import measure_arms
+from personagen.builder.planning.plan import RowPlan
 
 EMOTIONS = ("anger", "disgust", "fear", "joy", "neutral", "sadness", "surprise")
 
@@ -28,7 +29,10 @@ def main() -> None:
     arguments = parser.parse_args()
     real = read_parts("goemotions", None, dict.fromkeys(EMOTIONS, 10))
     texts = {f"arm {number}": list(written(real, arguments.rows, number)) for number in range(arguments.arms)}
-    rows = [text.id for text in texts["arm 0"]]
+    rows = [
+        RowPlan(text.id, text.label, None, "none", "train", persona=number // 2, situation=number % 2, turn=number)
+        for number, text in enumerate(texts["arm 0"])
+    ]
     print(f"{arguments.rows} rows x {arguments.arms} arms")
     for name in ("vectors made and kept", "vectors at hand"):
         with tempfile.TemporaryDirectory() as folder:

@@ -4,7 +4,7 @@ A claim is one paired difference between two arms. The p values of all claims of
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -160,16 +160,14 @@ def judge_claims(arms: Mapping[str, Mapping[str, "Blocks"]]) -> list[JudgedClaim
 
 def difference(claim: Claim, arms: Mapping[str, Mapping[str, "Blocks"]]) -> "Blocks | None":
     """Return the difference of a claim less its null, per block; None: an arm or the measure is missing."""
-    from personagen.metrics.statistics.paired import Blocks
-
     arm = arms.get(claim.arm, {}).get(claim.measure)
     other = None if claim.against is None else arms.get(claim.against, {}).get(claim.measure)
     if arm is None or (claim.against is not None and other is None):
         return None
     if other is not None and other.halves.shape != arm.halves.shape:
-        arm, other = (Blocks(side.wholes, side.halves[:, :0], side.freedom) for side in (arm, other))
+        arm, other = (replace(side, halves=side.halves[:, :0]) for side in (arm, other))
     change = arm if other is None else arm.minus(other)
-    return Blocks(change.wholes - claim.null, change.halves - claim.null, change.freedom)
+    return change.less(claim.null)
 
 
 def verdict(claim: Claim, value: float, p_corrected: float | None) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict, dataclass
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -202,20 +203,22 @@ async def _write(
 def _measure(
     written: Written, settings: Sequence[ArmSetting], parts: ReferenceParts, folder: Path, progress: Progress
 ) -> tuple[dict[str, dict[str, "Blocks"]], "LinearClassifier"]:
-    _require_texts(written)
+    _require_texts(written, settings)
     texts = [{name: arm.texts for name, arm in seed.items()} for seed in written]
-    rows = [{row.id: row.persona for row in setting.rows} for setting in settings]
-    return measure_arms(texts, rows, parts, folder, progress)
+    return measure_arms(texts, [setting.rows for setting in settings], parts, folder, progress)
 
 
-def _require_texts(written: Written) -> None:
-    """Raise GenerationError if an arm has fewer than four texts of two emotions in a seed."""
-    for number, seed in enumerate(written):
-        for name, arm in seed.items():
-            if len({text.label for text in arm.texts}) < 2 or len(arm.texts) < 4:
+def _require_texts(written: Written, settings: Sequence[ArmSetting]) -> None:
+    """Raise GenerationError if an arm has fewer than four texts of two emotions in a seed and a wording."""
+    for number, (seed, setting) in enumerate(zip(written, settings, strict=True)):
+        wordings = {row.id: row.wording for row in setting.rows}
+        for (name, arm), wording in product(seed.items(), sorted(set(wordings.values()), key=str)):
+            texts = [text for text in arm.texts if wordings[text.id] == wording]
+            if len({text.label for text in texts}) < 2 or len(texts) < 4:
                 reasons = ", ".join(f"{reason} {count}" for reason, count in arm.reasons().items())
+                place = f"seed {number}" if wording is None else f"seed {number} and wording {wording}"
                 raise GenerationError(
-                    f"arm {name} has {len(arm.texts)} texts in seed {number}, wanted 4 or more of two emotions: the "
+                    f"arm {name} has {len(texts)} texts in {place}, wanted 4 or more of two emotions: the "
                     f"rest was rejected ({reasons}); try another model, loosen the checks, or leave the arm out with "
                     "--arms"
                 )
@@ -239,6 +242,7 @@ def _facts(
         seeds=settings.seeds,
         emotions=tuple(recipe.quota()),
         classifier=rounded(asdict(classifier.facts)),
+        wordings=recipe.wordings(),
     )
 
 

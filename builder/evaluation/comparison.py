@@ -174,6 +174,7 @@ class ComparisonFacts:
         emotions: the emotions.
         classifier: training and test results of the emotion classifier.
         personagen: version that measured.
+        wordings: names of the wordings of the prompt, over which intervals are taken too; empty: it has one.
 
     """
 
@@ -188,6 +189,7 @@ class ComparisonFacts:
     emotions: tuple[str, ...]
     classifier: Mapping[str, Any]
     personagen: str = __version__
+    wordings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -229,7 +231,7 @@ class ComparisonResults:
 
     def to_json(self) -> dict[str, Any]:
         """Return the content of `results.json`; texts and rejects are in files of their own."""
-        facts = asdict(self.facts)
+        facts = {name: value for name, value in asdict(self.facts).items() if name != "wordings" or value}
         return {
             "format": FORMAT,
             "personagen": facts.pop("personagen"),
@@ -297,7 +299,8 @@ def read_comparison(folder: str | Path) -> ComparisonResults:
 def _comparison(content: Mapping[str, Any], folder: Path) -> ComparisonResults:
     require_content(ComparisonContent, content)
     arms = content["arms"]
-    facts = {item.name: content[item.name] for item in fields(ComparisonFacts)}
+    facts = {"wordings": [], **content}
+    facts = {item.name: facts[item.name] for item in fields(ComparisonFacts)}
     costs = [{"arm": arm, **values} for arm, values in arms.items()]
     figures = [
         {"arm": arm, "measure": measure, **figure}

@@ -6,6 +6,7 @@ from typing import Any
 from personagen.builder.evaluation.claims import SUPPORTED, JudgedClaim, count_verdicts
 from personagen.builder.evaluation.comparison import ArmCost, ArmFigure, ArmRating, ComparisonFacts, ComparisonResults
 from personagen.builder.evaluation.scores import format_number
+from personagen.metrics.statistics.crossed import MIN_WORDINGS
 
 MAIN: Mapping[str, str] = {
     "vendi_score": "Vendi score",
@@ -35,7 +36,7 @@ def _lines(comparison: ComparisonResults) -> Iterator[str]:
     yield ""
     yield (
         f"{facts.rows} texts per arm in {facts.seeds} seeds by {facts.model['name']} ({facts.model['backend']}), "
-        f"against {facts.reference['name']}. Intervals are 95 %; {_made_by(facts)}."
+        f"against {facts.reference['name']}. Intervals are 95 %{_over_wordings(facts)}; {_made_by(facts)}."
     )
     yield ""
     yield "## Verdicts"
@@ -71,6 +72,16 @@ def _lines(comparison: ComparisonResults) -> Iterator[str]:
         yield "## All figures" if start == 0 else ""
         yield ""
         yield from figures_table(comparison, {name: f"`{name}`" for name in others[start : start + MAX_COLUMNS]})
+
+
+def _over_wordings(facts: ComparisonFacts) -> str:
+    """Return what a sentence about intervals adds on wordings of the prompt; "": it has one."""
+    if not facts.wordings:
+        return ""
+    names = f"over seeds and over wordings of the prompt ({', '.join(facts.wordings)})"
+    if len(facts.wordings) < MIN_WORDINGS:
+        return f" {names}, and left out: {MIN_WORDINGS} wordings or more show how much wordings differ"
+    return f", {names}"
 
 
 def _made_by(facts: ComparisonFacts) -> str:

@@ -18,6 +18,7 @@ from personagen.builder.core.errors import FolderError
 from personagen.builder.core.files import explain, make_folder, write_text
 from personagen.builder.core.progress import Progress
 from personagen.builder.evaluation.arms import ArmText, ReferenceParts
+from personagen.builder.planning.plan import RowPlan
 from personagen.builder.version import __version__
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class ArmBlock:
         personas: persona of each row of that plan.
         share: number of the block, and number of all blocks of an arm, which share the test texts.
         seed: seed of the measurement, equal for all arms.
+        cell: number of the seed of the comparison and of the wording of all texts. None: the prompt has one wording.
 
     """
 
@@ -57,11 +59,12 @@ class ArmBlock:
     personas: Sequence[int]
     share: tuple[int, int]
     seed: int
+    cell: tuple[int, int] | None = None
 
 
 def measure_arms(
     texts: Sequence[Mapping[str, Sequence[ArmText]]],
-    rows: Sequence[Mapping[str, int]],
+    rows: Sequence[Sequence[RowPlan]],
     real: ReferenceParts,
     folder: Path,
     progress: Progress,
@@ -70,7 +73,7 @@ def measure_arms(
 
     Args:
         texts: texts by seed and arm.
-        rows: planned rows by seed, in order: the persona of each by its id.
+        rows: planned rows by seed, in order.
         real: real texts to compare with.
         folder: folder of the figures of each block.
         progress: receiver of steps and measured blocks.
@@ -86,12 +89,13 @@ def measure_arms(
 
     progress.step("preparing the reference")
     reference = _reference_of(real)
-    counts = [-(-len(plan) // MAX_BLOCK_TEXTS) for plan in rows]
+    plans = [list(_divided(plan)) for plan in rows]
+    counts = [len(plan) for plan in plans]
     draws = DRAWS if sum(counts) < DRAWS else 0
     base = json.dumps([VERSION, __version__, draws, real.name, digest_of(real), reference.classifier.facts.version])
     blocks = [
         block
-        for seed, (arms, plan) in enumerate(zip(texts, rows, strict=True))
+        for seed, (arms, plan) in enumerate(zip(texts, plans, strict=True))
         for arm, written in arms.items()
         for block in _blocks((seed, sum(counts[:seed]), sum(counts)), arm, written, plan, base, reference)
     ]
@@ -119,16 +123,16 @@ def _reference_of(real: ReferenceParts) -> "PanelReference":
 
 
 def _blocks(
-    part: tuple[int, int, int], arm: str, written: Sequence[ArmText], plan: Mapping[str, int], base: str,
+    part: tuple[int, int, int], arm: str, written: Sequence[ArmText], plan: Sequence[Sequence[RowPlan]], base: str,
     reference: "PanelReference",
 ) -> Iterator[ArmBlock]:  # fmt: skip
-    """Deal the personas of an arm in one seed to blocks at random.
+    """Yield the blocks of an arm in one seed.
 
     Args:
         part: number of the seed, number of the blocks of earlier seeds, and of all seeds.
         arm: name of the arm.
         written: its texts.
-        plan: persona of each planned row by its id.
+        plan: planned rows of each block.
         base: all else that the figures depend on.
         reference: real texts.
 
@@ -140,13 +144,15 @@ def _blocks(
     seed, first, total = part
     pattern = mask_pattern(frozenset(reference.classes))
     model = reference.held.corpus.model
-    for number, planned in enumerate(_divided(plan)):
-        positions = {id_: position for position, id_ in enumerate(planned)}
+    wordings = sorted({row.wording for rows in plan for row in rows if row.wording is not None})
+    for number, rows in enumerate(plan):
+        positions = {row.id: position for position, row in enumerate(rows)}
         texts = [text for text in written if text.id in positions]
         labels = [text.label for text in texts]
         block_seed = seed * 1000 + number
         content = [[text.id, text.text, text.label, text.persona_id] for text in texts]
-        personas = [plan[id_] for id_ in planned]
+        personas = [row.persona for row in rows]
+        cell = (seed, wordings.index(rows[0].wording)) if wordings and rows[0].wording is not None else None
         share = (first + number, total)
         key = hashlib.sha256(json.dumps([base, block_seed, personas, share, content]).encode()).hexdigest()[:32]
         sample = sample_of(
@@ -154,19 +160,24 @@ def _blocks(
             read_corpus([mask_words(text.text, pattern) for text in texts], labels, model),
             [text.persona_id and f"{seed}:{text.persona_id}" for text in texts],
         )
-        yield ArmBlock(arm, key, sample, [positions[text.id] for text in texts], personas, share, block_seed)
+        yield ArmBlock(arm, key, sample, [positions[text.id] for text in texts], personas, share, block_seed, cell)
 
 
-def _divided(plan: Mapping[str, int]) -> Iterator[list[str]]:
-    """Yield the ids of the rows of each block; all rows of a persona are in one, for blocks to be independent."""
+def _divided(plan: Sequence[RowPlan]) -> Iterator[list[RowPlan]]:
+    """Yield the rows of each block, all of one wording: the personas are dealt to blocks at random.
+
+    All rows of a persona in one wording are in one block, for blocks of a wording to be independent.
+    """
     import numpy as np
 
-    count = -(-len(plan) // MAX_BLOCK_TEXTS)
-    personas = sorted(set(plan.values()))
-    order = np.random.default_rng([len(personas), 24]).permutation(len(personas)).tolist()
-    block_of = {persona: rank % count for persona, rank in zip(personas, order, strict=True)}
-    for number in range(count):
-        yield [id_ for id_, persona in plan.items() if block_of[persona] == number]
+    for wording in sorted({row.wording for row in plan}, key=str):
+        rows = [row for row in plan if row.wording == wording]
+        count = -(-len(rows) // MAX_BLOCK_TEXTS)
+        personas = sorted({row.persona for row in rows})
+        order = np.random.default_rng([len(personas), 24]).permutation(len(personas)).tolist()
+        block_of = {persona: rank % count for persona, rank in zip(personas, order, strict=True)}
+        for number in range(count):
+            yield [row for row in rows if block_of[row.persona] == number]
 
 
 def _measured(
@@ -240,9 +251,11 @@ def _by_arm(blocks: Sequence[ArmBlock], figures: Mapping[str, Mapping[str, Any]]
     from personagen.metrics.statistics.paired import Blocks
 
     by_arm: dict[str, list[Mapping[str, Any]]] = {}
+    cells: dict[str, list[tuple[int, int]]] = {}
     freedom: dict[str, int] = {}
     for block in blocks:
         by_arm.setdefault(block.arm, []).append(figures[block.key])
+        cells.setdefault(block.arm, []).extend([] if block.cell is None else [block.cell])
         freedom[block.arm] = freedom.get(block.arm, 0) + len(set(block.personas)) - 1
     result: dict[str, dict[str, Blocks]] = {}
     for arm, measured in by_arm.items():
@@ -258,6 +271,7 @@ def _by_arm(blocks: Sequence[ArmBlock], figures: Mapping[str, Mapping[str, Any]]
                 np.array(wholes, dtype=float),
                 np.array(halves, dtype=float).reshape(len(measured), -1),
                 freedom[arm],
+                np.array(cells[arm], dtype=np.intp) if cells[arm] else None,
             )
     return result
 

@@ -13,6 +13,7 @@ from jinja2 import Environment, StrictUndefined, Template, TemplateError, Undefi
 from personagen.builder.core.errors import RecipeError
 from personagen.builder.llm.requests import Message
 from personagen.builder.planning.prompts import PromptFile
+from personagen.builder.planning.prompts.files import SUFFIX
 from personagen.builder.planning.prompts.sandbox import MAX_CHARS, PromptSandbox, budget
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.planning.recipe.prompt_templates import has_further, package_template, used_templates
@@ -99,7 +100,7 @@ class Templates:
         """Yield the files of a template by their names in a folder of prompts: one, or one per wording."""
         files = [file for file in self.files if file.template == name]
         for file in files:
-            yield name if file.wording is None else f"{name}.{file.wording}", file.content
+            yield file.folder_name.removesuffix(SUFFIX), file.content
         if not files:
             yield name, package_template(name)
 

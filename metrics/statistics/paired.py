@@ -7,10 +7,12 @@ differ by more than their texts explain, which an F test decides.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+
+from personagen.metrics.statistics.crossed import cell_means, crossed_error
 
 LEVEL = 0.05
 """Significance level of tests and intervals."""
@@ -34,17 +36,24 @@ class Blocks:
         halves: values of halves of each block, shape (r, b); b may be 0.
         freedom: upper bound on the degrees of freedom of the halves: the personas of all blocks less one per block.
             None: no bound.
+        cells: number of the seed and of the wording of each block, from 0, shape (r, 2). None: the prompt has one
+            wording.
 
     """
 
     wholes: NDArray[np.float64]
     halves: NDArray[np.float64]
     freedom: int | None = None
+    cells: NDArray[np.intp] | None = None
 
     def minus(self, other: "Blocks") -> "Blocks":
         """Subtract another arm, block by block and half by half."""
         bounds = [side.freedom for side in (self, other) if side.freedom is not None]
-        return Blocks(self.wholes - other.wholes, self.halves - other.halves, min(bounds, default=None))
+        return Blocks(self.wholes - other.wholes, self.halves - other.halves, min(bounds, default=None), self.cells)
+
+    def less(self, null: float) -> "Blocks":
+        """Subtract a number from every value."""
+        return replace(self, wholes=self.wholes - null, halves=self.halves - null)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +93,13 @@ def estimate(blocks: Blocks) -> MeanEstimate:
     """Estimate a mean over blocks, with its 95 % interval and p-value.
 
     The variance of a block is pooled from the spread between and within blocks, weighted by degrees of freedom. If
-    blocks differ by more than their halves explain (F test at 5 %), only the spread between blocks counts.
+    blocks differ by more than their halves explain (F test at 5 %), only the spread between blocks counts. Blocks of
+    several wordings have seeds and wordings as crossed random factors; see `crossed_error`.
     """
     from scipy.stats import t
 
+    if blocks.cells is not None:
+        return _over_wordings(blocks.wholes, blocks.cells)
     value = float(blocks.wholes.mean())
     variance, freedom = _variance(blocks)
     if variance is None:
@@ -98,6 +110,18 @@ def estimate(blocks: Blocks) -> MeanEstimate:
     reach = float(t.ppf(1 - LEVEL / 2, freedom)) * error
     p = float(2 * t.sf(abs(value) / error, freedom))
     return MeanEstimate(value, value - reach, value + reach, p, error, freedom)
+
+
+def _over_wordings(values: NDArray[np.float64], cells: NDArray[np.intp]) -> MeanEstimate:
+    from scipy.stats import t
+
+    means = cell_means(values, cells[:, 0], cells[:, 1])
+    value, spread = float(np.nanmean(means)), crossed_error(means)
+    if spread.error is None or spread.error <= 1e-9 * abs(value):
+        return _without_error(value, spread.reason or "the values do not vary")
+    reach = float(t.ppf(1 - LEVEL / 2, spread.freedom)) * spread.error
+    p = float(2 * t.sf(abs(value) / spread.error, spread.freedom))
+    return MeanEstimate(value, value - reach, value + reach, p, spread.error, spread.freedom)
 
 
 def clustered(values: NDArray[np.float64], groups: NDArray[np.intp]) -> MeanEstimate:

@@ -50,7 +50,7 @@ def part_recipes(recipe: Recipe, rows: int, seeds: int) -> list[Recipe]:
         seeds: number of parts.
 
     Raises:
-        RecipeError: a part has fewer than two rows per emotion.
+        RecipeError: a part has fewer than two rows per emotion and wording.
 
     """
     return [_part_recipe(recipe, rows, seeds, number) for number in range(seeds)]
@@ -61,9 +61,12 @@ def _part_recipe(recipe: Recipe, all_rows: int, seeds: int, number: int) -> Reci
     rows = all_rows // seeds + (number < all_rows % seeds)
     fractions = {name: count / recipe.rows for name, count in recipe.quota().items()}
     quotas = split_quota(rows, fractions) if recipe.quotas else None
-    if rows < 2 * len(names) or min((quotas or {"": 2}).values()) < 2:
+    wordings = max(1, len(recipe.wordings()))
+    least = 2 * wordings
+    if rows < least * len(names) or min((quotas or {"": least}).values()) < least:
+        parts = f"{len(names)} emotions" + (f" in {wordings} wordings" if wordings > 1 else "")
         raise RecipeError(
-            f"--rows {all_rows} over {seeds} seeds gives {rows} texts per seed for {len(names)} emotions, wanted two "
+            f"--rows {all_rows} over {seeds} seeds gives {rows} texts per seed for {parts}, wanted two "
             "or more of each; raise --rows, lower --seeds or name fewer --emotions"
         )
     return recipe.model_copy(

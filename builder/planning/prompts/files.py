@@ -58,6 +58,11 @@ class PromptFile:
     content: bytes
 
     @property
+    def folder_name(self) -> str:
+        """Name of the file in a folder of prompts."""
+        return f"{self.template}{'' if self.wording is None else f'.{self.wording}'}{SUFFIX}"
+
+    @property
     def text(self) -> str:
         """The template."""
         return self.content.decode("utf-8-sig")
@@ -89,10 +94,13 @@ def wordings_in(files: Sequence[PromptFile]) -> tuple[str, ...]:
 
 
 def prompts_id(files: Sequence[PromptFile]) -> dict[str, list[str]]:
-    """Return how templates are recorded: by template, the names and digests of their files."""
+    """Return how templates are recorded: by template, the names of their wordings and digests.
+
+    A file counts by the name that it has in a folder of prompts, so that a mapping and a folder can be equal.
+    """
     entries: dict[str, list[str]] = {}
     for file in files:
-        entries.setdefault(file.template, []).append(file_id(file.name, file.content))
+        entries.setdefault(file.template, []).append(file_id(file.folder_name, file.content))
     return entries
 
 

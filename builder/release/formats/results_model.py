@@ -142,6 +142,7 @@ class ComparisonContent(ManifestPart):
     seeds: Count
     emotions: list[Line]
     classifier: TestedClassifier
+    wordings: Annotated[list[Line], Field(max_length=100)] = Field(default=[])
     arms: Annotated[dict[Line, ListedArm], Field(min_length=1)]
     claims: list[ListedClaim]
     human_likeness: dict[Line, ArmJudgement] | None
