@@ -104,7 +104,7 @@ def _answer_stand_in(stage: str) -> Ask:
     """Return a function that answers requests for prose by a stand-in, and requests for texts by nothing."""
 
     async def ask(request: Request) -> Reply:
-        return Reply((Candidate("", "stop"),), 0, 0) if request.schema is None else prose_reply(stage)
+        return Reply((Candidate("", "stop"),), 0, 0) if stage == "expression" else prose_reply(stage)
 
     return ask
 

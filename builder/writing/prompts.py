@@ -183,6 +183,9 @@ def _explained(error: Exception, values: Mapping[str, Any]) -> str:
     if isinstance(error, UndefinedError) and match:
         if match[1] == "None":
             return f"uses the attribute {match[2]!r} of what is null in this row; write it within {{% if ... %}}"
+        if match[1] == "dict object":
+            known = [*values.get("attributes", {})]
+            return f"unknown attribute {match[2]!r}{did_you_mean(match[2], known)}; known: {', '.join(known) or 'none'}"
         kind = match[1].removesuffix(" object").rpartition(".")[2]
         record = next((value for value in values.values() if type(value).__name__ == kind), None)
         known = [name for name in getattr(record, "__slots__", ()) if not name.startswith("_")]

@@ -57,8 +57,12 @@ VARIABLES: Mapping[str, PromptVariable] = {
     "min_words": PromptVariable("least number of words", TEXT_NAMES),
     "max_words": PromptVariable("greatest number of words", TEXT_NAMES),
     "words": PromptVariable("number of words that the text should have; null: within the bounds", TEXT_NAMES),
-    "examples": PromptVariable("real texts of the emotion; empty without `text.examples`", (*TEXT_NAMES, "list")),
-    "source": PromptVariable("real text to paraphrase; null: write a new text", (*TEXT_NAMES, "list")),
+    "examples": PromptVariable(
+        "real texts of the emotion; empty without `text.examples` and `grounding.examples`", (*TEXT_NAMES, "list")
+    ),
+    "source": PromptVariable(
+        "real text to paraphrase (`grounding.paraphrase`); null: write a new text", (*TEXT_NAMES, "list")
+    ),
     "form": PromptVariable("wording of the kind of text", _STYLED),
     "expression": PromptVariable("`named`, `voiced` or `shown`", _STYLED),
     "sentences": PromptVariable("number of sentences that the text should have; null: not set", _STYLED),

@@ -1,7 +1,7 @@
 """The prompt templates that the texts of a recipe are written with: which ones, and those that it replaces."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from personagen.builder.core.package_data import TEMPLATES
@@ -17,7 +17,7 @@ MODEL_OF: Mapping[str, str] = {
     "styled": "is for texts with a style of models that follow instructions",
     "continuation": "is for texts without a style of the embedded model",
     "styled_continuation": "is for texts with a style of the embedded model",
-    "list": "is for the embedded model at depth none with text.examples",
+    "list": "is for the embedded model at depth none with text.examples or grounding",
     "_layers": "is called by none of the recipe's templates",
     **dict.fromkeys(PROSE_NAMES, "is for prose that the model does not write here; see elaborate and depth"),
 }
@@ -40,8 +40,7 @@ def used_templates(recipe: "Recipe") -> tuple[str, ...]:
     depths = (recipe.depth, *recipe.ablations)
     layers = layers_of(max(depths, key=DEPTHS.index))
     names = [layer for layer in recipe.elaborated() if layer in layers]
-    continues_lists = recipe.is_embedded and recipe.text.examples is not None and "none" in depths
-    names += [text_template(recipe), *(["list"] if continues_lists else [])]
+    names += [text_template(recipe), *(["list"] if _continues_lists(recipe, depths) else [])]
     own = {file.template: file.text for file in recipe.prompt_files()}
     texts = [own[name] if name in own else package_template(name).decode() for name in names]
     calls_layers = any(LAYER_CALL.search(text) for text in texts)
@@ -52,6 +51,14 @@ def has_further(recipe: "Recipe") -> bool:
     """Return whether the package's templates describe further attributes of the personas to the model."""
     has_attributes = recipe.personas is not None and bool(recipe.personas.attributes)
     return has_attributes and all(file.template != "_layers" for file in recipe.prompt_files())
+
+
+def _continues_lists(recipe: "Recipe", depths: Sequence[str]) -> bool:
+    """Return whether the embedded model continues lists of real texts: paraphrases, or examples without a persona."""
+    grounding = recipe.grounding
+    has_examples = recipe.text.examples is not None or (grounding is not None and grounding.examples is not None)
+    paraphrases = grounding is not None and grounding.paraphrased() is not None
+    return recipe.is_embedded and (paraphrases or (has_examples and "none" in depths))
 
 
 def wordings_of(recipe: "Recipe") -> tuple[str, ...]:

@@ -27,6 +27,9 @@ EXAMPLES = Path(__file__).with_name("examples.tsv")
         (OPENAI + "depth: none\nablations: [demographic]\nelaborate: {demographic: llm}",
          ("_layers", "demographic", "styled")),
         (f"depth: none\nemotions: [joy]\ntext: {{examples: {EXAMPLES}}}", ("styled_continuation", "list")),
+        ("depth: none\ngrounding: {paraphrase: {source: goemotions}}", ("styled_continuation", "list")),
+        ("depth: none\ngrounding: {examples: {source: goemotions}}", ("styled_continuation", "list")),
+        ("grounding: {examples: {source: goemotions}}", ("styled_continuation",)),
     ],
 )  # fmt: skip
 def test_templates_that_a_recipe_uses(text: str, used: tuple[str, ...]) -> None:
@@ -44,7 +47,7 @@ def test_templates_that_a_recipe_uses(text: str, used: tuple[str, ...]) -> None:
         (OPENAI, "continuation", r"is for texts without a style of the embedded model, .*; name it styled$"),
         ("", "styled", r"is for texts with a style of models that follow .* uses styled_continuation; name it style"),
         ("", "situational", r"is for prose that the model does not write here"),
-        ("", "list", r"is for the embedded model at depth none with text\.examples, .*; leave it out$"),
+        ("", "list", r"is for the embedded model at depth none with text\.examples or grounding, .*; leave it out$"),
         ("", "_layers", r"is called by none of the recipe's templates"),
     ],
 )  # fmt: skip
