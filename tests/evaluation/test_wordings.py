@@ -43,9 +43,7 @@ def test_three_wordings_have_a_block_each_and_intervals_over_them(tmp_path: Path
     assert any(figure.low is not None for figure in results.figures)
     assert any(claim.p is not None for claim in results.claims)
     lines = (tmp_path / "out" / "results.md").read_text(encoding="utf-8")
-    assert (
-        "Intervals are 95 %, over seeds and over wordings of the prompt (after_the_event, facts_first" in lines
-    )
+    assert "Intervals are 95 %, over seeds and over wordings of the prompt (after_the_event, facts_first" in lines
     assert read_comparison(tmp_path / "out").facts == results.facts
 
 
@@ -69,8 +67,6 @@ def test_all_arms_have_the_wording_of_a_row() -> None:
 
 
 def test_a_seed_needs_two_rows_per_emotion_and_wording() -> None:
-    with pytest.raises(
-        RecipeError, match=r"gives 11 texts per seed for 2 emotions in 3 wordings, wanted two or"
-    ):
+    with pytest.raises(RecipeError, match=r"gives 11 texts per seed for 2 emotions in 3 wordings, wanted two or"):
         part_recipes(recipe_with(3), 22, 2)
     assert len(part_recipes(recipe_with(3), 24, 2)) == 2
