@@ -77,8 +77,19 @@ def _limitations(manifest: Mapping[str, Any]) -> Iterator[str]:
         yield f"All texts are meant to be in one language: {manifest['recipe']['text']['language']}."
 
 
+def _source_of(manifest: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the facts on the source of the personas; None: they were drawn from tables."""
+    facts: Mapping[str, Any] | None = manifest["personas"].get("source")
+    return facts
+
+
 def _biases(manifest: Mapping[str, Any]) -> Iterator[str]:
-    if has_layers(manifest):
+    if (source := _source_of(manifest)) is not None:
+        yield _cut(
+            f"The personas were chosen from {source['rows']:,} rows of {source['name']} for varied pairs of attribute "
+            "values. They represent no population, and have the errors and stereotypes of their source."
+        )
+    elif has_layers(manifest):
         yield (
             "Attributes of the personas are drawn from approximate tables, each of which depends on few of the others. "
             "They represent no population."
@@ -99,7 +110,9 @@ def _biases(manifest: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _personal_information(manifest: Mapping[str, Any]) -> Iterator[str]:
-    if has_layers(manifest):
+    if (source := _source_of(manifest)) is not None:
+        yield _cut(f"Personas are rows of {source['name']}. Whether they describe real people was not examined.")
+    elif has_layers(manifest):
         yield (
             "Personas are invented. Their attributes include gender, age, religion, country and personality. No real "
             "person is described on purpose."
@@ -139,7 +152,13 @@ def _origins(manifest: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         "prov:label": f"model {_cut(str(model['name']))}, revision {_cut(str(model['revision'] or 'unknown'))}",
         "sc:license": _cut(licence),
     }
-    if has_layers(manifest):
+    if (people := _source_of(manifest)) is not None:
+        yield {
+            "@type": "prov:Entity",
+            "prov:label": _cut(f"personas: {people['name']}, revision {people['revision'] or people['sha256'][:16]}"),
+            "sc:license": people["license"] or "unknown: the source does not state it",
+        }
+    elif has_layers(manifest):
         for source in sources():
             yield {
                 "@type": "prov:Entity",
@@ -167,10 +186,15 @@ def _activities(manifest: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Yield the steps that made the release."""
     software = {"@type": "prov:SoftwareAgent", "prov:label": f"PersonaGen {manifest['personagen']}"}
     personas = manifest["personas"]
+    people = _source_of(manifest)
     if has_layers(manifest):
         count = personas["train"] + personas["validation"] + personas["test"]
         yield _activity(
-            "Drawing of personas", f"{count} personas were drawn from tables, seed {manifest['seed']}.", software
+            "Drawing of personas",
+            f"{count} personas were drawn from tables, seed {manifest['seed']}."
+            if people is None
+            else _cut(f"{count} personas were chosen from {people['name']}, seed {manifest['seed']}."),
+            software,
         )
     usage = manifest["usage"]
     yield _activity(

@@ -84,6 +84,22 @@ class WritingModel(ManifestPart):
     left_out: Counts = {}
 
 
+class PersonaSource(ManifestPart):
+    """Source that the personas were chosen from."""
+
+    name: Line
+    revision: Line | None
+    sha256: Digest
+    rows: Count
+    fitting: Count
+    preset: Line | None
+    columns: dict[AttributeName, Line]
+    left_out: list[Line]
+    license: Line | None
+    license_from: Literal["recipe", "card", "manifest"] | None
+    citation: Line | None
+
+
 class PersonaCounts(ManifestPart):
     """Personas by split, the pairs of attribute values that they have, and how the tables tie their attributes."""
 
@@ -94,6 +110,7 @@ class PersonaCounts(ManifestPart):
     pairs_possible: Count
     independent: list[Line] = []
     indirect: list[Line] = []
+    source: PersonaSource | None = None
 
 
 class RecipeText(ManifestPart):

@@ -13,6 +13,7 @@ from personagen.builder.core.records import Demographic, Sociocultural
 from personagen.builder.planning.personas.sources.choosing import Choice, candidates_for, choose_rows
 from personagen.builder.planning.personas.sources.columns.mapping import ColumnMap, map_columns
 from personagen.builder.planning.personas.sources.columns.presets import BACKGROUND, PROSE
+from personagen.builder.planning.personas.sources.columns.values import clean
 from personagen.builder.planning.personas.sources.files.hub_files import locate_on_hub
 from personagen.builder.planning.personas.sources.files.locations import (
     LocatedSource,
@@ -37,6 +38,9 @@ from personagen.builder.planning.personas.sources.stored import (
     write_choice,
 )
 from personagen.builder.planning.personas.tables import PersonaTables
+
+MAX_NAME_CHARS = 200
+"""Upper bound on the name of a column in the manifest."""
 
 MAX_COUNTED_CONDITIONS = 6
 """Conditions that a message lists, those that exclude most rows first."""
@@ -202,14 +206,14 @@ def _facts(
     choice: Choice,
 ) -> dict[str, Any]:
     about = {
-        "name": source.name,
+        "name": clean(source.name),
         "revision": source.revision,
         "sha256": digest_of(source.files),
         "rows": scan.rows,
         "fitting": scan.fitting,
         "preset": columns.preset,
-        "columns": dict(columns.attributes) | dict(columns.own),
-        "left_out": list(columns.left_out),
+        "columns": {key: clean(name) for key, name in (columns.attributes | columns.own).items()},
+        "left_out": [clean(name)[:MAX_NAME_CHARS] for name in columns.left_out],
         "license": licence.license,
         "license_from": licence.stated_in,
         "citation": licence.citation,

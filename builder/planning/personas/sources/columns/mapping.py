@@ -40,8 +40,8 @@ class ColumnMap:
 
     """
 
-    attributes: Mapping[str, str]
-    own: Mapping[str, str]
+    attributes: dict[str, str]
+    own: dict[str, str]
     left_out: tuple[str, ...] = ()
     preset: str | None = None
 
