@@ -129,7 +129,8 @@ def _simplified(recipe: Recipe) -> Recipe:
     """Return the recipe with no prose of a model, and with no more attempts than have different beginnings."""
     sampled = Elaboration(demographic="sampled", sociocultural="sampled", situational="sampled")
     checks = recipe.checks.model_copy(update={"attempts": min(recipe.checks.attempts, REHEARSED_ATTEMPTS)})
-    return recipe.model_copy(update={"elaborate": sampled, "checks": checks})
+    drawn = {"personas": None} if recipe.personas is not None and recipe.personas.source else {}  # not read twice
+    return recipe.model_copy(update={"elaborate": sampled, "checks": checks, **drawn})
 
 
 def _first_rows(plan: Plan) -> Iterator[RowPlan]:

@@ -9,14 +9,18 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
+from typing import Any
 
 from personagen.builder.core.errors import RecipeError
 from personagen.builder.core.records import COUNTERFACTUAL_PREFIX, SPLITS, layers_of
 from personagen.builder.planning.personas.drawing import Persona
-from personagen.builder.planning.personas.tables import PersonaTables
+from personagen.builder.planning.personas.tables import PersonaTables, Table
 from personagen.builder.planning.plan import Counterfactual, Plan, RowPlan
 from personagen.builder.planning.situations.bank import draw_scene, fits
 from personagen.builder.planning.situations.dealing import DealtEvents, event_of
+
+PROSE_COLUMNS = {"prose": "demographic.prose", "background": "sociocultural.prose"}
+"""Column of a release by the key of `personas.columns` for a text."""
 
 
 def add_counterfactuals(plan: Plan) -> Plan:
@@ -29,6 +33,7 @@ def add_counterfactuals(plan: Plan) -> Plan:
     requested = plan.recipe.counterfactual
     if requested is None:
         return plan
+    _require_no_prose(plan)
     by_config: dict[str, Mapping[str, tuple[RowPlan, ...]]] = {}
     for attribute, values in requested.attributes.items():
         groups = list(islice(_counterfactuals_per_row(plan, attribute, values), requested.pairs))
@@ -53,7 +58,7 @@ def _counterfactuals_per_row(plan: Plan, attribute: str, values: tuple[str, ...]
     for name, turn in turns:
         row = plan.turn(name, turn)
         original = plan.people.persona(row.persona)
-        if original.values["age_band" if attribute == "age" else attribute] not in values:
+        if original.values.get("age_band" if attribute == "age" else attribute) not in values:
             continue
         personas = {value: with_attribute(original, attribute, value, plan.people.tables) for value in values}
         possible = {value: persona for value, persona in personas.items() if persona is not None}
@@ -110,14 +115,35 @@ def with_attribute(original: Persona, attribute: str, value: str, tables: Person
     if not tables.where.holds(values):
         return None
     for table in tables.all_tables:
-        drawn = values["age_band" if table.name == "age" else table.name]
-        if drawn not in table.distribution(values).probabilities:
+        name = "age_band" if table.name == "age" else table.name
+        if not _is_drawable(table, name, values) and (name == attribute or _is_drawable(table, name, original.values)):
             return None
     id_ = f"{original.id}-{attribute}-{_slug(value)}"
     fields = {attribute: values[attribute]}
     if hasattr(original.demographic, attribute):
         return replace(original, id=id_, demographic=replace(original.demographic, **fields), values=values)
     return replace(original, id=id_, sociocultural=replace(original.sociocultural, **fields), values=values)
+
+
+def _is_drawable(table: Table, name: str, values: Mapping[str, Any]) -> bool:
+    """Return whether a table can draw a persona's value; True if it is missing, as in personas of some sources."""
+    if values.get(name) is None:
+        return True
+    try:
+        return values[name] in table.distribution(values).probabilities
+    except RecipeError:  # the rules leave no value to such a persona of a source
+        return False
+
+
+def _require_no_prose(plan: Plan) -> None:
+    """Raise RecipeError if the personas have prose of their source, which may state the attribute to change."""
+    stated = [name for name in ("prose", "background") if PROSE_COLUMNS[name] not in plan.missing]
+    if plan.source is not None and stated:
+        raise RecipeError(
+            f"counterfactual: the personas of {plan.source['name']} have texts that may state the attribute to change "
+            f"(personas.columns.{' and personas.columns.'.join(stated)}); write `{stated[0]}: null` under "
+            "personas.columns, or leave counterfactual out"
+        )
 
 
 def _slug(value: str) -> str:
