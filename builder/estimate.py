@@ -25,7 +25,11 @@ from personagen.builder.planning.plan import Plan, RowPlan, make_plan
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.planning.recipe.sections import BackendChoice
 from personagen.builder.planning.recipe.sections.rows import CHANGEABLE_ATTRIBUTES
+from personagen.builder.planning.situations.possible import with_assumed_events
+from personagen.builder.planning.situations.sources import ASSUMED_EVENT, wanted_inventions
 from personagen.builder.rehearsal import require_writable
+from personagen.builder.writing.invention.batches import EVENTS_PER_REQUEST, EVENTS_SCHEMA, Batch, batch_request
+from personagen.builder.writing.invention.stage import STAGE as EVENTS_STAGE
 from personagen.builder.writing.rows import RowWriter
 from personagen.metrics.texts.words import count_words
 
@@ -66,7 +70,7 @@ class StageEstimate:
     """Requests of a stage, and tokens of their prompts and replies.
 
     Attributes:
-        stage: layer whose prose is written, or "expression" for the texts; "total" for all stages.
+        stage: "events", layer whose prose is written, or "expression" for the texts; "total" for all stages.
         requests: requests, those after a rejected reply included.
         prompt_tokens: tokens of the prompts.
         completion_tokens: tokens of the replies.
@@ -173,17 +177,21 @@ async def aestimate(recipe: Recipe) -> Estimate:
     """Estimate a recipe in the running event loop; see `estimate`."""
     await require_writable(recipe)
     single_attempt = recipe.model_copy(update={"checks": recipe.checks.model_copy(update={"attempts": 1})})
-    plan = await compute_in_thread(lambda: add_counterfactuals(make_plan(single_attempt)))
+    plan = await compute_in_thread(lambda: add_counterfactuals(with_assumed_events(make_plan(single_attempt))))
     require_rows_of_every_model(recipe, plan.model_quotas)
-    sampled = await _sample_requests(plan)
+    sampled = _sample_inventions(plan) | await _sample_requests(plan)
     requests = _requests_per_stage(plan)
     texts = sum(shard.stop - shard.start for shard in plan.shards())
     parts = [
         [
-            _stage(stage, count * part, [_expected(request, recipe, choice) for request in sampled[stage]])
+            _stage(
+                stage,
+                count * (part if stage != EVENTS_STAGE else number == 0),  # the first model invents all events
+                [_expected(request, recipe, choice) for request in sampled[stage]],
+            )
             for stage, count in requests.items()
         ]
-        for choice, part in zip(recipe.backends, _parts_of_models(plan), strict=True)
+        for number, (choice, part) in enumerate(zip(recipe.backends, _parts_of_models(plan), strict=True))
     ]
     stages = [_sum(stage, of_stage) for stage, of_stage in zip(requests, zip(*parts, strict=True), strict=True)]
     models = [
@@ -235,6 +243,8 @@ def _of_model(choice: BackendChoice, price: Price | None, texts: float, total: S
 def _requests_per_stage(plan: Plan) -> dict[str, int]:
     """Count the requests of each stage, without those after a rejected reply."""
     recipe, requests = plan.recipe, dict[str, int]()
+    if wanted := wanted_inventions(recipe):
+        requests[EVENTS_STAGE] = sum(-(-count // EVENTS_PER_REQUEST) for count in wanted.values())
     counterfactuals = [row for splits in plan.counterfactuals.values() for rows in splits.values() for row in rows]
     layers = layers_of(plan.deepest)
     for layer in (layer for layer in layers if layer in recipe.elaborated()):
@@ -250,6 +260,13 @@ def _requests_per_stage(plan: Plan) -> dict[str, int]:
     texts = {_text_stage(recipe, depth): recipe.rows for depth in (recipe.depth, *recipe.ablations)}
     texts[_text_stage(recipe, recipe.depth)] += len(counterfactuals)
     return requests | texts
+
+
+def _sample_inventions(plan: Plan) -> dict[str, list[Request]]:
+    """Return a request for invented events of each emotion; empty: none are invented."""
+    taxonomy = plan.recipe.chosen_taxonomy()
+    requests = [batch_request(plan, Batch(taxonomy[name], None, 0)) for name in wanted_inventions(plan.recipe)]
+    return {EVENTS_STAGE: requests} if requests else {}
 
 
 def _text_stage(recipe: Recipe, depth: str) -> str:
@@ -299,6 +316,7 @@ def _expected(request: Request, recipe: Recipe, choice: BackendChoice) -> Amount
     """Estimate the tokens of a request and its reply, thoughts included if the recipe makes room for them."""
     size = sum(len(message.content.encode()) for message in request.messages) + len(request.prefill.encode())
     words = count_words(PROSE) if request.schema else sum(recipe.text_bounds()) / 2
+    words = EVENTS_PER_REQUEST * count_words(ASSUMED_EVENT) if request.schema == EVENTS_SCHEMA else words
     written = min(words * TOKENS_PER_WORD, request.sampling.max_tokens) + (choice.thinking_tokens or 0)
     written *= request.candidates
     return Amount(round(size / BYTES_PER_TOKEN) + TOKENS_PER_TURN * len(request.messages), round(written))

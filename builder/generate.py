@@ -2,9 +2,10 @@
 
 import asyncio
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from tempfile import gettempdir
@@ -15,7 +16,7 @@ from personagen.builder.core.errors import FolderError
 from personagen.builder.core.event_loop import compute_in_thread, run_blocking
 from personagen.builder.core.files import is_loaded_plainly
 from personagen.builder.core.progress import SILENT, Progress
-from personagen.builder.llm import EngineModel, connect_models, start_engine_of_models
+from personagen.builder.llm import Engine, EngineModel, connect_models, start_engine_of_models
 from personagen.builder.llm.admission.retries import RetryTiming
 from personagen.builder.llm.journal import is_empty
 from personagen.builder.llm.requests import Ask, Reply, Request
@@ -26,6 +27,7 @@ from personagen.builder.planning.personas.tables import tables_id
 from personagen.builder.planning.plan import Plan, make_plan
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.planning.recipe.recipe_files import with_copies
+from personagen.builder.planning.situations.sources import wanted_inventions
 from personagen.builder.rehearsal import require_writable
 from personagen.builder.release.cards.card import read_template
 from personagen.builder.release.manifest import disobedience, same_release
@@ -37,6 +39,7 @@ from personagen.builder.release.tables import shards
 from personagen.builder.release.writer import ReleaseWriter
 from personagen.builder.writing.checks import is_surely_in
 from personagen.builder.writing.grounding import begun_recipe, with_kept_texts
+from personagen.builder.writing.invention.stage import Inventions, invent_events
 from personagen.builder.writing.label_check import LabelCheck, load_label_check
 from personagen.builder.writing.pipeline import write_rows
 from personagen.builder.writing.reporting import planned_rows, reporting
@@ -183,7 +186,9 @@ def _prepare(
     read_template()
     recipe = with_kept_texts(recipe, run.inputs)
     label_check = load_label_check(recipe)
-    plan = add_counterfactuals(make_plan(recipe, chosen=run.personas))
+    plan = make_plan(recipe, chosen=run.personas)
+    if not wanted_inventions(recipe):  # else they are planned once the events are known
+        plan = add_counterfactuals(plan)
     require_rows_of_every_model(recipe, plan.model_quotas)
     for note in plan.people.notes:
         progress.warn(note)
@@ -270,14 +275,17 @@ async def write_release(
     See `generate` for the errors, and `start_engine_of_models` for `timing`.
     """
     journal = JournalFile(run.journal, run.accept_lost_replies, progress.warn, run.guard)
-    async with start_engine_of_models(models, journal, limits=plan.recipe.budget, timing=timing) as engine:
+    starting = start_engine_of_models(models, journal, limits=plan.recipe.budget, timing=timing)
+    async with starting as engine, _Loading(plan.recipe.text.language) as loading:
+        inventions = await _invent(engine, plan, loading, progress)
+        plan = inventions.plan
         with ReleaseWriter(plan, run) as release:
+            release.add_rejects(inventions.rejects)
 
             def counts() -> tuple[int, int]:
                 return release.accepted, release.rejects.total()
 
             async with (
-                _Loading(plan.recipe.text.language) as loading,
                 reporting(engine, planned_rows(plan), counts, progress) as report,
                 aclosing(
                     write_rows(
@@ -295,3 +303,18 @@ async def write_release(
     manifest = run.keep_results(manifest)
     run.publish(manifest)
     return GenerationResult(run.out, manifest, created=True)
+
+
+async def _invent(engine: Engine, plan: Plan, loading: _Loading, progress: Progress) -> Inventions:
+    """Have the model invent the events of the plan, if its recipe asks for some, and plan what depends on them."""
+    if not wanted_inventions(plan.recipe):
+        return Inventions(plan)
+    rejected: Counter[None] = Counter()
+    async with reporting(engine, planned_rows(plan), lambda: (0, rejected.total()), progress):
+        inventions = await invent_events(
+            plan,
+            lambda priority: loading.wrap(engine.ask(priority)),
+            paid=engine.is_paid,
+            on_reject=lambda: rejected.update([None]),
+        )
+    return replace(inventions, plan=await compute_in_thread(lambda: add_counterfactuals(inventions.plan)))

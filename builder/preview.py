@@ -11,6 +11,7 @@ from personagen.builder.planning.plan import make_plan
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.rehearsal import require_writable
 from personagen.builder.writing.attempts import describe_reject
+from personagen.builder.writing.invention.stage import invent_events
 from personagen.builder.writing.label_check import LabelCheck, load_label_check
 from personagen.builder.writing.pipeline import write_rows
 from personagen.builder.writing.reporting import planned_rows, reporting
@@ -43,22 +44,25 @@ async def apreview(
     await require_writable(recipe)
     names = recipe.chosen_taxonomy().names[:number]
     data = recipe.model_dump(mode="json") | {"rows": number, "emotions": names, "quotas": None, "ablations": []}
+    data["events"] = data["events"] if recipe.depth == "situational" else None
     shortened = Recipe.model_validate(data, strict=False)
     models, label_check = await compute_in_thread(lambda: _prepare(shortened, api_key, progress))
-    plan = make_plan(shortened)
+    planned = make_plan(shortened)
     rows: list[Row] = []
     rejected, last = 0, None
     async with (
         start_engine_of_models(models, None, limits=recipe.budget) as engine,
-        reporting(engine, planned_rows(plan), lambda: (len(rows), rejected), progress) as report,
-        aclosing(write_rows(engine, plan, label_check=label_check, on_written=report.add_written)) as finalized_rows,
+        reporting(engine, planned_rows(planned), lambda: (len(rows), rejected), progress) as report,
     ):
-        async for finalized in finalized_rows:
-            rejected += len(finalized.rejects)
-            last = next(reversed(finalized.rejects), last)
-            if finalized.row is not None:
-                rows.append(finalized.row)
-            report.add_finalized(finalized)
+        inventions = await invent_events(planned, engine.ask, paid=engine.is_paid)
+        writing = write_rows(engine, inventions.plan, label_check=label_check, on_written=report.add_written)
+        async with aclosing(writing) as finalized_rows:
+            async for finalized in finalized_rows:
+                rejected += len(finalized.rejects)
+                last = next(reversed(finalized.rejects), last)
+                if finalized.row is not None:
+                    rows.append(finalized.row)
+                report.add_finalized(finalized)
     if not rows:
         reason = f", the last one: {describe_reject(last)}" if last else ""
         raise AllRejectedError(f"no text was accepted: {rejected} replies were rejected{reason}")

@@ -19,8 +19,12 @@ from personagen.builder.planning.plan import Plan, RowPlan, make_plan
 from personagen.builder.planning.prompts.variables import VARIABLES, attributes_of
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.planning.recipe.prompt_templates import used_templates
+from personagen.builder.planning.situations.possible import with_assumed_events
+from personagen.builder.planning.situations.sources import wanted_inventions
 from personagen.builder.rehearsal import prose_reply, require_writable, stand_in_of
-from personagen.builder.writing.prompts import published_templates
+from personagen.builder.writing.invention.batches import Batch, batch_request
+from personagen.builder.writing.invention.stage import STAGE as EVENTS_STAGE
+from personagen.builder.writing.prompts import EVENTS_NAME, published_templates
 from personagen.builder.writing.rows import RowWriter
 
 TEXT_STAGE = "expression"
@@ -86,7 +90,8 @@ async def aplanned_requests(recipe: Recipe, number: int) -> list[PlannedRequest]
     """Return the requests of the first rows in the running event loop; see `planned_requests`."""
     await require_writable(recipe)
     checks = recipe.checks.model_copy(update={"attempts": 1})
-    plan = await compute_in_thread(lambda: make_plan(recipe.model_copy(update={"checks": checks})))
+    single_attempt = recipe.model_copy(update={"checks": checks})
+    plan = await compute_in_thread(lambda: with_assumed_events(make_plan(single_attempt), stand_in_of(EVENTS_STAGE)))
     requests: list[PlannedRequest] = []
     for row in _first_rows(plan, number):
         known = [(planned.model, planned.request) for planned in requests]
@@ -103,8 +108,13 @@ def _first_rows(plan: Plan, number: int) -> list[RowPlan]:
 
 
 async def _requests_of(plan: Plan, row: RowPlan) -> list[PlannedRequest]:
-    requests: list[PlannedRequest] = []
     names = [choice.model or "" for choice in plan.recipe.backends]
+    requests = [
+        PlannedRequest(
+            batch.id, EVENTS_STAGE, None, batch_request(plan, batch), (), names[0] if len(names) > 1 else None
+        )
+        for batch in _first_batch(plan, row.emotion)
+    ]
 
     def ask_of(priority: int, stage: str, model: int) -> Ask:
         async def ask(request: Request) -> Reply:
@@ -119,6 +129,12 @@ async def _requests_of(plan: Plan, row: RowPlan) -> list[PlannedRequest]:
 
     await RowWriter(plan, ask_of, models=names).write(row, priority=0)
     return requests
+
+
+def _first_batch(plan: Plan, emotion: str) -> list[Batch]:
+    """Return the first batch of events of an emotion; empty: the model invents none."""
+    is_wanted = emotion in wanted_inventions(plan.recipe)
+    return [Batch(plan.recipe.chosen_taxonomy()[emotion], None, 0)] if is_wanted else []
 
 
 def export_prompts(recipe: Recipe, folder: Path) -> list[Path]:
@@ -143,7 +159,8 @@ def export_prompts(recipe: Recipe, folder: Path) -> list[Path]:
             raise FolderError(f"{folder} is there already and is no empty folder; name a new one")
         make_folder(folder)
         for name, content in published_templates(recipe).items():
-            write_bytes(folder / name, [content])
+            if name != f"{EVENTS_NAME}.md":  # which no recipe replaces
+                write_bytes(folder / name, [content])
     except OSError as error:
         raise FolderError(f"cannot write {folder}: {explain(error)}") from error
     write_text(folder / "README.md", _readme(used_templates(recipe)))

@@ -16,6 +16,7 @@ from personagen.builder.llm.requests import Ask, Candidate, Reply, Request
 from personagen.builder.planning.plan import Plan, RowPlan, make_plan
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.planning.recipe.sections import Elaboration
+from personagen.builder.planning.situations.possible import with_assumed_events
 from personagen.builder.writing.continuation import finished
 from personagen.builder.writing.rows import RowWriter
 from personagen.metrics.style.profiles import MAX_COUNT
@@ -61,21 +62,29 @@ async def require_writable(recipe: Recipe) -> None:
             f"text.language: got {recipe.text.language} for the embedded model, which writes English, wanted "
             f"{LANGUAGE}; leave it out, or choose another model by backend.kind and backend.model"
         )
-    keys = [key for key in ("style", "min_words", "max_words") if getattr(recipe.text, key) is not None]
-    if not keys:
+    keys = [f"text.{key}" for key in ("style", "min_words", "max_words") if getattr(recipe.text, key) is not None]
+    if not keys and recipe.channels is None:
         return
     plan = await compute_in_thread(lambda: make_plan(_simplified(recipe)))
     least, greatest = recipe.text_bounds()
-    rows = [await _rehearse(plan, row) for row in _first_rows(plan)]
-    hopeless = [lengths for lengths in rows if not any(low <= greatest and high >= least for low, high in lengths)]
+    rows = [(_bounds_of(plan, row), await _rehearse(plan, row)) for row in _first_rows(plan)]
+    hopeless = [
+        lengths for (low, high), lengths in rows if not any(least <= high and most >= low for least, most in lengths)
+    ]
     if not hopeless or len(hopeless) < HOPELESS_FRACTION * len(rows):
         return
     possible = [length for lengths in hopeless for pair in lengths for length in pair]
     raise RecipeError(
-        f"{', '.join(f'text.{key}' for key in keys)}: got texts of {least} to {greatest} words, but {len(hopeless)} of "
+        f"{', '.join(keys or ['channels'])}: got texts of {least} to {greatest} words, but {len(hopeless)} of "
         f"{len(rows)} rehearsed texts of the embedded model can have {min(possible)} to {max(possible)} words at most, "
         "wanted bounds that all can meet; change them, or choose another model by backend.kind and backend.model"
     )
+
+
+def _bounds_of(plan: Plan, row: RowPlan) -> tuple[int, int]:
+    """Return the least and the greatest words of the text of a row."""
+    channel = plan.channel_of(row)
+    return plan.recipe.text_bounds() if channel is None else (channel.min_words, channel.max_words)
 
 
 async def _require_renderable(recipe: Recipe) -> None:
@@ -83,7 +92,8 @@ async def _require_renderable(recipe: Recipe) -> None:
     if recipe.prompts is None:
         return
     checks = recipe.checks.model_copy(update={"attempts": 1})
-    plan = await compute_in_thread(lambda: make_plan(recipe.model_copy(update={"checks": checks})))
+    single_attempt = recipe.model_copy(update={"checks": checks})
+    plan = await compute_in_thread(lambda: with_assumed_events(make_plan(single_attempt)))
     writer = RowWriter(plan, lambda priority, stage, model: _answer_stand_in(stage), models=[""] * len(recipe.backends))
     for row in _rows_of_each_kind(plan):
         for wording in plan.wordings or (None,):
@@ -147,7 +157,7 @@ def _first_rows(plan: Plan) -> Iterator[RowPlan]:
 async def _rehearse(plan: Plan, row: RowPlan) -> Lengths:
     """Take a row through its stages until a text is accepted."""
     lengths: list[tuple[int, int]] = []
-    least = plan.recipe.text_bounds()[0]
+    least = _bounds_of(plan, row)[0]
     features = row.style.features if row.style else None
 
     async def ask(request: Request) -> Reply:

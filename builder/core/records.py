@@ -63,10 +63,10 @@ AttributeValue = str | int | float | None
 RejectReason = (
     Literal["request", "thought", "secret"]
     | TextRejectReason
-    | Literal["schema", "astray", "expression", "label", "duplicate"]
+    | Literal["schema", "clause", "astray", "expression", "label", "duplicate"]
 )
 """Why a reply is rejected; "thought": it is a thought of the model without an end, or nothing follows the thought;
-"secret": it repeats a key or password."""
+"secret": it repeats a key or password; "clause": an invented event is no clause without a subject."""
 
 
 def layers_of(depth: str) -> tuple[str, ...]:
@@ -181,11 +181,12 @@ class Situational:
 
     Attributes:
         event: the event, as a clause without a subject.
-        event_kind: id of the event in the situational bank, or "custom".
+        event_kind: id of the event in the situational bank or in the recipe's file of events, "invented_" with emotion
+            and number, or "custom" for events of a taxonomy.
         appraisal: appraisal of the event; None for events defined by the recipe.
-        place: id of the place in builder/data/setting.yaml.
-        time: id of the time of day.
-        companions: id of the people with the persona.
+        place: id of the place in builder/data/setting.yaml; None: the event of the recipe names none.
+        time: id of the time of day; None likewise.
+        companions: id of the people with the persona; None likewise.
         channel: id of the kind of text that the persona writes.
         stakes: what the persona can win or lose; None for events defined by the recipe.
         prose: account of the situation written by the model; None if the layer is sampled only.
@@ -195,9 +196,9 @@ class Situational:
     event: str
     event_kind: str
     appraisal: Appraisal | None
-    place: str
-    time: str
-    companions: str
+    place: str | None
+    time: str | None
+    companions: str | None
     channel: str
     stakes: str | None
     prose: str | None = None
@@ -280,7 +281,7 @@ class Reject:
 
     Attributes:
         id: id of the row, persona or situation that the reply was requested for.
-        stage: "demographic", "sociocultural", "situational" or "expression".
+        stage: "events", "demographic", "sociocultural", "situational" or "expression".
         reason: name of the reason for the rejection.
         attempt: number of the request, from 0.
         text: the reply; None if the request failed.

@@ -85,7 +85,8 @@ def _scene(situational: Mapping[str, Any]) -> dict[str, Any]:
     """Return a situation with the wording of its setting; a workplace, which depends on the job, is "at work"."""
     scene: dict[str, Any] = {"situational": situational}
     for name, kind in SETTING.items():
-        option = setting_options(kind).get(situational[name])
-        wording = situational[name] if option is None else option.phrase
-        scene[name] = wording or ("at work" if name == "place" else situational[name])
+        value = situational[name]
+        option = setting_options(kind).get(value or "")
+        wording = value if option is None else option.phrase
+        scene[name] = wording or ("at work" if name == "place" and value else value)
     return scene

@@ -17,7 +17,7 @@ from personagen.builder.hub.repo_files import (
     remote_files,
     small_file,
 )
-from personagen.builder.planning.recipe.parsing import load_plain_yaml
+from personagen.builder.planning.plain_yaml import load_plain_yaml
 from personagen.builder.release.cards.metadata import split_card
 
 SPACE_FILES = ("README.md", "app.py", "requirements.txt", "tests.py")

@@ -65,7 +65,9 @@ def _counterfactuals_per_row(plan: Plan, attribute: str, values: tuple[str, ...]
         if "situational" in layers_of(depth):
             event = event_of(plan, taxonomy[name], row, dealt)
             scene = draw_scene(taxonomy[name], event, original, seed=plan.recipe.seed, turn=turn, number=row.situation)
-            possible = {value: persona for value, persona in possible.items() if fits(event, scene, persona.values)}
+            channel = plan.channel_of(row)
+            fit = None if channel is None else channel.fit
+            possible = {value: one for value, one in possible.items() if fits(event, scene, one.values, fit)}
         if possible:
             yield [
                 replace(

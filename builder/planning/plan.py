@@ -3,10 +3,11 @@
 import hashlib
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from personagen.builder.core.errors import RecipeError, raise_as
 from personagen.builder.core.records import DEPTH_PREFIX, DEPTHS, SPLITS, layers_of, shard_path
 from personagen.builder.planning.models import EmotionRows, models_of_rows, quotas_of_models
 from personagen.builder.planning.personas.people import People, draw_people
@@ -15,7 +16,12 @@ from personagen.builder.planning.personas.sources.files.locations import source_
 from personagen.builder.planning.personas.tables import persona_tables
 from personagen.builder.planning.prompts import wording_of
 from personagen.builder.planning.recipe import Recipe
+from personagen.builder.planning.situations.bank import Event, events_of
+from personagen.builder.planning.situations.channels import ChannelDeal, OwnChannel, deal_channels
+from personagen.builder.planning.situations.possible import require_possible
+from personagen.builder.planning.situations.sources import EventLists, event_lists
 from personagen.builder.planning.styles import RowStyle, StyleMixture, row_style
+from personagen.builder.planning.taxonomy import Emotion
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +119,9 @@ class Plan:
         mixture: expressions, styles and lengths of the texts; see `Recipe.mixture`.
         wordings: names of the wordings of the prompt of texts; empty: it has one.
         model_quotas: texts per emotion and model, at one depth; empty: the recipe has a single model.
+        channels: channels of the recipe. None: those of the package.
+        events: events by emotion, invented ones included once the model has invented them. None: the recipe names no
+            source of events.
 
     """
 
@@ -124,6 +133,35 @@ class Plan:
     mixture: StyleMixture | None = None
     wordings: Sequence[str] = ()
     model_quotas: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    channels: ChannelDeal | None = None
+    events: EventLists | None = None
+
+    def events_of(self, emotion: Emotion) -> tuple[Event, ...]:
+        """Return the events that can evoke an emotion."""
+        return events_of(emotion) if self.events is None else self.events[emotion.name]
+
+    def channel_of(self, row: RowPlan) -> OwnChannel | None:
+        """Return the channel of a row, the same at all depths; None: the recipe names no channels.
+
+        Raises:
+            RecipeError: no channel fits the persona of the row.
+
+        """
+        if self.channels is None:
+            return None
+        is_known = self.channels.has_conditions and self.has_personas
+        return self.channels.of_row(
+            row.emotion,
+            row.turn,
+            rows=sum(self.quotas[row.emotion].values()),
+            strata=max(1, len(self.recipe.intensities)),
+            values=self.people.persona(row.persona).values if is_known else None,
+        )
+
+    @property
+    def has_personas(self) -> bool:
+        """Whether any row has a persona."""
+        return any(self.personas.values())
 
     def shards(self) -> tuple[Shard, ...]:
         """Return the shards of texts in writing order: the recipe's depth, ablations, counterfactuals."""
@@ -301,7 +339,12 @@ def make_plan(recipe: Recipe, chosen: Path | None = None) -> Plan:
     several = len(recipe.backends) > 1
     model_quotas = quotas_of_models(recipe.model_fractions(), recipe.quota()) if several else {}
     mixture, wordings = recipe.mixture(), recipe.wordings()
-    return Plan(recipe, quotas, personas, people, mixture=mixture, wordings=wordings, model_quotas=model_quotas)
+    with raise_as(RecipeError):  # the file of events may have changed since the recipe was read
+        channels, events = deal_channels(recipe), event_lists(recipe, recipe.chosen_taxonomy().emotions)
+    plan = Plan(recipe, quotas, personas, people, mixture=mixture, wordings=wordings, model_quotas=model_quotas)
+    plan = replace(plan, channels=channels, events=events)
+    require_possible(plan)
+    return plan
 
 
 def _people(recipe: Recipe, count: int, chosen: Path | None) -> People:

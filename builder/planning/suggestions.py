@@ -120,7 +120,8 @@ def _similar_key_elsewhere(path: list[str], model: type[BaseModel]) -> str:
 
 def _all_keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
     """Yield the dotted keys of a section and of the sections in it."""
-    for name, field in model.model_fields.items():
+    for field_name, field in model.model_fields.items():
+        name = field.alias or field_name
         yield prefix + name
         for section in sections_in(field.annotation):
             yield from _all_keys(section, f"{prefix}{name}.")
@@ -132,7 +133,7 @@ def _known_keys(path: list[str], model: type[BaseModel]) -> tuple[str, ...]:
     for part in path:
         field = section.model_fields.get(part)
         section = next(sections_in(field.annotation), section) if field else section
-    return tuple(section.model_fields)
+    return tuple(field.alias or name for name, field in section.model_fields.items())
 
 
 def sections_in(annotation: Any) -> Iterator[type[BaseModel]]:

@@ -29,7 +29,8 @@ class Composition:
         """Start at zero; only texts of `depth` are counted."""
         self._depth = depth
         self._counts: dict[str, Counter[str]] = {}
-        self._events: set[str] = set()
+        self._events: Counter[str] = Counter()
+        self._clauses: dict[str, str] = {}
 
     def add(self, row: Row) -> None:
         """Count an accepted text; texts of other depths are ignored."""
@@ -38,8 +39,10 @@ class Composition:
         for attribute, value in self._values(row):
             self._counts.setdefault(attribute, Counter())[value] += 1
         if row.situational is not None:
-            kind = row.situational.event_kind
-            self._events.add(row.situational.event if kind == CUSTOM else kind)
+            kind, clause = row.situational.event_kind, row.situational.event
+            event = clause if kind == CUSTOM else kind
+            self._events[event] += 1
+            self._clauses.setdefault(event, clause)
 
     def _values(self, row: Row) -> Iterator[tuple[str, str]]:
         yield from persona_attributes(row.demographic, row.sociocultural).items()
@@ -49,9 +52,17 @@ class Composition:
             yield "intensity", row.intensity
 
     def counts(self) -> Mapping[str, Any]:
-        """Return the texts by attribute and value (in alphabetical order), and the number of distinct events."""
+        """Return the texts by attribute and value, the number of distinct events, and the most frequent event.
+
+        Values are in alphabetical order. The most frequent event has its clause and its number of texts; of several,
+        it is the first in alphabetical order.
+        """
         attributes = {name: dict(sorted(values.items())) for name, values in self._counts.items()}
-        return {"attributes": attributes, "events": len(self._events)}
+        if not self._events:
+            return {"attributes": attributes, "events": 0}
+        event = min(self._events, key=lambda name: (-self._events[name], name))
+        most = {"event": self._clauses[event], "texts": self._events[event]}
+        return {"attributes": attributes, "events": len(self._events), "most_frequent_event": most}
 
 
 def persona_attributes(demographic: Demographic | None, sociocultural: Sociocultural | None) -> dict[str, str]:

@@ -259,6 +259,28 @@ def leak_line(manifest: Mapping[str, Any]) -> str:
     )
 
 
+def events_line(manifest: Mapping[str, Any]) -> str:
+    """Return how many events the texts have, and how often one is repeated; empty: the texts have no events.
+
+    Args:
+        manifest: a manifest; older ones do not count the texts of an event.
+
+    """
+    composition = manifest.get("composition") or {}
+    number, most = composition.get("events", 0), composition.get("most_frequent_event")
+    if not number:
+        return ""
+    line = f"{number} different event{'s' if number != 1 else ''}"
+    if most is None:
+        return line
+    texts = sum(manifest["configs"]["all"]["rows"].values())
+    most_texts = "one text" if most["texts"] == 1 else f"{most['texts']} texts"
+    return (
+        f"{line}, {texts / number:.3g} texts per event on average; the most frequent one ({most['event']}) is in "
+        f"{most_texts} ({100 * most['texts'] / texts:.2g} %)"
+    )
+
+
 def classifier_facts(manifest: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """Return the facts on the emotion classifier; None: no classifier ran."""
     facts: Mapping[str, Any] | None = manifest.get("classifier", manifest.get("checker"))  # key of columns 1.0.0

@@ -110,6 +110,15 @@ class ReleaseWriter:
         with suppress(OSError):
             self._rejects_file.close()
 
+    def add_rejects(self, rejects: Iterable[Reject]) -> None:
+        """Write and count replies that were rejected before the first row.
+
+        Raises:
+            FolderError: the file cannot be written.
+
+        """
+        self._write_rejects(rejects)
+
     def add(self, finalized: FinalizedRow) -> None:
         """Write a row to its table, its layers to theirs, and its rejects; count all of them.
 

@@ -14,7 +14,7 @@ from personagen.builder.evaluation.scores import Scores, read_saved_scores
 from personagen.builder.release.cards.grounding import shown_count
 from personagen.builder.release.cards.screening import profanity_line, screening_line
 from personagen.builder.release.folder import check_release
-from personagen.builder.release.manifest import model_license, total_rejects
+from personagen.builder.release.manifest import events_line, model_license, total_rejects
 from personagen.builder.release.measuring import ClassifierAccuracy, accuracy_line, predictions, require_reference
 from personagen.builder.release.results import read_results
 from personagen.builder.release.run.run_folder import run_folder_of
@@ -253,6 +253,8 @@ def _facts_of_release(manifest: Mapping[str, Any], texts: int, personas: int, re
     }
     if shown := shown_count(manifest):
         facts["real texts in the prompts"] = shown
+    if events := events_line(manifest):
+        facts["events"] = events
     return facts | ({"cost": str(usage["cost"])} if usage.get("cost") is not None else {})
 
 

@@ -23,6 +23,7 @@ ADVICE: Mapping[str, str] = {
     "secret": "use another server: this one sends back what it must not, and change the key",
     "empty": "try another model, or raise draw.max_tokens",
     "schema": "try a larger model, or set the layers of elaborate to sampled",
+    "clause": "try a larger model, or give events.file",
     "refusal": "try another model",
     "meta": "try a larger model",
     "garbled": "try another model, or lower draw.temperature",

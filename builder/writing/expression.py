@@ -14,6 +14,7 @@ from personagen.builder.planning.personas.drawing import Persona
 from personagen.builder.planning.plan import RowPlan
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.planning.situations.bank import Scene
+from personagen.builder.planning.situations.channels import OwnChannel
 from personagen.builder.planning.styles import RowStyle, channel_of, draw_label_words
 from personagen.builder.planning.taxonomy import Emotion, named_taxonomy
 from personagen.builder.writing.attempts import AcceptedReply, Attempts, CheckTogether, attempt
@@ -42,11 +43,13 @@ class Subject:
     Attributes:
         persona: None at depth "none"; its sociocultural layer is used from that depth on only.
         scene: None below depth "situational".
+        channel: channel of the recipe that the text is written for; None: the recipe names none.
 
     """
 
     persona: Persona | None
     scene: Scene | None
+    channel: OwnChannel | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +156,8 @@ def expression_request(
     layers, persona, scene = layers_of(row.depth), subject.persona, subject.scene
     if settings.continues and continues_list(row, grounding):
         return _list_request(settings, emotion, grounding)
-    least, greatest = recipe.text_bounds()
+    channel = subject.channel if row.style is None or row.style.style is None else None
+    least, greatest = (channel.min_words, channel.max_words) if channel else recipe.text_bounds()
     messages = settings.templates.render(
         settings.template,
         row.wording,
@@ -170,15 +174,16 @@ def expression_request(
         language=recipe.text.language,
         min_words=least,
         max_words=greatest,
-        **({} if row.style is None else _style_values(row.style, scene, grounding)),
+        **({} if row.style is None else _style_values(row.style, subject, grounding)),
     )
     return Request(messages, settings.sampling, seed=0, stop=settings.stop, candidates=settings.candidates)
 
 
-def _style_values(style: RowStyle, scene: Scene | None, grounding: Grounding) -> dict[str, Any]:
+def _style_values(style: RowStyle, subject: Subject, grounding: Grounding) -> dict[str, Any]:
     """Return what the template of a row with a style needs beside the layers."""
-    features = style.features
+    features, scene = style.features, subject.scene
     form = channel_of(style.style)[1] if style.style else scene.channel if scene else "a short personal text"
+    form = form if subject.channel is None else subject.channel.form
     return {
         "form": form,
         "expression": style.expression,

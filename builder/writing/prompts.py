@@ -29,6 +29,9 @@ NAMES = (*LAYER_NAMES, "expression", "continuation")
 STYLED_NAMES = (*LAYER_NAMES, "styled", "styled_continuation")
 """Templates of a recipe with expressions and styles."""
 
+EVENTS_NAME = "events"
+"""Template of the stage that invents events; no recipe replaces it."""
+
 NO_ATTRIBUTE = re.compile(r"'(None|.* object)' has no attribute '(.+)'")
 """Message of jinja2 about an attribute that a value does not have."""
 
@@ -48,11 +51,13 @@ class Templates:
     Attributes:
         files: templates that the recipe replaces; empty: those of the package alone.
         further: whether the package describes further attributes of a persona, by the template `_further`.
+        invents: whether the model invents events, which has a template of its own.
 
     """
 
     files: tuple[PromptFile, ...] = ()
     further: bool = False
+    invents: bool = False
     _compiled: dict[tuple[str, str | None], Template] = field(default_factory=dict, repr=False, compare=False)
 
     def render(self, name: str, wording: str | None = None, /, **values: Any) -> tuple[Message, ...]:
@@ -127,12 +132,13 @@ PACKAGE = Templates()
 
 def templates_of(recipe: Recipe) -> Templates:
     """Return the templates of a recipe. Raises RecipeError if a file cannot be read any more."""
-    return _templates(recipe.prompt_files(), has_further(recipe))
+    invents = recipe.events is not None and recipe.events.invent is not None
+    return _templates(recipe.prompt_files(), has_further(recipe), invents)
 
 
 @lru_cache(maxsize=8)
-def _templates(files: tuple[PromptFile, ...], further: bool) -> Templates:
-    return Templates(files, further)
+def _templates(files: tuple[PromptFile, ...], further: bool, invents: bool) -> Templates:
+    return Templates(files, further, invents)
 
 
 @cache
@@ -201,15 +207,15 @@ def versions(templates: Templates = PACKAGE, *, styled: bool = False) -> dict[st
         styled: whether the recipe has expressions and styles.
 
     """
-    return _versions(templates.files, templates.further, styled)
+    return _versions(templates, styled)
 
 
 @lru_cache(maxsize=8)
-def _versions(files: tuple[PromptFile, ...], further: bool, styled: bool) -> dict[str, dict[str, str]]:
-    templates = Templates(files)
+def _versions(templates: Templates, styled: bool) -> dict[str, dict[str, str]]:
     entries = {}
-    shared = ("_layers", "_further") if further else ("_layers",)
-    for name in sorted((*shared, *(STYLED_NAMES if styled else NAMES))):
+    shared = ("_layers", "_further") if templates.further else ("_layers",)
+    stages = (*(STYLED_NAMES if styled else NAMES), *((EVENTS_NAME,) if templates.invents else ()))
+    for name in sorted((*shared, *stages)):
         for key, source in templates.contents(name):
             version = re.match(rb"\{#-? version: (\d{1,9}) -?#\}", source)
             entries[key] = {
@@ -228,4 +234,5 @@ def prompt_version(templates: Templates = PACKAGE, *, styled: bool = False) -> s
 def published_templates(recipe: Recipe) -> dict[str, bytes]:
     """Return the content of the templates that a recipe's requests are rendered from, by file name."""
     templates = templates_of(recipe)
-    return {f"{key}.md": content for name in used_templates(recipe) for key, content in templates.contents(name)}
+    names = (*used_templates(recipe), *((EVENTS_NAME,) if templates.invents else ()))
+    return {f"{key}.md": content for name in names for key, content in templates.contents(name)}

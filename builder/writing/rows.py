@@ -115,6 +115,7 @@ class RowWriter:
         subject = await self._subject(stages)
         if subject is None:
             return RowOutcome(None, tuple(stages.rejects))
+        subject = await self._in_channel(row, subject)
         emotion = self._taxonomy[row.emotion]
         grounding = self._grounding_of(row)
         request = expression_request(self._settings, self.plan.recipe, row, emotion, subject, grounding)
@@ -130,7 +131,7 @@ class RowWriter:
             ask=self._ask_of(priority, "expression", row.model),
             attempts=attempts,
             checks=TextChecks(
-                self._rules[row.emotion], together, row.style, reject_expressions=self._reject_expressions
+                self._rules_of(row, subject), together, row.style, reject_expressions=self._reject_expressions
             ),
             beginnings=starts,
         )
@@ -150,6 +151,22 @@ class RowWriter:
             return None if persona is None else Subject(persona, None)
         scene = await self._scene(stages, original, persona)
         return None if scene is None else Subject(persona, scene)
+
+    async def _in_channel(self, row: RowPlan, subject: Subject) -> Subject:
+        """Return the subject with the channel of the row where the recipe names channels."""
+        channels = self.plan.channels
+        if channels is None:
+            return subject
+        if channels.has_conditions and self.plan.has_personas:
+            await self._drawn(row.persona)
+        return replace(subject, channel=self.plan.channel_of(row))
+
+    def _rules_of(self, row: RowPlan, subject: Subject) -> TextRules:
+        """Return the requirements on the text of a row: those of its emotion, with the length of its channel."""
+        rules, channel = self._rules[row.emotion], subject.channel
+        if channel is None or (row.style is not None and row.style.style is not None):
+            return rules
+        return replace(rules, min_words=channel.min_words, max_words=channel.max_words)
 
     async def _drawn(self, number: int) -> Persona:
         """Draw a persona, and let requests leave before the draw of another one is chosen.
@@ -203,7 +220,9 @@ class RowWriter:
         emotion = self._taxonomy[row.emotion]
         event = event_of(self.plan, emotion, row, self._dealt)
         scene = draw_scene(emotion, event, original, seed=recipe.seed, turn=row.turn, number=row.situation)
-        if row.style is not None and row.style.style is not None:
+        if (channel := self.plan.channel_of(row)) is not None:
+            scene = scene.in_channel(channel.name, channel.form)
+        elif row.style is not None and row.style.style is not None:
             scene = scene.in_channel(*channel_of(row.style.style))
         if "situational" not in self._elaborated:
             return scene

@@ -16,11 +16,12 @@ from personagen.builder.planning.plan import make_plan
 from personagen.builder.planning.prompts import PromptFile
 from personagen.builder.planning.recipe.parsing import parse_recipe
 from personagen.builder.planning.recipe.prompt_templates import used_templates
-from personagen.builder.planning.situations.bank import Scene, draw_scene
+from personagen.builder.planning.situations.bank import Scene, draw_scene, events_of
 from personagen.builder.planning.situations.dealing import deal_events
 from personagen.builder.planning.taxonomy import named_taxonomy
 from personagen.builder.writing.expression import Subject, beginnings, expression_request, expression_settings
 from personagen.builder.writing.prompts import (
+    EVENTS_NAME,
     NAMES,
     PACKAGE,
     STYLED_NAMES,
@@ -53,7 +54,9 @@ HOSTILE = (
 def draw_someone() -> tuple[Persona, Scene]:
     """Draw a persona and a situation."""
     who = draw_persona(persona_tables(), make_design(persona_tables(), 0, 1), 0)
-    return who, draw_scene(EMOTION, deal_events(EMOTION, [who.values], 0, 0)[0], who, seed=0, turn=0, number=0)
+    return who, draw_scene(
+        EMOTION, deal_events(EMOTION.name, events_of(EMOTION), [who.values], 0, 0)[0], who, seed=0, turn=0, number=0
+    )
 
 
 def values(depth: str, **changes: Any) -> dict[str, Any]:
@@ -228,7 +231,7 @@ def test_every_template_states_its_version(file: str) -> None:
 def test_every_prompt_has_a_version_and_the_card_and_the_exported_chat_have_none() -> None:
     on_disk = {path.stem for path in TEMPLATES.glob("*.md")} - {"dataset_card", "messages"}
     assert set(versions()) == {"_layers", *NAMES} and set(versions(styled=True)) == {"_layers", *STYLED_NAMES}
-    assert on_disk == {"_layers", "_further", *NAMES, *STYLED_NAMES}
+    assert on_disk == {"_layers", "_further", EVENTS_NAME, *NAMES, *STYLED_NAMES}
     assert set(versions(Templates(further=True))) == {"_layers", "_further", *NAMES}
 
 

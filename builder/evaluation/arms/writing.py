@@ -14,12 +14,13 @@ from functools import partial
 
 from personagen.builder.core.event_loop import gather_or_cancel
 from personagen.builder.core.progress import Progress
-from personagen.builder.core.records import LAYERS, Reject, Row
+from personagen.builder.core.records import LAYERS, Reject, Row, layers_of
 from personagen.builder.evaluation.arms.conditions import ARMS, VERBALIZED, Arm, ArmSetting, ArmText, WritingTask
 from personagen.builder.llm import Engine
 from personagen.builder.llm.requests import Ask, Reply, Request, request_key
 from personagen.builder.llm.verbalized_sampling import verbalized
 from personagen.builder.planning.plan import make_plan
+from personagen.builder.writing.invention.stage import invent_events
 from personagen.builder.writing.label_check import LabelCheck
 from personagen.builder.writing.pipeline import write_rows
 from personagen.builder.writing.reporting import RunReport, reporting
@@ -127,9 +128,15 @@ async def _write(task: WritingTask, run: _ArmsRun, *, is_verbalized: bool) -> Wr
         counted = _counted(ask, arm.usage, lambda request: request_key(run.engine.backend, request))
         return verbalized(counted) if is_verbalized else counted
 
+    plan = make_plan(task.recipe)
+    if "situational" in layers_of(plan.deepest):
+        inventions = await invent_events(
+            plan, lambda priority: wrap_ask(run.engine.ask(priority)), paid=run.engine.is_paid
+        )
+        plan = inventions.plan
     writing = write_rows(
         run.engine,
-        make_plan(task.recipe),
+        plan,
         label_check=run.check,
         grounding_of=task.grounding,
         wrap_ask=wrap_ask,

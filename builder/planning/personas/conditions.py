@@ -10,7 +10,7 @@ from typing import Any
 
 from personagen.builder.planning.personas.steps import years_of
 from personagen.builder.planning.personas.tables import Condition, PersonaTables
-from personagen.builder.planning.suggestions import did_you_mean
+from personagen.builder.planning.suggestions import did_you_mean, require_unique
 
 MAX_LISTED_VALUES = 24
 """Known values that a message lists."""
@@ -35,6 +35,30 @@ def vocabulary_of(tables: PersonaTables) -> dict[str, tuple[Any, ...]]:
             vocabulary["occupation_group"] = tuple(dict.fromkeys(job["group"] for job in jobs))
             vocabulary["isco08"] = tuple(sorted({job["isco"] for job in jobs if job["isco"]}))
     return vocabulary | {trait: tuple(PERCENTILES) for trait in tables.big_five}
+
+
+def require_accepted(value: Any, *, within_not: bool = False) -> Any:
+    """Return a condition on one attribute: a value, a list of values, bounds, or `not` with one of them."""
+    if isinstance(value, Mapping):
+        if set(value) == {"not"} and not within_not:
+            require_accepted(value["not"], within_not=True)
+            return value
+        bounds = [value[key] for key in ("min", "max") if key in value]
+        if not value or set(value) - {"min", "max"} or not all(type(bound) is int for bound in bounds):
+            raise ValueError(f"got {dict(value)!r:.80}, wanted {{min: 20, max: 40}} or {{not: ...}}")
+        if len(bounds) == 2 and bounds[0] > bounds[1]:
+            raise ValueError(f"min {bounds[0]} is above max {bounds[1]}; change one of them")
+        return value
+    values = value if isinstance(value, list | tuple) else [value]
+    if not values:
+        raise ValueError("got an empty list, wanted one value or more; leave the condition out")
+    for one in values:
+        if isinstance(one, bool) or not isinstance(one, str | int):
+            raise ValueError(
+                f"got {one!r:.80}, wanted text or a whole number; YAML needs quotes around yes, no, on, off"
+            )
+    require_unique("the list", [str(one) for one in values])
+    return value
 
 
 def accepted_values(key: str, name: str, condition: Any, vocabulary: Vocabulary) -> frozenset[Any]:

@@ -45,8 +45,8 @@ VARIABLES: Mapping[str, PromptVariable] = {
         "further attributes of the persona, by name; empty at depth `none` and without any", (*PROSE_NAMES, *TEXT_NAMES)
     ),
     "scene": PromptVariable(
-        "the situation: wording of place, time, companions and kind of text, and the layer `scene.situational`; "
-        "null below depth `situational`",
+        "the situation: wording of place, time, companions (each null if an event of the recipe names none) and kind "
+        "of text, and the layer `scene.situational`; null below depth `situational`",
         ("situational", *TEXT_NAMES),
         Scene,
     ),

@@ -10,6 +10,7 @@ from personagen.builder.planning.recipe.prompt_templates import validate_prompts
 from personagen.builder.planning.recipe.sections.grounding import TextSource
 from personagen.builder.planning.recipe.sections.model_lists import validate_models
 from personagen.builder.planning.recipe.sections.rows import CHANGEABLE_ATTRIBUTES
+from personagen.builder.planning.recipe.situation_rules import validate_channels, validate_events
 from personagen.builder.planning.styles import EXAMPLE_KEYS, require_examples
 from personagen.builder.planning.suggestions import did_you_mean, require_unique
 from personagen.builder.planning.taxonomy import Emotion, Taxonomy, bank_emotions, named_taxonomy
@@ -38,8 +39,10 @@ def validate_together(recipe: "Recipe") -> None:
     _validate_counterfactual(recipe)
     validate_licence(recipe.license, recipe.license_name, recipe.license_link)
     _validate_leak(recipe)
+    validate_channels(recipe)
     _validate_style(recipe)
     _validate_grounding(recipe)
+    validate_events(recipe, taxonomy_of(recipe))
     _validate_budget(recipe)
     _validate_token_limit(recipe)
     if recipe.prompts is not None:
@@ -58,7 +61,8 @@ def taxonomy_of(recipe: "Recipe") -> Taxonomy:
                 f"emotion {custom.name!r}: like {custom.like!r} has no events{did_you_mean(custom.like, banks)}; "
                 f"known: {', '.join(banks)}"
             )
-        if custom.like is None and not custom.events and "situational" in (recipe.depth, *recipe.ablations):
+        lists_events = recipe.events is None and "situational" in (recipe.depth, *recipe.ablations)
+        if custom.like is None and not custom.events and lists_events:
             raise ValueError(
                 f"emotion {custom.name!r} has no situations; add `like:` (one of {', '.join(banks)}) or `events:`"
             )

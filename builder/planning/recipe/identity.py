@@ -3,12 +3,15 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from personagen.builder.core.errors import RecipeError, raise_as
 from personagen.builder.core.files import redact_path
 from personagen.builder.planning.personas.sources.files.locations import source_name
 from personagen.builder.planning.prompts import prompts_id
 from personagen.builder.planning.real_texts.sources import source_id
 from personagen.builder.planning.recipe.licences import LICENCE_KEYS
+from personagen.builder.planning.situations.event_files import event_file_content
 from personagen.builder.planning.styles import EXAMPLE_KEYS, examples_id
+from personagen.builder.planning.styles.library import file_id
 
 if TYPE_CHECKING:
     from personagen.builder.planning.recipe.model import Recipe
@@ -17,7 +20,7 @@ RUNTIME_KEYS = ("base_url", "headers", "query", "timeout", "thinking_tokens", "c
 """Keys of the backend that change no accepted row."""
 
 NEWER_SECTIONS = (
-    "personas", "prompts", "grounding",
+    "personas", "prompts", "channels", "events", "grounding",
 )  # fmt: skip
 """Sections that are part of a fingerprint only if they are set."""
 
@@ -60,6 +63,7 @@ def identity_of(recipe: "Recipe") -> dict[str, Any]:
     if recipe.prompts is not None:
         data["prompts"] = prompts_id(recipe.prompt_files())
     _identify_sources(data.get("grounding") or {})
+    _identify_situations(recipe, data)
     if recipe.counterfactual is None:
         del data["counterfactual"]
     if recipe.checks.label is None:  # without a classifier its settings change nothing
@@ -104,6 +108,23 @@ def _identity_of_models(recipe: "Recipe", data: Any) -> Any:
 def _identity_of_model(data: Mapping[str, Any]) -> dict[str, Any]:
     unset = {key for key in NEWER_BACKEND_KEYS if data[key] in (None, {})}
     return {key: value for key, value in data.items() if key not in unset and key not in RUNTIME_KEYS}
+
+
+def _identify_situations(recipe: "Recipe", data: dict[str, Any]) -> None:
+    """Leave out the keys of channels and events that are not set, and record the file of events by its digest."""
+    if recipe.channels is not None:
+        data["channels"] = {name: _set_keys(channel) for name, channel in data["channels"].items()}
+    if recipe.events is not None:
+        data["events"] = _set_keys(data["events"])
+        if (path := recipe.events.file) is not None:
+            with raise_as(RecipeError):  # the file may have changed since the recipe was read
+                data["events"]["file"] = file_id(path, event_file_content(path))
+
+
+def _set_keys(section: dict[str, Any]) -> dict[str, Any]:
+    """Return the keys of a section that are set, and those of the sections in it."""
+    inner = {key: _set_keys(value) if isinstance(value, dict) else value for key, value in section.items()}
+    return {key: value for key, value in inner.items() if value not in (None, [])}
 
 
 def _leave_out_runtime(data: dict[str, Any]) -> None:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ModelWrapValidatorHandler, ValidationError, field_validator, model_validator
 
@@ -18,11 +18,14 @@ from personagen.builder.planning.recipe.sections import (
     BackendChoice,
     BackendSection,
     Budgets,
+    Channel,
+    ChannelName,
     Checks,
     CounterfactualPairs,
     CustomTaxonomy,
     Depth,
     Elaboration,
+    EventSources,
     GroundingSettings,
     Intensity,
     ModelPrice,
@@ -35,6 +38,7 @@ from personagen.builder.planning.recipe.sections import (
     Splits,
     TextRequirements,
 )
+from personagen.builder.planning.situations.channels import channel_bounds
 from personagen.builder.planning.styles import (
     DEFAULT_STYLE,
     StyleMixture,
@@ -119,6 +123,12 @@ class Recipe(RecipeSection):
         description="Folder of prompt templates, or one or several files (wordings, which rows have in turn) by "
         "template. null: those of the package.",
     )
+    channels: Annotated[Mapping[ChannelName, Channel], Field(min_length=1)] | None = Field(
+        default=None, description="Kinds of text by name, as a phrase or with its settings. null: those of the package."
+    )
+    events: EventSources | None = Field(
+        default=None, description="Sources of the events. null: the taxonomy's own, else the situational bank."
+    )
     prices: Mapping[str, ModelPrice] = Field(
         default={}, description="Prices by model name. The cost of a run is reported if its model has one."
     )
@@ -185,7 +195,7 @@ class Recipe(RecipeSection):
         """Return the expressions, styles and lengths of the texts. None: all are `shown`, in no style.
 
         A recipe that names neither is written as people write comments, unless `checks.leak` rejects emotion words. One
-        that wants texts of another length or in another language gets no style.
+        that wants texts of another length or in another language gets no style, nor does one with channels of its own.
 
         Raises:
             RecipeError: a style is unknown, or contradicts the bounds of the recipe.
@@ -197,13 +207,16 @@ class Recipe(RecipeSection):
         if expression is None and self.checks.leak == "reject":
             expression = "shown"
         style = text.style
-        if style is None and expression == "shown":
+        if style is None and expression == "shown" and self.channels is None:
             return None
         is_listed = text.language in (None, *LEXICON_LANGUAGES)
-        if style is None and is_listed and fits_default_style(text.min_words, text.max_words):
+        bounds = text.min_words, text.max_words
+        if style is None and self.channels is not None:
+            bounds = channel_bounds(self)
+        elif style is None and is_listed and fits_default_style(*bounds):
             style = DEFAULT_STYLE
         try:
-            return make_mixture(expression, style, text.min_words, text.max_words)
+            return make_mixture(expression, style, *bounds)
         except ValueError as error:
             raise RecipeError(str(error)) from error
 

@@ -10,7 +10,7 @@ from personagen.builder.planning.prompts import template_paths
 from personagen.builder.planning.recipe.model import Recipe
 from personagen.builder.planning.styles import EXAMPLE_KEYS, PROFILE_SUFFIX
 
-FILE_KEYS = tuple(("text", key) for key in EXAMPLE_KEYS)
+FILE_KEYS = (*(("text", key) for key in EXAMPLE_KEYS), ("events", "file"))
 """Section and key of settings that name a file; `text.style` can name several, and other things than files."""
 
 
@@ -67,9 +67,9 @@ def with_copies(recipe: Recipe, folder: Path) -> Recipe:
         return copies.setdefault(path, str(target))
 
     sections: dict[str, Any] = {}
-    for section in ("text",):
+    for section in ("text", "events"):
         settings = getattr(recipe, section)
-        if changed := _changed_files(section, dict(settings), copied):
+        if settings is not None and (changed := _changed_files(section, dict(settings), copied)):
             sections[section] = settings.model_copy(update=changed)
     if recipe.prompts is not None:
         sections["prompts"] = {

@@ -7,6 +7,7 @@ from functools import cache
 from itertools import accumulate
 from typing import Any
 
+from personagen.builder.core.errors import RecipeError
 from personagen.builder.core.package_data import read_yaml
 from personagen.builder.core.records import Appraisal, Situational
 from personagen.builder.planning.personas.drawing import Persona
@@ -29,6 +30,7 @@ class Event:
         places: ids of the possible places.
         companions: ids of the possible companions.
         times: ids of the possible times of day. Empty: any time.
+        is_own: whether it is of the recipe's `events`: what it does not name of place, time and companions is left out.
 
     """
 
@@ -42,6 +44,29 @@ class Event:
     places: tuple[str, ...]
     companions: tuple[str, ...]
     times: tuple[str, ...]
+    is_own: bool = False
+
+    def can_happen_to(self, values: Mapping[str, Any]) -> bool:
+        """Return whether it can happen to a persona, at one of its places or more; without places anywhere."""
+        places = setting_options("places")
+        return self.fit.holds(values) and (
+            not self.places or any(places[place].fit.holds(values) for place in self.places)
+        )
+
+    def may_happen_to(self, values: Mapping[str, Any]) -> bool:
+        """Return whether nothing that is known of a persona excludes it; a source may say little of its personas."""
+        places = setting_options("places")
+        return self.fit.may_hold(values) and (
+            not self.places or any(places[place].fit.may_hold(values) for place in self.places)
+        )
+
+    @property
+    def fits_everybody(self) -> bool:
+        """Whether it can happen to every persona."""
+        places = setting_options("places")
+        return self.fit == Condition() and (
+            not self.places or any(places[place].fit == Condition() for place in self.places)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +95,9 @@ class Scene:
         id: id of the persona, "-s" and the number of the situation.
         situational: third layer.
         narration: the event in the persona's own words, one sentence; None for events of a recipe.
-        place: wording of the place, such as "on the ward".
-        time: wording of the time.
-        companions: wording of the companions.
+        place: wording of the place, such as "on the ward". None: the event names none.
+        time: wording of the time. None: the event names none.
+        companions: wording of the companions. None: the event names none.
         channel: wording of the channel.
 
     """
@@ -80,9 +105,9 @@ class Scene:
     id: str
     situational: Situational
     narration: str | None
-    place: str
-    time: str
-    companions: str
+    place: str | None
+    time: str | None
+    companions: str | None
     channel: str
 
     def in_channel(self, channel: str | None, phrase: str) -> "Scene":
@@ -140,6 +165,15 @@ def events_of(emotion: Emotion) -> tuple[Event, ...]:
     return tuple(event for event in bank_events(emotion.bank) if emotion.bank_label in (None, event.label))
 
 
+def require_event(emotion: str, events: Sequence[Event], values: Mapping[str, Any]) -> None:
+    """Raise RecipeError if no event of an emotion may happen to a persona with these attributes."""
+    if not any(event.may_happen_to(values) for event in events):
+        raise RecipeError(
+            f"no event of {emotion!r} fits a persona (age {values.get('age')}, {values.get('occupation')}); "
+            "add events without conditions to the emotion"
+        )
+
+
 def draw_scene(emotion: Emotion, event: Event, persona: Persona, *, seed: int, turn: int, number: int) -> Scene:
     """Draw the setting in which an event happens to a persona; pure.
 
@@ -155,10 +189,13 @@ def draw_scene(emotion: Emotion, event: Event, persona: Persona, *, seed: int, t
     rng = random.Random(f"scene:{seed}:{emotion.name}:{turn}")
     place = draw_option("places", event.places, persona.values, rng)
     companions = draw_option("companions", event.companions, persona.values, rng)
-    companions = companions or setting_options("companions")["alone"]
-    time = draw_option("times", event.times or tuple(setting_options("times")), persona.values, rng)
+    times = event.times if event.times or event.is_own else tuple(setting_options("times"))
+    time = draw_option("times", times, persona.values, rng)
     channel = draw_option("channels", tuple(setting_options("channels")), persona.values, rng)
-    assert place is not None and time is not None and channel is not None, "event dealing ensures a place that fits"
+    if not event.is_own:
+        companions = companions or setting_options("companions")["alone"]
+        assert place is not None and time is not None, "event dealing ensures a place that fits"
+    assert channel is not None, "some channels fit everybody"
     narration = rng.choice(event.narrations) if event.narrations else None
     return Scene(
         f"{persona.id}-s{number}",
@@ -166,30 +203,40 @@ def draw_scene(emotion: Emotion, event: Event, persona: Persona, *, seed: int, t
             event=event.clause,
             event_kind=event.kind,
             appraisal=event.appraisal,
-            place=place.id,
-            time=time.id,
-            companions=companions.id,
+            place=place.id if place else None,
+            time=time.id if time else None,
+            companions=companions.id if companions else None,
             channel=channel.id,
             stakes=event.stakes,
         ),
         narration,
-        place.phrase or persona.values.get("workplace") or "at work",
-        time.phrase or time.id,
-        companions.phrase or companions.id,
+        place.phrase or persona.values.get("workplace") or "at work" if place else None,
+        time.phrase or time.id if time else None,
+        companions.phrase or companions.id if companions else None,
         channel.phrase or channel.id,
     )
 
 
-def fits(event: Event, scene: Scene, values: Mapping[str, Any]) -> bool:
-    """Return whether an event can happen to a persona with these attributes in a scene drawn for another persona."""
+def fits(event: Event, scene: Scene, values: Mapping[str, Any], channel_fit: Condition | None = None) -> bool:
+    """Return whether an event can happen to a persona with these attributes in a scene drawn for another persona.
+
+    Args:
+        event: event of the scene.
+        scene: scene of the other persona.
+        values: attributes of the persona.
+        channel_fit: condition of the recipe's own channel. None: the channel of the scene is one of the package.
+
+    """
     setting = {
         "places": scene.situational.place,
         "times": scene.situational.time,
         "companions": scene.situational.companions,
-        "channels": scene.situational.channel,
+        "channels": scene.situational.channel if channel_fit is None else None,
     }
-    return event.fit.holds(values) and all(
-        setting_options(kind)[id_].fit.holds(values) for kind, id_ in setting.items()
+    return (
+        event.fit.holds(values)
+        and (channel_fit is None or channel_fit.holds(values))
+        and all(setting_options(kind)[id_].fit.holds(values) for kind, id_ in setting.items() if id_ is not None)
     )
 
 

@@ -77,22 +77,34 @@ def _expressions(mixture: StyleMixture, emotion: str, style: str) -> Shares:
     return tuple(mixture.profile(style).shares(emotion).items())
 
 
-@lru_cache(maxsize=64)
 def _dealt(kinds: tuple[tuple[object, float], ...], seed: int, emotion: str, rows: int, strata: int) -> Sequence[int]:
+    """Return the number of the kind of each row of an emotion, by turn."""
+    return deal_kinds(tuple(fraction for _, fraction in kinds), f"expression:{seed}:{emotion}", rows, strata)
+
+
+@lru_cache(maxsize=128)
+def deal_kinds(fractions: tuple[float, ...], key: str, rows: int, strata: int) -> Sequence[int]:
     """Return the number of the kind of each row of an emotion, by turn.
 
     All kinds are spread evenly over a sequence with exact quotas. Each stratum gets a run of it, in shuffled order, so
-    that expression and intensity are crossed.
+    that kinds and intensities are crossed.
+
+    Args:
+        fractions: fraction of each kind; they sum to 1.
+        key: seed of the shuffles, with the name of what is dealt.
+        rows: rows of the emotion.
+        strata: intensities, which alternate by turn; 1 without any.
+
     """
-    sequence = _spread([fraction for _, fraction in kinds], rows)
-    code = "B" if len(kinds) <= BYTE_KINDS else "I"
+    sequence = _spread(fractions, rows)
+    code = "B" if len(fractions) <= BYTE_KINDS else "I"
     dealt = array(code, bytes(rows * array(code).itemsize))
     start = 0
     for stratum in range(strata):
         turns = range(stratum, rows, strata)
         part = sequence[start : start + len(turns)]
         start += len(turns)
-        random.Random(f"expression:{seed}:{emotion}:{stratum}").shuffle(part)
+        random.Random(f"{key}:{stratum}").shuffle(part)
         dealt[stratum::strata] = array(code, part)
     return dealt
 

@@ -19,7 +19,7 @@ from personagen.builder.release.cards.grounding import grounding_lines, groundin
 from personagen.builder.release.cards.metadata import NO_LICENCE, metadata_of
 from personagen.builder.release.cards.regions import begin_mark, end_mark
 from personagen.builder.release.cards.screening import profanity_line, screening_line
-from personagen.builder.release.manifest import classifier_facts, model_license, total_rejects
+from personagen.builder.release.manifest import classifier_facts, events_line, model_license, total_rejects
 from personagen.builder.release.tables.columns import Columns, columns_of, form_of
 from personagen.builder.release.verdicts import concerns, verdicts
 from personagen.builder.release.verdicts.reject_reasons import reasons_line
@@ -75,7 +75,7 @@ def render_card(manifest: Mapping[str, Any]) -> str:
         splits=[split for split in SPLITS if split in configs["all"]["rows"]],
         rejects=total_rejects(manifest),
         emotion_rows={name: configs[name]["rows"] for name in names if name in configs},
-        attributes={name: _ranked(name, values) for name, values in composition["attributes"].items()},
+        **_composition_facts(manifest, composition),
         recipe=_fenced(_recipe_yaml(manifest["recipe"]), "yaml"),
         scores=list(figure_rows(manifest)),
         command=shared_command(manifest),
@@ -99,6 +99,12 @@ def render_card(manifest: Mapping[str, Any]) -> str:
         licences=_by_licence(sources()),
         region=lambda name: f"{begin_mark(name)}\n{end_mark(name)}",
     )
+
+
+def _composition_facts(manifest: Mapping[str, Any], composition: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of the attributes by frequency, and a line on the events."""
+    attributes = {name: _ranked(name, values) for name, values in composition["attributes"].items()}
+    return {"attributes": attributes, "events_line": events_line(manifest)}
 
 
 @lru_cache(maxsize=1)

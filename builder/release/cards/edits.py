@@ -7,7 +7,7 @@ import yaml
 
 from personagen.builder.core.errors import ReleaseError
 from personagen.builder.core.foreign_text import quote
-from personagen.builder.planning.recipe.parsing import load_plain_yaml
+from personagen.builder.planning.plain_yaml import load_plain_yaml
 from personagen.builder.release.cards.card import render_card
 from personagen.builder.release.cards.metadata import split_card
 from personagen.builder.release.cards.regions import regions

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from personagen.builder.planning.recipe.parsing import load_plain_yaml
+from personagen.builder.planning.plain_yaml import load_plain_yaml
 from personagen.builder.release.tables.columns import Columns, columns_of, form_of
 
 if TYPE_CHECKING:

@@ -168,11 +168,19 @@ class RecordedUsage(ManifestPart):
     estimated: Count = 0
 
 
+class FrequentEvent(ManifestPart):
+    """The event with the most texts."""
+
+    event: Words
+    texts: Count
+
+
 class RecordedComposition(ManifestPart):
-    """Texts by attribute and value."""
+    """Texts by attribute and value, and by event."""
 
     attributes: dict[Line, Counts]
     events: Count
+    most_frequent_event: FrequentEvent | None = None
 
 
 class CardScore(ManifestPart):

@@ -14,6 +14,7 @@ from personagen.builder.core.records import (
     Sociocultural,
     layers_of,
 )
+from personagen.builder.planning.situations.sources import can_have
 from personagen.metrics.texts.emotion_words import LEXICON_LANGUAGES
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ FILLS: Mapping[str, Mapping[str, Any]] = {
     "sociocultural": dict.fromkeys(
         (name for name in Sociocultural.__dataclass_fields__ if name != "prose"), "not given"
     ),
-    "situational": {"stakes": "not given"},
+    "situational": dict.fromkeys(("place", "time", "companions", "stakes"), "not given"),
     "appraisal": dict.fromkeys(("pleasantness", "agency", "certainty", "control", "expectedness"), "not given"),
     "provenance": {"leaked": False, "expression_found": "not checked", "real_texts": "none"},
 }
@@ -34,6 +35,9 @@ FILLS: Mapping[str, Mapping[str, Any]] = {
 
 DRAWN_UNKNOWN = ("demographic.prose", "sociocultural.prose")
 """Columns of the first two layers that drawn personas have no value for, unless the model writes it."""
+
+EVENT_FIELDS = ("appraisal", "stakes", "place", "time", "companions")
+"""Fields of a situation that an event of a recipe need not have."""
 
 CHECKED_BY_CLASSIFIER = ("provenance.checker_label", "provenance.checker_confidence")
 """Columns of the emotion classifier."""
@@ -71,7 +75,7 @@ def left_out(
         unknown: columns of the first two layers that no persona has a value for, prose of the model aside.
 
     """
-    mixture, emotions = recipe.mixture(), recipe.chosen_taxonomy().emotions
+    mixture = recipe.mixture()
     is_listed = recipe.text.language in (None, *LEXICON_LANGUAGES)
     absent = {*unknown, "situational.prose"} - {f"{layer}.prose" for layer in recipe.elaborated()}
     absent |= set() if recipe.intensities else {"intensity"}
@@ -79,7 +83,7 @@ def left_out(
     absent |= {"expression", "provenance.expression_found"} if mixture is None else set()
     absent |= {"style"} if mixture is None or not mixture.styles else set()
     absent |= set() if recipe.checks.label else set(CHECKED_BY_CLASSIFIER)
-    absent |= {"situational.appraisal", "situational.stakes"} if all(emotion.events for emotion in emotions) else set()
+    absent |= {f"situational.{name}" for name in EVENT_FIELDS if not can_have(recipe, name)}
     optional = optional_columns(recipe, attribute_types)
     absent |= set(OPTIONAL_COLUMNS) - optional if optional else set()
     return tuple(sorted(absent))

@@ -8,6 +8,7 @@ REASONS: Mapping[str, str] = {
     "secret": "it repeats a key or a password",
     "empty": "there is no text",
     "schema": "it has not the form that was asked for",
+    "clause": "the invented event is no clause without a subject",
     "refusal": "the model declined to write",
     "meta": "it talks about the task or about being a model",
     "garbled": "it has broken characters or repeats itself without end",

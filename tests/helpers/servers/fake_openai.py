@@ -159,6 +159,13 @@ def sentences(rng: random.Random) -> str:
     return " ".join(parts)
 
 
+def clause(rng: random.Random) -> str:
+    """Write one clause without a subject, as an event is described."""
+    stem = rng.choice([verb.replace("ied", "yed").removesuffix("ed") for verb in VERBS if verb.endswith("ed")])
+    noun, place, time = (rng.choice(bank) for bank in (NOUNS, PLACES, TIMES))
+    return f"{stem}ing the {rng.choice(ADJECTIVES)} {noun} {place} {time}"
+
+
 def instance(schema: Any, rng: random.Random, root: Mapping[str, Any]) -> Any:
     """Draw a value that satisfies a JSON schema (without pattern and if/then).
 
@@ -170,6 +177,8 @@ def instance(schema: Any, rng: random.Random, root: Mapping[str, Any]) -> Any:
         return rng.choice(schema.get("enum", [schema.get("const")]))
     kind = schema.get("type", "object" if "properties" in schema else "string")
     kind = kind[0] if isinstance(kind, list) else kind
+    if list(schema.get("properties", {})) == ["events"]:
+        return {"events": [clause(rng) for _ in range(schema["properties"]["events"]["maxItems"])]}
     if kind == "object":
         return {name: instance(part, rng, root) for name, part in schema.get("properties", {}).items()}
     if kind == "array":

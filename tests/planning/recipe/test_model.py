@@ -53,6 +53,8 @@ IDENTITY: Mapping[str, Mapping[str, Any]] = {
     "ablations": {"ablations": ["none"]},
     "counterfactual": {"counterfactual": None},
     "personas": {"personas": {"where": {"gender": "woman"}}},
+    "channels": {"channels": {"mail": "an email"}},
+    "events": {"events": {"bank": {}}},
     "situations_per_persona": {"situations_per_persona": 3},
     "splits.train": {"splits.train": 0.7, "splits.test": 0.2},
     "splits.validation": {"splits.validation": 0.2, "splits.test": 0.0},

@@ -71,7 +71,7 @@ def test_a_label_of_goemotions_has_only_the_events_of_its_bank_with_this_label()
 def test_events_of_the_recipe_replace_those_of_the_bank_and_are_used_verbatim() -> None:
     envy = Emotion("envy", "wanting what others have", bank="anger", events=("seeing a friend's new house",))
     persona = people(1)[0]
-    (event,) = deal_events(envy, [persona.values], 0, 0)
+    (event,) = deal_events("envy", events_of(envy), [persona.values], 0, 0)
     scene = draw_scene(envy, event, persona, seed=0, turn=0, number=0)
     assert [event.clause for event in events_of(envy)] == ["seeing a friend's new house"]
     assert scene.situational.event == "seeing a friend's new house"
@@ -80,7 +80,7 @@ def test_events_of_the_recipe_replace_those_of_the_bank_and_are_used_verbatim() 
 
 def test_a_scene_is_reproducible() -> None:
     persona = people(1)[0]
-    (event,) = deal_events(FEAR, [persona.values], 4, 0)
+    (event,) = deal_events("fear", events_of(FEAR), [persona.values], 4, 0)
     scene = draw_scene(FEAR, event, persona, seed=4, turn=9, number=1)
     assert scene == draw_scene(FEAR, event, persona, seed=4, turn=9, number=1)
     assert scene.id == "p000000-s1"
@@ -134,7 +134,7 @@ def test_a_place_without_a_wording_is_the_workplace_of_the_persona() -> None:
 
 def test_a_scene_fits_another_persona_if_the_event_and_every_setting_do() -> None:
     persona = people(1)[0]
-    (event,) = deal_events(FEAR, [persona.values], 0, 0)
+    (event,) = deal_events("fear", events_of(FEAR), [persona.values], 0, 0)
     scene = draw_scene(FEAR, event, persona, seed=0, turn=0, number=0)
     assert fits(event, scene, persona.values)
     assert not fits(replace(event, fit=Condition(age=(200, 200))), scene, persona.values)

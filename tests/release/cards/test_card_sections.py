@@ -117,7 +117,9 @@ def test_events_of_a_recipe_are_counted_by_their_text(tmp_path: Path) -> None:
     rows = [row["situational"] for name in events for row in records(out, name)]
     assert {row["event_kind"] for row in rows} == {"custom"}
     assert manifest_of(out)["composition"]["events"] == len({row["event"] for row in rows}) == 5
-    assert "The texts are about 5 different events." in (out / "README.md").read_text(encoding="utf-8")
+    assert "The texts are about 5 different events, 4 texts per event on average; the most frequent one (" in (
+        out / "README.md"
+    ).read_text(encoding="utf-8")
 
 
 def test_the_card_reports_the_composition(made: Path) -> None:

@@ -24,6 +24,14 @@ from personagen.builder.planning.recipe.sections.rows import (
     CustomTaxonomy,
     Splits,
 )
+from personagen.builder.planning.recipe.sections.situations import (
+    Channel,
+    ChannelName,
+    ChannelSettings,
+    EventBank,
+    EventInvention,
+    EventSources,
+)
 from personagen.builder.planning.recipe.sections.texts import Checks, Elaboration, SamplingSettings, TextRequirements
 
 __all__ = [
@@ -31,12 +39,18 @@ __all__ = [
     "BackendChoice",
     "BackendSection",
     "Budgets",
+    "Channel",
+    "ChannelName",
+    "ChannelSettings",
     "Checks",
     "CounterfactualPairs",
     "CustomEmotion",
     "CustomTaxonomy",
     "Depth",
     "Elaboration",
+    "EventBank",
+    "EventInvention",
+    "EventSources",
     "GroundingSettings",
     "Intensity",
     "ModelPrice",

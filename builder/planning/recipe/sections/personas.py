@@ -5,6 +5,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
+from personagen.builder.planning.personas.conditions import require_accepted
 from personagen.builder.planning.personas.sources.files.locations import validate_source
 from personagen.builder.planning.recipe.licences import LICENCES
 from personagen.builder.planning.recipe.sections.base import Name, RecipeSection, VisibleLine
@@ -26,31 +27,7 @@ _NEGATION = {
 }
 
 
-def _require_accepted(value: Any, *, within_not: bool = False) -> Any:
-    """Return a condition on one attribute: a value, a list of values, bounds, or `not` with one of them."""
-    if isinstance(value, Mapping):
-        if set(value) == {"not"} and not within_not:
-            _require_accepted(value["not"], within_not=True)
-            return value
-        bounds = [value[key] for key in ("min", "max") if key in value]
-        if not value or set(value) - {"min", "max"} or not all(type(bound) is int for bound in bounds):
-            raise ValueError(f"got {dict(value)!r:.80}, wanted {{min: 20, max: 40}} or {{not: ...}}")
-        if len(bounds) == 2 and bounds[0] > bounds[1]:
-            raise ValueError(f"min {bounds[0]} is above max {bounds[1]}; change one of them")
-        return value
-    values = value if isinstance(value, list | tuple) else [value]
-    if not values:
-        raise ValueError("got an empty list, wanted one value or more; leave the condition out")
-    for one in values:
-        if isinstance(one, bool) or not isinstance(one, str | int):
-            raise ValueError(
-                f"got {one!r:.80}, wanted text or a whole number; YAML needs quotes around yes, no, on, off"
-            )
-    require_unique("the list", [str(one) for one in values])
-    return value
-
-
-Accepted = Annotated[Any, BeforeValidator(_require_accepted), WithJsonSchema({"anyOf": [*_ACCEPTED, _NEGATION]})]
+Accepted = Annotated[Any, BeforeValidator(require_accepted), WithJsonSchema({"anyOf": [*_ACCEPTED, _NEGATION]})]
 """Condition on one attribute: a value, a list, {min, max}, or {not: one of these}."""
 
 
