@@ -14,6 +14,7 @@ from typing import Any
 from personagen.builder.core.errors import RecipeError
 from personagen.builder.core.records import COUNTERFACTUAL_PREFIX, SPLITS, layers_of
 from personagen.builder.planning.personas.drawing import Persona
+from personagen.builder.planning.personas.steps import years_of
 from personagen.builder.planning.personas.tables import PersonaTables, Table
 from personagen.builder.planning.plan import Counterfactual, Plan, RowPlan
 from personagen.builder.planning.situations.bank import draw_scene, fits
@@ -36,6 +37,7 @@ def add_counterfactuals(plan: Plan) -> Plan:
     _require_no_prose(plan)
     by_config: dict[str, Mapping[str, tuple[RowPlan, ...]]] = {}
     for attribute, values in requested.attributes.items():
+        _require_accepted(plan.people.tables, attribute, values)
         groups = list(islice(_counterfactuals_per_row(plan, attribute, values), requested.pairs))
         if len(groups) < (requested.pairs or 1):
             raise RecipeError(
@@ -47,6 +49,18 @@ def add_counterfactuals(plan: Plan) -> Plan:
         by_split = {split: tuple(row for row in rows if row.split == split) for split in SPLITS}
         by_config[COUNTERFACTUAL_PREFIX + attribute] = {split: part for split, part in by_split.items() if part}
     return replace(plan, counterfactuals=by_config)
+
+
+def _require_accepted(tables: PersonaTables, attribute: str, values: tuple[str, ...]) -> None:
+    """Raise RecipeError if the conditions of the recipe exclude a value that a counterfactual is to have."""
+    accepted = dict(tables.where.allowed).get(attribute)
+    if accepted is None:
+        return
+    for value in values:
+        if accepted.isdisjoint({value} if attribute != "age" else years_of(value)):
+            raise RecipeError(
+                f"counterfactual.attributes.{attribute}: personas.where excludes {value!r}; leave it out of one of them"
+            )
 
 
 def _counterfactuals_per_row(plan: Plan, attribute: str, values: tuple[str, ...]) -> Iterator[list[RowPlan]]:

@@ -8,7 +8,13 @@ from personagen.builder.release.measuring import ClassifierAccuracy, accuracy_li
 from personagen.builder.release.verdicts.reject_reasons import reasons_line
 from personagen.builder.report.charts import Chart, rejects_chart
 from personagen.builder.report.persona_charts import pairs_chart, values_chart
-from personagen.builder.report.persona_coverage import Layers, expected_fractions, observed_fractions, pair_coverage
+from personagen.builder.report.persona_coverage import (
+    Layers,
+    WishedTables,
+    expected_fractions,
+    observed_fractions,
+    pair_coverage,
+)
 from personagen.builder.report.rejected_replies import RejectedReply
 from personagen.builder.report.text_charts import (
     confusion_chart,
@@ -136,13 +142,16 @@ def _word_sections(groups: Sequence[TextGroup], emotions: Sequence[str], main: s
     )
 
 
-def persona_sections(personas: Sequence[Layers]) -> Iterator[Section]:
+def persona_sections(personas: Sequence[Layers], wished: WishedTables) -> Iterator[Section]:
     """Yield the sections on the personas of the main group: their attributes, and the pairs of values that occur."""
-    observed, expected, coverage = observed_fractions(personas), expected_fractions(personas), pair_coverage(personas)
+    observed, expected = observed_fractions(personas), expected_fractions(personas, wished)
+    coverage = pair_coverage(personas, wished)
+    given = "" if wished.wishes is None else ", given the conditions of the recipe"
     yield Section(
         "values",
         "Persona attributes",
-        "Fraction of the personas that have each value. The marks show the fraction that the attribute tables give.",
+        "Fraction of the personas that have each value. The marks show the fraction that the attribute tables give"
+        f"{given}.",
         values_sentence(observed, expected),
         chart=values_chart(observed, expected),
     )
@@ -150,7 +159,7 @@ def persona_sections(personas: Sequence[Layers]) -> Iterator[Section]:
         "pairs",
         "Coverage of attribute pairs",
         "Fraction of the pairs of values of two attributes that at least one persona has, of all that the attribute "
-        "tables have. Implausible pairs are never drawn, so some cells cannot reach 100 %.",
+        f"tables have{given}. Implausible pairs are never drawn, so some cells cannot reach 100 %.",
         pairs_sentence(coverage),
         chart=pairs_chart(list(observed), coverage),
     )

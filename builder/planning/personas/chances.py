@@ -67,6 +67,17 @@ class Chances:
         """Return the probability that a persona meets the conditions."""
         return sum(self.cells().values())
 
+    def cell_of(self, values: Mapping[str, Any]) -> Cell | None:
+        """Return the cell of a persona; None: it does not meet the conditions."""
+        labels: Cell = ()
+        for number, step in enumerate(self._steps):
+            derived = {name: values.get(name) for name in _derived_names(step)}
+            label = self._label(number, derived)
+            if label is None:
+                return None
+            labels += label
+        return labels
+
     def distribution(self, step: Step, values: Mapping[str, Any], cell: Cell) -> Distribution:
         """Return the distribution of an attribute, given those drawn before and that the persona is in a cell."""
         number = self._numbers.get(step.name)

@@ -3,7 +3,7 @@
 Independent draws leave many pairs of attribute values uncovered (no rural doctorate, no retired ENTP), and small
 samples of them stray from the tables. Each persona is therefore the best of DRAWS_PER_PERSONA independent draws: the
 one with most pairs that no earlier persona has, minus a penalty for values that are already more frequent than in
-their tables. `benchmarks/personas.py` compares both.
+their tables. `benchmarks/personas/coverage.py` compares both.
 """
 
 import random
@@ -254,10 +254,9 @@ def possible_pairs(tables: PersonaTables) -> int:
     With conditions, the values are those of the personas that meet them.
     """
     sizes = []
-    steps, accepted = steps_of(tables), dict(tables.where.allowed)
     for name in COVERED_ATTRIBUTES:
-        if accepted:
-            sizes.append(len(Chances(steps, accepted, {name: None}).cells()))
+        if tables.where.allowed:
+            sizes.append(len(possible_values(tables, name)))
             continue
         table = next((table for table in tables.tables if table.name == name.removesuffix("_band")), None)
         if table is None:
@@ -265,6 +264,12 @@ def possible_pairs(tables: PersonaTables) -> int:
         else:
             sizes.append(len({value for _, percentages in table.rows for value in percentages}))
     return sum(one * other for one, other in combinations(sizes, 2))
+
+
+def possible_values(tables: PersonaTables, name: str) -> frozenset[str]:
+    """Return the values of an attribute that a persona can have who meets the condition of the tables."""
+    cells = Chances(steps_of(tables), dict(tables.where.allowed), {name: None}).cells()
+    return frozenset(value for (value,) in cells)
 
 
 def _overshoot(draw: _Draw, surplus: Counter[tuple[str, str]]) -> float:

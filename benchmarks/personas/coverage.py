@@ -1,6 +1,6 @@
 """Coverage of attribute pairs and distance from the tables: designed against independent personas.
 
-python benchmarks/personas.py
+python -m benchmarks.personas.coverage
 """
 
 from collections import Counter
