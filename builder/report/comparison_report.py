@@ -15,7 +15,7 @@ from personagen.builder.evaluation.comparison import (
 from personagen.builder.evaluation.comparison_tables import MAIN, classifier_line, cost_cells, lexicon_note
 from personagen.builder.release.measuring import accuracy_line, accuracy_of
 from personagen.builder.report.charts import NOT_SIGNIFICANT, Chart, ValueWithInterval, interval_chart
-from personagen.builder.report.persona_coverage import Layers
+from personagen.builder.report.persona_coverage import Layers, package_tables
 from personagen.builder.report.rejected_replies import RejectedReply, draw_examples
 from personagen.builder.report.sections import (
     Cell,
@@ -97,7 +97,7 @@ class ComparisonReport:
         yield from text_sections(
             self.groups, self.points, self.emotions, self.main, accuracy_of(self.comparison.facts.classifier)
         )
-        yield from persona_sections(self.personas)
+        yield from persona_sections(self.personas, package_tables())
         colours = {group.name: group.colour for group in self.groups}
         yield rejects_section({cost.arm: cost.rejects for cost in arms}, colours, self.examples)
 

@@ -58,6 +58,11 @@ class WishedTables:
             return None
 
 
+def package_tables() -> WishedTables:
+    """Return the tables of the package, without conditions."""
+    return WishedTables(persona_tables(), None)
+
+
 def wished_tables(manifest: Mapping[str, Any]) -> WishedTables:
     """Return the tables of a release; those of the package if its conditions are those of another version."""
     try:
@@ -66,7 +71,7 @@ def wished_tables(manifest: Mapping[str, Any]) -> WishedTables:
         tables = tables_for(persona_tables(), settings)
         return WishedTables(tables, make_wishes(tables, settings, manifest["seed"]))
     except ValueError:
-        return WishedTables(persona_tables(), None)
+        return package_tables()
 
 
 def expected_fractions(personas: Sequence[Layers], wished: WishedTables) -> dict[str, dict[str, float]]:
