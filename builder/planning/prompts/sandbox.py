@@ -28,6 +28,9 @@ MAX_CHARS = 50_000
 MAX_ITEMS = 1_000
 """Items of a list that a template makes, and numbers of a range."""
 
+MAX_PARTS = 8
+"""Items of a list within a list, such as a name and its value."""
+
 MAX_NUMBER = 10**15
 """Upper bound on the absolute value of a number that a template computes."""
 
@@ -92,11 +95,19 @@ def _weighed(value: Any) -> Any:
     return value
 
 
-def _scalar(value: Any) -> Any:
-    """Return an item of a list that a template makes; lists of lists could grow without bound."""
-    if isinstance(value, list | tuple | dict | Namespace):
-        raise TemplateBoundError("puts a list into a list, wanted texts and numbers in it")
+def _item(value: Any) -> Any:
+    """Return an item of a list that a template makes: no list but a short one of texts; others could grow endlessly."""
+    if isinstance(value, dict | Namespace):
+        raise TemplateBoundError("puts a mapping into a list, wanted texts and numbers in it")
+    if isinstance(value, list | tuple) and (len(value) > MAX_PARTS or any(map(_is_container, value))):
+        raise TemplateBoundError(
+            f"puts a list into a list, wanted texts, numbers and lists of up to {MAX_PARTS} of them"
+        )
     return value
+
+
+def _is_container(value: Any) -> bool:
+    return isinstance(value, list | tuple | dict | Namespace)
 
 
 def _bounded_text(text: str) -> str:
@@ -180,7 +191,7 @@ class PromptSandbox(ImmutableSandboxedEnvironment):
             finalize=_printable_value,
         )
         own = {"join": _join, "replace": _replace, "indent": _indent, "round": _round}
-        hooks = {"_iterated": _iterated, "_weighed": _weighed, "_scalar": _scalar, "_spend": _spend_body}
+        hooks = {"_iterated": _iterated, "_weighed": _weighed, "_item": _item, "_spend": _spend_body}
         self.filters = {name: FILTERS[name] for name in PLAIN_FILTERS} | own | hooks
         self.tests = {name: TESTS[name] for name in PLAIN_TESTS}
         self.globals = {"range": _range, "namespace": Namespace}

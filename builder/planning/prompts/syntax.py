@@ -145,9 +145,9 @@ def _hook(node: nodes.Node) -> None:
         elif isinstance(value, list):
             value[:] = [_concatenated(part) if isinstance(part, nodes.Concat) else part for part in value]
     if isinstance(node, nodes.List | nodes.Tuple) and getattr(node, "ctx", "load") == "load":
-        node.items = [_filtered(item, "_scalar") for item in node.items]
+        node.items = [_filtered(item, "_item") for item in node.items]
     elif isinstance(node, nodes.Pair):
-        node.value = _filtered(node.value, "_scalar")
+        node.value = _filtered(node.value, "_item")
 
 
 def _size(node: nodes.Node) -> int:

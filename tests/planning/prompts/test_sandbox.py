@@ -43,6 +43,7 @@ def grown(start: str, step: str) -> str:
         ("{% macro m() %}<{{ caller() }}>{% endmacro %}{% call m() %}c{% endcall %}", "<c>"),
         ("{% filter upper %}abc{% endfilter %}{% with a = text %}{{ a }}{% endwith %}", "ABCabc"),
         ("{{ {'a': 'x', 'b': 'y'}['b'] }} {{ 7 // 2 }} {{ 5 % 3 }} {{ 1.26 | round(1) }}", "y 3 2 1.3"),
+        ("{% for a, b in [('x', 1), ('y', none)] if b is not none %}{{ a }}{{ b }}{% endfor %}", "x1"),
         ("{{ 'a\nb' | indent(2) }}{{ 'x' if nothing }}", "a\n  b"),
     ],
 )
@@ -65,7 +66,8 @@ def test_ordinary_templates_are_rendered(body: str, text: str) -> None:
         (grown("'ab'", "s.x + s.x"), r"65,536 char"),
         (grown("[1]", "s.x + s.x"), r"1,024 items"),
         (grown("[1]", "[s.x, s.x]"), r"a list into a"),
-        ("{{ {'a': [1]} }}", r"puts a list into a list, wanted texts and numbers in it"),
+        ("{{ [[[1]]] }}", r"puts a list into a list, wanted texts, numbers and lists of up to 8 of them"),
+        ("{{ [{'a': 1}] }}", r"puts a mapping into a list, wanted texts and numbers in it"),
         (grown("9", "s.x * s.x"), r"computes a number above 1,000,000,000,000,000, wanted a smaller one"),
         ("{% macro f() %}{% for i in range(999) %}.{% endfor %}{% endmacro %}" + "{{ f() }}" * 60, r"too many steps"),
         ("{{ 'x' | replace('', 'y' ~ text | join('z')) | indent(100000000) }}", r"too many steps"),
