@@ -116,14 +116,15 @@ class Templates:
         return self._compiled[key]
 
     def _layers(self, attributes: Mapping[str, Any] | None) -> Any:
-        """Return the macros that describe the layers; those of the package add the further attributes of a persona."""
-        file = self.file_of("_layers")
-        if file is not None:
-            return self._own(file).module
-        module = _package_template("_layers").module
+        """Return the macros that describe the layers, with the further attributes of a persona."""
+        module = self._template("_layers").module
         if not (self.further and attributes):
             return module
-        return _package_template("_further").make_module({"base": module, "attributes": attributes})
+        return self._template("_further").make_module({"base": module, "attributes": attributes})
+
+    def _template(self, name: str) -> Template:
+        file = self.file_of(name)
+        return _package_template(name) if file is None else self._own(file)
 
 
 PACKAGE = Templates()

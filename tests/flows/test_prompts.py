@@ -58,6 +58,8 @@ def keys_of(release: Path) -> set[str]:
         "",
         "expression: shown",
         f"depth: none\nemotions: [joy]\ntext: {{examples: {EXAMPLES}}}",
+        MODEL + "personas: {attributes: {dialect: {values: {northern: 0.5, southern: 0.5}}}}",
+        "personas: {attributes: {dialect: {values: {northern: 0.5, southern: 0.5}}}}",
     ],
 )
 def test_an_exported_folder_gives_the_same_requests(text: str, tmp_path: Path) -> None:
@@ -224,7 +226,10 @@ def test_prompts_export_writes_a_folder(run: Run) -> None:
     again = run("prompts", "export", "own")
     assert again.code == 1 and "own is there already and is no empty folder; name a new one" in again.err
     as_json = json.loads(run("prompts", "export", "other", "--json").out)
-    assert as_json == {"folder": "other", "files": ["other/README.md", "other/styled_continuation.md"]}
+    assert as_json == {
+        "folder": "other",
+        "files": [f"other/{name}.md" for name in ("README", "_layers", "styled_continuation")],
+    }
 
 
 def test_an_error_in_a_template_is_one_line(run: Run) -> None:

@@ -21,8 +21,13 @@ PROSE_NAMES = ("demographic", "sociocultural", "situational")
 TEXT_NAMES = ("expression", "styled", "continuation", "styled_continuation")
 """Templates of texts, of which a recipe uses one: by style and by kind of model."""
 
-TEMPLATE_NAMES = ("_layers", *PROSE_NAMES, *TEXT_NAMES, "list")
-"""Templates that a recipe can replace; `_layers` has the macros that describe a persona and a situation."""
+LAYERS, FURTHER = "_layers", "_further"
+
+MACRO_FILES = (LAYERS, FURTHER)
+"""Templates of macros: `_layers` describes a persona and a situation, `_further` adds the further attributes."""
+
+TEMPLATE_NAMES = (*MACRO_FILES, *PROSE_NAMES, *TEXT_NAMES, "list")
+"""Templates that a recipe can replace."""
 
 SUFFIX = ".md"
 """End of the name of a template's file."""

@@ -100,9 +100,8 @@ def _item(value: Any) -> Any:
     if isinstance(value, dict | Namespace):
         raise TemplateBoundError("puts a mapping into a list, wanted texts and numbers in it")
     if isinstance(value, list | tuple) and (len(value) > MAX_PARTS or any(map(_is_container, value))):
-        raise TemplateBoundError(
-            f"puts a list into a list, wanted texts, numbers and lists of up to {MAX_PARTS} of them"
-        )
+        wanted = f"texts, numbers and lists of up to {MAX_PARTS} of them"
+        raise TemplateBoundError(f"puts a list into a list, wanted {wanted}")
     return value
 
 

@@ -9,20 +9,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from jinja2 import TemplateSyntaxError, nodes
 from jinja2.meta import find_undeclared_variables
 
-from personagen.builder.planning.prompts.files import PROSE_NAMES, PromptFile
+from personagen.builder.planning.prompts.files import FURTHER, LAYERS, MACRO_FILES, PromptFile
 from personagen.builder.planning.prompts.sandbox import PromptSandbox
 from personagen.builder.planning.prompts.syntax import first_stray
 from personagen.builder.planning.prompts.variables import (
     FUNCTIONS,
+    FURTHER_VARIABLES,
+    MACROS,
     VARIABLES,
     attributes_of,
     record_type,
     variables_of,
 )
 from personagen.builder.planning.suggestions import did_you_mean
-
-LAYERS_FILE = "_layers"
-"""Template of the macros that describe the layers."""
 
 
 def validate_templates(files: Sequence[PromptFile]) -> None:
@@ -32,14 +31,14 @@ def validate_templates(files: Sequence[PromptFile]) -> None:
         files: templates of a recipe; `_layers` comes first, as files are in order.
 
     """
-    macros: tuple[str, ...] = PROSE_NAMES
+    macros = MACROS
     for file in files:
         validate_template(file, macros)
-        if file.template == LAYERS_FILE:
+        if file.template == LAYERS:
             macros = tuple(node.name for node in PromptSandbox().parse(file.text).find_all(nodes.Macro))
 
 
-def validate_template(file: PromptFile, macros: Sequence[str] = PROSE_NAMES) -> None:
+def validate_template(file: PromptFile, macros: Sequence[str] = MACROS) -> None:
     """Raise ValueError unless a file is a template that could be rendered.
 
     Args:
@@ -71,9 +70,9 @@ def _one_line(text: str) -> str:
 
 
 def _validate_tree(file: PromptFile, tree: nodes.Template, macros: Sequence[str]) -> None:
-    if file.template == LAYERS_FILE:
+    if file.template in MACRO_FILES:
         _validate_macros(tree)
-        known: tuple[str, ...] = ()
+        known = FURTHER_VARIABLES if file.template == FURTHER else ()
     else:
         _validate_turns(file, tree)
         known = variables_of(file.template)
@@ -109,7 +108,7 @@ def _validate_macros(tree: nodes.Template) -> None:
         raise TemplateSyntaxError(
             "has a part outside of its macros, which would not be sent; leave it out", stray.lineno
         )
-    for name in PROSE_NAMES:
+    for name in MACROS:
         if name not in macros:
             raise TemplateSyntaxError(f"lacks the macro {name!r}, which templates call as `layer.{name}(...)`", 1)
 
@@ -120,7 +119,7 @@ def _validate_attributes(tree: nodes.Template, known: Sequence[str], macros: Seq
         root, path = _path_of(node)
         if root == "layer" in known and root not in bound and path[0] not in macros:
             raise TemplateSyntaxError(_unknown("macro of layer", path[0], macros), node.lineno)
-        record = VARIABLES[root].record if root in known and root not in bound else None
+        record = VARIABLES[root].record if root in VARIABLES and root in known and root not in bound else None
         if record is None:
             continue
         owner, wrong = record_type(record, path)

@@ -32,7 +32,8 @@ _UNSTYLED = ("expression", "continuation")
 VARIABLES: Mapping[str, PromptVariable] = {
     "layer": PromptVariable(
         "the macros of `_layers`: `layer.demographic(demographic)`, `layer.sociocultural(sociocultural)` and "
-        "`layer.situational(scene)` describe a layer in lines",
+        "`layer.situational(scene)` describe a layer in lines, `layer.introduction(demographic, sociocultural)` a "
+        "persona in a sentence",
         (*PROSE_NAMES, *TEXT_NAMES, "list"),
     ),
     "demographic": PromptVariable(
@@ -70,6 +71,12 @@ VARIABLES: Mapping[str, PromptVariable] = {
     "label_words": PromptVariable("words that such texts use; empty without `text.label_words`", _STYLED),
 }
 """Variables by name. The page docs/recipe.md has them as a table."""
+
+MACROS = ("demographic", "sociocultural", "situational", "introduction")
+"""Macros of `layer`, which every file of macros has."""
+
+FURTHER_VARIABLES = ("base", "attributes")
+"""Variables of `_further`: the macros of `_layers`, and the further attributes of a persona by name."""
 
 FUNCTIONS = ("loop", "namespace", "range")
 """Names of the language that templates may use."""

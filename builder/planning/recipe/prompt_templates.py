@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from personagen.builder.core.package_data import TEMPLATES
 from personagen.builder.core.records import DEPTHS, layers_of
 from personagen.builder.planning.prompts import PromptFile, read_prompts, validate_templates, wordings_in
-from personagen.builder.planning.prompts.files import PROSE_NAMES, TEXT_NAMES
+from personagen.builder.planning.prompts.files import FURTHER, LAYERS, PROSE_NAMES, TEXT_NAMES
 
 if TYPE_CHECKING:
     from personagen.builder.planning.recipe.model import Recipe
@@ -18,7 +18,8 @@ MODEL_OF: Mapping[str, str] = {
     "continuation": "is for texts without a style of the embedded model",
     "styled_continuation": "is for texts with a style of the embedded model",
     "list": "is for the embedded model at depth none with text.examples or grounding",
-    "_layers": "is called by none of the recipe's templates",
+    LAYERS: "is called by none of the recipe's templates",
+    FURTHER: "is for personas with further attributes, where a template calls `layer`",
     **dict.fromkeys(PROSE_NAMES, "is for prose that the model does not write here; see elaborate and depth"),
 }
 """Why a template can be without effect."""
@@ -48,9 +49,13 @@ def used_templates(recipe: "Recipe") -> tuple[str, ...]:
 
 
 def has_further(recipe: "Recipe") -> bool:
-    """Return whether the package's templates describe further attributes of the personas to the model."""
+    """Return whether the template `_further` describes further attributes of the personas to the model.
+
+    It does unless the recipe has a template `_layers` of its own and no `_further`.
+    """
+    own = {file.template for file in recipe.prompt_files()}
     has_attributes = recipe.personas is not None and bool(recipe.personas.attributes)
-    return has_attributes and all(file.template != "_layers" for file in recipe.prompt_files())
+    return has_attributes and (LAYERS not in own or FURTHER in own)
 
 
 def _continues_lists(recipe: "Recipe", depths: Sequence[str]) -> bool:

@@ -58,7 +58,9 @@ def refused(sources: Any, problem: str) -> None:
 
 def test_a_folder_with_unknown_names(tmp_path: Path) -> None:
     folder = folder_with(tmp_path / "own", stlyed=USER)
-    refused(folder, r"stlyed\.md': no template is named 'stlyed', did you mean 'styled'\?; known: _layers, demographic")
+    refused(
+        folder, r"stlyed\.md': no template is named 'stlyed', did you mean 'styled'\?; known: _layers, _further, demo"
+    )
 
 
 @pytest.mark.parametrize("name", ["styled.txt", "styled.md~", "styled"])

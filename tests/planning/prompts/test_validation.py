@@ -2,12 +2,12 @@
 
 import pytest
 
-from personagen.builder.core.records import LAYERS
 from personagen.builder.planning.prompts.files import TEMPLATE_NAMES, PromptFile
 from personagen.builder.planning.prompts.validation import validate_template, validate_templates
+from personagen.builder.planning.prompts.variables import MACROS as NAMES
 from tests.helpers.releasing import ROOT
 
-MACROS = "".join(f"{{% macro {name}(x) %}}.{{% endmacro %}}" for name in LAYERS)
+MACROS = "".join(f"{{% macro {name}(x) %}}.{{% endmacro %}}" for name in NAMES)
 
 
 def file_of(text: str, template: str = "styled") -> PromptFile:
@@ -102,5 +102,5 @@ def test_a_template_may_call_the_macros_of_the_recipe() -> None:
     layers = file_of(MACROS + "{% macro work(d) %}{{ d.work }}{% endmacro %}", "_layers")
     own = file_of(user("{{ layer.work(demographic) }}"))
     validate_templates([layers, own])
-    with pytest.raises(ValueError, match=r"unknown macro of layer 'work'; known: demographic, situational, sociocult"):
+    with pytest.raises(ValueError, match=r"unknown macro of layer 'work'; known: demographic, introduction, sit"):
         validate_templates([own])

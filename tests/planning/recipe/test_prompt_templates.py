@@ -18,18 +18,18 @@ EXAMPLES = Path(__file__).with_name("examples.tsv")
 @pytest.mark.parametrize(
     ("text", "used"),
     [
-        ("", ("styled_continuation",)),
-        ("expression: shown", ("continuation",)),
+        ("", ("_layers", "styled_continuation")),
+        ("expression: shown", ("_layers", "continuation")),
         (OPENAI, ("_layers", "sociocultural", "situational", "styled")),
         (OPENAI + "expression: shown\nelaborate: {demographic: llm, sociocultural: sampled}",
          ("_layers", "demographic", "situational", "expression")),
         (OPENAI + "depth: none", ("_layers", "styled")),
         (OPENAI + "depth: none\nablations: [demographic]\nelaborate: {demographic: llm}",
          ("_layers", "demographic", "styled")),
-        (f"depth: none\nemotions: [joy]\ntext: {{examples: {EXAMPLES}}}", ("styled_continuation", "list")),
-        ("depth: none\ngrounding: {paraphrase: {source: goemotions}}", ("styled_continuation", "list")),
-        ("depth: none\ngrounding: {examples: {source: goemotions}}", ("styled_continuation", "list")),
-        ("grounding: {examples: {source: goemotions}}", ("styled_continuation",)),
+        (f"depth: none\nemotions: [joy]\ntext: {{examples: {EXAMPLES}}}", ("_layers", "styled_continuation", "list")),
+        ("depth: none\ngrounding: {paraphrase: {source: goemotions}}", ("_layers", "styled_continuation", "list")),
+        ("depth: none\ngrounding: {examples: {source: goemotions}}", ("_layers", "styled_continuation", "list")),
+        ("grounding: {examples: {source: goemotions}}", ("_layers", "styled_continuation")),
     ],
 )  # fmt: skip
 def test_templates_that_a_recipe_uses(text: str, used: tuple[str, ...]) -> None:
@@ -45,10 +45,10 @@ def test_templates_that_a_recipe_uses(text: str, used: tuple[str, ...]) -> None:
         (OPENAI, "demographic", r"is for prose that the model does not write here; see elaborate and depth, "),
         (OPENAI + "depth: none", "situational", r"is for prose that the model does not write here"),
         (OPENAI, "continuation", r"is for texts without a style of the embedded model, .*; name it styled$"),
-        ("", "styled", r"is for texts with a style of models that follow .* uses styled_continuation; name it style"),
+        ("", "styled", r"is for texts with a style of models that follow .* uses _layers, styled_continuation; name it style"),
         ("", "situational", r"is for prose that the model does not write here"),
         ("", "list", r"is for the embedded model at depth none with text\.examples or grounding, .*; leave it out$"),
-        ("", "_layers", r"is called by none of the recipe's templates"),
+        ("", "_further", r"is for personas with further attributes, where a template calls `layer`"),
     ],
 )  # fmt: skip
 def test_a_template_without_effect_is_refused(text: str, template: str, problem: str, tmp_path: Path) -> None:
