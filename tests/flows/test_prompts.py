@@ -226,10 +226,8 @@ def test_prompts_export_writes_a_folder(run: Run) -> None:
     again = run("prompts", "export", "own")
     assert again.code == 1 and "own is there already and is no empty folder; name a new one" in again.err
     as_json = json.loads(run("prompts", "export", "other", "--json").out)
-    assert as_json == {
-        "folder": "other",
-        "files": [f"other/{name}.md" for name in ("README", "_layers", "styled_continuation")],
-    }
+    names = ("README", "_layers", "styled_continuation")
+    assert as_json == {"folder": "other", "files": [f"other/{name}.md" for name in names]}
 
 
 def test_an_error_in_a_template_is_one_line(run: Run) -> None:

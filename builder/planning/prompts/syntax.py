@@ -11,13 +11,14 @@ from personagen.builder.planning.suggestions import did_you_mean
 
 PLAIN_FILTERS = (
     "abs", "capitalize", "count", "d", "default", "dictsort", "first", "float", "int", "items", "last",
-    "length", "list", "lower", "max", "min", "reverse", "sort", "string", "sum", "title", "trim", "unique",
-    "upper", "wordcount",
+    "length", "list", "lower", "max", "min", "reject", "reverse", "select", "sort", "string", "sum", "title",
+    "trim", "unique", "upper", "wordcount",
 )  # fmt: skip
-"""Filters of Jinja that no input makes larger."""
+"""Filters of Jinja that make no input larger."""
 
 FILTERS = (*PLAIN_FILTERS, "indent", "join", "replace", "round")
-"""Filters of templates. Those that call attributes or other filters by name are left out, and so is `random`."""
+"""Filters of templates. `map`, `attr` and `format`, which reach attributes or filters by name, are left out, and so is
+`random`."""
 
 PLAIN_TESTS = (
     "!=", "<", "<=", "==", ">", ">=", "boolean", "defined", "divisibleby", "eq", "equalto", "even", "false",

@@ -31,7 +31,7 @@ def validate_templates(files: Sequence[PromptFile]) -> None:
         files: templates of a recipe; `_layers` comes first, as files are in order.
 
     """
-    macros = MACROS
+    macros: tuple[str, ...] = MACROS
     for file in files:
         validate_template(file, macros)
         if file.template == LAYERS:
@@ -72,7 +72,7 @@ def _one_line(text: str) -> str:
 def _validate_tree(file: PromptFile, tree: nodes.Template, macros: Sequence[str]) -> None:
     if file.template in MACRO_FILES:
         _validate_macros(tree)
-        known = FURTHER_VARIABLES if file.template == FURTHER else ()
+        known: tuple[str, ...] = FURTHER_VARIABLES if file.template == FURTHER else ()
     else:
         _validate_turns(file, tree)
         known = variables_of(file.template)

@@ -45,7 +45,7 @@ def test_templates_that_a_recipe_uses(text: str, used: tuple[str, ...]) -> None:
         (OPENAI, "demographic", r"is for prose that the model does not write here; see elaborate and depth, "),
         (OPENAI + "depth: none", "situational", r"is for prose that the model does not write here"),
         (OPENAI, "continuation", r"is for texts without a style of the embedded model, .*; name it styled$"),
-        ("", "styled", r"is for texts with a style of models that follow .* uses _layers, styled_continuation; name it style"),
+        ("", "styled", r"is for texts with a style of models that .* uses _layers, styled_continuation; name it style"),
         ("", "situational", r"is for prose that the model does not write here"),
         ("", "list", r"is for the embedded model at depth none with text\.examples or grounding, .*; leave it out$"),
         ("", "_further", r"is for personas with further attributes, where a template calls `layer`"),
@@ -61,6 +61,16 @@ def test_a_template_without_effect_is_refused(text: str, template: str, problem:
             parse_recipe(text, "r", {"prompts": prompts})
     (tmp_path / f"{template}.md").write_text(source, encoding="utf-8")
     parse_recipe(text, "r", {"prompts": str(tmp_path)})
+
+
+def test_macros_that_no_template_calls_are_refused(tmp_path: Path) -> None:
+    for name in ("_layers", "styled_continuation"):
+        source = (ROOT / "builder" / "templates" / f"{name}.md").read_text(encoding="utf-8")
+        (tmp_path / f"{name}.md").write_text(source + "{#- changed -#}", encoding="utf-8")
+    parse_recipe("", "r", {"prompts": str(tmp_path)})
+    (tmp_path / "styled_continuation.md").write_text("{% block user %}Write {{ form }}.{% endblock %}")
+    with pytest.raises(RecipeError, match=r"the template is called by none of the recipe's templates, and this recipe"):
+        parse_recipe("", "r", {"prompts": str(tmp_path)})
 
 
 @pytest.mark.parametrize("value", [3, ["a.md"], {"styled": 3}, {"styled": [3]}, {"styled": {"a": "b"}}])
