@@ -1,5 +1,6 @@
 """Commands that measure: `evaluate`, `audit`, `compare` and `report`."""
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from personagen.builder.cli.options import (
 )
 from personagen.builder.cli.output import show, show_json
 from personagen.builder.core.errors import BackendError
+from personagen.builder.core.file_names import BEST_RECIPE
 from personagen.builder.core.foreign_text import printable
 
 
@@ -119,6 +121,9 @@ def compare(recipe: Path | None, judges: tuple[str, ...], no_judge: bool, as_jso
         write_report(out, progress=progress)
     verdicts = "\n".join(map(printable, verdict_lines(comparison.claims)))
     show_json(comparison.to_json()) if as_json else show(verdicts)
+    best = out / BEST_RECIPE
+    if not as_json and comparison.best is not None:
+        show(f"best arm: {comparison.best}; to write its texts: {shlex.join(['personagen', 'generate', str(best)])}")
     if not as_json:
         show(out)
 

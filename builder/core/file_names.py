@@ -58,6 +58,18 @@ ARM_TEXTS = "texts"
 """Of a comparison: folder with one file of texts per arm."""
 
 
+ARM_RECIPES = "recipes"
+"""Of a comparison: folder with one recipe per arm that has one."""
+
+BEST_RECIPE = "best.yaml"
+"""Of a comparison: the recipe of the best arm."""
+
+
+def arm_recipe_path(arm: str) -> str:
+    """Return the path of an arm's recipe within a comparison folder."""
+    return f"{ARM_RECIPES}/{arm.replace(':', '-')}.yaml"
+
+
 def arm_texts_path(arm: str) -> str:
     """Return the path of an arm's texts within a comparison folder; ":" is not allowed in Windows file names."""
     return f"{ARM_TEXTS}/{arm.replace(':', '-')}.jsonl"

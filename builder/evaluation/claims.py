@@ -3,9 +3,11 @@
 A claim is one paired difference between two arms. The p values of all claims of a comparison are corrected together.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+from personagen.builder.evaluation.arms.delivery import NOT_DELIVERED, TreatmentDelivery, needed
 
 if TYPE_CHECKING:
     from personagen.metrics.statistics.paired import Blocks
@@ -16,7 +18,7 @@ LEVEL = 0.05
 MARGIN = 0.02
 """Loss of macro-F1 that counts as none if texts take the place of real ones."""
 
-SUPPORTED, REFUTED, UNDECIDED = "supported", "not supported", "undecided"
+SUPPORTED, REFUTED, UNDECIDED, VOID = "supported", "not supported", "undecided", "void"
 
 FULL = "situational"
 """Arm of the full method."""
@@ -67,9 +69,11 @@ class JudgedClaim:
         high: upper end.
         p: two-sided p that the difference is `null`; None: its error is unknown.
         p_corrected: `p` corrected for the number of claims (Holm).
-        verdict: "supported", "not supported" (the opposite is), or "undecided".
+        verdict: "supported", "not supported" (the opposite is), "undecided", or "void": its treatment was not
+            delivered.
         detectable: distance from `null` that is found with a probability of 80 %; None: its error is unknown.
         reason: why the error is unknown; None: it is known.
+        void: measurement by which the treatment was not delivered; None: it was, or that is unclear.
 
     """
 
@@ -87,6 +91,7 @@ class JudgedClaim:
     verdict: str
     detectable: float | None = None
     reason: str | None = None
+    void: str | None = None
 
 
 CLAIMS = (
@@ -121,11 +126,16 @@ CLAIMS = (
 )
 
 
-def judge_claims(arms: Mapping[str, Mapping[str, "Blocks"]]) -> list[JudgedClaim]:
+def judge_claims(
+    arms: Mapping[str, Mapping[str, "Blocks"]], delivered: Sequence[TreatmentDelivery] = ()
+) -> list[JudgedClaim]:
     """Judge every claim whose arms and measure were measured.
+
+    A void claim keeps its figures, and counts in the correction of p like any other.
 
     Args:
         arms: values of blocks by arm and measure.
+        delivered: whether the arms show their treatments; empty: not measured, and no claim is void.
 
     """
     from personagen.metrics.statistics.paired import estimate, holm
@@ -137,6 +147,7 @@ def judge_claims(arms: Mapping[str, Mapping[str, "Blocks"]]) -> list[JudgedClaim
     judged = []
     for (claim, _), change in zip(tested, estimates, strict=True):
         p_corrected = None if change.p is None else next(corrected)
+        void = void_reason(claim, delivered)
         judged.append(
             JudgedClaim(
                 claim.statement,
@@ -150,12 +161,20 @@ def judge_claims(arms: Mapping[str, Mapping[str, "Blocks"]]) -> list[JudgedClaim
                 high=None if change.high is None else change.high + claim.null,
                 p=change.p,
                 p_corrected=p_corrected,
-                verdict=verdict(claim, change.value, p_corrected),
+                verdict=VOID if void else verdict(claim, change.value, p_corrected),
                 detectable=change.detectable(len(p_values)),
                 reason=change.reason,
+                void=void,
             )
         )
     return judged
+
+
+def void_reason(claim: Claim, delivered: Sequence[TreatmentDelivery]) -> str | None:
+    """Return the measurements by which a treatment of a claim was not delivered; None: there is none."""
+    presupposed = set(needed(claim.arm, claim.against, claim.measure))
+    failed = [part for part in delivered if part.outcome == NOT_DELIVERED and (part.arm, part.treatment) in presupposed]
+    return "; ".join(delivery.sentence() for delivery in failed) or None
 
 
 def difference(claim: Claim, arms: Mapping[str, Mapping[str, "Blocks"]]) -> "Blocks | None":
@@ -180,4 +199,4 @@ def verdict(claim: Claim, value: float, p_corrected: float | None) -> str:
 def count_verdicts(claims: Iterable[JudgedClaim]) -> dict[str, int]:
     """Count the claims by verdict."""
     verdicts = [claim.verdict for claim in claims]
-    return {name: verdicts.count(name) for name in (SUPPORTED, REFUTED, UNDECIDED)}
+    return {name: verdicts.count(name) for name in (SUPPORTED, REFUTED, UNDECIDED, VOID)}

@@ -17,20 +17,27 @@ from typing import TYPE_CHECKING, Any
 
 from personagen.builder.core.errors import GenerationError
 from personagen.builder.core.event_loop import Runner, run_blocking
-from personagen.builder.core.file_names import JOURNAL, RESULTS, RESUME
+from personagen.builder.core.file_names import BEST_RECIPE, JOURNAL, RESULTS, RESUME, arm_recipe_path
 from personagen.builder.core.files import rounded
 from personagen.builder.core.flow_thread import run_in_thread
 from personagen.builder.core.prices import Amount
 from personagen.builder.core.progress import SILENT, Progress
 from personagen.builder.core.result_table import ResultTable
 from personagen.builder.evaluation.arms import (
+    NOT_DELIVERED,
     ArmSetting,
     ReferenceParts,
+    TreatmentDelivery,
     WrittenArm,
+    arm_recipe,
+    best_arm,
+    deliveries,
     ordered_arms,
     part_recipes,
     plan_arms,
     read_parts,
+    recipe_text,
+    require_real_texts,
     write_arms,
 )
 from personagen.builder.evaluation.claims import JudgedClaim, judge_claims
@@ -51,6 +58,7 @@ from personagen.builder.evaluation.measure_arms import digest_of, measure_arms
 from personagen.builder.llm import Backend, Engine, connect, start_engine
 from personagen.builder.llm.storage.opening import JournalFile
 from personagen.builder.planning.recipe import Recipe
+from personagen.builder.planning.recipe.recipe_files import resolve_source
 from personagen.builder.release.measuring import require_metrics_extra
 from personagen.builder.release.run.locking import locked, require_own_folder
 from personagen.builder.release.run.space import journal_bytes, require_space
@@ -60,6 +68,9 @@ from personagen.builder.writing.prompts import prompt_version, templates_of
 if TYPE_CHECKING:
     from personagen.metrics.emotion_classifiers import LinearClassifier
     from personagen.metrics.statistics.paired import Blocks
+
+UTILITY = "tstr_macro_f1"
+"""Measure of the best arm: macro-F1 on real texts of a classifier trained on the arm's texts."""
 
 Written = Sequence[Mapping[str, WrittenArm]]
 """Texts by arm, one mapping per seed."""
@@ -93,6 +104,22 @@ class ComparisonSettings:
     judge_max_tokens: int | None = None
     command: str | None = None
     accept_lost_replies: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredArms:
+    """Figures of all arms.
+
+    Attributes:
+        blocks: values of blocks by arm and measure.
+        classifier: emotion classifier that the figures come from.
+        treatments: whether the arms show their treatments.
+
+    """
+
+    blocks: Mapping[str, Mapping[str, "Blocks"]]
+    classifier: "LinearClassifier"
+    treatments: Sequence[TreatmentDelivery]
 
 
 def compare(
@@ -161,7 +188,9 @@ def _compare(
     with locked(out / RESUME) as guard:
         require_space(out, journal_bytes(recipe, len(arms) * settings.rows, out / RESUME / JOURNAL))
         parts = read_parts(settings.reference, settings.embeddings, quota)
-        arm_settings = [plan_arms(part, parts.pool) for part in recipes]
+        source = resolve_source(settings.reference, Path.cwd())
+        arm_settings = [plan_arms(part, parts.pool, source) for part in recipes]
+        require_real_texts(arms, recipes, source)
         check = _label_check(recipe, parts)
         backend = connect(choice, out / RESUME / "batches", api_key, warn=progress.warn)
         journal = JournalFile(
@@ -169,12 +198,13 @@ def _compare(
         )
         running = start_engine(backend, journal, settings=choice, limits=recipe.budget, price=recipe.price())
         written = run(_write(running, arm_settings, arms, progress, check))
-        blocks, classifier = _measure(written, arm_settings, parts, out / RESUME / "figures", progress)
+        measured = _measure(written, arm_settings, parts, out / RESUME / "figures", progress)
         human_likeness = _rate(written, parts, judges, recipe.seed, progress)
-        facts = _facts(recipe, settings, backend, parts, classifier)
-        comparison = _results(facts, recipe, written, blocks, classifier, human_likeness)
+        facts = _facts(recipe, settings, backend, parts, measured.classifier)
+        comparison = _results(facts, recipe, written, measured, human_likeness)
         progress.step(f"writing {RESULTS} and the texts")
-        save_comparison(comparison, out, comparison_markdown(comparison))
+        files = _recipe_files(comparison, recipes[0], source)
+        save_comparison(comparison, out, comparison_markdown(comparison), files)
         return comparison
 
 
@@ -202,10 +232,12 @@ async def _write(
 
 def _measure(
     written: Written, settings: Sequence[ArmSetting], parts: ReferenceParts, folder: Path, progress: Progress
-) -> tuple[dict[str, dict[str, "Blocks"]], "LinearClassifier"]:
+) -> MeasuredArms:
     _require_texts(written, settings)
     texts = [{name: arm.texts for name, arm in seed.items()} for seed in written]
-    return measure_arms(texts, [setting.rows for setting in settings], parts, folder, progress)
+    rows = [setting.rows for setting in settings]
+    blocks, classifier = measure_arms(texts, rows, parts, folder, progress)
+    return MeasuredArms(blocks, classifier, deliveries(written, rows, blocks))
 
 
 def _require_texts(written: Written, settings: Sequence[ArmSetting]) -> None:
@@ -260,8 +292,7 @@ def _results(
     facts: ComparisonFacts,
     recipe: Recipe,
     written: Written,
-    blocks: Mapping[str, Mapping[str, "Blocks"]],
-    classifier: "LinearClassifier",
+    measured: MeasuredArms,
     human_likeness: Mapping[str, Mapping[str, Any]] | None,
 ) -> ComparisonResults:
     """Build the tables; floats have six significant digits."""
@@ -272,16 +303,46 @@ def _results(
         for name, arm in seed.items()
         for reject in arm.rejects
     ]
+    arms = round_records(ArmCost, (_cost(name, facts.rows, written, recipe) for name in written[0]))
     return ComparisonResults(
         facts=facts,
-        arms=round_records(ArmCost, (_cost(name, facts.rows, written, recipe) for name in written[0])),
-        figures=round_records(ArmFigure, _figures(blocks)),
-        claims=round_records(JudgedClaim, judge_claims(blocks)),
+        arms=arms,
+        figures=round_records(ArmFigure, _figures(measured.blocks)),
+        claims=round_records(JudgedClaim, judge_claims(measured.blocks, measured.treatments)),
         ratings=ratings_of(human_likeness),
-        texts=ResultTable(ComparedText, tuple(_texts(written, classifier))),
+        texts=ResultTable(ComparedText, tuple(_texts(written, measured.classifier))),
         rejects=ResultTable(ComparedReject, tuple(rejects)),
         human_likeness=human_likeness,
+        treatments=round_records(TreatmentDelivery, list(measured.treatments)),
+        best=_best(measured, arms),
     )
+
+
+def _best(measured: MeasuredArms, arms: ResultTable[ArmCost]) -> str | None:
+    utility = {name: blocks[UTILITY] for name, blocks in measured.blocks.items() if UTILITY in blocks}
+    return best_arm(
+        {name: float(rounded(float(values.wholes.mean()))) for name, values in utility.items()},
+        {cost.arm: cost.tokens_per_text for cost in arms},
+        {part.arm for part in measured.treatments if part.outcome == NOT_DELIVERED},
+    )
+
+
+def _recipe_files(comparison: ComparisonResults, part: Recipe, source: str) -> dict[str, str]:
+    """Return the recipes of the arms and of the best one by their paths in the folder."""
+    files = {}
+    for cost in comparison.arms:
+        recipe = arm_recipe(cost.arm, part, source)
+        if recipe is None:
+            continue
+        header = [
+            f"Recipe of the arm {cost.arm!r}: `personagen generate` writes its texts in seed 0 of the comparison.",
+            "rows, name and license may be changed; other rows are other texts.",
+        ]
+        files[arm_recipe_path(cost.arm)] = recipe_text(recipe, header)
+        if cost.arm == comparison.best:
+            why = f"It has the highest {UTILITY} of all arms that have a recipe and show their treatment."
+            files[BEST_RECIPE] = recipe_text(recipe, [why, *header])
+    return files
 
 
 def _cost(name: str, rows: int, written: Written, recipe: Recipe) -> ArmCost:

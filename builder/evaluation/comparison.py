@@ -2,6 +2,7 @@
 
 results.json    every figure           texts/ARM.jsonl    texts of an arm
 results.md      the same as tables     rejects.jsonl      rejected replies
+best.yaml       recipe of the best arm recipes/ARM.yaml   recipe of an arm
 """
 
 import json
@@ -11,10 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from personagen.builder.core.errors import FolderError, ReleaseError
-from personagen.builder.core.file_names import ARM_TEXTS, REJECTS, RESULTS, TABLES, arm_texts_path
+from personagen.builder.core.file_names import ARM_RECIPES, ARM_TEXTS, REJECTS, RESULTS, TABLES, arm_texts_path
 from personagen.builder.core.files import explain, make_folder, rounded, write_json, write_text
 from personagen.builder.core.records import Demographic, Situational, Sociocultural
 from personagen.builder.core.result_table import ResultTable
+from personagen.builder.evaluation.arms.delivery import TreatmentDelivery
 from personagen.builder.evaluation.claims import JudgedClaim, count_verdicts
 from personagen.builder.release.formats.plain_json import as_records, read_json_lines, read_plain_json, validated
 from personagen.builder.release.formats.results_model import ComparisonContent, require_content
@@ -205,6 +207,8 @@ class ComparisonResults:
         texts: one record per text.
         rejects: one record per rejected reply.
         human_likeness: complete results of the judges by arm; None: no judge was asked.
+        treatments: one record per arm and treatment: whether its texts show it; empty: written by an earlier version.
+        best: arm with the best recipe; see `best_arm`. None: no arm has one, or written by an earlier version.
 
     """
 
@@ -216,6 +220,8 @@ class ComparisonResults:
     texts: ResultTable[ComparedText]
     rejects: ResultTable[ComparedReject]
     human_likeness: Mapping[str, Mapping[str, Any]] | None = field(default=None)
+    treatments: ResultTable[TreatmentDelivery] = field(default=ResultTable(TreatmentDelivery, ()))
+    best: str | None = None
 
     def to_pandas(self) -> "pd.DataFrame":
         """Return the claims as a data frame."""
@@ -238,6 +244,8 @@ class ComparisonResults:
             **facts,
             "arms": {cost.arm: self._arm(cost) for cost in self.arms},
             "claims": self.claims.to_dicts(),
+            "treatments": self.treatments.to_dicts(),
+            "best": self.best,
             "human_likeness": self.human_likeness,
         }
 
@@ -250,22 +258,28 @@ class ComparisonResults:
         return {name: value for name, value in asdict(cost).items() if name != "arm"} | {"figures": figures}
 
 
-def save_comparison(comparison: ComparisonResults, folder: Path, tables: str) -> None:
-    """Write texts and rejects, then the tables as Markdown, and `results.json` last.
+def save_comparison(
+    comparison: ComparisonResults, folder: Path, tables: str, recipes: Mapping[str, str] | None = None
+) -> None:
+    """Write texts, rejects and recipes, then the tables as Markdown, and `results.json` last.
 
     Args:
         comparison: the results.
         folder: folder of the comparison.
         tables: content of `results.md`.
+        recipes: content of further files by their path in the folder; None: there is none.
 
     Raises:
         FolderError: a file cannot be written.
 
     """
-    try:
-        make_folder(folder / ARM_TEXTS)
-    except OSError as error:
-        raise FolderError(f"cannot make {folder / ARM_TEXTS}: {explain(error)}") from error
+    for name in (ARM_TEXTS, ARM_RECIPES):
+        try:
+            make_folder(folder / name)
+        except OSError as error:
+            raise FolderError(f"cannot make {folder / name}: {explain(error)}") from error
+    for path, text in (recipes or {}).items():
+        write_text(folder / path, text)
     for cost in comparison.arms:
         lines = [_without_arm(text) for text in comparison.texts if text.arm == cost.arm]
         write_text(folder / arm_texts_path(cost.arm), _json_lines(lines))
@@ -317,6 +331,8 @@ def _comparison(content: Mapping[str, Any], folder: Path) -> ComparisonResults:
         texts=ResultTable(ComparedText, as_records(ComparedText, _with_plain_personas(texts))),
         rejects=ResultTable(ComparedReject, as_records(ComparedReject, list(read_json_lines(folder, REJECTS)))),
         human_likeness=content["human_likeness"],
+        treatments=ResultTable(TreatmentDelivery, as_records(TreatmentDelivery, content.get("treatments") or [])),
+        best=content.get("best"),
     )
 
 

@@ -44,11 +44,13 @@ def _lines(comparison: ComparisonResults) -> Iterator[str]:
     yield f"Of {len(comparison.claims)} claims: {_verdict_counts(comparison.claims)}."
     yield (
         "p is corrected for their number (Holm). *Not supported*: the opposite is significant. *Undecided* is no "
-        "evidence of equality: of differences of the size in the last column, 80 % would have been found."
+        "evidence of equality: of differences of the size in the last column, 80 % would have been found. *Void*: the "
+        "texts do not show the treatment that the claim is about, whatever their difference."
     )
     yield ""
     yield from claims_table(comparison.claims)
     yield ""
+    yield from _treatments(comparison)
     yield "## Arms"
     yield ""
     yield from figures_table(comparison, MAIN)
@@ -119,8 +121,38 @@ def claims_table(claims: Iterable[JudgedClaim]) -> Iterator[str]:
     yield from markdown_table(["claim", "verdict", "compared", "difference", "95 %", "p", "detectable"], rows, "lll")
 
 
+def _treatments(comparison: ComparisonResults) -> Iterator[str]:
+    """Yield whether the texts of each arm show its treatment, and the best arm with its recipe."""
+    if comparison.treatments:
+        yield "## Treatments"
+        yield ""
+        yield (
+            "A treatment is *not delivered* if its effect is below the least one that counts (one-sided 95 %) and not "
+            "significantly above none; claims that presuppose it are void."
+        )
+        yield ""
+        rows = [
+            [part.arm, part.treatment, part.measure, f"**{part.outcome}**", format_number(part.value),
+             "" if part.upper is None else format_number(part.upper), format_number(part.least)]
+            for part in comparison.treatments
+        ]  # fmt: skip
+        yield from markdown_table(
+            ["arm", "treatment", "measure", "outcome", "value", "at most", "least that counts"], rows, "llll"
+        )
+        yield ""
+    if comparison.best is not None:
+        yield (
+            f"Best arm: {comparison.best}, by the macro-F1 of a classifier that its texts train (of equal arms the one "
+            "with fewest tokens; arms without a recipe and arms that do not show their treatment are left out). Its "
+            "recipe is `best.yaml`; `recipes` has those of all arms."
+        )
+        yield ""
+
+
 def _power(claim: JudgedClaim) -> str:
-    """Return the detectable difference of a claim that is not supported, or why it has no interval."""
+    """Return the detectable difference of a claim that is not supported, or why it has no interval or is void."""
+    if claim.void is not None:
+        return f"; {claim.void}"
     if claim.verdict == SUPPORTED:
         return ""
     if claim.detectable is None:

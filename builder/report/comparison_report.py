@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from personagen.builder.core.progress import Progress
-from personagen.builder.evaluation.claims import FULL, REFUTED, SUPPORTED, UNDECIDED, JudgedClaim, count_verdicts
+from personagen.builder.evaluation.claims import FULL, REFUTED, SUPPORTED, UNDECIDED, VOID, JudgedClaim, count_verdicts
 from personagen.builder.evaluation.comparison import (
     ArmCost,
     ComparedText,
@@ -167,6 +167,7 @@ def _facts_of_comparison(comparison: ComparisonResults) -> dict[str, str]:
         "real texts": facts.reference["name"],
         **({"command": facts.command} if facts.command else {}),
         "emotion classifier": classifier_line(facts.classifier),
+        **({"best arm": f"{comparison.best} (best.yaml)"} if comparison.best else {}),
     }
 
 
@@ -187,9 +188,11 @@ def _verdicts_section(claims: Sequence[JudgedClaim]) -> Section:
         "verdicts",
         "Verdicts",
         "p is corrected for the number of claims (Holm). Not supported: the opposite is significant. Undecided is no "
-        "evidence of equality: of differences of the size in the last column, 80 % would have been found.",
+        "evidence of equality: of differences of the size in the last column, 80 % would have been found. Void: the "
+        "texts do not show the treatment that the claim is about.",
         _paired_sentence(claims),
         table=SectionTable(["claim", "verdict", "comparison", "difference", "95 % interval", "p", "detectable"], rows),
+        lines=[f"Void: {reason}." for reason in dict.fromkeys(claim.void for claim in claims if claim.void)],
         chart=claims_chart(claims),
     )
 
@@ -202,7 +205,7 @@ def _paired_sentence(claims: Sequence[JudgedClaim]) -> str:
 def claims_chart(claims: Sequence[JudgedClaim]) -> Chart | None:
     """Draw the paired difference of each claim beyond its null, by measure; only decided claims are coloured."""
     estimates: dict[str, dict[str, ValueWithInterval]] = {}
-    for claim in sorted(claims, key=lambda claim: claim.verdict == UNDECIDED):  # decided ones are seen first
+    for claim in sorted(claims, key=lambda claim: claim.verdict in (UNDECIDED, VOID)):  # decided ones are seen first
         against = f" less {claim.against}" if claim.against else ""
         beyond = f", beyond {claim.null:g}" if claim.null else ""
         estimates.setdefault(claim.measure, {})[f"{claim.arm}{against}{beyond}"] = ValueWithInterval(

@@ -112,7 +112,7 @@ def test_every_arm_has_all_its_rows_and_every_figure(done: Path) -> None:
     require_complete(comparison)
     frame = comparison.figures.to_pandas()
     assert list(frame.columns) == ["arm", "measure", "value", "low", "high", "blocks"]
-    assert comparison.to_pandas().shape == (len(comparison.claims), 14)
+    assert comparison.to_pandas().shape == (len(comparison.claims), 15)
     assert repr(comparison).startswith("<Comparison of 2 arms: ") and "vendi_score" in comparison._repr_html_()
 
 

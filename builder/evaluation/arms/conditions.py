@@ -1,6 +1,7 @@
 """Conditions of the arms, one function each: how the texts of an arm are written, or which real texts it consists of.
 
-All arms of a seed share the rows of one plan, so that their texts differ row by row in the condition alone.
+All arms of a seed share the rows of one plan, so that their texts differ row by row in the condition alone. Conditions
+that a recipe can ask for are in `recipes`.
 """
 
 import random
@@ -8,11 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from personagen.builder.evaluation.arms.recipes import ARM_RECIPES
 from personagen.builder.planning.plan import RowPlan
 from personagen.builder.planning.recipe import Recipe
-from personagen.builder.planning.recipe.sections import Depth
-from personagen.builder.planning.styles import MAX_EXAMPLE_WORDS, as_line, draw_examples
-from personagen.builder.writing.expression import NO_GROUNDING, Grounding
+from personagen.builder.planning.styles import MAX_EXAMPLE_WORDS
+from personagen.builder.writing.expression import Grounding
 from personagen.metrics.texts.words import count_words
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class ArmText:
         label: the requested emotion.
         persona_id: persona that wrote it; None: no persona, or a real text.
         persona: layers that the text was conditioned on, by name; may be empty.
+        real_texts: ids of the real texts in its prompt, separated by spaces; None: there is none.
 
     """
 
@@ -40,6 +42,7 @@ class ArmText:
     label: str
     persona_id: str | None = None
     persona: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    real_texts: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,7 @@ class ArmSetting:
         pool: real texts with labels; no measure uses them.
         rows: rows of the plan, in order.
         earlier: texts of earlier arms, by arm and row id.
+        source: where the real texts come from, as recipes name it; "": no prompt of an arm shows any.
 
     """
 
@@ -58,38 +62,28 @@ class ArmSetting:
     pool: "Corpus"
     rows: Sequence[RowPlan]
     earlier: Mapping[str, Mapping[str, ArmText]]
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class WritingTask:
-    """Texts to be written: the recipe at the depth of the arm, and further contents of the prompt of each row."""
+    """Texts to be written: a recipe, and the content of each row's prompt beside its layers. None: the recipe's."""
 
     recipe: Recipe
-    grounding: Callable[[RowPlan], Grounding] = lambda row: NO_GROUNDING
+    grounding: Callable[[RowPlan], Grounding] | None = None
 
 
 Arm = Callable[[ArmSetting], WritingTask | list[ArmText]]
 """Condition of an arm."""
 
 
-def none(setting: ArmSetting) -> WritingTask:
-    """Write from the emotion alone."""
-    return WritingTask(_at(setting.recipe, "none"))
+def written(name: str) -> Arm:
+    """Return the condition of an arm that a recipe can ask for."""
 
+    def condition(setting: ArmSetting) -> WritingTask:
+        return WritingTask(ARM_RECIPES[name](setting.recipe, setting.source))
 
-def demographic(setting: ArmSetting) -> WritingTask:
-    """Write from the first layer of the persona."""
-    return WritingTask(_at(setting.recipe, "demographic"))
-
-
-def sociocultural(setting: ArmSetting) -> WritingTask:
-    """Write from the first two layers."""
-    return WritingTask(_at(setting.recipe, "sociocultural"))
-
-
-def situational(setting: ArmSetting) -> WritingTask:
-    """Write from all three layers: the full method."""
-    return WritingTask(_at(setting.recipe, "situational"))
+    return condition
 
 
 def none_lengthmatched(setting: ArmSetting) -> WritingTask:
@@ -105,36 +99,7 @@ def none_lengthmatched(setting: ArmSetting) -> WritingTask:
         words = count_words(full[row.id].text) if row.id in full else None
         return Grounding(words=words, opening=bare[row.id].text if row.id in bare and not styled else None)
 
-    return WritingTask(_at(setting.recipe, "none"), grounding)
-
-
-def shown(setting: ArmSetting) -> WritingTask:
-    """Write from all three layers, in the same style, without naming or voicing the emotion."""
-    return WritingTask(_at(setting.recipe, "situational").model_copy(update={"expression": "shown"} | _style(setting)))
-
-
-def unstyled(setting: ArmSetting) -> WritingTask:
-    """Write from all three layers, without naming or voicing the emotion and in no style."""
-    text = setting.recipe.text.model_copy(update={"style": None})
-    recipe = _at(setting.recipe, "situational").model_copy(update={"expression": "shown", "text": text})
-    return WritingTask(recipe)
-
-
-def few_shot(setting: ArmSetting) -> WritingTask:
-    """Write from real texts of the emotion, without a persona."""
-    return WritingTask(_at(setting.recipe, "none"), _with_examples(setting))
-
-
-def full_real(setting: ArmSetting) -> WritingTask:
-    """Write from all three layers and real texts of the emotion."""
-    return WritingTask(_at(setting.recipe, "situational"), _with_examples(setting))
-
-
-def paraphrase(setting: ArmSetting) -> WritingTask:
-    """Paraphrase real texts."""
-    sources = _draw_rows(setting, "paraphrase", MAX_EXAMPLE_WORDS)
-    texts = setting.pool.texts
-    return WritingTask(_at(setting.recipe, "none"), lambda row: Grounding(source=as_line(texts[sources[row.id]])))
+    return WritingTask(ARM_RECIPES["none"](setting.recipe, setting.source), grounding)
 
 
 def real(setting: ArmSetting) -> list[ArmText]:
@@ -168,23 +133,20 @@ def retrieval(setting: ArmSetting) -> list[ArmText]:
 
 
 ARMS: Mapping[str, Arm] = {
-    "none": none,
-    "situational": situational,
+    "none": written("none"),
+    "situational": written("situational"),
     "none-lengthmatched": none_lengthmatched,
-    "demographic": demographic,
-    "sociocultural": sociocultural,
-    "shown": shown,
-    "unstyled": unstyled,
-    "few-shot": few_shot,
-    "full+real": full_real,
-    "paraphrase": paraphrase,
+    "demographic": written("demographic"),
+    "sociocultural": written("sociocultural"),
+    "shown": written("shown"),
+    "unstyled": written("unstyled"),
+    "few-shot": written("few-shot"),
+    "full+real": written("full+real"),
+    "paraphrase": written("paraphrase"),
     "retrieval": retrieval,
     "real": real,
 }
 """Conditions by the names of the command line; each arm comes after those that it uses."""
-
-VERBALIZED = ":verbalized"
-"""Suffix of the name of an arm whose texts are drawn by verbalized sampling."""
 
 STYLE_ARMS = ("shown", "unstyled")
 """Arms that differ from the full method in expression and style: only where the recipe asks for them."""
@@ -199,33 +161,11 @@ def max_rows(pool: "Corpus", emotion: str) -> int:
     return max(0, min(len(short), len(_rows_of(pool, emotion)) - 2))
 
 
-def _at(recipe: Recipe, depth: Depth) -> Recipe:
-    return recipe.model_copy(update={"depth": depth, "ablations": ()})
-
-
-def _with_examples(setting: ArmSetting) -> Callable[[RowPlan], Grounding]:
-    def grounding(row: RowPlan) -> Grounding:
-        return Grounding(examples=draw_examples(_texts_of(setting.pool, row.emotion), setting.recipe.seed, row.id))
-
-    return grounding
-
-
-def _style(setting: ArmSetting) -> dict[str, Any]:
-    """Return the change that keeps the style of a recipe that names none, which `expression: shown` would lose."""
-    mixture, text = setting.recipe.mixture(), setting.recipe.text
-    styles = dict(mixture.styles) if mixture is not None else {}
-    return {"text": text.model_copy(update={"style": styles or None})}
-
-
-def _draw_rows(setting: ArmSetting, purpose: str, max_words: int | None = None) -> dict[str, int]:
+def _draw_rows(setting: ArmSetting, purpose: str) -> dict[str, int]:
     """Draw a distinct real text of the same emotion for every row: positions in the pool by row id."""
     remaining: dict[str, list[int]] = {}
     for emotion in dict.fromkeys(row.emotion for row in setting.rows):
-        candidates = [
-            row
-            for row in _rows_of(setting.pool, emotion)
-            if max_words is None or count_words(setting.pool.texts[row]) <= max_words
-        ]
+        candidates = _rows_of(setting.pool, emotion)
         rng = random.Random(f"{purpose}:{setting.recipe.seed}:{emotion}")
         remaining[emotion] = rng.sample(candidates, len(candidates))
     return {row.id: remaining[row.emotion].pop() for row in setting.rows}

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from personagen.builder.core.errors import RecipeError
-from personagen.builder.evaluation.arms.conditions import ARMS, STYLE_ARMS, USES, VERBALIZED, ArmSetting
+from personagen.builder.evaluation.arms.conditions import ARMS, STYLE_ARMS, USES, ArmSetting
+from personagen.builder.evaluation.arms.recipes import VERBALIZED
 from personagen.builder.planning.plan import make_plan, split_quota
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.planning.recipe.sections import Splits
@@ -77,18 +78,20 @@ def _part_recipe(recipe: Recipe, all_rows: int, seeds: int, number: int) -> Reci
             "depth": "situational",
             "ablations": (),
             "counterfactual": None,
+            "grounding": None,
             "splits": Splits(train=1, validation=0, test=0),
         }
     )
 
 
-def plan_arms(part: Recipe, pool: "Corpus") -> ArmSetting:
+def plan_arms(part: Recipe, pool: "Corpus", source: str = "") -> ArmSetting:
     """Plan the rows of one seed, which all its arms share.
 
     Args:
         part: recipe of the seed.
         pool: real texts that arms may use.
+        source: where they come from; "": no arm has real texts in its prompts.
 
     """
     plan = make_plan(part)
-    return ArmSetting(part, pool, [row for shard in plan.shards() for row in plan.rows(shard)], {})
+    return ArmSetting(part, pool, [row for shard in plan.shards() for row in plan.rows(shard)], {}, source)

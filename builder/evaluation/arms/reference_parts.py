@@ -1,18 +1,16 @@
 """Divide the real texts of a comparison into three disjoint parts: for arms, for measures, for testing classifiers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from personagen.builder.core.errors import BackendError, RecipeError, raise_as
 from personagen.builder.evaluation.arms.conditions import max_rows
+from personagen.builder.planning.real_texts import divide, open_source
+from personagen.builder.planning.real_texts.division import has_test_part
 
 if TYPE_CHECKING:
     from personagen.metrics.texts.corpus import Corpus
-    from personagen.metrics.texts.reference import Reference
-
-SEED = 20
-"""Seed of the division: equal for every seed of a comparison."""
 
 MIN_POOL_TEXTS = 10
 """Least texts per emotion in the pool: examples and neighbours are drawn from them."""
@@ -56,46 +54,25 @@ def read_parts(source: str, embeddings: str | None, quota: Mapping[str, int]) ->
 
     """
     from personagen.metrics.texts.corpus import read_corpus
-    from personagen.metrics.texts.reference import load_reference
 
     with raise_as(BackendError):
-        reference = load_reference(source)
+        reference = open_source(source).reference
         if reference.labels is None:
             raise RecipeError(
                 f"reference {reference.name} has no labels, wanted one per text; name another --reference"
             )
-        has_test = bool(reference.test_texts and reference.test_labels)
+        has_test = has_test_part(reference)
         whole = read_corpus(
             reference.texts + (reference.test_texts if has_test else []),
             reference.labels + ((reference.test_labels or []) if has_test else []),
             embeddings,
             "reference_",
         )
-    pool, held, test = _divide(reference, list(quota), has_test=has_test)
+    pool, held, test = divide(reference, list(quota))
     parts = ReferenceParts(reference.name, whole.take(pool), whole.take(held), whole.take(test))
     for emotion, wanted in quota.items():
         _require_texts(parts, emotion, max(wanted, MIN_POOL_TEXTS))
     return parts
-
-
-def _divide(reference: "Reference", emotions: Sequence[str], *, has_test: bool) -> tuple[list[int], ...]:
-    """Return the rows of the three parts; rows of the reference's test part follow all others."""
-    import numpy as np
-
-    from personagen.metrics.texts.inputs import rows_by_label
-
-    generator = np.random.default_rng(SEED)
-    by_label = rows_by_label(reference.labels or [])
-    parts: tuple[list[int], ...] = ([], [], [])
-    for emotion in emotions:
-        rows = generator.permutation(by_label.get(emotion, [])).astype(int).tolist()
-        first, second = (len(rows) // 2, len(rows)) if has_test else (2 * len(rows) // 5, 4 * len(rows) // 5)
-        for part, selected in zip(parts, (rows[:first], rows[first:second], rows[second:]), strict=True):
-            part.extend(selected)
-    if has_test:
-        labels = reference.test_labels or []
-        parts[2].extend(len(reference.texts) + row for row, label in enumerate(labels) if label in emotions)
-    return tuple(sorted(part) for part in parts)
 
 
 def _require_texts(parts: ReferenceParts, emotion: str, wanted: int) -> None:

@@ -15,10 +15,10 @@ from functools import partial
 from personagen.builder.core.event_loop import gather_or_cancel
 from personagen.builder.core.progress import Progress
 from personagen.builder.core.records import LAYERS, Reject, Row, layers_of
-from personagen.builder.evaluation.arms.conditions import ARMS, VERBALIZED, Arm, ArmSetting, ArmText, WritingTask
+from personagen.builder.evaluation.arms.conditions import ARMS, Arm, ArmSetting, ArmText, WritingTask
+from personagen.builder.evaluation.arms.recipes import VERBALIZED, as_verbalized
 from personagen.builder.llm import Engine
 from personagen.builder.llm.requests import Ask, Reply, Request, request_key
-from personagen.builder.llm.verbalized_sampling import verbalized
 from personagen.builder.planning.plan import make_plan
 from personagen.builder.writing.invention.stage import invent_events
 from personagen.builder.writing.label_check import LabelCheck
@@ -112,7 +112,8 @@ async def _write_seed(setting: ArmSetting, arms: Sequence[str], run: _ArmsRun) -
         earlier = {arm: {text.id: text for text in part.texts} for arm, part in written.items()}
         work = run.conditions[name.removesuffix(VERBALIZED)](replace(setting, earlier=earlier))
         if isinstance(work, WritingTask):
-            written[name] = await _write(work, run, is_verbalized=name.endswith(VERBALIZED))
+            verbalized = replace(work, recipe=as_verbalized(work.recipe))
+            written[name] = await _write(verbalized if name.endswith(VERBALIZED) else work, run)
         else:
             written[name] = WrittenArm(work)
             run.counts.accepted += len(work)
@@ -120,13 +121,12 @@ async def _write_seed(setting: ArmSetting, arms: Sequence[str], run: _ArmsRun) -
     return written
 
 
-async def _write(task: WritingTask, run: _ArmsRun, *, is_verbalized: bool) -> WrittenArm:
+async def _write(task: WritingTask, run: _ArmsRun) -> WrittenArm:
     """Write one arm by the pipeline of a release; rows that are given up are left out."""
     arm, part = WrittenArm([]), object()
 
     def wrap_ask(ask: Ask) -> Ask:
-        counted = _counted(ask, arm.usage, lambda request: request_key(run.engine.backend, request))
-        return verbalized(counted) if is_verbalized else counted
+        return _counted(ask, arm.usage, lambda request: request_key(run.engine.backend, request))
 
     plan = make_plan(task.recipe)
     if "situational" in layers_of(plan.deepest):
@@ -168,4 +168,4 @@ def _counted(ask: Ask, usage: ArmUsage, key_of: Callable[[Request], str]) -> Ask
 
 def _text(row: Row) -> ArmText:
     persona = {layer: asdict(part) for layer in LAYERS if (part := getattr(row, layer)) is not None}
-    return ArmText(row.id, row.text, row.label, row.persona_id, persona)
+    return ArmText(row.id, row.text, row.label, row.persona_id, persona, row.provenance.real_texts)

@@ -39,6 +39,7 @@ def matched_recipe(base: Recipe, profile: Path, rows: int, quota: Mapping[str, i
             "quotas": dict(quota) or None,
             "expression": None,
             "text.style": str(profile.absolute()),
+            "grounding": None,
             "text.examples": None,
             "text.label_words": None,
             "depth": "situational" if base.depth == "none" else base.depth,

@@ -31,10 +31,10 @@ def resolve_files(data: dict[str, Any], folder: Path) -> None:
         grounding = data.get("grounding")
         settings = grounding.get(key) if isinstance(grounding, dict) else None
         if isinstance(settings, dict) and isinstance(settings.get("source"), str):
-            settings["source"] = _resolved_source(settings["source"], folder)
+            settings["source"] = resolve_source(settings["source"], folder)
 
 
-def _resolved_source(source: str, folder: Path) -> str:
+def resolve_source(source: str, folder: Path) -> str:
     """Return the path of a source that is a file or a folder; other sources are names of the package or of the Hub."""
     from personagen.metrics.texts.reference import FILE_SUFFIXES, SLICES
 

@@ -110,9 +110,22 @@ class ListedClaim(WithInterval):
     difference: Number
     p: Fraction | None
     p_corrected: Fraction | None
-    verdict: Literal["supported", "not supported", "undecided"]
+    verdict: Literal["supported", "not supported", "undecided", "void"]
     detectable: Number | None = None
     reason: Words | None = None
+    void: Words | None = None
+
+
+class ListedDelivery(ManifestPart):
+    """Whether the texts of an arm show a treatment."""
+
+    arm: Line
+    treatment: Line
+    measure: Line
+    value: Number
+    upper: Number | None
+    least: Number
+    outcome: Literal["delivered", "not delivered", "unclear"]
 
 
 class ArmJudgement(ManifestPart):
@@ -145,6 +158,8 @@ class ComparisonContent(ManifestPart):
     wordings: Annotated[list[Line], Field(max_length=100)] = Field(default=[])
     arms: Annotated[dict[Line, ListedArm], Field(min_length=1)]
     claims: list[ListedClaim]
+    treatments: list[ListedDelivery] | None = None
+    best: Line | None = None
     human_likeness: dict[Line, ArmJudgement] | None
 
 

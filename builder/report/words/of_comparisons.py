@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from personagen.builder.evaluation.claims import REFUTED, SUPPORTED, UNDECIDED, JudgedClaim
+from personagen.builder.evaluation.claims import REFUTED, SUPPORTED, UNDECIDED, VOID, JudgedClaim
 from personagen.builder.evaluation.comparison import ComparisonResults
 from personagen.builder.release.measuring import accuracy_of
 from personagen.builder.report.charts import ValueWithInterval
@@ -17,6 +17,7 @@ MEANINGS = {
     SUPPORTED: "is supported",
     REFUTED: "is not supported: the opposite is significant",
     UNDECIDED: "is undecided",
+    VOID: "is void: the texts do not show its treatment",
 }
 """Verdicts in sentences."""
 
@@ -32,6 +33,12 @@ def claim_sentences(claims: Sequence[JudgedClaim]) -> Iterator[str]:
                     f"“{claim.statement}” {MEANINGS[verdict]} ({claim.measure} of {claim.arm}{against}: "
                     f"{claim.difference:+.3g}{interval})."
                 )
+    for reason in dict.fromkeys(claim.void for claim in claims if claim.void is not None):
+        count = sum(claim.void == reason for claim in claims)
+        yield (
+            f"{count} of {len(claims)} claims {'are' if count > 1 else 'is'} void: the texts do not show the treatment "
+            f"({reason})."
+        )
     undecided = sum(claim.verdict == UNDECIDED for claim in claims)
     if undecided:
         yield (

@@ -1,5 +1,6 @@
 """Arms of a comparison: shared rows, distinct real texts of the right emotion, contents of prompts."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -19,6 +20,7 @@ from personagen.builder.writing.expression import (
     expression_request,
     expression_settings,
 )
+from personagen.builder.writing.grounding import load_grounding
 from tests.helpers.real_texts import corpus_of, goemotions, real
 
 POOL = real(700)
@@ -30,13 +32,18 @@ def setting(seed: int = 0, rows: int = 28, expression: str | None = "shown") -> 
     planned = [row for shard in plan.shards() for row in plan.rows(shard)]
     earlier = {arm: {row.id: ArmText(row.id, f"{arm} of {row.id}.", row.emotion) for row in planned}
                for arm in ("none", "situational")}  # fmt: skip
-    return ArmSetting(recipe, POOL, planned, earlier)
+    return ArmSetting(recipe, POOL, planned, earlier, "goemotions")
 
 
 def task(name: str, expression: str | None = "shown") -> WritingTask:
     found = ARMS[name](setting(expression=expression))
     assert isinstance(found, WritingTask)
     return found
+
+
+def contents(made: WritingTask) -> Callable[[RowPlan], Grounding]:
+    """Return the content of each row's prompt beside its layers."""
+    return made.grounding or load_grounding(made.recipe)
 
 
 def texts(name: str, seed: int = 0) -> list[ArmText]:
@@ -83,9 +90,12 @@ def test_retrieved_texts_are_closer_to_their_emotion_than_random_ones() -> None:
 
 @pytest.mark.parametrize("name", ["few-shot", "full+real"])
 def test_examples_are_real_and_short_and_have_the_emotion_of_the_row(name: str) -> None:
-    made, labels = task(name), dict(zip(map(" ".join, map(str.split, POOL.texts)), POOL.labels or [], strict=True))
+    made, labels = (
+        task(name),
+        dict(zip(map(" ".join, map(str.split, goemotions().texts)), goemotions().labels or [], strict=True)),
+    )
     for row in setting().rows:
-        shown = made.grounding(row).examples
+        shown = contents(made)(row).examples
         assert len(set(shown)) == 4 and {labels[text] for text in shown} == {row.emotion}
         assert all(len(text.split()) <= MAX_EXAMPLE_WORDS and "\n" not in text for text in shown)
     assert made.recipe.depth == ("none" if name == "few-shot" else "situational")
@@ -93,14 +103,14 @@ def test_examples_are_real_and_short_and_have_the_emotion_of_the_row(name: str) 
 
 def test_every_paraphrase_has_a_source_of_its_own() -> None:
     made = task("paraphrase")
-    sources = [made.grounding(row).source for row in setting().rows]
+    sources = [contents(made)(row).source for row in setting().rows]
     assert len(set(sources)) == len(sources) and None not in sources
-    assert made.grounding(setting().rows[0]) == made.grounding(setting().rows[0])
+    assert contents(made)(setting().rows[0]) == contents(made)(setting().rows[0])
 
 
 def test_the_requested_length_is_that_of_the_full_method_in_the_same_row() -> None:
     made, row = task("none-lengthmatched"), setting().rows[3]
-    assert made.grounding(row).words == 3 and made.grounding(row).opening == f"none of {row.id}."
+    assert contents(made)(row).words == 3 and contents(made)(row).opening == f"none of {row.id}."
     assert ARMS["none-lengthmatched"](replace(setting(), earlier={"none": {}, "situational": {}}))
     assert made.recipe.depth == "none"
 
@@ -108,14 +118,14 @@ def test_the_requested_length_is_that_of_the_full_method_in_the_same_row() -> No
 @pytest.mark.parametrize("name", ["none", "demographic", "sociocultural", "situational"])
 def test_arms_of_depths_add_nothing_to_the_layers(name: str) -> None:
     made = task(name)
-    assert made.recipe.depth == name and made.grounding(setting().rows[0]) == NO_GROUNDING
+    assert made.recipe.depth == name and contents(made)(setting().rows[0]) == NO_GROUNDING
 
 
 def prompt(name: str, kind: str) -> tuple[str, list[str], RowPlan]:
     server = {"backend.kind": "openai", "backend.model": "m"} if kind == "openai" else {}
     recipe = parse_recipe("", "r", server | {"expression": "shown"})
     row = replace(setting().rows[0], depth="none")
-    emotion, grounding = named_taxonomy("ekman")[row.emotion], task(name).grounding(row)
+    emotion, grounding = named_taxonomy("ekman")[row.emotion], contents(task(name))(row)
     request = expression_request(expression_settings(recipe), recipe, row, emotion, Subject(None, None), grounding)
     shown = "\n".join([*(message.content for message in request.messages), request.prefill])
     starts = [] if continues_list(row, grounding) else beginnings(0, row, emotion, None, grounding)
@@ -125,9 +135,9 @@ def prompt(name: str, kind: str) -> tuple[str, list[str], RowPlan]:
 @pytest.mark.parametrize("kind", ["openai", "embedded"])
 def test_prompts_contain_examples_and_sources(kind: str) -> None:
     shown, _, row = prompt("few-shot", kind)
-    assert all(f"- {text}" in shown for text in task("few-shot").grounding(row).examples)
+    assert all(f"- {text}" in shown for text in contents(task("few-shot"))(row).examples)
     shown, _, row = prompt("paraphrase", kind)
-    source = task("paraphrase").grounding(row).source
+    source = contents(task("paraphrase"))(row).source
     assert source is not None and source in shown and "other words" in shown
 
 
@@ -189,7 +199,7 @@ def test_all_arms_without_real_texts_ask_for_the_expression_of_their_row() -> No
 def test_a_small_model_writes_as_much_without_a_persona_as_with_one() -> None:
     made = task("none-lengthmatched", None)
     row = setting(expression=None).rows[3]
-    assert made.grounding(row).words == 3 and made.grounding(row).opening is None
+    assert contents(made)(row).words == 3 and contents(made)(row).opening is None
 
 
 def test_an_arm_that_only_shows_keeps_the_style_and_one_without_style_has_neither() -> None:
