@@ -10,6 +10,7 @@ from personagen.builder.evaluation.claims import (
     REFUTED,
     SUPPORTED,
     UNDECIDED,
+    VOID,
     Claim,
     count_verdicts,
     judge_claims,
@@ -95,7 +96,7 @@ def test_p_is_corrected_for_all_claims_together() -> None:
     assert len(tested) == 3
     assert max(p for _, p in tested) == pytest.approx(min(1, max(p for p, _ in tested)), abs=1e-9)
     assert found[0].verdict == UNDECIDED
-    assert count_verdicts(found) == {SUPPORTED: 2, REFUTED: 0, UNDECIDED: 1}
+    assert count_verdicts(found) == {SUPPORTED: 2, REFUTED: 0, UNDECIDED: 1, VOID: 0}
 
 
 def test_arms_whose_halves_do_not_match_are_compared_by_blocks_alone() -> None:
