@@ -97,7 +97,7 @@ def require_real_texts(names: Sequence[str], parts: Sequence[Recipe], source: st
 
     """
     for name in names:
-        if name.endswith(VERBALIZED) and parts[0].backend.kind == "embedded":
+        if name.endswith(VERBALIZED) and parts[0].is_embedded:
             raise RecipeError(
                 f"arm {name!r}: the embedded model cannot list texts with their probabilities; leave it out, or choose "
                 "another model with --backend and --model"

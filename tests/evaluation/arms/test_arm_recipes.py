@@ -123,12 +123,12 @@ def test_the_embedded_model_continues_the_same_lists_and_beginnings(reference: P
             sent.append(request)
             return Reply((), 0, 0)
 
-        def ask_of(priority: int, stage: str) -> Ask:
+        def ask_of(priority: int, stage: str, model: int) -> Ask:
             return ask
 
         async def write() -> None:
             plan = make_plan(own)
-            writer = RowWriter(plan, ask_of, model="m")
+            writer = RowWriter(plan, ask_of, models=["m"])
             for shard in plan.shards():
                 for row in plan.rows(shard):
                     await writer.write(row, priority=0)
