@@ -57,11 +57,14 @@ SITUATIONAL = {**_texts("event event_kind"), "appraisal": APPRAISAL}
 SITUATIONAL |= _texts("place time companions channel stakes prose")
 PROVENANCE = _texts("model prompt_version") | {"seed": Value("int64"), "attempts": _COUNT, "leaked": Value("bool")}
 PROVENANCE |= {"checker_label": _TEXT, "checker_confidence": Value("float32")}
-PROVENANCE |= _texts("expression_found wording real_texts")
+PROVENANCE |= _texts("expression_found wording real_texts persona_model")
 LAYERS = ("demographic", "sociocultural", "situational")
 DEPTHS = ("none", *LAYERS)
 _UNSTYLED = ("emotion", "expression", "style", "provenance.expression_found")
-_OPTIONAL = ("attributes", "provenance.wording", "provenance.real_texts")  # columns since 1.4.0
+_OPTIONAL = (
+    "attributes",
+    *(f"provenance.{name}" for name in ("wording", "real_texts", "persona_model")),
+)  # since 1.4.0
 _EARLIER = {"1.2.0": ("emotion",), "1.1.0": _UNSTYLED, "1.0.0": (*_UNSTYLED, "counterfactual_of")}  # columns they lack
 _NUMBERS = {"int64": Value("int64"), "float64": Value("float64")}
 

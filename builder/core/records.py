@@ -16,7 +16,7 @@ files of its own for `all`, and leaves out the columns that no row has a value f
 PLAIN_VERSION = "1.3.0"
 """Version of the columns of a release without any of `OPTIONAL_COLUMNS`."""
 
-OPTIONAL_COLUMNS = ("attributes", "provenance.wording", "provenance.real_texts")
+OPTIONAL_COLUMNS = ("attributes", "provenance.wording", "provenance.real_texts", "provenance.persona_model")
 """Columns since version 1.4.0, as `struct.column`: only a release whose recipe asks for one of them has them."""
 
 UNSTYLED_VERSION = "1.1.0"
@@ -221,6 +221,8 @@ class Provenance:
         wording: name of the wording of the prompt; None: the prompt has one.
         real_texts: ids "source:row" of the real texts in the prompt, separated by spaces, the row counted from 0 in the
             train part of the source; None: there is none.
+        persona_model: model that wrote the prose of the persona; None: the release has a single model, or no model
+            wrote prose of the persona for this text.
 
     """
 
@@ -234,6 +236,7 @@ class Provenance:
     expression_found: str | None = None
     wording: str | None = None
     real_texts: str | None = None
+    persona_model: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

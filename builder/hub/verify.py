@@ -24,6 +24,7 @@ from personagen.builder.release.folder import (
     read_card,
 )
 from personagen.builder.release.formats.tables import require_bounded_footer, require_bounded_values
+from personagen.builder.release.model_facts import model_problems
 from personagen.builder.release.tables.columns import TableForm, arrow_schema, columns_of, form_of
 from personagen.builder.release.tables.shards import file_digest
 
@@ -143,6 +144,7 @@ def _footer_problems(client: HubClient, branch: RepoBranch, commit: str, manifes
 
 def _verification(source: str, commit: str | None, manifest: Mapping[str, Any], problems: list[str]) -> Verification:
     rows = sum(shard["rows"] for shard in manifest["shards"])
+    problems = [*problems, *model_problems(manifest)]
     return Verification(source, commit, len(manifest["shards"]), rows, manifest["version"], tuple(problems))
 
 

@@ -25,9 +25,16 @@ CUSTOM = "custom"
 class Composition:
     """Counts over the texts of one depth."""
 
-    def __init__(self, depth: str) -> None:
-        """Start at zero; only texts of `depth` are counted."""
+    def __init__(self, depth: str, *, counts_models: bool = False) -> None:
+        """Start at zero.
+
+        Args:
+            depth: depth of the texts that are counted.
+            counts_models: whether the model of a text is one of the attributes.
+
+        """
         self._depth = depth
+        self._counts_models = counts_models
         self._counts: dict[str, Counter[str]] = {}
         self._events: Counter[str] = Counter()
         self._clauses: dict[str, str] = {}
@@ -50,6 +57,8 @@ class Composition:
             yield "channel", row.situational.channel
         if row.intensity is not None:
             yield "intensity", row.intensity
+        if self._counts_models:
+            yield "model", row.provenance.model
 
     def counts(self) -> Mapping[str, Any]:
         """Return the texts by attribute and value, the number of distinct events, and the most frequent event.

@@ -17,7 +17,8 @@ def joint_model(backends: Sequence[Backend], used: UsedReplies) -> dict[str, Any
         return models[0] | _deviations(used.origins)
     values = {key: list(dict.fromkeys(model[key] for model in models)) for key in models[0]}
     common = {key: known[0] if len(known) == 1 else None for key, known in values.items()}
-    return common | {key: ", ".join(str(value) for value in values[key]) for key in ("backend", "name")}
+    names = {key: ", ".join(str(value) for value in values[key]) for key in ("backend", "name")}
+    return common | names | _deviations(used.origins)
 
 
 def model_entries(
@@ -64,6 +65,16 @@ def usage_of(recipe: Recipe, used: UsedReplies) -> dict[str, Any]:
 def named_models(manifest: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Return the models of a release by its manifest: several, or the only one."""
     return list(manifest.get("models") or [manifest["model"]])
+
+
+def model_problems(manifest: Mapping[str, Any]) -> Iterator[str]:
+    """Yield where the counts of several models do not add up to those of the release."""
+    models = manifest.get("models") or ()
+    totals = {"rows": sum(manifest["configs"]["all"]["rows"].values()), **manifest["usage"]}
+    for key in ("rows", "requests", "prompt_tokens", "completion_tokens"):
+        if models and (counted := sum(model[key] for model in models)) != totals[key]:
+            name = key.replace("_", " ")
+            yield f"the models of the manifest have {counted} {name} together, the release has {totals[key]}"
 
 
 def _model(backend: Backend) -> dict[str, Any]:

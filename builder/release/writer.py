@@ -75,7 +75,7 @@ class ReleaseWriter:
             plan.recipe.shard_rows,
             columns_by_config,
         )
-        self._composition = Composition(plan.recipe.depth)
+        self._composition = Composition(plan.recipe.depth, counts_models=len(plan.recipe.backends) > 1)
         self._screening = Screening()
         self._real_texts: set[str] = set()
         self._rows_with_real_texts = 0

@@ -14,8 +14,9 @@ from personagen.builder.evaluation.scores import Scores, read_saved_scores
 from personagen.builder.release.cards.grounding import shown_count
 from personagen.builder.release.cards.screening import profanity_line, screening_line
 from personagen.builder.release.folder import check_release
-from personagen.builder.release.manifest import events_line, model_license, total_rejects
+from personagen.builder.release.manifest import events_line, total_rejects
 from personagen.builder.release.measuring import ClassifierAccuracy, accuracy_line, predictions, require_reference
+from personagen.builder.release.model_facts import named_models
 from personagen.builder.release.results import read_results
 from personagen.builder.release.run.run_folder import run_folder_of
 from personagen.builder.release.texts import Texts, draw_texts, read_personas
@@ -236,16 +237,16 @@ def _read_examples(folder: Path, seed: int) -> tuple[dict[str, list[RejectedRepl
 
 
 def _facts_of_release(manifest: Mapping[str, Any], texts: int, personas: int, reference: str) -> dict[str, str]:
-    usage, model = manifest["usage"], manifest["model"]
+    usage, models = manifest["usage"], named_models(manifest)
     facts = {
         "texts": f"{texts:,}",
         "personas": f"{personas:,}",
-        "model": f"{model['name']} ({model['backend']})",
+        "model": ", ".join(f"{model['name']} ({_part_of(model)})" for model in models),
         "requests": f"{usage['requests']:,}",
         "tokens": f"{usage['prompt_tokens'] + usage['completion_tokens']:,}{_estimate_note(usage)}",
         "splits": ", ".join(f"{name} {count:,}" for name, count in manifest["configs"]["all"]["rows"].items()),
         "licence": _licence(manifest),
-        "licence of the model": model_license(manifest) or "unknown",
+        "licence of the model": ", ".join(map(_licence_of_model, models)),
         "personal information and offence": f"{screening_line(manifest)} {profanity_line(manifest)}".strip(),
         "real texts": reference,
         "recipe": manifest["fingerprint"],
@@ -256,6 +257,18 @@ def _facts_of_release(manifest: Mapping[str, Any], texts: int, personas: int, re
     if events := events_line(manifest):
         facts["events"] = events
     return facts | ({"cost": str(usage["cost"])} if usage.get("cost") is not None else {})
+
+
+def _part_of(model: Mapping[str, Any]) -> str:
+    """Return the backend of a model, and the texts that it wrote if there are several models."""
+    if "rows" not in model:
+        return str(model["backend"])
+    return f"{model['backend']}, {model['rows']:,} texts, {100 * model['share']:.1f}% of each emotion"
+
+
+def _licence_of_model(model: Mapping[str, Any]) -> str:
+    licence = str(model.get("license", model.get("licence")) or "unknown")
+    return f"{model['name']}: {licence}" if "rows" in model else licence
 
 
 def _licence(manifest: Mapping[str, Any]) -> str:

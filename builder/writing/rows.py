@@ -245,6 +245,13 @@ class RowWriter:
             trials = [self.trials.of_stage(stage, number)]
         return Attempts(id_, seed_id, stage, recipe.seed, first, recipe.checks.attempts, stages.rejects.append, trials)
 
+    def _persona_model(self, planned: RowPlan) -> str | None:
+        """Return the model that wrote the prose of the persona; None: see `Provenance`."""
+        prose = {"demographic", "sociocultural"} & {*self._elaborated} & {*layers_of(planned.depth)}
+        if not prose or len(self._models) == 1:
+            return None
+        return self._models[self.plan.model_of_persona(planned.persona)]
+
     def _record(self, planned: RowPlan, subject: Subject, accepted: AcceptedReply, real_texts: str | None) -> Row:
         persona, scene, verdict = subject.persona, subject.scene, accepted.verdict
         return Row(
@@ -268,6 +275,7 @@ class RowWriter:
                 checker_confidence=verdict.confidence,
                 expression_found=verdict.expression,
                 wording=planned.wording,
+                persona_model=self._persona_model(planned),
                 real_texts=real_texts,
             ),
             expression=planned.style.expression if planned.style else None,

@@ -40,11 +40,17 @@ def recipe_differences(
 
     """
     for key in [*one, *(key for key in other if key not in one)]:
-        left, right = one.get(key), other.get(key)
+        left, right = _by_position(one.get(key)), _by_position(other.get(key))
         if isinstance(left, Mapping) and isinstance(right, Mapping):
             yield from recipe_differences(left, right, f"{prefix}{key}.")
         elif _plain(left) != _plain(right):
             yield RecipeDifference(prefix + str(key), left, right)
+
+
+def _by_position(value: Any) -> Any:
+    """Return a list of mappings, such as that of several models, as a mapping by position; else the value."""
+    is_list = isinstance(value, list | tuple) and value and all(isinstance(part, Mapping) for part in value)
+    return {str(position): part for position, part in enumerate(value)} if is_list else value
 
 
 def describe_differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:

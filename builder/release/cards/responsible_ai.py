@@ -14,7 +14,8 @@ from personagen.builder.core.records import LAYERS
 from personagen.builder.release.cards.citation import PAPER_URL
 from personagen.builder.release.cards.grounding import grounding_sources
 from personagen.builder.release.cards.screening import screening_line
-from personagen.builder.release.manifest import classifier_facts, model_license, total_rejects
+from personagen.builder.release.manifest import classifier_facts, total_rejects
+from personagen.builder.release.model_facts import named_models
 
 MAX_SENTENCE_CHARS = 1_000
 """Characters of a sentence of others, such as a finding of the audit; the rest is cut off."""
@@ -59,7 +60,11 @@ def has_layers(manifest: Mapping[str, Any]) -> bool:
 
 def _limitations(manifest: Mapping[str, Any]) -> Iterator[str]:
     yield "The labels are the emotions that the model was asked for, not those that readers assign."
-    yield "The texts share the habits of one model. They do not replace text by people without a comparison against it."
+    number = len(named_models(manifest))
+    yield (
+        f"The texts share the habits of {'one model' if number == 1 else f'{number} models'}. They do not replace text "
+        "by people without a comparison against it."
+    )
     if manifest["model"]["backend"] == "embedded":
         yield (
             "A model of 135 million parameters completed sentences whose beginnings were written for PersonaGen. The "
@@ -144,14 +149,14 @@ def _social_impact(manifest: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _origins(manifest: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield the model, the attribute tables and the style profiles that the texts derive from."""
-    model = manifest["model"]
-    licence = model_license(manifest) or "unknown: the release does not record it"
-    yield {
-        "@type": "prov:Entity",
-        "prov:label": f"model {_cut(str(model['name']))}, revision {_cut(str(model['revision'] or 'unknown'))}",
-        "sc:license": _cut(licence),
-    }
+    """Yield the models, the attribute tables and the style profiles that the texts derive from."""
+    for model in named_models(manifest):
+        licence = model.get("license", model.get("licence")) or "unknown: the release does not record it"
+        yield {
+            "@type": "prov:Entity",
+            "prov:label": f"model {_cut(str(model['name']))}, revision {_cut(str(model['revision'] or 'unknown'))}",
+            "sc:license": _cut(licence),
+        }
     if (people := _source_of(manifest)) is not None:
         yield {
             "@type": "prov:Entity",
@@ -201,7 +206,7 @@ def _activities(manifest: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         "Writing of texts",
         f"{_collection(manifest)} {usage['requests']} requests; recipe {manifest['fingerprint']}, prompts "
         f"{manifest['prompts']['version']}.",
-        {"@type": "prov:SoftwareAgent", "prov:label": _cut(str(manifest["model"]["name"]))},
+        *({"@type": "prov:SoftwareAgent", "prov:label": _cut(str(model["name"]))} for model in named_models(manifest)),
         software,
     )
     yield _activity("Checking of texts", f"{total_rejects(manifest).total()} replies were rejected.", software)
@@ -225,6 +230,8 @@ def _collection(manifest: Mapping[str, Any]) -> str:
     given = "a persona and an emotion" if manifest["recipe"]["depth"] != "none" else "an emotion"
     if manifest["model"]["backend"] == "embedded":
         return f"A language model completed texts whose beginnings were written for PersonaGen, each for {given}."
+    if "models" in manifest:
+        return f"One of {len(manifest['models'])} language models wrote each text for {given} (method: {PAPER_URL})."
     return f"A language model wrote each text for {given} (method: {PAPER_URL})."
 
 

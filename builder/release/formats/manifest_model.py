@@ -100,6 +100,18 @@ class PersonaSource(ManifestPart):
     citation: Line | None
 
 
+class ListedModel(WritingModel):
+    """One of several models: what it wrote, and what it was used for."""
+
+    share: Annotated[float, Field(gt=0, le=1)]
+    rows: Count
+    requests: Count
+    prompt_tokens: Count
+    completion_tokens: Count
+    cost: Annotated[float, Field(ge=0)] | None
+    estimated: Count = 0
+
+
 class PersonaCounts(ManifestPart):
     """Personas by split, the pairs of attribute values that they have, and how the tables tie their attributes."""
 
@@ -246,6 +258,7 @@ class Manifest(ManifestPart):
     seed: Annotated[int, Field(ge=0, lt=2**63)]
     taxonomy: ListedTaxonomy
     model: WritingModel
+    models: Annotated[list[ListedModel], Field(min_length=2, max_length=1_000)] | None = None
     prompts: RecordedPrompts
     tables: dict[Line, Line]
     personas: PersonaCounts

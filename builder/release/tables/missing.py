@@ -29,7 +29,7 @@ FILLS: Mapping[str, Mapping[str, Any]] = {
     ),
     "situational": dict.fromkeys(("place", "time", "companions", "stakes"), "not given"),
     "appraisal": dict.fromkeys(("pleasantness", "agency", "certainty", "control", "expectedness"), "not given"),
-    "provenance": {"leaked": False, "expression_found": "not checked", "real_texts": "none"},
+    "provenance": {"leaked": False, "expression_found": "not checked", "real_texts": "none", "persona_model": "none"},
 }
 """Value of a column, by struct ("": the row), in the rows that have none."""
 
@@ -54,7 +54,10 @@ def optional_columns(recipe: "Recipe", attribute_types: Mapping[str, str]) -> se
     columns = {"attributes"} if attribute_types else set()
     columns |= {"provenance.wording"} if recipe.wordings() else set()
     shows_texts = recipe.grounding is not None and (recipe.grounding.examples or recipe.grounding.paraphrase)
-    return columns | ({"provenance.real_texts"} if shows_texts else set())
+    columns |= {"provenance.real_texts"} if shows_texts else set()
+    deepest = max((recipe.depth, *recipe.ablations), key=DEPTHS.index)
+    has_prose = not {"demographic", "sociocultural"}.isdisjoint({*recipe.elaborated()} & {*layers_of(deepest)})
+    return columns | ({"provenance.persona_model"} if has_prose and len(recipe.backends) > 1 else set())
 
 
 def columns_version(recipe: "Recipe", attribute_types: Mapping[str, str]) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 
 from personagen.builder.release.manifest import classifier_facts, model_license, total_rejects
 from personagen.builder.release.measuring import accuracy_of
+from personagen.builder.release.model_facts import named_models
 from personagen.builder.release.verdicts.content import counted, number_in, percentage, results_of
 from personagen.builder.release.verdicts.differences import styled_concern
 from personagen.builder.release.verdicts.reject_reasons import REASONS
@@ -69,11 +70,20 @@ def _origin(manifest: Mapping[str, Any]) -> Iterator[str]:
             "A small model continued beginnings that were written for PersonaGen: the beginnings are not the words of "
             "a language model, and they recur."
         )
-    others = [name for name in model.get("answered_by", {}) if name.partition(" (")[0] != model["name"]]
+    models = named_models(manifest)
+    others = [
+        name
+        for requested in models
+        for name in requested.get("answered_by", {})
+        if name.partition(" (")[0] != requested["name"]
+    ]
     if others:
         named = ", ".join(others[:MAX_MODELS]) + (" and others" if len(others) > MAX_MODELS else "")
         yield f"The server named models other than the requested one in its replies: {named}."
-    if model_license(manifest) is None:
+    unlicensed = [str(part["name"]) for part in models if part["license"] is None] if len(models) > 1 else []
+    if unlicensed:
+        yield f"The licence of the weights of {', '.join(unlicensed)} is not recorded."
+    elif len(models) == 1 and model_license(manifest) is None:
         yield "The licence of the model's weights is not recorded."
 
 

@@ -1,5 +1,6 @@
 """Releases of several models: each row with its own, one journal and one budget, equal bytes of every run."""
 
+import asyncio
 import json
 import random
 import re
@@ -13,16 +14,24 @@ from typing import Any
 import pytest
 import yaml
 
-from personagen.builder.core.errors import BackendError, BudgetError, GenerationError, RecipeError
-from personagen.builder.generate import generate
+from personagen.builder.cli.display import summary, summary_lines
+from personagen.builder.core.errors import BackendError, BudgetError, GenerationError, RecipeError, ReleaseError
+from personagen.builder.generate import generate, write_release
+from personagen.builder.hub.verify import verify_folder
+from personagen.builder.llm import EngineModel, connect_models
+from personagen.builder.llm.backends.openai_batch import connect_batch
 from personagen.builder.planning.plan import make_plan
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.planning.recipe.parsing import parse_recipe
 from personagen.builder.preview import preview
+from personagen.builder.release.run.run_folder import open_run
+from personagen.builder.release.run.run_state import RunRecipe
+from tests.helpers.batches import FAST, KEY
 from tests.helpers.flow import LAYERED, PLAIN, Recorder, bytes_of, make, refusals, rows_of, run_command, without_port
 from tests.helpers.flow import rejects_of as rejects
 from tests.helpers.processes.forked import ForkedProcess
-from tests.helpers.releasing import manifest_of
+from tests.helpers.releasing import manifest_of, write_manifest
+from tests.helpers.servers.fake_batches import FakeBatches
 from tests.helpers.servers.fake_openai import FakeOpenAI, Fault, contents
 
 PRICES = {"a": {"input": 1.0, "output": 2.0}, "b": {"input": 10.0, "output": 20.0}}
@@ -85,9 +94,63 @@ def test_the_prose_of_a_persona_is_written_once_by_the_model_of_its_first_row(tm
     assert sorted(row["persona_id"] for row in backgrounds) == sorted(models) and set(models.values()) == {0, 1}
     assert prose[0].isdisjoint(prose[1]) and sum(map(len, prose)) == len(models) + 24
     assert all(row["prose"] in prose[models[row["persona_id"]]] for row in backgrounds)
+    persona_models = {"ab"[models[row["persona_id"]]] for row in backgrounds}
+    for row in rows_of(tmp_path / "out", "all"):
+        assert row["provenance"]["persona_model"] == "ab"[models[row["persona_id"]]]
+    assert persona_models == {"a", "b"} and manifest_of(tmp_path / "out")["version"] == "1.4.0"
     written_by = {row["situation_id"]: row["provenance"]["model"] for row in rows_of(tmp_path / "out", "all")}
     for row in rows_of(tmp_path / "out", "situational"):
         assert row["prose"] in prose["ab".index(written_by[row["situation_id"]])]
+
+
+def test_card_page_croissant_and_inspect_name_the_models_and_verify_adds_them_up(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with FakeOpenAI() as a, FakeOpenAI() as b:
+        make(recipe_of(entries(a.url, b.url), {"prices": PRICES, "ablations": ["none"]}), out)
+    manifest = manifest_of(out)
+    card = (out / "README.md").read_text(encoding="utf-8")
+    for model, fraction in zip(manifest["models"], ("75.0%", "25.0%"), strict=True):
+        counts = (model[key] for key in ("rows", "requests", "prompt_tokens", "completion_tokens", "cost"))
+        line = " | ".join(map(str, ("openai", "unknown", "unknown", fraction, *counts)))
+        assert f"| {model['name']} | {line} |" in card
+        printed = "\n".join(summary_lines(summary(out, manifest, 1)))
+        assert f"model {model['name']}: {model['rows']} texts, requests {model['requests']}, tokens" in printed
+    assert "One of 2 language models wrote each text." in card and "| model | a 75.0%; b 25.0% |" in card
+    croissant = (out / "croissant.json").read_text(encoding="utf-8")
+    assert all(f"model {name}, revision unknown" in croissant for name in "ab") and "habits of 2 models" in croissant
+    assert verify_folder(out).problems == ()
+    manifest["models"][1]["rows"] += 1
+    write_manifest(out, manifest)
+    assert verify_folder(out).problems == ("the models of the manifest have 25 rows together, the release has 24",)
+
+
+def test_a_manifest_with_malformed_models_is_refused(tmp_path: Path) -> None:
+    with FakeOpenAI() as a, FakeOpenAI() as b:
+        make(recipe_of(entries(a.url, b.url), {"depth": "none"}), tmp_path / "out")
+    manifest = manifest_of(tmp_path / "out")
+    del manifest["models"][1]["rows"]
+    write_manifest(tmp_path / "out", manifest)
+    with pytest.raises(ReleaseError, match=r"malformed at 'models\.1\.rows': it is missing"):
+        verify_folder(tmp_path / "out")
+
+
+def test_batches_and_calls_share_a_release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    with FakeBatches() as batches, FakeOpenAI() as server:
+        models = entries(server.url, batches.url)
+        models[1]["kind"] = "batch"
+        recipe = recipe_of(models, {"depth": "none", "rows": 16, "prices": PRICES})
+        with open_run(tmp_path / "out", RunRecipe(recipe.fingerprint()), fresh=False, reuse=False) as run:
+            (chat,) = connect_models(recipe.backends[:1], [recipe.model_prices()[0]], None)
+            batch = connect_batch(model="b", base_url=batches.url, api_key=KEY, folder=run.batches, timing=FAST)
+            both = [chat, EngineModel(batch, recipe.backends[1], recipe.model_prices()[1], "backend.1 (batch b)")]
+            asyncio.run(write_release(both, make_plan(recipe), run))
+    manifest = manifest_of(tmp_path / "out")
+    assert manifest["model"]["backend"] == "openai, batch"
+    assert [(model["backend"], model["rows"]) for model in manifest["models"]] == [("openai", 12), ("batch", 4)]
+    half = PRICES["b"]["input"] * manifest["models"][1]["prompt_tokens"] * 0.5
+    half += PRICES["b"]["output"] * manifest["models"][1]["completion_tokens"] * 0.5
+    assert manifest["models"][1]["cost"] == pytest.approx(half / 1e6, abs=1e-6)
 
 
 def test_a_mapping_has_the_release_that_it_had(tmp_path: Path) -> None:
