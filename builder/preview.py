@@ -48,6 +48,8 @@ async def apreview(
     shortened = Recipe.model_validate(data, strict=False)
     models, label_check = await compute_in_thread(lambda: _prepare(shortened, api_key, progress))
     planned = make_plan(shortened)
+    for note in planned.people.notes:
+        progress.warn(note)
     rows: list[Row] = []
     rejected, last = 0, None
     async with (

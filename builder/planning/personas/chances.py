@@ -7,6 +7,7 @@ are one state. Conditions can divide the personas into cells; the probability is
 """
 
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from personagen.builder.planning.personas.steps import Step
@@ -17,6 +18,24 @@ Cell = tuple[str, ...]
 
 Message = Mapping[Cell, float]
 """Probability that the draws from one on meet the conditions, by the labels that they give."""
+
+
+@dataclass(slots=True)
+class _Group:
+    """Values of an attribute on which no later draw depends differently.
+
+    Attributes:
+        derived: attributes that one of the values determines; the others are as good.
+        labels: labels of the values.
+        values: the values.
+        probability: their probability together.
+
+    """
+
+    derived: Mapping[str, Any]
+    labels: Cell
+    values: list[Any]
+    probability: float = 0.0
 
 
 class Chances:
@@ -52,7 +71,7 @@ class Chances:
         self._live = [self._live_attributes(number) for number in range(len(self._steps) + 1)]
         self._classes: list[dict[tuple[str, Any], Hashable]] = [{} for _ in self._live]
         self._messages: dict[tuple[Any, ...], Message] = {}
-        self._grouped: dict[tuple[int, int], tuple[Distribution, list[tuple[Any, Cell, float]]]] = {}
+        self._grouped: dict[tuple[int, int], tuple[Distribution, list[_Group]]] = {}
         self._conditional: dict[tuple[Any, ...], Distribution] = {}
 
     def depends_on(self, name: str) -> bool:
@@ -91,14 +110,17 @@ class Chances:
 
     def _condition(self, number: int, values: dict[str, Any], labels: Cell) -> Distribution:
         step, width = self._steps[number], len(self._divided[number])
-        chances: dict[Any, float] = {}
-        for value, probability in step.distribution(values).probabilities.items():
-            derived = step.derive(value)
-            if self._label(number, derived) != labels[:width]:
-                continue
-            values.update(derived)
-            if chance := probability * self._message(number + 1, values).get(labels[width:], 0.0):
-                chances[value] = chance
+        distribution = step.distribution(values)
+        rest: dict[Any, float] = {}
+        for group in self._groups(number, distribution):
+            if group.labels == labels[:width]:
+                values.update(group.derived)
+                rest |= dict.fromkeys(group.values, self._message(number + 1, values).get(labels[width:], 0.0))
+        chances = {
+            value: probability * rest[value]
+            for value, probability in distribution.probabilities.items()
+            if rest.get(value)
+        }
         total = sum(chances.values())
         return make_distribution({value: chance / total for value, chance in chances.items()})
 
@@ -111,29 +133,30 @@ class Chances:
             return self._messages[key]
         step = self._steps[number]
         message: dict[Cell, float] = {}
-        for value, label, probability in self._groups(number, step.distribution(values)):
-            values.update(step.derive(value))
+        for group in self._groups(number, step.distribution(values)):
+            values.update(group.derived)
             for rest, chance in self._message(number + 1, values).items():
-                cell = label + rest
-                message[cell] = message.get(cell, 0.0) + probability * chance
+                cell = group.labels + rest
+                message[cell] = message.get(cell, 0.0) + group.probability * chance
         self._messages[key] = message
         return message
 
-    def _groups(self, number: int, distribution: Distribution) -> list[tuple[Any, Cell, float]]:
-        """Return one accepted value of each group that later draws do not distinguish, and the group's probability."""
+    def _groups(self, number: int, distribution: Distribution) -> "list[_Group]":
+        """Return the accepted values in groups that later draws do not distinguish."""
         key = (number, id(distribution))
         if key in self._grouped:
             return self._grouped[key][1]
         step = self._steps[number]
-        groups: dict[tuple[Any, ...], tuple[Any, Cell, float]] = {}
+        groups: dict[tuple[Any, ...], _Group] = {}
         for value, probability in distribution.probabilities.items():
             derived = step.derive(value)
             label = self._label(number, derived)
             if label is None or not probability:
                 continue
             same = (label, *(self._class(number + 1, name, part) for name, part in derived.items()))
-            first, _, total = groups.get(same, (value, label, 0.0))
-            groups[same] = (first, label, total + probability)
+            group = groups.setdefault(same, _Group(derived, label, []))
+            group.values.append(value)
+            group.probability += probability
         self._grouped[key] = (distribution, list(groups.values()))  # the distribution keeps its id
         return self._grouped[key][1]
 
@@ -149,7 +172,11 @@ class Chances:
         return tuple(labels) if all(labels) else None
 
     def _state(self, number: int, values: Mapping[str, Any]) -> tuple[Hashable, ...]:
-        return tuple([self._class(number, name, values[name]) for name in self._live[number]])
+        classes = self._classes[number]
+        try:
+            return tuple([classes[name, values[name]] for name in self._live[number]])
+        except KeyError:
+            return tuple([self._class(number, name, values[name]) for name in self._live[number]])
 
     def _class(self, number: int, name: str, value: Any) -> Hashable:
         """Return the same for values of an attribute that no draw from this one on distinguishes."""

@@ -122,7 +122,7 @@ def test_beginnings_are_the_same_each_time_and_differ_between_rows(emotion: str)
         assert tuple(styled_beginnings(plan.recipe.seed, row, label, scene_of(plan, row))) == starts
         assert tuple(styled_beginnings(1, row, label, scene_of(plan, row))) != starts
     first = Counter(starts[0] for _, starts in beginnings_of("comments", emotion))
-    assert max(first.values()) <= 3
+    assert max(first.values()) <= 4
 
 
 def test_rows_without_a_situation_or_a_style_have_beginnings_too() -> None:
