@@ -105,7 +105,7 @@ def explain_refusal(error: ValidationError, model: type[BaseModel]) -> str:
 
 def _key_elsewhere(path: list[str], model: type[BaseModel]) -> str:
     """Return a suggestion to append to a message: other sections that have a key, or another name of it."""
-    keys = [key for key in _all_keys(model) if key.rpartition(".")[2] == path[-1]]
+    keys = dict.fromkeys(key for key in _all_keys(model) if key.rpartition(".")[2] == path[-1])
     depth = min((key.count(".") for key in keys), default=0)
     meant = " or ".join(key for key in keys if key.count(".") == depth) or OTHER_NAMES.get(path[-1])
     return f", did you mean {meant}?" if meant else ""

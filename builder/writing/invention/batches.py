@@ -1,7 +1,7 @@
 """What each request for invented events asks for: whom they happen to, where, and what they are about.
 
-Half of the events or more fit everybody. The others fit a group of personas, by work and age, and are fewer than half
-of its rows, so that dealing can use each of them before it repeats one.
+Half of the events or more fit everybody. The others fit a group of personas, by work and age, and are at most half as
+many as its rows in a round of dealing, so that each of them can be used before one is repeated.
 """
 
 import random
@@ -22,6 +22,9 @@ EVENTS_PER_REQUEST = 10
 
 EXAMPLES = 3
 """Events of the bank or of the recipe per prompt, for the form."""
+
+MAX_COUNTED_ROUNDS = 8
+"""Rounds of dealing whose personas are counted: each takes 0.1 ms per persona."""
 
 EVENT_TOKENS = 700
 """Upper bound on the tokens of a reply: 70 per event, of which a clause takes 25."""
@@ -135,15 +138,26 @@ def first_batches(plan: Plan, emotion: Emotion, wanted: int) -> list[Batch]:
         wanted: number of events, at most that of the rows of the emotion.
 
     """
-    turns = (plan.turn(emotion.name, turn) for turn in range(wanted))
-    groups = Counter(group_of(plan.people.persona(row.persona).values) for row in turns)
+    counts = _least_counts(plan, emotion, wanted)
     grouped = [
         Batch(emotion, group, number)
-        for group in sorted((group for group in groups if group), key=lambda group: (group.work, group.ages))
-        for number in range(groups[group] // (2 * EVENTS_PER_REQUEST))
+        for group in sorted(counts, key=lambda group: (group.work, group.ages))
+        for number in range(counts[group] // (2 * EVENTS_PER_REQUEST))
     ]
     common = -(-wanted // EVENTS_PER_REQUEST) - len(grouped)
     return [*(Batch(emotion, None, number) for number in range(common)), *grouped]
+
+
+def _least_counts(plan: Plan, emotion: Emotion, wanted: int) -> Counter[Group]:
+    """Count the rows of each group in the round of dealing that has fewest of them, among the first full rounds."""
+    rounds = min(MAX_COUNTED_ROUNDS, sum(plan.quotas[emotion.name].values()) // wanted)
+    counts: Counter[Group] | None = None
+    for round_ in range(rounds):
+        rows = (plan.turn(emotion.name, turn) for turn in range(round_ * wanted, (round_ + 1) * wanted))
+        groups = (group_of(plan.people.persona(row.persona).values) for row in rows)
+        of_round = Counter(group for group in groups if group is not None)
+        counts = of_round if counts is None else counts & of_round
+    return counts or Counter()
 
 
 def group_of(values: Mapping[str, Any]) -> Group | None:

@@ -206,5 +206,8 @@ def _check_reply(candidate: Candidate, request: Request) -> Verdict:
         return Verdict(json.dumps(clauses), None, leaked=False)
     if not candidate.text.strip():
         return Verdict("", "empty", leaked=False)
-    reason = check_text(candidate.text, prompt="", finish=candidate.finish, rules=REPLY_RULES).reason
+    is_talk = "{" not in candidate.text
+    reason = (
+        check_text(candidate.text, prompt="", finish=candidate.finish, rules=REPLY_RULES).reason if is_talk else None
+    )
     return Verdict(candidate.text, reason if reason in ("refusal", "meta") else "schema", leaked=False)
