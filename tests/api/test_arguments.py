@@ -173,3 +173,12 @@ def test_a_recipe_is_refused_in_the_words_of_a_recipe_file(keys: dict[str, Any])
     with pytest.raises(pg.errors.RecipeError) as parsed:
         parse_recipe("", "file", dict(keys.items()))
     assert str(parsed.value) == f"file: {direct.value}"
+
+
+def test_a_list_of_models_is_a_keyword_and_keeps_its_models() -> None:
+    made = recipe(backend=[{"kind": "openai", "model": "a"}, BackendChoice(kind="openai", model="b")], rpm=9)
+    assert [(choice.model, choice.rpm) for choice in made.backends] == [("a", 9), ("b", 9)]
+    assert [choice.concurrency for choice in recipe(made, concurrency=2).backends] == [2, 2]
+    assert [choice.rpm for choice in recipe(made, backend={"rpm": 1}).backends] == [1, 1]
+    for key, value in {"model": "openai:m", "base_url": "http://h/v1", "backend": {"model": "c"}}.items():
+        assert "backend is a list of 2 models, so backend." in refusal(made, **{key: value})

@@ -297,3 +297,24 @@ def test_a_cost_limit_is_refused_for_the_embedded_model(run: Run) -> None:
         "",
         "personagen: command line: budget.max_cost: the embedded model costs nothing; leave it out\n",
     )
+
+
+LIST = "backend: [{kind: openai, model: a, base_url: 'http://h/v1'}, {kind: openai, model: b, base_url: 'http://h/v1'}]"
+
+
+@pytest.mark.parametrize("option", ["--backend", "--model", "--base-url", "--reasoning-effort"])
+def test_an_option_for_one_model_is_refused_with_a_list_of_models(option: str, run: Run) -> None:
+    Path("recipe.yaml").write_text(LIST)
+    done = run("generate", "recipe.yaml", option, "x")
+    assert (done.code, done.out, done.err.count("\n")) == (1, "", 1)
+    assert "backend is a list of 2 models, so backend." in done.err and "change the list in the recipe" in done.err
+
+
+@pytest.mark.parametrize(("command", "arguments"), [("compare", ()), ("match", ("goemotions", "--recipe"))])
+def test_commands_on_one_model_refuse_a_list_of_models(command: str, arguments: tuple[str, ...], run: Run) -> None:
+    Path("recipe.yaml").write_text(LIST)
+    done = run(command, *arguments, "recipe.yaml", "--out", "out")
+    assert (done.code, done.out) == (1, "") and names(Path()) == ["recipe.yaml"]
+    assert done.err.startswith(
+        f"personagen: {command}: backend is a list of 2 models (a, b), wanted one; {command} each"
+    )

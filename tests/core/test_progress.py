@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from personagen.builder.core.progress import (
+    ModelLoad,
     RateMeter,
     RunRate,
     RunStatus,
@@ -80,6 +81,17 @@ def test_the_time_left_is_at_least_the_time_since_the_last_text() -> None:
     assert meter.rate(100).left_s == pytest.approx(9 / 99)
     meter.add(run(0, 99, 9), 69.0)
     assert meter.rate(100).left_s == 60.0
+
+
+def test_the_load_of_each_of_several_models_is_named() -> None:
+    models = (ModelLoad("a", 12, 0.0, 0.0), ModelLoad("b", 3, 0.2, 0.0), ModelLoad("c", 1, None, 30.0))
+    assert load_texts(replace(STATUS, in_flight=16, retrying=2, models=models)) == [
+        "a: 12 in flight",
+        "b: endpoint refuses 20%: 3 in flight",
+        "c: endpoint asks to wait 30 s",
+        "c: 1 in flight",
+        "2 retries pending",
+    ]
 
 
 def test_load_and_refusals_are_described_in_words() -> None:

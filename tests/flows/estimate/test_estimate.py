@@ -146,3 +146,34 @@ def test_the_plan_of_every_backend_states_cost_and_time_or_why_they_are_unknown(
     done = run("plan", *arguments)
     assert done.code == 0
     assert all(text in done.out for text in lines)
+
+
+TWO = """
+rows: 140
+ablations: [none]
+backend:
+- {kind: openai, model: a, share: 3, base_url: 'http://127.0.0.1:9/v1'}
+- {kind: openai, model: b, share: 1, base_url: 'http://127.0.0.1:9/v1', rpm: 10, thinking_tokens: 100}
+prices: {a: {input: 0.15, output: 0.6}, b: {input: 1.5, output: 6}}
+"""
+
+
+def test_requests_tokens_and_cost_are_estimated_by_model(run: Run) -> None:
+    expected, single = estimate(recipe(TWO)), estimate(recipe())
+    a, b = expected.models
+    assert (a.model, a.texts, b.model, b.texts) == ("a", 210, "b", 70)
+    assert not single.models and expected.total.requests == pytest.approx(single.total.requests, abs=4)
+    assert a.requests == pytest.approx(3 * b.requests, rel=0.02) and a.requests + b.requests == expected.total.requests
+    thoughts = b.completion_tokens - a.completion_tokens / 3
+    assert thoughts == pytest.approx(100 * b.requests, rel=0.02)
+    for model, price in ((a, 0.15), (b, 1.5)):
+        assert model.cost == pytest.approx((price * model.prompt_tokens + 4 * price * model.completion_tokens) / 1e6)
+    assert expected.cost == pytest.approx((a.cost or 0) + (b.cost or 0))
+    assert expected.seconds == b.seconds == pytest.approx(6 * b.requests), "the slowest model"
+    assert [model["model"] for model in expected.to_json()["models"]] == ["a", "b"]
+    Path("two.yaml").write_text(TWO)
+    done = run("plan", "two.yaml")
+    assert "openai: a, openai: b" in done.out and f"cost: {expected.cost:.2f}\n" in done.out
+    assert f"b{b.requests:>39,}{b.prompt_tokens:>14,}" in done.out and "Every reply of b begins with 100" in done.out
+    Path("one.yaml").write_text(TWO.replace("prices: {a", "prices: {c"))
+    assert "cost: unknown; add the price of a to `prices` in the recipe" in run("plan", "one.yaml").out
