@@ -89,13 +89,15 @@ def flattened(table: "pa.Table") -> "pa.Table":
 def persona_columns(row: FlatRow) -> dict[str, Any]:
     """Return the attributes of a persona and its situation by their own names, from a row with dotted names.
 
-    `prose`, which each layer can have, has the name of its layer before it.
+    `prose`, which each layer can have, has the name of its layer before it, and further attributes have `attributes`.
     """
     attributes: dict[str, Any] = {}
     for name, value in row.items():
         layer, *inner = name.split(".")
         if layer in LAYERS and inner:
             attributes[f"{layer}_prose" if inner == ["prose"] else inner[-1]] = value
+        elif layer == "attributes" and inner:
+            attributes[f"attributes_{inner[-1]}"] = value
     return attributes
 
 

@@ -5,7 +5,7 @@ Memory grows with the number of values, not of rows.
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -25,16 +25,18 @@ CUSTOM = "custom"
 class Composition:
     """Counts over the texts of one depth."""
 
-    def __init__(self, depth: str, *, counts_models: bool = False) -> None:
+    def __init__(self, depth: str, *, counts_models: bool = False, attributes: Collection[str] = ()) -> None:
         """Start at zero.
 
         Args:
             depth: depth of the texts that are counted.
             counts_models: whether the model of a text is one of the attributes.
+            attributes: attributes that the recipe defines.
 
         """
         self._depth = depth
         self._counts_models = counts_models
+        self._attributes = attributes
         self._counts: dict[str, Counter[str]] = {}
         self._events: Counter[str] = Counter()
         self._clauses: dict[str, str] = {}
@@ -53,6 +55,9 @@ class Composition:
 
     def _values(self, row: Row) -> Iterator[tuple[str, str]]:
         yield from persona_attributes(row.demographic, row.sociocultural).items()
+        for name, value in (row.attributes or {}).items():
+            if name in self._attributes:
+                yield name, str(value)
         if row.situational is not None:
             yield "channel", row.situational.channel
         if row.intensity is not None:

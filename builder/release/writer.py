@@ -75,7 +75,8 @@ class ReleaseWriter:
             plan.recipe.shard_rows,
             columns_by_config,
         )
-        self._composition = Composition(plan.recipe.depth, counts_models=len(plan.recipe.backends) > 1)
+        own = () if plan.recipe.personas is None else tuple(plan.recipe.personas.attributes)
+        self._composition = Composition(plan.recipe.depth, counts_models=len(plan.recipe.backends) > 1, attributes=own)
         self._screening = Screening()
         self._real_texts: set[str] = set()
         self._rows_with_real_texts = 0

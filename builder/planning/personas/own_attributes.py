@@ -10,9 +10,9 @@ from personagen.builder.planning.personas.tables import Condition, PersonaTables
 
 TAKEN_NAMES = frozenset(
     {field.name for record in (Demographic, Sociocultural) for field in fields(record)}
-    | {"age_band", "workplace", "persona_id", "attributes"}
+    | {"age_band", "workplace", "persona_id", "attributes", "channel", "intensity", "model"}
 )
-"""Names that no attribute of a recipe can have."""
+"""Names that no attribute of a recipe can have: attributes of personas, and others that compositions count."""
 
 
 def with_own_attributes(tables: PersonaTables, attributes: Mapping[str, Any]) -> PersonaTables:
@@ -31,7 +31,7 @@ def with_own_attributes(tables: PersonaTables, attributes: Mapping[str, Any]) ->
     for name, spec in _ordered(attributes).items():
         key = f"personas.attributes.{name}"
         if name in TAKEN_NAMES:
-            raise ValueError(f"{key}: every persona has an attribute of this name; choose another name")
+            raise ValueError(f"{key}: releases have an attribute of this name already; choose another name")
         rows = spec["rows"] or [{"when": {}, "shares": spec["values"]}]
         vocabulary = vocabulary_of(tables)
         conditioned: list[tuple[Condition, Mapping[str, float]]] = [

@@ -249,7 +249,7 @@ REFUSED = (
     ),
     (
         "{attributes: {gender: {values: {a: 1}}}}",
-        "attributes.gender: every persona has an attribute of this name; choose another name",
+        "attributes.gender: releases have an attribute of this name already; choose another name",
     ),
     (CIRCLE, "attributes: the conditions of a, b depend on each other; change one of them"),
     (UNKNOWN_IN_ROW, "attributes.a.rows.0.when.hat: personas have no attribute 'hat'; known: "),

@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from personagen.builder.core.errors import RecipeError
+from personagen.builder.export.rows import flattened, persona_columns
 from personagen.builder.generate import generate
 from personagen.builder.hub.verify import verify_folder
 from personagen.builder.planning.counterfactuals import add_counterfactuals
@@ -45,6 +46,10 @@ def test_a_release_has_the_attributes_of_its_recipe_in_texts_and_personas(tmp_pa
     assert "attributes" not in bare.info.features
     card = (out / "README.md").read_text(encoding="utf-8")
     assert "| `attributes.home_accent` | string | attribute of the recipe" in card
+    counts = manifest["composition"]["attributes"]["home_accent"]
+    assert set(counts) == {"soft", "hard"} and sum(counts.values()) == len(texts)
+    flat = [persona_columns(row) for row in flattened(pq.read_table(next(out.glob("all/train-*")))).to_pylist()]
+    assert {row["attributes_home_accent"] for row in flat} == {"soft", "hard"}
     assert "(the conditions of the recipe may)" in card and "home\\_accent" in card
 
 
