@@ -53,7 +53,7 @@ def test_a_small_share_gets_its_texts_over_many_emotions() -> None:
 
 
 def test_models_are_crossed_with_intensity_expression_and_split() -> None:
-    keys = {"rows": 1200, "emotions": ["joy", "anger"], "intensities": ["low", "high"]}
+    keys: dict[str, Any] = {"rows": 1200, "emotions": ["joy", "anger"], "intensities": ["low", "high"]}
     rows = rows_of(plan_of(**keys, expression={"named": 0.5, "voiced": 0.2, "shown": 0.3}))
     assert fractions(rows, lambda row: row.emotion) == {"joy": 0.25, "anger": 0.25}
     properties: list[Callable[[RowPlan], Hashable]] = [
@@ -91,7 +91,12 @@ def test_models_leave_personas_situations_and_styles_as_they_are() -> None:
 def test_the_prose_of_a_persona_is_by_the_model_of_its_first_row(
     situations: int, quotas: dict[str, int] | None
 ) -> None:
-    keys = {"rows": 53, "emotions": ["joy", "anger", "fear"], "quotas": quotas, "situations_per_persona": situations}
+    keys: dict[str, Any] = {
+        "rows": 53,
+        "emotions": ["joy", "anger", "fear"],
+        "quotas": quotas,
+        "situations_per_persona": situations,
+    }
     plan = plan_of(**keys)
     first = {row.persona: row.model for row in rows_of(plan) if row.situation == 0}
     assert len(first) == sum(plan.personas.values()) > 0

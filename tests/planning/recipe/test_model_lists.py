@@ -95,9 +95,9 @@ def test_equal_shares_are_the_default() -> None:
     ids=str,
 )
 def test_settings_of_a_run_change_no_fingerprint(runtime: Mapping[str, Any]) -> None:
-    models = [{"kind": "openai", "model": "a"}, {"kind": "openai", "model": "b"}]
+    models: list[dict[str, Any]] = [{"kind": "openai", "model": "a"}, {"kind": "openai", "model": "b"}]
     base = parse_recipe("", "r", {"backend": models})
-    changed = parse_recipe("", "r", {"backend": [models[0], models[1] | runtime]})
+    changed = parse_recipe("", "r", {"backend": [models[0], models[1] | dict(runtime)]})
     assert changed != base and changed.fingerprint() == base.fingerprint()
     assert not {"headers", "query", "base_url"} & set(changed.identity()["backend"][1])
 
