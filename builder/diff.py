@@ -1,18 +1,15 @@
 """Compare two releases: their recipes, models and prompts, and text by text what was added, removed or changed."""
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from personagen.builder.core.errors import ReleaseError
-from personagen.builder.core.records import REPEATING_PREFIXES
 from personagen.builder.core.result_table import ResultTable
 from personagen.builder.planning.recipe.differences import RecipeDifference, recipe_differences
-from personagen.builder.release.folder import MEND, check_manifest, file_in, read_manifest
-from personagen.builder.release.formats.tables import read_table
+from personagen.builder.release.folder import check_manifest, read_manifest
+from personagen.builder.release.texts import text_digests
 
 FACTS = ("name", "version", "personagen", "model", "models", "prompts", "license")
 """Keys of the manifest that are compared beside the recipe; a release has some of them only where it needs them."""
@@ -116,38 +113,12 @@ def _text_counts(
     folders: tuple[Path, Path], manifests: tuple[Mapping[str, Any], Mapping[str, Any]]
 ) -> Iterator[TextCounts]:
     """Yield the counts of each configuration of texts: emotions, then those that repeat rows."""
-    one, other = (_paths_by_config(manifest) for manifest in manifests)
+    one, other = (text_digests(folder, manifest) for folder, manifest in zip(folders, manifests, strict=True))
     for config in [*one, *(name for name in other if name not in one)]:
-        left, right = _digests(folders[0], one.get(config, [])), _digests(folders[1], other.get(config, []))
+        left, right = one.get(config, {}), other.get(config, {})
         shared = left.keys() & right.keys()
         equal = sum(left[id_] == right[id_] for id_ in shared)
         yield TextCounts(config, equal, len(shared) - equal, len(left) - len(shared), len(right) - len(shared))
-
-
-def _paths_by_config(manifest: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Return the files of every configuration of texts but `all`, which repeats the emotions."""
-    emotions = {emotion["name"] for emotion in manifest["taxonomy"]["emotions"]}
-    paths: dict[str, list[str]] = {}
-    for shard in manifest["shards"]:
-        config = shard["path"].split("/")[0]
-        if config in emotions or config.startswith(REPEATING_PREFIXES):
-            paths.setdefault(config, []).append(shard["path"])
-    return paths
-
-
-def _digests(folder: Path, paths: list[str]) -> dict[str, bytes]:
-    """Return 16 bytes of the hash of every text, by id."""
-    import pyarrow as pa
-
-    digests: dict[str, bytes] = {}
-    for path in paths:
-        try:
-            table = read_table(file_in(folder, path), ["id", "text"])
-            pairs = zip(table["id"].to_pylist(), table["text"].to_pylist(), strict=True)
-            digests |= {id_: hashlib.blake2b(text.encode(), digest_size=16).digest() for id_, text in pairs}
-        except (OSError, pa.ArrowException, KeyError, AttributeError, TypeError, ValueError) as error:
-            raise ReleaseError(f"cannot read {folder / path}: {error!r:.200}; {MEND}") from None
-    return digests
 
 
 def _measures(left: Mapping[str, Any], right: Mapping[str, Any]) -> Iterator[MeasureDifference]:

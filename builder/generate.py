@@ -31,6 +31,7 @@ from personagen.builder.planning.situations.sources import wanted_inventions
 from personagen.builder.rehearsal import require_writable
 from personagen.builder.release.cards.card import read_template
 from personagen.builder.release.manifest import disobedience, same_release
+from personagen.builder.release.run.growth import Growth, grow
 from personagen.builder.release.run.mending import damage_of, mend_card
 from personagen.builder.release.run.run_folder import RunFolder, open_run, run_folder_of
 from personagen.builder.release.run.run_state import RunRecipe
@@ -73,6 +74,7 @@ def generate(  # noqa: PLR0913 - the options of the command
     progress: Progress = SILENT,
     fresh: bool = False,
     reuse: bool = False,
+    append: bool = False,
     accept_lost_replies: bool = False,
     api_key: str | None = None,
 ) -> GenerationResult:
@@ -86,13 +88,15 @@ def generate(  # noqa: PLR0913 - the options of the command
         progress: receives the counts of the run.
         fresh: set an earlier run aside and start over.
         reuse: continue the run of another recipe; replies in its journal are not requested again.
+        append: add the rows to the release in `out` that the recipe has more; its texts stay, and so does its run.
         accept_lost_replies: go on although the journal has lost replies, which are paid for again.
         api_key: key of an endpoint; None: environment variable OPENAI_API_KEY.
 
     Raises:
         FolderError: `out` holds something else or another recipe's release, is in use, or cannot be written.
         ReleaseError: the marks of the hand-written parts in the card of the earlier release are not in order.
-        RecipeError: the reference of the label check lacks an emotion of the recipe, the embedded model cannot write
+        RecipeError: `append` and the recipe differs from that of the release in more than its rows, the reference of
+            the label check lacks an emotion of the recipe, the embedded model cannot write
             its texts, or there are too few real texts for its prompts.
         BackendError: the model cannot be loaded or reached.
         BudgetError: the next request might exceed the budget.
@@ -107,6 +111,7 @@ def generate(  # noqa: PLR0913 - the options of the command
             progress=progress,
             fresh=fresh,
             reuse=reuse,
+            append=append,
             accept_lost_replies=accept_lost_replies,
             api_key=api_key,
         )
@@ -120,6 +125,7 @@ async def agenerate(  # noqa: PLR0913 - those of `generate`
     progress: Progress = SILENT,
     fresh: bool = False,
     reuse: bool = False,
+    append: bool = False,
     accept_lost_replies: bool = False,
     api_key: str | None = None,
 ) -> GenerationResult:
@@ -127,9 +133,11 @@ async def agenerate(  # noqa: PLR0913 - those of `generate`
     if not fresh and recipe.grounding is not None:
         inputs = RunFolder(Path(out), run_folder_of(Path(out))).inputs
         recipe = await compute_in_thread(lambda: begun_recipe(recipe, inputs, progress.warn))
+    growth = await compute_in_thread(lambda: grow(recipe, Path(out))) if append else None
+    recipe = recipe if growth is None else growth.recipe
     opening = open_run(
         Path(out),
-        _run_recipe(recipe),
+        replace(_run_recipe(recipe), base=None if growth is None else growth.base),
         fresh=fresh,
         reuse=reuse,
         accept_lost_replies=accept_lost_replies,
@@ -144,7 +152,12 @@ async def agenerate(  # noqa: PLR0913 - those of `generate`
         run.keep_card()  # fails before anything is paid for if its notes cannot be kept
         held = with_copies(recipe, run.inputs)
         plan, models, label_check = await compute_in_thread(lambda: _prepare(held, run, api_key, progress))
-        return await write_release(models, plan, run, progress, label_check)
+        if growth is not None and is_empty(run.journal):
+            raise FolderError(
+                f"{run.root} has no journal, so the texts of {run.out} would be written and paid for anew; put the "
+                "journal back, or make the larger release in another folder with --out"
+            )
+        return await write_release(models, plan, run, progress, label_check, growth=growth)
 
 
 def _finished(run: RunFolder, manifest: Mapping[str, Any], progress: Progress) -> GenerationResult | None:
@@ -262,17 +275,19 @@ def _load(language: str | None) -> None:
         sys.setswitchinterval(interval_s)
 
 
-async def write_release(
+async def write_release(  # noqa: PLR0913 - what a run needs, and the rows that must stay
     models: Sequence[EngineModel],
     plan: Plan,
     run: RunFolder,
     progress: Progress = SILENT,
     label_check: LabelCheck | None = None,
+    *,
     timing: RetryTiming | None = None,
+    growth: Growth | None = None,
 ) -> GenerationResult:
     """Write and publish the release of a plan with connected models, which are closed at the end.
 
-    See `generate` for the errors, and `start_engine_of_models` for `timing`.
+    See `generate` for the errors, `start_engine_of_models` for `timing` and `grow` for `growth`.
     """
     journal = JournalFile(run.journal, run.accept_lost_replies, progress.warn, run.guard)
     starting = start_engine_of_models(models, journal, limits=plan.recipe.budget, timing=timing)
@@ -295,6 +310,8 @@ async def write_release(
             ):
                 async for finalized in rows:
                     await loading.finish()
+                    if growth is not None and finalized.row is not None:
+                        growth.require_unchanged(finalized.row)
                     release.add(finalized)
                     report.add_finalized(finalized)
             manifest = release.finish([model.backend for model in models], engine.used(), label_check)

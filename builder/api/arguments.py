@@ -75,6 +75,7 @@ class RecipeKeys(ArmKeys, total=False):
 
     rows: int
     quotas: Mapping[str, int] | None
+    batches: Sequence[Mapping[str, int]] | None
     depth: str
     ablations: Sequence[str]
     counterfactual: CounterfactualPairs | Mapping[str, Any] | None

@@ -32,6 +32,7 @@ def generate(  # noqa: PLR0913 - the options of the command
     out: PathOrName = DEFAULT_FOLDER,
     fresh: bool = False,
     reuse: bool = False,
+    append: bool = False,
     accept_lost_replies: bool = False,
     api_key: str | None = None,
     progress: Progress | bool = True,
@@ -44,6 +45,7 @@ def generate(  # noqa: PLR0913 - the options of the command
         out: folder of the release; replies and rejected texts are kept beside it in "OUT.run".
         fresh: set aside an earlier run in this folder and start over.
         reuse: continue the run of another recipe; replies that both need are not paid for again.
+        append: add rows to the release in `out`, up to those of the recipe; its texts stay.
         accept_lost_replies: go on although the journal of the run has lost replies, which are paid for again.
         api_key: key of an endpoint. None: environment variable OPENAI_API_KEY.
         progress: True: progress bars. False: nothing. Or a receiver of your own.
@@ -70,7 +72,14 @@ def generate(  # noqa: PLR0913 - the options of the command
     accept = accept_lost_replies
     with shown_progress(progress) as receiver:
         result = run(
-            chosen, out, fresh=fresh, reuse=reuse, accept_lost_replies=accept, api_key=api_key, progress=receiver
+            chosen,
+            out,
+            fresh=fresh,
+            reuse=reuse,
+            append=append,
+            accept_lost_replies=accept,
+            api_key=api_key,
+            progress=receiver,
         )
     return Release(result.folder)
 
@@ -82,6 +91,7 @@ async def agenerate(  # noqa: PLR0913 - those of `generate`
     out: PathOrName = DEFAULT_FOLDER,
     fresh: bool = False,
     reuse: bool = False,
+    append: bool = False,
     accept_lost_replies: bool = False,
     api_key: str | None = None,
     progress: Progress | bool = True,
@@ -94,7 +104,14 @@ async def agenerate(  # noqa: PLR0913 - those of `generate`
     accept = accept_lost_replies
     with shown_progress(progress) as receiver:
         result = await run(
-            chosen, out, fresh=fresh, reuse=reuse, accept_lost_replies=accept, api_key=api_key, progress=receiver
+            chosen,
+            out,
+            fresh=fresh,
+            reuse=reuse,
+            append=append,
+            accept_lost_replies=accept,
+            api_key=api_key,
+            progress=receiver,
         )
     return Release(result.folder)
 

@@ -54,6 +54,7 @@ def cli() -> None:
 )
 @click.option("--fresh", is_flag=True, help="Set an earlier run in this folder aside and start anew.")
 @click.option("--reuse", is_flag=True, help="Continue the run of another recipe, with the replies in its journal.")
+@click.option("--append", is_flag=True, help="Add rows to the release in this folder, up to those of the recipe.")
 @options("--accept-lost-replies")
 @click.option("--push", "repo", metavar="USER/NAME", help="Push the finished release to the Hub.")
 @options("--tag", "--json")
@@ -64,10 +65,11 @@ def generate(recipe: Path | None, api_key_file: Path | None, as_json: bool, **va
     model. Options override the recipe.
     """
     out, repo, tag = (values.pop(name) for name in ("out", "repo", "tag"))
-    fresh, reuse = values.pop("fresh"), values.pop("reuse")
+    modes = {name: values.pop(name) for name in ("fresh", "reuse", "append")}
     accept = values.pop("accept_lost_replies")
-    if fresh and reuse:
-        raise click.UsageError("--fresh and --reuse exclude each other")
+    chosen = [f"--{name}" for name, is_chosen in modes.items() if is_chosen]
+    if len(chosen) > 1:
+        raise click.UsageError(f"{' and '.join(chosen)} exclude each other")
     if tag and not repo:
         raise click.UsageError("--tag is set on the Hub, and nothing is pushed; add --push USER/NAME")
     parsed = read_options(recipe, values)
@@ -77,7 +79,7 @@ def generate(recipe: Path | None, api_key_file: Path | None, as_json: bool, **va
     client = _checked_client(repo, tag) if repo else None  # before anything is paid for
     with TerminalProgress() as progress:
         key = read_key(api_key_file)
-        result = run(parsed, out, fresh=fresh, reuse=reuse, accept_lost_replies=accept, api_key=key, progress=progress)
+        result = run(parsed, out, **modes, accept_lost_replies=accept, api_key=key, progress=progress)
     rows = result.manifest["configs"]["all"]["rows"]
     if not as_json:
         outcome = "generated" if result.created else "already complete"

@@ -2,6 +2,7 @@
 
 import hashlib
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -9,12 +10,19 @@ from typing import Any
 
 from personagen.builder.core.errors import RecipeError, raise_as
 from personagen.builder.core.records import DEPTH_PREFIX, DEPTHS, SPLITS, layers_of, shard_path
+from personagen.builder.planning.batches import (
+    Batch,
+    BatchedPeople,
+    batch_of_persona,
+    in_batch,
+    row_of_batches,
+    turn_of_batches,
+)
 from personagen.builder.planning.models import EmotionRows, models_of_rows, quotas_of_models
-from personagen.builder.planning.personas.people import People, draw_people
-from personagen.builder.planning.personas.sources.choice import SourceRequest, choose_personas
-from personagen.builder.planning.personas.sources.files.locations import source_name
-from personagen.builder.planning.personas.tables import persona_tables
+from personagen.builder.planning.people import people_of
+from personagen.builder.planning.personas.people import People
 from personagen.builder.planning.prompts import wording_of
+from personagen.builder.planning.quotas import split_quota
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.planning.situations.bank import Event, events_of
 from personagen.builder.planning.situations.channels import ChannelDeal, OwnChannel, deal_channels
@@ -122,6 +130,7 @@ class Plan:
         channels: channels of the recipe. None: those of the package.
         events: events by emotion, invented ones included once the model has invented them. None: the recipe names no
             source of events.
+        batches: rows that were planned together, in the order in which they were added; empty: all were.
 
     """
 
@@ -135,6 +144,7 @@ class Plan:
     model_quotas: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     channels: ChannelDeal | None = None
     events: EventLists | None = None
+    batches: tuple[Batch, ...] = ()
 
     def events_of(self, emotion: Emotion) -> tuple[Event, ...]:
         """Return the events that can evoke an emotion."""
@@ -149,6 +159,9 @@ class Plan:
         """
         if self.channels is None:
             return None
+        if self.batches:
+            batch, local = in_batch(self.batches, row)
+            return batch.plan.channel_of(local)
         is_known = self.channels.has_conditions and self.has_personas
         return self.channels.of_row(
             row.emotion,
@@ -228,21 +241,26 @@ class Plan:
             return
         for position in range(shard.start, shard.stop):
             if shard.emotion is not None:
-                yield self._row(shard.emotion, shard.split, position, shard.depth)
+                yield self.row(shard.emotion, shard.split, position, shard.depth)
             else:
-                yield self._row(*self._emotion_at(shard.split, position), shard.depth)
+                yield self.row(*self._emotion_at(shard.split, position), shard.depth)
 
     def turn(self, emotion: str, turn: int) -> RowPlan:
         """Return row number `turn` of an emotion at the recipe's depth; IndexError if the emotion has fewer rows."""
+        if self.batches:
+            return turn_of_batches(self.batches, emotion, turn)
         position = turn
         for split, count in self.quotas[emotion].items():
             if position < count:
-                return self._row(emotion, split, position, self.recipe.depth)
+                return self.row(emotion, split, position, self.recipe.depth)
             position -= count
         raise IndexError(turn)
 
     def model_of_persona(self, number: int) -> int:
         """Return the number of the model that writes the prose of a persona: that of the first row of the persona."""
+        if self.batches:
+            batch = batch_of_persona(self.batches, number)
+            return batch.plan.model_of_persona(number - batch.first_persona)
         if not self.model_quotas:
             return 0
         before = 0
@@ -255,7 +273,7 @@ class Plan:
         return self._model(emotion, position + sum(self.quotas[emotion][earlier] for earlier in SPLITS[:before]))
 
     def _row_at(self, split: str, slot: int) -> tuple[str, int]:
-        """Return emotion and position of the row of a split that is dealt in this slot; the inverse of `_row`."""
+        """Return emotion and position of the row of a split that is dealt in this slot; the inverse of `row`."""
         counts = {name: quota[split] for name, quota in self.quotas.items()}
         rounds = range(1, max(counts.values()) + 1)
         position = bisect_right(rounds, slot, key=lambda end: sum(min(count, end) for count in counts.values()))
@@ -270,12 +288,14 @@ class Plan:
             position -= quota[split]
         raise IndexError(position)
 
-    def _row(self, emotion: str, split: str, position: int, depth: str) -> RowPlan:
-        """Return the row at `position` of an emotion in a split.
+    def row(self, emotion: str, split: str, position: int, depth: str) -> RowPlan:
+        """Return the row at `position` of an emotion in a split; IndexError if there are fewer rows.
 
         The rows of a split are dealt to its personas in rounds of one row per emotion. So a persona gets different
         emotions, and an emotion gets different personas.
         """
+        if self.batches:
+            return row_of_batches(self.batches, emotion, split, position, depth)
         counts = {name: quota[split] for name, quota in self.quotas.items()}
         names = list(counts)
         slot = sum(min(count, position) for count in counts.values())
@@ -327,6 +347,8 @@ def make_plan(recipe: Recipe, chosen: Path | None = None) -> Plan:
         chosen: file of the run for the personas that are chosen from a source; see `choose_personas`.
 
     """
+    if recipe.batches:
+        return _make_batched_plan(recipe)
     splits = recipe.splits
     fractions: dict[str, float] = {"train": splits.train, "validation": splits.validation, "test": splits.test}
     quotas = {
@@ -335,63 +357,41 @@ def make_plan(recipe: Recipe, chosen: Path | None = None) -> Plan:
     rows = {split: sum(quota[split] for quota in quotas.values()) for split in SPLITS}
     has_personas = recipe.depth != "none" or any(depth != "none" for depth in recipe.ablations)
     personas = {split: -(-count // recipe.situations_per_persona) * has_personas for split, count in rows.items()}
-    people = _people(recipe, sum(personas.values()), chosen)
+    people = people_of(recipe, sum(personas.values()), chosen)
     several = len(recipe.backends) > 1
     model_quotas = quotas_of_models(recipe.model_fractions(), recipe.quota()) if several else {}
     mixture, wordings = recipe.mixture(), recipe.wordings()
-    with raise_as(RecipeError):  # the file of events may have changed since the recipe was read
-        channels, events = deal_channels(recipe), event_lists(recipe, recipe.chosen_taxonomy().emotions)
     plan = Plan(recipe, quotas, personas, people, mixture=mixture, wordings=wordings, model_quotas=model_quotas)
-    plan = replace(plan, channels=channels, events=events)
+    plan = replace(plan, channels=deal_channels(recipe), events=_events_of(recipe))
     require_possible(plan)
     return plan
 
 
-def _people(recipe: Recipe, count: int, chosen: Path | None) -> People:
-    request = source_request(recipe, count)
-    if request is None or not count:
-        return draw_people(recipe.personas, recipe.seed, count)
-    return choose_personas(request, persona_tables(), chosen)
+def _make_batched_plan(recipe: Recipe) -> Plan:
+    """Plan a recipe whose rows were added to each other: each batch like a release with a seed of its own."""
+    batches: list[Batch] = []
+    turns, persona = Counter[str](), 0
+    for number, quota in enumerate(recipe.batches or ()):
+        texts = {name: count for name, count in quota.items() if count}
+        changes = {"rows": sum(texts.values()), "quotas": texts, "emotions": tuple(texts), "batches": None}
+        changes |= {"seed": request_seed(recipe.seed, "batch", number)} if number else {}
+        plan = make_plan(recipe.model_copy(update=changes))
+        batches.append(Batch(plan, dict(turns), persona))
+        turns.update(texts)
+        persona += batches[-1].personas
+    quotas = {
+        name: {split: sum(batch.count(name, split) for batch in batches) for split in SPLITS} for name in recipe.quota()
+    }
+    personas = {split: sum(batch.plan.personas[split] for batch in batches) for split in SPLITS}
+    people = BatchedPeople(tuple(batches)) if persona else batches[0].plan.people
+    whole = {"recipe": recipe, "quotas": quotas, "personas": personas, "people": people, "events": _events_of(recipe)}
+    return replace(batches[0].plan, **whole, batches=tuple(batches))
 
 
-def source_request(recipe: Recipe, count: int) -> SourceRequest | None:
-    """Return what a recipe asks of its source of `count` personas; None: it has no source."""
-    settings = recipe.personas
-    if settings is None or settings.source is None:
-        return None
-    return SourceRequest(
-        settings.source,
-        source_name(settings.source),
-        recipe.seed,
-        count,
-        columns=settings.columns,
-        where=settings.where,
-        balance=settings.balance,
-        weights=settings.weights,
-        source_license=settings.source_license,
-        source_citation=settings.source_citation,
-        license=recipe.license,
-    )
-
-
-def split_quota(count: int, fractions: Mapping[str, float], turn: int = 0) -> dict[str, int]:
-    """Divide a count by fractions that sum to 1, with the largest-remainder method.
-
-    Args:
-        count: number to divide.
-        fractions: name to fraction.
-        turn: odd turns break ties from the last name on, even turns from the first, so that over many counts no name
-            is preferred.
-
-    """
-    exact = {name: count * fraction for name, fraction in fractions.items()}
-    quota = {name: int(value) for name, value in exact.items()}
-    rest = count - sum(quota.values())
-    names = list(fractions)[::-1] if turn % 2 else list(fractions)
-    # Rounded: ties must not be decided by the last bits of a product, as 0.6 * 6 and 0.1 * 6 would be.
-    for name in sorted(names, key=lambda name: round(quota[name] - exact[name], 9))[:rest]:
-        quota[name] += 1
-    return quota
+def _events_of(recipe: Recipe) -> EventLists | None:
+    """Return the events of a recipe by emotion; RecipeError: its file has changed since the recipe was read."""
+    with raise_as(RecipeError):
+        return event_lists(recipe, recipe.chosen_taxonomy().emotions)
 
 
 def request_seed(seed: int, *parts: str | int) -> int:

@@ -1,5 +1,6 @@
 """The texts of a release: all of them, or some without the others."""
 
+import hashlib
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -8,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from personagen.builder.core.errors import ReleaseError
-from personagen.builder.core.records import COUNTERFACTUAL_PREFIX, DEPTHS, LAYERS
+from personagen.builder.core.records import COUNTERFACTUAL_PREFIX, DEPTHS, LAYERS, REPEATING_PREFIXES
 from personagen.builder.release.composition import attributes_of
 from personagen.builder.release.folder import MEND, file_in
-from personagen.builder.release.formats.tables import read_batches
+from personagen.builder.release.formats.tables import read_batches, read_table
 from personagen.builder.release.tables.columns import TableForm, columns_of, label_names
 from personagen.builder.release.tables.missing import with_missing
 
@@ -174,3 +175,29 @@ def _with_original(config: str, row: dict[str, Any]) -> dict[str, Any]:
         return row
     emotion, number, *_ = row["id"].split("-")
     return {**row, "counterfactual_of": f"{emotion}-{number}"}
+
+
+def text_digests(folder: Path, manifest: Mapping[str, Any]) -> dict[str, dict[str, bytes]]:
+    """Return 16 bytes of the hash of every text by id, per configuration of texts: emotions, then repeated rows.
+
+    Raises:
+        ReleaseError: a file cannot be read.
+
+    """
+    import pyarrow as pa
+
+    emotions = {emotion["name"] for emotion in manifest["taxonomy"]["emotions"]}
+    digests: dict[str, dict[str, bytes]] = {}
+    for shard in manifest["shards"]:
+        path = shard["path"]
+        config = path.split("/")[0]
+        if config not in emotions and not config.startswith(REPEATING_PREFIXES):
+            continue
+        try:
+            table = read_table(file_in(folder, path), ["id", "text"])
+            pairs = zip(table["id"].to_pylist(), table["text"].to_pylist(), strict=True)
+            by_id = {id_: hashlib.blake2b(text.encode(), digest_size=16).digest() for id_, text in pairs}
+        except (OSError, pa.ArrowException, KeyError, AttributeError, TypeError, ValueError) as error:
+            raise ReleaseError(f"cannot read {folder / path}: {error!r:.200}; {MEND}") from None
+        digests.setdefault(config, {}).update(by_id)
+    return digests

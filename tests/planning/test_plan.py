@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from personagen.builder.core.records import SPLITS
-from personagen.builder.planning.plan import Plan, RowPlan, make_plan, request_seed, split_quota
+from personagen.builder.planning.plan import Plan, RowPlan, make_plan, request_seed
+from personagen.builder.planning.quotas import split_quota
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.planning.recipe.sections import Splits
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 from personagen.builder.core.errors import RecipeError
 from personagen.builder.evaluation.arms.conditions import ARMS, STYLE_ARMS, USES, ArmSetting
 from personagen.builder.evaluation.arms.recipes import VERBALIZED
-from personagen.builder.planning.plan import make_plan, split_quota
+from personagen.builder.planning.plan import make_plan
+from personagen.builder.planning.quotas import split_quota
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.planning.recipe.sections import Splits
 from personagen.builder.planning.suggestions import did_you_mean

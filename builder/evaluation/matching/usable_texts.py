@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from personagen.builder.core.errors import BackendError, RecipeError, raise_as
 from personagen.builder.evaluation.matching.labels import emotions_of_labels
-from personagen.builder.planning.plan import split_quota
+from personagen.builder.planning.quotas import split_quota
 from personagen.builder.planning.recipe import Recipe
 from personagen.metrics.texts.language import is_in_other_language
 from personagen.metrics.texts.words import count_words

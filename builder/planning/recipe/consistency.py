@@ -36,6 +36,7 @@ def validate_together(recipe: "Recipe") -> None:
     if recipe.depth in recipe.ablations:
         raise ValueError(f"ablations repeat the depth {recipe.depth!r}; leave it out of one of them")
     _validate_quotas(recipe)
+    _validate_batches(recipe)
     _validate_counterfactual(recipe)
     validate_licence(recipe.license, recipe.license_name, recipe.license_link)
     _validate_leak(recipe)
@@ -102,6 +103,25 @@ def _validate_quotas(recipe: "Recipe") -> None:
         raise ValueError(f"quotas and emotions differ in {', '.join(different)}; give every written emotion one quota")
     if sum(quotas.values()) != recipe.rows:
         raise ValueError(f"quotas sum to {sum(quotas.values())}, wanted rows = {recipe.rows}; change one of them")
+
+
+def _validate_batches(recipe: "Recipe") -> None:
+    if recipe.batches is None:
+        return
+    known = recipe.emotions or taxonomy_of(recipe).names
+    for name in {name for batch in recipe.batches for name in batch if name not in known}:
+        raise ValueError(f"batches: unknown emotion {name!r}{did_you_mean(name, known)}; known: {', '.join(known)}")
+    if not all(sum(batch.values()) for batch in recipe.batches):
+        raise ValueError("batches: a batch has no text; leave it out")
+    total = sum(sum(batch.values()) for batch in recipe.batches)
+    if total != recipe.rows:
+        raise ValueError(f"batches sum to {total}, wanted rows = {recipe.rows}; change one of them")
+    if missing := [name for name, count in recipe.quota().items() if not count]:
+        raise ValueError(f"batches have no text of {missing[0]!r}; leave the emotion out of `emotions`")
+    if recipe.quotas is not None and dict(recipe.quotas) != recipe.quota():
+        raise ValueError("batches and quotas differ; leave quotas out")
+    if recipe.personas is not None and recipe.personas.source is not None:
+        raise ValueError("batches: personas of a source are chosen together; leave personas.source or batches out")
 
 
 def _validate_counterfactual(recipe: "Recipe") -> None:

@@ -20,7 +20,7 @@ RUNTIME_KEYS = ("base_url", "headers", "query", "timeout", "thinking_tokens", "c
 """Keys of the backend that change no accepted row."""
 
 NEWER_SECTIONS = (
-    "personas", "prompts", "channels", "events", "grounding",
+    "batches", "personas", "prompts", "channels", "events", "grounding",
 )  # fmt: skip
 """Sections that are part of a fingerprint only if they are set."""
 

@@ -80,6 +80,13 @@ class Recipe(RecipeSection):
     quotas: Mapping[str, int] | None = Field(
         default=None, description="Texts per emotion; must sum to `rows`. null: split evenly."
     )
+    batches: tuple[Mapping[str, Annotated[int, Field(ge=0)]], ...] | None = Field(
+        default=None,
+        min_length=1,
+        strict=False,
+        description="Texts per emotion, in the order in which they were added by --append; must sum to `rows`. null: "
+        "all at once.",
+    )
     intensities: tuple[Intensity, ...] = Field(
         default=(),
         strict=False,
@@ -165,6 +172,8 @@ class Recipe(RecipeSection):
     def quota(self) -> dict[str, int]:
         """Return the number of texts per emotion at the recipe's depth, in taxonomy order; they sum to `rows`."""
         chosen = [name for name in taxonomy_of(self).names if name in (self.emotions or taxonomy_of(self).names)]
+        if self.batches is not None:
+            return {name: sum(batch.get(name, 0) for batch in self.batches) for name in chosen}
         if self.quotas is not None:
             return {name: self.quotas[name] for name in chosen}
         even, remainder = divmod(self.rows, len(chosen))

@@ -247,7 +247,7 @@ def _check_release(out: Path, root: Path, recipe: RunRecipe) -> None:
         raise FolderError(f"{out} is not a release; choose another folder with --out") from error
     other = manifest["fingerprint"]
     is_sealed = manifest.get("digest") == sealed(manifest)["digest"]
-    if other != recipe.fingerprint and (is_sealed or not is_run_of(root, recipe.fingerprint)):
+    if other not in (recipe.fingerprint, recipe.base) and (is_sealed or not is_run_of(root, recipe.fingerprint)):
         raise FolderError(
             f"{out} has the release of {recipe.explain_other(other, manifest['recipe'])}"
             "choose another folder with --out, set the old one aside with --fresh, or take over its replies by --reuse"

@@ -29,6 +29,7 @@ class RunRecipe:
         unstyled: fingerprint of the same recipe with `expression: shown`, which earlier versions gave it. None: it asks
             for no expression.
         personas: id of the tables that personas are drawn from; see `tables_id`. Empty: no row has a persona.
+        base: fingerprint of the recipe of the release that gets further rows; see `grow`. None: the release is new.
 
     """
 
@@ -36,6 +37,7 @@ class RunRecipe:
     settings: Mapping[str, Any] = field(default_factory=dict)
     unstyled: str | None = None
     personas: str = ""
+    base: str | None = None
 
     def explain_other(self, fingerprint: str, settings: Mapping[str, Any]) -> str:
         """Explain how another recipe differs and how to continue its run, for an error about its folder.
@@ -84,7 +86,9 @@ def check_run(root: Path, recipe: RunRecipe) -> None:
             f"cannot read {state}: {error}; if the run is of this recipe, continue it with --reuse, which keeps its "
             "replies"
         ) from error
-    if format_ == FORMAT and is_unused(root):
+    if format_ == FORMAT and (
+        is_unused(root) or (other == recipe.base and data.get("personas", "") == recipe.personas)
+    ):
         claim(state, recipe)
     elif format_ != FORMAT or other != recipe.fingerprint:
         raise FolderError(

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from personagen.builder.planning.plan import Plan, RowPlan, make_plan, split_quota
+from personagen.builder.planning.plan import Plan, RowPlan, make_plan
+from personagen.builder.planning.quotas import split_quota
 from personagen.builder.planning.recipe.parsing import parse_recipe
 from personagen.builder.planning.styles import RowStyle, find_style
 from personagen.metrics.style import EXPRESSIONS, measure_profile, write_profile
