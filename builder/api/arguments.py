@@ -51,6 +51,9 @@ class ArmKeys(TypedDict, total=False):
     emotions: Sequence[str] | None
     intensities: Sequence[str]
     expression: str | Mapping[str, float] | None
+    personas: Mapping[str, Any] | None
+    channels: Mapping[str, Any] | None
+    events: Mapping[str, Any] | None
     situations_per_persona: int
     elaborate: Elaboration | Mapping[str, Any]
     text: TextRequirements | Mapping[str, Any]
@@ -75,6 +78,7 @@ class RecipeKeys(ArmKeys, total=False):
 
     rows: int
     quotas: Mapping[str, int] | None
+    grounding: Mapping[str, Any] | None
     batches: Sequence[Mapping[str, int]] | None
     depth: str
     ablations: Sequence[str]

@@ -384,8 +384,8 @@ def _make_batched_plan(recipe: Recipe) -> Plan:
     }
     personas = {split: sum(batch.plan.personas[split] for batch in batches) for split in SPLITS}
     people = BatchedPeople(tuple(batches)) if persona else batches[0].plan.people
-    whole = {"recipe": recipe, "quotas": quotas, "personas": personas, "people": people, "events": _events_of(recipe)}
-    return replace(batches[0].plan, **whole, batches=tuple(batches))
+    plan = replace(batches[0].plan, recipe=recipe, quotas=quotas, personas=personas, people=people)
+    return replace(plan, events=_events_of(recipe), batches=tuple(batches))
 
 
 def _events_of(recipe: Recipe) -> EventLists | None:
