@@ -68,19 +68,10 @@ def generate(  # noqa: PLR0913 - the options of the command
     """
     from personagen.builder.generate import generate as run
 
-    chosen = as_recipe(recipe, keys, generate)
+    chosen, modes = as_recipe(recipe, keys, generate), {"fresh": fresh, "reuse": reuse, "append": append}
     accept = accept_lost_replies
     with shown_progress(progress) as receiver:
-        result = run(
-            chosen,
-            out,
-            fresh=fresh,
-            reuse=reuse,
-            append=append,
-            accept_lost_replies=accept,
-            api_key=api_key,
-            progress=receiver,
-        )
+        result = run(chosen, out, **modes, accept_lost_replies=accept, api_key=api_key, progress=receiver)
     return Release(result.folder)
 
 

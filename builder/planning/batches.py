@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class RowBatch:
     """Rows that were planned together.
 
     Attributes:
@@ -48,7 +48,7 @@ class Batch:
         return replace(row, id=id_, turn=turn, persona=row.persona + self.first_persona)
 
 
-def row_of_batches(batches: tuple[Batch, ...], emotion: str, split: str, position: int, depth: str) -> "RowPlan":
+def row_of_batches(batches: tuple[RowBatch, ...], emotion: str, split: str, position: int, depth: str) -> "RowPlan":
     """Return the row at `position` of an emotion in a split, the batches one after another.
 
     Raises:
@@ -62,7 +62,7 @@ def row_of_batches(batches: tuple[Batch, ...], emotion: str, split: str, positio
     raise IndexError(position)
 
 
-def turn_of_batches(batches: tuple[Batch, ...], emotion: str, turn: int) -> "RowPlan":
+def turn_of_batches(batches: tuple[RowBatch, ...], emotion: str, turn: int) -> "RowPlan":
     """Return row number `turn` of an emotion; IndexError if there are fewer rows."""
     for batch in batches:
         if turn < (count := sum(batch.plan.quotas.get(emotion, {}).values())):
@@ -71,14 +71,14 @@ def turn_of_batches(batches: tuple[Batch, ...], emotion: str, turn: int) -> "Row
     raise IndexError(turn)
 
 
-def in_batch(batches: tuple[Batch, ...], row: "RowPlan") -> tuple[Batch, "RowPlan"]:
+def in_batch(batches: tuple[RowBatch, ...], row: "RowPlan") -> tuple[RowBatch, "RowPlan"]:
     """Return the batch of a row, and the row with the numbers that it has in the plan of the batch."""
     batch = next(one for one in reversed(batches) if row.turn >= one.first_turns.get(row.emotion, 0))
     turn = row.turn - batch.first_turns.get(row.emotion, 0)
     return batch, replace(row, turn=turn, persona=row.persona - batch.first_persona)
 
 
-def batch_of_persona(batches: tuple[Batch, ...], number: int) -> Batch:
+def batch_of_persona(batches: tuple[RowBatch, ...], number: int) -> RowBatch:
     """Return the batch that a persona belongs to; IndexError if there are fewer personas."""
     for batch in batches:
         if number < batch.first_persona + batch.personas:
@@ -95,7 +95,7 @@ class BatchedPeople:
 
     """
 
-    batches: tuple[Batch, ...]
+    batches: tuple[RowBatch, ...]
 
     def is_ready(self, number: int) -> bool:
         """Return whether a persona can be had at once."""

@@ -11,8 +11,8 @@ from typing import Any
 from personagen.builder.core.errors import RecipeError, raise_as
 from personagen.builder.core.records import DEPTH_PREFIX, DEPTHS, SPLITS, layers_of, shard_path
 from personagen.builder.planning.batches import (
-    Batch,
     BatchedPeople,
+    RowBatch,
     batch_of_persona,
     in_batch,
     row_of_batches,
@@ -144,7 +144,7 @@ class Plan:
     model_quotas: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     channels: ChannelDeal | None = None
     events: EventLists | None = None
-    batches: tuple[Batch, ...] = ()
+    batches: tuple[RowBatch, ...] = ()
 
     def events_of(self, emotion: Emotion) -> tuple[Event, ...]:
         """Return the events that can evoke an emotion."""
@@ -369,14 +369,14 @@ def make_plan(recipe: Recipe, chosen: Path | None = None) -> Plan:
 
 def _make_batched_plan(recipe: Recipe) -> Plan:
     """Plan a recipe whose rows were added to each other: each batch like a release with a seed of its own."""
-    batches: list[Batch] = []
+    batches: list[RowBatch] = []
     turns, persona = Counter[str](), 0
     for number, quota in enumerate(recipe.batches or ()):
         texts = {name: count for name, count in quota.items() if count}
         changes = {"rows": sum(texts.values()), "quotas": texts, "emotions": tuple(texts), "batches": None}
         changes |= {"seed": request_seed(recipe.seed, "batch", number)} if number else {}
         plan = make_plan(recipe.model_copy(update=changes))
-        batches.append(Batch(plan, dict(turns), persona))
+        batches.append(RowBatch(plan, dict(turns), persona))
         turns.update(texts)
         persona += batches[-1].personas
     quotas = {

@@ -11,10 +11,12 @@ CHEAPER = ("--reuse", "put back", "wait for it")
 """Advice that keeps what was paid for; a message that names --fresh names one of them too."""
 
 BEFORE_ANY_REPLY = {
+    "builder/generate.py": 1,  # rows for a release whose replies are gone
     "builder/core/files.py": 4,  # paths that can never be written, or that are taken for others
     "builder/evaluation/matching/preparation.py": 1,  # a folder with the match of other texts
     "builder/export/export.py": 2,  # a release, and an earlier export: files that are made from a release
     "builder/export/table.py": 1,  # an earlier table
+    "builder/release/run/growth.py": 2,  # rows for a release of another version, or of other replies
     "builder/release/run/locking.py": 2,  # a folder in use, and one with other files
     "builder/release/run/run_folder.py": 5,  # other files, another recipe, names and links that cannot be a release
     "builder/release/run/run_state.py": 2,  # other files, another recipe
