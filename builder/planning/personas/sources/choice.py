@@ -131,7 +131,7 @@ def _choose(request: SourceRequest, store: Path | None) -> StoredChoice:
     )
     shares = cell_shares(scan.cells, request.balance, request.weights)
     _require_enough(request, scan, shares)
-    choice = choose_rows(scan, request.count, shares)
+    choice = choose_rows(scan, request.count, request.seed, shares)
     rows = Noted(chosen_rows(source.files, columns, read, choice.rows, request.seed), columns)
     facts = _facts(request, source, columns, licence, scan, choice)
     if store is None:

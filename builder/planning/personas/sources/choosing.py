@@ -2,8 +2,8 @@
 
 As with drawn personas, each one is the best of DRAWS_PER_PERSONA candidates: the one with most pairs that no earlier
 persona has, minus a penalty for values that are already more frequent than in the source. Candidates that are passed
-over go to the end of the queue, so that a source with as many rows as personas is used up. The first k choices do not
-depend on the number of personas.
+over go to the end of the queue, so that a source with as many rows as personas is used up. Without cells, the first k
+choices do not depend on the number of personas.
 """
 
 from collections import Counter, deque
@@ -11,10 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from math import prod
+from random import Random
 from typing import Any
 
 from personagen.builder.planning.personas.drawing import DRAWS_PER_PERSONA, MAX_DESIGNED, SURPLUS_PENALTY
 from personagen.builder.planning.personas.sources.scanning import CandidateRow, Scan
+
+BLOCK_ROUNDS = 8
+"""Personas per cell within which cells are shuffled."""
 
 Cell = tuple[Any, ...]
 """Values of the strata."""
@@ -42,12 +46,13 @@ def candidates_for(count: int) -> int:
     return DRAWS_PER_PERSONA * designed + count - designed
 
 
-def choose_rows(scan: Scan, count: int, shares: Mapping[Cell, float] | None = None) -> Choice:
+def choose_rows(scan: Scan, count: int, seed: int, shares: Mapping[Cell, float] | None = None) -> Choice:
     """Choose `count` rows; pure.
 
     Args:
         scan: candidates and frequencies; its cells must have `count` candidates together.
         count: number of personas.
+        seed: seed of the recipe, which shuffles cells.
         shares: wanted fraction of the personas by cell, in any unit; cells that are left out have none. None: even.
 
     """
@@ -58,9 +63,8 @@ def choose_rows(scan: Scan, count: int, shares: Mapping[Cell, float] | None = No
     surplus: Counter[tuple[int, Any]] = Counter()
     covered: set[tuple[int, Any, int, Any]] = set()
     chosen: list[CandidateRow] = []
-    taken: Counter[Cell] = Counter()
-    while len(chosen) < count:
-        queue = queues[_neediest(queues, shares, taken, len(chosen))]
+    for cell in _cell_order({cell: len(queue) for cell, queue in queues.items()}, shares, count, seed):
+        queue = queues[cell]
         if len(chosen) >= MAX_DESIGNED:
             best = queue.popleft()
         else:
@@ -82,15 +86,29 @@ def _fractions(frequencies: Mapping[Any, int] | None) -> dict[Any, float]:
     return {value: counts[value] / total for value in sorted(counts, key=str)}
 
 
-def _neediest(
-    queues: Mapping[Cell, deque[CandidateRow]], shares: Mapping[Cell, float], taken: Counter[Cell], number: int
-) -> Cell:
-    """Return the cell that lacks most personas, ties by name; cells without candidates are left to the others."""
-    left = [cell for cell in sorted(queues, key=repr) if queues[cell]]
-    total = sum(shares[cell] for cell in left)
-    cell = max(left, key=lambda cell: shares[cell] / total * (number + 1) - taken[cell])
-    taken[cell] += 1
-    return cell
+def _cell_order(sizes: Mapping[Cell, int], shares: Mapping[Cell, float], count: int, seed: int) -> list[Cell]:
+    """Return the cell of each persona: each time the one that lacks most, shuffled within blocks.
+
+    Emotions are dealt to personas in turn, so that cells in turn would each get emotions of their own. Cells without
+    candidates are left to the others.
+    """
+    left = dict(sorted(sizes.items(), key=repr))
+    taken: Counter[Cell] = Counter()
+    order: list[Cell] = []
+    while len(order) < count:
+        block: list[Cell] = []
+        for number in range(len(order), min(len(order) + BLOCK_ROUNDS * len(sizes), count)):
+            total = sum(shares[cell] for cell in left)
+            needs = {cell: shares[cell] / total * (number + 1) - taken[cell] for cell in left}
+            cell = max(left, key=needs.__getitem__)  # ties: the first
+            block.append(cell)
+            taken[cell] += 1
+            left[cell] -= 1
+            if not left[cell]:
+                del left[cell]
+        Random(f"cells:{seed}:{len(order)}").shuffle(block)
+        order += block
+    return order
 
 
 def _best(

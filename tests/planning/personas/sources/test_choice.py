@@ -187,6 +187,8 @@ def test_balanced_attributes_are_even_and_weights_are_kept(tmp_path: Path) -> No
     balanced = choose(source, 60, balance=("gender", "state"))
     cells = Counter((v["gender"], v["state"]) for v in (balanced.persona(number).values for number in range(60)))
     assert set(cells.values()) == {10} and len(cells) == 6
+    turns = [balanced.persona(number).values["gender"] for number in range(60)]
+    assert len(set(turns[::2])) == len(set(turns[1::2])) == 2, "cells in turn would each get emotions of their own"
     weighted = choose(source, 60, weights={"state": {"CA": 2.0, "TX": 1.0}})
     states = Counter(weighted.persona(number).values["state"] for number in range(60))
     assert states == {"CA": 40, "TX": 20}
