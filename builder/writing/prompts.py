@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from types import TracebackType
@@ -14,7 +14,7 @@ from personagen.builder.core.errors import RecipeError
 from personagen.builder.llm.requests import Message
 from personagen.builder.planning.prompts import PromptFile
 from personagen.builder.planning.prompts.files import SUFFIX
-from personagen.builder.planning.prompts.sandbox import MAX_CHARS, PromptSandbox, budget
+from personagen.builder.planning.prompts.sandbox import MAX_CHARS, PromptSandbox, budget, joined_parts
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.planning.recipe.prompt_templates import has_further, package_template, used_templates
 from personagen.builder.planning.suggestions import did_you_mean
@@ -82,7 +82,8 @@ class Templates:
         template = _package_template(name) if file is None else self._own(file)
         try:
             with budget():
-                messages = _chat(template, values | {"layer": self._layers(values.get("attributes"))})
+                chat_values = values | {"layer": self._layers(values.get("attributes"))}
+                messages = _chat(template, chat_values, joined_parts)
         except RENDERING_ERRORS as error:
             raise self._refusal(error, file, values) from error
         return messages if file is None else _bounded(file, messages)
@@ -152,10 +153,12 @@ def _package_template(name: str) -> Template:
     return _environment().from_string(package_template(name).decode())
 
 
-def _chat(template: Template, values: Mapping[str, Any]) -> tuple[Message, ...]:
+def _chat(
+    template: Template, values: Mapping[str, Any], join: Callable[[Iterable[str]], str] = "".join
+) -> tuple[Message, ...]:
     context = template.new_context(dict(values))
     roles = [role for role in ROLES if role in template.blocks]
-    return tuple(Message(role, "".join(template.blocks[role](context)).strip()) for role in roles)
+    return tuple(Message(role, join(template.blocks[role](context)).strip()) for role in roles)
 
 
 def _bounded(file: PromptFile, messages: tuple[Message, ...]) -> tuple[Message, ...]:

@@ -20,7 +20,7 @@ from jinja2.utils import Namespace
 from personagen.builder.planning.prompts.syntax import PLAIN_FILTERS, PLAIN_TESTS, bounded_tree
 
 MAX_STEPS = 100_000
-"""Steps of one rendering; the templates of the package take 500 at most."""
+"""Steps of one rendering; the templates of the package take 1,200 at most."""
 
 MAX_CHARS = 50_000
 """Characters of any text within a rendering, and of a prompt: 12,000 tokens."""
@@ -90,8 +90,10 @@ def _iterated(value: Any, steps: int) -> list[Any]:
 
 def _weighed(value: Any) -> Any:
     """Return the input of a filter, and spend the steps that its size costs."""
-    if isinstance(value, str | list | tuple | dict):
+    if isinstance(value, str):
         _spend(1 + len(value) // CHARS_PER_STEP)
+    elif isinstance(value, list | tuple | dict):
+        _spend(1 + len(value))
     return value
 
 
@@ -124,6 +126,18 @@ def _joined(parts: Iterable[str]) -> str:
     """Join the parts of an output, as `Environment.concat`."""
     texts = list(parts)
     _require_length(sum(map(len, texts)))
+    return "".join(texts)
+
+
+def joined_parts(parts: Iterable[str]) -> str:
+    """Join the parts of a block as they are rendered; they stop where they become too long."""
+    texts: list[str] = []
+    length = 0
+    for part in parts:
+        texts.append(part)
+        length += len(part)
+        if length > MAX_CHARS:
+            _require_length(length)
     return "".join(texts)
 
 
@@ -223,7 +237,7 @@ class PromptSandbox(ImmutableSandboxedEnvironment):
             name = getattr(__obj, "__qualname__", type(__obj).__name__)
             raise SecurityError(f"calls {name}, which templates may not")
         _spend(1)
-        for value in (*args, *kwargs.values()):
+        for value in (getattr(__obj, "__self__", None), *args, *kwargs.values()):
             _weighed(value)
         return __context.call(__obj, *args, **kwargs)
 

@@ -20,7 +20,7 @@ class Thing:
 
 def rendered(body: str, **values: Any) -> str:
     """Render the body of a block with a thing and two texts."""
-    values = {"thing": Thing(), "texts": ("a", "b"), "text": "abc", "nothing": None} | values
+    values = {"thing": Thing(), "texts": ("a", "b"), "text": "abc", "nothing": None, "big": "ab" * 9000} | values
     with budget():
         template = PromptSandbox().from_string(f"{{% block user %}}{body}{{% endblock %}}")
         return "".join(template.blocks["user"](template.new_context(values)))
@@ -72,6 +72,11 @@ def test_ordinary_templates_are_rendered(body: str, text: str) -> None:
         ("{% macro f() %}{% for i in range(999) %}.{% endfor %}{% endmacro %}" + "{{ f() }}" * 60, r"too many steps"),
         ("{{ 'x' | replace('', 'y' ~ text | join('z')) | indent(100000000) }}", r"too many steps"),
         (grown("'ab'", "s.x | replace('a', 'aaaa')"), "81,921"),
+        ("{% set x = big | list %}{% for a in range(99) %}{% set y = x | sort %}{% endfor %}", r"too many steps"),
+        (
+            "{% for a in range(999) %}{% for b in range(99) %}{% set x = big.split('b') %}{% endfor %}{% endfor %}",
+            r"steps",
+        ),
         ("{{ 1.5 | round(-100000000) }}", r"rounds to -100000000 digits, wanted 0 to 10"),
     ],
 )
