@@ -141,7 +141,7 @@ def _paths_in(folder: Path) -> dict[str, list[Path]]:
     if not is_folder:
         what = "a file" if folder.exists() else "nothing"
         raise ValueError(
-            f"prompts: got {quote(str(folder))}, which is {what}, wanted a folder of templates or files by template, "
+            f"prompts: got {_shown(folder)}, which is {what}, wanted a folder of templates or files by template, "
             "such as {styled: styled.md}; `personagen prompts export` writes a folder"
         )
     paths: dict[str, list[Path]] = {}
@@ -150,17 +150,17 @@ def _paths_in(folder: Path) -> dict[str, list[Path]]:
             continue
         if path.suffix != SUFFIX or path.is_dir():
             raise ValueError(
-                f"prompts: {quote(str(path))} is no template, wanted files such as styled{SUFFIX}; move it elsewhere"
+                f"prompts: {_shown(path)} is no template, wanted files such as styled{SUFFIX}; move it elsewhere"
             )
         if not path.resolve().is_relative_to(folder.resolve()):
-            raise ValueError(f"prompts: {quote(str(path))} is a link that leads out of the folder; put the file there")
+            raise ValueError(f"prompts: {_shown(path)} is a link that leads out of the folder; put the file there")
         template = path.name.removesuffix(SUFFIX).partition(".")[0]
         if template not in TEMPLATE_NAMES:
-            raise ValueError(f"prompts: {quote(str(path))}: {_unknown(template)}")
+            raise ValueError(f"prompts: {_shown(path)}: {_unknown(template)}")
         paths.setdefault(template, []).append(path)
     if not paths:
         raise ValueError(
-            f"prompts: {quote(str(folder))} has no template, wanted files such as styled{SUFFIX}; "
+            f"prompts: {_shown(folder)} has no template, wanted files such as styled{SUFFIX}; "
             "`personagen prompts export` writes them"
         )
     return paths
@@ -207,7 +207,7 @@ def _wording(template: str, path: Path) -> str:
 
 
 def _read(template: str, wording: str | None, path: Path) -> PromptFile:
-    shown = f"prompts.{template}: {quote(str(path))}"
+    shown = f"prompts.{template}: {_shown(path)}"
     try:
         is_file, size = path.is_file(), path.stat().st_size
         content = path.read_bytes() if is_file and size <= MAX_TEMPLATE_BYTES else b""
@@ -228,6 +228,11 @@ def _read(template: str, wording: str | None, path: Path) -> PromptFile:
     return PromptFile(template, wording, path.name, content)
 
 
+def _shown(path: Path) -> str:
+    """Quote a path for a message; its end, the name of the file, is within the limit for usual paths."""
+    return quote(str(path), limit=300)
+
+
 def _unreadable(path: Path, error: Exception) -> ValueError:
     reason = getattr(error, "strerror", None) or str(error)
-    return ValueError(f"prompts: cannot read {quote(str(path))} ({reason}); check the path")
+    return ValueError(f"prompts: cannot read {_shown(path)} ({reason}); check the path")
