@@ -28,9 +28,10 @@ from personagen.builder.evaluation.scores import Scores, card_rows, read_scores
 from personagen.builder.evaluation.slice_scores import below_floor, measure_slices
 from personagen.builder.release.folder import check_release
 from personagen.builder.release.manifest import classifier_facts
-from personagen.builder.release.measuring import agreement_line, require_metrics_extra, require_reference
+from personagen.builder.release.measuring import agreement_line, require_metrics_extra
 from personagen.builder.release.results import add_results, read_results
 from personagen.builder.release.run.space import require_floor, require_right_to_write
+from personagen.builder.release.shown_texts import unshown
 from personagen.builder.release.texts import Texts, read_texts
 from personagen.builder.version import __version__
 
@@ -132,8 +133,11 @@ def _evaluate(
     manifest = check_release(folder, scores=False)
     require_right_to_write(folder)  # before judges are paid
     require_floor(folder)
-    reference = require_reference(settings.reference)
     texts = read_texts(folder, manifest)
+    without_shown = unshown(settings.reference, texts, manifest)
+    reference = without_shown.reference
+    if (warning := without_shown.warning()) is not None:
+        progress.warn(warning)
     judges = connect_judges(
         settings.judges,
         progress,
@@ -145,8 +149,10 @@ def _evaluate(
     )
     progress.step(f"measuring {len(texts.texts)} texts against {len(reference.texts)} of {reference.name}")
     corpora = _corpora(texts, reference, settings.embeddings)
-    metrics = _metrics(texts, reference, corpora, settings, judges)
+    metrics = _metrics(texts, manifest, reference, corpora, settings, judges)
     content = _content(manifest, settings, reference, metrics)
+    if warning is not None:
+        content["reference"]["shown_in_prompts"] = warning
     keeps_finished = _continues(_stored(folder, manifest), content)
     failure: Exception | None = None
     for number, (name, compute) in enumerate(metrics.items()):
@@ -223,6 +229,7 @@ def _save(folder: Path, manifest: Mapping[str, Any], content: Mapping[str, Any])
 
 def _metrics(
     texts: Texts,
+    manifest: Mapping[str, Any],
     reference: "Reference",
     corpora: "Corpora",
     settings: EvaluationSettings,
@@ -243,7 +250,13 @@ def _metrics(
         "diversity": lambda: diversity(corpus, real, seed=seed, sample_size=size, personas=personas),
         "realism": lambda: realism(corpus, real, seed=seed, sample_size=size),
         "utility": lambda: utility(corpus, real, test, seed=seed, plain=plain),
-        SLICES: lambda: measure_slices(corpus, (reference.name, real, test), settings.embeddings, seed),
+        SLICES: lambda: measure_slices(
+            corpus,
+            (reference.name, real, test),
+            settings.embeddings,
+            seed,
+            lambda source: unshown(source, texts, manifest).reference,
+        ),
     }
     if judges:
         metrics["human_likeness"] = lambda: human_likeness(

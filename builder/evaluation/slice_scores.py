@@ -4,7 +4,7 @@ The corpora are all slices of the package and the reference of the evaluation. T
 below it teach less than three sentences per label do.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from personagen.builder.core.errors import BackendError, raise_as
 
 if TYPE_CHECKING:
     from personagen.metrics.texts.corpus import Corpus
+    from personagen.metrics.texts.reference import Reference
 
 FEATURES = {"embeddings": "", "TF-IDF": "tfidf_"}
 """Features of the classifiers, with the prefix of their keys."""
@@ -56,7 +57,11 @@ class SliceScore:
 
 
 def measure_slices(
-    corpus: "Corpus", reference: "tuple[str, Corpus, Corpus | None]", embeddings: str | None, seed: int
+    corpus: "Corpus",
+    reference: "tuple[str, Corpus, Corpus | None]",
+    embeddings: str | None,
+    seed: int,
+    load: Callable[[str], "Reference"] | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Measure what the texts of a release teach about every bundled corpus and about the reference.
 
@@ -65,6 +70,7 @@ def measure_slices(
         reference: name, training texts and test texts of the reference; None: 30 % of it are for testing.
         embeddings: name of a sentence-transformers model; None: the default model.
         seed: seed of all draws.
+        load: loads a bundled corpus without the texts that the release may not be measured against. None: all texts.
 
     Returns:
         Per corpus the results of `yardsticks`, or the reason why there are none under "problem".
@@ -88,7 +94,7 @@ def measure_slices(
         if source == name:
             results[genre] = _result(corpus, real, test, plain, seed)
             continue
-        bundled = load_reference(source)
+        bundled = (load or load_reference)(source)
         with raise_as(BackendError):
             parts = [
                 read_corpus(bundled.texts, bundled.labels, embeddings),

@@ -19,6 +19,7 @@ from personagen.builder.release.measuring import ClassifierAccuracy, accuracy_li
 from personagen.builder.release.model_facts import named_models
 from personagen.builder.release.results import read_results
 from personagen.builder.release.run.run_folder import run_folder_of
+from personagen.builder.release.shown_texts import shown_note
 from personagen.builder.release.texts import Texts, draw_texts, read_personas
 from personagen.builder.release.verdicts import concerns, count_texts, verdicts
 from personagen.builder.release.verdicts.sentences import audit_sentence, counterfactual_sentence
@@ -155,12 +156,13 @@ def read_release_report(
     content_of_audit = None if audit is None else audit.to_json()
     personas = list(read_personas(folder, manifest).values())
     progress.step(f"computing the map of {sum(len(group.texts) for group in groups)} texts")
+    problems = (prediction_problem, reference_problem, audit_problem, scores_problem, examples_problem)
     return ReleaseReport(
         title=manifest["name"],
         facts=_facts_of_release(manifest, total, len(personas), real_texts.name),
         verdicts=[verdict.text for verdict in verdicts(manifest, content_of_scores, content_of_audit)],
         concerns=concerns(manifest, content_of_scores, content_of_audit),
-        notes=[*filter(None, (prediction_problem, reference_problem, audit_problem, scores_problem, examples_problem))],
+        notes=[*filter(None, (*problems, shown_note(reference, manifest)))],
         emotions=emotions,
         groups=groups,
         points=project_texts(groups, embeddings, seed),
