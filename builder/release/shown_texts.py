@@ -90,8 +90,8 @@ def shown_note(source: str, manifest: Mapping[str, Any]) -> str | None:
     if all(entry["digest"] != opened.digest for entry in sources):
         return None
     return (
-        f"The prompts have shown {manifest['grounding']['texts']:,} texts of {opened.reference.name}, which are among the "
-        "real texts of this page; `personagen evaluate` leaves them out."
+        f"The prompts have shown {manifest['grounding']['texts']:,} texts of {opened.reference.name}, which are among "
+        "the real texts of this page; `personagen evaluate` leaves them out."
     )
 
 

@@ -148,8 +148,7 @@ def read_release_report(
     progress.step("predicting emotions")
     synthetic, accuracy, prediction_problem = _synthetic_group(texts, total, manifest, reference, embeddings)
     real, reference_problem = _real_group(real_texts, emotions, seed)
-    audit, audit_problem = _read_audit(folder, manifest)
-    scores, scores_problem = _read_scores(folder, manifest)
+    (audit, audit_problem), (scores, scores_problem) = _read_audit(folder, manifest), _read_scores(folder, manifest)
     examples, examples_problem = _read_examples(folder, seed)
     groups = [synthetic, *([real] if real else [])]
     content_of_scores = None if scores is None else scores.content

@@ -90,7 +90,7 @@ def deliveries(
         delivery
         for arm in written[0]
         for delivery in (
-            _persona(arm, blocks.get(arm, {}).get("persona_f")),
+            persona_delivery(arm, blocks.get(arm, {}).get("persona_f")),
             _expression(arm, written, rows),
             _real_texts(arm, [seed[arm] for seed in written]),
         )
@@ -98,7 +98,7 @@ def deliveries(
     ]
 
 
-def _persona(arm: str, blocks: "Blocks | None") -> TreatmentDelivery | None:
+def persona_delivery(arm: str, blocks: "Blocks | None") -> TreatmentDelivery | None:
     """Compare the variance between personas with that within; None: the arm has no personas, or no error is known."""
     from personagen.metrics.statistics.paired import estimate
 
