@@ -29,7 +29,7 @@ from personagen.builder.report.comparison_report import read_comparison_report
 from personagen.metrics.panel import MEASURES
 from tests.helpers.browser import open_page
 from tests.helpers.command import OPENAI, Outcome, Run, run_here
-from tests.helpers.flow import bytes_of, wait_until
+from tests.helpers.flow import bytes_of, rows_of, wait_until
 from tests.helpers.power.disk import Disk
 from tests.helpers.real_texts import write_reference
 from tests.helpers.servers.fake_openai import FakeOpenAI, Fault
@@ -343,3 +343,20 @@ def test_a_killed_comparison_continues_from_its_journal(done: Path, reference: P
     ours = {name: data for name, data in bytes_of(out).items() if not name.startswith("run/")}
     theirs = {name: data for name, data in bytes_of(done).items() if not name.startswith("run/")}
     assert ours == theirs
+
+
+def test_every_arm_with_a_recipe_is_written_as_one(run: Run, done: Path, server: FakeOpenAI, tmp_path: Path) -> None:
+    """The recipe of an arm makes the texts of its first seed, and that of the best arm is another copy of one."""
+    comparison = read_comparison(done)
+    assert {path.name for path in (done / "recipes").iterdir()} == {"none.yaml", "situational.yaml"}
+    made = run("generate", done / "recipes" / "none.yaml", "--base-url", server.url, "--out", tmp_path / "out")
+    assert made.code == 0, made.err
+    rows = {row["id"]: row["text"] for emotion in ("joy", "anger") for row in rows_of(tmp_path / "out", emotion)}
+    assert rows == {text.id: text.text for text in comparison.texts if (text.arm, text.seed) == ("none", 0)}
+    figures = {cost.arm: figures_of(comparison, cost.arm)["tstr_macro_f1"] for cost in comparison.arms}
+    failed = {part.arm for part in comparison.treatments if part.outcome == "not delivered"}
+    assert comparison.best == max((arm for arm in figures if arm not in failed), key=figures.__getitem__)
+    best = (done / "best.yaml").read_text(encoding="utf-8")
+    assert best.endswith((done / "recipes" / f"{comparison.best}.yaml").read_text(encoding="utf-8"))
+    assert {part.treatment for part in comparison.treatments} <= {"persona"}
+    assert f"Best arm: {comparison.best}, by the macro-F1" in (done / "results.md").read_text(encoding="utf-8")
