@@ -89,7 +89,8 @@ def licence_conflict(source: str | None, release: str | None) -> str | None:
         return f"{source} forbids adaptations"
     if _is_non_commercial(source) and not _is_non_commercial(str(release)):
         return f"{source} forbids commercial use and {release} allows it"
-    if _kept_family(source) and _kept_family(source) != _kept_family(str(release)):
+    kept, own = _kept_family(source), _kept_family(str(release))
+    if kept and (kept != own or str(release) < source):  # a later version may replace an earlier one
         return f"{source} must be kept by what builds on it"
     return None
 

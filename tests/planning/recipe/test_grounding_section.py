@@ -69,6 +69,9 @@ def test_examples_of_a_file_and_of_a_source_exclude_each_other(tmp_path: Path) -
 def test_a_release_keeps_a_licence_that_that_of_its_source_allows() -> None:
     same = {"license": "cc-by-sa-4.0", "grounding.examples.license": "cc-by-sa-3.0"}
     assert parse_recipe("", "r", EXAMPLES | same).license == "cc-by-sa-4.0"
+    earlier = {"license": "cc-by-sa-3.0", "grounding.examples.license": "cc-by-sa-4.0"}
+    with pytest.raises(RecipeError, match=r"cc-by-sa-4.0 must be kept by what builds on it"):
+        parse_recipe("", "r", EXAMPLES | earlier)
     assert parse_recipe("", "r", EXAMPLES | {"license": "mit"}).grounding  # the bundled slices are CC BY 4.0
 
 
