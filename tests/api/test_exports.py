@@ -23,6 +23,7 @@ NAMES = [
     "apreview",
     "audit",
     "compare",
+    "diff",
     "errors",
     "estimate",
     "evaluate",
