@@ -99,11 +99,13 @@ def test_personas_of_one_sentence_get_events_and_texts(tmp_path: Path) -> None:
     (tmp_path / "hub.jsonl").write_text("\n".join(sentences))
     path = recipe_with(tmp_path, "hub.jsonl", source_license="cc0-1.0")
     with FakeOpenAI() as server:
-        release = make(read_recipe(path, {"backend.base_url": server.url}), tmp_path / "out").folder
+        sampled = {"backend.base_url": server.url, "elaborate.sociocultural": "sampled"}
+        release = make(read_recipe(path, sampled), tmp_path / "out").folder
     rows = records(release, "all")
     assert len(rows) == 14 and all(row["situational"]["event"] for row in rows)
     assert all(set(row["demographic"]) == {"prose"} for row in rows)
     assert "attributes" not in rows[0]
+    assert {row["sociocultural"]["prose"] for row in rows} == {"not given"}, "a layer has a column, if only one"
     assert verify_folder(release).problems == ()
 
 

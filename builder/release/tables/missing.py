@@ -11,6 +11,7 @@ from personagen.builder.core.records import (
     OPTIONAL_COLUMNS,
     PLAIN_VERSION,
     SCHEMA_VERSION,
+    Demographic,
     Sociocultural,
     layers_of,
 )
@@ -22,11 +23,9 @@ if TYPE_CHECKING:
 
 FILLS: Mapping[str, Mapping[str, Any]] = {
     "": {"style": "none"},
-    "demographic": dict.fromkeys(("gender", "work", "occupation", "occupation_group", "mbti"), "not given")
+    "demographic": dict.fromkeys(("gender", "work", "occupation", "occupation_group", "mbti", "prose"), "not given")
     | {"isco08": "none"},
-    "sociocultural": dict.fromkeys(
-        (name for name in Sociocultural.__dataclass_fields__ if name != "prose"), "not given"
-    ),
+    "sociocultural": dict.fromkeys(Sociocultural.__dataclass_fields__, "not given"),
     "situational": dict.fromkeys(("place", "time", "companions", "stakes"), "not given"),
     "appraisal": dict.fromkeys(("pleasantness", "agency", "certainty", "control", "expectedness"), "not given"),
     "provenance": {"leaked": False, "expression_found": "not checked", "real_texts": "none", "persona_model": "none"},
@@ -87,6 +86,9 @@ def left_out(
     absent |= {"style"} if mixture is None or not mixture.styles else set()
     absent |= set() if recipe.checks.label else set(CHECKED_BY_CLASSIFIER)
     absent |= {f"situational.{name}" for name in EVENT_FIELDS if not can_have(recipe, name)}
+    for layer, record in (("demographic", Demographic), ("sociocultural", Sociocultural)):
+        if absent.issuperset(f"{layer}.{name}" for name in record.__dataclass_fields__):
+            absent.remove(f"{layer}.prose")  # parquet has no struct without a column
     optional = optional_columns(recipe, attribute_types)
     absent |= set(OPTIONAL_COLUMNS) - optional if optional else set()
     return tuple(sorted(absent))
