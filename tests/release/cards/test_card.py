@@ -13,6 +13,7 @@ import yaml
 from huggingface_hub import DatasetCard
 
 from personagen.builder.core.errors import ReleaseError
+from personagen.builder.planning.plan import request_seed
 from personagen.builder.release.cards import card as card_module
 from personagen.builder.release.cards.card import read_template, render_card
 from personagen.builder.release.cards.metadata import HINT
@@ -36,8 +37,8 @@ text: {max_words: 45}  # the fake server writes texts of up to 40 words
 def make_golden_release(out: Path) -> Path:
     """Make the release of the golden manifest and card; two of its replies are rejected."""
     faults = [
-        Fault("refusal", contains="Write a comment under a post", times=1),
-        Fault("not_json", contains="JSON", times=1),
+        Fault("refusal", seed=request_seed(7, "joy-000001", "expression", 0)),
+        Fault("not_json", seed=request_seed(7, "p000001", "sociocultural", 0)),
     ]
     with FakeOpenAI(faults=faults) as server:
         return make_release(out, server.url, GOLDEN_RECIPE)
