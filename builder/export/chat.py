@@ -5,12 +5,14 @@ length, a style and examples.
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from personagen.builder.core.records import DEPTHS
 from personagen.builder.export.rejected import RejectedTexts
 from personagen.builder.export.rows import ExportedSplit, json_text
 from personagen.builder.planning.situations.bank import setting_options
+from personagen.builder.planning.situations.channels import form_of_channel
 from personagen.builder.planning.styles.library import channel_of
 from personagen.builder.release.tables.columns import Columns, TableForm, columns_of
 from personagen.builder.release.tables.missing import with_missing
@@ -28,19 +30,19 @@ PLAIN_FORM = "a short personal text"
 
 def messages(part: ExportedSplit) -> Iterator[str]:
     """Yield one JSON line per row: `messages`, `id`, `emotion`."""
-    columns, definitions = _columns(part), part.emotions
+    facts = _facts_of(part)
     for row in part.rows():
-        turns = [*_prompt(row, definitions, columns), _turn("assistant", row["text"])]
+        turns = [*_prompt(row, facts), _turn("assistant", row["text"])]
         yield json_text({"messages": turns, "id": row["id"], "emotion": row["emotion"]}) + "\n"
 
 
 def preference(part: ExportedSplit, rejected: RejectedTexts) -> Iterator[str]:
     """Yield one JSON line per rejected reply: `prompt`, `chosen`, `rejected`, `id`, `emotion`, `reason`."""
-    columns, definitions = _columns(part), part.emotions
+    facts = _facts_of(part)
     for row in part.rows():
         prompt: list[Turn] | None = None
         for reply in rejected.of(row["id"], row["text"]):
-            prompt = prompt or _prompt(row, definitions, columns)
+            prompt = prompt or _prompt(row, facts)
             pair = {
                 "prompt": prompt,
                 "chosen": [_turn("assistant", row["text"])],
@@ -56,18 +58,35 @@ def _turn(role: str, content: str) -> Turn:
     return {"role": role, "content": content}
 
 
-def _columns(part: ExportedSplit) -> Columns:
-    """Return all columns that a row can have."""
-    return columns_of("all", TableForm(list(part.emotions), DEPTHS[-1]))
+@dataclass(frozen=True, slots=True)
+class _ReleaseFacts:
+    """Facts on a release that its chats need.
+
+    Attributes:
+        definitions: definition of every emotion by name.
+        columns: all columns that a row can have.
+        forms: wording of the channels of its recipe, by name; empty: it names none.
+
+    """
+
+    definitions: Mapping[str, str]
+    columns: Columns
+    forms: Mapping[str, str]
 
 
-def _prompt(row: Mapping[str, Any], definitions: Mapping[str, str], columns: Columns) -> list[Turn]:
+def _facts_of(part: ExportedSplit) -> _ReleaseFacts:
+    channels = part.manifest["recipe"].get("channels") or {}
+    forms = {name: form_of_channel(channel["text"], channel.get("to")) for name, channel in channels.items()}
+    return _ReleaseFacts(part.emotions, columns_of("all", TableForm(list(part.emotions), DEPTHS[-1])), forms)
+
+
+def _prompt(row: Mapping[str, Any], facts: _ReleaseFacts) -> list[Turn]:
     """Return the turns before the text; without a persona there is no system turn."""
-    known = with_missing(row, columns)
+    known = with_missing(row, facts.columns)
     situational = known.get("situational")
-    scene = None if situational is None else _scene(situational)
+    scene = None if situational is None else _scene(situational, facts.forms)
     style = known.get("style")
-    form = channel_of(style)[1] if style else scene["channel"] if scene else PLAIN_FORM
+    form = channel_of(style)[1] if style and not facts.forms else scene["channel"] if scene else PLAIN_FORM
     turns = PACKAGE.render(
         "messages",
         demographic=known.get("demographic"),
@@ -75,18 +94,24 @@ def _prompt(row: Mapping[str, Any], definitions: Mapping[str, str], columns: Col
         scene=scene,
         form=form,
         emotion=row["emotion"],
-        definition=definitions[row["emotion"]],
+        definition=facts.definitions[row["emotion"]],
         intensity=known.get("intensity"),
     )
     return [_turn(turn.role, turn.content) for turn in turns if turn.content]
 
 
-def _scene(situational: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a situation with the wording of its setting; a workplace, which depends on the job, is "at work"."""
+def _scene(situational: Mapping[str, Any], forms: Mapping[str, str]) -> dict[str, Any]:
+    """Return a situation with the wording of its setting; a workplace, which depends on the job, is "at work".
+
+    Args:
+        situational: the situational layer of a row.
+        forms: wording of the channels of the recipe, by name.
+
+    """
     scene: dict[str, Any] = {"situational": situational}
     for name, kind in SETTING.items():
         value = situational[name]
         option = setting_options(kind).get(value or "")
         wording = value if option is None else option.phrase
         scene[name] = wording or ("at work" if name == "place" and value else value)
-    return scene
+    return scene | ({"channel": forms[situational["channel"]]} if situational["channel"] in forms else {})

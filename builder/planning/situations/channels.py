@@ -110,7 +110,7 @@ def deal_channels(recipe: "Recipe") -> ChannelDeal | None:
         tuple(
             OwnChannel(
                 name,
-                channel.text if channel.to is None else f"{channel.text}, addressed to {channel.to}",
+                form_of_channel(channel.text, channel.to),
                 (channel.share or 1.0) / total,
                 *bounds_of(recipe, channel),
                 parse_conditions(f"channels.{name}.fit", channel.fit, vocabulary),
@@ -119,6 +119,11 @@ def deal_channels(recipe: "Recipe") -> ChannelDeal | None:
         ),
         recipe.seed,
     )
+
+
+def form_of_channel(text: str, addressee: str | None) -> str:
+    """Return the wording of a channel in prompts; `addressee` None: it names none."""
+    return text if addressee is None else f"{text}, addressed to {addressee}"
 
 
 def fit_vocabulary(recipe: "Recipe") -> Vocabulary:

@@ -138,6 +138,13 @@ class RecipeCounterfactual(ManifestPart):
     attributes: dict[Line, list[Words]]
 
 
+class RecordedChannel(ManifestPart):
+    """A kind of text of a recipe."""
+
+    text: Line
+    to: Line | None = None
+
+
 class RecordedRecipe(ManifestPart):
     """The recipe of a release, as far as readers use it."""
 
@@ -145,6 +152,7 @@ class RecordedRecipe(ManifestPart):
     taxonomy: Line | dict[str, Any]
     text: RecipeText
     counterfactual: RecipeCounterfactual | None = None
+    channels: dict[Line, RecordedChannel] | None = None
 
 
 class PromptTemplate(ManifestPart):
