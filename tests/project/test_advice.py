@@ -16,7 +16,7 @@ BEFORE_ANY_REPLY = {
     "builder/evaluation/matching/preparation.py": 1,  # a folder with the match of other texts
     "builder/export/export.py": 2,  # a release, and an earlier export: files that are made from a release
     "builder/export/table.py": 1,  # an earlier table
-    "builder/release/run/growth.py": 2,  # rows for a release of another version, or of other replies
+    "builder/release/run/growth.py": 3,  # rows for a release of another version, other replies, invented events
     "builder/release/run/locking.py": 2,  # a folder in use, and one with other files
     "builder/release/run/run_folder.py": 5,  # other files, another recipe, names and links that cannot be a release
     "builder/release/run/run_state.py": 2,  # other files, another recipe

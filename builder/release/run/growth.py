@@ -11,6 +11,7 @@ from personagen.builder.core.records import Row
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.planning.recipe.consistency import validate_together
 from personagen.builder.planning.recipe.differences import describe_differences
+from personagen.builder.planning.situations.sources import wanted_inventions
 from personagen.builder.release.folder import check_manifest, read_manifest
 from personagen.builder.release.manifest import same_release
 from personagen.builder.release.texts import text_digests
@@ -89,6 +90,11 @@ def _with_batch(recipe: Recipe, base: Recipe, counts: Mapping[str, int], out: Pa
     missing = {name: wanted[name] - count for name, count in counts.items() if wanted[name] > count}
     if not missing:
         return base
+    if wanted_inventions(recipe):
+        raise RecipeError(
+            f"events.invent: got a recipe whose model invents events, and their number depends on the rows of {out}, "
+            "wanted other sources for --append; make the larger release in another folder with --out"
+        )
     batches = (*(base.batches or (counts,)), missing)
     grown = recipe.model_copy(update={"batches": batches, "quotas": None, "rows": sum(wanted.values())})
     with raise_as(RecipeError):

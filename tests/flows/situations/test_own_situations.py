@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from personagen.builder.core.errors import AllRejectedError, BudgetError
+from personagen.builder.core.errors import AllRejectedError, BudgetError, RecipeError
 from personagen.builder.estimate import estimate
 from personagen.builder.export.export import export
+from personagen.builder.generate import generate
 from personagen.builder.planning.plan import make_plan
 from personagen.builder.planning.recipe.parsing import parse_recipe, read_recipe
 from personagen.builder.planning.recipe.recipe_files import with_copies
@@ -165,6 +166,16 @@ def test_a_model_that_writes_prose_is_given_up_and_another_run_uses_what_it_has(
             make(recipe_for(server.url, INVENTED), tmp_path / "out")
         assert 12 <= len(server.requests) <= 32
     assert not (tmp_path / "out").exists()
+
+
+def test_no_rows_are_added_to_a_release_whose_events_are_invented(tmp_path: Path) -> None:
+    """Their events depend on the number of rows, so that the texts that are there would change."""
+    with FakeOpenAI() as server:
+        make(recipe_for(server.url, INVENTED), tmp_path / "out")
+        paid = len(server.requests)
+        with pytest.raises(RecipeError, match=r"events.invent: got a recipe .*wanted other sources for --append"):
+            generate(recipe_for(server.url, INVENTED, {"rows": 60}), tmp_path / "out", append=True)
+        assert len(server.requests) == paid
 
 
 def test_a_budget_holds_for_inventions(tmp_path: Path) -> None:

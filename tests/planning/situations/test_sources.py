@@ -30,7 +30,7 @@ def file_of(folder: Path, content: str) -> str:
     return str(path)
 
 
-def told(plan: Plan, emotion: str) -> list[str]:
+def clauses_of(plan: Plan, emotion: str) -> list[str]:
     """Return the clause of the event of each row of an emotion."""
     dealt: DealtEvents = {}
     one = plan.recipe.chosen_taxonomy()[emotion]
@@ -95,7 +95,7 @@ def test_no_event_comes_twice_before_all_have_come_once(tmp_path: Path) -> None:
     path = file_of(tmp_path, "\n".join(f"- losing key number {number}" for number in range(30)))
     plan = make_plan(recipe({"file": path}, rows=140))
     for emotion in ("anger", "joy"):
-        clauses = told(plan, emotion)
+        clauses = clauses_of(plan, emotion)
         assert len(set(clauses[:30])) == 30 and max(Counter(clauses).values()) == 3
 
 
@@ -103,7 +103,7 @@ def test_events_that_fit_everybody_are_left_for_those_whom_no_other_fits(tmp_pat
     lines = [f"- {{clause: missing lesson {number}, fit: {{work: student}}}}" for number in range(3)]
     lines += [f"- losing key number {number}" for number in range(27)]
     plan = make_plan(recipe({"file": file_of(tmp_path, "\n".join(lines))}, rows=120, emotions=["joy"]))
-    assert max(Counter(told(plan, "joy")).values()) <= 5
+    assert max(Counter(clauses_of(plan, "joy")).values()) <= 5
     assert plan.events is not None
     student = {"work": "student", "age": 20}
     dealt = deal_listed_events("joy", plan.events["joy"], [student] * 3 + [{"work": "retired", "age": 70}] * 27, 0, 0)
