@@ -36,7 +36,7 @@ from personagen.builder.report.measured_sections import (
     scores_section,
     utility_section,
 )
-from personagen.builder.report.persona_coverage import Layers, wished_tables
+from personagen.builder.report.persona_coverage import Layers, conditioned_tables
 from personagen.builder.report.rejected_replies import RejectedReply, draw_examples, read_rejects
 from personagen.builder.report.sections import (
     Section,
@@ -115,7 +115,7 @@ class ReleaseReport:
             yield realism_section(self.scores)
         yield expression_section(self.manifest)
         yield from text_sections(self.groups, self.points, self.emotions, SYNTHETIC, self.accuracy)
-        yield from persona_sections(self.personas, wished_tables(self.manifest))
+        yield from persona_sections(self.personas, conditioned_tables(self.manifest))
         if self.audit is not None:
             yield _audit_section(self.audit, self.manifest["findings"])
             yield _counterfactuals_section(self.audit, self.manifest["counterfactuals"])

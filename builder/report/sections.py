@@ -9,8 +9,8 @@ from personagen.builder.release.verdicts.reject_reasons import reasons_line
 from personagen.builder.report.charts import Chart, rejects_chart
 from personagen.builder.report.persona_charts import pairs_chart, values_chart
 from personagen.builder.report.persona_coverage import (
+    ConditionedTables,
     Layers,
-    WishedTables,
     expected_fractions,
     observed_fractions,
     pair_coverage,
@@ -142,11 +142,11 @@ def _word_sections(groups: Sequence[TextGroup], emotions: Sequence[str], main: s
     )
 
 
-def persona_sections(personas: Sequence[Layers], wished: WishedTables) -> Iterator[Section]:
+def persona_sections(personas: Sequence[Layers], conditioned: ConditionedTables) -> Iterator[Section]:
     """Yield the sections on the personas of the main group: their attributes, and the pairs of values that occur."""
-    observed, expected = observed_fractions(personas), expected_fractions(personas, wished)
-    coverage = pair_coverage(personas, wished)
-    given = "" if wished.wishes is None else ", given the conditions of the recipe"
+    observed, expected = observed_fractions(personas), expected_fractions(personas, conditioned)
+    coverage = pair_coverage(personas, conditioned)
+    given = "" if conditioned.constraints is None else ", given the conditions of the recipe"
     yield Section(
         "values",
         "Persona attributes",

@@ -15,9 +15,9 @@ from typing import Any
 
 from personagen.builder.core.records import AttributeValue, Demographic, Sociocultural
 from personagen.builder.planning.personas.chances import Chances
+from personagen.builder.planning.personas.constraints import Constraints
 from personagen.builder.planning.personas.steps import STANDARD_NORMAL, steps_of
 from personagen.builder.planning.personas.tables import Distribution, PersonaTables, Values
-from personagen.builder.planning.personas.wishes import Wishes
 
 DRAWS_PER_PERSONA = 4
 """Independent draws from which a persona is chosen."""
@@ -68,7 +68,7 @@ class Design:
     Attributes:
         seed: seed of the recipe.
         count: number of personas.
-        wishes: conditions and cells of the personas. None: there are none.
+        constraints: conditions and cells of the personas. None: there are none.
         chosen: draws chosen so far, one byte per persona.
         covered: pairs of attribute values that the personas with a chosen draw have.
         further: chooses the draw of the next persona and adds its pairs to `covered`.
@@ -77,7 +77,7 @@ class Design:
 
     seed: int
     count: int
-    wishes: Wishes | None = field(compare=False, repr=False)
+    constraints: Constraints | None = field(compare=False, repr=False)
     chosen: bytearray = field(compare=False, repr=False)
     covered: set[Pair] = field(compare=False, repr=False)
     further: Iterator[int] = field(compare=False, repr=False)
@@ -110,20 +110,22 @@ class Design:
             self.chosen.append(next(self.further))
 
 
-def make_design(tables: PersonaTables, seed: int, count: int, wishes: Wishes | None = None) -> Design:
+def make_design(tables: PersonaTables, seed: int, count: int, constraints: Constraints | None = None) -> Design:
     """Choose a draw for each of `count` personas: many pairs covered early, frequencies close to the tables.
 
     The first k choices do not depend on `count`.
     """
     covered: set[Pair] = set()
-    return Design(seed, count, wishes, bytearray(), covered, _choose_draws(tables, seed, covered, wishes))
+    return Design(seed, count, constraints, bytearray(), covered, _choose_draws(tables, seed, covered, constraints))
 
 
-def _choose_draws(tables: PersonaTables, seed: int, covered: set[Pair], wishes: Wishes | None) -> Iterator[int]:
+def _choose_draws(
+    tables: PersonaTables, seed: int, covered: set[Pair], constraints: Constraints | None
+) -> Iterator[int]:
     """Yield the number of the chosen draw of each persona without end, and add its pairs to `covered`."""
     surplus: Counter[tuple[str, str]] = Counter()
     for number in count():
-        draws = [_draw_from_tables(tables, seed, number, draw, wishes) for draw in range(DRAWS_PER_PERSONA)]
+        draws = [_draw_from_tables(tables, seed, number, draw, constraints) for draw in range(DRAWS_PER_PERSONA)]
         new_pairs = [set(value_pairs(draw.values)) - covered for draw in draws]
         scores = [
             len(new) - SURPLUS_PENALTY * _overshoot(draw, surplus) for draw, new in zip(draws, new_pairs, strict=True)
@@ -138,7 +140,7 @@ def _choose_draws(tables: PersonaTables, seed: int, covered: set[Pair], wishes: 
 
 def draw_persona(tables: PersonaTables, design: Design, number: int) -> Persona:
     """Return persona `number` of a design; pure."""
-    values = draw_values(tables, design.seed, number, design.draw_of(number), design.wishes)
+    values = draw_values(tables, design.seed, number, design.draw_of(number), design.constraints)
     return Persona(
         f"p{number:06d}",
         Demographic(**{name: values[name] for name in Demographic.__dataclass_fields__ if name != "prose"}),
@@ -148,20 +150,24 @@ def draw_persona(tables: PersonaTables, design: Design, number: int) -> Persona:
     )
 
 
-def draw_values(tables: PersonaTables, seed: int, number: int, draw: int, wishes: Wishes | None = None) -> Values:
+def draw_values(
+    tables: PersonaTables, seed: int, number: int, draw: int, constraints: Constraints | None = None
+) -> Values:
     """Draw the attributes of one persona; pure: equal arguments give equal values on every machine.
 
     An attribute of the recipe has a generator of its own, so that it changes no other draw.
     """
-    drawn = _draw_from_tables(tables, seed, number, draw, wishes)
+    drawn = _draw_from_tables(tables, seed, number, draw, constraints)
     values, rng = drawn.values, drawn.rng
     for trait in tables.big_five:
-        if wishes is not None and wishes.is_drawn(trait):
-            values[trait] = wishes.distribution(trait, values, number).draw(rng.random())
+        if constraints is not None and constraints.is_drawn(trait):
+            values[trait] = constraints.distribution(trait, values, number).draw(rng.random())
         else:
             values[trait] = _percentile(tables, trait, values["mbti"], rng)
     for table in tables.own:
-        own = table.distribution(values) if wishes is None else wishes.distribution(table.name, values, number)
+        own = (
+            table.distribution(values) if constraints is None else constraints.distribution(table.name, values, number)
+        )
         values[table.name] = own.draw(random.Random(f"attribute:{seed}:{number}:{draw}:{table.name}").random())
     return values
 
@@ -182,11 +188,13 @@ class _Draw:
     rng: random.Random
 
 
-def _draw_from_tables(tables: PersonaTables, seed: int, number: int, draw: int, wishes: Wishes | None) -> _Draw:
+def _draw_from_tables(
+    tables: PersonaTables, seed: int, number: int, draw: int, constraints: Constraints | None
+) -> _Draw:
     """Draw all attributes but the Big Five traits and those of the recipe."""
     rng = random.Random(f"persona:{seed}:{number}:{draw}")
-    if wishes is not None:
-        return _draw_as_wished(tables, wishes, number, rng)
+    if constraints is not None:
+        return _draw_constrained(tables, constraints, number, rng)
     values: Values = {}
     covered: dict[str, Distribution] = {}
     uniforms = {"age": rng.random()}
@@ -208,15 +216,15 @@ def _draw_from_tables(tables: PersonaTables, seed: int, number: int, draw: int, 
     return _Draw(values, covered, rng)
 
 
-def _draw_as_wished(tables: PersonaTables, wishes: Wishes, number: int, rng: random.Random) -> _Draw:
+def _draw_constrained(tables: PersonaTables, constraints: Constraints, number: int, rng: random.Random) -> _Draw:
     """Draw the attributes given that the persona meets the conditions and is in its cell."""
     values: Values = {}
     covered: dict[str, Distribution] = {}
     further = {*tables.big_five, *(table.name for table in tables.own)}
-    for name, step in wishes.steps.items():
+    for name, step in constraints.steps.items():
         if name in further:
             continue
-        distribution = wishes.distribution(name, values, number)
+        distribution = constraints.distribution(name, values, number)
         values |= step.derive(distribution.draw(rng.random()))
         if name in COVERED_ATTRIBUTES:
             covered[name] = distribution

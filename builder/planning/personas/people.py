@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from personagen.builder.core.errors import RecipeError
+from personagen.builder.planning.personas.constraints import PersonaConstraints, make_constraints, tables_for
 from personagen.builder.planning.personas.drawing import Design, Persona, draw_persona, make_design, possible_pairs
 from personagen.builder.planning.personas.tables import PersonaTables, persona_tables
 from personagen.builder.planning.personas.ties import independent_lines, indirect_lines
-from personagen.builder.planning.personas.wishes import WishedPersonas, make_wishes, tables_for
 
 
 class People(Protocol):
@@ -71,7 +71,7 @@ class DrawnPeople:
     @property
     def notes(self) -> tuple[str, ...]:
         """Combinations of attributes that cannot be balanced."""
-        return () if self.design.wishes is None else self.design.wishes.notes
+        return () if self.design.constraints is None else self.design.constraints.notes
 
     @property
     def ties(self) -> Mapping[str, tuple[str, ...]]:
@@ -106,7 +106,7 @@ class DrawnPeople:
         return possible_pairs(self.tables)
 
 
-def draw_people(settings: WishedPersonas | None, seed: int, count: int) -> DrawnPeople:
+def draw_people(settings: PersonaConstraints | None, seed: int, count: int) -> DrawnPeople:
     """Draw personas from the tables of the package.
 
     Args:
@@ -120,8 +120,8 @@ def draw_people(settings: WishedPersonas | None, seed: int, count: int) -> Drawn
     """
     try:
         tables = tables_for(persona_tables(), settings)
-        wishes = make_wishes(tables, settings, seed) if count else None
+        constraints = make_constraints(tables, settings, seed) if count else None
     except ValueError as error:
         raise RecipeError(str(error)) from error
     types = {table.name: "string" for table in tables.own}
-    return DrawnPeople(tables, make_design(tables, seed, count, wishes), types)
+    return DrawnPeople(tables, make_design(tables, seed, count, constraints), types)

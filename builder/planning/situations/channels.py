@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from personagen.builder.core.errors import RecipeError
 from personagen.builder.planning.personas.conditions import Vocabulary, parse_conditions, vocabulary_of
+from personagen.builder.planning.personas.constraints import tables_for
 from personagen.builder.planning.personas.tables import Condition, persona_tables
-from personagen.builder.planning.personas.wishes import tables_for
 from personagen.builder.planning.styles.dealing import deal_kinds
 from personagen.builder.planning.styles.mixture import MAX_WORDS, MIN_WORDS
 

@@ -60,7 +60,7 @@ class Inventions:
 async def invent_events(
     plan: Plan, ask_of: Callable[[int], Ask], *, paid: bool, on_reject: Callable[[], None] = lambda: None
 ) -> Inventions:
-    """Have the model invent the events that a recipe asks for; without such a wish the plan stays as it is.
+    """Have the model invent the events that a recipe asks for; without such a section the plan stays as it is.
 
     Args:
         plan: plan of the rows.

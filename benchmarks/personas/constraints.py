@@ -1,6 +1,6 @@
 """A recipe with conditions and balance: personas that fit, pairs covered, and distance from the exact shares.
 
-python -m benchmarks.personas.wishes
+python -m benchmarks.personas.constraints
 """
 
 from collections import Counter
@@ -56,8 +56,8 @@ def main() -> None:
 
 
 def _independent(people: DrawnPeople, seed: int, count: int) -> list[dict[str, Any]]:
-    wishes = people.design.wishes
-    return [draw_values(people.tables, seed, number, 0, wishes) for number in range(count)]
+    constraints = people.design.constraints
+    return [draw_values(people.tables, seed, number, 0, constraints) for number in range(count)]
 
 
 def _is_incoherent(values: Mapping[str, Any]) -> bool:

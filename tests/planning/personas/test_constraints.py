@@ -58,7 +58,7 @@ def test_nurses_and_teachers_in_brazil_and_japan_balanced_by_gender() -> None:
     independent = {
         pair
         for number in range(500)
-        for pair in value_pairs(draw_values(design.tables, 0, number, 0, design.design.wishes))  # type: ignore[attr-defined]
+        for pair in value_pairs(draw_values(design.tables, 0, number, 0, design.design.constraints))  # type: ignore[attr-defined]
     }
     assert len({pair for persona in people for pair in value_pairs(persona.values)}) > len(independent)
     assert design.pairs_met <= design.pairs_possible

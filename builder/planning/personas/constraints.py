@@ -36,7 +36,7 @@ MAX_NAMED_CELLS = 3
 ADVICE = "change one of the conditions"
 
 
-class WishedPersonas(Protocol):
+class PersonaConstraints(Protocol):
     """The section `personas` of a recipe."""
 
     @property
@@ -57,7 +57,7 @@ class WishedPersonas(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class Constraints:
     """Conditions and cells of the personas of a recipe.
 
     Attributes:
@@ -92,7 +92,7 @@ class Wishes:
         return (f"personas.balance: no persona is {named}{more}; the others are equally frequent",)
 
 
-def tables_for(tables: PersonaTables, settings: WishedPersonas | None) -> PersonaTables:
+def tables_for(tables: PersonaTables, settings: PersonaConstraints | None) -> PersonaTables:
     """Return the tables with the attributes of a recipe and the condition that its personas meet.
 
     Raises:
@@ -118,7 +118,7 @@ def tables_for(tables: PersonaTables, settings: WishedPersonas | None) -> Person
     return replace(extended, where=Condition(tuple(sorted(conditions.items()))))
 
 
-def make_wishes(tables: PersonaTables, settings: WishedPersonas | None, seed: int) -> Wishes | None:
+def make_constraints(tables: PersonaTables, settings: PersonaConstraints | None, seed: int) -> Constraints | None:
     """Return the conditions and the cells of a recipe's personas. None: there are none.
 
     Args:
@@ -145,7 +145,7 @@ def make_wishes(tables: PersonaTables, settings: WishedPersonas | None, seed: in
     _require_weighted_values(chances, tables, labels, settings.weights)
     targets = _targets(chances, settings.weights, balanced)
     missing = _missing(chances, balanced, [labels[name] for name in balanced])
-    return Wishes(chances, deal_cells(targets, seed), {step.name: step for step in steps}, missing)
+    return Constraints(chances, deal_cells(targets, seed), {step.name: step for step in steps}, missing)
 
 
 def _require_weighted_values(
