@@ -53,6 +53,7 @@ IDENTITY: Mapping[str, Mapping[str, Any]] = {
     "ablations": {"ablations": ["none"]},
     "counterfactual": {"counterfactual": None},
     "personas": {"personas": {"where": {"gender": "woman"}}},
+    "batches": {"emotions": ["joy", "fear"], "batches": [{"joy": 20, "fear": 20}, {"joy": 10, "fear": 20}]},
     "channels": {"channels": {"mail": "an email"}},
     "events": {"events": {"bank": {}}},
     "situations_per_persona": {"situations_per_persona": 3},
