@@ -97,6 +97,11 @@ def _weighed(value: Any) -> Any:
     return value
 
 
+def _as_text(value: Any) -> Scalar:
+    """Return the input of a filter of texts, and spend the steps of its size; raise unless it can be printed."""
+    return _weighed(_printable_value(value))
+
+
 def _item(value: Any) -> Any:
     """Return an item of a list that a template makes: no list but a short one of texts; others could grow endlessly."""
     if isinstance(value, dict | Namespace):
@@ -162,6 +167,14 @@ def _indent(text: Any, width: int = 4, first: bool = False, blank: bool = False)
     return str(FILTERS["indent"](text, width, first, blank))
 
 
+def _sum(values: Iterable[Any], start: float = 0) -> float:
+    """Add numbers, as the filter `sum` does without an attribute."""
+    numbers = [start, *values]
+    if not all(isinstance(number, int | float) for number in numbers):
+        raise TemplateRuntimeError("adds what is no number by `sum`, wanted numbers; `join` joins texts")
+    return sum(numbers)
+
+
 def _round(value: Any, precision: int = 0, method: str = "common") -> Any:
     """Round a number to 0 to 10 digits, as the filter `round`."""
     if not 0 <= precision <= 10:
@@ -203,8 +216,14 @@ class PromptSandbox(ImmutableSandboxedEnvironment):
             optimized=False,  # constants would be computed while compiling, without a budget
             finalize=_printable_value,
         )
-        own = {"join": _join, "replace": _replace, "indent": _indent, "round": _round}
-        hooks = {"_iterated": _iterated, "_weighed": _weighed, "_item": _item, "_spend": _spend_body}
+        own = {"join": _join, "replace": _replace, "indent": _indent, "round": _round, "sum": _sum}
+        hooks = {
+            "_iterated": _iterated,
+            "_weighed": _weighed,
+            "_as_text": _as_text,
+            "_item": _item,
+            "_spend": _spend_body,
+        }
         self.filters = {name: FILTERS[name] for name in PLAIN_FILTERS} | own | hooks
         self.tests = {name: TESTS[name] for name in PLAIN_TESTS}
         self.globals = {"range": _range, "namespace": Namespace}

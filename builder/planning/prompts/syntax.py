@@ -11,12 +11,15 @@ from personagen.builder.planning.suggestions import did_you_mean
 
 PLAIN_FILTERS = (
     "abs", "capitalize", "count", "d", "default", "dictsort", "first", "float", "int", "items", "last",
-    "length", "list", "lower", "max", "min", "reject", "reverse", "select", "sort", "string", "sum", "title",
-    "trim", "unique", "upper", "wordcount",
+    "length", "list", "lower", "max", "min", "reject", "reverse", "select", "sort", "string", "title", "trim",
+    "unique", "upper", "wordcount",
 )  # fmt: skip
 """Filters of Jinja that make no input larger."""
 
-FILTERS = (*PLAIN_FILTERS, "indent", "join", "replace", "round")
+TEXT_FILTERS = frozenset({"capitalize", "lower", "string", "title", "trim", "upper", "wordcount"})
+"""Filters that make a text of any input: that of an object would have its address, which no seed determines."""
+
+FILTERS = (*PLAIN_FILTERS, "indent", "join", "replace", "round", "sum")
 """Filters of templates. `map`, `attr` and `format`, which reach attributes or filters by name, are left out, and so is
 `random`."""
 
@@ -134,17 +137,19 @@ def _hook(node: nodes.Node) -> None:
     """Add the hooks of `PromptSandbox` to a tree, in place."""
     for child in list(node.iter_child_nodes()):
         _hook(child)
+    for field, value in list(
+        node.iter_fields()
+    ):  # first, or a hook below would get a text that is made without a bound
+        if isinstance(value, nodes.Concat):
+            setattr(node, field, _concatenated(value))
+        elif isinstance(value, list):
+            value[:] = [_concatenated(part) if isinstance(part, nodes.Concat) else part for part in value]
     if isinstance(node, nodes.For):
         node.iter = _filtered(node.iter, "_iterated", _size(node))
     elif isinstance(node, nodes.Macro | nodes.CallBlock):
         node.body.insert(0, nodes.Output([_filtered(nodes.Const(_size(node), lineno=node.lineno), "_spend")]))
     elif isinstance(node, nodes.Filter) and node.node is not None:
-        node.node = _filtered(node.node, "_weighed")
-    for field, value in list(node.iter_fields()):
-        if isinstance(value, nodes.Concat):
-            setattr(node, field, _concatenated(value))
-        elif isinstance(value, list):
-            value[:] = [_concatenated(part) if isinstance(part, nodes.Concat) else part for part in value]
+        node.node = _filtered(node.node, "_as_text" if node.name in TEXT_FILTERS else "_weighed")
     if isinstance(node, nodes.List | nodes.Tuple) and getattr(node, "ctx", "load") == "load":
         node.items = [_filtered(item, "_item") for item in node.items]
     elif isinstance(node, nodes.Pair):

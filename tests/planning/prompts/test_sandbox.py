@@ -51,6 +51,15 @@ def test_ordinary_templates_are_rendered(body: str, text: str) -> None:
     assert rendered(body) == text
 
 
+USES_OF_A_TEXT = (
+    "{{ JOINED }}", "{{ (JOINED) | upper }}", "{{ [JOINED] | length }}", "{{ {'a': JOINED}['a'] }}",
+    "{% for c in JOINED %}{% endfor %}", "{% set a = JOINED %}", "{{ text.startswith(JOINED) }}",
+    "{{ text | default(JOINED) }}", "{{ (JOINED).upper() }}", "{{ (JOINED)[0] }}", "{% if JOINED %}{% endif %}",
+    "{{ text in JOINED }}", "{% with a = JOINED %}{% endwith %}", "{{ 1 if JOINED }}", "{{ (JOINED) is string }}",
+)  # fmt: skip
+"""Places of an expression, in each of which a joined text is bounded before it is made."""
+
+
 @pytest.mark.parametrize(
     ("body", "problem"),
     [
@@ -77,6 +86,7 @@ def test_ordinary_templates_are_rendered(body: str, text: str) -> None:
             "{% for a in range(999) %}{% for b in range(99) %}{% set x = big.split('b') %}{% endfor %}{% endfor %}",
             r"steps",
         ),
+        *((use.replace("JOINED", "big ~ big ~ big"), r"54,000 characters") for use in USES_OF_A_TEXT),
         ("{{ 1.5 | round(-100000000) }}", r"rounds to -100000000 digits, wanted 0 to 10"),
     ],
 )
@@ -167,6 +177,11 @@ def test_other_globals_of_jinja_are_unknown(name: str) -> None:
         ("{{ texts }}", r"prints a list, wanted a text or a number; print its parts, or join them"),
         ("{{ thing }}", r"prints a value of type Thing, wanted a text or a number"),
         ("{{ [nothing] | join }}", r"prints a value that is null"),
+        ("{{ range | string }}", r"prints a value of type function"),  # with its address, another one in each run
+        ("{{ thing | upper }}", r"prints a value of type Thing"),
+        ("{{ texts | select | string }}", r"prints a value of type generator"),
+        ("{{ [text] | sum(start='') }}", r"adds what is no number by `sum`, wanted numbers; `join` joins texts"),
+        ("{{ [[1], [2]] | sum(start=[]) | length }}", r"adds what is no number"),
     ],
 )
 def test_only_texts_and_numbers_are_printed(body: str, problem: str) -> None:
