@@ -24,7 +24,6 @@ from personagen.builder.core.prices import Amount
 from personagen.builder.core.progress import SILENT, Progress
 from personagen.builder.core.result_table import ResultTable
 from personagen.builder.evaluation.arms import (
-    NOT_DELIVERED,
     ArmSetting,
     ReferenceParts,
     TreatmentDelivery,
@@ -40,6 +39,7 @@ from personagen.builder.evaluation.arms import (
     require_real_texts,
     write_arms,
 )
+from personagen.builder.evaluation.arms.delivery import NOT_DELIVERED
 from personagen.builder.evaluation.claims import JudgedClaim, judge_claims
 from personagen.builder.evaluation.comparison import (
     ArmCost,

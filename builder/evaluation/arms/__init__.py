@@ -6,16 +6,14 @@ Imports the flow `generate` and the rooms below it, and nothing else of `evaluat
 """
 
 from personagen.builder.evaluation.arms.conditions import ARMS, ArmSetting, ArmText, WritingTask
-from personagen.builder.evaluation.arms.delivery import NOT_DELIVERED, TreatmentDelivery, deliveries
+from personagen.builder.evaluation.arms.delivery import TreatmentDelivery, deliveries
 from personagen.builder.evaluation.arms.planning import ordered_arms, part_recipes, plan_arms
-from personagen.builder.evaluation.arms.recipes import VERBALIZED, arm_recipe, best_arm, recipe_text, require_real_texts
+from personagen.builder.evaluation.arms.recipes import arm_recipe, best_arm, recipe_text, require_real_texts
 from personagen.builder.evaluation.arms.reference_parts import ReferenceParts, read_parts
 from personagen.builder.evaluation.arms.writing import WrittenArm, write_arms
 
 __all__ = [
     "ARMS",
-    "NOT_DELIVERED",
-    "VERBALIZED",
     "ArmSetting",
     "ArmText",
     "ReferenceParts",
