@@ -6,6 +6,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any, overload
 
 from personagen.builder.core.records import LAYERS, Row
+from personagen.builder.release.persona_words import shown_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,6 +39,13 @@ class Preview(Sequence[Row]):
     def __iter__(self) -> Iterator[Row]:
         return iter(self.rows)
 
+    def shown(self) -> list[tuple[str, ...] | None]:
+        """Return for each text the attributes of its persona that it shows by words.
+
+        None: the text has no persona, or is not in English, the language of the word lists.
+        """
+        return [shown_of(row) for row in self.rows]
+
     def to_pandas(self) -> "pd.DataFrame":
         """Return a data frame with one row per text; layers are columns such as "demographic.age"."""
         import pandas as pd
@@ -46,7 +54,9 @@ class Preview(Sequence[Row]):
 
     def __repr__(self) -> str:
         emotions = ", ".join(dict.fromkeys(row.label for row in self.rows))
-        return f"<Preview: {len(self)} {'text' if len(self) == 1 else 'texts'} ({emotions})>"
+        checked = [names for names in self.shown() if names is not None]
+        shown = f"; {sum(map(bool, checked))} of {len(checked)} show their persona by words" if checked else ""
+        return f"<Preview: {len(self)} {'text' if len(self) == 1 else 'texts'} ({emotions}){shown}>"
 
     def _repr_html_(self) -> str:
         """Render each text below the layers of its persona; every value is escaped."""
@@ -130,9 +140,12 @@ def _row_html(row: Row) -> str:
         for layer in LAYERS
         if (content := getattr(row, layer)) is not None
     )
+    shown = shown_of(row)
+    names = "" if shown is None else ", ".join(shown) or "nothing of the persona by words"
+    shows = f"<tr><th>shows</th><td>{escape(names)}</td></tr>" if names else ""
     return (
         f"<table><thead><tr><th>{escape(head)}</th><th>{escape(row.id)}</th></tr></thead>"
-        f"<tbody>{layers}<tr><th>text</th><td>{escape(row.text)}</td></tr></tbody></table>"
+        f"<tbody>{layers}<tr><th>text</th><td>{escape(row.text)}</td></tr>{shows}</tbody></table>"
     )
 
 

@@ -22,6 +22,7 @@ from personagen.builder.hub.push import PushResult
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.release.folder import MEND, file_in
 from personagen.builder.release.manifest import leak_line, total_rejects
+from personagen.builder.release.persona_words import shown_of
 
 
 def row_lines(row: Row) -> Iterator[str]:
@@ -33,6 +34,16 @@ def row_lines(row: Row) -> Iterator[str]:
         if content is not None:
             yield _entry(layer, _facts(asdict(content)))
     yield _entry("text", printable(row.text))
+    if (shown := shown_of(row)) is not None:
+        yield _entry("shows", ", ".join(shown) or "nothing of the persona by words")
+
+
+def shown_line(rows: Sequence[Row]) -> str | None:
+    """Return how many texts show their persona by words; None: none has one, or none is in English."""
+    shown = [names for row in rows if (names := shown_of(row)) is not None]
+    if not shown:
+        return None
+    return f"{sum(map(bool, shown))} of {len(shown)} texts show their persona by words, as far as English lists find."
 
 
 def push_facts(done: PushResult) -> dict[str, Any]:

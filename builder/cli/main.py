@@ -144,11 +144,15 @@ def preview(
         return
     from dataclasses import asdict
 
-    from personagen.builder.cli.display import row_lines
+    from personagen.builder.cli.display import row_lines, shown_line
     from personagen.builder.preview import preview as run
+    from personagen.builder.release.persona_words import shown_of
 
-    for row in run(parsed, number, api_key=read_key(api_key_file)):
-        show_json(asdict(row)) if as_json else show("\n".join(row_lines(row)) + "\n")
+    rows = run(parsed, number, api_key=read_key(api_key_file))
+    for row in rows:
+        show_json({**asdict(row), "shown": shown_of(row)}) if as_json else show("\n".join(row_lines(row)) + "\n")
+    if not as_json and (line := shown_line(rows)):
+        show(line)
 
 
 @cli.command()

@@ -2,6 +2,7 @@
 
     texts of the release + reference -> diversity, realism, human-likeness, utility
                          + all bundled real slices -> utility beside plain sentences and real texts
+    + their personas -> what the texts show of them
     -> scores.json -> card -> manifest
 
 Each metric is added to the release as it ends, so that an interrupt keeps the finished ones. Slow intermediate results
@@ -24,6 +25,7 @@ from personagen.builder.core.file_names import SCORES
 from personagen.builder.core.flow_thread import run_in_thread
 from personagen.builder.core.progress import SILENT, Progress
 from personagen.builder.evaluation.judges import connect_judges
+from personagen.builder.evaluation.score_tables.personas import PERSONAS, measure_personas
 from personagen.builder.evaluation.scores import Scores, card_rows, read_scores
 from personagen.builder.evaluation.slice_scores import below_floor, measure_slices
 from personagen.builder.release.folder import check_release
@@ -48,7 +50,11 @@ FORMAT = "personagen-scores/1"
 SLICES = "slices"
 """Key of `scores.json` for what the texts teach about the bundled corpora."""
 
-STEPS = {SLICES: "comparing with plain sentences and real texts", "human_likeness": "computing human-likeness"}
+STEPS = {
+    SLICES: "comparing with plain sentences and real texts",
+    PERSONAS: "looking for the personas in their texts",
+    "human_likeness": "computing human-likeness",
+}
 """Names of steps that are not "computing" and the name of the metric."""
 
 INTERRUPTED = "the evaluation was interrupted before it"
@@ -161,8 +167,8 @@ def _evaluate(
             number and keeps_finished
         ):  # what is finished is kept if the rest is interrupted; a cancelled call has ended in `step`
             _save(folder, manifest, content)
-        if name == SLICES:
-            content[SLICES] = compute()
+        if name in (SLICES, PERSONAS):
+            content[name] = compute()
         elif (failure := _measure(name, compute, content, progress)) is None:
             content["problems"].pop(name, None)
     progress.step(f"writing {SCORES} and the card")
@@ -183,7 +189,7 @@ def _content(
         "texts": manifest["configs"]["all"]["digest"],
         "reference": {"name": reference.name, "texts": len(reference.texts), "digest": digest_of(reference.texts)},
         "results": {},
-        "problems": {name: INTERRUPTED for name in metrics if name != SLICES},
+        "problems": {name: INTERRUPTED for name in metrics if name not in (SLICES, PERSONAS)},
         SLICES: {},
     }
     if predicted := agreement_line(classifier_facts(manifest)):
@@ -211,7 +217,7 @@ def _continues(stored: Mapping[str, Any] | None, content: dict[str, Any]) -> boo
     content["results"] |= {name: result for name, result in stored["results"].items() if name in content["problems"]}
     for name in content["results"]:
         del content["problems"][name]
-    content[SLICES] = stored[SLICES]
+    content |= {name: stored[name] for name in (SLICES, PERSONAS) if name in stored}
     return True
 
 
@@ -234,8 +240,11 @@ def _metrics(
     corpora: "Corpora",
     settings: EvaluationSettings,
     judges: Sequence["Judge"],
-) -> dict[str, Callable[[], dict[str, Any]]]:
-    """Return the computation of each metric and of the slices, by name; judges, which may be slow, come last."""
+) -> dict[str, Callable[[], Any]]:
+    """Return the computation of each metric, of the slices and of the personas, by name.
+
+    Judges, which may be slow, come last.
+    """
     from personagen.metrics.diversity import diversity
     from personagen.metrics.human_likeness import human_likeness
     from personagen.metrics.realism import realism
@@ -246,7 +255,7 @@ def _metrics(
     seed, size = settings.seed, settings.sample_size
     plain = read_plain(texts.labels, corpus.model)
     personas = texts.personas if any(texts.personas) else None
-    metrics: dict[str, Callable[[], dict[str, Any]]] = {
+    metrics: dict[str, Callable[[], Any]] = {
         "diversity": lambda: diversity(corpus, real, seed=seed, sample_size=size, personas=personas),
         "realism": lambda: realism(corpus, real, seed=seed, sample_size=size),
         "utility": lambda: utility(corpus, real, test, seed=seed, plain=plain),
@@ -258,6 +267,9 @@ def _metrics(
             lambda source: unshown(source, texts, manifest).reference,
         ),
     }
+    if personas:
+        language = manifest["recipe"]["text"]["language"]
+        metrics[PERSONAS] = lambda: measure_personas(texts, corpus, language, seed)
     if judges:
         metrics["human_likeness"] = lambda: human_likeness(
             texts.texts, reference.texts, judges, personas=personas, seed=seed, sample_size=size

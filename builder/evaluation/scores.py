@@ -6,84 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from personagen.builder.core.errors import ReleaseError
 from personagen.builder.core.result_table import ResultTable
+from personagen.builder.evaluation.score_tables.measures import DISPLAYED, METRICS
+from personagen.builder.evaluation.score_tables.personas import PERSONAS, read_traces, trace_lines
 from personagen.builder.evaluation.slice_scores import SliceScore, below_floor, read_slices, slice_lines, slice_rows
 from personagen.builder.planning.suggestions import did_you_mean
 from personagen.builder.release.formats.plain_json import as_records, validated
+from personagen.metrics.persona.traces import AttributeTrace
 
 if TYPE_CHECKING:
     import pandas as pd
-
-METRICS = ("diversity", "realism", "human_likeness", "utility")
-"""The metric modules, in the order in which they are measured and displayed."""
-
-DISPLAYED: Mapping[str, tuple[tuple[str, str], ...]] = {
-    "diversity": (
-        ("duplicate_share", "lower"),
-        ("distinct_2", "higher"),
-        ("self_bleu", "lower"),
-        ("homogenization_rouge_l", "lower"),
-        ("self_repetition", "lower"),
-        ("compression_ratio", "lower"),
-        ("hdd", "higher"),
-        ("vendi_score", "higher"),
-        ("rke", "higher"),
-        ("mean_cosine", "lower"),
-        ("cluster_entropy", "higher"),
-        ("between_label_variance", "higher"),
-        ("persona_pair_coverage", "higher"),
-    ),
-    "realism": (
-        ("mmd2", "lower"),
-        ("frechet_distance", "lower"),
-        ("energy_distance", "lower"),
-        ("mauve_star", "higher"),
-        ("c2st_auc", "0.5"),
-        ("c2st_auc_length_matched", "0.5"),
-        ("precision", "higher"),
-        ("recall", "higher"),
-        ("coverage", "higher"),
-        ("authenticity", "real"),
-        ("novelty", "real"),
-        ("copied_share", "lower"),
-        ("js_length", "lower"),
-        ("js_words", "lower"),
-        ("js_label", "lower"),
-        ("label_consistency", "higher"),
-        ("label_mmd2", "lower"),
-        ("named_share", "real"),
-        ("voiced_share", "real"),
-        ("shown_share", "real"),
-        ("valenced_per_100", "real"),
-        ("polarity", "real"),
-        ("words_per_text", "real"),
-        ("lowercase_share", "real"),
-        ("unpunctuated_share", "real"),
-        ("fragment_share", "real"),
-        ("misspelt_per_100", "real"),
-        ("exclamations_per_100", "real"),
-        ("questions_per_100", "real"),
-        ("contractions_per_100", "real"),
-        ("emoji_per_100", "real"),
-        ("laughter_per_100", "real"),
-        ("profanity_per_100", "real"),
-    ),
-    "human_likeness": (
-        ("human_likeness", "higher"),
-        ("human_likeness_gap", "0"),
-        ("human_likeness_auc", "0.5"),
-        ("persona_fit", "higher"),
-        ("judge_alpha", "higher"),
-    ),
-    "utility": (
-        ("tstr_macro_f1", "higher"),
-        ("trts_macro_f1", "higher"),
-        ("tstr_trtr_ratio", "higher"),
-    ),
-}
-"""Measures that the terminal and the card display, by metric, each with its `Score.better`.
-
-All other measures are in `scores.json` and in `Scores.table`.
-"""
 
 FLOOR_ENDINGS = ("null", "reference", "real")
 """Endings of the key that holds the value of real text, in the order in which they are tried."""
@@ -192,6 +123,11 @@ class Scores:
         return ResultTable(SliceScore, tuple(read_slices(self.content.get("slices", {}))))
 
     @property
+    def personas(self) -> ResultTable[AttributeTrace]:
+        """What the texts show of each attribute of their personas; empty: not measured, or they have none."""
+        return ResultTable(AttributeTrace, tuple(read_traces(self.content.get(PERSONAS, []))))
+
+    @property
     def diversity(self) -> MetricScores:
         """Variety of the texts."""
         return self._of("diversity")
@@ -245,6 +181,7 @@ def read_saved_scores(content: Mapping[str, Any]) -> Scores:
         scores = read_scores(content)
         as_records(Score, scores.table.to_dicts())
         as_records(SliceScore, scores.slices.to_dicts())
+        as_records(AttributeTrace, scores.personas.to_dicts())
         validated(dict[str, dict[str, Any]], content["results"])
         validated(tuple[str | None, str, dict[str, str]], [content["command"], content["reference"]["name"],
                                                           content["problems"]])  # fmt: skip
@@ -378,6 +315,7 @@ def score_lines(scores: Scores) -> Iterator[str]:
     for name, problem in scores.content["problems"].items():
         yield f"\n{name.replace('_', '-')}: not measured: {problem}"
     yield from ["", *slice_lines(scores.slices)] if scores.slices else []
+    yield from ["", *trace_lines(scores.personas)] if scores.personas else []
     if scores.content.get("predictions"):
         yield f"\n{scores.content['predictions']}"
 

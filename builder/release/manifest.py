@@ -43,6 +43,7 @@ class RunCounts:
         model_rows: texts at the depth of the recipe by the number of their model.
         samples: rows that the card shows; see `sample_rows`.
         screening: texts with personal information or slurs; see `Screening`. None: not searched.
+        persona_words: texts that show their persona by words; see `PersonaWords`. None: none was checked.
         real_texts: `rows` whose prompt shows real texts of a source, and the distinct `texts` that they show. None: the
             recipe asks for none.
         classifier: facts on the emotion classifier and its agreement with the labels. None: no classifier ran.
@@ -58,6 +59,7 @@ class RunCounts:
     expressions: Mapping[tuple[str | None, str | None], int] | None = None
     samples: Sequence[Mapping[str, str]] = ()
     screening: Mapping[str, Any] | None = None
+    persona_words: Mapping[str, Any] | None = None
     real_texts: Mapping[str, int] | None = None
     model_rows: Mapping[int, int] = field(default_factory=dict)
 
@@ -165,6 +167,7 @@ def _optional(counts: RunCounts, recipe: Recipe) -> dict[str, dict[str, Any]]:
     keys = {
         "profanity": counts.profanity,
         "screening": counts.screening,
+        "persona_words": counts.persona_words,
         "grounding": _grounding(recipe, counts.real_texts),
     }
     return {name: dict(values) for name, values in keys.items() if values is not None}

@@ -22,6 +22,7 @@ from personagen.builder.release.cards.regions import merge_regions
 from personagen.builder.release.cards.samples import sample_rows
 from personagen.builder.release.composition import Composition
 from personagen.builder.release.manifest import RunCounts, make_manifest
+from personagen.builder.release.persona_words import PersonaWords
 from personagen.builder.release.prompt_files import write_prompts
 from personagen.builder.release.run.run_folder import RunFolder
 from personagen.builder.release.screening import Screening
@@ -78,6 +79,7 @@ class ReleaseWriter:
         own = () if plan.recipe.personas is None else tuple(plan.recipe.personas.attributes)
         self._composition = Composition(plan.recipe.depth, counts_models=len(plan.recipe.backends) > 1, attributes=own)
         self._screening = Screening()
+        self._persona_words = PersonaWords(plan.recipe.depth)
         self._real_texts: set[str] = set()
         self._rows_with_real_texts = 0
         self._model_rows: Counter[int] = Counter()
@@ -147,6 +149,7 @@ class ReleaseWriter:
         self._agreed += row.provenance.checker_label == row.label
         if planned.counterfactual is None:
             self._composition.add(row)
+            self._persona_words.add(row)
             self._model_rows[planned.model] += planned.depth == self._plan.recipe.depth
         original_id = None if planned.counterfactual is None else planned.counterfactual.original_id
         config = finalized.config
@@ -228,6 +231,7 @@ class ReleaseWriter:
             profanity={"texts": self._profane, "checked": self._leak_checked} if self._profane else None,
             expressions=self._expressions if self._plan.mixture else None,
             screening=self._screening.counts(),
+            persona_words=self._persona_words.counts(),
             real_texts=self._shown_texts(),
             model_rows=self._model_rows,
             samples=sample_rows(next(path for split in SPLITS for path in self._shards.paths("all", split))),

@@ -6,9 +6,11 @@ from typing import Any
 from personagen.builder.evaluation.scores import Score, Scores, displayed, format_number
 from personagen.builder.evaluation.slice_scores import SliceScore, below_floor
 from personagen.builder.release.verdicts.sentences import expression_sentence, utility_sentence
+from personagen.builder.release.verdicts.shown_personas import ANY, LEVEL, attribute_name, persona_sentence
 from personagen.builder.report.charts import ValueBesideReal, beside_real_chart
 from personagen.builder.report.sections import Cell, Section, SectionTable
 from personagen.builder.report.words.measure_ranges import cut
+from personagen.metrics.persona.traces import AttributeTrace
 
 ALL_LABELS = "all emotions"
 """Label of the values of all texts."""
@@ -108,6 +110,65 @@ def _outside_null(by_key: Mapping[tuple[str, str | None], Score], labels: list[s
         ]
         if names:
             yield f"{label or ALL_LABELS}, outside the interval of as many real texts: {', '.join(names)}"
+
+
+def personas_section(manifest: Mapping[str, Any], scores: Scores | None) -> Section:
+    """Return the section on what the texts show of their personas; without content if it was not measured."""
+    traces = [] if scores is None else scores.personas
+    content = None if scores is None else scores.content
+    shown: Mapping[str, Any] = (manifest.get("persona_words") or {}).get("attributes", {})
+    checked = (manifest.get("persona_words") or {}).get("checked", 0)
+    columns = ["attribute", "texts that show it by words", "with the personas of other texts"]
+    if traces:
+        columns += ["right among texts with such words", "AUC of the reader", "95 %", "by chance"]
+        rows = [_trace_cells(trace) for trace in traces]
+    else:
+        rows = [
+            [Cell(attribute_name(name)), _percent_cell(counts["texts"] / checked), _percent_cell(counts["chance"])]
+            for name, counts in shown.items()
+        ]
+    return Section(
+        "traces",
+        "What the texts show of their personas",
+        "By words: texts with words of an English list that go with the value of their persona, beside the same texts "
+        "with the personas of other texts of the emotion. The reader predicts an attribute from the vectors of texts "
+        "of other personas; an AUC of 0.5 is chance. Green: better than chance (p < 0.05, Holm-corrected).",
+        persona_sentence(manifest, content) or "",
+        table=SectionTable(columns, rows) if rows else None,
+        lines=_missing_traces(traces),
+    )
+
+
+def _trace_cells(trace: AttributeTrace) -> list[Cell]:
+    interval = "" if trace.auc_low is None else f"{format_number(trace.auc_low)} to {format_number(trace.auc_high)}"
+    return [
+        Cell(attribute_name(trace.attribute)),
+        _percent_cell(trace.shown, is_significant=trace.shown_p is not None and trace.shown_p < LEVEL),
+        _percent_cell(trace.shown_chance),
+        _percent_cell(trace.precision),
+        Cell(
+            format_number(trace.auc),
+            "number supported" if trace.auc_p is not None and trace.auc_p < LEVEL else "number",
+        ),
+        Cell(interval, "number"),
+        Cell(format_number(trace.auc_chance), "number"),
+    ]
+
+
+def _percent_cell(fraction: float | None, *, is_significant: bool = False) -> Cell:
+    style = "number supported" if is_significant else "number"
+    return Cell("" if fraction is None else f"{fraction:.0%}", style)
+
+
+def _missing_traces(traces: Sequence[AttributeTrace]) -> list[str]:
+    """Return why attributes have no figures of a kind, one line per reason."""
+    reasons: dict[str, list[str]] = {}
+    for trace in traces:
+        if trace.auc is None and trace.reader_reason and trace.attribute != ANY:
+            reasons.setdefault(f"no figure of the reader: {trace.reader_reason}", []).append(trace.attribute)
+        if trace.shown is None and trace.words_reason:
+            reasons.setdefault(f"no figure by words: {trace.words_reason}", []).append(trace.attribute)
+    return [f"{', '.join(map(attribute_name, names))}, {reason}" for reason, names in reasons.items()]
 
 
 def utility_section(scores: Scores) -> Section:

@@ -32,6 +32,7 @@ from personagen.builder.report.charts import (
 )
 from personagen.builder.report.measured_sections import (
     expression_section,
+    personas_section,
     realism_section,
     scores_section,
     utility_section,
@@ -116,6 +117,7 @@ class ReleaseReport:
         yield expression_section(self.manifest)
         yield from text_sections(self.groups, self.points, self.emotions, SYNTHETIC, self.accuracy)
         yield from persona_sections(self.personas, conditioned_tables(self.manifest))
+        yield personas_section(self.manifest, self.scores)
         if self.audit is not None:
             yield _audit_section(self.audit, self.manifest["findings"])
             yield _counterfactuals_section(self.audit, self.manifest["counterfactuals"])

@@ -19,6 +19,7 @@ from personagen.builder.core.progress import RunStatus
 from personagen.builder.evaluation.evaluate import EvaluationSettings, aevaluate, evaluate
 from personagen.builder.hub.verify import verify_folder
 from personagen.builder.release import measuring
+from personagen.metrics.persona import ENGLISH_ONLY
 from personagen.metrics.texts.embeddings import DEFAULT_MODEL
 from tests.helpers.command import Outcome, Run, run_captured, run_here
 from tests.helpers.pushing import Pusher, held, served
@@ -226,8 +227,11 @@ def test_a_python_call_returns_the_scores_that_it_saves(german: Path, reference:
     assert scores.utility.tstr_macro_f1.value is None and "labels" in str(scores.utility.tstr_macro_f1.reason)
     assert recorder.steps == [
         "measuring 70 texts against 150 of real.jsonl", "computing diversity", "computing realism",
-        "computing utility", "comparing with plain sentences and real texts", "writing scores.json and the card",
+        "computing utility", "comparing with plain sentences and real texts", "looking for the personas in their texts",
+        "writing scores.json and the card",
     ]  # fmt: skip
+    assert {trace.words_reason for trace in scores.personas} == {ENGLISH_ONLY}
+    assert [trace.shown for trace in scores.personas] == [None] * len(scores.personas) and len(scores.personas) > 9
     assert not verify_folder(german).problems
     saved = held(german)
     assert asyncio.run(aevaluate(german, settings)) == scores and held(german) == saved

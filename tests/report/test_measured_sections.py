@@ -1,13 +1,22 @@
 """Sections on expressions, realism by label and utility: of manifests and scores, also of very few figures."""
 
+from dataclasses import asdict
 from typing import Any
 
 import pytest
 
-from personagen.builder.evaluation.scores import Scores, read_scores
+from personagen.builder.core.errors import ReleaseError
+from personagen.builder.evaluation.score_tables.personas import trace_lines
+from personagen.builder.evaluation.scores import Scores, read_saved_scores, read_scores
 from personagen.builder.report.charts import ValueBesideReal, beside_real_chart
-from personagen.builder.report.measured_sections import expression_section, realism_section, utility_section
+from personagen.builder.report.measured_sections import (
+    expression_section,
+    personas_section,
+    realism_section,
+    utility_section,
+)
 from personagen.builder.report.sections import Section
+from personagen.metrics.persona import AttributeTrace
 from personagen.metrics.realism.written_style import written_style
 from tests.helpers.corpora.hand_made import sentences
 
@@ -97,3 +106,41 @@ def test_a_chart_of_no_value_is_none_and_of_one_value_has_no_choice() -> None:
     beside, here = chart["data"]
     assert here["y"] == beside["y"] == ["&lt;b&gt;"] and (here["x"], beside["x"]) == ([1.0], [2.0])
     assert here["error_x"]["array"] == [0.0]
+
+
+def test_what_texts_show_of_their_personas_stands_beside_chance() -> None:
+    words = {"checked": 200, "texts": 50, "chance": 0.1, "attributes": {"country": {"texts": 40, "chance": 0.05}}}
+    section = personas_section({"persona_words": words}, None)
+    assert section.table is not None and len(section.table.columns) == 3
+    assert cells(section) == [["country", "20%", "5%"]]
+    assert section.seen.startswith("25 of 100 texts show their persona by words") and not section.lines
+
+    country = AttributeTrace("country", 200, 90, 0.2, 0.05, 0.8, 0.1, 0.2, 0.001, None, 0.8, 0.5, 0.7, 0.9, 0.04)
+    education = AttributeTrace("education", 200, 90, words_reason="no words", reader_reason="too few")
+    scores = scores_of({}, {})
+    measured = read_scores({**scores.content, "personas": [asdict(country), asdict(education)]})
+    section = personas_section({"persona_words": words}, measured)
+    assert cells(section) == [
+        ["country", "20%", "5%", "80%", "0.8", "0.7 to 0.9", "0.5"],
+        ["education", "", "", "", "", "", ""],
+    ]
+    assert section.table is not None
+    assert [cell.style for cell in section.table.rows[0]][1] == "number supported"
+    assert [cell.style for cell in section.table.rows[0]][4] == "number supported"
+    assert section.lines == ["education, no figure of the reader: too few", "education, no figure by words: no words"]
+    assert section.seen.endswith("Country can be read from the texts better than chance.")
+    lines = list(trace_lines(measured.personas))
+    assert lines[1].split() == ["country", "0.2", "0.05", "0.8", "0.001", "0.8", "0.5", "0.04"]
+    assert lines[-1] == "  not measured: education: too few"
+
+
+def test_a_release_without_personas_has_no_section_on_them() -> None:
+    section = personas_section({}, None)
+    assert not section.seen and section.table is None and not section.lines
+
+
+@pytest.mark.parametrize("record", [{"attribute": "country"}, {"attribute": 1, "n": 1, "personas": 1}, 3])
+def test_malformed_records_of_personas_are_refused(record: object) -> None:
+    content = {**scores_of({}, {}).content, "personas": [record]}
+    with pytest.raises(ReleaseError, match=r"scores\.json is malformed"):
+        read_saved_scores(content)

@@ -235,6 +235,20 @@ class ScreeningCounts(ManifestPart):
     hits: list[ScreeningHit] = []
 
 
+class ShownAttribute(ManifestPart):
+    """Texts that show an attribute of their persona by words, and the fraction that do so by chance."""
+
+    texts: Count
+    chance: Annotated[float, Field(ge=0, le=1)] | None
+
+
+class ShownPersonas(ShownAttribute):
+    """Texts that show their persona by words, of those that were checked, and by attribute."""
+
+    checked: Annotated[int, Field(ge=1, lt=2**53)]
+    attributes: dict[Word, ShownAttribute]
+
+
 class RecordedSource(ManifestPart):
     """A source of real texts in the prompts, with its terms."""
 
@@ -283,6 +297,7 @@ class Manifest(ManifestPart):
     expressions: dict[Line, Counts] | None = None
     samples: Annotated[list[SampleRow], Field(max_length=20)] = []
     screening: ScreeningCounts | None = None
+    persona_words: ShownPersonas | None = None
     verdicts: list[Words] = []
     concerns: list[Words] = []
     grounding: RecordedGrounding | None = None

@@ -16,6 +16,7 @@ from personagen.builder.release.verdicts.content import (
     results_of,
 )
 from personagen.builder.release.verdicts.differences import difference_sentence
+from personagen.builder.release.verdicts.shown_personas import persona_sentence
 
 EASY_AUC = 0.8
 """Area under the ROC curve from which texts are called easy to distinguish from real ones."""
@@ -31,8 +32,8 @@ class ReleaseVerdict(NamedTuple):
     """One verdict in words.
 
     Attributes:
-        topic: "realism", "style", "utility", "judges", "expression", "emotion words", "predictions", "audit" or
-            "counterfactuals".
+        topic: "realism", "style", "utility", "judges", "expression", "emotion words", "personas", "predictions",
+            "audit" or "counterfactuals".
         text: one or two sentences.
 
     """
@@ -59,6 +60,7 @@ def verdicts(
         "judges": judges_sentence(scores),
         "expression": expression_sentence(manifest),
         "emotion words": leak_sentence(manifest),
+        "personas": persona_sentence(manifest, scores),
         "predictions": agreement_line(classifier_facts(manifest)),
         "audit": audit_sentence(audit),
         "counterfactuals": counterfactual_sentence(audit),

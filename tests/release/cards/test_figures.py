@@ -5,7 +5,7 @@ import json
 import yaml
 
 from personagen.builder.core.package_data import TEMPLATES
-from personagen.builder.evaluation.scores import DISPLAYED
+from personagen.builder.evaluation.score_tables.measures import DISPLAYED
 from personagen.builder.release.cards.card import render_card
 from personagen.builder.release.cards.figures import figure_rows, shared_command
 from tests.release.cards.test_card import MANIFEST, table
