@@ -9,6 +9,7 @@ from personagen.builder.core.errors import RecipeError
 from personagen.builder.planning.recipe.parsing import parse_recipe, read_recipe
 from personagen.builder.planning.recipe.prompt_templates import used_templates
 from personagen.builder.planning.recipe.recipe_files import with_copies
+from personagen.builder.prompts import planned_requests
 from tests.helpers.releasing import ROOT
 
 OPENAI = "backend: {kind: openai, model: m}\n"
@@ -99,6 +100,18 @@ def test_a_run_has_copies_of_the_templates(tmp_path: Path) -> None:
     assert held.fingerprint() == recipe.fingerprint() and held.wordings() == recipe.wordings()
     assert held.prompts != recipe.prompts and str(tmp_path) in str(held.prompts)
     assert [file.content for file in held.prompt_files()] == [file.content for file in recipe.prompt_files()]
+
+
+def test_the_prompt_that_asks_for_work_and_country_is_rendered_for_every_depth() -> None:
+    recipe = read_recipe(ROOT / "recipes" / "felt.yaml")
+    [planned, *_] = [one for one in planned_requests(recipe, 3) if one.stage == "expression"]
+    system, user = planned.request.messages
+    assert system.content.startswith("You are ") and "You write in " in system.content
+    assert "Mention something from your " in user.content and "something that is only in " in user.content
+    bare = recipe.model_copy(update={"depth": "none"})
+    [planned, *_] = planned_requests(bare, 1)
+    assert planned.request.messages[0].content.startswith("You write texts as real people write them.")
+    assert "None" not in planned.request.messages[1].content and "Mention" not in planned.request.messages[1].content
 
 
 def test_a_template_that_is_gone(tmp_path: Path) -> None:
