@@ -31,6 +31,7 @@ from personagen.builder.evaluation.audit_results import (
 )
 from personagen.builder.evaluation.counterfactual_effects import counterfactual_effects
 from personagen.builder.evaluation.evaluate import digest_of
+from personagen.builder.release.composition import COUNTED
 from personagen.builder.release.folder import check_release
 from personagen.builder.release.measuring import ClassifierAccuracy, predictions, require_metrics_extra
 from personagen.builder.release.results import add_results
@@ -106,11 +107,7 @@ def audit(folder: str | Path, settings: AuditSettings = AuditSettings(), *, prog
     manifest = check_release(folder, scores=False)
     whole = read_texts(folder, manifest)
     texts = first_personas(whole, MAX_TEXTS)
-    if not any(texts.personas):
-        raise ReleaseError(
-            f"{folder} has no personas: its texts are of depth {manifest['recipe']['depth']!r}; audit a release of "
-            "depth demographic or deeper"
-        )
+    _require_attributes(folder, manifest, texts)
     measured = _measure(texts, manifest, settings, progress)
     progress.step(f"auditing {len(texts.texts)} texts by {len(texts.personas[0])} attributes")
     associations, differences, words = _by_attribute(texts, measured, settings.seed)
@@ -133,6 +130,21 @@ def audit(folder: str | Path, settings: AuditSettings = AuditSettings(), *, prog
     progress.step(f"writing {AUDIT} and the card")
     add_results(folder, manifest, "audit", result.to_json(), _facts(result))
     return result
+
+
+def _require_attributes(folder: Path, manifest: Mapping[str, Any], texts: Texts) -> None:
+    """Raise ReleaseError if no text has a persona, or the source of the personas states no attribute of the audit."""
+    if any(texts.personas):
+        return
+    if manifest["recipe"]["depth"] == "none":
+        raise ReleaseError(
+            f"{folder} has no personas: its texts are of depth 'none'; audit a release of depth demographic or deeper"
+        )
+    names = ", ".join(name for layer in COUNTED.values() for name in layer)
+    raise ReleaseError(
+        f"{folder}: its personas have no attribute to audit, only prose or attributes of their source; audit a release "
+        f"whose personas have one of {names} (personas.columns names columns of a source)"
+    )
 
 
 def _facts(result: Audit) -> dict[str, Any]:

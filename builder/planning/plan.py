@@ -26,7 +26,7 @@ from personagen.builder.planning.quotas import split_quota
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.planning.situations.bank import Event, events_of
 from personagen.builder.planning.situations.channels import ChannelDeal, OwnChannel, deal_channels
-from personagen.builder.planning.situations.possible import require_possible
+from personagen.builder.planning.situations.possible import require_possible, with_assumed_events
 from personagen.builder.planning.situations.sources import EventLists, event_lists
 from personagen.builder.planning.styles import RowStyle, StyleMixture, row_style
 from personagen.builder.planning.taxonomy import Emotion
@@ -363,7 +363,7 @@ def make_plan(recipe: Recipe, chosen: Path | None = None) -> Plan:
     mixture, wordings = recipe.mixture(), recipe.wordings()
     plan = Plan(recipe, quotas, personas, people, mixture=mixture, wordings=wordings, model_quotas=model_quotas)
     plan = replace(plan, channels=deal_channels(recipe), events=_events_of(recipe))
-    require_possible(plan)
+    require_possible(with_assumed_events(plan))
     return plan
 
 

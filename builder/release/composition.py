@@ -5,18 +5,22 @@ Memory grows with the number of values, not of rows.
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
 from personagen.builder.core.records import Demographic, Row, Sociocultural
 from personagen.builder.planning.personas.tables import persona_tables
+from personagen.builder.release.tables.missing import NOT_GIVEN
 
 DEMOGRAPHIC = ("gender", "work")
 """Demographic attributes that are counted, besides bands of ages."""
 
 SOCIOCULTURAL = ("country", "settlement", "education", "religion", "household", "means", "register")
 """Sociocultural attributes that are counted."""
+
+COUNTED = {"demographic": ("age", *DEMOGRAPHIC), "sociocultural": SOCIOCULTURAL}
+"""Attributes that are counted, by layer."""
 
 CUSTOM = "custom"
 """Event kind of every event of the recipe; such events differ in their text."""
@@ -98,6 +102,29 @@ def attributes_of(layers: Mapping[str, Any]) -> dict[str, str]:
     return persona_attributes(
         Demographic(**demographic) if demographic else None, Sociocultural(**sociocultural) if sociocultural else None
     )
+
+
+def attributes_of_all(personas: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """Return the counted attributes of several personas: all have the same, as far as they have the same layers.
+
+    A value that a source lacks is "not given", as in the tables. An attribute that no persona has is left out.
+
+    Args:
+        personas: layers of each persona in the form of a data file.
+
+    """
+    attributes = [attributes_of(layers) for layers in personas]
+    known = {name for values in attributes for name in values}
+    return [
+        {
+            name: values.get(name, NOT_GIVEN)
+            for layer, names in COUNTED.items()
+            if layers.get(layer)
+            for name in names
+            if name in known
+        }
+        for layers, values in zip(personas, attributes, strict=True)
+    ]
 
 
 @cache

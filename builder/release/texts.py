@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from personagen.builder.core.errors import ReleaseError
 from personagen.builder.core.records import COUNTERFACTUAL_PREFIX, DEPTHS, LAYERS, REPEATING_PREFIXES
-from personagen.builder.release.composition import attributes_of
+from personagen.builder.release.composition import attributes_of_all
 from personagen.builder.release.folder import MEND, file_in
 from personagen.builder.release.formats.tables import read_batches, read_table
 from personagen.builder.release.tables.columns import TableForm, columns_of, label_names
@@ -27,7 +27,8 @@ class Texts:
     Attributes:
         texts: the texts.
         labels: name of the emotion that the model was asked for.
-        personas: persona attributes that compositions count; empty if the text has no persona.
+        personas: persona attributes that compositions count, the same for all texts with the same layers; empty if the
+            text has no persona.
         rows: the whole row of the file, with the label as a name, and None for each value that it has not; a
             counterfactual always has `counterfactual_of`.
 
@@ -72,6 +73,7 @@ def read_texts(folder: Path, manifest: Mapping[str, Any], configs: Sequence[str]
     texts = Texts()
     for path, table in _tables(folder, manifest, configs):
         _add(texts, folder / path, table, manifest)
+    texts.personas.extend(attributes_of_all(texts.rows))
     return texts
 
 
@@ -96,6 +98,7 @@ def draw_texts(folder: Path, manifest: Mapping[str, Any], numbers: Sequence[int]
         start = end
     if len(texts.texts) != len(numbers):
         raise ReleaseError(f"{folder} has {start} texts, its manifest lists more; {MEND}")
+    texts.personas.extend(attributes_of_all(texts.rows))
     return texts
 
 
@@ -157,7 +160,7 @@ def _readable(path: Path) -> Iterator[None]:
 
 
 def _add(texts: Texts, path: Path, table: "pa.Table", manifest: Mapping[str, Any]) -> None:
-    """Add the rows of a table to texts."""
+    """Add the rows of a table to texts, without their personas."""
     names = [emotion["name"] for emotion in manifest["taxonomy"]["emotions"]]
     columns = columns_of("all", TableForm(names, DEPTHS[-1]))
     with _readable(path):
@@ -165,7 +168,6 @@ def _add(texts: Texts, path: Path, table: "pa.Table", manifest: Mapping[str, Any
             row = with_missing(_with_original(path.parent.name, record), columns)
             texts.texts.append(row["text"])
             texts.labels.extend(label_names([row["label"]], names))
-            texts.personas.append(attributes_of(row))
             texts.rows.append({**row, "label": texts.labels[-1], "emotion": texts.labels[-1]})
 
 

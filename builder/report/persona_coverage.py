@@ -12,7 +12,7 @@ from personagen.builder.planning.personas.constraints import Constraints, make_c
 from personagen.builder.planning.personas.drawing import possible_values
 from personagen.builder.planning.personas.tables import PersonaTables, persona_tables
 from personagen.builder.planning.recipe.sections import PersonaSettings
-from personagen.builder.release.composition import attributes_of
+from personagen.builder.release.composition import attributes_of, attributes_of_all
 
 Layers = Mapping[str, Mapping[str, Any]]
 """Layers of a persona by name, as a row of a release has them."""
@@ -103,7 +103,7 @@ def pair_coverage(personas: Sequence[Layers], conditioned: ConditionedTables) ->
     Possible are all pairs of values that a persona has or that the attribute's table gives, implausible ones included;
     with conditions, the values of the personas that meet them.
     """
-    attributes = [attributes_of(layers) for layers in personas]
+    attributes = attributes_of_all(personas)
     names = list(attributes[0]) if attributes else []
     values = {name: {persona[name] for persona in attributes} for name in names}
     for table in conditioned.tables.tables:

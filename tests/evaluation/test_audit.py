@@ -244,6 +244,36 @@ def test_a_release_without_personas_is_refused(run: Run, tmp_path: Path) -> None
     assert done.err == f"personagen: {folder} {why}\n"
 
 
+def test_personas_of_a_source_without_attributes_are_refused(run: Run, tmp_path: Path) -> None:
+    sentences = tmp_path / "sentences.csv"
+    sentences.write_text("persona\n" + "".join(f"Collects {number} maps.\n" for number in range(20)), encoding="utf-8")
+    source = {"personas.source": str(sentences), "personas.source_license": "cc0-1.0"}
+    with FakeOpenAI() as server:
+        folder = make_release(tmp_path / "prose", server.url, "rows: 7", **source)
+    done = run("audit", folder)
+    assert done.code == 1
+    why = "its personas have no attribute to audit, only prose or attributes of their source; audit a release whose "
+    assert done.err.startswith(f"personagen: {folder}: {why}personas have one of age, gender, work, country, ")
+
+
+def test_missing_values_of_a_source_are_a_group_of_their_own(
+    run: Run, cache: Path, labelled: Path, tmp_path: Path
+) -> None:
+    table = tmp_path / "people.csv"
+    people = (f"{number},{'' if number % 3 else 30},{'woman' if number % 2 else ''}\n" for number in range(20))
+    table.write_text("id,age,gender\n" + "".join(people), encoding="utf-8")
+    source = {"personas.source": str(table), "personas.source_license": "cc0-1.0"}
+    with FakeOpenAI() as server:
+        folder = make_release(tmp_path / "gaps", server.url, "rows: 28", **source)
+    texts = read_texts(folder, manifest_of(folder))
+    assert {frozenset(persona) for persona in texts.personas} == {frozenset({"age", "gender"})}
+    with known_vectors(tmp_path / "vectors", [*texts.texts, *REFERENCE.texts]):
+        done = run("audit", folder, "--reference", labelled)
+    assert done.code == 0, done.err
+    values = {(difference["attribute"], difference["value"]) for difference in content_of(folder)["differences"]}
+    assert values == {("age", "30-34"), ("age", "not given"), ("gender", "woman"), ("gender", "not given")}
+
+
 def test_sentiment_is_not_measured_in_another_language(run: Run, biased: Path, cache: Path, tmp_path: Path) -> None:
     recipe = manifest_of(biased)["recipe"]
     recipe["text"]["language"] = "de"

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from personagen.builder.core.errors import ReleaseError
+from personagen.builder.release.composition import attributes_of_all
 from personagen.builder.release.texts import draw_texts, read_personas, read_texts
 from personagen.builder.report.rejected_replies import MAX_EXAMPLES_PER_REASON, draw_examples, read_rejects
 from tests.helpers.releasing import manifest_of, rewrite
@@ -52,6 +53,16 @@ def test_personas_have_the_layers_of_their_texts(release: Path) -> None:
     assert personas == {
         row["persona_id"]: {name: row[name] for name in ("demographic", "sociocultural")} for row in rows
     }
+
+
+def test_personas_of_a_source_have_the_same_attributes_whatever_each_lacks() -> None:
+    people = [{"age": None, "gender": "woman"}, {"age": 41, "gender": None}]
+    personas = [{"demographic": {"work": None, **values}, "sociocultural": {}} for values in people]
+    assert attributes_of_all([*personas, {"demographic": None}]) == [
+        {"age": "not given", "gender": "woman"},
+        {"age": "35-44", "gender": "not given"},
+        {},
+    ]
 
 
 def test_memory_for_drawn_texts_is_a_small_part_of_that_for_all(release: Path, tmp_path: Path) -> None:

@@ -21,13 +21,16 @@ from personagen.metrics.texts.emotion_words import LEXICON_LANGUAGES
 if TYPE_CHECKING:
     from personagen.builder.planning.recipe import Recipe
 
+NOT_GIVEN = "not given"
+"""Value of an attribute that a source or an event does not state."""
+
 FILLS: Mapping[str, Mapping[str, Any]] = {
     "": {"style": "none"},
-    "demographic": dict.fromkeys(("gender", "work", "occupation", "occupation_group", "mbti", "prose"), "not given")
+    "demographic": dict.fromkeys(("gender", "work", "occupation", "occupation_group", "mbti", "prose"), NOT_GIVEN)
     | {"isco08": "none"},
-    "sociocultural": dict.fromkeys(Sociocultural.__dataclass_fields__, "not given"),
-    "situational": dict.fromkeys(("place", "time", "companions", "stakes"), "not given"),
-    "appraisal": dict.fromkeys(("pleasantness", "agency", "certainty", "control", "expectedness"), "not given"),
+    "sociocultural": dict.fromkeys(Sociocultural.__dataclass_fields__, NOT_GIVEN),
+    "situational": dict.fromkeys(("place", "time", "companions", "stakes"), NOT_GIVEN),
+    "appraisal": dict.fromkeys(("pleasantness", "agency", "certainty", "control", "expectedness"), NOT_GIVEN),
     "provenance": {"leaked": False, "expression_found": "not checked", "real_texts": "none", "persona_model": "none"},
 }
 """Value of a column, by struct ("": the row), in the rows that have none."""

@@ -128,6 +128,14 @@ def test_the_number_of_invented_events_is_bounded_by_the_texts() -> None:
     assert plan.events is not None and all(len(events) == 1 for events in plan.events.values())
 
 
+def test_events_of_a_file_may_fit_few_beside_invented_ones(tmp_path: Path) -> None:
+    file = file_of(tmp_path, "- {clause: missing the last lesson, fit: {work: student}}")
+    with pytest.raises(RecipeError, match=r"no event of 'joy' fits a persona"):
+        make_plan(recipe({"file": file}, emotions=["joy"], rows=40))
+    plan = make_plan(recipe({"file": file, "invent": {"count": 3}}, emotions=["joy"], rows=40))
+    assert plan.events is not None and [event.clause for event in plan.events["joy"]] == ["missing the last lesson"]
+
+
 @pytest.mark.parametrize(
     ("events", "changes", "message"),
     [

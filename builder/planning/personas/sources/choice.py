@@ -150,12 +150,16 @@ def _require_enough(request: SourceRequest, scan: Scan, shares: Mapping[Any, flo
     if candidates >= request.count:
         return
     excluding = sorted(scan.excluded.items(), key=lambda item: (-item[1], item[0]))[:MAX_COUNTED_CONDITIONS]
-    reasons = ", ".join(f"{name} excludes {count:,}" for name, count in excluding if count)
+    repeats = scan.fitting - sum(len(rows) for rows in scan.cells.values())
+    reasons = ", ".join(
+        [f"{name} excludes {count:,}" for name, count in excluding if count]
+        + ([f"{repeats:,} repeat another row, and no column personas.columns.id distinguishes them"] if repeats else [])
+    )
     raise RecipeError(
         f"personas.source: {candidates:,} of the {scan.rows:,} rows of {quote(request.name)} fit"
         + (f" ({reasons})" if reasons else "")
         + f", wanted {request.count:,} personas, one row each; "
-        + ("loosen a condition, " if reasons or shares is not None else "")
+        + ("loosen a condition, " if any(scan.excluded.values()) or shares is not None else "")
         + "raise situations_per_persona, lower rows, or take a larger source"
     )
 

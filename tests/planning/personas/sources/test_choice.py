@@ -128,7 +128,9 @@ def test_rows_without_ids_are_known_by_their_content(tmp_path: Path) -> None:
     assert sorted(map(str, prose)) == sorted(set(texts)), "each text once, however often it stands in the source"
     assert people.source["preset"] == "PersonaHub" and people.attribute_types == {}
     with pytest.raises(
-        RecipeError, match=r"90 of the 180 rows of 'hub.jsonl' fit, wanted 91 personas, one row each; rai"
+        RecipeError,
+        match=r"90 of the 180 rows of 'hub.jsonl' fit \(90 repeat another row, and no column personas.columns.id "
+        r"distinguishes them\), wanted 91 personas, one row each; rai",
     ):
         choose(str(tmp_path / "hub.jsonl"), 91)
 
