@@ -12,7 +12,7 @@ from typing import Any
 
 from personagen.builder.core.errors import FolderError
 from personagen.builder.core.event_loop import compute_in_thread, run_blocking
-from personagen.builder.core.files import explain, make_folder, require_usable_name, write_bytes, write_text
+from personagen.builder.core.files import make_folder, require_usable_name, write_bytes, write_text
 from personagen.builder.core.records import Situational, as_mapping
 from personagen.builder.llm.requests import Ask, Candidate, Reply, Request
 from personagen.builder.planning.plan import Plan, RowPlan, make_plan
@@ -162,7 +162,9 @@ def export_prompts(recipe: Recipe, folder: Path) -> list[Path]:
             if name != f"{EVENTS_NAME}.md":  # which no recipe replaces
                 write_bytes(folder / name, [content])
     except OSError as error:
-        raise FolderError(f"cannot write {folder}: {explain(error)}") from error
+        raise FolderError(
+            f"cannot write {folder}: {(error.strerror or str(error)).lower()}; name another folder"
+        ) from error
     write_text(folder / "README.md", _readme(used_templates(recipe)))
     return sorted(folder.iterdir())
 

@@ -10,6 +10,7 @@ import click
 from personagen.builder.cli.options import read_options
 from personagen.builder.cli.output import show
 from personagen.builder.core.errors import FolderError
+from personagen.builder.core.foreign_text import quote
 
 KINDS = ("embedded", "openai", "batch", "transformers")
 """Kinds of backends, which a test compares with those of a recipe: the help imports nothing of it."""
@@ -27,6 +28,8 @@ def init_command(path: Path, *, force: bool, **values: Any) -> None:
     FILE defaults to recipe.yaml. In a terminal the command asks for the options that are not given; elsewhere it asks
     nothing and uses the defaults.
     """
+    if not path.name or path.name == ".." or not str(path).isprintable():  # a line break would end the header's comment
+        raise FolderError(f"{quote(str(path))} is no name of a file, wanted one such as recipe.yaml; name another file")
     schema = path.with_name(f"{path.stem}.schema.json")
     for file in (path, schema):
         if file.exists() and not force and not (file == schema and _is_schema(file)):
@@ -34,7 +37,7 @@ def init_command(path: Path, *, force: bool, **values: Any) -> None:
     if sys.stdin.isatty() and sys.stderr.isatty():
         values |= _asked(values)
     read_options(None, values)  # refuses what no recipe can have
-    from personagen.builder.core.files import explain, make_folder, write_text
+    from personagen.builder.core.files import make_folder, write_text
     from personagen.builder.planning.recipe.starter import recipe_schema, starter_recipe
 
     backend = {key: values[name] for key, name in (("kind", "backend"), ("model", "model")) if values[name] is not None}
@@ -45,7 +48,9 @@ def init_command(path: Path, *, force: bool, **values: Any) -> None:
         write_text(schema, json.dumps(recipe_schema(), indent=2) + "\n")
         write_text(path, starter_recipe(chosen, name=path.name, schema=schema.name))
     except OSError as error:
-        raise FolderError(f"cannot write {path}: {explain(error)}; name another file") from error
+        raise FolderError(
+            f"cannot write {path}: {(error.strerror or str(error)).lower()}; name another file"
+        ) from error
     show(path)
 
 

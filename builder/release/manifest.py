@@ -208,18 +208,25 @@ def same_release(folder: Path, recipe: Recipe) -> dict[str, Any] | None:
         manifest = read_manifest(folder)
     except ReleaseError:
         return None
+    is_same = manifest["fingerprint"] == recipe.fingerprint() and not differing_parts(manifest, recipe)
+    return manifest if is_same else None
+
+
+def differing_parts(manifest: Mapping[str, Any], recipe: Recipe) -> tuple[str, ...]:
+    """Return in words what this version would make otherwise in a release, beside the settings of its fingerprint."""
     styled = recipe.mixture() is not None
     form = form_of(manifest)
     wanted = _wanted_form(recipe, form)
-    same = (
-        manifest["fingerprint"] == recipe.fingerprint()
-        and manifest["prompts"]["version"] == prompt_version(templates_of(recipe), styled=styled)
-        and manifest["tables"] == digests(styles=styled)
-        and manifest.get("license") == recipe.licence()
-        and form.is_mixed == wanted.is_mixed
-        and all(columns_of(config, form) == columns_of(config, wanted) for config in manifest["configs"])
+    same_columns = form.is_mixed == wanted.is_mixed and all(
+        columns_of(config, form) == columns_of(config, wanted) for config in manifest["configs"]
     )
-    return manifest if same else None
+    parts = {
+        "other prompts": manifest["prompts"]["version"] == prompt_version(templates_of(recipe), styled=styled),
+        "other tables": manifest["tables"] == digests(styles=styled),
+        "another licence": manifest.get("license") == recipe.licence(),
+        "other columns": same_columns,
+    }
+    return tuple(name for name, is_same in parts.items() if not is_same)
 
 
 def _wanted_form(recipe: Recipe, form: TableForm) -> TableForm:

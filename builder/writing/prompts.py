@@ -40,6 +40,9 @@ RENDERING_ERRORS = (
 )  # fmt: skip
 """Errors that a template of a recipe can raise."""
 
+UNENCODABLE = re.compile("[\ud800-\udfff]")
+"""Halves of characters, which a template can write as escape sequences of a text."""
+
 ROLES = ("system", "user")
 """Turns of a chat, which are blocks of a template."""
 
@@ -168,6 +171,10 @@ def _bounded(file: PromptFile, messages: tuple[Message, ...]) -> tuple[Message, 
         raise _refused(file, None, f"makes a prompt of {length:,} characters, wanted {MAX_CHARS:,} or fewer")
     if not messages[-1].content:
         raise _refused(file, None, "makes an empty turn of the user for this row, wanted some text")
+    if any(UNENCODABLE.search(message.content) for message in messages):
+        raise _refused(
+            file, None, "makes a prompt with half a character (a surrogate), which no text in UTF-8 can have"
+        )
     return tuple(message for message in messages if message.content)
 
 

@@ -56,6 +56,14 @@ def test_options_are_settings_of_the_recipe(run: Run) -> None:
     assert recipe == Recipe(rows=140, backend=BackendChoice(kind="openai", model="gpt: a # b"))
 
 
+@pytest.mark.parametrize("name", ["", ".", "..", "/", "a/..", "a\nseed: 5"])
+def test_a_name_of_no_file_is_refused(name: str, run: Run) -> None:
+    done = run("init", name)
+    assert (done.code, done.out) == (1, "")
+    assert done.err.endswith(" is no name of a file, wanted one such as recipe.yaml; name another file\n")
+    assert not [*Path().iterdir()]
+
+
 @pytest.mark.parametrize("value", ["yes", "null", "1e3", "a: b", "é ü", "", "~", "2026-01-01", "'", "\\"])
 def test_any_word_is_written_so_that_it_is_read_again(value: str) -> None:
     text = starter_recipe({"name": value}, name="r.yaml", schema="s.json")

@@ -56,6 +56,7 @@ def test_a_copy_of_a_template_gives_the_same_prompt(name: str, depth: str) -> No
         ),
         ("{{ min_words + emotion }}", r", line 2: unsupported operand type"),
         ("{{ min_words / 0 }}", r", line 2: division by zero"),
+        (r"{{ '\ud800' }}", r": makes a prompt with half a character \(a surrogate\), which no text in UTF-8 can have"),
         (
             "{% for d in [demographic] %}{{ d.agee }}{% endfor %}",
             r", line 2: unknown attribute 'agee' of a d",

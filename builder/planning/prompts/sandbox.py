@@ -99,7 +99,9 @@ def _weighed(value: Any) -> Any:
 
 def _as_text(value: Any) -> Scalar:
     """Return the input of a filter of texts, and spend the steps of its size; raise unless it can be printed."""
-    return _weighed(_printable_value(value))
+    scalar = _printable_value(value)
+    _weighed(scalar)
+    return scalar
 
 
 def _item(value: Any) -> Any:
@@ -172,7 +174,8 @@ def _sum(values: Iterable[Any], start: float = 0) -> float:
     numbers = [start, *values]
     if not all(isinstance(number, int | float) for number in numbers):
         raise TemplateRuntimeError("adds what is no number by `sum`, wanted numbers; `join` joins texts")
-    return sum(numbers)
+    total: float = sum(numbers)
+    return total
 
 
 def _round(value: Any, precision: int = 0, method: str = "common") -> Any:

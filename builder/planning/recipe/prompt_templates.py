@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from personagen.builder.planning.recipe.model import Recipe
 
 MODEL_OF: Mapping[str, str] = {
-    "expression": "is for texts without a style of models that follow instructions",
-    "styled": "is for texts with a style of models that follow instructions",
-    "continuation": "is for texts without a style of the embedded model",
-    "styled_continuation": "is for texts with a style of the embedded model",
+    "expression": "is for texts with neither style nor expression, of models that follow instructions",
+    "styled": "is for texts with a style or an expression, of models that follow instructions",
+    "continuation": "is for texts with neither style nor expression, of the embedded model",
+    "styled_continuation": "is for texts with a style or an expression, of the embedded model",
     "list": "is for the embedded model at depth none with text.examples or grounding",
     LAYERS: "is called by none of the recipe's templates",
     FURTHER: "is for personas with further attributes, where a template calls `layer`",

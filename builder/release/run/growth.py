@@ -13,7 +13,7 @@ from personagen.builder.planning.recipe.consistency import validate_together
 from personagen.builder.planning.recipe.differences import describe_differences
 from personagen.builder.planning.situations.sources import wanted_inventions
 from personagen.builder.release.folder import check_manifest, read_manifest
-from personagen.builder.release.manifest import same_release
+from personagen.builder.release.manifest import differing_parts
 from personagen.builder.release.texts import text_digests
 
 
@@ -68,10 +68,10 @@ def grow(recipe: Recipe, out: Path) -> Growth:
             f"{out} has the release of another recipe: {describe_differences(there, base.identity())}; --append adds "
             "rows of the same recipe, so change nothing but its rows"
         )
-    if same_release(out, base) is None:
+    if parts := differing_parts(manifest, base):
         raise RecipeError(
-            f"{out} was made with other prompts, tables of personas, columns or licence than this version and recipe "
-            "have; make the larger release in another folder with --out"
+            f"{out} has a release with {' and '.join(parts)} than this version and recipe have; make the larger "
+            "release in another folder with --out"
         )
     counts = {name: sum(manifest["configs"][name]["rows"].values()) for name in base.quota()}
     grown = _with_batch(recipe, base, counts, out)

@@ -249,7 +249,7 @@ def _check_release(out: Path, root: Path, recipe: RunRecipe) -> None:
     is_sealed = manifest.get("digest") == sealed(manifest)["digest"]
     if other not in (recipe.fingerprint, recipe.base) and (is_sealed or not is_run_of(root, recipe.fingerprint)):
         raise FolderError(
-            f"{out} has the release of {recipe.explain_other(other, manifest['recipe'])}"
+            f"{out} has the release of {recipe.explain_other(other, manifest['recipe'], has_release=True)}"
             "choose another folder with --out, set the old one aside with --fresh, or take over its replies by --reuse"
         )
 

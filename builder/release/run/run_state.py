@@ -9,7 +9,7 @@ from typing import Any
 from personagen.builder.core.errors import FolderError
 from personagen.builder.core.file_names import JOURNAL, LOCK
 from personagen.builder.core.files import write_text
-from personagen.builder.planning.recipe.differences import describe_differences
+from personagen.builder.planning.recipe.differences import describe_differences, differ_in_rows_alone
 from personagen.builder.release.run.locking import is_unused
 
 FORMAT = "personagen-run/1"
@@ -39,18 +39,21 @@ class RunRecipe:
     personas: str = ""
     base: str | None = None
 
-    def explain_other(self, fingerprint: str, settings: Mapping[str, Any]) -> str:
+    def explain_other(self, fingerprint: str, settings: Mapping[str, Any], *, has_release: bool) -> str:
         """Explain how another recipe differs and how to continue its run, for an error about its folder.
 
         Args:
             fingerprint: fingerprint of the other recipe.
             settings: its settings. Empty: unknown.
+            has_release: whether there is a release of it, which can get further rows.
 
         """
         differences = describe_differences(settings, self.settings) if settings and self.settings else ""
         problem = f"recipe {fingerprint}, this recipe is {self.fingerprint}"
         if differences:
             problem = f"another recipe: {differences}"
+            if has_release and differ_in_rows_alone(settings, self.settings):
+                problem += "; keep its texts and add rows with --append"
         # Releases of earlier versions, whose texts are all `shown`.
         is_shown = fingerprint == self.unstyled
         return (
@@ -70,8 +73,9 @@ def check_run(root: Path, recipe: RunRecipe) -> None:
 
     """
     state = root / STATE
+    first = "" if recipe.base is None else " in place of --append and with the rows that the release has"
     if not state.is_file():
-        _require_no_foreign_file(root)
+        _require_no_foreign_file(root, first)
         claim(state, recipe)
         return
     try:
@@ -83,16 +87,16 @@ def check_run(root: Path, recipe: RunRecipe) -> None:
         other, format_, settings = data["fingerprint"], data["format"], dict(data.get("recipe") or {})
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise FolderError(
-            f"cannot read {state}: {error}; if the run is of this recipe, continue it with --reuse, which keeps its "
-            "replies"
+            f"cannot read {state}: {error}; if the run is of this recipe, continue it with --reuse{first}, which keeps "
+            "its replies"
         ) from error
-    if format_ == FORMAT and (
-        is_unused(root) or (other == recipe.base and data.get("personas", "") == recipe.personas)
-    ):
+    grows = recipe.base is not None and data.get("personas", "") == recipe.personas
+    # A run that was to add other rows to the same release has replies that none of its texts needs.
+    if format_ == FORMAT and (is_unused(root) or (grows and differ_in_rows_alone(settings, recipe.settings))):
         claim(state, recipe)
     elif format_ != FORMAT or other != recipe.fingerprint:
         raise FolderError(
-            f"{root} has a run of {recipe.explain_other(str(other), settings)}"
+            f"{root} has a run of {recipe.explain_other(str(other), settings, has_release='batches' in settings)}"
             "choose another folder with --out, set the old run aside with --fresh, or take over its replies by --reuse"
         )
     elif data.get("personas", "") != recipe.personas:
@@ -103,12 +107,12 @@ def check_run(root: Path, recipe: RunRecipe) -> None:
         )
 
 
-def _require_no_foreign_file(root: Path) -> None:
+def _require_no_foreign_file(root: Path, first: str) -> None:
     foreign = [entry.name for entry in root.iterdir() if entry.name not in OURS]
     if JOURNAL in foreign:
         raise FolderError(
-            f"{root} has a journal and no {STATE}; if the run is of this recipe, continue it with --reuse, which keeps "
-            "its replies"
+            f"{root} has a journal and no {STATE}; if the run is of this recipe, continue it with --reuse{first}, "
+            "which keeps its replies"
         )
     if foreign:
         raise FolderError(f"{root} is not a run folder ({foreign[0]}); choose another folder with --out")

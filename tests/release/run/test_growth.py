@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -62,13 +63,8 @@ def test_an_interrupted_run_leaves_the_release_and_is_resumed_to_the_same_bytes(
             make(recipe, tmp_path / name)
         add_rows(larger, tmp_path / "calm")
         before = bytes_of(tmp_path / "out")
-
-        def interrupt(status: RunStatus) -> None:
-            if status.accepted >= 32:
-                raise KeyboardInterrupt
-
         with pytest.raises(KeyboardInterrupt):
-            generate(larger, tmp_path / "out", append=True, progress=Recorder(interrupt))
+            generate(larger, tmp_path / "out", append=True, progress=Recorder(interrupt_at(32)))
         assert bytes_of(tmp_path / "out") == before
         add_rows(larger, tmp_path / "out")
     calm, resumed = bytes_of(tmp_path / "calm"), bytes_of(tmp_path / "out")
@@ -76,12 +72,43 @@ def test_an_interrupted_run_leaves_the_release_and_is_resumed_to_the_same_bytes(
     assert calm.keys() == resumed.keys()
 
 
+def test_an_interrupted_addition_may_become_another_one(tmp_path: Path) -> None:
+    with FakeOpenAI() as server:
+        small, large, larger = (recipe_for(server.url, {"rows": rows}) for rows in (14, 20, 30))
+        for name in ("calm", "out"):
+            make(small, tmp_path / name)
+        add_rows(large, tmp_path / "calm")
+        with pytest.raises(KeyboardInterrupt):
+            generate(larger, tmp_path / "out", append=True, progress=Recorder(interrupt_at(18)))
+        for recipe in (small, larger):
+            with pytest.raises(pg.errors.FolderError, match=r"; keep its texts and add rows with --append; choose"):
+                make(recipe, tmp_path / "out")
+        add_rows(large, tmp_path / "out")
+        with pytest.raises(pg.errors.FolderError, match=r'batches is \[\{"\w+": 7, .* --append; choose'):
+            make(large, tmp_path / "out")
+    calm, changed = bytes_of(tmp_path / "calm"), bytes_of(tmp_path / "out")
+    assert {name for name in calm if calm[name] != changed.get(name)} == set()
+
+
+def interrupt_at(accepted: int) -> Callable[[RunStatus], None]:
+    """Return a receiver of counts that interrupts a run with so many texts."""
+
+    def interrupt(status: RunStatus) -> None:
+        if status.accepted >= accepted:
+            raise KeyboardInterrupt
+
+    return interrupt
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"rows": 13}, "has 7 texts of 'joy', and the recipe asks for 6: --append adds texts and removes none; raise "),
         ({"rows": 20, "seed": 1}, "has the release of another recipe: seed is 0 there and 1 here; --append adds rows "),
-        ({"rows": 20, "license": "cc-by-4.0"}, "was made with other prompts, tables of personas, columns or licence "),
+        (
+            {"rows": 20, "license": "cc-by-4.0"},
+            "has a release with another licence than this version and recipe have; ",
+        ),
     ],
 )
 def test_another_recipe_or_fewer_rows_are_refused(changes: dict[str, Any], message: str, tmp_path: Path) -> None:
