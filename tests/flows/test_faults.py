@@ -318,7 +318,7 @@ def test_hostile_texts_become_rows_or_rejects(tmp_path: Path) -> None:
     assert {reject["text"] for reject in rejects} <= set(HOSTILE)
     _, front, body = (out / "README.md").read_text(encoding="utf-8").split("---\n", 2)
     card = yaml.safe_load(front)
-    assert [config["config_name"] for config in card["configs"]] == list(result.manifest["configs"])
+    assert [config["config_name"] for config in card["configs"]] == [*result.manifest["configs"], "plain"]
     assert "evil" not in front + body and "owned" not in body
     for config in result.manifest["configs"]:
         loaded = datasets.load_dataset(str(out), config, cache_dir=str(tmp_path / "cache"))

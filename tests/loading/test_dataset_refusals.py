@@ -205,7 +205,7 @@ def test_bytes_that_are_no_parquet(copy: Path) -> None:
         (lambda manifest: manifest.pop("format"), r"has format None, wanted 'personagen-release/1'"),
         (
             lambda manifest: manifest.update(version="2.1.0", personagen="9.0"),
-            r"^the manifest of personagen has columns of version '2\.1\.0', this module reads 1\.3\.0; "
+            r"^the manifest of personagen has columns of version '2\.1\.0', this module reads 1\.4\.0; "
             r"use the version of personagen that made it \('9\.0'\)$",
         ),
         (
@@ -222,7 +222,7 @@ def test_bytes_that_are_no_parquet(copy: Path) -> None:
             lambda manifest: manifest["shards"].append(manifest["shards"][0]),
             r"has an unknown depth, or lists a file twice",
         ),
-        (lambda manifest: manifest.update(version=1), r"has columns of version '1', this module reads 1\.3\.0; use"),
+        (lambda manifest: manifest.update(version=1), r"has columns of version '1', this module reads 1\.4\.0; use"),
         (
             lambda manifest: manifest.update(version="1.0.0/../../x"),
             r"has columns of version '1\.0\.0/\.\./\.\./x', this",

@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from datasets import Features, load_dataset
 
+from personagen.builder.core.errors import FolderError
 from personagen.builder.core.file_names import CARD
 from personagen.builder.hub.verify import verify_folder
 from personagen.builder.planning.recipe.parsing import parse_recipe
@@ -123,16 +124,17 @@ def test_an_older_release_is_made_again(older: Path, release: Path, model: FakeO
     assert bytes_of(tmp_path / "personagen.1") == bytes_of(older)
 
 
-def test_an_unfinished_run_of_version_0_1_is_continued(tmp_path: Path) -> None:
-    """`run-0.1` was left by version 0.1 when the budget was spent: 13 replies of this recipe."""
+def test_an_unfinished_run_of_version_0_1_has_other_personas_and_is_refused_in_words(tmp_path: Path) -> None:
+    """`run-0.1` was left by version 0.1 when the budget was spent: its 13 replies are to personas of former tables."""
     with FakeOpenAI() as server:
-        make_release(tmp_path / "fresh", server.url, RECIPE)
-        total = len(server.requests)
         shutil.copytree(GOLDEN / "run-0.1", tmp_path / "personagen.run")
-        out = make_release(tmp_path / "personagen", server.url, RECIPE)
-        assert len(server.requests) == total + total - 13
+        before = bytes_of(tmp_path)
+        with pytest.raises(FolderError, match=r"personagen\.run has a run with other tables of personas, of another ver"):
+            make_release(tmp_path / "personagen", server.url, RECIPE)
+        assert not server.requests and bytes_of(tmp_path) == before
+        out = make_release(tmp_path / "personagen", server.url, RECIPE, fresh=True)
     assert verify_folder(out).problems == ()
-    assert manifest_of(out)["fingerprint"] == manifest_of(tmp_path / "fresh")["fingerprint"]
+    assert (tmp_path / "personagen.run.1" / "run.json").is_file()
 
 
 @pytest.mark.parametrize(
