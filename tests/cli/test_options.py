@@ -71,4 +71,5 @@ def test_options_of_one_name_mean_the_same_in_all_commands() -> None:
         for parameter in command.params:
             if isinstance(parameter, click.Option) and not parameter.hidden:
                 helps.setdefault(parameter.opts[0], set()).add(parameter.help)
-    assert {name for name, texts in helps.items() if len(texts) > 1} <= {"--force", "--json", "--out", "--rows", "--seed"}
+    several = {name for name, texts in helps.items() if len(texts) > 1}
+    assert several <= {"--force", "--json", "--out", "--rows", "--seed"}
