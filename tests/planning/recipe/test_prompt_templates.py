@@ -40,13 +40,13 @@ def test_templates_that_a_recipe_uses(text: str, used: tuple[str, ...]) -> None:
 @pytest.mark.parametrize(
     ("text", "template", "problem"),
     [
-        (OPENAI, "expression", r"is for texts with neither style nor expression, of models that follow instructions, and "
+        (OPENAI, "expression", r"is for texts with neither style nor expression, of models .*, and "
          r"this recipe uses _layers, sociocultural, situational, styled; name it styled$"),
         (OPENAI + "expression: shown", "styled", r"is for texts with a style or an .*; name it expression$"),
         (OPENAI, "demographic", r"is for prose that the model does not write here; see elaborate and depth, "),
         (OPENAI + "depth: none", "situational", r"is for prose that the model does not write here"),
         (OPENAI, "continuation", r"is for texts with neither style nor .*, of the embedded model, .*; name it styled$"),
-        ("", "styled", r"is for texts with a style or an .*, of models .* uses _layers, styled_continuation; name it style"),
+        ("", "styled", r"is for texts with a style or an .* uses _layers, styled_continuation; name it style"),
         ("", "situational", r"is for prose that the model does not write here"),
         ("", "list", r"is for the embedded model at depth none with text\.examples or grounding, .*; leave it out$"),
         ("", "_further", r"is for personas with further attributes, where a template calls `layer`"),
