@@ -46,6 +46,9 @@ PLAIN_WORDS = {
     r"a valid dictionary or instance of \w+": "an object",
     "a valid dictionary": "a mapping, such as {name: value}",
     "String should match pattern": "text that matches",
+    r"(\[a-z\]\[a-z0-9_\]\{0,63\}\$')": r"\1 (small letters, digits and _, a letter first)",
+    r"(\[a-z\]\[a-z0-9 _-\]\{0,63\}\$')": r"\1 (small letters, digits, blanks, _ and -, a letter first)",
+    r"\w+ should have at least 1 item after validation, not 0": "one entry or more",
 }
 """Patterns in messages of pydantic, and what a message says instead."""
 

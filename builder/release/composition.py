@@ -11,6 +11,7 @@ from typing import Any
 
 from personagen.builder.core.records import Demographic, Row, Sociocultural
 from personagen.builder.planning.personas.tables import persona_tables
+from personagen.builder.planning.situations.bank import CUSTOM
 from personagen.builder.release.tables.missing import NOT_GIVEN
 
 DEMOGRAPHIC = ("gender", "work")
@@ -21,9 +22,6 @@ SOCIOCULTURAL = ("country", "settlement", "education", "religion", "household", 
 
 COUNTED = {"demographic": ("age", *DEMOGRAPHIC), "sociocultural": SOCIOCULTURAL}
 """Attributes that are counted, by layer."""
-
-CUSTOM = "custom"
-"""Event kind of every event of the recipe; such events differ in their text."""
 
 
 class Composition:

@@ -66,9 +66,11 @@ def _validate_lengths(recipe: "Recipe") -> None:
         least, greatest = bounds_of(recipe, channel)
         if least > greatest:
             other = "max_words" if channel.max_words is None else "min_words"
-            raise ValueError(
-                f"{key}: min_words {least} is above max_words {greatest}, defaults included; set {key}.{other} too"
-            )
+            bound = getattr(text, other)
+            advice = f"change it or text.{other}" if bound is not None else f"set {key}.{other} too"
+            if low is not None and high is not None:
+                advice = "change one of them"
+            raise ValueError(f"{key}: min_words {least} is above max_words {greatest}, defaults included; {advice}")
 
 
 def _validate_styles(recipe: "Recipe") -> None:

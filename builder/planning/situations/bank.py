@@ -14,6 +14,12 @@ from personagen.builder.planning.personas.drawing import Persona
 from personagen.builder.planning.personas.tables import Condition, parse_condition
 from personagen.builder.planning.taxonomy import Emotion
 
+CUSTOM = "custom"
+"""Event kind of every event of a taxonomy; such events differ in their clause."""
+
+INVENTED_PREFIX = "invented_"
+"""Begins the event kind of an event that the model invented."""
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -157,7 +163,7 @@ def events_of(emotion: Emotion) -> tuple[Event, ...]:
     if emotion.events:
         places, companions = tuple(setting_options("places")), ("alone",)
         return tuple(
-            Event("custom", emotion.name, clause, (), None, None, Condition(), places, companions, ())
+            Event(CUSTOM, emotion.name, clause, (), None, None, Condition(), places, companions, ())
             for clause in emotion.events
         )
     if emotion.bank is None:

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -16,8 +16,9 @@ from personagen.builder.core.records import Appraisal
 from personagen.builder.planning.personas.conditions import Vocabulary, parse_conditions, require_accepted
 from personagen.builder.planning.personas.tables import Condition
 from personagen.builder.planning.plain_yaml import load_plain_yaml
-from personagen.builder.planning.situations.bank import Event, setting_options
+from personagen.builder.planning.situations.bank import CUSTOM, INVENTED_PREFIX, Event, bank_events, setting_options
 from personagen.builder.planning.suggestions import did_you_mean
+from personagen.builder.planning.taxonomy import bank_emotions
 from personagen.builder.planning.visible_text import require_line
 
 SUFFIXES = (".yaml", ".yml", ".jsonl", ".csv", ".tsv")
@@ -102,9 +103,9 @@ def _parsed_events(
         entries = list(_entries(name, text))
     except UnicodeDecodeError:
         raise ValueError(f"events.file: {name} is no text in UTF-8; save it as UTF-8") from None
-    except (yaml.YAMLError, csv.Error, json.JSONDecodeError, RecursionError) as error:
-        problem = " ".join(str(getattr(error, "problem", None) or error).split())
-        raise ValueError(f"events.file: cannot parse {name} ({problem:.200}); see docs/recipe.md") from None
+    except (yaml.YAMLError, csv.Error, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        raise _unparsed(name, f", line {mark.line + 1}" if mark else "", error) from None
     if not entries:
         raise ValueError(f"events.file: {name} has no event, wanted one or more; add a clause per event")
     known = dict(vocabulary)
@@ -116,6 +117,12 @@ def _parsed_events(
     return tuple(events)
 
 
+def _unparsed(name: str, where: str, error: Exception) -> ValueError:
+    """Return the error of a file, or of a place in it, that cannot be parsed."""
+    problem = " ".join(str(getattr(error, "problem", None) or error).split())
+    return ValueError(f"events.file: cannot parse {name}{where} ({problem:.200}); see docs/recipe.md")
+
+
 def _entries(name: str, text: str) -> Iterator[tuple[str, Any]]:
     """Yield the place and the plain data of each event."""
     if name.endswith((".yaml", ".yml")):
@@ -125,7 +132,11 @@ def _entries(name: str, text: str) -> Iterator[tuple[str, Any]]:
         yield from ((f"event {number}", entry) for number, entry in enumerate(data or [], 1))
     elif name.endswith(".jsonl"):
         lines = ((number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip())
-        yield from ((f"line {number}", json.loads(line)) for number, line in lines)
+        for number, line in lines:
+            try:
+                yield f"line {number}", json.loads(line)
+            except (json.JSONDecodeError, RecursionError) as error:
+                raise _unparsed(name, f", line {number}", error) from None
     else:
         yield from _table_entries(name, text)
 
@@ -133,8 +144,11 @@ def _entries(name: str, text: str) -> Iterator[tuple[str, Any]]:
 def _table_entries(name: str, text: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the rows of a table; lists are separated by semicolons, mappings are written as in YAML."""
     reader = csv.DictReader(io.StringIO(text, newline=""), delimiter="\t" if name.endswith(".tsv") else ",")
-    if "clause" not in (reader.fieldnames or ()):
-        got = ", ".join(map(str, reader.fieldnames or ())) or "none"
+    columns = reader.fieldnames or ()
+    if (double := next((column for column in columns if columns.count(column) > 1), None)) is not None:
+        raise ValueError(f"events.file: {name} has two columns {double!r:.80}; rename one of them")
+    if "clause" not in columns:
+        got = ", ".join(map(str, columns)) or "none"
         raise ValueError(
             f"events.file: {name} has the columns {got:.200}, wanted clause; name the column of clauses so"
         )
@@ -148,7 +162,10 @@ def _table_entries(name: str, text: str) -> Iterator[tuple[str, dict[str, Any]]]
                 entry[key] = [part.strip() for part in entry[key].split(";") if part.strip()]
         for key in ("fit", "appraisal"):
             if key in entry:
-                entry[key] = load_plain_yaml(entry[key])
+                try:
+                    entry[key] = load_plain_yaml(entry[key])
+                except (yaml.YAMLError, RecursionError) as error:
+                    raise _unparsed(name, f", {where}, {key}", error) from None
         yield where, entry
 
 
@@ -164,6 +181,8 @@ def _event(entry: Any, number: int, where: str, vocabulary: Vocabulary) -> FileE
     id_ = values.get("id") or f"own_{number:05d}"
     if not isinstance(id_, str) or not ID_PATTERN.fullmatch(id_):
         raise ValueError(f"{where}: id is {id_!r:.80}, wanted small letters, digits, '-' and '_'; rename it")
+    if "id" in values and _is_reserved(id_):
+        raise ValueError(f"{where}: id {id_!r:.80} is that of another kind of event; rename it")
     settings = {key: _setting(values.get(key), key, where) for key in SETTING_KEYS}
     event = Event(
         kind=id_,
@@ -177,6 +196,16 @@ def _event(entry: Any, number: int, where: str, vocabulary: Vocabulary) -> FileE
         **settings,
     )
     return FileEvent(event, _names(values.get("emotions"), "emotions", where), where)
+
+
+def _is_reserved(id_: str) -> bool:
+    """Return whether an id is that of an event of the bank or of a taxonomy, or may be that of an invented one."""
+    return id_ == CUSTOM or id_.startswith(INVENTED_PREFIX) or id_ in _bank_ids()
+
+
+@cache
+def _bank_ids() -> frozenset[str]:
+    return frozenset(event.kind for emotion in bank_emotions() for event in bank_events(emotion))
 
 
 def _fit(fit: Any, where: str, vocabulary: Vocabulary) -> Condition:

@@ -14,7 +14,7 @@ from personagen.builder.llm.requests import Ask, Candidate, Request
 from personagen.builder.llm.trial import Trial, Trials
 from personagen.builder.planning.personas.tables import Condition
 from personagen.builder.planning.plan import Plan
-from personagen.builder.planning.situations.bank import Event
+from personagen.builder.planning.situations.bank import INVENTED_PREFIX, Event
 from personagen.builder.planning.situations.possible import require_possible
 from personagen.builder.planning.situations.sources import wanted_inventions
 from personagen.builder.planning.taxonomy import Emotion
@@ -168,7 +168,7 @@ class _Search:
         """Return the accepted events."""
         return tuple(
             Event(
-                kind=f"invented_{self.emotion.name}_{number:05d}",
+                kind=f"{INVENTED_PREFIX}{self.emotion.name}_{number:05d}",
                 label="",
                 clause=clause,
                 narrations=(),

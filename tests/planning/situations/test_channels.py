@@ -123,8 +123,8 @@ NO_SHARE = (
 @pytest.mark.parametrize(
     ("channels", "changes", "message"),
     [
-        ({}, {}, "channels: got {}, wanted"),
-        ({"Mail": "an email"}, {}, r"channels.Mail: got .*wanted text that matches"),
+        ({"Mail": "an email"}, {}, r"channels.Mail: got .*wanted text that matches .*small letters, digits, blanks"),
+        ({}, {}, "channels: got {}, wanted one entry or more"),
         ({"mail": ""}, {}, "channels.mail.text: got"),
         ({"mail": "two\nlines"}, {}, "channels.mail.text: has a line break"),
         ({"mail": "an \u202eemail"}, {}, r"channels.mail.text: has the invisible character U\+202E"),
@@ -151,6 +151,16 @@ NO_SHARE = (
             {"mail": TEXT | {"min_words": 200}},
             {},
             "min_words 200 is above max_words 120, .*set channels.mail.max_words",
+        ),
+        (
+            {"mail": TEXT | {"min_words": 50}},
+            {"text.max_words": 40},
+            "min_words 50 is above max_words 40, .*change it or text.max_words",
+        ),
+        (
+            {"mail": TEXT | {"min_words": 50, "max_words": 20}},
+            {},
+            "min_words 50 is above max_words 20, .*change one of them",
         ),
         ({"mail": TEXT | {"max_words": 4}}, {}, "min_words 8 is above max_words 4, .*set channels.mail.min_words"),
         ({"mail": "a"}, {"text__style": "diary"}, r"text.style diary is a kind of text of its own \(a diary entry\)"),
