@@ -41,7 +41,9 @@ def test_a_preview_is_a_sequence_of_rows(preview: Preview) -> None:
     assert [row.label for row in preview] == ["anger", "disgust", "fear"]
     assert preview[0] is preview.rows[0]
     assert preview[1:].rows == preview.rows[1:]
-    assert repr(preview[:1]) == "<Preview: 1 text (anger)>"
+    shown = preview.shown()[0]
+    assert shown is not None
+    assert repr(preview[:1]) == f"<Preview: 1 text (anger); {int(bool(shown))} of 1 show their persona by words>"
 
 
 def test_a_preview_has_one_row_per_text(preview: Preview) -> None:
