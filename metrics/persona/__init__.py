@@ -1,6 +1,6 @@
 """What English texts show of the personas that they were written for, by words and to a reader model."""
 
 from personagen.metrics.persona.traces import AttributeTrace, persona_traces
-from personagen.metrics.persona.words import ENGLISH_ONLY, WORD_ATTRIBUTES, shown_attributes
+from personagen.metrics.persona.words import shown_attributes
 
-__all__ = ["ENGLISH_ONLY", "WORD_ATTRIBUTES", "AttributeTrace", "persona_traces", "shown_attributes"]
+__all__ = ["AttributeTrace", "persona_traces", "shown_attributes"]

@@ -19,7 +19,7 @@ from personagen.builder.core.progress import RunStatus
 from personagen.builder.evaluation.evaluate import EvaluationSettings, aevaluate, evaluate
 from personagen.builder.hub.verify import verify_folder
 from personagen.builder.release import measuring
-from personagen.metrics.persona import ENGLISH_ONLY
+from personagen.metrics.persona.words import ENGLISH_ONLY
 from personagen.metrics.texts.embeddings import DEFAULT_MODEL
 from tests.helpers.command import Outcome, Run, run_captured, run_here
 from tests.helpers.pushing import Pusher, held, served

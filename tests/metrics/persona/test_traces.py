@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from personagen.metrics.persona import ENGLISH_ONLY, AttributeTrace, persona_traces
+from personagen.metrics.persona import AttributeTrace, persona_traces
 from personagen.metrics.persona import traces as module
 from personagen.metrics.persona.recovery import recovered_by_reader
 from personagen.metrics.persona.shown import ANY, shown_and_chance, shown_by_words
+from personagen.metrics.persona.words import ENGLISH_ONLY
 
 COUNTRIES = {"Brazil": "in São Paulo", "Nigeria": "in Lagos", "Japan": "in Tokyo"}
 REGISTERS = ("formal", "casual")
