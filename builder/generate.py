@@ -12,7 +12,7 @@ from tempfile import gettempdir
 from types import TracebackType
 from typing import Any, Self
 
-from personagen.builder.core.errors import FolderError
+from personagen.builder.core.errors import FolderError, RecipeError
 from personagen.builder.core.event_loop import compute_in_thread, run_blocking
 from personagen.builder.core.files import is_loaded_plainly
 from personagen.builder.core.progress import SILENT, Progress
@@ -95,9 +95,9 @@ def generate(  # noqa: PLR0913 - the options of the command
     Raises:
         FolderError: `out` holds something else or another recipe's release, is in use, or cannot be written.
         ReleaseError: the marks of the hand-written parts in the card of the earlier release are not in order.
-        RecipeError: `append` and the recipe differs from that of the release in more than its rows, the reference of
-            the label check lacks an emotion of the recipe, the embedded model cannot write
-            its texts, or there are too few real texts for its prompts.
+        RecipeError: two of `fresh`, `reuse` and `append` are chosen, `append` and the recipe differs from that of the
+            release in more than its rows, the reference of the label check lacks an emotion of the recipe, the
+            embedded model cannot write its texts, or there are too few real texts for its prompts.
         BackendError: the model cannot be loaded or reached.
         BudgetError: the next request might exceed the budget.
         GenerationError: rows are missing when all attempts are spent.
@@ -130,6 +130,7 @@ async def agenerate(  # noqa: PLR0913 - those of `generate`
     api_key: str | None = None,
 ) -> GenerationResult:
     """Generate a release in the running event loop; see `generate`."""
+    _require_one_mode(fresh=fresh, reuse=reuse, append=append)
     if not fresh and recipe.grounding is not None:
         inputs = RunFolder(Path(out), run_folder_of(Path(out))).inputs
         recipe = await compute_in_thread(lambda: begun_recipe(recipe, inputs, progress.warn))
@@ -158,6 +159,13 @@ async def agenerate(  # noqa: PLR0913 - those of `generate`
                 "journal back, or make the larger release in another folder with --out"
             )
         return await write_release(models, plan, run, progress, label_check, growth=growth)
+
+
+def _require_one_mode(**modes: bool) -> None:
+    """Raise RecipeError if two of the modes are chosen: `fresh` would set the release aside that `append` adds to."""
+    chosen = [name for name, is_chosen in modes.items() if is_chosen]
+    if len(chosen) > 1:
+        raise RecipeError(f"{' and '.join(chosen)} exclude each other, wanted one of them; leave the others out")
 
 
 def _finished(run: RunFolder, manifest: Mapping[str, Any], progress: Progress) -> GenerationResult | None:

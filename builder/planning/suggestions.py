@@ -17,6 +17,10 @@ MIN_SHORT_SIMILARITY = 0.65
 SHORT_CHARS = 4
 """Most characters of a short name."""
 
+MIN_SIMILARITY_BEFORE_ELSEWHERE = 0.9
+"""Least similarity ratio of a key of the same section that is suggested before an equal key of another section: that of
+shares and share is 0.91."""
+
 MIN_SIMILARITY_ELSEWHERE = 0.8
 """Least similarity ratio of a suggested key of another section: there are many keys, and some look alike by chance."""
 
@@ -49,6 +53,7 @@ PLAIN_WORDS = {
     r"(\[a-z\]\[a-z0-9_\]\{0,63\}\$')": r"\1 (small letters, digits and _, a letter first)",
     r"(\[a-z\]\[a-z0-9 _-\]\{0,63\}\$')": r"\1 (small letters, digits, blanks, _ and -, a letter first)",
     r"\w+ should have at least 1 item after validation, not 0": "one entry or more",
+    r"(?:Dictionary|Tuple|List) should have (at \w+ \d+) items after validation, not \d+": r"\1 entries",
 }
 """Patterns in messages of pydantic, and what a message says instead."""
 
@@ -87,7 +92,9 @@ def explain_refusal(error: ValidationError, model: type[BaseModel]) -> str:
     key = ".".join(path)
     if problem["type"] == "extra_forbidden":
         known = _known_keys(path[:-1], model)
-        hint = _key_elsewhere(path, model) or did_you_mean(path[-1], known) or _similar_key_elsewhere(path, model)
+        near = [name for name in known if _similarity(path[-1], name) >= MIN_SIMILARITY_BEFORE_ELSEWHERE]
+        hint = did_you_mean(path[-1], near) or _key_elsewhere(path, model)
+        hint = hint or did_you_mean(path[-1], known) or _similar_key_elsewhere(path, model)
         return f"unknown key {key!r}{hint}; known: {', '.join(sorted(known))}"
     if problem["type"] == "missing":
         return f"{key}: missing; add it, see docs/recipe.md"

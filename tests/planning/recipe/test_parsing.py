@@ -92,6 +92,9 @@ REFUSALS = [
     (ENDPOINT.format("extra_headers: {a: b}"), "unknown key 'backend.extra_headers', did you mean 'headers'?"),
     (ENDPOINT.format("default_query: {a: b}"), "unknown key 'backend.default_query', did you mean 'query'?"),
     (ENDPOINT.format("request_timeout: 9"), "unknown key 'backend.request_timeout', did you mean 'timeout'?"),
+    (ENDPOINT.format("shares: 1"), "unknown key 'backend.shares', did you mean 'share'?"),  # personas have shares
+    ("channels: {}", "channels: got {}, wanted one entry or more"),
+    ("batches: []", "batches: got [], wanted one entry or more"),
     (ENDPOINT.format("temperature: 1"), "unknown key 'backend.temperature', did you mean draw.temperature?"),
     (ENDPOINT.format("max_tokens: 9"), "unknown key 'backend.max_tokens', did you mean draw.max_tokens or budget.max_"),
     (ENDPOINT.format("max_new_tokens: 9"), "unknown key 'backend.max_new_tokens', did you mean draw.max_tokens?"),

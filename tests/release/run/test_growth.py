@@ -122,6 +122,16 @@ def test_another_recipe_or_fewer_rows_are_refused(changes: dict[str, Any], messa
     assert bytes_of(tmp_path) == before
 
 
+@pytest.mark.parametrize("mode", ["fresh", "reuse"])
+def test_modes_that_exclude_each_other_are_refused_before_a_folder_is_moved(mode: str, tmp_path: Path) -> None:
+    with FakeOpenAI() as server:
+        make(recipe_for(server.url), tmp_path / "out")
+        before = bytes_of(tmp_path)
+        with pytest.raises(pg.errors.RecipeError, match=f"^{mode} and append exclude each other, wanted one of them; "):
+            generate(recipe_for(server.url, {"rows": 20}), tmp_path / "out", append=True, **{mode: True})
+    assert bytes_of(tmp_path) == before
+
+
 def test_a_folder_without_release_or_journal_is_refused(tmp_path: Path) -> None:
     with FakeOpenAI() as server:
         recipe = recipe_for(server.url, {"rows": 20})
