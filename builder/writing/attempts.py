@@ -41,6 +41,11 @@ ADVICE: Mapping[str, str] = {
 }
 """Advice by the reason for which replies are rejected."""
 
+EVENTS_ADVICE: Mapping[str, str] = dict(ADVICE) | dict.fromkeys(
+    ("schema", "clause", "length", "leak", "personal", "slur"), "try a larger model, or give events.file"
+)
+"""The same for events that the model invents: their rules are not those of the recipe's checks."""
+
 
 MISS_LOGPROB = 0.2
 """Log-probability per token that a valenced word too many or too few counts for."""
@@ -204,12 +209,12 @@ def _reason(problem: str | None) -> RejectReason:
     return "thought" if problem == ONLY_THOUGHT else "secret" if problem == HOLDS_SECRET else "request"
 
 
-def describe_reject(reject: Reject) -> str:
+def describe_reject(reject: Reject, advice: Mapping[str, str] = ADVICE) -> str:
     """Describe a rejected reply on one line, with advice that fits its reason."""
     text = (
         reject.detail
         if reject.reason in ("request", "secret", "thought") and reject.detail
         else repr((reject.text or "")[:160])
     )
-    advice = "" if reject.reason == "request" and "; " in text else f"; {ADVICE[reject.reason]}"
-    return f"{reject.reason}, {text}{advice}"
+    hint = "" if reject.reason == "request" and "; " in text else f"; {advice[reject.reason]}"
+    return f"{reject.reason}, {text}{hint}"

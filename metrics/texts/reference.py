@@ -5,6 +5,7 @@ import gzip
 import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -199,12 +200,28 @@ def _label(value: object, names: Sequence[str]) -> str | None:
     return value.strip() or None if isinstance(value, str) else None
 
 
+@contextmanager
+def _without_progress_bars() -> Iterator[None]:
+    """Switch the bars of `datasets` off: the caller reports the progress."""
+    import datasets
+
+    if datasets.are_progress_bars_disabled():
+        yield
+        return
+    datasets.disable_progress_bars()
+    try:
+        yield
+    finally:
+        datasets.enable_progress_bars()
+
+
 def _dataset_rows(source: str) -> Rows:
     """Yield the rows of a folder or of a dataset on the Hub, loaded with `datasets`."""
     import datasets
 
     try:
-        splits = datasets.load_dataset(source)
+        with _without_progress_bars():
+            splits = datasets.load_dataset(source)
     except Exception as error:  # loaders raise errors of every kind
         reason = " ".join(str(error).split())
         raise ValueError(

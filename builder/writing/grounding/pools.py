@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import lru_cache
@@ -27,7 +28,11 @@ from personagen.builder.planning.recipe import Recipe
 from personagen.builder.planning.recipe.sections import TextSource
 from personagen.builder.planning.styles import MAX_EXAMPLE_WORDS, as_line
 from personagen.builder.writing.finalization.duplicate_index import DuplicateIndex
+from personagen.metrics.texts.reference import FILE_SUFFIXES
 from personagen.metrics.texts.words import count_words
+
+TEST_WORDS = ("test", "testing", "eval", "evaluation", "validation", "valid", "val", "dev")
+"""Words of a file name by which `datasets` takes the file for a test or validation split."""
 
 
 def sources_of(recipe: Recipe) -> dict[str, TextSource]:
@@ -84,11 +89,23 @@ def _require_train_part(opened: RealSource) -> None:
     reference = opened.reference
     if reference.labels is None:
         raise ValueError(f"{reference.name} has no labels, wanted one emotion per text; name another source")
+    if not reference.splits and (part := _test_word(reference.name)) is not None:
+        raise ValueError(
+            f"{reference.name} is a file of {part} texts by its name, wanted a train part: a prompt must not show "
+            "texts on which classifiers are tested; name another source, or rename the file"
+        )
     if reference.is_for_testing():
         raise ValueError(
             f"{reference.name} has only the split {', '.join(reference.splits)}, wanted a train part: a prompt must "
             "not show texts on which classifiers are tested; name another source"
         )
+
+
+def _test_word(name: str) -> str | None:
+    """Return the word in the name of a file by which `datasets` takes it for a test or validation split."""
+    path = Path(name.lower().removesuffix(".gz"))
+    words = re.split(r"[^a-z]+", path.stem) if path.suffix in FILE_SUFFIXES else []
+    return next((word for word in words if word in TEST_WORDS), None)
 
 
 @lru_cache(maxsize=8)

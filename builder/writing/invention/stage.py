@@ -18,7 +18,7 @@ from personagen.builder.planning.situations.bank import INVENTED_PREFIX, Event
 from personagen.builder.planning.situations.possible import require_possible
 from personagen.builder.planning.situations.sources import wanted_inventions
 from personagen.builder.planning.taxonomy import Emotion
-from personagen.builder.writing.attempts import Attempts, attempt, describe_reject
+from personagen.builder.writing.attempts import EVENTS_ADVICE, Attempts, attempt, describe_reject
 from personagen.builder.writing.checks import TextRules, Verdict, check_text
 from personagen.builder.writing.finalization.duplicate_index import DuplicateIndex
 from personagen.builder.writing.invention.batches import (
@@ -186,8 +186,9 @@ class _Search:
     def _shortfall(self, sent: int) -> AllRejectedError | GenerationError:
         reasons = Counter(reject.reason for reject in self.rejects)
         counts = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common()) or "no reply had enough"
-        last = f", the last one: {describe_reject(self.rejects[-1])}" if self.rejects else ""
-        got = f"{len(self.accepted)} of {self.wanted} events of {self.emotion.name!r} in {sent} requests"
+        last = f", the last one: {describe_reject(self.rejects[-1], EVENTS_ADVICE)}" if self.rejects else ""
+        requests = f"{sent} request" + ("s" if sent != 1 else "")
+        got = f"{len(self.accepted)} of {self.wanted} events of {self.emotion.name!r} in {requests}"
         error = GenerationError if self.accepted else AllRejectedError
         return error(
             f"events.invent: the model invented {got} ({counts}{last}); lower the number, or try a larger model; "

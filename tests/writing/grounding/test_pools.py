@@ -58,6 +58,22 @@ def test_a_source_with_texts_for_testing_alone_is_refused(tmp_path: Path, split:
         load_pools(recipe_of(written(tmp_path / "a.jsonl", rows), emotions=["joy"]))
 
 
+@pytest.mark.parametrize("name", ["test.jsonl", "my_Test-1.jsonl", "mails.validation.jsonl", "eval.jsonl"])
+def test_a_file_that_is_named_after_a_part_for_testing_is_refused(tmp_path: Path, name: str) -> None:
+    rows = [{"text": f"text {n}", "label": "joy"} for n in range(60)]
+    with pytest.raises(RecipeError, match=rf"^grounding.examples.source: {name} is a file of \w+ texts by its name, "):
+        load_pools(recipe_of(written(tmp_path / name, rows), emotions=["joy"]))
+    trained = [row | {"split": "train"} for row in rows]
+    assert load_pools(recipe_of(written(tmp_path / name, trained), emotions=["joy"]))["examples"].available("joy")
+    assert load_pools(recipe_of(written(tmp_path / "latest.jsonl", rows), emotions=["joy"]))["examples"].texts["joy"]
+
+
+def test_a_folder_is_loaded_without_bars(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    written(tmp_path / "train.jsonl", [{"text": f"text {n}", "label": "joy"} for n in range(60)])
+    load_pools(recipe_of(str(tmp_path), emotions=["joy"]))
+    assert capfd.readouterr() == ("", "")
+
+
 def test_a_validation_and_a_test_split_are_no_train_part(tmp_path: Path) -> None:
     rows = [{"text": f"text {n}", "label": "joy", "split": ("test", "validation")[n % 2]} for n in range(60)]
     with pytest.raises(RecipeError, match=r"a.jsonl has only the split validation, wanted a train part"):
