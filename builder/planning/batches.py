@@ -4,10 +4,12 @@ Each batch is planned like a release, with a seed of its own. Its rows and perso
 batches before it.
 """
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from personagen.builder.core.records import DEPTH_PREFIX, SPLITS
 from personagen.builder.planning.personas.drawing import MAX_DESIGNED, Persona, value_pairs
 from personagen.builder.planning.personas.people import People
 from personagen.builder.planning.personas.tables import PersonaTables
@@ -76,6 +78,28 @@ def in_batch(batches: tuple[RowBatch, ...], row: "RowPlan") -> tuple[RowBatch, "
     batch = next(one for one in reversed(batches) if row.turn >= one.first_turns.get(row.emotion, 0))
     turn = row.turn - batch.first_turns.get(row.emotion, 0)
     return batch, replace(row, turn=turn, persona=row.persona - batch.first_persona)
+
+
+def rows_in_order(plan: "Plan") -> "Iterator[tuple[str, RowPlan]]":
+    """Yield the rows of a plan with their configurations, batch after batch, in the order in which they are finalized.
+
+    A text that repeats an earlier one is written anew. So rows that are added come last and change none of the others.
+    """
+    if not plan.batches:
+        yield from ((shard.config, row) for shard in plan.shards() for row in plan.rows(shard))
+        return
+    starts = Counter[tuple[str, str]]()
+    for batch in plan.batches:
+        counts = {(name, split): batch.count(name, split) for name in plan.quotas for split in SPLITS}
+        for depth in (plan.recipe.depth, *plan.recipe.ablations):
+            for (name, split), count in counts.items():
+                config = name if depth == plan.recipe.depth else DEPTH_PREFIX + depth
+                for position in range(starts[name, split], starts[name, split] + count):
+                    yield config, plan.row(name, split, position, depth)
+        for config, splits in plan.counterfactuals.items():
+            rows = (row for part in splits.values() for row in part)
+            yield from ((config, row) for row in rows if in_batch(plan.batches, row)[0] is batch)
+        starts.update(counts)
 
 
 def batch_of_persona(batches: tuple[RowBatch, ...], number: int) -> RowBatch:

@@ -189,15 +189,16 @@ class ReleaseWriter:
         shutil.rmtree(self._run.staging / UNMIXED, ignore_errors=True)
 
     def _ranges(self, config: str, split: str) -> list[RowRange]:
-        """Return the rows of each emotion that a table is mixed from; empty: it is written already."""
+        """Return the rows of each emotion and batch that a table is mixed from; empty: it is written already."""
         counts = {name: quota[split] for name, quota in self._plan.quotas.items() if quota[split]}
         if config == "all":
             return [RowRange(self._shards.paths(name, split), 0, count) for name, count in counts.items()]
         if not _is_mixed_at_the_end(config):
             return []
-        starts = [sum(list(counts.values())[:number]) for number in range(len(counts))]
+        batches = [[batch.count(name, split) for name in counts] for batch in self._plan.batches]
+        parts = [count for batch in batches or [list(counts.values())] for count in batch if count]
         paths = self._unmixed.paths(config, split)
-        return [RowRange(paths, start, count) for start, count in zip(starts, counts.values(), strict=True)]
+        return [RowRange(paths, sum(parts[:number]), count) for number, count in enumerate(parts)]
 
     def finish(
         self, backends: Sequence[Backend], used: UsedReplies, label_check: LabelCheck | None

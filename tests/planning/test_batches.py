@@ -8,6 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from personagen.builder.core.errors import RecipeError
+from personagen.builder.planning.batches import rows_in_order
+from personagen.builder.planning.counterfactuals import add_counterfactuals
 from personagen.builder.planning.plan import Plan, RowPlan, make_plan
 from personagen.builder.planning.recipe.parsing import parse_recipe
 from personagen.builder.planning.situations.dealing import event_of
@@ -43,6 +45,22 @@ def test_rows_of_the_first_batch_are_those_of_the_recipe_without_batches(
     assert len(by_id) == len(rows_of(grown)) == (joy + fear + more + 1) * (1 + is_mixed)
     assert {row.id: row for row in rows_of(first)}.items() <= by_id.items()
     assert Counter(row.emotion for row in by_id.values())["joy"] == (joy + more) * (1 + is_mixed)
+
+
+def test_rows_that_are_added_come_after_all_others() -> None:
+    changes = {**MIXED, "counterfactual": {"attributes": {"gender": ["woman", "man"]}}}
+    batches = [{"joy": 8, "fear": 6}, {"joy": 3}, {"joy": 2, "fear": 9}]
+    orders = []
+    for number in (1, 2, 3):
+        rows = sum(sum(batch.values()) for batch in batches[:number])
+        plan = add_counterfactuals(planned(rows=rows, batches=batches[:number], **changes))
+        orders.append([*rows_in_order(plan)])
+        expected = [(shard.config, row) for shard in plan.shards() for row in plan.rows(shard)]
+        assert Counter((config, row.id) for config, row in orders[-1]) == Counter(
+            (name, row.id) for name, row in expected
+        )
+    assert orders[1][: len(orders[0])] == orders[0]
+    assert orders[2][: len(orders[1])] == orders[1]
 
 
 def test_rows_personas_and_turns_are_numbered_through() -> None:

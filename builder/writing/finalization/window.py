@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from personagen.builder.core.records import Reject, Row
 from personagen.builder.llm.trial import DISTINCT_TEXTS
+from personagen.builder.planning.batches import rows_in_order
 from personagen.builder.planning.plan import Plan, RowPlan
 from personagen.builder.writing.finalization.certain_retries import CertainRetries, Retry
 from personagen.builder.writing.finalization.duplicate_index import DuplicateIndex
@@ -185,11 +186,8 @@ class Window:
 
 def _planned_rows(plan: Plan) -> Iterator[PendingRow]:
     """Yield the rows of a plan, in order."""
-    position = 0
-    for shard in plan.shards():
-        for planned in plan.rows(shard):
-            yield PendingRow(position, shard.config, planned)
-            position += 1
+    for position, (config, planned) in enumerate(rows_in_order(plan)):
+        yield PendingRow(position, config, planned)
 
 
 def _original_ids(plan: Plan) -> frozenset[str]:

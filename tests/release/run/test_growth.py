@@ -46,6 +46,18 @@ def test_rows_are_added_and_only_they_are_paid_for(settings: dict[str, Any], tmp
         assert len(rows_of(out, "depth_none")) == 23
 
 
+def test_a_text_stays_though_an_added_row_before_it_in_the_files_repeats_it(tmp_path: Path) -> None:
+    """The files have all rows of anger before those of joy."""
+    faults = [answer_fault(SAME, seed_of(id_, 0)) for id_ in ("joy-000003", "anger-000008")]
+    with FakeOpenAI(faults=faults) as server:
+        make(recipe_for(server.url), tmp_path / "out")
+        add_rows(recipe_for(server.url, {"rows": 20}), tmp_path / "out")
+    texts = {row["id"]: row["text"] for row in rows_of(tmp_path / "out", "all")}
+    assert texts["joy-000003"] == SAME != texts["anger-000008"]
+    rejects = (tmp_path / "out.run" / "rejects.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["id"] for line in rejects] == ["anger-000008"]
+
+
 def test_the_same_command_adds_nothing_more(tmp_path: Path) -> None:
     with FakeOpenAI() as server:
         make(recipe_for(server.url), tmp_path / "out")
