@@ -143,6 +143,8 @@ def _row_html(row: Row) -> str:
     shown = shown_of(row)
     names = "" if shown is None else ", ".join(shown) or "nothing of the persona by words"
     shows = f"<tr><th>shows</th><td>{escape(names)}</td></tr>" if names else ""
+    if row.attributes:
+        layers += f"<tr><th>attributes</th><td>{escape(_layer_line(row.attributes))}</td></tr>"
     return (
         f"<table><thead><tr><th>{escape(head)}</th><th>{escape(row.id)}</th></tr></thead>"
         f"<tbody>{layers}<tr><th>text</th><td>{escape(row.text)}</td></tr>{shows}</tbody></table>"

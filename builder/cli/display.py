@@ -33,6 +33,8 @@ def row_lines(row: Row) -> Iterator[str]:
         content = getattr(row, layer)
         if content is not None:
             yield _entry(layer, _facts(asdict(content)))
+    if row.attributes:
+        yield _entry("attributes", _facts(row.attributes))
     yield _entry("text", printable(row.text))
     if (shown := shown_of(row)) is not None:
         yield _entry("shows", ", ".join(shown) or "nothing of the persona by words")
