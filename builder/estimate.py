@@ -5,10 +5,11 @@ size of each request. Everything that cannot be known is assumed, and the assump
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from html import escape
+from itertools import islice
 from statistics import mean
 from typing import TYPE_CHECKING, Any
 
@@ -248,7 +249,7 @@ def _requests_per_stage(plan: Plan) -> dict[str, int]:
     counterfactuals = [row for splits in plan.counterfactuals.values() for rows in splits.values() for row in rows]
     layers = layers_of(plan.deepest)
     for layer in (layer for layer in layers if layer in recipe.elaborated()):
-        originals = recipe.rows if layer == "situational" else sum(plan.personas.values())
+        originals = recipe.rows if layer == "situational" else sum(1 for _ in _without_prose(plan, layer))
         # A changed attribute changes the prose of its layer and of all later layers.
         changed = {
             (row.id if layer == "situational" else row.persona, row.counterfactual.attribute, row.counterfactual.value)
@@ -256,10 +257,21 @@ def _requests_per_stage(plan: Plan) -> dict[str, int]:
             if row.counterfactual
             and layers.index(CHANGEABLE_ATTRIBUTES[row.counterfactual.attribute]) <= layers.index(layer)
         }
-        requests[layer] = originals + len(changed)
+        requests |= {layer: originals + len(changed)} if originals or changed else {}
     texts = {_text_stage(recipe, depth): recipe.rows for depth in (recipe.depth, *recipe.ablations)}
     texts[_text_stage(recipe, recipe.depth)] += len(counterfactuals)
     return requests | texts
+
+
+def _is_sourced(plan: Plan) -> bool:
+    return plan.recipe.personas is not None and plan.recipe.personas.source is not None
+
+
+def _without_prose(plan: Plan, layer: str) -> Iterator[int]:
+    """Yield the numbers of the personas for which the model writes the prose of a layer: their source states none."""
+    for number in range(sum(plan.personas.values())):
+        if not _is_sourced(plan) or getattr(plan.people.persona(number), layer).prose is None:
+            yield number
 
 
 def _sample_inventions(plan: Plan) -> dict[str, list[Request]]:
@@ -306,10 +318,16 @@ async def _sample_requests(plan: Plan) -> dict[str, list[Request]]:
 
 
 def _sampled_rows(plan: Plan) -> list[RowPlan]:
-    """Return the first rows of some shards; every depth of the plan occurs."""
+    """Return the first rows of some shards; every depth of the plan and every layer that the model writes occur."""
     shards = plan.shards()
     rows = [next(plan.rows(shard)) for shard in shards[:: max(1, len(shards) // MAX_SAMPLED_SHARDS)]]
-    return rows + [next(plan.rows(shard)) for shard in shards if shard.depth not in {row.depth for row in rows}]
+    rows += [next(plan.rows(shard)) for shard in shards if shard.depth not in {row.depth for row in rows}]
+    written = [layer for layer in layers_of(plan.deepest)[:2] if layer in plan.recipe.elaborated()]
+    for layer in written if _is_sourced(plan) else ():
+        number = next(_without_prose(plan, layer), None)
+        of_layer = (row for shard in shards if layer in layers_of(shard.depth) for row in plan.rows(shard))
+        rows += islice((row for row in of_layer if row.persona == number), 1)
+    return rows
 
 
 def _expected(request: Request, recipe: Recipe, choice: BackendChoice) -> Amount:

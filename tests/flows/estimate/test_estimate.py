@@ -42,6 +42,20 @@ def test_the_requests_of_each_stage_are_those_of_a_run(changes: dict[str, Any], 
     assert sum(calls) == usage["requests"]
 
 
+@pytest.mark.parametrize("missing", [0, 1, 8])
+def test_prose_of_a_source_is_no_request(missing: int, tmp_path: Path) -> None:
+    people = (f"{number},{'' if number < missing else f'grew up on farm {number}'}\n" for number in range(8))
+    (tmp_path / "people.csv").write_text("id,background\n" + "".join(people), encoding="utf-8")
+    source = {"source": str(tmp_path / "people.csv"), "source_license": "cc0-1.0"}
+    changes = {"rows": 8, "emotions": ["joy"], "situations_per_persona": 1, "ablations": [], "personas": source}
+    with FakeOpenAI() as server:
+        sourced = recipe_for(server.url, LAYERED, changes)
+        requests = {stage.stage: stage.requests for stage in estimate(sourced).stages}
+        usage = make(sourced, tmp_path / "out").manifest["usage"]
+    assert requests.get("sociocultural") == (round(missing * (1 + REJECTED_FRACTION)) or None)
+    assert usage["requests"] == 8 + 8 + missing
+
+
 def test_a_plan_sends_nothing(run: Run) -> None:
     with FakeOpenAI() as server:
         done = run("plan", *OPENAI, server.url)
