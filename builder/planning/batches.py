@@ -102,6 +102,17 @@ def rows_in_order(plan: "Plan") -> "Iterator[tuple[str, RowPlan]]":
         starts.update(counts)
 
 
+def turns_in_order(plan: "Plan") -> Iterator[tuple[str, int]]:
+    """Yield emotion and turn of the rows of a plan, the emotions in turn, batch after batch."""
+    starts = Counter[str]()
+    quotas = [batch.plan.quotas for batch in plan.batches] or [plan.quotas]
+    for quota in quotas:
+        counts = {name: sum(quota[name].values()) for name in plan.quotas if name in quota}
+        for turn in range(max(counts.values())):
+            yield from ((name, starts[name] + turn) for name in counts if turn < counts[name])
+        starts.update(counts)
+
+
 def batch_of_persona(batches: tuple[RowBatch, ...], number: int) -> RowBatch:
     """Return the batch that a persona belongs to; IndexError if there are fewer personas."""
     for batch in batches:

@@ -13,6 +13,7 @@ from typing import Any
 
 from personagen.builder.core.errors import RecipeError
 from personagen.builder.core.records import COUNTERFACTUAL_PREFIX, SPLITS, layers_of
+from personagen.builder.planning.batches import turns_in_order
 from personagen.builder.planning.personas.drawing import Persona
 from personagen.builder.planning.personas.steps import years_of
 from personagen.builder.planning.personas.tables import PersonaTables, Table
@@ -66,10 +67,8 @@ def _require_accepted(tables: PersonaTables, attribute: str, values: tuple[str, 
 def _counterfactuals_per_row(plan: Plan, attribute: str, values: tuple[str, ...]) -> Iterator[list[RowPlan]]:
     """Yield all counterfactuals of each eligible row, the emotions in turn."""
     taxonomy, depth = plan.recipe.chosen_taxonomy(), plan.recipe.depth
-    counts = {emotion: sum(quota.values()) for emotion, quota in plan.quotas.items()}
     dealt: DealtEvents = {}
-    turns = ((name, turn) for turn in range(max(counts.values())) for name in counts if turn < counts[name])
-    for name, turn in turns:
+    for name, turn in turns_in_order(plan):
         row = plan.turn(name, turn)
         original = plan.people.persona(row.persona)
         if original.values.get("age_band" if attribute == "age" else attribute) not in values:

@@ -195,10 +195,12 @@ class ReleaseWriter:
             return [RowRange(self._shards.paths(name, split), 0, count) for name, count in counts.items()]
         if not _is_mixed_at_the_end(config):
             return []
-        batches = [[batch.count(name, split) for name in counts] for batch in self._plan.batches]
-        parts = [count for batch in batches or [list(counts.values())] for count in batch if count]
+        batches = [{name: batch.count(name, split) for name in counts} for batch in self._plan.batches]
+        parts = [(name, count) for batch in batches or [counts] for name, count in batch.items() if count]
+        starts = [sum(count for _, count in parts[:number]) for number in range(len(parts))]
         paths = self._unmixed.paths(config, split)
-        return [RowRange(paths, sum(parts[:number]), count) for number, count in enumerate(parts)]
+        ranges = [RowRange(paths, start, count, name) for start, (name, count) in zip(starts, parts, strict=True)]
+        return sorted(ranges, key=lambda part: [*counts].index(part.emotion or ""))
 
     def finish(
         self, backends: Sequence[Backend], used: UsedReplies, label_check: LabelCheck | None

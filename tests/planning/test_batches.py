@@ -63,6 +63,13 @@ def test_rows_that_are_added_come_after_all_others() -> None:
     assert orders[2][: len(orders[1])] == orders[1]
 
 
+def test_counterfactuals_of_a_number_of_pairs_stay() -> None:
+    wanted = {"counterfactual": {"attributes": {"gender": ["woman", "man"]}, "pairs": 11}}
+    first = add_counterfactuals(planned(rows=18, quotas={"joy": 14, "fear": 4}, **wanted))
+    grown = add_counterfactuals(planned(rows=28, batches=[{"joy": 14, "fear": 4}, {"fear": 10}], **wanted))
+    assert grown.counterfactuals == first.counterfactuals
+
+
 def test_rows_personas_and_turns_are_numbered_through() -> None:
     plan = planned(rows=60, batches=[{"joy": 10, "fear": 10}, {"joy": 15, "fear": 5}, {"joy": 10, "fear": 10}])
     for emotion in ("joy", "fear"):

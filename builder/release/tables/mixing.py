@@ -29,12 +29,14 @@ class RowRange:
         paths: the files, in order.
         start: position of the first row over all files.
         count: number of rows.
+        emotion: label of the rows, which neighbouring ranges may share. None: that of no other range.
 
     """
 
     paths: Sequence[Path]
     start: int
     count: int
+    emotion: str | None = None
 
 
 def mixed(ranges: Sequence[RowRange], key: str, seed: int, *, block_rows: int = BLOCK_ROWS) -> "Iterator[pa.Table]":
@@ -57,7 +59,18 @@ def mixed(ranges: Sequence[RowRange], key: str, seed: int, *, block_rows: int = 
             edges = [(part.count * block // blocks, part.count * (block + 1) // blocks) for part in ranges]
             tables = [reader.take(end - start) for reader, (start, end) in zip(readers, edges, strict=True)]
             table = pa.concat_tables(tables).combine_chunks()
-            yield table.take(_order([part[key].to_pylist() for part in tables], seed))
+            yield table.take(_order(_keys_by_emotion(ranges, [part[key].to_pylist() for part in tables]), seed))
+
+
+def _keys_by_emotion(ranges: Sequence[RowRange], keys_of: Sequence[list[str]]) -> list[list[str]]:
+    """Return the keys of each emotion, from those of each range."""
+    keys: list[list[str]] = []
+    for number, (part, of_range) in enumerate(zip(ranges, keys_of, strict=True)):
+        if number and part.emotion is not None and part.emotion == ranges[number - 1].emotion:
+            keys[-1] += of_range
+        else:
+            keys.append([*of_range])
+    return keys
 
 
 def _order(keys_of: Sequence[Sequence[str]], seed: int) -> list[int]:

@@ -83,3 +83,13 @@ def test_labelled_tables_of_a_release_are_mixed(release: Path) -> None:
     ids = [row["persona_id"] for row in records(release, "all", "train")]
     assert sum(one == other for one, other in pairwise(ids)) < 8
     assert not (release / "unmixed").exists()
+
+
+def test_an_emotion_in_several_ranges_is_mixed_as_if_it_were_one(tmp_path: Path) -> None:
+    whole = ranges_of(tmp_path / "whole", {"joy": 90, "fear": 40})
+    parts = [
+        RowRange(part.paths, start, count, name)
+        for part, name in zip(whole, ("joy", "fear"), strict=True)
+        for start, count in ((0, part.count // 3), (part.count // 3, part.count - part.count // 3))
+    ]
+    assert order(parts, block_rows=1_000) == order(whole, block_rows=1_000)
