@@ -23,7 +23,6 @@ from personagen.builder.llm.requests import Ask, Reply, Request
 from personagen.builder.llm.storage.opening import JournalFile
 from personagen.builder.planning.counterfactuals import add_counterfactuals
 from personagen.builder.planning.models import require_rows_of_every_model
-from personagen.builder.planning.personas.tables import tables_id
 from personagen.builder.planning.plan import Plan, make_plan
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.planning.recipe.recipe_files import with_copies
@@ -34,7 +33,7 @@ from personagen.builder.release.manifest import disobedience, same_release
 from personagen.builder.release.run.growth import Growth, grow
 from personagen.builder.release.run.mending import damage_of, mend_card
 from personagen.builder.release.run.run_folder import RunFolder, open_run, run_folder_of
-from personagen.builder.release.run.run_state import RunRecipe
+from personagen.builder.release.run.run_state import run_recipe
 from personagen.builder.release.run.space import require_space_for_release
 from personagen.builder.release.tables import shards
 from personagen.builder.release.writer import ReleaseWriter
@@ -138,7 +137,7 @@ async def agenerate(  # noqa: PLR0913 - those of `generate`
     recipe = recipe if growth is None else growth.recipe
     opening = open_run(
         Path(out),
-        replace(_run_recipe(recipe), base=None if growth is None else growth.base),
+        replace(run_recipe(recipe), base=None if growth is None else growth.base),
         fresh=fresh,
         reuse=reuse,
         accept_lost_replies=accept_lost_replies,
@@ -184,20 +183,6 @@ def _finished(run: RunFolder, manifest: Mapping[str, Any], progress: Progress) -
         )
     progress.warn(f"{damage}; the release is made again from its journal")
     return None
-
-
-def _run_recipe(recipe: Recipe) -> RunRecipe:
-    has_personas = any(depth != "none" for depth in (recipe.depth, *recipe.ablations))
-    personas = tables_id() if has_personas else ""
-    return RunRecipe(recipe.fingerprint(), recipe.identity(), _unstyled(recipe), personas)
-
-
-def _unstyled(recipe: Recipe) -> str | None:
-    """Return the fingerprint of a recipe with `expression: shown` and without a style. None: it has neither."""
-    if recipe.mixture() is None:
-        return None
-    text = recipe.text.model_copy(update={"style": None})
-    return recipe.model_copy(update={"expression": "shown", "text": text}).fingerprint()
 
 
 def _prepare(

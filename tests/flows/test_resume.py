@@ -21,7 +21,7 @@ from personagen.builder.planning.plan import make_plan
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.planning.recipe.parsing import read_recipe
 from personagen.builder.release.run.run_folder import open_run
-from personagen.builder.release.run.run_state import RunRecipe
+from personagen.builder.release.run.run_state import run_recipe
 from tests.helpers.flow import (
     LAYERED,
     Recorder,
@@ -284,7 +284,7 @@ def test_run_whose_server_dies_is_finished_later(tmp_path: Path) -> None:
                 server.__exit__(None, None, None)
 
         def run_to_the_outage(recipe: Recipe) -> None:
-            with open_run(tmp_path / "out", RunRecipe(recipe.fingerprint()), fresh=False, reuse=False) as run:
+            with open_run(tmp_path / "out", run_recipe(recipe), fresh=False, reuse=False) as run:
                 plan, models = make_plan(recipe), connect_models(recipe.backends, [None], None)
                 timing = RetryTiming(outage_s=2.0)
                 asyncio.run(write_release(models, plan, run, Recorder(stop_early), timing=timing))

@@ -12,14 +12,14 @@ from personagen.builder.planning.plan import make_plan
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.planning.recipe.parsing import read_recipe
 from personagen.builder.release.run.run_folder import open_run
-from personagen.builder.release.run.run_state import RunRecipe
+from personagen.builder.release.run.run_state import run_recipe
 from tests.helpers.batches import FAST, KEY
 
 
 def make_by_batches(recipe: Recipe, out: Path) -> GenerationResult:
     """Make a release as `generate` does, with a batch backend whose pauses are short."""
     (chosen,) = recipe.backends
-    with open_run(out, RunRecipe(recipe.fingerprint()), fresh=False, reuse=False) as run:
+    with open_run(out, run_recipe(recipe), fresh=False, reuse=False) as run:
         backend = connect_batch(
             model=chosen.model or "",
             base_url=chosen.base_url,

@@ -11,7 +11,7 @@ from personagen.builder.generate import generate
 from personagen.builder.planning.recipe.parsing import read_recipe
 from personagen.builder.planning.styles import EXAMPLES, MAX_EXAMPLE_WORDS, write_examples
 from personagen.builder.release.run.run_folder import open_run
-from personagen.builder.release.run.run_state import RunRecipe
+from personagen.builder.release.run.run_state import run_recipe
 from personagen.metrics.style import measure_profile, write_profile
 from tests.helpers.corpora.hand_made import corpus
 from tests.helpers.servers.fake_openai import FakeOpenAI
@@ -152,7 +152,7 @@ def test_a_file_that_changes_during_a_run_changes_no_row(tmp_path: Path, monkeyp
 
 def test_examples_that_cannot_be_copied_stop_a_run_before_the_first_request(tmp_path: Path) -> None:
     recipe = read_recipe(recipe_in(tmp_path / "recipes", write_examples(TEXTS)))
-    with open_run(tmp_path / "out", RunRecipe(recipe.fingerprint())) as run:
+    with open_run(tmp_path / "out", run_recipe(recipe)) as run:
         run.inputs.write_text("no folder", encoding="utf-8")
     with pytest.raises(FolderError, match=r"^cannot copy .*examples\.tsv to .*inputs.0: not a directory"):
         generate(recipe, tmp_path / "out")

@@ -15,7 +15,7 @@ from personagen.builder.planning.plan import make_plan
 from personagen.builder.planning.recipe.parsing import parse_recipe
 from personagen.builder.planning.recipe.sections import BackendChoice
 from personagen.builder.release.run.run_folder import open_run
-from personagen.builder.release.run.run_state import RunRecipe
+from personagen.builder.release.run.run_state import run_recipe
 from personagen.builder.writing.checks import Verdict
 from personagen.builder.writing.label_check import LabelCheck, load_label_check
 from personagen.metrics.emotion_classifiers import LinearClassifier, train_linear
@@ -40,7 +40,7 @@ def probe() -> LinearClassifier:
 def make_checked(url: str, out: Path, probe: LinearClassifier, changes: dict[str, Any]) -> dict[str, Any]:
     """Generate a release whose labels are checked, and return its manifest."""
     recipe = recipe_for(url, changes)
-    with open_run(out, RunRecipe(recipe.fingerprint()), reuse=True) as run:
+    with open_run(out, run_recipe(recipe), reuse=True) as run:
         backend = connect_openai(model="fake-1", base_url=url, api_key="k", concurrency=8)
         models = [EngineModel(backend, BackendChoice())]
         check = LabelCheck(probe, reject=recipe.checks.label == "reject")

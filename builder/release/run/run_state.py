@@ -9,6 +9,8 @@ from typing import Any
 from personagen.builder.core.errors import FolderError
 from personagen.builder.core.file_names import JOURNAL, LOCK
 from personagen.builder.core.files import write_text
+from personagen.builder.planning.personas.tables import tables_id
+from personagen.builder.planning.recipe import Recipe
 from personagen.builder.planning.recipe.differences import describe_differences, differ_in_rows_alone
 from personagen.builder.release.run.locking import is_unused
 
@@ -59,6 +61,21 @@ class RunRecipe:
         return (
             f"{problem}; {'add `expression: shown` to the recipe, or --expression shown, to continue it, ' * is_shown}"
         )
+
+
+def run_recipe(recipe: Recipe) -> RunRecipe:
+    """Return a recipe as far as the folder of its run must know it."""
+    has_personas = any(depth != "none" for depth in (recipe.depth, *recipe.ablations))
+    personas = tables_id() if has_personas else ""
+    return RunRecipe(recipe.fingerprint(), recipe.identity(), _unstyled(recipe), personas)
+
+
+def _unstyled(recipe: Recipe) -> str | None:
+    """Return the fingerprint of a recipe with `expression: shown` and without a style. None: it has neither."""
+    if recipe.mixture() is None:
+        return None
+    text = recipe.text.model_copy(update={"style": None})
+    return recipe.model_copy(update={"expression": "shown", "text": text}).fingerprint()
 
 
 def check_run(root: Path, recipe: RunRecipe) -> None:

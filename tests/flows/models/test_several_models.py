@@ -25,7 +25,7 @@ from personagen.builder.planning.recipe import Recipe
 from personagen.builder.planning.recipe.parsing import parse_recipe
 from personagen.builder.preview import preview
 from personagen.builder.release.run.run_folder import open_run
-from personagen.builder.release.run.run_state import RunRecipe
+from personagen.builder.release.run.run_state import run_recipe
 from tests.helpers.batches import FAST, KEY
 from tests.helpers.flow import LAYERED, PLAIN, Recorder, bytes_of, make, refusals, rows_of, run_command, without_port
 from tests.helpers.flow import rejects_of as rejects
@@ -140,7 +140,7 @@ def test_batches_and_calls_share_a_release(tmp_path: Path, monkeypatch: pytest.M
         models = entries(server.url, batches.url)
         models[1]["kind"] = "batch"
         recipe = recipe_of(models, {"depth": "none", "rows": 16, "prices": PRICES})
-        with open_run(tmp_path / "out", RunRecipe(recipe.fingerprint()), fresh=False, reuse=False) as run:
+        with open_run(tmp_path / "out", run_recipe(recipe), fresh=False, reuse=False) as run:
             (chat,) = connect_models(recipe.backends[:1], [recipe.model_prices()[0]], None)
             batch = connect_batch(model="b", base_url=batches.url, api_key=KEY, folder=run.batches, timing=FAST)
             both = [chat, EngineModel(batch, recipe.backends[1], recipe.model_prices()[1], "backend.1 (batch b)")]

@@ -24,7 +24,7 @@ from personagen.builder.llm import Backend, connect_models
 from personagen.builder.llm.admission.retries import RetryTiming
 from personagen.builder.planning.plan import make_plan
 from personagen.builder.release.run.run_folder import open_run
-from personagen.builder.release.run.run_state import RunRecipe
+from personagen.builder.release.run.run_state import run_recipe
 from tests.helpers.flow import Recorder, bytes_of, make, recipe_for, wait_until
 from tests.helpers.servers.fake_openai import FakeOpenAI
 from tests.helpers.servers.weather_server import FINE, Call, Event, Spell, WeatherServer
@@ -65,7 +65,7 @@ def run(
 ) -> None:
     """Make the release with these times of retries; `on_update` is called with each status and the backend."""
     recipe = recipe_for(url, CHANGES, changes)
-    with open_run(out, RunRecipe(recipe.fingerprint()), fresh=False, reuse=False) as folder:
+    with open_run(out, run_recipe(recipe), fresh=False, reuse=False) as folder:
         plan, models = make_plan(recipe), connect_models(recipe.backends, [None], None)
         progress = Recorder(lambda status: on_update(status, models[0].backend))
         asyncio.run(write_release(models, plan, folder, progress, timing=timing))

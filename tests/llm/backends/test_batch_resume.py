@@ -300,7 +300,7 @@ def test_batch_under_way_keeps_its_folder_from_other_recipes(tmp_path: Path) -> 
     with FakeBatches(trouble=trouble) as server:
         with pytest.raises(BackendError, match=r"refused the key \(401\)"):
             make_by_batches(recipe_for(server.url, BATCH), tmp_path / "out")
-        with pytest.raises(FolderError, match="has a run of recipe "):
+        with pytest.raises(FolderError, match="has a run of another recipe: seed is 0 there and 1 here"):
             make_by_batches(recipe_for(server.url, BATCH, {"seed": 1}), tmp_path / "out")
         server.quiet()
         make_by_batches(recipe_for(server.url, BATCH), tmp_path / "out")
