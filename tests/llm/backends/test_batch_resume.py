@@ -249,8 +249,8 @@ def test_killed_release_is_continued_to_the_same_bytes(tmp_path: Path) -> None:
     trouble = [Trouble("create", "hold_after", nth=2), Trouble("content", "hold", nth=3)]
     with FakeBatches(faults=refusals(), trouble=trouble) as server:
         words = run_to_kill(server.url, out, path)
-        kill(words, lambda: len(server.batches) == 2)
-        kill(words, lambda: server.calls.count("content") == 3)
+        kill(words, lambda: len(server.batches) >= 2)
+        kill(words, lambda: server.calls.count("content") >= 3)
         assert not out.exists()
         make_by_batches(read_recipe(path, {"backend.base_url": server.url}), out)
     assert server.repeated() == {}
