@@ -18,8 +18,10 @@ from personagen.builder.cli.exporting import FORMS as FORMS_OF_COMMAND
 from personagen.builder.core.records import SPLITS
 from personagen.builder.export.export import FORMS, NAMES, export
 from personagen.builder.export.rows import ExportedSplit
+from personagen.builder.planning.taxonomy import named_taxonomy
 from personagen.builder.release.texts import read_texts
 from tests.helpers.command import Run, names
+from tests.helpers.flow import seed_of
 from tests.helpers.hostile.texts import HOSTILE, json_lines, with_hostile_texts
 from tests.helpers.releasing import EMOTIONS, GOLDEN, RECIPE, make_release, manifest_of, records, rewrite
 from tests.helpers.servers.fake_openai import FakeOpenAI, Fault
@@ -35,7 +37,7 @@ def hostile(release: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def refused(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A release with its run folder, in which some replies were rejected; read only."""
-    faults = [Fault("refusal", nth=number) for number in range(30, 200, 9)]
+    faults = [Fault("refusal", seed=seed_of(f"{name}-000003", 0)) for name in named_taxonomy("ekman").names]
     with FakeOpenAI(faults=faults) as server:
         yield make_release(tmp_path_factory.mktemp("refused") / "personagen", server.url, RECIPE)
 

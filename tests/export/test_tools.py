@@ -14,6 +14,8 @@ import pytest
 
 from personagen.builder.export.export import export
 from personagen.builder.export.table import TableSettings, export_table
+from personagen.builder.planning.taxonomy import named_taxonomy
+from tests.helpers.flow import seed_of
 from tests.helpers.hostile.texts import json_lines, with_hostile_texts
 from tests.helpers.models.tiny_model import save_model
 from tests.helpers.releasing import EMOTIONS, RECIPE, make_release, records
@@ -121,7 +123,8 @@ print(SFTTrainer("tiny", args=arguments, train_dataset=rows).train().global_step
 
 def test_trl_trains_on_preference_pairs(exports: Path) -> None:
     folder = exports / "preference"
-    with FakeOpenAI(faults=[Fault("refusal", nth=number) for number in range(30, 200, 9)]) as server:
+    faults = [Fault("refusal", seed=seed_of(f"{name}-000003", 0)) for name in named_taxonomy("ekman").names]
+    with FakeOpenAI(faults=faults) as server:
         made = make_release(folder / "personagen", server.url, RECIPE)
     pairs = export(made, "preference", split="train")
     save_model(folder / "tiny")
