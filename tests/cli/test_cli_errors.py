@@ -312,6 +312,7 @@ def test_an_option_for_one_model_is_refused_with_a_list_of_models(option: str, r
 
 @pytest.mark.parametrize(("command", "arguments"), [("compare", ()), ("match", ("goemotions", "--recipe"))])
 def test_commands_on_one_model_refuse_a_list_of_models(command: str, arguments: tuple[str, ...], run: Run) -> None:
+    pytest.importorskip("sentence_transformers", reason="the commands need the extra metrics")
     Path("recipe.yaml").write_text(LIST)
     done = run(command, *arguments, "recipe.yaml", "--out", "out")
     assert (done.code, done.out) == (1, "") and names(Path()) == ["recipe.yaml"]

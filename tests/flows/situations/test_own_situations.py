@@ -243,6 +243,7 @@ def test_ten_thousand_rows_of_an_emotion_have_five_thousand_events(tmp_path: Pat
 
 
 def test_recipes_of_the_embedded_model_take_channels_and_files_of_events(tmp_path: Path) -> None:
+    pytest.importorskip("xllamacpp", reason="the embedded model needs its extra")
     (tmp_path / "e.yaml").write_text("- losing keys on the stairs\n- missing the last bus home", encoding="utf-8")
     text = "rows: 4\nemotions: [joy, anger]\nchannels: {note: a note}\nevents: {file: e.yaml}"
     rows = preview(parse_recipe(text, "r", folder=tmp_path), 4)
