@@ -113,7 +113,8 @@ def compare(
     The same call resumes an interrupted comparison, and requests no reply of its journal again.
 
     Args:
-        recipe: model, emotions, checks and budget, as for `generate`; its rows, depth and splits are not used.
+        recipe: model, emotions, personas, situations, prompts, checks and budget, as for `generate`; its rows, depth,
+            splits and grounding are not used.
         out: folder of the comparison.
         api_key: key of the model's endpoint and the judges'. None: environment variable OPENAI_API_KEY.
         progress: see `generate`.

@@ -24,27 +24,28 @@ def diff_command(one: Path, other: Path, as_json: bool) -> None:
     """
     from personagen.builder.diff import diff
 
-    found = diff(one, other)
+    comparison = diff(one, other)
     if as_json:
         tables = ("recipe", "facts", "texts", "measures")
-        show_json({name: getattr(found, name).to_dicts() for name in tables} | {"equal": found.is_equal})
+        show_json({name: getattr(comparison, name).to_dicts() for name in tables} | {"equal": comparison.is_equal})
     else:
-        show("\n".join(_lines(found)))
+        show("\n".join(_lines(comparison)))
 
 
-def _lines(found: "ReleaseComparison") -> Iterator[str]:
+def _lines(comparison: "ReleaseComparison") -> Iterator[str]:
     """Yield the lines of the command."""
     from personagen.builder.planning.recipe.differences import short_value
 
-    if found.is_equal:
+    if comparison.is_equal:
         yield "equal: recipe, model, prompts and all texts"
-    for heading, differences in (("recipe", found.recipe), ("made with", found.facts), ("scores", found.measures)):
+    tables = (("recipe", comparison.recipe), ("made with", comparison.facts), ("scores", comparison.measures))
+    for heading, differences in tables:
         if differences:
             yield heading
         for difference in differences:
             name = getattr(difference, "key", None) or getattr(difference, "measure", "")
             yield f"  {name}: {short_value(difference.one)} -> {short_value(difference.other)}"
-    if found.texts and not found.is_equal:
+    if comparison.texts and not comparison.is_equal:
         yield f"{'texts':28}{'equal':>10}{'changed':>10}{'removed':>10}{'added':>10}"
-    for count in found.texts if not found.is_equal else ():
+    for count in comparison.texts if not comparison.is_equal else ():
         yield f"  {count.config:26}{count.equal:>10,}{count.changed:>10,}{count.removed:>10,}{count.added:>10,}"

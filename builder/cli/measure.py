@@ -91,8 +91,8 @@ def compare(recipe: Path | None, judges: tuple[str, ...], no_judge: bool, as_jso
     """Test whether personas help: generate and measure texts of several arms.
 
     Nearly every claim about personas is judged by a paired difference between two arms. RECIPE gives model, emotions,
-    checks and budget; its rows, depth and splits are not used. The same command continues an interrupted comparison,
-    and requests no reply of its journal again.
+    personas, situations, prompts, checks and budget; its rows, depth, splits and grounding are not used. The same
+    command continues an interrupted comparison, and requests no reply of its journal again.
     """
     if values["depth"] is not None:
         raise click.UsageError("--depth is what arms differ in; name arms with --arms")

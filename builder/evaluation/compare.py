@@ -135,7 +135,8 @@ def compare(
     A second call with the same arguments continues an interrupted one: it sends no request that the journal answers.
 
     Args:
-        recipe: model, emotions, checks, budget and the first seed; its rows, depth and splits are not used.
+        recipe: model, emotions, personas, situations, prompts, checks, budget and the first seed; its rows, depth,
+            splits and grounding are not used.
         settings: what to compare.
         out: folder of the comparison.
         progress: receiver of counts, steps and warnings.

@@ -96,9 +96,15 @@ def persona_attributes(demographic: Demographic | None, sociocultural: Sociocult
 
 def attributes_of(layers: Mapping[str, Any]) -> dict[str, str]:
     """Return the counted attributes of layers in the form of a data file: a mapping by layer, such as a row."""
+    return persona_attributes(*persona_layers(layers))
+
+
+def persona_layers(layers: Mapping[str, Any]) -> tuple[Demographic | None, Sociocultural | None]:
+    """Return the two layers of a persona from layers in the form of a data file; None: the text has none."""
     demographic, sociocultural = layers.get("demographic"), layers.get("sociocultural")
-    return persona_attributes(
-        Demographic(**demographic) if demographic else None, Sociocultural(**sociocultural) if sociocultural else None
+    return (
+        Demographic(**demographic) if demographic else None,
+        Sociocultural(**sociocultural) if sociocultural else None,
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from personagen.builder.core.records import Demographic, Row, Sociocultural
+from personagen.builder.release.composition import SOCIOCULTURAL, persona_layers
 from personagen.metrics.persona.shown import ANY, shown_and_chance
 from personagen.metrics.persona.words import WORD_ATTRIBUTES, shown_attributes, signs_of
 
@@ -12,10 +13,7 @@ MAX_SAMPLE = 200
 """Texts per emotion whose personas are exchanged to measure chance: the first ones."""
 
 DEMOGRAPHIC = ("age", "gender", "work", "occupation", "occupation_group")
-"""Attributes of the first layer that texts can show."""
-
-SOCIOCULTURAL = ("country", "settlement", "education", "religion", "household", "means", "register")
-"""Attributes of the second layer that texts can show."""
+"""Attributes of the first layer that texts can show; of the second they can show all that compositions count."""
 
 
 class PersonaWords:
@@ -83,10 +81,7 @@ def persona_values(demographic: Demographic | None, sociocultural: Sociocultural
 
 def values_of(layers: Mapping[str, Any]) -> dict[str, str]:
     """Return the attributes that texts can show from layers in the form of a data file, such as a row."""
-    demographic, sociocultural = layers.get("demographic"), layers.get("sociocultural")
-    return persona_values(
-        Demographic(**demographic) if demographic else None, Sociocultural(**sociocultural) if sociocultural else None
-    )
+    return persona_values(*persona_layers(layers))
 
 
 def _rounded(fraction: float | None) -> float | None:

@@ -12,7 +12,7 @@ from personagen.builder.core.errors import ReleaseError
 from personagen.builder.core.records import COUNTERFACTUAL_PREFIX, DEPTHS, LAYERS, REPEATING_PREFIXES
 from personagen.builder.release.composition import attributes_of_all
 from personagen.builder.release.folder import MEND, file_in
-from personagen.builder.release.formats.tables import read_batches, read_table
+from personagen.builder.release.formats.tables import read_batches
 from personagen.builder.release.tables.columns import TableForm, columns_of, label_names
 from personagen.builder.release.tables.missing import with_missing
 
@@ -186,20 +186,16 @@ def text_digests(folder: Path, manifest: Mapping[str, Any]) -> dict[str, dict[st
         ReleaseError: a file cannot be read.
 
     """
-    import pyarrow as pa
-
-    emotions = {emotion["name"] for emotion in manifest["taxonomy"]["emotions"]}
+    emotions = [emotion["name"] for emotion in manifest["taxonomy"]["emotions"]]
+    repeating = [config for config in manifest["configs"] if config.startswith(REPEATING_PREFIXES)]
     digests: dict[str, dict[str, bytes]] = {}
-    for shard in manifest["shards"]:
-        path = shard["path"]
-        config = path.split("/")[0]
-        if config not in emotions and not config.startswith(REPEATING_PREFIXES):
-            continue
-        try:
-            table = read_table(file_in(folder, path), ["id", "text"])
+    for path, table in _tables(folder, manifest, [*emotions, *repeating], ("id", "text")):
+        with _readable(folder / path):
             pairs = zip(table["id"].to_pylist(), table["text"].to_pylist(), strict=True)
-            by_id = {id_: hashlib.blake2b(text.encode(), digest_size=16).digest() for id_, text in pairs}
-        except (OSError, pa.ArrowException, KeyError, AttributeError, TypeError, ValueError) as error:
-            raise ReleaseError(f"cannot read {folder / path}: {error!r:.200}; {MEND}") from None
-        digests.setdefault(config, {}).update(by_id)
+            digests.setdefault(path.split("/")[0], {}).update((id_, text_digest(text)) for id_, text in pairs)
     return digests
+
+
+def text_digest(text: str) -> bytes:
+    """Return 16 bytes of the hash of a text."""
+    return hashlib.blake2b(text.encode(), digest_size=16).digest()

@@ -55,9 +55,8 @@ def test_the_whole_page(tmp_path: Path, model: FakeOpenAI) -> None:
             loaded = kernel.run("pg.load('user/personagen@v1.0.0', emotions=['joy'], split='train').num_rows")
     assert "value" in left["scores.realism.c2st_auc  # a Score: value, low, high, floor"].shown["text/plain"]
     assert "unknown keyword 'row', did you mean 'rows'?" in left["    print(error)"].streams["stdout"]
-    assert re.match(
-        r"<Preview: 1 text \(anger\); [01] of 1 show .*> <Scores against goemotions", waited.streams["stdout"]
-    )
+    shown = r"<Preview: 1 text \(anger\); [01] of 1 show their persona by words> <Scores against goemotions"
+    assert re.match(shown, waited.streams["stdout"])
     assert loaded.shown["text/plain"] == "8"
 
 

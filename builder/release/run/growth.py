@@ -1,6 +1,5 @@
 """Releases that grow: the recipe of a release with further rows, and the check that its own rows stay as they are."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from personagen.builder.planning.recipe.differences import describe_differences
 from personagen.builder.planning.situations.sources import wanted_inventions
 from personagen.builder.release.folder import check_manifest, read_manifest
 from personagen.builder.release.manifest import differing_parts
-from personagen.builder.release.texts import text_digests
+from personagen.builder.release.texts import text_digest, text_digests
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +34,7 @@ class Growth:
     def require_unchanged(self, row: Row) -> None:
         """Raise FolderError if a row of the release has another text now: the replies are not those that wrote it."""
         known = self.digests.get(row.id)
-        if known is not None and known != hashlib.blake2b(row.text.encode(), digest_size=16).digest():
+        if known is not None and known != text_digest(row.text):
             raise FolderError(
                 f"the text of {row.id} is another one than in the release: its run has lost replies, or they came from "
                 "another version; the release is as it was, make the larger one in another folder with --out"
