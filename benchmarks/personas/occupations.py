@@ -6,6 +6,7 @@ python -m benchmarks.personas.occupations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import mean
+from typing import Any
 
 import yaml
 
@@ -85,15 +86,14 @@ def main() -> None:
         print(f"| mean absolute difference | | {difference(rows, 'before'):.1f} | {difference(rows, 'after'):.1f} |\n")
 
 
-def compared(groups: Mapping[str, Mapping[str, object]], countries: Sequence[str] | None) -> list[Comparison]:
+def compared(groups: Mapping[str, Mapping[str, Any]], countries: Sequence[str] | None) -> list[Comparison]:
     """Return the fractions of women in groups of occupations, exactly as the tables give them."""
     tables = persona_tables()
     before, after = _employed(former(tables), countries), _employed(tables, countries)
     rows = []
     for group, facts in groups.items():
-        codes, women = tuple(map(str, facts["codes"])), float(str(facts["women"]))  # type: ignore[call-overload]
-        shares = [_women(tables, joint, codes) for joint in (before, after)]
-        rows.append(Comparison(group, women, *shares))
+        shares = [_women(tables, joint, tuple(facts["codes"])) for joint in (before, after)]
+        rows.append(Comparison(group, float(facts["women"]), *shares))
     return rows
 
 

@@ -38,7 +38,8 @@ from personagen.builder.release.results import add_results
 from personagen.builder.release.texts import Texts, read_texts
 
 if TYPE_CHECKING:
-    from personagen.metrics.statistics.association import Association, Codes, Table
+    from personagen.metrics.statistics.association import Association, Table
+    from personagen.metrics.statistics.groups import Codes
 
 MAX_TEXTS = 20_000
 """Upper bound on the audited texts: those of the first personas that fit in with all their texts."""

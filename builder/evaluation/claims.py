@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from personagen.builder.evaluation.arms.delivery import NOT_DELIVERED, TreatmentDelivery, needed
+from personagen.builder.evaluation.arms.delivery import FULL, NOT_DELIVERED, SHOWN, TreatmentDelivery, needed
 
 if TYPE_CHECKING:
     from personagen.metrics.statistics.paired import Blocks
@@ -20,15 +20,8 @@ MARGIN = 0.02
 
 SUPPORTED, REFUTED, UNDECIDED, VOID = "supported", "not supported", "undecided", "void"
 
-FULL = "situational"
-"""Arm of the full method."""
-
 MATCHED = "none-lengthmatched"
 """Arm without personas, at the lengths of the full method."""
-
-
-SHOWN = "shown"
-"""Arm of the full method, in its style, that neither names nor voices the emotion."""
 
 
 @dataclass(frozen=True, slots=True)

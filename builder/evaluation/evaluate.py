@@ -50,6 +50,9 @@ FORMAT = "personagen-scores/1"
 SLICES = "slices"
 """Key of `scores.json` for what the texts teach about the bundled corpora."""
 
+OWN_KEYS = (SLICES, PERSONAS)
+"""Keys of `scores.json` for results that are no metric."""
+
 STEPS = {
     SLICES: "comparing with plain sentences and real texts",
     PERSONAS: "looking for the personas in their texts",
@@ -167,7 +170,7 @@ def _evaluate(
             number and keeps_finished
         ):  # what is finished is kept if the rest is interrupted; a cancelled call has ended in `step`
             _save(folder, manifest, content)
-        if name in (SLICES, PERSONAS):
+        if name in OWN_KEYS:
             content[name] = compute()
         elif (failure := _measure(name, compute, content, progress)) is None:
             content["problems"].pop(name, None)
@@ -189,7 +192,7 @@ def _content(
         "texts": manifest["configs"]["all"]["digest"],
         "reference": {"name": reference.name, "texts": len(reference.texts), "digest": digest_of(reference.texts)},
         "results": {},
-        "problems": {name: INTERRUPTED for name in metrics if name not in (SLICES, PERSONAS)},
+        "problems": {name: INTERRUPTED for name in metrics if name not in OWN_KEYS},
         SLICES: {},
     }
     if predicted := agreement_line(classifier_facts(manifest)):
@@ -217,7 +220,7 @@ def _continues(stored: Mapping[str, Any] | None, content: dict[str, Any]) -> boo
     content["results"] |= {name: result for name, result in stored["results"].items() if name in content["problems"]}
     for name in content["results"]:
         del content["problems"][name]
-    content |= {name: stored[name] for name in (SLICES, PERSONAS) if name in stored}
+    content |= {name: stored[name] for name in OWN_KEYS if name in stored}
     return True
 
 

@@ -94,9 +94,10 @@ class Engine:
 
     def used(self) -> UsedReplies:
         """Count the distinct replies of this run, their tokens and their origins, journaled ones included."""
-        journal, names = self._journal, [model.backend.model for model in self.models]
+        journal = self._journal
+        names = [model.backend.model for model in self.models] if len(self.models) > 1 else []
         by_model = {name: UsedReplies(journal.usage(name), journal.origins(name)) for name in names}
-        return UsedReplies(journal.usage(), journal.origins(), by_model if len(names) > 1 else {})
+        return UsedReplies(journal.usage(), journal.origins(), by_model)
 
 
 def _named(ask: Ask, label: str) -> Ask:

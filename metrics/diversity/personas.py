@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from personagen.metrics.diversity.clusters import between_group_variance
 from personagen.metrics.statistics.paired import MIN_GROUPS
+from personagen.metrics.statistics.shuffles import upper_p
 from personagen.metrics.texts.inputs import Vectors, brief
 
 PERMUTATIONS = 200
@@ -123,8 +124,7 @@ def association_p(personas: Sequence[Attributes], labels: Sequence[str], seed: i
 
     observed = largest(np.arange(len(first)))
     generator = np.random.default_rng([seed, 3])
-    shuffled = [largest(generator.permutation(len(first))) for _ in range(PERMUTATIONS)]
-    return (1 + sum(value >= observed - 1e-12 for value in shuffled)) / (1 + PERMUTATIONS)
+    return upper_p(observed, np.array([largest(generator.permutation(len(first))) for _ in range(PERMUTATIONS)]))
 
 
 def groups_of_personas(personas: Sequence[Attributes]) -> NDArray[np.intp]:

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from personagen.metrics.statistics.groups import Codes, codes_of, without_group_means
 from personagen.metrics.statistics.paired import LEVEL
+from personagen.metrics.statistics.shuffles import pearson_tail, upper_p
 from personagen.metrics.texts.inputs import Vectors
 
 MIN_PERSONAS = 5
@@ -22,17 +24,14 @@ FOLDS = 5
 SHUFFLES = 500
 """Shuffles that give the distribution of chance."""
 
-MIN_EXCEEDING = 10
-"""Shuffles at least as large as the value, from which on their fraction is p; below, p is that of a fitted tail."""
-
 MAX_CELLS = 500_000
 """Predictions in memory for shuffles that are ranked together."""
 
 RIDGE = 1.0
 """Penalty in units of the mean variance of a column times the number of texts."""
 
-Codes = NDArray[np.intp]
-Table = NDArray[np.float64]
+Columns = NDArray[np.float64]
+"""Shape (n, k): a column per value of an attribute, or per persona."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +78,11 @@ def recovered_by_reader(
     attributes = list(dict.fromkeys(name for owner in owners for name in owner))
     targets = {name: _targets([owner.get(name) for owner in owners]) for name in attributes}
     testable = any(table.shape[1] for table in targets.values())
-    reader = _reader(_without_label_means(vectors, labels), groups, seed) if testable else np.zeros((0, 0))
+    reader = _reader(without_group_means(vectors, codes_of(labels)), groups, seed) if testable else np.zeros((0, 0))
     return [_recovered(name, table, reader, groups, seed) for name, table in targets.items()]
 
 
-def _targets(values: Sequence[str | None]) -> Table:
+def _targets(values: Sequence[str | None]) -> Columns:
     """Return columns of 0 and 1 for the values that enough personas have, shape (personas, k); of two values one."""
     known = [value for value in values if value is not None]
     if known and all(value.isdecimal() for value in known):
@@ -98,15 +97,7 @@ def _targets(values: Sequence[str | None]) -> Table:
     return np.array(enough, dtype=np.float64).reshape(len(enough), len(values)).T
 
 
-def _without_label_means(vectors: Vectors, labels: Sequence[str]) -> Table:
-    codes = np.unique(list(labels), return_inverse=True)[1].reshape(-1)
-    deviations = vectors.astype(np.float64)
-    for code in np.unique(codes):
-        deviations[codes == code] -= deviations[codes == code].mean(axis=0)
-    return deviations
-
-
-def _reader(vectors: Table, groups: Codes, seed: int) -> Table:
+def _reader(vectors: Columns, groups: Codes, seed: int) -> Columns:
     """Return the matrix that turns values of personas into predictions for texts of left-out personas, shape (n, p)."""
     count = int(groups.max()) + 1
     folds = np.random.default_rng([seed, 52]).permutation(np.arange(count) % FOLDS)[groups]
@@ -125,7 +116,7 @@ def _reader(vectors: Table, groups: Codes, seed: int) -> Table:
     return reader
 
 
-def _recovered(attribute: str, targets: Table, reader: Table, groups: Codes, seed: int) -> RecoveredByReader:
+def _recovered(attribute: str, targets: Columns, reader: Columns, groups: Codes, seed: int) -> RecoveredByReader:
     from scipy.stats import t
 
     kinds = targets.shape[1]
@@ -135,14 +126,14 @@ def _recovered(attribute: str, targets: Table, reader: Table, groups: Codes, see
     auc, error = _auc_with_error(reader @ targets, targets[groups] > 0, groups)
     shuffles = _shuffled(targets, reader, groups, seed)
     chance, spread = float(shuffles.mean()), float(shuffles.std(ddof=1))
-    p = _upper_p(auc, shuffles)
+    p = upper_p(auc, shuffles, pearson_tail)
     reach = float(t.ppf(1 - LEVEL / 2, len(targets) - 1)) * max(error, spread)
     low, high = max(auc - reach, 0.0), min(auc + reach, 1.0)
     low = min(low, chance) if p >= LEVEL else low
     return RecoveredByReader(attribute, kinds, auc, low, high, chance, p)
 
 
-def _shuffled(targets: Table, reader: Table, groups: Codes, seed: int) -> Table:
+def _shuffled(targets: Columns, reader: Columns, groups: Codes, seed: int) -> Columns:
     """Return the mean area under the ROC curve for each shuffle of the personas, ranked in batches."""
     generator = np.random.default_rng([seed, 53])
     kinds = targets.shape[1]
@@ -157,30 +148,20 @@ def _shuffled(targets: Table, reader: Table, groups: Codes, seed: int) -> Table:
     return np.array(means)
 
 
-def _upper_p(auc: float, shuffles: Table) -> float:
-    """Return the fraction of shuffles of at least a value; of few, the tail of a Pearson III with their moments."""
-    from scipy.stats import pearson3, skew
-
-    exceeding = int((shuffles >= auc - 1e-12).sum())
-    if exceeding >= MIN_EXCEEDING or np.ptp(shuffles) < 1e-12:
-        return (1 + exceeding) / (1 + len(shuffles))
-    return float(pearson3.sf(auc, float(skew(shuffles)), float(shuffles.mean()), float(shuffles.std(ddof=1))))
-
-
-def _ranks(scores: Table) -> Table:
+def _ranks(scores: Columns) -> Columns:
     from scipy.stats import rankdata
 
     return np.asarray(rankdata(scores, axis=0))
 
 
-def _aucs(ranks: Table, positive: NDArray[np.bool_]) -> Table:
+def _aucs(ranks: Columns, positive: NDArray[np.bool_]) -> Columns:
     """Return the area under the ROC curve of each column, from ranks: the statistic of Mann and Whitney."""
     ones = positive.sum(axis=0)
     zeros = len(positive) - ones
     return np.asarray(((ranks * positive).sum(axis=0) - ones * (ones + 1) / 2) / (ones * zeros))
 
 
-def _auc_with_error(scores: Table, positive: NDArray[np.bool_], groups: Codes) -> tuple[float, float]:
+def _auc_with_error(scores: Columns, positive: NDArray[np.bool_], groups: Codes) -> tuple[float, float]:
     """Return the mean area under the ROC curve and its standard error, clustered by persona (Obuchowski, 1997)."""
     ranks = _ranks(scores)
     aucs = _aucs(ranks, positive)

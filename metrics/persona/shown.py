@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from personagen.metrics.persona.words import WORD_ATTRIBUTES, is_shown, signs_in, signs_of
+from personagen.metrics.statistics.groups import Codes, codes_of, without_group_means
 from personagen.metrics.statistics.paired import LEVEL, MIN_GROUPS, clustered
+from personagen.metrics.statistics.shuffles import upper_p
 
 ANY = "any"
 """Name of the record of texts that show one attribute or more."""
@@ -19,7 +21,6 @@ ANY = "any"
 SHUFFLES = 2000
 """Shuffles of the personas; the smallest p is 0.0005, which Holm's correction of ten tests turns into 0.005."""
 
-Codes = NDArray[np.intp]
 Matches = NDArray[np.bool_]
 
 
@@ -62,7 +63,7 @@ def shown_by_words(
         seed: seed of the shuffles.
 
     """
-    codes = np.unique(list(labels), return_inverse=True)[1].reshape(-1)
+    codes = codes_of(labels)
     return [
         _measured(attribute, matches, has_words, codes, groups, seed)
         for attribute, matches, has_words in _matched(texts, personas, groups)
@@ -76,8 +77,8 @@ def shown_and_chance(
 
     None: each label has one persona. For the arguments see `shown_by_words`; personas are given by their ids.
     """
-    codes = np.unique(list(labels), return_inverse=True)[1].reshape(-1)
-    groups = np.unique(list(persona_ids), return_inverse=True)[1].reshape(-1)
+    codes = codes_of(labels)
+    groups = codes_of(persona_ids)
     chances: dict[str, float | None] = {}
     for attribute, matches, _ in _matched(texts, personas, groups):
         others = _with_others(matches, codes, groups)
@@ -145,9 +146,7 @@ def _measured(
 
     """
     own = matches[np.arange(len(groups)), groups].astype(np.float64)
-    others, deviations = _with_others(matches, labels, groups), matches.astype(np.float64)
-    for label in np.unique(labels):
-        deviations[labels == label] -= deviations[labels == label].mean(axis=0)
+    others = _with_others(matches, labels, groups)
     shown = float(own.mean())
     precision = shown / float(has_words.mean()) if has_words.any() else None
     usable = np.isfinite(others)
@@ -159,7 +158,7 @@ def _measured(
         reason = f"{count} personas, wanted {MIN_GROUPS}"
         return ShownByWords(attribute, shown, chance, precision, None, None, None, reason)
     sums = np.zeros((count, count))
-    np.add.at(sums, groups, deviations)
+    np.add.at(sums, groups, without_group_means(matches, labels))
     p = _shuffled_p(sums, seed)
     difference = clustered((own - others)[usable], np.unique(groups[usable], return_inverse=True)[1].reshape(-1))
     low, high = difference.low, difference.high
@@ -181,5 +180,5 @@ def _shuffled_p(sums: NDArray[np.float64], seed: int) -> float:
     count = len(sums)
     observed = float(np.trace(sums))
     rows = np.arange(count)
-    exceeding = sum(float(sums[rows, generator.permutation(count)].sum()) >= observed - 1e-9 for _ in range(SHUFFLES))
-    return (1 + exceeding) / (1 + SHUFFLES)
+    shuffles = [float(sums[rows, generator.permutation(count)].sum()) for _ in range(SHUFFLES)]
+    return upper_p(observed, np.array(shuffles))

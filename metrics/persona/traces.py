@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from personagen.metrics.persona.recovery import RecoveredByReader, recovered_by_reader
 from personagen.metrics.persona.shown import ANY, ShownByWords, shown_by_words
 from personagen.metrics.persona.words import ENGLISH_ONLY
+from personagen.metrics.statistics.groups import Codes, codes_of
 from personagen.metrics.statistics.paired import holm
 from personagen.metrics.texts.inputs import Vectors
 
@@ -90,7 +92,7 @@ def persona_traces(  # noqa: PLR0913 - the parts of one measurement
         One record per attribute, and one of all attributes that words can show; empty: there are no attributes.
 
     """
-    groups = np.unique(list(persona_ids), return_inverse=True)[1].reshape(-1)
+    groups = codes_of(persona_ids)
     rows = _sample(groups, seed)
     groups = np.unique(groups[rows], return_inverse=True)[1].reshape(-1)
     drawn_texts, drawn_labels = [texts[row] for row in rows], [labels[row] for row in rows]
@@ -116,7 +118,7 @@ def persona_traces(  # noqa: PLR0913 - the parts of one measurement
     ]
 
 
-def _sample(groups: "np.typing.NDArray[np.intp]", seed: int) -> "np.typing.NDArray[np.intp]":
+def _sample(groups: Codes, seed: int) -> NDArray[np.intp]:
     """Return the positions of all texts, or those of as many whole personas as have `MAX_TEXTS` texts."""
     if len(groups) <= MAX_TEXTS:
         return np.arange(len(groups))

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from personagen.metrics.statistics.groups import Codes, without_group_means
 from personagen.metrics.statistics.paired import LEVEL, MIN_GROUPS, POWER, MeanEstimate
+from personagen.metrics.statistics.shuffles import gamma_tail, upper_p
 from personagen.metrics.texts.words import count_words
 
 SHUFFLES = 200
@@ -25,17 +27,11 @@ MAX_NARROW_COLUMNS = 50
 NARROW_SHUFFLES = 1000
 """Shuffles for outcomes of few columns."""
 
-MIN_EXCEEDING = 10
-"""Shuffles at least as large as the value, from which on their fraction is p; below, p is that of a gamma tail."""
-
 HALVES = 20
 """Halves of the personas whose spread gives the standard error."""
 
 MAX_CELLS = 1_000_000
 """Numbers in memory for shuffles that are summed together."""
-
-Codes = NDArray[np.intp]
-"""Number of a category of each text or persona, from 0."""
 
 Table = NDArray[np.float32]
 """Shape (n, k): measurements of each text."""
@@ -113,10 +109,7 @@ def outcome(table: Table, personas: Codes, labels: Codes | None, *, scaled: bool
         scaled: True: every column is scaled to variance 1.
 
     """
-    deviations = table.astype(np.float64)
-    for kind in np.unique(labels) if labels is not None else [None]:
-        rows = slice(None) if kind is None else labels == kind
-        deviations[rows] -= deviations[rows].mean(axis=0)
+    deviations = without_group_means(table, np.zeros(len(table), dtype=np.intp) if labels is None else labels)
     spread = deviations.std(axis=0)
     deviations = deviations[:, spread > 1e-9]
     if not deviations.shape[1]:
@@ -157,7 +150,7 @@ def association(measured: Outcome, values: Codes, seed: int) -> Association:
     if arrangements(values) * LEVEL < 1 or variance < 1e-12:
         reason = f"{len(values)} personas with {len(edges) - 1} values have too few arrangements for a test"
         return Association(adjusted, None, None, None, chance, variance, reason)
-    p = max(_upper_p(fraction, shuffles), 1 / arrangements(values))
+    p = max(upper_p(fraction, shuffles, gamma_tail), 1 / arrangements(values))
     error = max(float(np.std(_halves(measured, order, values, generator), ddof=1)), variance**0.5) / rest
     low, high = _ends(adjusted, float(t.ppf(1 - LEVEL / 2, HALVES - 1)) * error, p)
     return Association(adjusted, low, high, p, chance, variance)
@@ -178,16 +171,6 @@ def arrangements(values: Codes) -> float:
     swaps = np.unique(sizes, return_counts=True)[1]
     log = gammaln(len(values) + 1) - gammaln(sizes + 1).sum() - gammaln(swaps + 1).sum()
     return float(np.exp(min(log, 700.0)))
-
-
-def _upper_p(fraction: float, shuffles: NDArray[np.float64]) -> float:
-    from scipy.stats import gamma
-
-    exceeding = int((shuffles >= fraction - 1e-12).sum())
-    if exceeding >= MIN_EXCEEDING:
-        return (1 + exceeding) / (1 + len(shuffles))
-    level, spread = float(shuffles.mean()), float(shuffles.var(ddof=1))
-    return float(gamma.sf(fraction, level**2 / spread, scale=spread / level))
 
 
 def _halves(measured: Outcome, order: Codes, values: Codes, generator: np.random.Generator) -> list[float]:
@@ -252,9 +235,7 @@ def differences(table: Table, values: Codes, personas: Codes, labels: Codes) -> 
     """
     from scipy.stats import t
 
-    deviations = table[:, 0].astype(np.float64)
-    for kind in np.unique(labels):
-        deviations[labels == kind] -= deviations[labels == kind].mean()
+    deviations = without_group_means(table, labels)[:, 0]
     owners = [np.unique(personas[values == value]) for value in range(int(values.max()) + 1)]
     tests = sum(len(group) >= MIN_GROUPS for group in owners)
     means = np.bincount(values, deviations) / np.bincount(values)

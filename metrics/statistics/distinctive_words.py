@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from personagen.metrics.statistics.association import SHUFFLES, Codes, Table
+from personagen.metrics.statistics.association import SHUFFLES, Table
+from personagen.metrics.statistics.groups import Codes
 from personagen.metrics.statistics.paired import LEVEL, MIN_GROUPS
 from personagen.metrics.texts.words import tokenise
 

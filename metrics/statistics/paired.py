@@ -96,32 +96,31 @@ def estimate(blocks: Blocks) -> MeanEstimate:
     blocks differ by more than their halves explain (F test at 5 %), only the spread between blocks counts. Blocks of
     several wordings have seeds and wordings as crossed random factors; see `crossed_error`.
     """
-    from scipy.stats import t
-
     if blocks.cells is not None:
         return _over_wordings(blocks.wholes, blocks.cells)
     value = float(blocks.wholes.mean())
     variance, freedom = _variance(blocks)
     if variance is None:
         return _without_error(value, "one block without halves has no spread")
-    error = (variance / len(blocks.wholes)) ** 0.5
+    return _with_error(value, (variance / len(blocks.wholes)) ** 0.5, freedom)
+
+
+def _over_wordings(values: NDArray[np.float64], cells: NDArray[np.intp]) -> MeanEstimate:
+    means = cell_means(values, cells[:, 0], cells[:, 1])
+    value, spread = float(np.nanmean(means)), crossed_error(means)
+    if spread.error is None:
+        return _without_error(value, str(spread.reason))
+    return _with_error(value, spread.error, spread.freedom)
+
+
+def _with_error(value: float, error: float, freedom: int) -> MeanEstimate:
+    from scipy.stats import t
+
     if error <= 1e-9 * abs(value):  # what is left of equal values is a rounding error
         return _without_error(value, "the values do not vary")
     reach = float(t.ppf(1 - LEVEL / 2, freedom)) * error
     p = float(2 * t.sf(abs(value) / error, freedom))
     return MeanEstimate(value, value - reach, value + reach, p, error, freedom)
-
-
-def _over_wordings(values: NDArray[np.float64], cells: NDArray[np.intp]) -> MeanEstimate:
-    from scipy.stats import t
-
-    means = cell_means(values, cells[:, 0], cells[:, 1])
-    value, spread = float(np.nanmean(means)), crossed_error(means)
-    if spread.error is None or spread.error <= 1e-9 * abs(value):
-        return _without_error(value, spread.reason or "the values do not vary")
-    reach = float(t.ppf(1 - LEVEL / 2, spread.freedom)) * spread.error
-    p = float(2 * t.sf(abs(value) / spread.error, spread.freedom))
-    return MeanEstimate(value, value - reach, value + reach, p, spread.error, spread.freedom)
 
 
 def clustered(values: NDArray[np.float64], groups: NDArray[np.intp]) -> MeanEstimate:

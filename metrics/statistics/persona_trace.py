@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from personagen.metrics.statistics.groups import codes_of, without_group_means
 from personagen.metrics.texts.corpus import Corpus
 
 
@@ -20,11 +20,11 @@ def persona_f(corpus: Corpus, personas: Sequence[str | None]) -> float | None:
     """
     if any(persona is None for persona in personas):
         return None
-    groups = np.unique(np.array(personas, dtype=str), return_inverse=True)[1]
+    groups = codes_of([str(persona) for persona in personas])
     kinds = int(groups.max()) + 1
-    label_codes = np.unique(np.array(corpus.labels or [""] * len(corpus)), return_inverse=True)[1]
+    label_codes = codes_of(corpus.labels or [""] * len(corpus))
     labels = np.eye(int(label_codes.max()) + 1)[label_codes]
-    both = _without_group_means(np.hstack([labels, corpus.vectors.astype(np.float64)]), groups)
+    both = without_group_means(np.hstack([labels, corpus.vectors]), groups)
     within_labels, within_both = both[:, : labels.shape[1]], both[:, labels.shape[1] :]
     rank = int(np.linalg.matrix_rank(within_labels, tol=1e-8)) if len(corpus) > kinds else 0
     freedom = len(corpus) - kinds - rank
@@ -33,11 +33,5 @@ def persona_f(corpus: Corpus, personas: Sequence[str | None]) -> float | None:
         return None
     fitted = within_labels @ np.linalg.lstsq(within_labels, within_both, rcond=1e-10)[0]
     within = float(np.square(within_both - fitted).sum())
-    whole = float(np.square(_without_group_means(corpus.vectors.astype(np.float64), label_codes)).sum())
+    whole = float(np.square(without_group_means(corpus.vectors, label_codes)).sum())
     return None if within <= 1e-12 else ((whole - within) / between_freedom) / (within / freedom)
-
-
-def _without_group_means(rows: NDArray[np.float64], groups: NDArray[np.intp]) -> NDArray[np.float64]:
-    sums = np.zeros((int(groups.max()) + 1, rows.shape[1]))
-    np.add.at(sums, groups, rows)
-    return np.asarray(rows - (sums / np.bincount(groups)[:, None])[groups])

@@ -1,7 +1,7 @@
 """Several models in one run: one journal, one budget, limits of each model's own, errors that name the model."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,6 +57,7 @@ class Echo:
         self.sent = 0
         self.error: Exception | None = None
         self.closed = False
+        self.on_stop: Callable[[], None] = lambda: None
 
     def token_limit(self, request: Request, cut_at: int | None = None) -> int:
         return request.sampling.max_tokens
@@ -69,7 +70,7 @@ class Echo:
         return Reply((), 30, 20, problem=self.model)
 
     def stop(self) -> None:
-        pass
+        self.on_stop()
 
     async def close(self) -> None:
         self.closed = True
@@ -159,7 +160,7 @@ def test_a_model_that_fails_for_good_is_named_and_the_other_goes_on() -> None:
 
 
 def test_all_models_are_drained_at_once(tmp_path: Path) -> None:
-    """Replies in flight of both arrive in the journal."""
+    """Replies in flight of both arrive in the journal, though each model answers once the other one is stopped."""
 
     async def run() -> None:
         a, b = Echo("a"), Echo("b")
@@ -169,8 +170,7 @@ def test_all_models_are_drained_at_once(tmp_path: Path) -> None:
             asks = [asyncio.ensure_future(engine.ask(0, model)(ask_for("Go on."))) for model in (0, 1)]
             await until(lambda: a.sent == b.sent == 1)
             assert (engine.in_flight, engine.concurrency, engine.is_paid) == (2, 8, True)
-            asyncio.get_running_loop().call_soon(a.gate.set)
-            asyncio.get_running_loop().call_soon(b.gate.set)
+            a.on_stop, b.on_stop = b.gate.set, a.gate.set
         await asyncio.gather(*asks, return_exceptions=True)
         c, d = Echo("a"), Echo("b")
         async with start_engine_of_models(models_of(c, d), tmp_path / "journal", limits=Limits()) as engine:

@@ -104,7 +104,7 @@ def none_lengthmatched(setting: ArmSetting) -> WritingTask:
 
 def real(setting: ArmSetting) -> list[ArmText]:
     """Draw real texts: the upper bound of every arm."""
-    drawn = _draw_rows(setting, "real")
+    drawn = _draw_rows(setting)
     return [ArmText(row.id, setting.pool.texts[drawn[row.id]], row.emotion) for row in setting.rows]
 
 
@@ -161,12 +161,12 @@ def max_rows(pool: "Corpus", emotion: str) -> int:
     return max(0, min(len(short), len(_rows_of(pool, emotion)) - 2))
 
 
-def _draw_rows(setting: ArmSetting, purpose: str) -> dict[str, int]:
+def _draw_rows(setting: ArmSetting) -> dict[str, int]:
     """Draw a distinct real text of the same emotion for every row: positions in the pool by row id."""
     remaining: dict[str, list[int]] = {}
     for emotion in dict.fromkeys(row.emotion for row in setting.rows):
         candidates = _rows_of(setting.pool, emotion)
-        rng = random.Random(f"{purpose}:{setting.recipe.seed}:{emotion}")
+        rng = random.Random(f"real:{setting.recipe.seed}:{emotion}")
         remaining[emotion] = rng.sample(candidates, len(candidates))
     return {row.id: remaining[row.emotion].pop() for row in setting.rows}
 

@@ -32,7 +32,11 @@ PERSONA, EXPRESSION, REAL_TEXTS = "persona", "expression", "real texts"
 
 DELIVERED, NOT_DELIVERED, UNCLEAR = "delivered", "not delivered", "unclear"
 
-FULL, SHOWN = "situational", "shown"
+FULL = "situational"
+"""Arm of the full method."""
+
+SHOWN = "shown"
+"""Arm of the full method, in its style, that neither names nor voices the emotion."""
 
 PERSONA_ARMS = ("demographic", "sociocultural", FULL, SHOWN, "unstyled", "full+real")
 """Arms whose texts have a persona."""
@@ -53,7 +57,8 @@ class TreatmentDelivery:
         treatment: "persona", "expression" or "real texts".
         measure: what was measured.
         value: its value.
-        upper: upper end of its one-sided 95 % interval; None: every value is the same, or all texts were counted.
+        upper: upper end of its one-sided 95 % interval, or the value if its error is unknown. None: all texts were
+            counted.
         least: least value that counts.
         outcome: "delivered", "not delivered" or "unclear".
 
@@ -116,7 +121,7 @@ def _outcome(effect: "MeanEstimate", least: float) -> tuple[str, float]:
     """Return the outcome of an effect that is 0 without the treatment, and the upper end of its interval."""
     from scipy.stats import t
 
-    if not effect.error:  # every value is the same
+    if effect.error is None:  # all personas agree, or fewer than five differ from 0
         return (DELIVERED if effect.value >= least else NOT_DELIVERED), effect.value
     reach = float(t.isf(LEVEL, effect.freedom)) * effect.error
     if effect.value - reach > 0:
