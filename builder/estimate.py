@@ -28,7 +28,7 @@ from personagen.builder.planning.recipe.sections import BackendChoice
 from personagen.builder.planning.recipe.sections.rows import CHANGEABLE_ATTRIBUTES
 from personagen.builder.planning.situations.possible import with_assumed_events
 from personagen.builder.planning.situations.sources import ASSUMED_EVENT, wanted_inventions
-from personagen.builder.rehearsal import require_writable
+from personagen.builder.rehearsal import require_writable, with_attempts
 from personagen.builder.writing.invention.batches import EVENTS_PER_REQUEST, EVENTS_SCHEMA, Batch, batch_request
 from personagen.builder.writing.invention.stage import STAGE as EVENTS_STAGE
 from personagen.builder.writing.rows import RowWriter
@@ -177,8 +177,8 @@ def estimate(recipe: Recipe) -> Estimate:
 async def aestimate(recipe: Recipe) -> Estimate:
     """Estimate a recipe in the running event loop; see `estimate`."""
     await require_writable(recipe)
-    single_attempt = recipe.model_copy(update={"checks": recipe.checks.model_copy(update={"attempts": 1})})
-    plan = await compute_in_thread(lambda: add_counterfactuals(with_assumed_events(make_plan(single_attempt))))
+    single = with_attempts(recipe, 1)
+    plan = await compute_in_thread(lambda: add_counterfactuals(with_assumed_events(make_plan(single))))
     require_rows_of_every_model(recipe, plan.model_quotas)
     sampled = _sample_inventions(plan) | await _sample_requests(plan)
     requests = _requests_per_stage(plan)

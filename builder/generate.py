@@ -148,7 +148,7 @@ async def agenerate(  # noqa: PLR0913 - those of `generate`
             return finished
         if not is_loaded_plainly(run.out):
             progress.warn(f"{run.out} has one of [ ] * ?, a pattern for load_dataset; it loads by name only")
-        await require_writable(recipe)
+        await require_writable(recipe, run.personas)
         run.keep_card()  # fails before anything is paid for if its notes cannot be kept
         held = with_copies(recipe, run.inputs)
         plan, models, label_check = await compute_in_thread(lambda: _prepare(held, run, api_key, progress))

@@ -7,7 +7,7 @@ from personagen.builder.core.event_loop import compute_in_thread, run_blocking
 from personagen.builder.core.progress import SILENT, Progress
 from personagen.builder.core.records import Row
 from personagen.builder.llm import EngineModel, connect_models, start_engine_of_models
-from personagen.builder.planning.plan import make_plan
+from personagen.builder.planning.plan import Plan, make_plan
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.rehearsal import require_writable
 from personagen.builder.writing.attempts import describe_reject
@@ -21,7 +21,7 @@ def preview(recipe: Recipe, number: int, *, progress: Progress = SILENT, api_key
     """Write the first rows of a recipe, one emotion after the other; works inside a running event loop too.
 
     Args:
-        recipe: recipe of the rows; its quotas and ablations are ignored.
+        recipe: recipe of the rows; its quotas, batches and ablations are ignored.
         number: number of rows.
         progress: receives the counts of the run.
         api_key: key of an endpoint; None: environment variable OPENAI_API_KEY.
@@ -43,13 +43,11 @@ async def apreview(
     """Preview a recipe in the running event loop; see `preview`."""
     await require_writable(recipe)
     names = recipe.chosen_taxonomy().names[:number]
-    data = recipe.model_dump(mode="json") | {"rows": number, "emotions": names, "quotas": None, "ablations": []}
+    data = recipe.model_dump(mode="json") | {"rows": number, "emotions": names}
+    data |= {"quotas": None, "batches": None, "ablations": []}
     data["events"] = data["events"] if recipe.depth == "situational" else None
     shortened = Recipe.model_validate(data, strict=False)
-    models, label_check = await compute_in_thread(lambda: _prepare(shortened, api_key, progress))
-    planned = make_plan(shortened)
-    for note in planned.people.notes:
-        progress.warn(note)
+    planned, models, label_check = await compute_in_thread(lambda: _prepare(shortened, api_key, progress))
     rows: list[Row] = []
     rejected, last = 0, None
     async with (
@@ -73,7 +71,10 @@ async def apreview(
 
 def _prepare(
     recipe: Recipe, api_key: str | None, progress: Progress
-) -> tuple[tuple[EngineModel, ...], LabelCheck | None]:
+) -> tuple[Plan, tuple[EngineModel, ...], LabelCheck | None]:
     label_check = load_label_check(recipe)
+    plan = make_plan(recipe)
+    for note in plan.people.notes:
+        progress.warn(note)
     models = connect_models(recipe.backends, recipe.model_prices(), None, api_key, warn=progress.warn)
-    return models, label_check
+    return plan, models, label_check

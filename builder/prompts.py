@@ -7,6 +7,7 @@ stand-in takes its place.
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,14 @@ from personagen.builder.core.event_loop import compute_in_thread, run_blocking
 from personagen.builder.core.files import make_folder, require_usable_name, write_bytes, write_text
 from personagen.builder.core.records import Situational, as_mapping
 from personagen.builder.llm.requests import Ask, Candidate, Reply, Request
+from personagen.builder.planning.batches import turns_in_order
 from personagen.builder.planning.plan import Plan, RowPlan, make_plan
 from personagen.builder.planning.prompts.variables import VARIABLES, attributes_of
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.planning.recipe.prompt_templates import used_templates
 from personagen.builder.planning.situations.possible import with_assumed_events
 from personagen.builder.planning.situations.sources import wanted_inventions
-from personagen.builder.rehearsal import prose_reply, require_writable, stand_in_of
+from personagen.builder.rehearsal import prose_reply, require_writable, stand_in_of, with_attempts
 from personagen.builder.writing.invention.batches import Batch, batch_request
 from personagen.builder.writing.invention.stage import STAGE as EVENTS_STAGE
 from personagen.builder.writing.prompts import EVENTS_NAME, published_templates
@@ -89,22 +91,14 @@ def planned_requests(recipe: Recipe, number: int) -> list[PlannedRequest]:
 async def aplanned_requests(recipe: Recipe, number: int) -> list[PlannedRequest]:
     """Return the requests of the first rows in the running event loop; see `planned_requests`."""
     await require_writable(recipe)
-    checks = recipe.checks.model_copy(update={"attempts": 1})
-    single_attempt = recipe.model_copy(update={"checks": checks})
-    plan = await compute_in_thread(lambda: with_assumed_events(make_plan(single_attempt), stand_in_of(EVENTS_STAGE)))
+    single = with_attempts(recipe, 1)
+    plan = await compute_in_thread(lambda: with_assumed_events(make_plan(single), stand_in_of(EVENTS_STAGE)))
     requests: list[PlannedRequest] = []
-    for row in _first_rows(plan, number):
+    for row in (plan.turn(emotion, turn) for emotion, turn in islice(turns_in_order(plan), number)):
         known = [(planned.model, planned.request) for planned in requests]
         new = await _requests_of(plan, row)
         requests += [planned for planned in new if (planned.model, planned.request) not in known]
     return requests
-
-
-def _first_rows(plan: Plan, number: int) -> list[RowPlan]:
-    """Return the first row of each emotion, then the second ones, up to a number."""
-    counts = {emotion: sum(quota.values()) for emotion, quota in plan.quotas.items()}
-    turns = [(emotion, turn) for turn in range(max(counts.values())) for emotion in counts if turn < counts[emotion]]
-    return [plan.turn(emotion, turn) for emotion, turn in turns[:number]]
 
 
 async def _requests_of(plan: Plan, row: RowPlan) -> list[PlannedRequest]:

@@ -9,6 +9,7 @@ stand-in that completes each beginning with as many words as it lacks, as far as
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from personagen.builder.core.errors import RecipeError
 from personagen.builder.core.event_loop import compute_in_thread
@@ -48,13 +49,18 @@ Lengths = Sequence[tuple[int, int]]
 """The shortest and the longest text of a row, in words, for each beginning that was tried."""
 
 
-async def require_writable(recipe: Recipe) -> None:
+async def require_writable(recipe: Recipe, chosen: Path | None = None) -> None:
     """Raise RecipeError if a template of a recipe cannot be rendered, or the embedded model cannot write its texts.
 
     The embedded model may be unable by the language or the length of the texts. Recipes of other models are not
     examined for that, nor are those of `shown` texts without a style, nor default lengths.
+
+    Args:
+        recipe: the recipe.
+        chosen: file of the run for the personas that are chosen from a source; see `make_plan`.
+
     """
-    await _require_renderable(recipe)
+    await _require_renderable(recipe, chosen)
     if not recipe.is_embedded or recipe.mixture() is None:
         return
     if recipe.text.language not in (None, LANGUAGE):
@@ -87,17 +93,21 @@ def _bounds_of(plan: Plan, row: RowPlan) -> tuple[int, int]:
     return plan.recipe.text_bounds() if channel is None else (channel.min_words, channel.max_words)
 
 
-async def _require_renderable(recipe: Recipe) -> None:
+async def _require_renderable(recipe: Recipe, chosen: Path | None) -> None:
     """Render the templates that a recipe replaces, in every wording, for rows that differ in kind."""
     if recipe.prompts is None:
         return
-    checks = recipe.checks.model_copy(update={"attempts": 1})
-    single_attempt = recipe.model_copy(update={"checks": checks})
-    plan = await compute_in_thread(lambda: with_assumed_events(make_plan(single_attempt)))
+    plan = await compute_in_thread(lambda: with_assumed_events(make_plan(with_attempts(recipe, 1), chosen)))
     writer = RowWriter(plan, lambda priority, stage, model: _answer_stand_in(stage), models=[""] * len(recipe.backends))
     for row in _rows_of_each_kind(plan):
         for wording in plan.wordings or (None,):
             await writer.write(replace(row, wording=wording), priority=0)
+
+
+def with_attempts(recipe: Recipe, most: int) -> Recipe:
+    """Return the recipe with at most so many attempts per text."""
+    checks = recipe.checks.model_copy(update={"attempts": min(recipe.checks.attempts, most)})
+    return recipe.model_copy(update={"checks": checks})
 
 
 def stand_in_of(stage: str) -> str:
@@ -138,9 +148,8 @@ def _rows_of_each_kind(plan: Plan) -> Iterator[RowPlan]:
 def _simplified(recipe: Recipe) -> Recipe:
     """Return the recipe with no prose of a model, and with no more attempts than have different beginnings."""
     sampled = Elaboration(demographic="sampled", sociocultural="sampled", situational="sampled")
-    checks = recipe.checks.model_copy(update={"attempts": min(recipe.checks.attempts, REHEARSED_ATTEMPTS)})
     drawn = {"personas": None} if recipe.personas is not None and recipe.personas.source else {}  # not read twice
-    return recipe.model_copy(update={"elaborate": sampled, "checks": checks, **drawn})
+    return with_attempts(recipe, REHEARSED_ATTEMPTS).model_copy(update={"elaborate": sampled, **drawn})
 
 
 def _first_rows(plan: Plan) -> Iterator[RowPlan]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from personagen.builder.core.errors import RecipeError, raise_as
-from personagen.builder.core.records import DEPTH_PREFIX, DEPTHS, SPLITS, layers_of, shard_path
+from personagen.builder.core.records import DEPTH_PREFIX, SPLITS, layers_of, shard_path
 from personagen.builder.planning.batches import (
     BatchedPeople,
     RowBatch,
@@ -167,9 +167,14 @@ class Plan:
             row.emotion,
             row.turn,
             rows=sum(self.quotas[row.emotion].values()),
-            strata=max(1, len(self.recipe.intensities)),
+            strata=self.strata,
             values=self.people.persona(row.persona).values if is_known else None,
         )
+
+    @property
+    def strata(self) -> int:
+        """Number of intensities, which alternate by turn; 1 without any."""
+        return max(1, len(self.recipe.intensities))
 
     @property
     def has_personas(self) -> bool:
@@ -185,7 +190,7 @@ class Plan:
             for split, count in splits.items()
         ]
         for depth in self.recipe.ablations:
-            totals = [(split, sum(quota[split] for quota in self.quotas.values())) for split in SPLITS]
+            totals = [(split, self.rows_of(split)) for split in SPLITS]
             groups += [(DEPTH_PREFIX + depth, None, depth, split, count) for split, count in totals]
         for config, splits in self.counterfactuals.items():
             groups += [(config, None, self.recipe.depth, split, len(rows)) for split, rows in splits.items()]
@@ -198,7 +203,7 @@ class Plan:
     @property
     def deepest(self) -> str:
         """The greatest depth of any row; a release publishes the layers down to it."""
-        return max((self.recipe.depth, *self.recipe.ablations), key=DEPTHS.index)
+        return self.recipe.deepest
 
     @property
     def attribute_types(self) -> Mapping[str, str]:
@@ -319,24 +324,22 @@ class Plan:
         )
 
     def _wording(self, emotion: str, turn: int) -> str | None:
-        if not self.wordings:
-            return None
-        rows, strata = sum(self.quotas[emotion].values()), max(1, len(self.recipe.intensities))
-        return wording_of(self.wordings, seed=self.recipe.seed, emotion=emotion, turn=turn, rows=rows, strata=strata)
+        return wording_of(self.wordings, **self._place(emotion, turn)) if self.wordings else None
 
     def _model(self, emotion: str, turn: int) -> int:
         if not self.model_quotas:
             return 0
-        splits, strata = tuple(self.quotas[emotion].values()), max(1, len(self.recipe.intensities))
-        rows = EmotionRows(emotion, self.recipe.seed, splits, strata, self.mixture, tuple(self.wordings))
+        splits = tuple(self.quotas[emotion].values())
+        rows = EmotionRows(emotion, self.recipe.seed, splits, self.strata, self.mixture, tuple(self.wordings))
         return models_of_rows(self.model_quotas[emotion], rows)[turn]
 
     def _style(self, emotion: str, turn: int) -> RowStyle | None:
-        recipe, mixture = self.recipe, self.mixture
-        if mixture is None:
-            return None
-        rows, strata = sum(self.quotas[emotion].values()), max(1, len(recipe.intensities))
-        return row_style(mixture, seed=recipe.seed, emotion=emotion, turn=turn, rows=rows, strata=strata)
+        return None if self.mixture is None else row_style(self.mixture, **self._place(emotion, turn))
+
+    def _place(self, emotion: str, turn: int) -> dict[str, Any]:
+        """Return the arguments that name a row in the deals of wordings and styles."""
+        rows = sum(self.quotas[emotion].values())
+        return {"seed": self.recipe.seed, "emotion": emotion, "turn": turn, "rows": rows, "strata": self.strata}
 
 
 def make_plan(recipe: Recipe, chosen: Path | None = None) -> Plan:
@@ -349,20 +352,16 @@ def make_plan(recipe: Recipe, chosen: Path | None = None) -> Plan:
     """
     if recipe.batches:
         return _make_batched_plan(recipe)
-    splits = recipe.splits
-    fractions: dict[str, float] = {"train": splits.train, "validation": splits.validation, "test": splits.test}
-    quotas = {
-        emotion: split_quota(count, fractions, turn) for turn, (emotion, count) in enumerate(recipe.quota().items())
-    }
+    fractions: dict[str, float] = recipe.splits.model_dump()
+    counts = enumerate(recipe.quota().items())
+    quotas = {emotion: split_quota(count, fractions, turn) for turn, (emotion, count) in counts}
     rows = {split: sum(quota[split] for quota in quotas.values()) for split in SPLITS}
-    has_personas = recipe.depth != "none" or any(depth != "none" for depth in recipe.ablations)
-    personas = {split: -(-count // recipe.situations_per_persona) * has_personas for split, count in rows.items()}
+    per_persona = recipe.situations_per_persona
+    personas = {split: -(-count // per_persona) if recipe.deepest != "none" else 0 for split, count in rows.items()}
     people = people_of(recipe, sum(personas.values()), chosen)
-    several = len(recipe.backends) > 1
-    model_quotas = quotas_of_models(recipe.model_fractions(), recipe.quota()) if several else {}
-    mixture, wordings = recipe.mixture(), recipe.wordings()
-    plan = Plan(recipe, quotas, personas, people, mixture=mixture, wordings=wordings, model_quotas=model_quotas)
-    plan = replace(plan, channels=deal_channels(recipe), events=_events_of(recipe))
+    models = quotas_of_models(recipe.model_fractions(), recipe.quota()) if len(recipe.backends) > 1 else {}
+    plan = Plan(recipe, quotas, personas, people, mixture=recipe.mixture(), wordings=recipe.wordings())
+    plan = replace(plan, model_quotas=models, channels=deal_channels(recipe), events=_events_of(recipe))
     require_possible(with_assumed_events(plan))
     return plan
 

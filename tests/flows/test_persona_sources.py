@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from personagen.builder.core.errors import RecipeError
 from personagen.builder.estimate import estimate
 from personagen.builder.hub.verify import verify_folder
 from personagen.builder.planning.recipe.parsing import read_recipe
+from personagen.builder.prompts import export_prompts
 from personagen.builder.release.cards.card import render_card
 from tests.helpers.flow import LAYERED, bytes_of, command, make, run_command, write_recipe
 from tests.helpers.processes.forked import ForkedProcess
@@ -66,6 +68,20 @@ def test_a_killed_run_without_its_source_resumes_to_the_same_bytes(tmp_path: Pat
         done = run_command(command(server.url, tmp_path / "out", path))
         assert done.returncode == 0, done.stderr
     assert bytes_of(tmp_path / "out") == bytes_of(tmp_path / "calm")
+
+
+def test_a_run_with_templates_of_its_own_does_not_need_its_source_again(tmp_path: Path) -> None:
+    table = write_table(tmp_path / "people.parquet")
+    path = recipe_with(tmp_path, "people.parquet", columns={"prose": None})
+    export_prompts(read_recipe(path), tmp_path / "prompts")
+    with FakeOpenAI() as server:
+        recipe = read_recipe(path, {"backend.base_url": server.url, "prompts": str(tmp_path / "prompts")})
+        release = make(recipe, tmp_path / "out").folder
+        before = bytes_of(release)
+        table.unlink()
+        shutil.rmtree(release)
+        assert make(recipe, tmp_path / "out").created
+    assert bytes_of(release) == before
 
 
 def test_a_release_states_its_source_and_keeps_its_columns(tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ class Chances:
         self._accepted, self._labels = accepted, labels or {}
         self._steps = _relevant(steps, {*accepted, *self._labels})
         self._numbers = {step.name: number for number, step in enumerate(self._steps)}
-        divided = [[name for name in _derived_names(step) if name in self._labels] for step in self._steps]
+        divided = [[name for name in derived_names(step) if name in self._labels] for step in self._steps]
         self.cell_attributes = tuple(name for names in divided for name in names)
         self._divided = divided
         self._starts = [sum(map(len, divided[:number])) for number in range(len(divided) + 1)]
@@ -90,7 +90,7 @@ class Chances:
         """Return the cell of a persona; None: it does not meet the conditions."""
         labels: Cell = ()
         for number, step in enumerate(self._steps):
-            derived = {name: values.get(name) for name in _derived_names(step)}
+            derived = {name: values.get(name) for name in derived_names(step)}
             label = self._label(number, derived)
             if label is None:
                 return None
@@ -190,7 +190,7 @@ class Chances:
 
     def _live_attributes(self, number: int) -> tuple[str, ...]:
         """Return the attributes drawn before a draw that it or a later one depends on."""
-        before = {name for step in self._steps[:number] for name in _derived_names(step)}
+        before = {name for step in self._steps[:number] for name in derived_names(step)}
         return tuple(sorted(before & {name for step in self._steps[number:] for name in step.depends_on}))
 
 
@@ -198,11 +198,12 @@ def _relevant(steps: Sequence[Step], names: set[str]) -> tuple[Step, ...]:
     """Return the draws of these attributes, and those that they depend on."""
     wanted, relevant = set(names), list[Step]()
     for step in reversed(steps):
-        if wanted & set(_derived_names(step)):
+        if wanted & set(derived_names(step)):
             relevant.append(step)
             wanted |= set(step.depends_on)
     return tuple(reversed(relevant))
 
 
-def _derived_names(step: Step) -> tuple[str, ...]:
+def derived_names(step: Step) -> tuple[str, ...]:
+    """Return the attributes that a draw determines."""
     return ("occupation", "occupation_group", "isco08", "workplace") if step.name == "occupation" else (step.name,)

@@ -34,6 +34,7 @@ MAX_NAMED_CELLS = 3
 """Impossible combinations that a message names."""
 
 ADVICE = "change one of the conditions"
+"""End of messages on conditions that exclude each other."""
 
 
 class PersonaConstraints(Protocol):

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from personagen.builder.planning.personas.chances import Chances
+from personagen.builder.planning.personas.chances import Chances, derived_names
 from personagen.builder.planning.personas.steps import steps_of
 from personagen.builder.planning.personas.tables import PersonaTables, Rule, make_table
 
@@ -75,8 +75,7 @@ def _minimal(items: Sequence[Item], suffices: Callable[[Sequence[Item]], bool]) 
 
 def _position(tables: PersonaTables, name: str) -> int:
     """Return the number of the draw that determines an attribute."""
-    owner = {"isco08": "occupation", "occupation_group": "occupation"}.get(name, name)
-    return next(number for number, step in enumerate(steps_of(tables)) if step.name == owner)
+    return next(number for number, step in enumerate(steps_of(tables)) if name in derived_names(step))
 
 
 def _words(values: frozenset[Any]) -> str:

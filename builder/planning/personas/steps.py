@@ -120,7 +120,7 @@ def _percentiles(tables: PersonaTables, trait: str, values: Mapping[str, Any]) -
 def _trait_distribution(correlation: float, low: float, high: float) -> Distribution:
     """Return the distribution of a percentile, given that the quantile of the latent variable is in [low, high].
 
-    The integral over the latent variable is a mean over INTEGRATION_POINTS quantiles; see `trait_percentile`.
+    The integral over the latent variable is a mean over INTEGRATION_POINTS quantiles; `drawing` draws from it directly.
     """
     noise = (1 - correlation**2) ** 0.5
     points = [low + (high - low) * (number + 0.5) / INTEGRATION_POINTS for number in range(INTEGRATION_POINTS)]

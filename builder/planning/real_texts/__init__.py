@@ -9,7 +9,7 @@ from personagen.builder.planning.real_texts.division import divide
 from personagen.builder.planning.real_texts.drawing import ExampleDraw, SourceDraw
 from personagen.builder.planning.real_texts.pools import COPY_SUFFIX, PoolText, TextPool, is_copy, read_copy, write_copy
 from personagen.builder.planning.real_texts.sources import RealSource, open_source, source_id
-from personagen.builder.planning.real_texts.terms import licence_conflict, terms_of
+from personagen.builder.planning.real_texts.terms import terms_of, text_conflict
 
 __all__ = [
     "COPY_SUFFIX",
@@ -20,10 +20,10 @@ __all__ = [
     "TextPool",
     "divide",
     "is_copy",
-    "licence_conflict",
     "open_source",
     "read_copy",
     "source_id",
     "terms_of",
+    "text_conflict",
     "write_copy",
 ]

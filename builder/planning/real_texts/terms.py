@@ -1,11 +1,12 @@
 """Licence and attribution of a source of real texts, and whether the licence of a release fits them."""
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from personagen.builder.planning.licence_terms import LicenceConflict, licence_conflict
 
 if TYPE_CHECKING:
     from personagen.builder.planning.recipe.sections import TextSource
@@ -39,17 +40,13 @@ BUNDLED_TERMS: Mapping[str, SourceTerms] = {
 }
 """Terms of the references of the package; `metrics/data/SOURCES.md` has them in full."""
 
-SHARE_ALIKE = (
-    "odbl", "cdla-sharing-1.0", "gfdl", "gpl", "gpl-2.0", "gpl-3.0", "agpl-3.0", "lgpl", "lgpl-2.1", "lgpl-3.0",
-    "lgpl-lr", "osl-3.0", "eupl-1.1", "eupl-1.2", "mpl-2.0", "c-uda",
-)  # fmt: skip
-"""Licences besides those of Creative Commons that adaptations must keep."""
-
-RESEARCH_ONLY = ("fair-noncommercial-research-license", "h-research", "intel-research", "apple-amlr")
-"""Licences besides those of Creative Commons that forbid commercial use."""
-
-UNJUDGED = (None, "other", "unknown")
-"""Licences of a release that cannot be compared: the card claims none, or one of the recipe's own."""
+CONFLICTS: Mapping[LicenceConflict, str] = {
+    "adaptations": "{source} forbids adaptations",
+    "commercial use": "{source} forbids commercial use and {release} allows it",
+    "share-alike": "{source} must be kept by what builds on it",
+    "attribution": "{source} asks for attribution and {release} does not",
+}
+"""Wording of the conflicts that refuse a recipe: unknown terms are none, since prompts alone have the texts."""
 
 
 def terms_of(settings: "TextSource", known: SourceTerms | None = None) -> SourceTerms:
@@ -75,33 +72,15 @@ def _release_terms(folder: Path) -> SourceTerms | None:
     return SourceTerms(licence if isinstance(licence, str) else None, f"the dataset {name}" if name else None)
 
 
-def licence_conflict(source: str | None, release: str | None) -> str | None:
-    """Return why a release may not have its licence if it builds on texts of another one; None: no reason is known.
+def text_conflict(source: str | None, release: str | None) -> str | None:
+    """Return why a release may not have its licence if prompts show texts of another one; None: no reason is known.
 
     Args:
         source: licence of the texts; None: unknown.
         release: licence of the release; None: it claims none.
 
     """
-    if source is None or release in UNJUDGED or source == release:
+    conflict = licence_conflict(source, release)
+    if conflict is None or conflict not in CONFLICTS:
         return None
-    if "-nd" in source:
-        return f"{source} forbids adaptations"
-    if _is_non_commercial(source) and not _is_non_commercial(str(release)):
-        return f"{source} forbids commercial use and {release} allows it"
-    kept, own = _kept_family(source), _kept_family(str(release))
-    if kept and (kept != own or str(release) < source):  # a later version may replace an earlier one
-        return f"{source} must be kept by what builds on it"
-    return None
-
-
-def _is_non_commercial(licence: str) -> bool:
-    return "-nc" in licence or licence in RESEARCH_ONLY
-
-
-def _kept_family(licence: str) -> str | None:
-    """Return the licence that adaptations must have, without its version; None: any."""
-    if licence in SHARE_ALIKE:
-        return licence
-    matched = re.fullmatch(r"(cc-by(?:-nc)?-sa)-[\d.]+", licence)
-    return matched[1] if matched else None
+    return CONFLICTS[conflict].format(source=source, release=release)

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from personagen.builder.core.records import DEPTHS, PLAIN, REPEATING_PREFIXES, layers_of
 from personagen.builder.planning.personas.tables import known_values
-from personagen.builder.planning.real_texts.terms import SourceTerms, licence_conflict, terms_of
+from personagen.builder.planning.real_texts.terms import SourceTerms, terms_of, text_conflict
 from personagen.builder.planning.recipe.licences import LICENCES, validate_licence
 from personagen.builder.planning.recipe.prompt_templates import validate_prompts
 from personagen.builder.planning.recipe.sections.grounding import TextSource
@@ -181,15 +181,13 @@ def _validate_grounding(recipe: "Recipe") -> None:
             "grounding.verbalized: got true for the embedded model, which cannot list texts with their probabilities; "
             "leave it out, or choose another model by backend.kind and backend.model"
         )
-    deepest = max((recipe.depth, *recipe.ablations), key=DEPTHS.index)
-    if grounding.paraphrase is not None and deepest != "none":
+    if grounding.paraphrase is not None and recipe.deepest != "none":
         raise ValueError(
-            f"grounding.paraphrase: got texts of depth {deepest!r}, wanted depth: none, since a real text has a writer "
-            "and a situation of its own; set the depth, or leave paraphrase out"
+            f"grounding.paraphrase: got texts of depth {recipe.deepest!r}, wanted depth: none, since a real text has a "
+            "writer and a situation of its own; set the depth, or leave paraphrase out"
         )
-    for key, settings in (("examples", grounding.examples), ("paraphrase", grounding.paraphrased())):
-        if settings is not None:
-            _require_terms(settings, terms_of(settings), recipe.license, f"grounding.{key}")
+    for key, settings in grounding.sources().items():
+        _require_terms(settings, terms_of(settings), recipe.license, f"grounding.{key}")
 
 
 def _require_terms(settings: TextSource, terms: SourceTerms, licence: str | None, key: str) -> None:
@@ -200,7 +198,7 @@ def _require_terms(settings: TextSource, terms: SourceTerms, licence: str | None
             f"{key}.license: the Hub knows no {named!r}{did_you_mean(named, LICENCES)}; name one of "
             "https://huggingface.co/docs/hub/repositories-licenses"
         )
-    if conflict := licence_conflict(terms.license, licence):
+    if conflict := text_conflict(terms.license, licence):
         raise ValueError(
             f"{key}: got real texts under {terms.license} for a release under {licence}, but {conflict}; change "
             "`license`, or name another source"

@@ -9,6 +9,7 @@ from pydantic import Field, ModelWrapValidatorHandler, ValidationError, field_va
 
 from personagen.builder.core.errors import RecipeError, raise_as
 from personagen.builder.core.prices import Price
+from personagen.builder.core.records import DEPTHS
 from personagen.builder.planning.prompts import PromptFile, read_prompts
 from personagen.builder.planning.recipe.consistency import taxonomy_of, validate_together
 from personagen.builder.planning.recipe.identity import identity_of
@@ -244,6 +245,11 @@ class Recipe(RecipeSection):
     def wordings(self) -> tuple[str, ...]:
         """Return the names of the wordings of the prompt of texts, in order; empty: it has one."""
         return wordings_of(self)
+
+    @property
+    def deepest(self) -> str:
+        """The greatest depth of any text."""
+        return max((self.depth, *self.ablations), key=DEPTHS.index)
 
     @property
     def backends(self) -> tuple[BackendChoice, ...]:

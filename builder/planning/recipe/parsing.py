@@ -49,7 +49,7 @@ def parse_recipe(
         text: YAML mapping. Empty: every default.
         source: name of the recipe in errors: a path or "command line".
         overrides: values that replace those of the text, by dotted key ("backend.model").
-        folder: folder that profiles and examples of the text are relative to. None: the working directory.
+        folder: folder that the files named in the text are relative to. None: the working directory.
 
     Raises:
         RecipeError: the text is not a YAML mapping, a key is unknown (the nearest known key is suggested), or a value

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from personagen.builder.core.package_data import TEMPLATES
-from personagen.builder.core.records import DEPTHS, layers_of
+from personagen.builder.core.records import layers_of
 from personagen.builder.planning.prompts import PromptFile, read_prompts, validate_templates, wordings_in
 from personagen.builder.planning.prompts.files import FURTHER, LAYERS, PROSE_NAMES, TEXT_NAMES
 
@@ -39,7 +39,7 @@ def text_template(recipe: "Recipe") -> str:
 def used_templates(recipe: "Recipe") -> tuple[str, ...]:
     """Return the templates that a recipe's requests are rendered from, in the order of the stages."""
     depths = (recipe.depth, *recipe.ablations)
-    layers = layers_of(max(depths, key=DEPTHS.index))
+    layers = layers_of(recipe.deepest)
     names = [layer for layer in recipe.elaborated() if layer in layers]
     names += [text_template(recipe), *(["list"] if _continues_lists(recipe, depths) else [])]
     own = {file.template: file.text for file in recipe.prompt_files()}

@@ -67,7 +67,7 @@ def with_copies(recipe: Recipe, folder: Path) -> Recipe:
         return copies.setdefault(path, str(target))
 
     sections: dict[str, Any] = {}
-    for section in ("text", "events"):
+    for section in dict.fromkeys(section for section, _ in FILE_KEYS):
         settings = getattr(recipe, section)
         if settings is not None and (changed := _changed_files(section, dict(settings), copied)):
             sections[section] = settings.model_copy(update=changed)

@@ -26,12 +26,12 @@ class Event:
     """One kind of event of the situational bank, or an event defined by the recipe.
 
     Attributes:
-        kind: id, unique within its emotion; "custom" for events of a recipe.
+        kind: id, unique within its emotion; "custom" for events of a taxonomy.
         label: nearest GoEmotions label.
         clause: description of the event, as a clause without a subject.
         narrations: the event in the first person, one sentence each; empty for events of a recipe.
-        appraisal: appraisal of the event by the person; None for events of a recipe.
-        stakes: what the person can win or lose; None for events of a recipe.
+        appraisal: appraisal of the event by the person. None: the recipe states none.
+        stakes: what the person can win or lose. None: the recipe states none.
         fit: condition on the personas that the event can happen to.
         places: ids of the possible places.
         companions: ids of the possible companions.

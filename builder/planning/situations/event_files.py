@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import yaml
 
@@ -37,11 +37,11 @@ SETTING_KEYS = ("places", "companions", "times")
 """Keys that list ids of the setting."""
 
 APPRAISALS: Mapping[str, tuple[str, ...]] = {
-    "pleasantness": get_args(Literal["pleasant", "unpleasant", "neutral"]),
-    "agency": get_args(Literal["self", "other", "circumstance"]),
-    "certainty": get_args(Literal["certain", "uncertain"]),
-    "control": get_args(Literal["high", "low"]),
-    "expectedness": get_args(Literal["expected", "unexpected"]),
+    "pleasantness": ("pleasant", "unpleasant", "neutral"),
+    "agency": ("self", "other", "circumstance"),
+    "certainty": ("certain", "uncertain"),
+    "control": ("high", "low"),
+    "expectedness": ("expected", "unexpected"),
 }
 """Values of each dimension of an appraisal; see `Appraisal`."""
 

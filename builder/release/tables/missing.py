@@ -55,10 +55,9 @@ def optional_columns(recipe: "Recipe", attribute_types: Mapping[str, str]) -> se
     """
     columns = {"attributes"} if attribute_types else set()
     columns |= {"provenance.wording"} if recipe.wordings() else set()
-    shows_texts = recipe.grounding is not None and (recipe.grounding.examples or recipe.grounding.paraphrase)
+    shows_texts = recipe.grounding is not None and recipe.grounding.sources()
     columns |= {"provenance.real_texts"} if shows_texts else set()
-    deepest = max((recipe.depth, *recipe.ablations), key=DEPTHS.index)
-    has_prose = not {"demographic", "sociocultural"}.isdisjoint({*recipe.elaborated()} & {*layers_of(deepest)})
+    has_prose = not {"demographic", "sociocultural"}.isdisjoint({*recipe.elaborated()} & {*layers_of(recipe.deepest)})
     return columns | ({"provenance.persona_model"} if has_prose and len(recipe.backends) > 1 else set())
 
 

@@ -17,11 +17,11 @@ from personagen.builder.planning.real_texts import (
     TextPool,
     divide,
     is_copy,
-    licence_conflict,
     open_source,
     read_copy,
     source_id,
     terms_of,
+    text_conflict,
     write_copy,
 )
 from personagen.builder.planning.recipe import Recipe
@@ -37,10 +37,7 @@ TEST_WORDS = ("test", "testing", "eval", "evaluation", "validation", "valid", "v
 
 def sources_of(recipe: Recipe) -> dict[str, TextSource]:
     """Return the sources of a recipe by their key in its section `grounding`."""
-    if recipe.grounding is None:
-        return {}
-    settings = {"examples": recipe.grounding.examples, "paraphrase": recipe.grounding.paraphrased()}
-    return {key: source for key, source in settings.items() if source is not None}
+    return {} if recipe.grounding is None else recipe.grounding.sources()
 
 
 def load_pools(recipe: Recipe) -> dict[str, TextPool]:
@@ -53,7 +50,7 @@ def load_pools(recipe: Recipe) -> dict[str, TextPool]:
     """
     pools = {key: _load_pool(recipe, source, f"grounding.{key}") for key, source in sources_of(recipe).items()}
     for key, pool in pools.items():
-        if conflict := licence_conflict(pool.terms.license, recipe.license):
+        if conflict := text_conflict(pool.terms.license, recipe.license):
             raise RecipeError(
                 f"grounding.{key}: {pool.name} is under {pool.terms.license}, the release under {recipe.license}, and "
                 f"{conflict}; change `license`, or name another source"

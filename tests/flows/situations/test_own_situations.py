@@ -213,6 +213,13 @@ def test_a_preview_invents_no_more_events_than_it_has_rows() -> None:
     assert all(row.situational is not None and row.situational.event_kind.startswith("invented_") for row in rows)
 
 
+def test_a_recipe_with_added_rows_is_previewed() -> None:
+    batches = [{"joy": 1, "anger": 1}, {"joy": 2, "anger": 2}]
+    with FakeOpenAI() as server:
+        rows = preview(recipe_for(server.url, SAMPLED, {"rows": 6, "batches": batches}), 4)
+    assert Counter(row.label for row in rows) == {"joy": 2, "anger": 2}
+
+
 def test_planned_requests_show_that_of_the_events_and_a_stand_in_for_one() -> None:
     planned = planned_requests(recipe_for("http://127.0.0.1:1/v1", INVENTED), 2)
     events = [request for request in planned if request.stage == "events"]

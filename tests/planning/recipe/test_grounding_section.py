@@ -45,6 +45,8 @@ EXAMPLES = {"grounding.examples.source": "goemotions"}
             EXAMPLES | {"license": "cc-by-4.0", "grounding.examples.license": "cc-by-nd-4.0"},
             "cc-by-nd-4.0 forbids adaptations",
         ),
+        (EXAMPLES | {"license": "cc0-1.0"}, "but cc-by-4.0 asks for attribution and cc0-1.0 does not; change"),
+        (EXAMPLES | {"license": "mit", "grounding.examples.license": "llama3"}, ""),
         (
             EXAMPLES | {"grounding.examples.license": "cc-by-4"},
             "grounding.examples.license: the Hub knows no 'cc-by-4', did you mean 'cc-by-4.0'",

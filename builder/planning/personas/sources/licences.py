@@ -1,7 +1,6 @@
 """The licence of a persona source: where it stands, and whether a release may have its licence with such personas.
 
-Attributes and prose of the chosen rows are part of the release, so the release is made from the source. The table knows
-the licences of the Hub that are common for data; it is no legal advice.
+Attributes and prose of the chosen rows are part of the release, so the release is made from the source.
 """
 
 import json
@@ -14,6 +13,7 @@ import yaml
 
 from personagen.builder.core.errors import RecipeError
 from personagen.builder.core.file_names import MANIFEST
+from personagen.builder.planning.licence_terms import LicenceConflict, licence_conflict
 from personagen.builder.planning.personas.sources.columns.values import clean
 from personagen.builder.planning.personas.sources.files.locations import LocatedSource
 
@@ -23,20 +23,15 @@ MAX_README_CHARS = 200_000
 MAX_CITATION_CHARS = 2_000
 """Upper bound on a citation."""
 
-PUBLIC_DOMAIN = ("cc0-1.0", "pddl", "unlicense", "wtfpl")
-"""Licences that ask for nothing."""
-
-ATTRIBUTION = (
-    "cc-by-2.0", "cc-by-2.5", "cc-by-3.0", "cc-by-4.0", "odc-by", "cdla-permissive-1.0", "cdla-permissive-2.0", "mit",
-    "apache-2.0", "bsd", "bsd-2-clause", "bsd-3-clause", "etalab-2.0", "isc", "afl-3.0", "ecl-2.0", "zlib",
-)  # fmt: skip
-"""Licences that ask for attribution, which the card gives."""
-
-SHARE_ALIKE = ("cc-by-sa-3.0", "cc-by-sa-4.0", "odbl", "cdla-sharing-1.0", "gfdl", "gpl-2.0", "gpl-3.0", "agpl-3.0")
-"""Licences that what is made from the data must have, too."""
-
-NEWER_VERSIONS = {"cc-by-sa-3.0": "cc-by-sa-4.0", "cc-by-nc-sa-3.0": "cc-by-nc-sa-4.0"}
-"""Later versions that a share-alike licence permits too."""
+CONFLICTS: Mapping[LicenceConflict, str] = {
+    "adaptations": "it forbids to share what is made from it",
+    "commercial use": "it forbids commercial use, which the release would allow",
+    "share-alike": "what is made from it must be under {source}",
+    "attribution": "it asks for attribution, which the release would not",
+    "own terms": "its terms are its own, and are not known to permit {release}",
+    "unknown": "nothing is known to permit it",
+}
+"""Wording of the conflicts; unknown terms are one, since the release has the rows of the source."""
 
 _FRONT = re.compile(r"\A\ufeff?---\r?\n(.*?)\r?\n---", re.DOTALL)
 _BIBTEX = re.compile(r"@\w{3,20}\{.{1,1900}?\n\s*\}", re.DOTALL)
@@ -119,10 +114,10 @@ def require_compatible(source: SourceLicence, recipe_license: str | None) -> Non
 
     A release without a licence (None) allows nothing, and the terms of `other` are not known: both are accepted.
     """
-    if recipe_license in (None, "other") or recipe_license == source.license:
+    conflict = licence_conflict(source.license, recipe_license)
+    if conflict is None:
         return
-    if (reason := _conflict(source.license, recipe_license)) is None:
-        return
+    reason = CONFLICTS[conflict].format(source=source.license, release=recipe_license)
     raise RecipeError(
         f"license: got {recipe_license} for personas under {source.license or 'an unknown licence'}: {reason}"
         + (
@@ -146,25 +141,3 @@ def source_warning(facts: Mapping[str, Any] | None) -> str | None:
         f"the licence of {facts['name']} is unknown, so the release may not be free to share; state it as "
         "personas.source_license"
     )
-
-
-def _conflict(source: str | None, recipe: str) -> str | None:
-    """Return why a release of one licence cannot be made from a source of another; None: it can."""
-    if source is None or source == "other":
-        return "nothing is known to permit it"
-    parts, wanted = _terms(source), _terms(recipe)
-    share_alike = "sa" in parts or source in SHARE_ALIKE
-    known = source in PUBLIC_DOMAIN or source in ATTRIBUTION or share_alike or bool(parts)
-    reasons = {
-        "it forbids to share what is made from it": "nd" in parts,
-        "it forbids commercial use, which the release would allow": "nc" in parts and "nc" not in wanted,
-        f"what is made from it must be under {source}": share_alike and recipe != NEWER_VERSIONS.get(source),
-        "it asks for attribution, which the release would not": source not in PUBLIC_DOMAIN and recipe in PUBLIC_DOMAIN,
-        f"its terms are its own, and are not known to permit {recipe}": not known,
-    }
-    return next((reason for reason, applies in reasons.items() if applies), None)
-
-
-def _terms(licence: str) -> set[str]:
-    """Return the parts of the name of a Creative Commons licence, such as "by" and "nc"; empty: it is none."""
-    return set(licence.split("-")) if licence.startswith("cc-by") else set()

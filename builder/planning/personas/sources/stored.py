@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -117,17 +118,18 @@ def write_choice(target: Path, rows: Iterable[ChosenRow], facts: Callable[[], Ma
 
 def read_choice(path: Path) -> StoredChoice | None:
     """Open a file of chosen rows; None: there is none, or it is of another format."""
+    places: dict[int, tuple[int, int]] = {}
+    position, record = 0, dict[str, Any]()
     try:
         with path.open("rb") as file:
-            offsets: dict[int, tuple[int, int]] = {}
-            position, last = 0, b""
             for line in file:
-                offsets[len(offsets)] = (position, len(line))
-                position, last = position + len(line), line
-        trailer = json.loads(last)
-        if trailer["format"] != FORMAT:
+                record = json.loads(line)
+                if "number" in record:
+                    places[record["number"]] = (position, len(line))
+                position += len(line)
+        if record["format"] != FORMAT:
             return None
-        return _opened(path, offsets, trailer["facts"])
+        return StoredChoice(record["facts"], partial(_line_at, path, places))
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -136,20 +138,11 @@ def read_choice(path: Path) -> StoredChoice | None:
         return None
 
 
-def _opened(path: Path, offsets: Mapping[int, tuple[int, int]], facts: Mapping[str, Any]) -> StoredChoice:
-    places: dict[int, tuple[int, int]] = {}
+def _line_at(path: Path, places: Mapping[int, tuple[int, int]], number: int) -> bytes:
+    start, length = places[number]
     with path.open("rb") as file:
-        for start, length in list(offsets.values())[:-1]:
-            file.seek(start)
-            places[json.loads(file.read(length))["number"]] = (start, length)
-
-    def line(number: int) -> bytes:
-        start, length = places[number]
-        with path.open("rb") as file:
-            file.seek(start)
-            return file.read(length)
-
-    return StoredChoice(facts, line)
+        file.seek(start)
+        return file.read(length)
 
 
 def held_choice(rows: Iterable[ChosenRow], facts: Mapping[str, Any]) -> StoredChoice:

@@ -65,3 +65,8 @@ class GroundingSettings(RecipeSection):
     def paraphrased(self) -> TextSource | None:
         """Return the source of the texts to paraphrase. None: the texts are new."""
         return self.examples if self.paraphrase is True else self.paraphrase
+
+    def sources(self) -> dict[str, TextSource]:
+        """Return the sources of real texts by their key in the section."""
+        settings = {"examples": self.examples, "paraphrase": self.paraphrased()}
+        return {key: source for key, source in settings.items() if source is not None}
