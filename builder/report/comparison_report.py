@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from personagen.builder.core.progress import Progress
-from personagen.builder.evaluation.claims import FULL, REFUTED, SUPPORTED, UNDECIDED, VOID, JudgedClaim, count_verdicts
+from personagen.builder.evaluation.arms.delivery import FULL
+from personagen.builder.evaluation.claims import REFUTED, SUPPORTED, UNDECIDED, VOID, JudgedClaim, count_verdicts
 from personagen.builder.evaluation.comparison import (
     ArmCost,
     ComparedText,
