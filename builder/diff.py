@@ -106,7 +106,9 @@ def _manifest(folder: Path) -> dict[str, Any]:
 
 
 def _facts(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: manifest[key] for key in FACTS if key in manifest}
+    facts = {key: manifest[key] for key in FACTS if key in manifest}
+    source = manifest["personas"].get("source")  # the recipe has its name alone
+    return facts if source is None else facts | {"personas": {"source": source}}
 
 
 def _text_counts(

@@ -8,11 +8,15 @@ from pathlib import Path
 import pytest
 
 import personagen as pg
-from personagen.builder.diff import TextCounts
+from personagen.builder.diff import ReleaseComparison, TextCounts
 from personagen.builder.release.folder import sealed
 from tests.helpers.command import Run
 from tests.helpers.flow import PLAIN, make, recipe_for
 from tests.helpers.servers.fake_openai import FakeOpenAI
+
+SOURCE = {"name": "people.csv", "rows": 9, "fitting": 9, "columns": {}, "left_out": []}
+SOURCE |= dict.fromkeys(("revision", "preset", "license", "license_from", "citation"))
+"""Facts of a manifest on a source of personas, but its digest."""
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +68,22 @@ def test_scores_of_both_cards_are_compared(releases: tuple[Path, Path], tmp_path
         {"measure": "mmd2", "one": "0.4 (0.3 to 0.5)", "other": "0.6 (0.5 to 0.7)"}
     ]
     assert not pg.diff(releases[0], copies[1]).measures
+
+
+def test_another_content_of_the_source_of_personas_is_a_difference(releases: tuple[Path, Path], tmp_path: Path) -> None:
+    """Recipe, model and texts can be equal: the recipe has the name of the source alone."""
+    copies = [shutil.copytree(releases[0], tmp_path / name) for name in "ab"]
+    for copy in copies:
+        manifest = json.loads((copy / "manifest.json").read_text("utf-8"))
+        manifest["personas"]["source"] = SOURCE | {"sha256": copy.name * 64}
+        (copy / "manifest.json").write_text(json.dumps(sealed(manifest)), "utf-8")
+    facts = _facts_of(pg.diff(*copies))
+    assert facts == {"personas.source.sha256": ("a" * 64, "b" * 64)}
+    assert not pg.diff(*copies).is_equal
+
+
+def _facts_of(found: ReleaseComparison) -> dict[str, tuple[object, object]]:
+    return {difference.key: (difference.one, difference.other) for difference in found.facts}
 
 
 def test_the_command_shows_every_difference(releases: tuple[Path, Path], run: Run) -> None:
