@@ -12,7 +12,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from personagen.builder.cli.starting import KINDS
+from personagen.builder.cli.commands.starting import KINDS
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.planning.recipe.parsing import read_recipe
 from personagen.builder.planning.recipe.sections import BackendChoice

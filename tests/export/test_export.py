@@ -14,7 +14,7 @@ import pytest
 from datasets import load_dataset
 
 import personagen as pg
-from personagen.builder.cli.exporting import FORMS as FORMS_OF_COMMAND
+from personagen.builder.cli.commands.exporting import FORMS as FORMS_OF_COMMAND
 from personagen.builder.core.records import SPLITS
 from personagen.builder.export.export import FORMS, NAMES, export
 from personagen.builder.export.rows import ExportedSplit
