@@ -34,6 +34,8 @@ def generate(  # noqa: PLR0913 - the options of the command
     reuse: bool = False,
     append: bool = False,
     accept_lost_replies: bool = False,
+    journals: PathOrName | None = None,
+    calls: bool = True,
     api_key: str | None = None,
     progress: Progress | bool = True,
     **keys: Unpack[RecipeKeys],
@@ -46,32 +48,31 @@ def generate(  # noqa: PLR0913 - the options of the command
         fresh: set aside an earlier run in this folder and start over.
         reuse: continue the run of another recipe; replies that both need are not paid for again.
         append: add rows to the release in `out`, up to those of the recipe; its texts stay.
-        accept_lost_replies: go on although the journal of the run has lost replies, which are paid for again.
+        accept_lost_replies: go on although replies were lost, which are paid for again.
+        journals: folder or address to which the workers of `fill` have shipped replies. None: there is none.
+        calls: False: call no model.
         api_key: key of an endpoint. None: environment variable OPENAI_API_KEY.
         progress: True: progress bars. False: nothing. Or a receiver of your own.
         keys: keys of the recipe that replace those of `recipe`: `rows=700`, `emotions=["joy", "fear"]`,
             `text={"max_words": 40}`. `model="openai:NAME"`, "transformers:NAME", "batch:NAME" or "embedded" chooses
-            backend and model; `base_url`, `reasoning_effort`, `concurrency`, `rpm`, `tpm`, `max_cost` and `max_tokens`
-            are keywords too.
-
-    Returns:
-        The finished release.
+            backend and model; `base_url`, `rpm`, `max_cost` and others of the command line are keywords too.
 
     Raises:
         RecipeError: a key is unknown or a value is out of bounds.
         FolderError: `out` holds something else or another recipe's release, is in use, or cannot be written.
-        BackendError: the model cannot be loaded or reached.
-        BudgetError: the next request might exceed the budget.
-        GenerationError: rows are missing when all attempts are spent.
-        AllRejectedError: no reply was accepted.
+        BackendError, BudgetError: the model cannot be reached, or the next request might exceed the budget.
+        GenerationError, AllRejectedError: rows are missing when all attempts are spent, or no reply was accepted.
+        MissingReplyError: a reply is missing, and no model may be called.
 
     """
+    from personagen.builder.generate import RunOptions
     from personagen.builder.generate import generate as run
 
-    chosen, modes = as_recipe(recipe, keys, generate), {"fresh": fresh, "reuse": reuse, "append": append}
-    accept = accept_lost_replies
+    chosen = as_recipe(recipe, keys, generate)
+    options = RunOptions(fresh=fresh, reuse=reuse, append=append, accept_lost_replies=accept_lost_replies, calls=calls)
+    options["journals"] = None if journals is None else fspath(journals)
     with shown_progress(progress) as receiver:
-        result = run(chosen, out, **modes, accept_lost_replies=accept, api_key=api_key, progress=receiver)
+        result = run(chosen, out, progress=receiver, api_key=api_key, **options)
     return Release(result.folder)
 
 
@@ -84,26 +85,21 @@ async def agenerate(  # noqa: PLR0913 - those of `generate`
     reuse: bool = False,
     append: bool = False,
     accept_lost_replies: bool = False,
+    journals: PathOrName | None = None,
+    calls: bool = True,
     api_key: str | None = None,
     progress: Progress | bool = True,
     **keys: Unpack[RecipeKeys],
 ) -> Release:
     """Run `generate` beside other work of the event loop; cancelling it keeps every reply that has arrived."""
+    from personagen.builder.generate import RunOptions
     from personagen.builder.generate import agenerate as run
 
     chosen = as_recipe(recipe, keys, agenerate)
-    accept = accept_lost_replies
+    options = RunOptions(fresh=fresh, reuse=reuse, append=append, accept_lost_replies=accept_lost_replies, calls=calls)
+    options["journals"] = None if journals is None else fspath(journals)
     with shown_progress(progress) as receiver:
-        result = await run(
-            chosen,
-            out,
-            fresh=fresh,
-            reuse=reuse,
-            append=append,
-            accept_lost_replies=accept,
-            api_key=api_key,
-            progress=receiver,
-        )
+        result = await run(chosen, out, progress=receiver, api_key=api_key, **options)
     return Release(result.folder)
 
 

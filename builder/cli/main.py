@@ -15,6 +15,7 @@ import click
 
 from personagen.builder.cli.commands.comparing import diff_command
 from personagen.builder.cli.commands.exporting import export_command
+from personagen.builder.cli.commands.filling import fill
 from personagen.builder.cli.commands.generating import generate, plan, preview
 from personagen.builder.cli.commands.matching import match_command
 from personagen.builder.cli.commands.measure import audit, compare, evaluate, report
@@ -33,7 +34,7 @@ COLLECTION_THRESHOLD = 10_000
 OUTPUT_ERRORS = (errno.EPIPE, errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EBADF, errno.EFBIG, errno.EAGAIN)
 """Errors of a standard output that cannot be written."""
 
-PAYING_COMMANDS = ("generate", "evaluate", "compare", "match")
+PAYING_COMMANDS = ("generate", "fill", "evaluate", "compare", "match")
 """Commands that keep every paid reply in a journal on disk."""
 
 
@@ -44,7 +45,7 @@ def cli() -> None:
 
 
 _COMMANDS = (
-    *(generate, plan, preview, inspect, push, verify, push_metric),
+    *(generate, fill, plan, preview, inspect, push, verify, push_metric),
     *(evaluate, compare, match_command, audit, report, export_command),
     *(diff_command, init_command, prompts_command),
 )

@@ -81,6 +81,9 @@ JUDGE: Mapping[str, Decorator] = {
 }
 """Judges of human-likeness, and their endpoint."""
 
+JOURNALS_HELP = "Folder or address (s3://, gs://, hf://) of the replies that workers of `fill` ship."
+"""Help of `--journals`."""
+
 SHARED: Mapping[str, Decorator] = {
     "RELEASE": click.argument("release", type=PATH, default=Path("personagen")),
     "--rows": _option("--rows", type=int, metavar="N", help="Number of accepted texts over all emotions."),
@@ -102,6 +105,10 @@ SHARED: Mapping[str, Decorator] = {
     "--tag": _option("--tag", metavar="TAG", help="Tag of the version, such as v1.0.0; set after the upload."),
     "--accept-lost-replies": _option(
         "--accept-lost-replies", is_flag=True, help="Pay again for replies that a damaged journal has lost."
+    ),
+    "--journals": _option("--journals", metavar="FOLDER|URL", help=JOURNALS_HELP),
+    "--journals=": _option(
+        "--journals", metavar="FOLDER|URL", default="personagen.journals", show_default=True, help=JOURNALS_HELP
     ),
     "--json": _option("--json", "as_json", is_flag=True, help="Print one JSON object."),
 }

@@ -9,6 +9,7 @@ PersonaGenError
 ├── BudgetError        the budget is spent and rows are missing
 ├── GenerationError    all attempts are spent and rows are missing
 ├── AllRejectedError   every reply was rejected: change the model, the prompts or the checks
+├── MissingReplyError  the journal lacks a reply, and no request may be sent
 ├── ReleaseError       a folder is no release, or a damaged one
 └── HubError           the Hub refuses, cannot be reached, or has other content than expected
 
@@ -87,6 +88,10 @@ class GenerationError(PersonaGenError):
 
 class AllRejectedError(PersonaGenError):
     """No reply was accepted, so that more requests would only cost more."""
+
+
+class MissingReplyError(PersonaGenError):
+    """The journal has no reply to a request, and no request may be sent."""
 
 
 class ReleaseError(PersonaGenError):

@@ -29,6 +29,14 @@ UNSYNCABLE = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EACCES, errno.EPERM})
 GLOB_CHARACTERS = re.compile(r"[\[\]*?]")
 """Characters that have a meaning in patterns of paths."""
 
+NETWORK_DISKS = frozenset(
+    {
+        "9p", "afs", "beegfs", "ceph", "cifs", "glusterfs", "gpfs", "lustre", "nfs", "nfs4", "panfs", "pvfs2", "s3fs",
+        "smb3", "smbfs", "sshfs", "wekafs",
+    }
+)  # fmt: skip
+"""Kinds of file systems that other machines write to too, whose locks and flushes a database cannot rely on."""
+
 IMPOSSIBLE_PATH = (
     errno.ENOTDIR, errno.EEXIST, errno.ENOENT, errno.ENAMETOOLONG, errno.ELOOP, errno.EISDIR, errno.EINVAL,
 )  # fmt: skip
@@ -199,6 +207,29 @@ def is_mount_point(path: Path) -> bool:
         lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
         return str(path) in {line.split()[4].replace("\\040", " ") for line in lines}
     return False
+
+
+def network_disk_of(path: Path, mounts: str | None = None) -> str | None:
+    """Return the kind of the network file system that a path is on, such as "nfs4"; None: a local disk.
+
+    Args:
+        path: the path, existing or not.
+        mounts: content of /proc/self/mountinfo, see proc(5). None: that of this machine; other systems than Linux have
+            none, and count as local.
+
+    """
+    if mounts is None:
+        try:
+            mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return None
+    lines = mounts.splitlines()
+    entries = [(line.split()[4].replace("\\040", " "), line.partition(" - ")[2].split()) for line in lines]
+    parents = {str(parent) for parent in (real_path(path), *real_path(path).parents)}
+    # The last mount at a place hides those before it, and the deepest place is the nearest.
+    nearest = max((len(place), number) for number, (place, _) in enumerate(entries) if place in parents)[1]
+    kind = entries[nearest][1][0]
+    return kind if kind.removeprefix("fuse.") in NETWORK_DISKS else None
 
 
 def real_path(path: Path) -> Path:

@@ -14,7 +14,7 @@ from personagen.builder.core.errors import FolderError
 from personagen.builder.core.files import numbered
 from personagen.builder.llm.requests import Reply
 from personagen.builder.llm.storage.opening import JournalFile, identity, open_whole, write_copy
-from personagen.builder.llm.storage.stored_replies import ReplyCount, as_row, decode
+from personagen.builder.llm.storage.stored_replies import ReplyCount, columns_of, decode, stored
 
 MAX_MODEL_NAMES = 50
 """Upper bound on the models that are counted apart: some servers put a new fingerprint into every reply."""
@@ -100,6 +100,7 @@ class Journal:
         # One thread for all commits: each further thread would add memory of its own.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="personagen-journal")
         self._guard = file.guard
+        self._on_stored = file.on_stored
         self._count_file = ReplyCount(path, file.count_interval_s)
         self._database, self._reader, self._count = open_whole(path, self._count_file, file)
         self._rescued: Path | None = None
@@ -208,16 +209,17 @@ class Journal:
                     done.set_exception(problem) if problem else done.set_result(None)
 
     def _commit(self, batch: list[tuple[str, Reply]]) -> None:
-        rows = [as_row(key, reply) for key, reply in batch]
+        rows = [stored(key, reply) for key, reply in batch]
         try:
             self._database.execute("BEGIN")
             new = sum(self._is_new(key) for key in {key for key, _ in batch})
-            self._database.executemany("INSERT OR REPLACE INTO replies VALUES (?, ?, ?, ?, ?)", rows)
+            self._database.executemany("INSERT OR REPLACE INTO replies VALUES (?, ?, ?, ?, ?)", map(columns_of, rows))
             self._database.execute("COMMIT")
         except BaseException:
             if self._database.in_transaction:
                 self._database.execute("ROLLBACK")
             raise
+        self._on_stored(rows)
         self._count += new
         self._require_in_place()
         self._guard()

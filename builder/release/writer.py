@@ -9,7 +9,7 @@ from dataclasses import asdict
 from types import TracebackType
 from typing import Any, Self
 
-from personagen.builder.core.errors import AllRejectedError, FolderError, GenerationError, PersonaGenError
+from personagen.builder.core.errors import FolderError
 from personagen.builder.core.file_names import CARD, CROISSANT, MANIFEST
 from personagen.builder.core.files import explain, sync, write_text
 from personagen.builder.core.records import DEPTH_PREFIX, SPLITS, Reject, layers_of
@@ -30,7 +30,7 @@ from personagen.builder.release.tables.columns import columns_of, form_of_recipe
 from personagen.builder.release.tables.missing import optional_columns
 from personagen.builder.release.tables.mixing import RowRange, mixed
 from personagen.builder.release.tables.shards import Shards
-from personagen.builder.writing.attempts import describe_reject
+from personagen.builder.writing.finalization.outcomes import Outcomes
 from personagen.builder.writing.label_check import LabelCheck
 from personagen.builder.writing.pipeline import FinalizedRow
 from personagen.metrics.style import swear_words
@@ -43,9 +43,7 @@ class ReleaseWriter:
     """A release that is being written; a context manager that leaves no file open.
 
     Attributes:
-        accepted: rows accepted so far.
-        given_up: rows of which all attempts were rejected.
-        rejects: rejected replies by stage and reason.
+        outcomes: counts of the rows and the rejected replies so far.
 
     """
 
@@ -57,12 +55,7 @@ class ReleaseWriter:
             run: folder of the run.
 
         """
-        self.accepted = 0
-        self.given_up = 0
-        self._given_up: Counter[str] = Counter()
-        self._given_up_models: Counter[int] = Counter()
-        self.rejects: Counter[tuple[str, str]] = Counter()
-        self._last_reject: Reject | None = None
+        self.outcomes = Outcomes()
         self._expressions: Counter[tuple[str | None, str | None]] = Counter()
         self._plan, self._run = plan, run
         self._form = form_of_recipe(plan.recipe, plan.attribute_types, plan.missing)
@@ -131,12 +124,9 @@ class ReleaseWriter:
         """
         self._write_rejects(finalized.rejects)
         row, planned = finalized.row, finalized.planned
+        self.outcomes.add_row(planned, row)
         if row is None:
-            self.given_up += 1
-            self._given_up[planned.emotion] += 1
-            self._given_up_models[planned.model] += 1
             return
-        self.accepted += 1
         if row.expression != "named":  # there a word for the emotion is no leak
             self._leaked += bool(row.provenance.leaked)
         is_english = row.provenance.leaked is not None  # as far as the check of emotion words knows
@@ -219,18 +209,18 @@ class ReleaseWriter:
             sync(self._run.rejects)
         except OSError as error:
             raise self._rejects_error(error) from error
-        if self.given_up or not self.accepted:
-            raise self._shortfall()
+        if (shortfall := self.outcomes.shortfall(self._plan.recipe, f"see {self._run.rejects}")) is not None:
+            raise shortfall
         self._mix()
         classifier = None
         if label_check is not None:
-            classifier = {**label_check.facts(), "agreement": round(self._agreed / self.accepted, 4)}
+            classifier = {**label_check.facts(), "agreement": round(self._agreed / self.outcomes.accepted, 4)}
         counts = RunCounts(
-            self.rejects,
+            self.outcomes.rejects,
             self._leaked if self._leak_checked else None,
             self._composition.counts(),
             classifier,
-            leak_unchecked=self.accepted - self._leak_checked,
+            leak_unchecked=self.outcomes.accepted - self._leak_checked,
             profanity={"texts": self._profane, "checked": self._leak_checked} if self._profane else None,
             expressions=self._expressions if self._plan.mixture else None,
             screening=self._screening.counts(),
@@ -256,8 +246,7 @@ class ReleaseWriter:
     def _write_rejects(self, rejects: Iterable[Reject]) -> None:
         try:
             for reject in self._new(rejects):
-                self.rejects[reject.stage, reject.reason] += 1
-                self._last_reject = reject
+                self.outcomes.add_reject(reject)
                 self._rejects_file.write(json.dumps(asdict(reject)) + "\n")
         except OSError as error:
             raise self._rejects_error(error) from error
@@ -273,26 +262,6 @@ class ReleaseWriter:
 
     def _rejects_error(self, error: OSError) -> FolderError:
         return FolderError(f"cannot write {self._run.rejects}: {explain(error)}")
-
-    def _shortfall(self) -> PersonaGenError:
-        reasons = ", ".join(f"{stage} {reason} {count}" for (stage, reason), count in self.rejects.most_common())
-        last = self._last_reject
-        advice = (
-            f"the last one: {describe_reject(last)}; see {self._run.rejects}" if last else f"see {self._run.rejects}"
-        )
-        if not self.accepted:
-            return AllRejectedError(
-                f"no text was accepted: {self.rejects.total()} replies were rejected ({reasons}), {advice}"
-            )
-        emotions = ", ".join(f"{name} {count}" for name, count in sorted(self._given_up.items()))
-        if len(backends := self._plan.recipe.backends) > 1:
-            models = sorted(self._given_up_models.items())
-            emotions += "; by model: " + ", ".join(f"{backends[number].model} {count}" for number, count in models)
-        return GenerationError(
-            f"{self.accepted} texts were accepted, {self.given_up} rows were given up ({emotions}), each after at most "
-            f"{self._plan.recipe.checks.attempts} attempts ({reasons}), {advice}; what was accepted is kept and not "
-            "paid for again"
-        )
 
 
 def _is_mixed_at_the_end(config: str) -> bool:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from personagen.builder.core.records import Reject, Row
 from personagen.builder.llm.engine import Engine
 from personagen.builder.llm.requests import Ask
+from personagen.builder.planning.parts import Part
 from personagen.builder.planning.plan import Plan, RowPlan
 from personagen.builder.writing.expression import Grounding
 from personagen.builder.writing.finalization.duplicate_index import DuplicateIndex
@@ -39,7 +40,7 @@ class FinalizedRow:
     rejects: tuple[Reject, ...]
 
 
-def write_rows(
+def write_rows(  # noqa: PLR0913 - what the callers observe of the rows
     engine: Engine,
     plan: Plan,
     *,
@@ -47,6 +48,8 @@ def write_rows(
     grounding_of: Callable[[RowPlan], Grounding] | None = None,
     wrap_ask: Callable[[Ask], Ask] = lambda ask: ask,
     on_written: Callable[[Row], None] = lambda row: None,
+    on_missing: Callable[[RowPlan], None] | None = None,
+    part: Part | None = None,
 ) -> AsyncGenerator[FinalizedRow, None]:
     """Write every row of a plan with the models of an engine, and yield them in order; see `finalize_rows`.
 
@@ -57,6 +60,9 @@ def write_rows(
         grounding_of: returns the content of a row's prompt beside its layers. None: that of the recipe.
         wrap_ask: wraps the function that sends the requests of a stage.
         on_written: called with each text that has passed its checks, before it is final.
+        on_missing: called with each row that lacks a reply where no request may be sent; the row is given up. None: the
+            error is raised.
+        part: part of the plan whose rows are written; see `finalize_rows`.
 
     """
 
@@ -65,16 +71,19 @@ def write_rows(
 
     models, paid = [model.backend.model for model in engine.models], engine.is_paid
     writer = RowWriter(plan, ask_of, models=models, label_check=label_check, grounding_of=grounding_of, paid=paid)
-    writer.on_written = on_written
-    return finalize_rows(writer, engine.concurrency)
+    writer.on_written, writer.on_missing = on_written, on_missing
+    return finalize_rows(writer, engine.concurrency, part)
 
 
-async def finalize_rows(writer: RowWriter, concurrency: int) -> AsyncGenerator[FinalizedRow, None]:
+async def finalize_rows(
+    writer: RowWriter, concurrency: int, part: Part | None = None
+) -> AsyncGenerator[FinalizedRow, None]:
     """Yield every row of the writer's plan, in order; once a stage is hopeless, only the rows that were begun.
 
     Args:
         writer: writes the rows.
         concurrency: upper bound on requests in flight.
+        part: part of the plan whose rows are written; they are compared with each other alone. None: all rows.
 
     Raises:
         BackendError: the model cannot be reached; its replies so far are in the journal.
@@ -82,7 +91,7 @@ async def finalize_rows(writer: RowWriter, concurrency: int) -> AsyncGenerator[F
 
     """
     with DuplicateIndex(writer.plan.recipe.checks.near_duplicate) as index:
-        window = Window(writer, index, concurrency)
+        window = Window(writer, index, concurrency, part)
         try:
             window.fill()
             while (final := await window.finalize_next()) is not None:

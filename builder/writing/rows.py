@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol
 
+from personagen.builder.core.errors import MissingReplyError
 from personagen.builder.core.records import Provenance, Reject, Row, layers_of
 from personagen.builder.llm.requests import Ask
 from personagen.builder.llm.trial import Trials
@@ -59,6 +60,7 @@ class RowWriter:
         plan: plan of the rows.
         trials: evidence whether replies of the stages can be used.
         on_written: called with each row whose text has passed its checks; it may still repeat an earlier one.
+        on_missing: called with each row that lacks a reply where no request may be sent. None: the error is raised.
 
     """
 
@@ -86,6 +88,7 @@ class RowWriter:
         recipe = plan.recipe
         self.plan = plan
         self.on_written: Callable[[Row], None] = lambda row: None
+        self.on_missing: Callable[[RowPlan], None] | None = None
         self.trials = Trials(paid=paid, emotions=len(recipe.chosen_taxonomy().names))
         self._ask_of = _verbalized(ask_of) if recipe.grounding and recipe.grounding.verbalized else ask_of
         self._models = models
@@ -112,6 +115,17 @@ class RowWriter:
 
         """
         stages = _RowStages(row, priority, [])
+        try:
+            return await self._write(stages, first_attempt)
+        except MissingReplyError:
+            if self.on_missing is None:
+                raise
+            self.on_missing(row)
+            return RowOutcome(None, tuple(stages.rejects))
+
+    async def _write(self, stages: "_RowStages", first_attempt: int) -> RowOutcome:
+        """Take a row through its stages; see `write`."""
+        row = stages.row
         subject = await self._subject(stages)
         if subject is None:
             return RowOutcome(None, tuple(stages.rejects))
@@ -128,7 +142,7 @@ class RowWriter:
         accepted = await express(
             request,
             emotion,
-            ask=self._ask_of(priority, "expression", row.model),
+            ask=self._ask_of(stages.priority, "expression", row.model),
             attempts=attempts,
             checks=TextChecks(
                 self._rules_of(row, subject), together, row.style, reject_expressions=self._reject_expressions

@@ -19,6 +19,8 @@ from personagen.builder.cli.output import show, show_json
 @click.option("--fresh", is_flag=True, help="Set an earlier run in this folder aside and start anew.")
 @click.option("--reuse", is_flag=True, help="Continue the run of another recipe, with the replies in its journal.")
 @click.option("--append", is_flag=True, help="Add rows to the release in this folder, up to those of the recipe.")
+@options("--journals")
+@click.option("--no-calls", is_flag=True, help="Call no model; report what replies are missing, and stop.")
 @options("--accept-lost-replies")
 @click.option("--push", "repo", metavar="USER/NAME", help="Push the finished release to the Hub.")
 @options("--tag", "--json")
@@ -30,7 +32,7 @@ def generate(recipe: Path | None, api_key_file: Path | None, as_json: bool, **va
     """
     out, repo, tag = (values.pop(name) for name in ("out", "repo", "tag"))
     modes = {name: values.pop(name) for name in ("fresh", "reuse", "append")}
-    accept = values.pop("accept_lost_replies")
+    accept, journals, no_calls = (values.pop(name) for name in ("accept_lost_replies", "journals", "no_calls"))
     chosen = [f"--{name}" for name, is_chosen in modes.items() if is_chosen]
     if len(chosen) > 1:
         raise click.UsageError(f"{' and '.join(chosen)} exclude each other")
@@ -43,7 +45,8 @@ def generate(recipe: Path | None, api_key_file: Path | None, as_json: bool, **va
     client = checked_client(repo, tag) if repo else None  # before anything is paid for
     with TerminalProgress() as progress:
         key = read_key(api_key_file)
-        result = run(parsed, out, **modes, accept_lost_replies=accept, api_key=key, progress=progress)
+        replies = {"accept_lost_replies": accept, "journals": journals, "calls": not no_calls, "api_key": key}
+        result = run(parsed, out, **modes, **replies, progress=progress)
     rows = result.manifest["configs"]["all"]["rows"]
     if not as_json:
         outcome = "generated" if result.created else "already complete"

@@ -1,7 +1,7 @@
 """Open a journal: salvage what can be read of a damaged one, and notice that one has lost its newest replies."""
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +9,7 @@ from pathlib import Path
 from personagen.builder.core.errors import FolderError
 from personagen.builder.core.files import explain, sync, write_atomically
 from personagen.builder.llm.storage.salvage import Salvage, finish_salvage, salvage
-from personagen.builder.llm.storage.stored_replies import ReplyCount, count_whole, is_damage
+from personagen.builder.llm.storage.stored_replies import ReplyCount, StoredReply, count_whole, is_damage
 
 CACHE_KIB = 1024
 """Page cache per connection, in KiB; a reply is read once, so a larger cache gains nothing."""
@@ -37,6 +37,7 @@ class JournalFile:
         accept_lost_replies: whether replies that the journal had and has lost may be paid for again.
         warn: receives one line about each kind of damage.
         guard: called after every commit; a FolderError that it raises ends the run.
+        on_stored: called after every commit with its rows, in the thread that commits.
         count_interval_s: seconds between two writes of the number of replies beside the journal.
 
     """
@@ -45,6 +46,7 @@ class JournalFile:
     accept_lost_replies: bool = False
     warn: Callable[[str], None] = lambda _: None
     guard: Callable[[], None] = lambda: None
+    on_stored: Callable[[Sequence[StoredReply]], None] = lambda rows: None
     count_interval_s: float = 5.0
 
 

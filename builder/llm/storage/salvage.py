@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from personagen.builder.core.files import copy_file, move, numbered, sync
-from personagen.builder.llm.storage.stored_replies import StoredReply
+from personagen.builder.llm.storage.stored_replies import StoredReply, columns_of
 
 LEAF, INTERIOR = 0x0A, 0x02
 """Kinds of index pages."""
@@ -185,8 +185,7 @@ def salvage(path: Path, create: str) -> Salvage | None:
         database.execute("BEGIN")
         for row in rows_of(Pages(path)):
             if row.is_whole():
-                values = (row.key.decode(), row.prompt_tokens, row.completion_tokens, row.reply.decode(), row.checksum)
-                database.execute("INSERT OR REPLACE INTO replies VALUES (?, ?, ?, ?, ?)", values)
+                database.execute("INSERT OR REPLACE INTO replies VALUES (?, ?, ?, ?, ?)", columns_of(row))
             else:
                 bad.add(row.key)
         database.execute("COMMIT")

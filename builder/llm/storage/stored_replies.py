@@ -63,11 +63,15 @@ def checksum_of(row: StoredReply) -> int:
     return zlib.crc32(row.reply, zlib.crc32(row.key, zlib.crc32(head)))
 
 
-def as_row(key: str, reply: Reply) -> tuple[str, int, int, str, int]:
-    """Return the columns of a reply."""
-    text = encode(reply)
-    row = StoredReply(key.encode(), reply.prompt_tokens, reply.completion_tokens, text.encode(), None)
-    return key, reply.prompt_tokens, reply.completion_tokens, text, checksum_of(row)
+def stored(key: str, reply: Reply) -> StoredReply:
+    """Return the row of a reply, with its checksum."""
+    row = StoredReply(key.encode(), reply.prompt_tokens, reply.completion_tokens, encode(reply).encode(), None)
+    return row._replace(checksum=checksum_of(row))
+
+
+def columns_of(row: StoredReply) -> tuple[str, int, int, str, int | None]:
+    """Return the columns of a row as the table has them: key and reply are text."""
+    return row.key.decode(), row.prompt_tokens, row.completion_tokens, row.reply.decode(), row.checksum
 
 
 def count_whole(database: sqlite3.Connection) -> int | None:

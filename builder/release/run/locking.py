@@ -41,18 +41,20 @@ class RunGuard:
 
 
 @contextmanager
-def locked(root: Path, drafts: Iterable[Path] = (), staging: Path | None = None) -> Iterator[RunGuard]:
+def locked(
+    root: Path, drafts: Iterable[Path] = (), staging: Path | None = None, *, in_use: str | None = None
+) -> Iterator[RunGuard]:
     """Create the folder if it is missing, and lock it until the end of the block.
 
     Beside the lock file, the folder itself is locked where the system can: the file may be removed by a clean-up.
 
-    A block that fails before the first reply leaves nothing behind: the folders that were created for it, its drafts
-    and an empty journal are removed.
+    A block that fails before the first reply leaves nothing behind: its folders, drafts and empty journal are removed.
 
     Args:
         root: folder of the run.
         drafts: files that the block may write before the first reply.
         staging: folder of the release that is written, for the guard.
+        in_use: error if another process has the lock. None: that of a release.
 
     Yields:
         Guard of the folder, for use after every commit.
@@ -73,9 +75,8 @@ def locked(root: Path, drafts: Iterable[Path] = (), staging: Path | None = None)
             sync(folder)
     except (Timeout, BlockingIOError) as error:
         lock.release()
-        raise FolderError(
-            f"another process is writing to {root}; wait for it or choose another folder with --out"
-        ) from error
+        message = f"another process is writing to {root}; wait for it or choose another folder with --out"
+        raise FolderError(in_use or message) from error
     except OSError as error:
         held.close()
         lock.release()

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from personagen.builder.core.records import Reject, Row
 from personagen.builder.llm.trial import DISTINCT_TEXTS
 from personagen.builder.planning.batches import rows_in_order
+from personagen.builder.planning.parts import Part
 from personagen.builder.planning.plan import Plan, RowPlan
 from personagen.builder.writing.finalization.certain_retries import CertainRetries, Retry
 from personagen.builder.writing.finalization.duplicate_index import DuplicateIndex
@@ -57,7 +58,13 @@ class Window:
     """The rows that are begun and not finalized."""
 
     def __init__(
-        self, writer: RowWriter, index: DuplicateIndex, concurrency: int, *, rows_ahead: int = MAX_ROWS_AHEAD
+        self,
+        writer: RowWriter,
+        index: DuplicateIndex,
+        concurrency: int,
+        part: Part | None = None,
+        *,
+        rows_ahead: int = MAX_ROWS_AHEAD,
     ) -> None:
         """Begin without rows.
 
@@ -65,11 +72,12 @@ class Window:
             writer: writes the rows.
             index: index of the accepted texts, empty.
             concurrency: upper bound on requests in flight.
+            part: part of the plan whose rows are written. None: all of them.
             rows_ahead: upper bound on written rows behind an unfinished one.
 
         """
         self._writer = writer
-        self._planned = _planned_rows(writer.plan)
+        self._planned = _planned_rows(writer.plan, part)
         self._retries = CertainRetries(index, _original_ids(writer.plan))
         self._max_being_written = concurrency + min(concurrency, MAX_SPARE_ROWS)
         self._max_begun = self._max_being_written + rows_ahead
@@ -184,10 +192,13 @@ class Window:
             self.fill()
 
 
-def _planned_rows(plan: Plan) -> Iterator[PendingRow]:
-    """Yield the rows of a plan, in order."""
-    for position, (config, planned) in enumerate(rows_in_order(plan)):
-        yield PendingRow(position, config, planned)
+def _planned_rows(plan: Plan, part: Part | None) -> Iterator[PendingRow]:
+    """Yield the rows of a plan, or of a part of it, in order."""
+    position = 0
+    for config, planned in rows_in_order(plan):
+        if part is None or part.has(planned.persona):
+            yield PendingRow(position, config, planned)
+            position += 1
 
 
 def _original_ids(plan: Plan) -> frozenset[str]:

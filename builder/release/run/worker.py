@@ -1,0 +1,143 @@
+"""The folder of a worker that fills a part, on its own disk, and what it takes over from earlier workers.
+
+work/
+lock, run.json, journal.sqlite, inputs/, batches/   as in the folder of a run
+worker                                              id of the worker
+segments/                                           the segments that it has sealed
+"""
+
+import json
+import os
+import re
+import secrets
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from platform import node
+
+from personagen.builder.core.errors import FolderError
+from personagen.builder.core.files import make_folder, network_disk_of, write_text
+from personagen.builder.core.foreign_text import quote
+from personagen.builder.core.prices import Amount, Price
+from personagen.builder.core.progress import Progress, duration
+from personagen.builder.llm.storage.opening import JournalFile
+from personagen.builder.llm.storage.stored_replies import StoredReply
+from personagen.builder.planning.parts import Part
+from personagen.builder.planning.recipe import Recipe
+from personagen.builder.release.run.locking import locked
+from personagen.builder.release.run.run_folder import RunFolder
+from personagen.builder.release.run.run_state import STATE, check_run, run_recipe
+from personagen.builder.segments.joining import JoinRules, join
+from personagen.builder.segments.sealing import Worker, mend_store, unsealed
+from personagen.builder.segments.segment import Origin, SegmentName, parse_name
+from personagen.builder.segments.store import SegmentStore
+
+WORKER = "worker"
+"""File with the id of a worker."""
+
+SEGMENTS = "segments"
+"""Folder of the segments that a worker has sealed."""
+
+ACTIVE_S = 300.0
+"""Age in seconds of its last segment up to which another worker of a part counts as being at work."""
+
+
+def default_work(recipe: Recipe, part: Part) -> Path:
+    """Return the folder of a worker: the same for the same recipe, part and user, so that its command continues."""
+    user = str(os.getuid()) if hasattr(os, "getuid") else "user"
+    name = f"{recipe.fingerprint()}.{part.number}of{part.of}"
+    return Path(tempfile.gettempdir()) / f"personagen-{user}" / name
+
+
+@contextmanager
+def open_work(work: Path, recipe: Recipe, part: Part, *, accept_lost_replies: bool) -> Iterator[RunFolder]:
+    """Lock the folder of a worker until the end of the block.
+
+    Raises:
+        FolderError: it is on a network disk, in use, another user's, or of another recipe.
+
+    """
+    kind = network_disk_of(work)
+    if kind is not None:
+        raise FolderError(
+            f"{work} is on a network disk ({kind}), where a journal can lose replies; name one on a local disk "
+            "with --work: segments may be on any"
+        )
+    if hasattr(os, "getuid") and work.parent.exists() and work.parent.stat().st_uid not in (os.getuid(), 0):
+        raise FolderError(f"{work.parent} belongs to another user; name a folder of your own with --work")
+    in_use = f"another process of this machine is filling part {part} in {work}; wait for it, or fill another part"
+    with locked(work, [work / STATE, work / WORKER], in_use=in_use) as guard:
+        check_run(work, run_recipe(recipe))
+        yield RunFolder(work, work, guard.require_in_place, accept_lost_replies)
+
+
+def worker_of(run: RunFolder, part: Part, origin: Origin, recipe: Recipe) -> Worker:
+    """Return the worker of a folder, with a new id if the folder has none."""
+    path = run.root / WORKER
+    text = path.read_text(encoding="ascii", errors="replace").strip() if path.is_file() else ""
+    if not re.fullmatch("[0-9a-f]{12}", text):
+        text = secrets.token_hex(6)
+        write_text(path, f"{text}\n")
+    prices = {choice.model: price for choice, price in zip(recipe.backends, recipe.model_prices(), strict=True)}
+    folder = run.root / SEGMENTS
+    make_folder(folder)
+    return Worker(text, folder, part, origin, node(), lambda row: _cost(row, prices))
+
+
+def _cost(row: StoredReply, prices: Mapping[str | None, Price | None]) -> float | None:
+    """Return the cost of a reply; None: its model has no price."""
+    several = len(prices) > 1
+    price = prices.get(json.loads(row.reply).get("model")) if several else next(iter(prices.values()))
+    return None if price is None else price.of(Amount(row.prompt_tokens, row.completion_tokens))
+
+
+def take_over(
+    store: SegmentStore, run: RunFolder, worker: Worker, progress: Progress, *, wants_events: bool
+) -> Iterator[StoredReply]:
+    """Put the replies of earlier workers of the part into the journal, and ship again what the store has lost.
+
+    Returns:
+        The replies that are in no segment yet, read on demand.
+
+    """
+    mend_store(store, worker.folder)
+    _warn_of_others(store, worker, progress)
+
+    def is_wanted(name: SegmentName) -> bool:
+        return name.part.meets(worker.part) or (wants_events and name.part.number == 0)
+
+    rules = JoinRules(worker.origin, accept_lost_replies=run.accept_lost_replies, only=is_wanted)
+    joined = join(store, JournalFile(run.journal, run.accept_lost_replies, progress.warn), rules)
+    if joined.merged.new:
+        progress.step(f"continuing part {worker.part} with {joined.merged.total:,} replies of earlier workers")
+    return unsealed(run.journal, _segment_files(store, worker.folder, joined.files))
+
+
+def _segment_files(store: SegmentStore, folder: Path, joined: Sequence[str]) -> Iterator[Path]:
+    """Yield the segments of a worker, and those of the store that are joined and not its own, as files."""
+    own = {path.name: path for path in sorted(folder.iterdir()) if parse_name(path.name) is not None}
+    yield from own.values()
+    for file in joined:
+        if file not in own:
+            with store.local(file) as path:
+                yield path
+
+
+def _warn_of_others(store: SegmentStore, worker: Worker, progress: Progress) -> None:
+    """Warn of other workers that fill the same part now: what both request is paid for twice."""
+    newest: dict[str, str] = {}
+    for file in store.sizes():
+        name = parse_name(file)
+        if name is not None and name.part == worker.part and name.worker != worker.id:
+            newest[name.worker] = file
+    for file in newest.values():
+        with suppress(FolderError):  # `join` reports what is wrong with it
+            work = store.header(file).work
+            age_s = time.time() - work.sealed
+            if work.state in ("begun", "working") and age_s < ACTIVE_S:
+                progress.warn(
+                    f"part {worker.part} is also filled by a worker on {quote(work.host)}, whose last segment is "
+                    f"{duration(age_s)} old; replies that both request are paid for twice"
+                )

@@ -1,0 +1,7 @@
+"""Segments: sealed files of replies, by which workers on any machines fill the journal of one release.
+
+    journal of a worker -> sealing -> store (a folder, s3://, gs://, hf://) -> joining -> journal of the release
+
+`segment` is the format of the files, `store` the place where they are, `sealing` the worker's side and `joining` the
+reader's; `summary` counts what they hold. May import `planning.parts`, `llm` and `core`.
+"""

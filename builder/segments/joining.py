@@ -1,0 +1,169 @@
+"""Join segments into a journal: their union, whatever their order and however often a reply is among them."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from personagen.builder.core.errors import FolderError
+from personagen.builder.core.foreign_text import quote
+from personagen.builder.llm.journal_only import ModelIdentity
+from personagen.builder.llm.storage.merging import Merged, open_for_merging
+from personagen.builder.llm.storage.opening import JournalFile
+from personagen.builder.planning.parts import Part
+from personagen.builder.planning.recipe.differences import describe_differences
+from personagen.builder.segments.segment import Origin, SegmentName, parse_name, read_replies
+from personagen.builder.segments.store import DamagedSegmentError, SegmentStore
+
+
+@dataclass(frozen=True, slots=True)
+class JoinRules:
+    """Which segments a run takes.
+
+    Attributes:
+        origin: the run at hand; its models are unknown (empty) if no model is connected.
+        any_recipe: whether replies to other recipes are taken too; they answer what requests are equal.
+        accept_lost_replies: whether damaged segments are left out, and their replies paid for again.
+        only: which segments are joined, by their names; None: all.
+
+    """
+
+    origin: Origin
+    any_recipe: bool = False
+    accept_lost_replies: bool = False
+    only: Callable[[SegmentName], bool] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """Result of a join.
+
+    Attributes:
+        files: segments that belong to the run, those that were joined before included.
+        parts: parts that they are of.
+        models: models that were asked, as the segments name them; empty: there is no segment.
+        merged: what was new.
+        doubled: files that have the content of another one.
+
+    """
+
+    files: tuple[str, ...]
+    parts: tuple[Part, ...]
+    models: tuple[ModelIdentity, ...]
+    merged: Merged
+    doubled: tuple[str, ...]
+
+
+def join(store: SegmentStore, journal: JournalFile, rules: JoinRules) -> Joined:
+    """Join the segments of a store into a journal; those that are in it already are not read again.
+
+    All headers are checked before the first reply is joined.
+
+    Raises:
+        FolderError: a segment is of another recipe, of a newer version, of other models or damaged; the journal cannot
+            be written.
+
+    """
+    names = dict(_chosen(store, rules))
+    first: dict[str, str] = {}
+    doubled = [file for file, name in names.items() if first.setdefault(name.digest, file) != file]
+    refusal = _Refusal(rules, journal.warn)
+    models = _models(store, {file: names[file] for file in first.values()}, rules, refusal)
+    files: list[str] = []
+    with open_for_merging(journal) as merger:
+        for file in models:
+            try:
+                if not merger.has(names[file].digest):
+                    with store.local(file) as path:
+                        merger.add(names[file].digest, read_replies(path))
+            except DamagedSegmentError as error:
+                refusal.of_damaged(error, names[file])
+            else:
+                files.append(file)
+    parts = sorted({name.part for name in names.values()})
+    used = next(iter(models.values()), ())
+    return Joined(tuple(files), tuple(parts), used, merger.merged, tuple(doubled))
+
+
+def _chosen(store: SegmentStore, rules: JoinRules) -> Iterator[tuple[str, SegmentName]]:
+    for file in store.sizes():
+        name = parse_name(file)
+        if name is not None and (rules.only is None or rules.only(name)):
+            yield file, name
+
+
+def _models(
+    store: SegmentStore, names: Mapping[str, SegmentName], rules: JoinRules, refusal: "_Refusal"
+) -> dict[str, tuple[ModelIdentity, ...]]:
+    """Return the models of every segment that can be read, once its header is checked."""
+    models: dict[str, tuple[ModelIdentity, ...]] = {}
+    for file, name in names.items():
+        try:
+            origin = store.header(file).origin
+        except DamagedSegmentError as error:
+            refusal.of_damaged(error, name)
+            continue
+        known = rules.origin.models or next(iter(models.values()), ())
+        problem = foreign_origin(origin, replace(rules.origin, models=known), any_recipe=rules.any_recipe)
+        if problem is not None:
+            raise FolderError(f"segment {quote(file, limit=120)} in {store.url} {problem}")
+        models[file] = origin.models
+    return models
+
+
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    """What happens at a damaged segment."""
+
+    rules: JoinRules
+    warn: Callable[[str], None]
+
+    def of_damaged(self, error: DamagedSegmentError, name: SegmentName) -> None:
+        """Raise the error with its remedy, or warn where lost replies are accepted."""
+        if not self.rules.accept_lost_replies:
+            raise FolderError(
+                f"{error}; remove it and run part {name.part} again on the machine that wrote it, which ships it anew, "
+                "or leave it out and pay for its replies again with --accept-lost-replies"
+            ) from error
+        self.warn(f"{error}; it is left out, and its replies are requested again")
+
+
+def foreign_origin(origin: Origin, own: Origin, *, any_recipe: bool = False) -> str | None:
+    """Return why the replies of another run are not those of this one, as the end of a sentence; None: they are.
+
+    Args:
+        origin: run of a segment.
+        own: the run at hand; without models it takes those of any.
+        any_recipe: whether replies to another recipe are welcome.
+
+    """
+    if version_of(origin.personagen) > version_of(own.personagen):
+        return f"is of PersonaGen {quote(origin.personagen)}, this is {own.personagen}; install that version"
+    if any_recipe:
+        return None
+    if origin.fingerprint != own.fingerprint:
+        differences = describe_differences(origin.recipe, own.recipe) or (
+            f"recipe {quote(origin.fingerprint)}, this recipe is {own.fingerprint}"
+        )
+        return f"is of another recipe: {differences}; name another folder, or take its replies with --reuse"
+    if origin.material != own.material:
+        return (
+            f"is of other prompts, tables or personas, by PersonaGen {quote(origin.personagen)}: its replies answer "
+            "other requests; use the version and the files that it was written with"
+        )
+    if own.models and _keys(origin.models) != _keys(own.models):
+        names = " and ".join(str(model) for model in origin.models)
+        return (
+            f"has replies of {quote(names, limit=200)}, wanted {' and '.join(map(str, own.models))}; use the same "
+            "model, revision and body on every machine, or name another folder with --journals"
+        )
+    return None
+
+
+def _keys(models: Sequence[ModelIdentity]) -> list[ModelIdentity]:
+    """Return models without their licence, which changes no request."""
+    return [replace(model, licence=None, variant=dict(model.variant)) for model in models]
+
+
+def version_of(text: str) -> tuple[int, ...]:
+    """Return the numbers of a version; of a text that has none, the lowest."""
+    return tuple(int(digits) for digits in re.findall(r"\d{1,9}", text)[:3])
