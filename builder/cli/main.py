@@ -22,6 +22,7 @@ from personagen.builder.cli.commands.measure import audit, compare, evaluate, re
 from personagen.builder.cli.commands.prompts import prompts_command
 from personagen.builder.cli.commands.publishing import inspect, push, push_metric, verify
 from personagen.builder.cli.commands.starting import init_command
+from personagen.builder.cli.commands.status import status
 from personagen.builder.cli.output import show
 from personagen.builder.cli.signals import CommandSignals, handled
 from personagen.builder.core.errors import PersonaGenError
@@ -47,7 +48,7 @@ def cli() -> None:
 _COMMANDS = (
     *(generate, fill, plan, preview, inspect, push, verify, push_metric),
     *(evaluate, compare, match_command, audit, report, export_command),
-    *(diff_command, init_command, prompts_command),
+    *(diff_command, init_command, prompts_command, status),
 )
 for command in _COMMANDS:
     cli.add_command(command)

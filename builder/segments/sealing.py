@@ -159,9 +159,9 @@ class Sealer:
         with self._lock:
             rows, self._rows, self._bytes = self._rows, [], 0
         worker = self._worker
-        header = Header(worker.origin, self._work(state, rows))
+        header = Header(worker.part, worker.id, self._order, worker.origin, self._work(state, rows))
         try:
-            write_segment(worker.folder, worker.part, worker.id, self._order, header, rows)
+            write_segment(worker.folder, header, rows)
         except OSError as error:
             self.add(rows)
             raise FolderError(f"cannot write a segment into {worker.folder}: {explain(error)}") from error

@@ -127,8 +127,20 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """Header of a segment."""
+    """Header of a segment.
 
+    Attributes:
+        part: part of the plan that its replies were requested for.
+        worker: id of the worker.
+        order: number of the segment among those of its worker, from 0.
+        origin: the run.
+        work: how far the worker was.
+
+    """
+
+    part: Part
+    worker: str
+    order: int
     origin: Origin
     work: Work
 
@@ -142,9 +154,7 @@ def parse_name(file: str) -> SegmentName | None:
     return SegmentName(part, match["worker"], int(match["order"]), match["digest"]) if part.number < part.of else None
 
 
-def write_segment(
-    folder: Path, part: Part, worker: str, order: int, header: Header, rows: Sequence[StoredReply]
-) -> Path:
+def write_segment(folder: Path, header: Header, rows: Sequence[StoredReply]) -> Path:
     """Write a segment durably into a folder; return its file.
 
     Raises:
@@ -154,12 +164,12 @@ def write_segment(
     import pyarrow.parquet as pq
 
     table = _table(sorted(rows, key=lambda row: row.key), header)
-    draft = folder / f"{worker}.{order:05d}"
+    draft = folder / f"{header.worker}.{header.order:05d}"
     with write_atomically(draft) as path:
         pq.write_table(
             table, path, row_group_size=ROW_GROUP, compression="zstd", use_dictionary=False, write_statistics=False
         )
-    named = folder / str(SegmentName(part, worker, order, digest_of(draft)[:16]))
+    named = folder / str(SegmentName(header.part, header.worker, header.order, digest_of(draft)[:16]))
     move(draft, named)
     return named
 

@@ -83,9 +83,14 @@ class SegmentStore:
         """
         with self._refusing(file):
             if self.remote is None:
-                return read_header(Path(self.root) / file)
-            with self.remote.open(f"{self.root}/{file}", "rb") as opened:
-                return read_header(opened)
+                header = read_header(Path(self.root) / file)
+            else:
+                with self.remote.open(f"{self.root}/{file}", "rb") as opened:
+                    header = read_header(opened)
+            name = parse_name(file)
+            if name is None or (header.part, header.worker, header.order) != (name.part, name.worker, name.order):
+                raise ValueError("has the name of another one")
+            return header
 
     @contextmanager
     def local(self, file: str) -> Iterator[Path]:
