@@ -18,7 +18,7 @@ from personagen.builder.cli.commands.exporting import export_command
 from personagen.builder.cli.commands.filling import fill
 from personagen.builder.cli.commands.generating import generate, plan, preview
 from personagen.builder.cli.commands.matching import match_command
-from personagen.builder.cli.commands.measure import audit, compare, evaluate, report
+from personagen.builder.cli.commands.measure import audit, compare, encode, evaluate, report
 from personagen.builder.cli.commands.prompts import prompts_command
 from personagen.builder.cli.commands.publishing import inspect, push, push_metric, verify
 from personagen.builder.cli.commands.starting import init_command
@@ -47,7 +47,7 @@ def cli() -> None:
 
 _COMMANDS = (
     *(generate, fill, plan, preview, inspect, push, verify, push_metric),
-    *(evaluate, compare, match_command, audit, report, export_command),
+    *(evaluate, compare, match_command, audit, report, encode, export_command),
     *(diff_command, init_command, prompts_command, status),
 )
 for command in _COMMANDS:

@@ -97,6 +97,9 @@ SHARED: Mapping[str, Decorator] = {
     "--embeddings": _option(
         "--embeddings", metavar="MODEL", help="sentence-transformers model; default: all-MiniLM-L6-v2."
     ),
+    "--vectors": _option(
+        "--vectors", metavar="FOLDER|URL", help="Folder or fsspec address with vectors that `encode` wrote."
+    ),
     "--seed=0": _option(
         "--seed", type=click.IntRange(0), default=0, show_default=True, metavar="N", help="Seed of every draw."
     ),
@@ -182,7 +185,7 @@ NOT_RECORDED = frozenset(
     {
         "accept_lost_replies",
         "api_key_file", "as_json", "base_url", "budget", "concurrency", "judge_max_tokens", "judge_url", "max_cost",
-        "max_tokens", "no_judge", "out", "rpm", "token", "tpm",
+        "max_tokens", "no_judge", "out", "rpm", "token", "tpm", "vectors",
     }
 )  # fmt: skip
 """Parameters that are left out of a recorded command: they are private, or they do not change a result."""

@@ -31,18 +31,20 @@ from personagen.builder.evaluation.audit_results import (
 )
 from personagen.builder.evaluation.counterfactual_effects import counterfactual_effects
 from personagen.builder.evaluation.evaluate import digest_of
+from personagen.builder.evaluation.samples.draws import DRAWN, AuditSample, MeasuredSample, measured_sample
+from personagen.builder.evaluation.samples.encoding import load_vectors
 from personagen.builder.release.composition import COUNTED
 from personagen.builder.release.folder import check_release
 from personagen.builder.release.measuring import ClassifierAccuracy, predictions, require_metrics_extra
 from personagen.builder.release.results import add_results
-from personagen.builder.release.texts import Texts, read_texts
+from personagen.builder.release.texts import Texts
 
 if TYPE_CHECKING:
     from personagen.metrics.statistics.association import Association, Table
     from personagen.metrics.statistics.groups import Codes
 
-MAX_TEXTS = 20_000
-"""Upper bound on the audited texts: those of the first personas that fit in with all their texts."""
+AUDITED_TEXTS = "audited_texts"
+"""Key of the manifest for the sentence on which texts of the release were audited; absent: all."""
 
 PLANNED = ("label", "intensity")
 """Outcomes that the plan decides: the means of the emotions are not subtracted."""
@@ -57,6 +59,7 @@ class AuditSettings:
         embeddings: name of a sentence-transformers model; None: the default model.
         seed: seed of shuffles and halves.
         command: how to repeat the audit, recorded in the release; None: recorded as unknown.
+        vectors: folder or fsspec address with the vectors that `encode` wrote; None: texts are encoded here.
 
     """
 
@@ -64,6 +67,7 @@ class AuditSettings:
     embeddings: str | None = None
     seed: int = 0
     command: str | None = None
+    vectors: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,14 +110,15 @@ def audit(folder: str | Path, settings: AuditSettings = AuditSettings(), *, prog
     require_metrics_extra("vaderSentiment")
     folder = Path(folder)
     manifest = check_release(folder, scores=False)
-    whole = read_texts(folder, manifest)
-    texts = first_personas(whole, MAX_TEXTS)
+    load_vectors(settings.vectors, manifest, settings.embeddings, progress)
+    sample = measured_sample(folder, manifest, settings.seed)
+    texts = sample.texts
     _require_attributes(folder, manifest, texts)
     measured = _measure(texts, manifest, settings, progress)
-    progress.step(f"auditing {len(texts.texts)} texts by {len(texts.personas[0])} attributes")
+    progress.step(f"auditing {sample.counted()} by {len(texts.personas[0])} attributes")
     associations, differences, words = _by_attribute(texts, measured, settings.seed)
     progress.step("comparing counterfactual pairs")
-    pairs, effects = counterfactual_effects(folder, manifest, whole, settings.reference, settings.embeddings)
+    measured_pairs = counterfactual_effects(folder, manifest, settings.reference, settings.embeddings, settings.seed)
     result = Audit(
         command=settings.command,
         release=manifest["configs"]["all"]["digest"],
@@ -123,14 +128,25 @@ def audit(folder: str | Path, settings: AuditSettings = AuditSettings(), *, prog
         associations=ResultTable(AttributeAssociation, tuple(associations)),
         differences=ResultTable(ValueDifference, tuple(differences)),
         words=ResultTable(DistinctiveWords, tuple(words)),
-        pairs=ResultTable(CounterfactualContrast, tuple(pairs)),
-        effects=ResultTable(CounterfactualEffect, tuple(effects)),
+        pairs=ResultTable(CounterfactualContrast, tuple(measured_pairs.contrasts)),
+        effects=ResultTable(CounterfactualEffect, tuple(measured_pairs.effects)),
         problems=measured.problems,
         accuracy=measured.accuracy,
+        sample=_sample(sample, measured_pairs.drawn),
     )
     progress.step(f"writing {AUDIT} and the card")
-    add_results(folder, manifest, "audit", result.to_json(), _facts(result))
+    add_results(folder, _without_sample(manifest), "audit", result.to_json(), _facts(result))
     return result
+
+
+def _sample(sample: MeasuredSample, drawn: Mapping[str, tuple[int, int]]) -> AuditSample | None:
+    """Return what was drawn; None: everything was audited."""
+    return AuditSample(sample.total, DRAWN, sample.seed, drawn) if sample.is_part or drawn else None
+
+
+def _without_sample(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the manifest without the sentence of an earlier audit on its sample."""
+    return {key: value for key, value in manifest.items() if key != AUDITED_TEXTS}
 
 
 def _require_attributes(folder: Path, manifest: Mapping[str, Any], texts: Texts) -> None:
@@ -156,28 +172,8 @@ def _facts(result: Audit) -> dict[str, Any]:
         "audit_power": power_line(result),
         "audit_predictions": next(prediction_lines(result), None),
         "audited_by": result.command or "personagen audit",
+        **({} if result.sample is None else {AUDITED_TEXTS: result.sample.sentence(result.texts)}),
     }
-
-
-def first_personas(texts: Texts, most: int) -> Texts:
-    """Return the texts of the first personas that fit into `most` texts, each persona with all its texts.
-
-    Personas count in the order of their ids. A first persona with more than `most` texts is returned whole.
-    """
-    if len(texts.texts) <= most:
-        return texts
-    order = sorted(range(len(texts.texts)), key=lambda row: (_persona(texts, row), row))
-    end = most
-    while end > 0 and _persona(texts, order[end]) == _persona(texts, order[end - 1]):
-        end -= 1
-    if end == 0:
-        end = next((row for row in range(most, len(order)) if _persona(texts, order[row]) != _persona(texts, order[0])),
-                   len(order))  # fmt: skip
-    return texts.take(order[:end])
-
-
-def _persona(texts: Texts, row: int) -> str:
-    return texts.rows[row]["persona_id"] or ""
 
 
 def _measure(texts: Texts, manifest: Mapping[str, Any], settings: AuditSettings, progress: Progress) -> MeasuredTexts:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from personagen.builder.core.errors import ReleaseError
 from personagen.builder.core.result_table import ResultTable
 from personagen.builder.evaluation.claims import LEVEL
+from personagen.builder.evaluation.samples.draws import AuditSample
 from personagen.builder.release.formats.plain_json import as_records, validated
 from personagen.builder.release.measuring import ClassifierAccuracy, accuracy_line
 from personagen.builder.version import __version__
@@ -194,6 +195,7 @@ class Audit:
         effects: one record per attribute, pair of values and outcome.
         problems: outcomes that could not be measured, with the reason.
         accuracy: how often the predictions of the emotion classifier are right; None: unknown.
+        sample: what was drawn from a larger release; None: all texts and pairs were audited.
 
     """
 
@@ -209,6 +211,7 @@ class Audit:
     effects: ResultTable[CounterfactualEffect]
     problems: Mapping[str, str]
     accuracy: ClassifierAccuracy | None = None
+    sample: AuditSample | None = None
 
     @property
     def attributes(self) -> list[str]:
@@ -235,6 +238,7 @@ class Audit:
             "command": self.command,
             "release": self.release,
             "texts": self.texts,
+            **({} if self.sample is None else {"sample": asdict(self.sample)}),
             "digest": self.digest,
             "outcomes": dict(self.outcomes),
             **{name: getattr(self, name).to_dicts() for name in TABLES},
@@ -272,6 +276,7 @@ def read_audit(content: Mapping[str, Any]) -> Audit:
             effects=_table(CounterfactualEffect, content["effects"]),
             problems=validated(dict[str, str], content["problems"]),
             accuracy=validated(ClassifierAccuracy | None, content.get("classifier")),
+            sample=validated(AuditSample | None, content.get("sample")),
         )
     except (LookupError, TypeError, ValueError) as error:
         raise ReleaseError(f"audit.json is malformed ({error!r:.160}); audit the release again") from None
@@ -366,6 +371,8 @@ def effects_of(effects: Sequence[CounterfactualEffect], pairs: CounterfactualCon
 def audit_lines(audit: Audit) -> Iterator[str]:
     """Yield a table of fractions for the terminal, the outcomes that were not measured, and the findings."""
     cells = {(record.attribute, record.outcome): record for record in audit.associations}
+    if audit.sample is not None:
+        yield audit.sample.sentence(audit.texts)
     yield "fraction of variance beyond plan and chance, in per cent; * p < 0.05, corrected"
     yield "attribute     " + "".join(f"{outcome:>12}" for outcome in audit.outcomes)
     for attribute in audit.attributes:

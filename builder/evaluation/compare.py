@@ -72,6 +72,9 @@ if TYPE_CHECKING:
 UTILITY = "tstr_macro_f1"
 """Measure of the best arm: macro-F1 on real texts of a classifier trained on the arm's texts."""
 
+PREDICTED_TEXTS = 10_000
+"""Texts whose vectors are in memory while their emotions are predicted."""
+
 Written = Sequence[Mapping[str, WrittenArm]]
 """Texts by arm, one mapping per seed."""
 
@@ -378,16 +381,18 @@ def _figures(blocks: Mapping[str, Mapping[str, "Blocks"]]) -> Iterator[ArmFigure
 def _texts(written: Written, classifier: "LinearClassifier") -> Iterator[ComparedText]:
     for name in written[0]:
         texts = [(number, text) for number, seed in enumerate(written) for text in seed[name].texts]
-        predictions = classifier.predict([text.text for _, text in texts])
-        for (number, text), prediction in zip(texts, predictions, strict=True):
-            yield ComparedText(
-                name,
-                number,
-                text.id,
-                text.text,
-                text.label,
-                prediction.label,
-                round(prediction.confidence, 4),
-                text.persona_id,
-                text.persona,
-            )
+        for start in range(0, len(texts), PREDICTED_TEXTS):
+            part = texts[start : start + PREDICTED_TEXTS]
+            predictions = classifier.predict([text.text for _, text in part])
+            for (number, text), prediction in zip(part, predictions, strict=True):
+                yield ComparedText(
+                    name,
+                    number,
+                    text.id,
+                    text.text,
+                    text.label,
+                    prediction.label,
+                    round(prediction.confidence, 4),
+                    text.persona_id,
+                    text.persona,
+                )

@@ -6,17 +6,19 @@ best.yaml       recipe of the best arm recipes/ARM.yaml   recipe of an arm
 """
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from personagen.builder.core.errors import FolderError, ReleaseError
 from personagen.builder.core.file_names import ARM_RECIPES, ARM_TEXTS, REJECTS, RESULTS, TABLES, arm_texts_path
-from personagen.builder.core.files import explain, make_folder, rounded, write_json, write_text
-from personagen.builder.core.records import Demographic, Situational, Sociocultural
+from personagen.builder.core.files import explain, make_folder, rounded, write_bytes, write_json, write_text
+from personagen.builder.core.records import LAYERS, Demographic, Situational, Sociocultural
 from personagen.builder.core.result_table import ResultTable
 from personagen.builder.evaluation.arms.delivery import TreatmentDelivery
+from personagen.builder.evaluation.arms.layers import SharedLayers
 from personagen.builder.evaluation.claims import JudgedClaim, count_verdicts
 from personagen.builder.release.formats.plain_json import as_records, read_json_lines, read_plain_json, validated
 from personagen.builder.release.formats.results_model import ComparisonContent, require_content
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
 
 FORMAT = "personagen-comparison/3"
 """Version of the layout of `results.json`."""
+
+READ_LINES = 2_000
+"""Lines that are parsed at a time."""
 
 Record = TypeVar("Record")
 
@@ -281,9 +286,9 @@ def save_comparison(
     for path, text in (recipes or {}).items():
         write_text(folder / path, text)
     for cost in comparison.arms:
-        lines = [_without_arm(text) for text in comparison.texts if text.arm == cost.arm]
-        write_text(folder / arm_texts_path(cost.arm), _json_lines(lines))
-    write_text(folder / REJECTS, _json_lines(comparison.rejects.to_dicts()))
+        lines = (_without_arm(text) for text in comparison.texts if text.arm == cost.arm)
+        _write_lines(folder / arm_texts_path(cost.arm), lines)
+    _write_lines(folder / REJECTS, map(asdict, comparison.rejects))
     write_text(folder / TABLES, tables)
     write_json(folder / RESULTS, comparison.to_json())
 
@@ -321,28 +326,29 @@ def _comparison(content: Mapping[str, Any], folder: Path) -> ComparisonResults:
         for arm, values in arms.items()
         for measure, figure in values["figures"].items()
     ]
-    texts = [{"arm": arm, **line} for arm in arms for line in read_json_lines(folder, arm_texts_path(arm))]
+    texts = ({"arm": arm, **line} for arm in arms for line in read_json_lines(folder, arm_texts_path(arm)))
     return ComparisonResults(
         facts=validated(ComparisonFacts, facts),
         arms=ResultTable(ArmCost, as_records(ArmCost, costs)),
         figures=ResultTable(ArmFigure, as_records(ArmFigure, figures)),
         claims=ResultTable(JudgedClaim, as_records(JudgedClaim, content["claims"])),
         ratings=ratings_of(content["human_likeness"]),
-        texts=ResultTable(ComparedText, as_records(ComparedText, _with_plain_personas(texts))),
-        rejects=ResultTable(ComparedReject, as_records(ComparedReject, list(read_json_lines(folder, REJECTS)))),
+        texts=ResultTable(ComparedText, tuple(_texts(texts))),
+        rejects=ResultTable(ComparedReject, tuple(_records(ComparedReject, read_json_lines(folder, REJECTS)))),
         human_likeness=content["human_likeness"],
         treatments=ResultTable(TreatmentDelivery, as_records(TreatmentDelivery, content.get("treatments") or [])),
         best=content.get("best"),
     )
 
 
-def _with_plain_personas(texts: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Reduce the personas of texts to the layers and the attributes that this version has, each of its type."""
-    personas = as_records(PersonaLayers, [text.get("persona") for text in texts])
-    return [
-        {**text, "persona": {layer: values for layer, values in asdict(persona).items() if values is not None}}
-        for text, persona in zip(texts, personas, strict=True)
-    ]
+def _texts(lines: Iterable[dict[str, Any]]) -> Iterator[ComparedText]:
+    """Yield texts with the layers and the attributes that this version has, each of its type and in memory once."""
+    shared, rows = SharedLayers(), iter(lines)
+    while part := list(islice(rows, READ_LINES)):
+        personas = as_records(PersonaLayers, [line.get("persona") for line in part])
+        for text, persona in zip(as_records(ComparedText, part), personas, strict=True):
+            layers = {name: layer for name in LAYERS if (layer := getattr(persona, name)) is not None}
+            yield replace(text, persona=shared.of(layers))
 
 
 def ratings_of(human_likeness: Mapping[str, Mapping[str, Any]] | None) -> ResultTable[ArmRating]:
@@ -377,5 +383,16 @@ def _without_arm(text: ComparedText) -> dict[str, Any]:
     return {name: value for name, value in asdict(text).items() if name != "arm"}
 
 
-def _json_lines(lines: list[dict[str, Any]]) -> str:
-    return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+def _write_lines(path: Path, lines: Iterable[Mapping[str, Any]]) -> None:
+    """Write JSON lines one by one. Raises FolderError if that fails."""
+    try:
+        write_bytes(path, (json.dumps(line, ensure_ascii=False).encode() + b"\n" for line in lines))
+    except OSError as error:
+        raise FolderError(f"cannot write {path}: {explain(error)}") from error
+
+
+def _records(kind: type[Record], lines: Iterable[Any]) -> Iterator[Record]:
+    """Yield records of JSON objects, some thousand at a time; errors are those of `as_records`."""
+    rows = iter(lines)
+    while part := list(islice(rows, READ_LINES)):
+        yield from as_records(kind, part)

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 from personagen.builder.core.errors import BackendError, ReleaseError, raise_as
 from personagen.builder.core.records import COUNTERFACTUAL_PREFIX
 from personagen.builder.evaluation.audit_results import PAIRED, CounterfactualContrast, CounterfactualEffect
+from personagen.builder.evaluation.samples.draws import MAX_TEXTS, random_personas, read_persona_ids
 from personagen.builder.release.folder import MEND
 from personagen.builder.release.measuring import predictions
-from personagen.builder.release.texts import Texts, read_texts
+from personagen.builder.release.texts import Texts, draw_texts, stream_columns
 
 if TYPE_CHECKING:
     import numpy as np
@@ -55,21 +56,35 @@ class _Measures:
     predicted: list[str] | None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class MeasuredPairs:
+    """Effects of the attributes of a release that has counterfactuals.
+
+    Attributes:
+        contrasts: one record per attribute and two of its values that have pairs.
+        effects: the effects on each outcome, whose p is corrected for all of them (Holm).
+        drawn: numbers of measured and of all counterfactuals of each attribute that has more than are measured.
+
+    """
+
+    contrasts: list[CounterfactualContrast]
+    effects: list[CounterfactualEffect]
+    drawn: Mapping[str, tuple[int, int]]
+
+
 def counterfactual_effects(
-    folder: Path, manifest: Mapping[str, Any], texts: Texts, reference: str, embeddings: str | None
-) -> tuple[list[CounterfactualContrast], list[CounterfactualEffect]]:
+    folder: Path, manifest: Mapping[str, Any], reference: str, embeddings: str | None, seed: int
+) -> MeasuredPairs:
     """Measure the changes between rows and their counterfactuals.
+
+    Of an attribute with more than `MAX_TEXTS` counterfactuals, those of random personas are measured.
 
     Args:
         folder: the release.
         manifest: its manifest.
-        texts: all its texts at the depth of the recipe.
         reference: real texts that train a classifier if the release has no predictions.
         embeddings: name of a sentence-transformers model; None: the default model.
-
-    Returns:
-        One record per attribute and two of its values that have pairs, and the effects on each outcome, whose p is
-        corrected for all of them (Holm).
+        seed: seed of the draw.
 
     Raises:
         ReleaseError: a file cannot be read, or a counterfactual has no row.
@@ -78,19 +93,24 @@ def counterfactual_effects(
     """
     pairs: list[CounterfactualContrast] = []
     effects: list[CounterfactualEffect] = []
-    for attribute in (
-        name.removeprefix(COUNTERFACTUAL_PREFIX)
-        for name in manifest["configs"]
-        if name.startswith(COUNTERFACTUAL_PREFIX)
-    ):
-        both, partners = _matched(folder, manifest, texts, attribute)
-        measures = _measure(both, manifest, reference, embeddings)
+    drawn: dict[str, tuple[int, int]] = {}
+    for attribute in changed_attributes(manifest):
+        matched = matched_texts(folder, manifest, attribute, seed)
+        if len(matched.partners) < matched.total:
+            drawn[attribute] = len(matched.partners), matched.total
+        measures = _measure(matched.texts, manifest, reference, embeddings)
         for values in combinations(manifest["recipe"]["counterfactual"]["attributes"][attribute], 2):
-            matched = _pairs(both, attribute, values, partners)
-            if matched is not None:
-                pairs.append(_compare_pairs(attribute, both, matched, measures))
-                effects.extend(_effects(attribute, matched, measures))
-    return pairs, corrected_effects(effects)
+            selected = _pairs(matched.texts, attribute, values, matched.partners)
+            if selected is not None:
+                pairs.append(_compare_pairs(attribute, matched.texts, selected, measures))
+                effects.extend(_effects(attribute, selected, measures))
+    return MeasuredPairs(pairs, corrected_effects(effects), drawn)
+
+
+def changed_attributes(manifest: Mapping[str, Any]) -> list[str]:
+    """Return the attributes that a release has counterfactuals of."""
+    configs = (name for name in manifest["configs"] if name.startswith(COUNTERFACTUAL_PREFIX))
+    return [name.removeprefix(COUNTERFACTUAL_PREFIX) for name in configs]
 
 
 def corrected_effects(effects: Sequence[CounterfactualEffect]) -> list[CounterfactualEffect]:
@@ -101,30 +121,53 @@ def corrected_effects(effects: Sequence[CounterfactualEffect]) -> list[Counterfa
     return [effect if effect.p is None else replace(effect, p_corrected=next(corrected)) for effect in effects]
 
 
-def _matched(
-    folder: Path, manifest: Mapping[str, Any], texts: Texts, attribute: str
-) -> tuple[Texts, list[tuple[int, int]]]:
-    """Read the counterfactuals of an attribute and find their rows.
+@dataclass(frozen=True, slots=True, eq=False)
+class MatchedTexts:
+    """Rows of a release that have a counterfactual, followed by the counterfactuals.
 
-    Returns:
-        The rows that have a counterfactual, followed by the counterfactuals; and for each counterfactual the position
-        of its row and its own.
+    Attributes:
+        texts: all these texts.
+        partners: for each counterfactual the position of its row and its own.
+        total: number of counterfactuals that they were drawn from.
 
     """
-    counterfactuals = read_texts(folder, manifest, [COUNTERFACTUAL_PREFIX + attribute])
-    numbers = {row["id"]: number for number, row in enumerate(texts.rows)}
-    matches = [numbers.get(row["counterfactual_of"]) for row in counterfactuals.rows]
-    if None in matches:
-        raise ReleaseError(
-            f"{folder}: a text of {COUNTERFACTUAL_PREFIX}{attribute} has no row that it is the counterfactual of; "
-            f"{MEND}"
-        )
-    kept = sorted({number for number in matches if number is not None})
+
+    texts: Texts
+    partners: list[tuple[int, int]]
+    total: int
+
+
+def matched_texts(folder: Path, manifest: Mapping[str, Any], attribute: str, seed: int) -> MatchedTexts:
+    """Read the counterfactuals of an attribute and their rows; memory holds no other texts.
+
+    Raises:
+        ReleaseError: a file cannot be read, or a counterfactual has no row.
+
+    """
+    config = [COUNTERFACTUAL_PREFIX + attribute]
+    total = sum(manifest["configs"][config[0]]["rows"].values())
+    numbers: Sequence[int] = range(total)
+    if total > MAX_TEXTS:
+        numbers = random_personas(read_persona_ids(folder, manifest, config), MAX_TEXTS, seed)
+    counterfactuals = draw_texts(folder, manifest, numbers, config)
+    originals = [row["counterfactual_of"] for row in counterfactuals.rows]
+    rows = _rows_of(folder, manifest, frozenset(originals))
+    if not rows.keys() >= {*originals}:
+        raise ReleaseError(f"{folder}: a text of {config[0]} has no row that it is the counterfactual of; {MEND}")
+    kept = sorted(rows.values())
     positions = {number: position for position, number in enumerate(kept)}
-    partners = [
-        (positions[number], len(kept) + position) for position, number in enumerate(matches) if number is not None
-    ]
-    return texts.take(kept).joined(counterfactuals), partners
+    partners = [(positions[rows[id_]], len(kept) + position) for position, id_ in enumerate(originals)]
+    return MatchedTexts(draw_texts(folder, manifest, kept).joined(counterfactuals), partners, total)
+
+
+def _rows_of(folder: Path, manifest: Mapping[str, Any], ids: frozenset[str]) -> dict[str, int]:
+    """Return the positions of the texts with these ids."""
+    rows: dict[str, int] = {}
+    start = 0
+    for part in stream_columns(folder, manifest, ("id",)):
+        rows |= {id_: start + number for number, id_ in enumerate(part["id"]) if id_ in ids}
+        start += len(part["id"])
+    return rows
 
 
 def _pairs(both: Texts, attribute: str, values: tuple[str, str], partners: Sequence[tuple[int, int]]) -> _Pairs | None:

@@ -13,7 +13,7 @@ import hashlib
 import json
 import re
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,6 +25,9 @@ from personagen.builder.core.file_names import SCORES
 from personagen.builder.core.flow_thread import run_in_thread
 from personagen.builder.core.progress import SILENT, Progress
 from personagen.builder.evaluation.judges import connect_judges
+from personagen.builder.evaluation.samples.draws import SAMPLE, measured_sample, sample_sentence
+from personagen.builder.evaluation.samples.encoding import load_vectors
+from personagen.builder.evaluation.samples.whole import measure_whole
 from personagen.builder.evaluation.score_tables.personas import PERSONAS, measure_personas
 from personagen.builder.evaluation.scores import Scores, card_rows, read_scores
 from personagen.builder.evaluation.slice_scores import below_floor, measure_slices
@@ -33,8 +36,8 @@ from personagen.builder.release.manifest import classifier_facts
 from personagen.builder.release.measuring import agreement_line, require_metrics_extra
 from personagen.builder.release.results import add_results, read_results
 from personagen.builder.release.run.space import require_floor, require_right_to_write
-from personagen.builder.release.shown_texts import unshown
-from personagen.builder.release.texts import Texts, read_texts
+from personagen.builder.release.shown_texts import read_shown_ids, unshown
+from personagen.builder.release.texts import Texts
 from personagen.builder.version import __version__
 
 if TYPE_CHECKING:
@@ -63,6 +66,9 @@ STEPS = {
 INTERRUPTED = "the evaluation was interrupted before it"
 """Why a metric is missing while the evaluation runs, and after an interrupt."""
 
+SCORED_TEXTS = "scored_texts"
+"""Key of the manifest for the sentence on which texts of the release were measured; absent: all."""
+
 BELOW_FLOOR = "below_floor"
 """Key of the manifest for the corpora about which the texts teach less than plain sentences; absent: none."""
 
@@ -82,6 +88,7 @@ class EvaluationSettings:
         judge_url: OpenAI-compatible endpoint of the judges; None: environment variable OPENAI_BASE_URL, or OpenAI.
         judge_max_tokens: upper bound on the tokens of all replies in the journal of a judge; None: no limit.
         accept_lost_replies: whether replies that a journal has lost may be paid for again.
+        vectors: folder or fsspec address with the vectors that `encode` wrote; None: texts are encoded here.
         command: how to repeat the evaluation, recorded in the release; None: recorded as unknown.
 
     """
@@ -95,6 +102,7 @@ class EvaluationSettings:
     judge_max_tokens: int | None = None
     command: str | None = None
     accept_lost_replies: bool = False
+    vectors: str | None = None
 
 
 def evaluate(
@@ -142,8 +150,10 @@ def _evaluate(
     manifest = check_release(folder, scores=False)
     require_right_to_write(folder)  # before judges are paid
     require_floor(folder)
-    texts = read_texts(folder, manifest)
-    without_shown = unshown(settings.reference, texts, manifest)
+    load_vectors(settings.vectors, manifest, settings.embeddings, progress)
+    sample, shown = measured_sample(folder, manifest, settings.seed), read_shown_ids(folder, manifest)
+    texts = sample.texts
+    without_shown = unshown(settings.reference, shown, manifest)
     reference = without_shown.reference
     if (warning := without_shown.warning()) is not None:
         progress.warn(warning)
@@ -156,24 +166,27 @@ def _evaluate(
         max_tokens=settings.judge_max_tokens,
         accept_lost_replies=settings.accept_lost_replies,
     )
-    progress.step(f"measuring {len(texts.texts)} texts against {len(reference.texts)} of {reference.name}")
+    progress.step(f"measuring {sample.counted()} against {len(reference.texts)} of {reference.name}")
     corpora = _corpora(texts, reference, settings.embeddings)
-    metrics = _metrics(texts, manifest, reference, corpora, settings, judges)
+    whole = measure_whole(folder, manifest, reference.texts).by_metric() if sample.is_part else {}
+    load = _unshown_loader(shown, manifest)
+    metrics = _metrics(texts, manifest, (reference, load), corpora, settings, judges)
     content = _content(manifest, settings, reference, metrics)
+    if whole:
+        content[SAMPLE] = sample.facts() | {"of_all_texts": {metric: [*figures] for metric, figures in whole.items()}}
     if warning is not None:
         content["reference"]["shown_in_prompts"] = warning
     keeps_finished = _continues(_stored(folder, manifest), content)
     failure: Exception | None = None
     for number, (name, compute) in enumerate(metrics.items()):
         progress.step(STEPS.get(name, f"computing {name}"))
-        if (
-            number and keeps_finished
-        ):  # what is finished is kept if the rest is interrupted; a cancelled call has ended in `step`
+        if number and keeps_finished:  # an interrupt keeps what is finished; a cancelled call has ended in `step`
             _save(folder, manifest, content)
         if name in OWN_KEYS:
             content[name] = compute()
         elif (failure := _measure(name, compute, content, progress)) is None:
             content["problems"].pop(name, None)
+            content["results"][name] |= whole.get(name, {})
     progress.step(f"writing {SCORES} and the card")
     scores = _save(folder, manifest, content)
     if judges and failure is not None:
@@ -232,6 +245,10 @@ def _save(folder: Path, manifest: Mapping[str, Any], content: Mapping[str, Any])
         facts[BELOW_FLOOR] = below
     else:
         manifest = {key: value for key, value in manifest.items() if key != BELOW_FLOOR}
+    if sentence := sample_sentence(content):
+        facts[SCORED_TEXTS] = sentence
+    else:
+        manifest = {key: value for key, value in manifest.items() if key != SCORED_TEXTS}
     add_results(folder, manifest, "evaluation", content, facts)
     return scores
 
@@ -239,14 +256,14 @@ def _save(folder: Path, manifest: Mapping[str, Any], content: Mapping[str, Any])
 def _metrics(
     texts: Texts,
     manifest: Mapping[str, Any],
-    reference: "Reference",
+    references: "tuple[Reference, Callable[[str], Reference]]",
     corpora: "Corpora",
     settings: EvaluationSettings,
     judges: Sequence["Judge"],
 ) -> dict[str, Callable[[], Any]]:
     """Return the computation of each metric, of the slices and of the personas, by name.
 
-    Judges, which may be slow, come last.
+    Judges, which may be slow, come last. `references` are the reference, and the loader of the bundled ones.
     """
     from personagen.metrics.diversity import diversity
     from personagen.metrics.human_likeness import human_likeness
@@ -254,7 +271,7 @@ def _metrics(
     from personagen.metrics.utility import utility
     from personagen.metrics.utility.floor import read_plain
 
-    corpus, real, test = corpora
+    (reference, load), (corpus, real, test) = references, corpora
     seed, size = settings.seed, settings.sample_size
     plain = read_plain(texts.labels, corpus.model)
     personas = texts.personas if any(texts.personas) else None
@@ -267,7 +284,7 @@ def _metrics(
             (reference.name, real, test),
             settings.embeddings,
             seed,
-            lambda source: unshown(source, texts, manifest).reference,
+            load,
         ),
     }
     if personas:
@@ -278,6 +295,11 @@ def _metrics(
             texts.texts, reference.texts, judges, personas=personas, seed=seed, sample_size=size
         )
     return metrics
+
+
+def _unshown_loader(shown: Collection[str], manifest: Mapping[str, Any]) -> "Callable[[str], Reference]":
+    """Return a loader of real texts without those that the prompts have shown."""
+    return lambda source: unshown(source, shown, manifest).reference
 
 
 def _measure(

@@ -7,8 +7,9 @@ import hashlib
 import json
 import multiprocessing
 import os
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -36,6 +37,10 @@ MAX_SEQUENTIAL_TEXTS = 1500
 """Texts up to which one process is as fast as several with their start."""
 
 
+AHEAD = 2
+"""Blocks per process that are encoded before their turn."""
+
+
 @dataclass(frozen=True, slots=True)
 class ArmBlock:
     """Texts of one arm with a plan of their own.
@@ -43,22 +48,24 @@ class ArmBlock:
     Attributes:
         arm: name of the arm.
         key: hash of all that the figures depend on.
-        sample: the texts.
+        texts: the texts.
         positions: position of each text in the plan of the block, which all arms share.
         personas: persona of each row of that plan.
         share: number of the block, and number of all blocks of an arm, which share the test texts.
         seed: seed of the measurement, equal for all arms.
+        part: number of the seed of the comparison.
         cell: number of the seed of the comparison and of the wording of all texts. None: the prompt has one wording.
 
     """
 
     arm: str
     key: str
-    sample: "Sample"
+    texts: Sequence[ArmText]
     positions: Sequence[int]
     personas: Sequence[int]
     share: tuple[int, int]
     seed: int
+    part: int
     cell: tuple[int, int] | None = None
 
 
@@ -97,9 +104,9 @@ def measure_arms(
         block
         for seed, (arms, plan) in enumerate(zip(texts, plans, strict=True))
         for arm, written in arms.items()
-        for block in _blocks((seed, sum(counts[:seed]), sum(counts)), arm, written, plan, base, reference)
+        for block in _blocks((seed, sum(counts[:seed]), sum(counts)), arm, written, plan, base)
     ]
-    total, held = sum(len(block.sample) for block in blocks), len(reference.held.corpus)
+    total, held = sum(len(block.texts) for block in blocks), len(reference.held.corpus)
     progress.step(f"measuring {total} texts of {len(texts[0])} arms against {held} of {real.name}")
     figures = _measured(blocks, reference, draws, folder, progress)
     return _by_arm(blocks, figures), reference.classifier
@@ -123,8 +130,7 @@ def _reference_of(real: ReferenceParts) -> "PanelReference":
 
 
 def _blocks(
-    part: tuple[int, int, int], arm: str, written: Sequence[ArmText], plan: Sequence[Sequence[RowPlan]], base: str,
-    reference: "PanelReference",
+    part: tuple[int, int, int], arm: str, written: Sequence[ArmText], plan: Sequence[Sequence[RowPlan]], base: str
 ) -> Iterator[ArmBlock]:  # fmt: skip
     """Yield the blocks of an arm in one seed.
 
@@ -134,33 +140,39 @@ def _blocks(
         written: its texts.
         plan: planned rows of each block.
         base: all else that the figures depend on.
-        reference: real texts.
 
     """
-    from personagen.metrics.panel import sample_of
-    from personagen.metrics.texts.corpus import read_corpus
-    from personagen.metrics.texts.emotion_words import mask_pattern, mask_words
-
     seed, first, total = part
-    pattern = mask_pattern(frozenset(reference.classes))
-    model = reference.held.corpus.model
     wordings = sorted({row.wording for rows in plan for row in rows if row.wording is not None})
-    for number, rows in enumerate(plan):
-        positions = {row.id: position for position, row in enumerate(rows)}
-        texts = [text for text in written if text.id in positions]
-        labels = [text.label for text in texts]
+    places = {row.id: (number, position) for number, rows in enumerate(plan) for position, row in enumerate(rows)}
+    parts: list[list[ArmText]] = [[] for _ in plan]
+    for text in written:
+        if text.id in places:
+            parts[places[text.id][0]].append(text)
+    for number, (rows, texts) in enumerate(zip(plan, parts, strict=True)):
         block_seed = seed * 1000 + number
         content = [[text.id, text.text, text.label, text.persona_id] for text in texts]
         personas = [row.persona for row in rows]
         cell = (seed, wordings.index(rows[0].wording)) if wordings and rows[0].wording is not None else None
         share = (first + number, total)
         key = hashlib.sha256(json.dumps([base, block_seed, personas, share, content]).encode()).hexdigest()[:32]
-        sample = sample_of(
-            read_corpus([text.text for text in texts], labels, model),
-            read_corpus([mask_words(text.text, pattern) for text in texts], labels, model),
-            [text.persona_id and f"{seed}:{text.persona_id}" for text in texts],
-        )
-        yield ArmBlock(arm, key, sample, [positions[text.id] for text in texts], personas, share, block_seed, cell)
+        positions = [places[text.id][1] for text in texts]
+        yield ArmBlock(arm, key, texts, positions, personas, share, block_seed, seed, cell)
+
+
+def _sample(block: ArmBlock, reference: "PanelReference") -> "Sample":
+    """Encode the texts of a block."""
+    from personagen.metrics.panel import sample_of
+    from personagen.metrics.texts.corpus import read_corpus
+    from personagen.metrics.texts.emotion_words import mask_pattern, mask_words
+
+    pattern = mask_pattern(frozenset(reference.classes))
+    model, labels = reference.held.corpus.model, [text.label for text in block.texts]
+    return sample_of(
+        read_corpus([text.text for text in block.texts], labels, model),
+        read_corpus([mask_words(text.text, pattern) for text in block.texts], labels, model),
+        [text.persona_id and f"{block.part}:{text.persona_id}" for text in block.texts],
+    )
 
 
 def _divided(plan: Sequence[RowPlan]) -> Iterator[list[RowPlan]]:
@@ -187,10 +199,12 @@ def _measured(
     saved = {block.key: _load(folder / f"{block.key}.json") for block in blocks}
     figures = {key: value for key, value in saved.items() if value is not None}
     missing = {block.key: block for block in blocks if block.key not in figures}
-    several = sum(len(block.sample) for block in blocks) > MAX_SEQUENTIAL_TEXTS
+    several = sum(len(block.texts) for block in blocks) > MAX_SEQUENTIAL_TEXTS
     processes = min(os.cpu_count() or 1, len(missing)) if several else 1
     progress.advance(len(figures), len(blocks))
-    for key, measured in _mapped(partial(_measure, reference=reference, draws=draws), missing, processes):
+    for key, measured in _mapped(
+        partial(_measure, reference=reference, draws=draws), partial(_sample, reference=reference), missing, processes
+    ):
         _save(folder / f"{key}.json", measured)
         figures[key] = measured
         progress.advance(len(figures), len(blocks))
@@ -198,24 +212,34 @@ def _measured(
 
 
 def _mapped(
-    work: Callable[[ArmBlock], dict[str, Any]], blocks: Mapping[str, ArmBlock], processes: int
+    work: Callable[[ArmBlock, "Sample"], dict[str, Any]],
+    encoded: Callable[[ArmBlock], "Sample"],
+    blocks: Mapping[str, ArmBlock],
+    processes: int,
 ) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the figures of blocks in their order; memory holds the vectors of a few blocks, however many there are."""
     if processes < 2:
-        yield from ((key, work(block)) for key, block in blocks.items())
+        yield from ((key, work(block, encoded(block))) for key, block in blocks.items())
         return
     # A forked process may deadlock on locks of the parent's threads, hence spawn.
     with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
-        yield from zip(blocks, pool.map(work, blocks.values()), strict=True)
+        waiting: deque[tuple[str, Future[dict[str, Any]]]] = deque()
+        for key, block in blocks.items():
+            waiting.append((key, pool.submit(work, block, encoded(block))))
+            if len(waiting) > AHEAD * processes:
+                first, future = waiting.popleft()
+                yield first, future.result()
+        yield from ((key, future.result()) for key, future in waiting)
 
 
-def _measure(block: ArmBlock, reference: "PanelReference", draws: int) -> dict[str, Any]:
+def _measure(block: ArmBlock, sample: "Sample", reference: "PanelReference", draws: int) -> dict[str, Any]:
     from threadpoolctl import threadpool_limits
 
     from personagen.metrics.panel import measure_resampled
 
     with threadpool_limits(1):  # the sum over threads depends on their number, and processes share the processors
         whole, halves = measure_resampled(
-            block.sample,
+            sample,
             block.positions,
             len(block.personas),
             reference,

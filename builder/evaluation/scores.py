@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from personagen.builder.core.errors import ReleaseError
 from personagen.builder.core.result_table import ResultTable
+from personagen.builder.evaluation.samples.draws import SAMPLE, MeasuredFacts, sample_sentence
 from personagen.builder.evaluation.score_tables.measures import DISPLAYED, METRICS
 from personagen.builder.evaluation.score_tables.personas import PERSONAS, read_traces, trace_lines
 from personagen.builder.evaluation.slice_scores import SliceScore, below_floor, read_slices, slice_lines, slice_rows
@@ -183,6 +184,7 @@ def read_saved_scores(content: Mapping[str, Any]) -> Scores:
         as_records(SliceScore, scores.slices.to_dicts())
         as_records(AttributeTrace, scores.personas.to_dicts())
         validated(dict[str, dict[str, Any]], content["results"])
+        validated(MeasuredFacts | None, content.get(SAMPLE))
         validated(tuple[str | None, str, dict[str, str]], [content["command"], content["reference"]["name"],
                                                           content["problems"]])  # fmt: skip
     except (LookupError, TypeError, ValueError, AttributeError) as error:
@@ -295,8 +297,10 @@ def format_number(value: float | None) -> str:
 def score_lines(scores: Scores) -> Iterator[str]:
     """Yield the displayed measures as lines in columns, then the metrics that could not be measured.
 
-    A release that teaches less than plain sentences has a line above all others.
+    A release that teaches less than plain sentences has a line above all others, and so has a sample of a release.
     """
+    if sentence := sample_sentence(scores.content):
+        yield f"{sentence}\n"
     below = below_floor(scores.slices)
     if below:
         yield f"These texts teach a classifier less than three plain sentences per label: {'; '.join(below)}\n"

@@ -19,11 +19,13 @@ from personagen.builder.release.verdicts import concerns, verdicts
 
 RESULT_FACTS = (
     "scores",
+    "scored_texts",
     "below_floor",
     "verdicts",
     "concerns",
     "findings",
     "counterfactuals",
+    "audited_texts",
     "audit_power",
     "audit_predictions",
     "audited_by",

@@ -1,14 +1,15 @@
 """Real texts that the prompts of a release have shown, which are no measure of its texts any more."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from personagen.builder.core.errors import ReleaseError, raise_as
 from personagen.builder.planning.real_texts import open_source
 from personagen.builder.release.cards.grounding import grounding_sources
-from personagen.builder.release.texts import Texts
+from personagen.builder.release.texts import stream_columns
 
 if TYPE_CHECKING:
     from personagen.metrics.texts.reference import Reference
@@ -44,15 +45,31 @@ class UnshownReference:
         return "; ".join(parts) or None
 
 
-def unshown(source: str, texts: Texts, manifest: Mapping[str, Any]) -> UnshownReference:
-    """Load a reference without the texts that the prompts of measured texts have shown.
+def read_shown_ids(folder: Path, manifest: Mapping[str, Any]) -> frozenset[str]:
+    """Return the ids of all real texts that the prompts of a release have shown; empty: they have shown none.
+
+    Raises:
+        ReleaseError: a file cannot be read.
+
+    """
+    if not grounding_sources(manifest):
+        return frozenset()
+    ids: set[str] = set()
+    for part in stream_columns(folder, manifest, ("provenance",)):
+        for provenance in part["provenance"]:
+            ids.update((provenance.get("real_texts") or "").split())
+    return frozenset(ids)
+
+
+def unshown(source: str, ids: Collection[str], manifest: Mapping[str, Any]) -> UnshownReference:
+    """Load a reference without the texts that the prompts of a release have shown.
 
     A text is found by its position in a source of the same content, so a shown text is only left out of its own source.
 
     Args:
         source: the reference; see `load_reference`.
-        texts: the measured texts.
-        manifest: manifest of their release.
+        ids: ids of all shown texts; see `read_shown_ids`.
+        manifest: manifest of the release.
 
     Raises:
         ReleaseError: the reference cannot be loaded.
@@ -66,7 +83,7 @@ def unshown(source: str, texts: Texts, manifest: Mapping[str, Any]) -> UnshownRe
     shown: set[int] = set()
     for name, digest in sources.items():
         if digest == opened.digest:
-            shown |= _rows_of(name, texts)
+            shown |= _rows_of(name, ids)
     if not shown:
         return UnshownReference(reference, unknown=unknown)
     kept = [row for row in range(len(reference.texts)) if row not in shown]
@@ -95,9 +112,8 @@ def shown_note(source: str, manifest: Mapping[str, Any]) -> str | None:
     )
 
 
-def _rows_of(name: str, texts: Texts) -> set[int]:
+def _rows_of(name: str, ids: Collection[str]) -> set[int]:
     """Return the positions in a source of the texts that prompts have shown."""
     prefix = re.sub(r"\s+", "_", name) + ":"
-    ids = {id_ for row in texts.rows for id_ in (row["provenance"].get("real_texts") or "").split()}
     numbers = (id_.removeprefix(prefix) for id_ in ids if id_.startswith(prefix))
     return {int(number) for number in numbers if number.isascii() and number.isdigit()}

@@ -77,20 +77,23 @@ def read_texts(folder: Path, manifest: Mapping[str, Any], configs: Sequence[str]
     return texts
 
 
-def draw_texts(folder: Path, manifest: Mapping[str, Any], numbers: Sequence[int]) -> Texts:
-    """Read the texts of the emotions at some positions of `read_texts`; memory has no more than some others.
+def draw_texts(
+    folder: Path, manifest: Mapping[str, Any], numbers: Sequence[int], configs: Sequence[str] | None = None
+) -> Texts:
+    """Read the texts at some positions of `read_texts`; memory has no more than some others.
 
     Args:
         folder: the release.
         manifest: its manifest.
         numbers: positions, in ascending order.
+        configs: configurations to read. None: the emotions.
 
     Raises:
         ReleaseError: a file cannot be read, or there is no text at a position.
 
     """
     texts, start = Texts(), 0
-    for path, table in _tables(folder, manifest):
+    for path, table in _tables(folder, manifest, configs):
         end = start + table.num_rows
         drawn = numbers[bisect_left(numbers, start) : bisect_left(numbers, end)]
         if drawn:
@@ -102,25 +105,64 @@ def draw_texts(folder: Path, manifest: Mapping[str, Any], numbers: Sequence[int]
     return texts
 
 
-def read_personas(folder: Path, manifest: Mapping[str, Any]) -> dict[str, dict[str, Mapping[str, Any]]]:
-    """Return the demographic and the socio-cultural layer of each persona by its id, as far as texts have them.
+def stream_personas(folder: Path, manifest: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Mapping[str, Any]]]]:
+    """Yield the id of each persona with its demographic and its socio-cultural layer, as far as texts have them.
+
+    The order is the same in each call. Memory holds their ids and some rows.
 
     Raises:
         ReleaseError: a file cannot be read.
 
     """
-    personas: dict[str, dict[str, Mapping[str, Any]]] = {}
     known = columns_of("all", TableForm((), DEPTHS[-1]))
+    seen: set[str] = set()
     for path, table in _tables(folder, manifest, columns=("persona_id", *LAYERS[:2])):
         if "persona_id" not in table.column_names:
             continue
         with _readable(folder / path):
             rows = {persona: row for row, persona in enumerate(table["persona_id"].to_pylist()) if persona}
-            new = sorted(row for persona, row in rows.items() if persona not in personas)
-            for record in table.take(new).to_pylist() if new else ():
-                layers = with_missing(record | {"provenance": {}}, {name: known[name] for name in record})
-                personas[record["persona_id"]] = {name: layers[name] for name in LAYERS[:2] if layers.get(name)}
-    return personas
+            new = sorted(row for persona, row in rows.items() if persona not in seen)
+            records = table.take(new).to_pylist() if new else []
+            personas = [_persona(record, known) for record in records]
+        seen.update(rows)
+        yield from personas
+
+
+def _persona(record: Mapping[str, Any], known: Mapping[str, Any]) -> tuple[str, dict[str, Mapping[str, Any]]]:
+    layers = with_missing({**record, "provenance": {}}, {name: known[name] for name in record})
+    return record["persona_id"], {name: layers[name] for name in LAYERS[:2] if layers.get(name)}
+
+
+def stream_columns(
+    folder: Path, manifest: Mapping[str, Any], columns: Sequence[str], configs: Sequence[str] | None = None
+) -> Iterator[dict[str, list[Any]]]:
+    """Yield some columns of all texts as lists, some thousand rows at a time, in the order of `read_texts`.
+
+    Args:
+        folder: the release.
+        manifest: its manifest.
+        columns: their names. A column that a file lacks has None in each row; `label` has names, and
+            `counterfactual_of` is read from the ids of releases that have no such column.
+        configs: configurations to read. None: the emotions.
+
+    Raises:
+        ReleaseError: a file cannot be read.
+
+    """
+    names = [emotion["name"] for emotion in manifest["taxonomy"]["emotions"]]
+    for path, table in _tables(folder, manifest, configs, ("id", *columns)):
+        with _readable(folder / path):
+            part = {
+                name: table[name].to_pylist() if name in table.column_names else [None] * table.num_rows
+                for name in columns
+            }
+            if "label" in part:
+                part["label"] = label_names(part["label"], names)
+            if "counterfactual_of" in columns and "counterfactual_of" not in table.column_names:
+                rows = ({"id": id_} for id_ in table["id"].to_pylist())
+                config = path.split("/")[0]
+                part["counterfactual_of"] = [_with_original(config, row).get("counterfactual_of") for row in rows]
+        yield part
 
 
 def _tables(

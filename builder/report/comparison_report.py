@@ -16,7 +16,7 @@ from personagen.builder.evaluation.comparison import (
 from personagen.builder.evaluation.comparison_tables import MAIN, classifier_line, cost_cells, lexicon_note
 from personagen.builder.release.measuring import accuracy_line, accuracy_of
 from personagen.builder.report.charts import NOT_SIGNIFICANT, Chart, ValueWithInterval, interval_chart
-from personagen.builder.report.persona_coverage import Layers, package_tables
+from personagen.builder.report.persona_coverage import CountedPersonas, count_personas, package_tables
 from personagen.builder.report.rejected_replies import RejectedReply, draw_examples
 from personagen.builder.report.sections import (
     Cell,
@@ -65,7 +65,7 @@ class ComparisonReport:
         groups: a sample of the texts of each arm.
         points: position of every text on the map, group by group.
         main: the arm of the full method, or else the first one that a model wrote.
-        personas: layers of every persona of that arm.
+        personas: counts over all personas of that arm.
         examples: rejected replies by reason.
         comparison: results of the comparison.
 
@@ -80,7 +80,7 @@ class ComparisonReport:
     groups: Sequence[TextGroup]
     points: Sequence[Point]
     main: str
-    personas: Sequence[Layers]
+    personas: CountedPersonas
     examples: Mapping[str, Sequence[RejectedReply]]
     comparison: ComparisonResults
 
@@ -88,6 +88,11 @@ class ComparisonReport:
     def accuracy_note(self) -> str:
         """How often the predictions in the table of texts are right."""
         return accuracy_line(accuracy_of(self.comparison.facts.classifier))
+
+    @property
+    def measures_sample(self) -> bool:
+        """Whether scores are those of a part of the texts: never."""
+        return False
 
     def sections(self) -> Iterator[Section]:
         """Yield the sections of the page in order."""
@@ -148,7 +153,7 @@ def _read(folder: Path, seed: int) -> ComparisonReport:
         ],
         points=[],
         main=main,
-        personas=list(personas.values()),
+        personas=count_personas(personas.values()),
         examples=draw_examples(lambda: comparison.rejects, seed),
         comparison=comparison,
     )

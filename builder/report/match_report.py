@@ -49,6 +49,11 @@ class MatchReport:
         """Conclusions of the match."""
         return self.match.conclusions
 
+    @property
+    def measures_sample(self) -> bool:
+        """Whether scores are those of a part of the texts: never."""
+        return False
+
     def sections(self) -> Iterator[Section]:
         """Yield the sections of the page in order."""
         yield _match_arms_section(self.match)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from personagen.builder.evaluation.samples.draws import sample_sentence
 from personagen.builder.evaluation.scores import Score, Scores, displayed, format_number
 from personagen.builder.evaluation.slice_scores import SliceScore, below_floor
 from personagen.builder.release.verdicts.sentences import expression_sentence, utility_sentence
@@ -227,7 +228,10 @@ def scores_section(scores: Scores) -> Section:
         table=SectionTable(
             ["measure", "these texts", "95 %", "real text", "better"], [_score_cells(score) for score in records]
         ),
-        lines=[f"{metric}: {reason}" for metric, reason in scores.content["problems"].items()],
+        lines=[
+            *filter(None, [sample_sentence(scores.content)]),
+            *(f"{metric}: {reason}" for metric, reason in scores.content["problems"].items()),
+        ],
     )
 
 

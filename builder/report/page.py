@@ -72,11 +72,15 @@ class Report(Protocol):
     def groups(self) -> Sequence[TextGroup]:
         """Groups of texts."""
 
+    @property
+    def measures_sample(self) -> bool:
+        """Whether scores or audit are those of a part of the texts."""
+
     def sections(self) -> Iterator[Section]:
         """Yield the sections of the page in order."""
 
 
-def write_report(
+def write_report(  # noqa: PLR0913 - the options of the command
     folder: Path,
     *,
     reference: str = "goemotions",
@@ -84,8 +88,9 @@ def write_report(
     seed: int = 0,
     out: Path | None = None,
     progress: Progress = SILENT,
+    vectors: str | None = None,
 ) -> Path:
-    """Write the page of a release, a comparison or a match; the same folder gives the same page.
+    """Write the page of a release, a comparison or a match, and return its file; the same folder gives the same page.
 
     Args:
         folder: the release, the comparison or the match.
@@ -95,9 +100,8 @@ def write_report(
         seed: seed of the sample of texts and of the map. Not used for a match, whose page has no texts.
         out: file of the page. None: `RELEASE.report.html` beside a release, `report.html` in another folder.
         progress: receiver of the steps.
-
-    Returns:
-        The file of the page.
+        vectors: folder or fsspec address with the vectors that `encode` wrote for a release; None: texts are encoded
+            here. Not used otherwise.
 
     Raises:
         ReleaseError: the folder is none of them, or was altered.
@@ -110,7 +114,7 @@ def write_report(
         require_usable_name(out)
     report: Report
     if is_release(folder):
-        report = read_release_report(folder, reference, embeddings, seed, progress)
+        report = read_release_report(folder, reference, embeddings, seed, progress, vectors)
     elif (folder / RESULTS).is_file():
         report = read_comparison_report(folder, seed, progress)
     elif (folder / MATCH_RESULTS).is_file():

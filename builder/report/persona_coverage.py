@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -12,21 +12,66 @@ from personagen.builder.planning.personas.constraints import Constraints, make_c
 from personagen.builder.planning.personas.drawing import possible_values
 from personagen.builder.planning.personas.tables import PersonaTables, persona_tables
 from personagen.builder.planning.recipe.sections import PersonaSettings
-from personagen.builder.release.composition import attributes_of, attributes_of_all
+from personagen.builder.release.composition import COUNTED, attributes_of
+from personagen.builder.release.tables.missing import NOT_GIVEN
 
 Layers = Mapping[str, Mapping[str, Any]]
 """Layers of a persona by name, as a row of a release has them."""
 
 
-def observed_fractions(personas: Sequence[Layers]) -> dict[str, dict[str, float]]:
+MAX_PERSONAS = 20_000
+"""Upper bound on the personas whose expected values are computed; of more, as many are drawn."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CountedPersonas:
+    """Counts over personas; the layers of some are kept.
+
+    Attributes:
+        total: number of personas.
+        observed: number of personas with each value, by attribute.
+        pairs: pairs of values that some persona has, for every two attributes; a missing value is "not given".
+        drawn: layers of the drawn personas.
+
+    """
+
+    total: int
+    observed: Mapping[str, Mapping[str, int]]
+    pairs: Mapping[tuple[str, str], set[tuple[str, str]]]
+    drawn: Sequence[Layers]
+
+
+def count_personas(personas: Iterable[Layers], drawn: Collection[int] | None = None) -> CountedPersonas:
+    """Count the values of personas one by one.
+
+    Args:
+        personas: their layers.
+        drawn: positions of those whose layers are kept. None: all.
+
+    """
+    total, kept = 0, []
+    observed: dict[str, Counter[str]] = {}
+    pairs: dict[tuple[str, str], set[tuple[str, str]]] = {}
+    for number, layers in enumerate(personas):
+        total += 1
+        if drawn is None or number in drawn:
+            kept.append(layers)
+        attributes = attributes_of(layers)
+        for attribute, value in attributes.items():
+            observed.setdefault(attribute, Counter())[value] += 1
+        names = [name for layer, names in COUNTED.items() if layers.get(layer) for name in names]
+        values = {name: attributes.get(name, NOT_GIVEN) for name in names}
+        for first, second in combinations(names, 2):
+            pairs.setdefault((first, second), set()).add((values[first], values[second]))
+    known = {names: found for names, found in pairs.items() if observed.keys() >= {*names}}
+    return CountedPersonas(total, observed, known, kept)
+
+
+def observed_fractions(counts: CountedPersonas) -> dict[str, dict[str, float]]:
     """Return the fraction of the personas that have each value, by attribute."""
-    counts: dict[str, Counter[str]] = {}
-    for layers in personas:
-        for attribute, value in attributes_of(layers).items():
-            counts.setdefault(attribute, Counter())[value] += 1
     return {
-        attribute: {value: count / values.total() for value, count in values.items()}
-        for attribute, values in counts.items()
+        attribute: {value: count / sum(values.values()) for value, count in values.items()}
+        for attribute, values in counts.observed.items()
     }
 
 
@@ -97,15 +142,16 @@ def expected_fractions(personas: Sequence[Layers], conditioned: ConditionedTable
     return {name: fractions for name, fractions in expected.items() if name not in unknown}
 
 
-def pair_coverage(personas: Sequence[Layers], conditioned: ConditionedTables) -> dict[tuple[str, str], tuple[int, int]]:
+def pair_coverage(counts: CountedPersonas, conditioned: ConditionedTables) -> dict[tuple[str, str], tuple[int, int]]:
     """Count the occurring and the possible pairs of values for every two attributes.
 
     Possible are all pairs of values that a persona has or that the attribute's table gives, implausible ones included;
     with conditions, the values of the personas that meet them.
     """
-    attributes = attributes_of_all(personas)
-    names = list(attributes[0]) if attributes else []
-    values = {name: {persona[name] for persona in attributes} for name in names}
+    values: dict[str, set[str]] = {}
+    for names, found in counts.pairs.items():
+        for name, side in zip(names, zip(*found, strict=True), strict=True):
+            values.setdefault(name, set()).update(side)
     for table in conditioned.tables.tables:
         if table.name not in values:
             continue
@@ -114,9 +160,6 @@ def pair_coverage(personas: Sequence[Layers], conditioned: ConditionedTables) ->
         else:
             values[table.name] |= possible_values(conditioned.tables, "age_band" if table.name == "age" else table.name)
     return {
-        (first, second): (
-            len({(persona[first], persona[second]) for persona in attributes}),
-            len(values[first]) * len(values[second]),
-        )
-        for first, second in combinations(names, 2)
+        (first, second): (len(found), len(values[first]) * len(values[second]))
+        for (first, second), found in counts.pairs.items()
     }

@@ -10,6 +10,8 @@ from personagen.builder.core.progress import Progress
 from personagen.builder.core.records import LAYERS
 from personagen.builder.evaluation.audit_results import Audit, power_line, prediction_lines, read_audit
 from personagen.builder.evaluation.claims import LEVEL
+from personagen.builder.evaluation.samples.draws import read_persona_ids, sample_sentence
+from personagen.builder.evaluation.samples.encoding import load_vectors, page_rows
 from personagen.builder.evaluation.scores import Scores, read_saved_scores
 from personagen.builder.release.cards.grounding import shown_count
 from personagen.builder.release.cards.screening import profanity_line, screening_line
@@ -20,7 +22,7 @@ from personagen.builder.release.model_facts import named_models
 from personagen.builder.release.results import read_results
 from personagen.builder.release.run.run_folder import run_folder_of
 from personagen.builder.release.shown_texts import shown_note
-from personagen.builder.release.texts import Texts, draw_texts, read_personas
+from personagen.builder.release.texts import Texts, draw_texts, stream_personas
 from personagen.builder.release.verdicts import concerns, count_texts, verdicts
 from personagen.builder.release.verdicts.sentences import audit_sentence, counterfactual_sentence
 from personagen.builder.report.charts import (
@@ -37,7 +39,7 @@ from personagen.builder.report.measured_sections import (
     scores_section,
     utility_section,
 )
-from personagen.builder.report.persona_coverage import Layers, conditioned_tables
+from personagen.builder.report.persona_coverage import MAX_PERSONAS, CountedPersonas, conditioned_tables, count_personas
 from personagen.builder.report.rejected_replies import RejectedReply, draw_examples, read_rejects
 from personagen.builder.report.sections import (
     Section,
@@ -77,7 +79,7 @@ class ReleaseReport:
         emotions: labels in order.
         groups: samples of the synthetic and of the real texts; the real ones are missing if none has a known label.
         points: position of every text on the map, group by group.
-        personas: layers of every persona.
+        personas: counts over all personas.
         rejects: number of rejected replies by reason.
         examples: rejected replies by reason.
         accuracy: how often the classifier that predicted the emotions is right; None: unknown.
@@ -95,7 +97,7 @@ class ReleaseReport:
     emotions: Sequence[str]
     groups: Sequence[TextGroup]
     points: Sequence[Point]
-    personas: Sequence[Layers]
+    personas: CountedPersonas
     rejects: Mapping[str, int]
     examples: Mapping[str, Sequence[RejectedReply]]
     accuracy: ClassifierAccuracy | None
@@ -108,6 +110,12 @@ class ReleaseReport:
         """How often the predictions in the table of texts are right; "": there are none."""
         predicted = any(text.prediction for group in self.groups for text in group.texts)
         return accuracy_line(self.accuracy) if predicted else ""
+
+    @property
+    def measures_sample(self) -> bool:
+        """Whether scores or audit are those of a part of the texts."""
+        is_part = self.scores is not None and sample_sentence(self.scores.content) is not None
+        return is_part or (self.audit is not None and self.audit.sample is not None)
 
     def sections(self) -> Iterator[Section]:
         """Yield the sections of the page in order."""
@@ -127,43 +135,30 @@ class ReleaseReport:
 
 
 def read_release_report(
-    folder: Path, reference: str, embeddings: str | None, seed: int, progress: Progress
+    folder: Path, reference: str, embeddings: str | None, seed: int, progress: Progress, vectors: str | None = None
 ) -> ReleaseReport:
-    """Read the report of a release.
-
-    Args:
-        folder: the release.
-        reference: source of the real texts that it is compared with.
-        embeddings: name of a sentence-transformers model; None: the default model.
-        seed: seed of the sample and the map.
-        progress: receiver of the steps.
-
-    Raises:
-        ReleaseError: the release was altered, or the reference cannot be loaded.
-        BackendError: the embedding model cannot be loaded.
-
-    """
+    """Read the report of a release; for the arguments and the errors see `write_report`."""
     manifest = check_release(folder)
+    load_vectors(vectors, manifest, embeddings, progress)
     total, real_texts = count_texts(manifest), require_reference(reference)
-    texts = draw_texts(folder, manifest, sample(total, MAX_TEXTS // 2, seed))
+    texts = draw_texts(folder, manifest, page_rows(total, seed))
     emotions = [emotion["name"] for emotion in manifest["taxonomy"]["emotions"]]
     progress.step("predicting emotions")
     synthetic, accuracy, prediction_problem = _synthetic_group(texts, total, manifest, reference, embeddings)
     real, reference_problem = _real_group(real_texts, emotions, seed)
     (audit, audit_problem), (scores, scores_problem) = _read_audit(folder, manifest), _read_scores(folder, manifest)
     examples, examples_problem = _read_examples(folder, seed)
-    groups = [synthetic, *([real] if real else [])]
-    content_of_scores = None if scores is None else scores.content
-    content_of_audit = None if audit is None else audit.to_json()
-    personas = list(read_personas(folder, manifest).values())
+    groups = [synthetic, real] if real else [synthetic]
+    contents = None if scores is None else scores.content, None if audit is None else audit.to_json()
+    personas = _count_personas(folder, manifest, seed)
+    problems = (prediction_problem, reference_problem, audit_problem, scores_problem)
     progress.step(f"computing the map of {sum(len(group.texts) for group in groups)} texts")
-    problems = (prediction_problem, reference_problem, audit_problem, scores_problem, examples_problem)
     return ReleaseReport(
         title=manifest["name"],
-        facts=_facts_of_release(manifest, total, len(personas), real_texts.name),
-        verdicts=[verdict.text for verdict in verdicts(manifest, content_of_scores, content_of_audit)],
-        concerns=concerns(manifest, content_of_scores, content_of_audit),
-        notes=[*filter(None, (*problems, shown_note(reference, manifest)))],
+        facts=_facts_of_release(manifest, total, personas.total, real_texts.name),
+        verdicts=[verdict.text for verdict in verdicts(manifest, *contents)],
+        concerns=concerns(manifest, *contents),
+        notes=[*filter(None, (*problems, examples_problem, shown_note(reference, manifest)))],
         emotions=emotions,
         groups=groups,
         points=project_texts(groups, embeddings, seed),
@@ -175,6 +170,13 @@ def read_release_report(
         audit=audit,
         scores=scores,
     )
+
+
+def _count_personas(folder: Path, manifest: Mapping[str, Any], seed: int) -> CountedPersonas:
+    """Count the values of all personas, and draw those whose expected values the page shows."""
+    ids = read_persona_ids(folder, manifest)
+    drawn = set(sample(len({*ids.names} - {""}), MAX_PERSONAS, seed))
+    return count_personas((layers for _, layers in stream_personas(folder, manifest)), drawn)
 
 
 def _synthetic_group(
@@ -311,6 +313,7 @@ def _audit_section(audit: Audit, findings: Sequence[str]) -> Section:
         audit_sentence(audit.to_json()) or "",
         chart=association_chart(attributes, outcomes, rows),
         lines=[
+            *([audit.sample.sentence(audit.texts)] if audit.sample else []),
             *(findings or ["No association is significant."]),
             *([power] if power else []),
             *prediction_lines(audit),

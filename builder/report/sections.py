@@ -10,7 +10,7 @@ from personagen.builder.report.charts import Chart, rejects_chart
 from personagen.builder.report.persona_charts import pairs_chart, values_chart
 from personagen.builder.report.persona_coverage import (
     ConditionedTables,
-    Layers,
+    CountedPersonas,
     expected_fractions,
     observed_fractions,
     pair_coverage,
@@ -142,16 +142,18 @@ def _word_sections(groups: Sequence[TextGroup], emotions: Sequence[str], main: s
     )
 
 
-def persona_sections(personas: Sequence[Layers], conditioned: ConditionedTables) -> Iterator[Section]:
+def persona_sections(personas: CountedPersonas, conditioned: ConditionedTables) -> Iterator[Section]:
     """Yield the sections on the personas of the main group: their attributes, and the pairs of values that occur."""
-    observed, expected = observed_fractions(personas), expected_fractions(personas, conditioned)
+    observed, expected = observed_fractions(personas), expected_fractions(personas.drawn, conditioned)
     coverage = pair_coverage(personas, conditioned)
+    drawn = len(personas.drawn)
+    sampled = f" They are those of {drawn:,} of {personas.total:,} personas, drawn at random."
     given = "" if conditioned.constraints is None else ", given the conditions of the recipe"
     yield Section(
         "values",
         "Persona attributes",
         "Fraction of the personas that have each value. The marks show the fraction that the attribute tables give"
-        f"{given}.",
+        f"{given}.{sampled if drawn < personas.total else ''}",
         values_sentence(observed, expected),
         chart=values_chart(observed, expected),
     )

@@ -1,7 +1,7 @@
 """Coverage of the attribute space by personas, and their association with labels and texts."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -52,20 +52,34 @@ def pair_coverage(personas: Sequence[Attributes]) -> float | None:
     In (0, 1]; None for fewer than two attributes.
     """
     names = sorted(personas[0])
+    pairs = ({(persona[one], persona[other]) for persona in personas} for one, other in combinations(names, 2))
+    return _coverage(pairs)
+
+
+def coverage_of(pairs: Mapping[tuple[str, str], Collection[tuple[str, str]]]) -> float | None:
+    """Return the figure of `pair_coverage` for the pairs of values that occur, by the names of their attributes."""
+    return _coverage(pairs.values())
+
+
+def _coverage(pairs: Iterable[Collection[tuple[str, str]]]) -> float | None:
     covered = possible = 0
-    for one, other in combinations(names, 2):
-        pairs = {(persona[one], persona[other]) for persona in personas}
-        covered += len(pairs)
-        possible += len({pair[0] for pair in pairs}) * len({pair[1] for pair in pairs})
+    for found in pairs:
+        covered += len(found)
+        possible += len({pair[0] for pair in found}) * len({pair[1] for pair in found})
     return covered / possible if possible else None
 
 
 def evenness(personas: Sequence[Attributes]) -> dict[str, float]:
     """Return for each attribute the entropy of its values over that of equal fractions; 0 for a single value."""
+    return evenness_of({name: Counter(persona[name] for persona in personas) for name in personas[0]})
+
+
+def evenness_of(counts: Mapping[str, Mapping[str, int]]) -> dict[str, float]:
+    """Return the figure of `evenness` for the number of texts of each value, by attribute."""
     by_attribute = {}
-    for name in sorted(personas[0]):
-        counts = np.array(list(Counter(persona[name] for persona in personas).values()), dtype=np.float64)
-        fractions = counts / counts.sum()
+    for name in sorted(counts):
+        numbers = np.array(list(counts[name].values()), dtype=np.float64)
+        fractions = numbers / numbers.sum()
         entropy = float(-(fractions * np.log(fractions)).sum())
         by_attribute[name] = entropy / float(np.log(len(fractions))) if len(fractions) > 1 else 0.0
     return by_attribute

@@ -6,7 +6,7 @@ Every text is encoded once; its vector is cached by the hash of the text (see `v
 import hashlib
 import math
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -64,10 +64,8 @@ def embed(texts: Sequence[str], embeddings: str | ArrayLike | None = None, name:
     if embeddings is not None and not isinstance(embeddings, str):
         return Embedded(validate_vectors(embeddings, len(texts), name), GIVEN)
     model = embeddings or DEFAULT_MODEL
-    keys = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() for text in texts]
-    if _version(model) is None:
-        _load(model, None)  # downloads the model, which gives it a version
-    revision = _version(model)
+    keys = [key_of(text) for text in texts]
+    revision = _loadable_version(model)
     with open_cache(model, revision or "") as cache:
         known = cache.read(set(keys))
         missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
@@ -78,6 +76,53 @@ def embed(texts: Sequence[str], embeddings: str | ArrayLike | None = None, name:
     if len({len(vector) for vector in known.values()}) > 1:
         raise ValueError(f"cached embeddings of {brief(model)} have another width than new ones; {CLEAR}")
     return Embedded(np.stack([known[key] for key in keys]), model)
+
+
+def key_of(text: str) -> bytes:
+    """Return the hash by which the vector of a text is known."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+
+
+def add_to_cache(vectors: Mapping[bytes, Vectors], model: str | None = None) -> None:
+    """Store vectors that were computed elsewhere, so that `embed` does not encode their texts.
+
+    Args:
+        vectors: vectors by the hash of their text; see `key_of`.
+        model: name of the model that computed them. None: the default model.
+
+    """
+    name = model or DEFAULT_MODEL
+    with open_cache(name, _loadable_version(name) or "") as cache:
+        cache.write(vectors)
+
+
+def content_version(model: str | None = None) -> str:
+    """Return the version of a model that is the same on every machine: of a folder, a hash of its files.
+
+    Args:
+        model: name of a sentence-transformers model, or its folder. None: the default model.
+
+    Raises:
+        ValueError: the model cannot be loaded.
+        ImportError: a package that the model needs is missing.
+
+    """
+    name = model or DEFAULT_MODEL
+    if not Path(name).is_dir():
+        return _loadable_version(name) or ""
+    digest = hashlib.sha256()
+    for path in sorted(path for path in Path(name).rglob("*") if path.is_file()):
+        with path.open("rb") as file:
+            content = hashlib.file_digest(file, "sha256").hexdigest()
+        digest.update(f"{path.relative_to(name).as_posix()}\n{content}\n".encode())
+    return digest.hexdigest()[:32]
+
+
+def _loadable_version(model: str) -> str | None:
+    """Return the version of a model, which is downloaded if it is not on this machine."""
+    if _version(model) is None:
+        _load(model, None)  # downloads the model, which gives it a version
+    return _version(model)
 
 
 def encoder(model: str | None = None) -> Callable[[Sequence[str]], Vectors]:

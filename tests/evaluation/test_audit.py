@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from personagen.builder.core.errors import ReleaseError
-from personagen.builder.evaluation.audit import AuditSettings, audit, first_personas
+from personagen.builder.evaluation.audit import AuditSettings, audit
 from personagen.builder.evaluation.audit_results import (
     FORMAT,
     AttributeAssociation,
@@ -283,18 +282,3 @@ def test_sentiment_is_not_measured_in_another_language(run: Run, biased: Path, c
     found = content_of(folder)
     assert "sentiment" not in found["outcomes"] and "are for English" in found["problems"]["sentiment"]
     assert "not measured: sentiment: " in done.out
-
-
-def test_the_first_personas_are_audited_each_with_all_its_texts(release: Path) -> None:
-    whole = read_texts(release, manifest_of(release))
-    per_persona = Counter(row["persona_id"] for row in whole.rows)
-    first, second, third = sorted(per_persona)[:3]
-    two = per_persona[first] + per_persona[second]
-    assert per_persona[third] > 1, "else nothing can be cut in two"
-    for most in (two, two + 1, two + per_persona[third] - 1):
-        taken = first_personas(whole, most)
-        assert Counter(row["persona_id"] for row in taken.rows) == {
-            first: per_persona[first], second: per_persona[second],
-        }, most  # fmt: skip
-    assert first_personas(whole, len(whole.texts)) is whole
-    assert {row["persona_id"] for row in first_personas(whole, 1).rows} == {first}

@@ -10,7 +10,7 @@ import pytest
 
 from personagen.builder.core.errors import ReleaseError
 from personagen.builder.release.composition import attributes_of_all
-from personagen.builder.release.texts import draw_texts, read_personas, read_texts
+from personagen.builder.release.texts import draw_texts, read_texts, stream_columns, stream_personas
 from personagen.builder.report.rejected_replies import MAX_EXAMPLES_PER_REASON, draw_examples, read_rejects
 from tests.helpers.releasing import manifest_of, rewrite
 
@@ -41,6 +41,16 @@ def test_drawn_texts_are_those_at_their_positions(release: Path) -> None:
     assert draw_texts(release, manifest, []).texts == []
 
 
+def test_columns_are_read_in_the_order_of_the_texts(release: Path) -> None:
+    manifest = manifest_of(release)
+    whole = read_texts(release, manifest)
+    parts = list(stream_columns(release, manifest, ("text", "label", "no_column")))
+    assert len(parts) > 7, "a part has the rows of one file at most"
+    assert [text for part in parts for text in part["text"]] == whole.texts
+    assert [label for part in parts for label in part["label"]] == whole.labels
+    assert {value for part in parts for value in part["no_column"]} == {None}
+
+
 def test_a_position_without_a_text_is_refused(release: Path) -> None:
     with pytest.raises(ReleaseError, match=r"has 70 texts, its manifest lists more; run its `generate` command again"):
         draw_texts(release, manifest_of(release), [3, 70])
@@ -48,7 +58,7 @@ def test_a_position_without_a_text_is_refused(release: Path) -> None:
 
 def test_personas_have_the_layers_of_their_texts(release: Path) -> None:
     manifest = manifest_of(release)
-    personas = read_personas(release, manifest)
+    personas = dict(stream_personas(release, manifest))
     rows = read_texts(release, manifest).rows
     assert personas == {
         row["persona_id"]: {name: row[name] for name in ("demographic", "sociocultural")} for row in rows

@@ -131,6 +131,10 @@ class LargeReport:
     notes: Sequence[str] = ()
     emotions: Sequence[str] = tuple(EMOTIONS)
 
+    @property
+    def measures_sample(self) -> bool:
+        return False
+
     def sections(self) -> Iterator[Section]:
         points = [(float(row), 0.0) for group in self.groups for row in range(len(group.texts))]
         return text_sections(self.groups, points, self.emotions, "synthetic")

@@ -1,6 +1,7 @@
 """Commands that measure: `evaluate`, `audit`, `compare` and `report`."""
 
 import shlex
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from personagen.builder.core.foreign_text import printable
 
 
 @click.command()
-@options("RELEASE", "--reference", "--embeddings", *JUDGE)
+@options("RELEASE", "--reference", "--embeddings", "--vectors", *JUDGE)
 @renamed_option("--base-url", "--judge-url")
 @renamed_option("--max-tokens", "--judge-max-tokens")
 @options("--seed=0")
@@ -129,7 +130,7 @@ def compare(recipe: Path | None, judges: tuple[str, ...], no_judge: bool, as_jso
 
 
 @click.command()
-@options("RELEASE", "--reference", "--embeddings", "--seed=0", "--json")
+@options("RELEASE", "--reference", "--embeddings", "--vectors", "--seed=0", "--json")
 def audit(release: Path, as_json: bool, **settings: Any) -> None:
     """Audit a release for bias in its texts.
 
@@ -151,10 +152,36 @@ def audit(release: Path, as_json: bool, **settings: Any) -> None:
 
 
 @click.command()
+@options("RELEASE")
+@click.option("--vectors", required=True, metavar="FOLDER|URL", help="Folder or fsspec address of the vectors.")
+@click.option("--part", default="0/1", show_default=True, metavar="I/N", help="Part I of N, counted from 0.")
+@options("--embeddings", "--seed=0", "--json")
+def encode(release: Path, part: str, as_json: bool, **settings: Any) -> None:
+    """Encode a part of the texts of a release, for measuring it elsewhere.
+
+    RELEASE defaults to the folder personagen. The texts are those that `evaluate`, `audit` and `report` use with the
+    same seed and model. Parts may be encoded on any machines, in any order. Each writes sealed files of at most 5,000
+    vectors, and a repeated command writes those that are missing.
+    """
+    from personagen.builder.cli.progress import TerminalProgress
+    from personagen.builder.evaluation.samples.encoding import EncodingSettings
+    from personagen.builder.evaluation.samples.encoding import encode as run
+    from personagen.builder.planning.parts import parse_part
+
+    chosen = EncodingSettings(part=parse_part(part), **settings)
+    with TerminalProgress() as progress:
+        done = run(release, chosen, progress=progress)
+    if as_json:
+        show_json(asdict(done))
+        return
+    show(f"part {part}: {done.texts:,} of {done.of:,} texts in {done.files} files, {done.written} new")
+
+
+@click.command()
 @click.argument(
     "folder", metavar="RELEASE|COMPARISON|MATCH", type=click.Path(path_type=Path), default=Path("personagen")
 )
-@options("--reference", "--embeddings", "--seed=0")
+@options("--reference", "--embeddings", "--vectors", "--seed=0")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="File of the page.")
 @click.option("--open", "is_opened", is_flag=True, help="Open the page in the browser.")
 def report(folder: Path, out: Path | None, *, is_opened: bool, **settings: Any) -> None:

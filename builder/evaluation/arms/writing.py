@@ -9,13 +9,14 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from personagen.builder.core.event_loop import gather_or_cancel
 from personagen.builder.core.progress import Progress
 from personagen.builder.core.records import LAYERS, Reject, Row, layers_of
 from personagen.builder.evaluation.arms.conditions import ARMS, Arm, ArmSetting, ArmText, WritingTask
+from personagen.builder.evaluation.arms.layers import SharedLayers
 from personagen.builder.evaluation.arms.recipes import VERBALIZED, as_verbalized
 from personagen.builder.llm import Engine
 from personagen.builder.llm.requests import Ask, Reply, Request, request_key
@@ -104,6 +105,7 @@ class _ArmsRun:
     conditions: Mapping[str, Arm]
     counts: _ArmCounts
     report: RunReport
+    layers: SharedLayers = field(default_factory=SharedLayers)
 
 
 async def _write_seed(setting: ArmSetting, arms: Sequence[str], run: _ArmsRun) -> dict[str, WrittenArm]:
@@ -146,7 +148,7 @@ async def _write(task: WritingTask, run: _ArmsRun) -> WrittenArm:
         async for finalized in rows:
             arm.rejects.extend(finalized.rejects)
             if finalized.row is not None:
-                arm.texts.append(_text(finalized.row))
+                arm.texts.append(_text(finalized.row, run.layers))
             run.counts.accepted += finalized.row is not None
             run.counts.rejected += len(finalized.rejects)
             run.report.add_finalized(finalized, part)
@@ -166,6 +168,6 @@ def _counted(ask: Ask, usage: ArmUsage, key_of: Callable[[Request], str]) -> Ask
     return counted
 
 
-def _text(row: Row) -> ArmText:
-    persona = {layer: asdict(part) for layer in LAYERS if (part := getattr(row, layer)) is not None}
-    return ArmText(row.id, row.text, row.label, row.persona_id, persona, row.provenance.real_texts)
+def _text(row: Row, layers: SharedLayers) -> ArmText:
+    parts = {layer: part for layer in LAYERS if (part := getattr(row, layer)) is not None}
+    return ArmText(row.id, row.text, row.label, row.persona_id, layers.of(parts), row.provenance.real_texts)

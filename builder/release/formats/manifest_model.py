@@ -310,9 +310,11 @@ class Manifest(ManifestPart):
     evaluation: ListedFile | None = None
     audit: ListedFile | None = None
     scores: list[CardScore] | None = None
+    scored_texts: Words | None = None
     below_floor: list[Words] | None = None
     findings: list[Words] | None = None
     counterfactuals: list[Words] | None = None
+    audited_texts: Words | None = None
     audit_power: Words | None = None
     audit_predictions: Words | None = None
     audited_by: Words | None = None

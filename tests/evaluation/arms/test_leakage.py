@@ -7,8 +7,7 @@ import pytest
 from personagen.builder.core.errors import ReleaseError
 from personagen.builder.evaluation.evaluate import EvaluationSettings, evaluate
 from personagen.builder.release.folder import read_manifest
-from personagen.builder.release.shown_texts import shown_note, unshown
-from personagen.builder.release.texts import read_texts
+from personagen.builder.release.shown_texts import read_shown_ids, shown_note, unshown
 from personagen.metrics.texts.reference import load_reference
 from tests.helpers.flow import Recorder, make, recipe_for, texts_of
 from tests.helpers.real_texts import known_vectors, write_reference
@@ -33,8 +32,8 @@ def shown_in(release: Path) -> set[int]:
 
 def test_shown_texts_are_left_out_of_their_own_source_alone(release: Path, source: Path) -> None:
     manifest = read_manifest(release)
-    whole, texts = load_reference(str(source)), read_texts(release, manifest)
-    rest = unshown(str(source), texts, manifest)
+    whole = load_reference(str(source))
+    rest = unshown(str(source), read_shown_ids(release, manifest), manifest)
     rows = [row for row in range(len(whole.texts)) if row not in shown_in(release)]
     assert rest.left_out == len(shown_in(release)) > 10 and rest.unknown == ()
     assert rest.reference.texts == [whole.texts[row] for row in rows]
@@ -45,11 +44,11 @@ def test_shown_texts_are_left_out_of_their_own_source_alone(release: Path, sourc
 
 def test_another_reference_is_whole_and_said_to_be_unknown(release: Path) -> None:
     manifest = read_manifest(release)
-    other = unshown("xed", read_texts(release, manifest), manifest)
+    other = unshown("xed", read_shown_ids(release, manifest), manifest)
     assert other.reference == load_reference("xed") and other.left_out == 0
     assert str(other.warning()).startswith("the prompts have shown texts of my texts.jsonl; if xed has them too")
     with pytest.raises(ReleaseError, match="no reference file"):
-        unshown("gone.csv", read_texts(release, manifest), manifest)
+        unshown("gone.csv", read_shown_ids(release, manifest), manifest)
 
 
 def test_a_page_says_that_its_real_texts_were_shown(release: Path, source: Path) -> None:

@@ -1,0 +1,38 @@
+"""Memory of a process that reads a release for its measurement: that of 14,000 texts is that of 2,100."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.scale.releases import repeated
+from tests.helpers.releasing import manifest_of, run_python
+
+READ = """
+import resource
+from pathlib import Path
+from personagen.builder.evaluation.samples import draws
+from personagen.builder.evaluation.samples.whole import measure_whole
+from personagen.builder.release.folder import check_release
+from personagen.builder.report.release_report import _count_personas
+draws.MAX_TEXTS = 500
+folder = Path({folder!r})
+manifest = check_release(folder)
+sample = draws.measured_sample(folder, manifest, 0)
+whole = measure_whole(folder, manifest, ["a real text"])
+personas = _count_personas(folder, manifest, 0)
+assert len(sample.texts.texts) <= 500 < sample.total and personas.total > 500 and whole.duplicate_share < 0.01
+print(sample.total, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+
+
+def read(folder: Path) -> tuple[int, int]:
+    """Return the number of texts, and the peak of the resident memory in MiB."""
+    texts, peak = run_python(READ.format(folder=str(folder)), folder.parent).split()
+    return int(texts), int(peak)
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_texts(release: Path, tmp_path: Path) -> None:
+    few, many = (read(repeated(release, tmp_path / str(times), times)) for times in (30, 200))
+    assert (few[0], many[0]) == (2_100, 14_000) and manifest_of(tmp_path / "200")["recipe"]["rows"] == 14_000
+    assert many[1] - few[1] < 30, "all 14,000 rows would take 100 MB"
