@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from itertools import count
 from pathlib import Path
 
 from personagen.builder.core.errors import MissingReplyError
@@ -29,7 +28,7 @@ from personagen.builder.rehearsal import require_writable
 from personagen.builder.release.run.origin import origin_of
 from personagen.builder.release.run.preparation import begun, invent, prepare
 from personagen.builder.release.run.run_folder import RunFolder
-from personagen.builder.release.run.worker import default_work, open_work, take_over, worker_of
+from personagen.builder.release.run.worker import default_work, join_earlier, open_work, take_over, worker_of
 from personagen.builder.segments.sealing import Sealer, ShippingTimes, Worker, sealing
 from personagen.builder.segments.store import JOURNALS, SegmentStore, open_store
 from personagen.builder.writing.finalization.outcomes import Outcomes
@@ -143,7 +142,7 @@ async def afill(
         filling = _Filling(plan, models, label_check, run, store, worker_of(run, part, origin, recipe), progress)
         try:
             left = await compute_in_thread(filling.take_over)
-            await filling.wait_for_events(settings.poll_s)
+            left = await filling.wait_for_events(left, settings.poll_s)
         except BaseException:
             for model in models:
                 await model.backend.close()
@@ -176,15 +175,24 @@ class _Filling:
         """Join what earlier workers have shipped for the part; return the replies that are in no segment yet."""
         return take_over(self.store, self.run, self.worker, self.progress, wants_events=self.has_inventions)
 
-    async def wait_for_events(self, poll_s: float) -> None:
+    async def wait_for_events(self, left: Iterator[StoredReply], poll_s: float) -> Iterator[StoredReply]:
         """Wait until the events that part 0 invents are in the journal, if there are any; part 0 does not wait.
 
         All parts need the same events, and a model that is asked twice may invent others.
+
+        Args:
+            left: replies that are in no segment yet.
+            poll_s: seconds between two looks.
+
+        Returns:
+            The replies that are in no segment then.
+
         """
         if not self.has_inventions or self.worker.part.number == 0:
-            return
+            return left
         recipe, settings = self.plan.recipe, [model.settings for model in self.models]
-        for look in count():
+        is_reported = False
+        while True:
             offline = journal_only(self.worker.origin.models, settings, recipe.model_prices())
             async with (
                 start_engine_of_models(offline, JournalFile(self.run.journal), limits=Budgets()) as engine,
@@ -192,12 +200,16 @@ class _Filling:
             ):
                 try:
                     await invent(engine, self.plan, loading, SILENT)
-                    return
+                    return left
                 except MissingReplyError:
-                    if not look:
+                    if not is_reported:
+                        is_reported = True
                         self.progress.step(f"waiting for the events that part 0/{self.worker.part.of} invents")
             await asyncio.sleep(poll_s)
-            await compute_in_thread(self.take_over)
+            left = await compute_in_thread(self._join_earlier)
+
+    def _join_earlier(self) -> Iterator[StoredReply]:
+        return join_earlier(self.store, self.run, self.worker, self.progress, wants_events=self.has_inventions)
 
     def _loading(self) -> LoadingAhead:
         return LoadingAhead(self.plan.recipe.text.language, lambda: None)

@@ -1,7 +1,8 @@
 """Join segments into a journal: their union, whatever their order and however often a reply is among them."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from personagen.builder.core.errors import FolderError
@@ -13,6 +14,9 @@ from personagen.builder.planning.parts import Part
 from personagen.builder.planning.recipe.differences import describe_differences
 from personagen.builder.segments.segment import Origin, SegmentName, parse_name, read_replies
 from personagen.builder.segments.store import DamagedSegmentError, SegmentStore
+
+MAX_NAMES = 3
+"""Upper bound on the files that a warning names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,24 +68,41 @@ def join(store: SegmentStore, journal: JournalFile, rules: JoinRules) -> Joined:
 
     """
     names = dict(_chosen(store, rules))
-    first: dict[str, str] = {}
-    doubled = [file for file, name in names.items() if first.setdefault(name.digest, file) != file]
+    if rules.only is None:
+        _warn_of_others(store, journal.warn)
     refusal = _Refusal(rules, journal.warn)
-    models = _models(store, {file: names[file] for file in first.values()}, rules, refusal)
-    files: list[str] = []
+    models, damaged = _models(store, names, rules)
+    files: dict[str, str] = {}
     with open_for_merging(journal) as merger:
         for file in models:
+            digest = names[file].digest
             try:
-                if not merger.has(names[file].digest):
+                if digest not in files and not merger.has(digest):
                     with store.local(file) as path:
-                        merger.add(names[file].digest, read_replies(path))
+                        merger.add(digest, read_replies(path))
             except DamagedSegmentError as error:
-                refusal.of_damaged(error, names[file])
+                damaged[file] = error
             else:
-                files.append(file)
+                files.setdefault(digest, file)
+    for file in damaged:
+        if names[file].digest not in files:  # else a copy of it is whole
+            refusal.of_damaged(damaged[file], names[file])
+    doubled = [file for file in models if file not in damaged and files.get(names[file].digest) != file]
     parts = sorted({name.part for name in names.values()})
     used = next(iter(models.values()), ())
-    return Joined(tuple(files), tuple(parts), used, merger.merged, tuple(doubled))
+    return Joined(tuple(files.values()), tuple(parts), used, merger.merged, tuple(doubled))
+
+
+def _warn_of_others(store: SegmentStore, warn: Callable[[str], None]) -> None:
+    """Warn of files that are no segment; raise FolderError if one is, by another name."""
+    files = store.others()
+    for file in files:
+        with suppress(DamagedSegmentError):
+            store.header(file)
+    if files:
+        more = f" and {len(files) - MAX_NAMES:,} more" if len(files) > MAX_NAMES else ""
+        shown = ", ".join(quote(file, limit=120) for file in files[:MAX_NAMES])
+        warn(f"{store.url} has files that are no segments and are left out: {shown}{more}")
 
 
 def _chosen(store: SegmentStore, rules: JoinRules) -> Iterator[tuple[str, SegmentName]]:
@@ -92,22 +113,32 @@ def _chosen(store: SegmentStore, rules: JoinRules) -> Iterator[tuple[str, Segmen
 
 
 def _models(
-    store: SegmentStore, names: Mapping[str, SegmentName], rules: JoinRules, refusal: "_Refusal"
-) -> dict[str, tuple[ModelIdentity, ...]]:
-    """Return the models of every segment that can be read, once its header is checked."""
+    store: SegmentStore, names: Iterable[str], rules: JoinRules
+) -> tuple[dict[str, tuple[ModelIdentity, ...]], dict[str, DamagedSegmentError]]:
+    """Return the models of every segment once its header is checked, and the errors of those that are damaged."""
     models: dict[str, tuple[ModelIdentity, ...]] = {}
-    for file, name in names.items():
-        try:
-            origin = store.header(file).origin
-        except DamagedSegmentError as error:
-            refusal.of_damaged(error, name)
-            continue
+    damaged: dict[str, DamagedSegmentError] = {}
+    for file in names:
         known = rules.origin.models or next(iter(models.values()), ())
-        problem = foreign_origin(origin, replace(rules.origin, models=known), any_recipe=rules.any_recipe)
+        try:
+            models[file] = _models_of(store, file, replace(rules.origin, models=known), any_recipe=rules.any_recipe)
+        except DamagedSegmentError as error:
+            damaged[file] = error
+    return models, damaged
+
+
+def _models_of(store: SegmentStore, file: str, own: Origin, *, any_recipe: bool) -> tuple[ModelIdentity, ...]:
+    try:
+        origin = store.header(file).origin
+        problem = foreign_origin(origin, own, any_recipe=any_recipe)
         if problem is not None:
             raise FolderError(f"segment {quote(file, limit=120)} in {store.url} {problem}")
-        models[file] = origin.models
-    return models
+    except DamagedSegmentError:
+        raise
+    except FolderError:
+        with store.local(file):  # an altered file may look like one of another run, and is reported as damaged
+            raise
+    return origin.models
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,6 +103,7 @@ class Sealer:
         self._times = times
         self._warn = warn
         self._lock = Lock()
+        self._turn = Lock()  # segments are sealed and shipped one after the other, by whichever thread
         self._rows: list[StoredReply] = []
         self._bytes = 0
         self._began = time.time()
@@ -140,11 +141,16 @@ class Sealer:
     def is_due(self) -> bool:
         """Whether something is to be sealed or shipped now."""
         is_late = time.monotonic() >= self._due
-        return self._is_requested or self._bytes >= self._times.segment_bytes or (is_late and self._has_work)
+        has_work = bool(self._rows) or self._failed
+        return self._is_requested or self._bytes >= self._times.segment_bytes or (is_late and has_work)
 
-    @property
-    def _has_work(self) -> bool:
-        return bool(self._rows) or self._failed
+    def go_on(self) -> None:
+        """Seal and ship what is due; where no reply has come, only ship what could not be shipped. See `seal`."""
+        if self._rows or self._is_requested:
+            self.seal("working")
+        else:
+            self._due = time.monotonic() + self._times.every_s
+            self.ship()
 
     def seal(self, state: str) -> None:
         """Seal all replies into a segment on this disk, and ship what is not shipped.
@@ -155,17 +161,18 @@ class Sealer:
             FolderError: the segment cannot be written. If it cannot be shipped, it is shipped next time.
 
         """
-        self._is_requested, self._due = False, time.monotonic() + self._times.every_s
-        with self._lock:
-            rows, self._rows, self._bytes = self._rows, [], 0
-        worker = self._worker
-        header = Header(worker.part, worker.id, self._order, worker.origin, self._work(state, rows))
-        try:
-            write_segment(worker.folder, header, rows)
-        except OSError as error:
-            self.add(rows)
-            raise FolderError(f"cannot write a segment into {worker.folder}: {explain(error)}") from error
-        self._order += 1
+        with self._turn:
+            self._is_requested, self._due = False, time.monotonic() + self._times.every_s
+            with self._lock:
+                rows, self._rows, self._bytes = self._rows, [], 0
+            worker = self._worker
+            header = Header(worker.part, worker.id, self._order, worker.origin, self._work(state, rows))
+            try:
+                write_segment(worker.folder, header, rows)
+            except OSError as error:
+                self.add(rows)
+                raise FolderError(f"cannot write a segment into {worker.folder}: {explain(error)}") from error
+            self._order += 1
         self.ship()
 
     def _work(self, state: str, rows: Sequence[StoredReply]) -> Work:
@@ -186,16 +193,16 @@ class Sealer:
 
     def ship(self) -> bool:
         """Ship the sealed segments that the store does not have; return whether it has all of them now."""
-        try:
-            for path in missing_segments(self._store, self._worker.folder):
-                self._store.put(path)
-        except FolderError as error:
-            if not self._failed:
-                self._warn(f"{error}; the segments are kept in {self._worker.folder} and shipped later")
-            self._failed = True
-            return False
-        self._failed = False
-        return True
+        with self._turn:
+            try:
+                ship_missing(self._store, self._worker.folder)
+            except FolderError as error:
+                if not self._failed:
+                    self._warn(f"{error}; the segments are kept in {self._worker.folder} and shipped later")
+                self._failed = True
+                return False
+            self._failed = False
+            return True
 
     async def finish(self, state: str) -> None:
         """Seal and ship the last replies. Raises FolderError if the store takes them at none of some tries."""
@@ -221,6 +228,28 @@ def missing_segments(store: SegmentStore, folder: Path) -> list[Path]:
     return [path for path in files if there.get(path.name) != path.stat().st_size]
 
 
+def ship_missing(store: SegmentStore, folder: Path) -> None:
+    """Ship the segments of a folder that a store does not have; a damaged one replaces none.
+
+    Raises:
+        FolderError: a segment is damaged, or the store cannot be read or written.
+
+    """
+    for path in missing_segments(store, folder):
+        if not is_whole(path):
+            raise FolderError(
+                f"{path} was cut or altered since it was sealed; run the same command again, which seals its replies "
+                "anew"
+            )
+        store.put(path)
+
+
+def is_whole(path: Path) -> bool:
+    """Return whether the bytes of a segment have the digest of its name."""
+    name = parse_name(path.name)
+    return name is not None and digest_of(path).startswith(name.digest)
+
+
 @asynccontextmanager
 async def sealing(
     store: SegmentStore, worker: Worker, *, times: ShippingTimes, warn: Callable[[str], None]
@@ -230,13 +259,13 @@ async def sealing(
     A first segment without replies reports that the worker has begun, and the last one whether its part is complete.
 
     Raises:
-        FolderError: the first or the last segment cannot be shipped, or one cannot be written.
+        FolderError: the first or the last segment cannot be written, or the last one cannot be shipped.
 
     """
     make_folder(worker.folder)
     sealer = Sealer(store, worker, times, warn)
     await compute_in_thread(lambda: sealer.seal("begun"))
-    ticker = asyncio.create_task(_tick(sealer, warn))
+    ticker = asyncio.create_task(_tick(sealer, times.retry_s, warn))
     state = "stopped"
     try:
         yield sealer
@@ -247,14 +276,19 @@ async def sealing(
         await run_to_end(lambda: sealer.finish(state))
 
 
-async def _tick(sealer: Sealer, warn: Callable[[str], None]) -> None:
+async def _tick(sealer: Sealer, pause_s: float, warn: Callable[[str], None]) -> None:
+    reported = ""
     while True:
         await asyncio.sleep(TICK_S)
         if sealer.is_due:
             try:
-                await compute_in_thread(lambda: sealer.seal("working"))
+                await compute_in_thread(sealer.go_on)
+                reported = ""
             except FolderError as error:  # the replies are in the journal, and the last segment raises it again
-                warn(str(error))
+                if str(error) != reported:
+                    warn(str(error))
+                reported = str(error)
+                await asyncio.sleep(pause_s)
 
 
 def mend_store(store: SegmentStore, folder: Path) -> None:
@@ -264,13 +298,8 @@ def mend_store(store: SegmentStore, folder: Path) -> None:
         FolderError: the store cannot be read or written.
 
     """
-    make_folder(folder)
-    for path in missing_segments(store, folder):
-        store.put(path)
-    for path in sorted(folder.iterdir()):
-        name = parse_name(path.name)
-        if name is None or not digest_of(path).startswith(name.digest):
-            continue
+    ship_missing(store, folder)
+    for path in sorted(path for path in folder.iterdir() if parse_name(path.name) is not None):
         try:
             with store.local(path.name):
                 pass

@@ -1,24 +1,26 @@
 """The place where segments are shipped to: a folder, or an address of any file system that fsspec knows."""
 
 import re
+import stat
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 from personagen.builder.core.errors import FolderError
-from personagen.builder.core.files import copy_file, explain, make_folder
+from personagen.builder.core.files import copy_file, make_folder
 from personagen.builder.core.foreign_text import quote
-from personagen.builder.segments.segment import Header, digest_of, parse_name, read_header
+from personagen.builder.segments.segment import Header, SegmentName, digest_of, parse_name, read_header, read_tail
 
 JOURNALS = "personagen.journals"
 """Folder of segments by default."""
 
 Result = TypeVar("Result")
 
-_PASSWORD = re.compile(r"[^/]*://[^/@]*:[^/@]*@")
+_PASSWORD = re.compile(r"://[^/@]*:[^@]*@")
 
 
 class DamagedSegmentError(FolderError):
@@ -47,11 +49,22 @@ class SegmentStore:
             FolderError: the folder cannot be read.
 
         """
-        if self.remote is None:
-            found = self._try("read", lambda: _local_sizes(Path(self.root)))
-        else:
-            found = self._try("read", self._remote_sizes)
+        found = self._all_sizes()
         return {file: found[file] for file in sorted(found) if parse_name(file) is not None}
+
+    def others(self) -> list[str]:
+        """Return the names of parquet files that have no name of a segment.
+
+        Raises:
+            FolderError: the folder cannot be read.
+
+        """
+        return [file for file in sorted(self._all_sizes()) if file.endswith(".parquet") and parse_name(file) is None]
+
+    def _all_sizes(self) -> Mapping[str, int]:
+        if self.remote is None:
+            return self._try("read", lambda: _local_sizes(Path(self.root)))
+        return self._try("read", self._remote_sizes)
 
     def _remote_sizes(self) -> dict[str, int]:
         self.remote.invalidate_cache()
@@ -78,19 +91,23 @@ class SegmentStore:
         """Read the header of a segment; of an address only the end of the file is read.
 
         Raises:
-            FolderError: it is damaged, or the folder cannot be read.
+            FolderError: it is damaged or renamed, or the folder cannot be read.
 
         """
+        tail = self._try("read", lambda: self._tail(file))
         with self._refusing(file):
-            if self.remote is None:
-                header = read_header(Path(self.root) / file)
-            else:
-                with self.remote.open(f"{self.root}/{file}", "rb") as opened:
-                    header = read_header(opened)
-            name = parse_name(file)
+            header, name = read_header(tail), parse_name(file)
             if name is None or (header.part, header.worker, header.order) != (name.part, name.worker, name.order):
-                raise ValueError("has the name of another one")
+                digest = name.digest if name is not None else "the first 16 digits of its SHA-256"
+                wanted = SegmentName(header.part, header.worker, header.order, digest)
+                raise FolderError(f"was renamed: give it its name back, {quote(str(wanted), limit=140)}")
             return header
+
+    def _tail(self, file: str) -> bytes:
+        opening = partial(self.remote.open, f"{self.root}/{file}", "rb") if self.remote else None
+        opened: BinaryIO
+        with opening() if opening else (Path(self.root) / file).open("rb") as opened:
+            return read_tail(opened)
 
     @contextmanager
     def local(self, file: str) -> Iterator[Path]:
@@ -100,14 +117,15 @@ class SegmentStore:
             FolderError: it is damaged, or cannot be read.
 
         """
-        with tempfile.TemporaryDirectory(prefix="personagen-") as folder:
+        with ExitStack() as stack:
             path = Path(self.root) / file
             if self.remote is not None:
-                path = Path(folder) / "segment.parquet"
+                make = partial(tempfile.TemporaryDirectory, prefix="personagen-")
+                path = Path(stack.enter_context(self._try("read", make))) / "segment.parquet"
                 self._try("read", lambda: self.remote.get_file(f"{self.root}/{file}", str(path)))
-            name = parse_name(file)
+            digest, name = self._try("read", lambda: digest_of(path)), parse_name(file)
             with self._refusing(file):
-                if name is None or not digest_of(path).startswith(name.digest):
+                if name is None or not digest.startswith(name.digest):
                     raise ValueError("was cut or altered: its SHA-256 is not that of its name")
                 yield path
 
@@ -130,7 +148,8 @@ class SegmentStore:
         except FolderError:
             raise
         except Exception as error:  # each file system raises the errors of its own library
-            reason = explain(error) if isinstance(error, OSError) and error.strerror else quote(f"{error}", limit=300)
+            system = error.strerror if isinstance(error, OSError) else None
+            reason = system.lower() if system else quote(f"{type(error).__name__}: {error}", limit=300)
             raise FolderError(
                 f"cannot {action} the segments in {self.url}: {reason}; check the address and its access, and run the "
                 "same command again"
@@ -147,8 +166,9 @@ def open_store(url: str) -> SegmentStore:
     if "://" not in url:
         return SegmentStore(url, url)
     import fsspec
+    from fsspec.implementations.local import LocalFileSystem
 
-    if _PASSWORD.match(url):
+    if _PASSWORD.search(url):
         scheme = url.partition("://")[0]
         raise FolderError(
             f"the address of the segments, {scheme}://..., has a password, which would end in logs; give it to the "
@@ -156,11 +176,12 @@ def open_store(url: str) -> SegmentStore:
         )
     try:
         remote, root = fsspec.core.url_to_fs(url)
-    except (ImportError, ValueError) as error:
+    except Exception as error:  # each file system raises the errors of its own library
         raise FolderError(
-            f"cannot use {quote(url)} for segments: {error}; install the file system, or name a folder"
+            f"cannot use {quote(url, limit=200)} for segments: {quote(f'{error}', limit=300)}; check the address, "
+            "install the package of its file system, or name a folder"
         ) from error
-    if remote.protocol == "file" or "file" in remote.protocol:
+    if isinstance(remote, LocalFileSystem):
         return SegmentStore(url, root)
     return SegmentStore(url.rstrip("/"), root.rstrip("/"), remote)
 
@@ -174,9 +195,14 @@ def explain_damage(error: Exception) -> str:
 
 
 def _local_sizes(folder: Path) -> Mapping[str, int]:
-    if not folder.exists():
-        return {}
-    return {entry.name: entry.stat().st_size for entry in folder.iterdir() if entry.is_file()}
+    sizes: dict[str, int] = {}
+    with suppress(FileNotFoundError):  # of the folder: there is none yet
+        for entry in folder.iterdir():
+            with suppress(FileNotFoundError):  # a draft of another worker, which has its name by now
+                status = entry.stat()
+                if stat.S_ISREG(status.st_mode):
+                    sizes[entry.name] = status.st_size
+    return sizes
 
 
 def _put_local(path: Path, folder: Path) -> None:

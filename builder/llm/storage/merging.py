@@ -136,7 +136,7 @@ def is_preferred(one: str, other: str) -> bool:
 def _rank(text: str) -> tuple[bool, int]:
     try:
         reply = decode(text)
+        is_readable = has_text(reply)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return False, -1
-    is_whole = reply.cut_at is None or has_text(reply)
-    return is_whole, 0 if is_whole or reply.cut_at is None else reply.cut_at
+    return (False, reply.cut_at) if isinstance(reply.cut_at, int) and not is_readable else (True, 0)

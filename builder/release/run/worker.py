@@ -12,13 +12,13 @@ import re
 import secrets
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from platform import node
 
 from personagen.builder.core.errors import FolderError
-from personagen.builder.core.files import make_folder, network_disk_of, write_text
+from personagen.builder.core.files import make_folder, move, network_disk_of, numbered, write_text
 from personagen.builder.core.foreign_text import quote
 from personagen.builder.core.prices import Amount, Price
 from personagen.builder.core.progress import Progress, duration
@@ -29,10 +29,10 @@ from personagen.builder.planning.recipe import Recipe
 from personagen.builder.release.run.locking import locked
 from personagen.builder.release.run.run_folder import RunFolder
 from personagen.builder.release.run.run_state import STATE, check_run, run_recipe
-from personagen.builder.segments.joining import JoinRules, join
+from personagen.builder.segments.joining import JoinRules, foreign_origin, join
 from personagen.builder.segments.sealing import Worker, mend_store, unsealed
 from personagen.builder.segments.segment import Origin, SegmentName, parse_name
-from personagen.builder.segments.store import SegmentStore
+from personagen.builder.segments.store import DamagedSegmentError, SegmentStore
 
 WORKER = "worker"
 """File with the id of a worker."""
@@ -56,7 +56,7 @@ def open_work(work: Path, recipe: Recipe, part: Part, *, accept_lost_replies: bo
     """Lock the folder of a worker until the end of the block.
 
     Raises:
-        FolderError: it is on a network disk, in use, another user's, or of another recipe.
+        FolderError: it is on a network disk, in use, in a folder of another user, or of another recipe.
 
     """
     kind = network_disk_of(work)
@@ -65,8 +65,9 @@ def open_work(work: Path, recipe: Recipe, part: Part, *, accept_lost_replies: bo
             f"{work} is on a network disk ({kind}), where a journal can lose replies; name one on a local disk "
             "with --work: segments may be on any"
         )
-    if hasattr(os, "getuid") and work.parent.exists() and work.parent.stat().st_uid not in (os.getuid(), 0):
-        raise FolderError(f"{work.parent} belongs to another user; name a folder of your own with --work")
+    shared = default_work(recipe, part).parent  # others can make it: its name is known, and its place is for everybody
+    if work.parent == shared and shared.exists() and hasattr(os, "getuid") and shared.stat().st_uid != os.getuid():
+        raise FolderError(f"{shared} belongs to another user; name a folder of your own with --work")
     in_use = f"another process of this machine is filling part {part} in {work}; wait for it, or fill another part"
     with locked(work, [work / STATE, work / WORKER], in_use=in_use) as guard:
         check_run(work, run_recipe(recipe))
@@ -101,9 +102,20 @@ def take_over(
     Returns:
         The replies that are in no segment yet, read on demand.
 
+    Raises:
+        FolderError: the worker's own segments are of another run; the store cannot be read or written; see `join`.
+
     """
+    _check_own(worker, progress.warn)
     mend_store(store, worker.folder)
     _warn_of_others(store, worker, progress)
+    return join_earlier(store, run, worker, progress, wants_events=wants_events)
+
+
+def join_earlier(
+    store: SegmentStore, run: RunFolder, worker: Worker, progress: Progress, *, wants_events: bool
+) -> Iterator[StoredReply]:
+    """Put the replies of earlier workers of the part into the journal; return those that are in no segment yet."""
 
     def is_wanted(name: SegmentName) -> bool:
         return name.part.meets(worker.part) or (wants_events and name.part.number == 0)
@@ -113,6 +125,27 @@ def take_over(
     if joined.merged.new:
         progress.step(f"continuing part {worker.part} with {joined.merged.total:,} replies of earlier workers")
     return unsealed(run.journal, _segment_files(store, worker.folder, joined.files))
+
+
+def _check_own(worker: Worker, warn: Callable[[str], None]) -> None:
+    """Set aside the damaged ones of a worker's own segments; their replies are in its journal, and sealed anew.
+
+    Raises:
+        FolderError: one is of another run, and would be shipped among those of this one.
+
+    """
+    own = SegmentStore(str(worker.folder), str(worker.folder))
+    for file in own.sizes():
+        path = worker.folder / file
+        try:
+            with own.local(file):
+                problem = foreign_origin(own.header(file).origin, worker.origin)
+        except DamagedSegmentError as error:
+            move(path, numbered(path.with_name(f"{file}.damaged")))
+            warn(f"{error}; it is set aside, and its replies are sealed anew")
+            continue
+        if problem is not None:
+            raise FolderError(f"{path} {problem}, and another folder of the worker with --work")
 
 
 def _segment_files(store: SegmentStore, folder: Path, joined: Sequence[str]) -> Iterator[Path]:
@@ -135,7 +168,7 @@ def _warn_of_others(store: SegmentStore, worker: Worker, progress: Progress) -> 
     for file in newest.values():
         with suppress(FolderError):  # `join` reports what is wrong with it
             work = store.header(file).work
-            age_s = time.time() - work.sealed
+            age_s = max(0.0, time.time() - work.sealed)
             if work.state in ("begun", "working") and age_s < ACTIVE_S:
                 progress.warn(
                     f"part {worker.part} is also filled by a worker on {quote(work.host)}, whose last segment is "
