@@ -13,6 +13,7 @@ from pathlib import Path
 
 from personagen.builder.core.errors import MissingReplyError
 from personagen.builder.core.event_loop import compute_in_thread, run_blocking
+from personagen.builder.core.file_names import JOURNALS
 from personagen.builder.core.progress import SILENT, Progress
 from personagen.builder.llm import Engine, EngineModel, connect_models, start_engine_of_models
 from personagen.builder.llm.journal_only import identity_of_model, journal_only
@@ -30,7 +31,7 @@ from personagen.builder.release.run.preparation import begun, invent, prepare
 from personagen.builder.release.run.run_folder import RunFolder
 from personagen.builder.release.run.worker import default_work, join_earlier, open_work, take_over, worker_of
 from personagen.builder.segments.sealing import Sealer, ShippingTimes, Worker, sealing
-from personagen.builder.segments.store import JOURNALS, SegmentStore, open_store
+from personagen.builder.segments.store import SegmentStore, open_store
 from personagen.builder.writing.finalization.outcomes import Outcomes
 from personagen.builder.writing.label_check import LabelCheck
 from personagen.builder.writing.pipeline import write_rows

@@ -1,4 +1,4 @@
-"""`pg.generate`, `pg.preview`, `pg.prompts` and `pg.estimate`: a release, a few texts, their requests, or the cost."""
+"""Verbs about a recipe: a release, a part of one, a few texts, their requests, or the cost."""
 
 from os import fspath
 from pathlib import Path
@@ -16,11 +16,15 @@ from personagen.builder.api.arguments import (
 from personagen.builder.api.preview_texts import Preview, Prompts
 from personagen.builder.api.progress import shown_progress
 from personagen.builder.api.release import Release
+from personagen.builder.core.file_names import JOURNALS
 from personagen.builder.core.progress import Progress
+from personagen.builder.planning.parts import parse_part
 from personagen.builder.planning.recipe import Recipe
 
 if TYPE_CHECKING:
     from personagen.builder.estimate import Estimate
+    from personagen.builder.fill import FillResult
+    from personagen.builder.segments.summary import StoreSummary
 
 PREVIEW_TEXTS = 3
 
@@ -101,6 +105,64 @@ async def agenerate(  # noqa: PLR0913 - those of `generate`
     with shown_progress(progress) as receiver:
         result = await run(chosen, out, progress=receiver, api_key=api_key, **options)
     return Release(result.folder)
+
+
+@with_keywords(recipe_keywords())
+def fill(  # noqa: PLR0913 - the options of the command
+    recipe: Recipe | PathOrName | None = None,
+    *,
+    part: str,
+    journals: PathOrName = JOURNALS,
+    work: PathOrName | None = None,
+    per_worker: bool = False,
+    accept_lost_replies: bool = False,
+    api_key: str | None = None,
+    progress: Progress | bool = True,
+    **keys: Unpack[RecipeKeys],
+) -> "FillResult":
+    """Write the texts of one part of a recipe, and ship the replies for `generate(journals=...)`.
+
+    Args:
+        recipe: see `generate`.
+        part: the part, counted from 0: "0/4" is the first of four.
+        journals: folder or address (s3://, gs://, hf://) that the replies are shipped to.
+        work: folder of the worker's journal, on a local disk. None: one of the recipe and the part for temporary files.
+        per_worker: whether limits and budget are those of each worker, not of the whole run.
+        accept_lost_replies: see `generate`.
+        api_key: see `generate`.
+        progress: see `generate`.
+        keys: see `generate`.
+
+    Raises:
+        RecipeError: there is no such part, or a limit cannot be divided; see `generate`.
+        FolderError: the replies cannot be shipped, or what was shipped is of another recipe or damaged.
+        BackendError, BudgetError, GenerationError, AllRejectedError: see `generate`.
+
+    """
+    from personagen.builder.fill import FillSettings
+    from personagen.builder.fill import fill as run
+
+    chosen = as_recipe(recipe, keys, fill)
+    folder = None if work is None else Path(fspath(work))
+    settings = FillSettings(fspath(journals), folder, per_worker, accept_lost_replies)
+    with shown_progress(progress) as receiver:
+        return run(chosen, parse_part(part), settings, api_key=api_key, progress=receiver)
+
+
+def status(journals: PathOrName = JOURNALS) -> "StoreSummary":
+    """Summarize what the workers of `fill` have shipped: parts, texts, replies, rates and costs.
+
+    Args:
+        journals: folder or address of the replies.
+
+    Raises:
+        FolderError: it cannot be read.
+
+    """
+    from personagen.builder.segments.store import open_store
+    from personagen.builder.segments.summary import summarize
+
+    return summarize(open_store(fspath(journals)))
 
 
 @with_keywords(recipe_keywords())

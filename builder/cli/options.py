@@ -9,6 +9,7 @@ import click
 from click.core import ParameterSource
 
 from personagen.builder.core.errors import BackendError
+from personagen.builder.core.file_names import JOURNALS
 from personagen.builder.core.files import redact_path
 
 if TYPE_CHECKING:  # imported on use: `--help` does not need it
@@ -81,6 +82,9 @@ JUDGE: Mapping[str, Decorator] = {
 }
 """Judges of human-likeness, and their endpoint."""
 
+PART_HELP = "Part I of N, counted from 0: 0/4 is the first of four."
+"""Help of `--part`."""
+
 JOURNALS_HELP = "Folder or address (s3://, gs://, hf://) of the replies that workers of `fill` ship."
 """Help of `--journals`."""
 
@@ -109,10 +113,9 @@ SHARED: Mapping[str, Decorator] = {
     "--accept-lost-replies": _option(
         "--accept-lost-replies", is_flag=True, help="Pay again for replies that a damaged journal has lost."
     ),
+    "--part": _option("--part", metavar="I/N", required=True, help=PART_HELP),
     "--journals": _option("--journals", metavar="FOLDER|URL", help=JOURNALS_HELP),
-    "--journals=": _option(
-        "--journals", metavar="FOLDER|URL", default="personagen.journals", show_default=True, help=JOURNALS_HELP
-    ),
+    "--journals=": _option("--journals", metavar="FOLDER|URL", default=JOURNALS, show_default=True, help=JOURNALS_HELP),
     "--json": _option("--json", "as_json", is_flag=True, help="Print one JSON object."),
 }
 """Options of several commands."""

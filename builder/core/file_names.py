@@ -21,6 +21,9 @@ REPORT = "report.html"
 REJECTS = "rejects.jsonl"
 """Of a run or a comparison: rejected replies with their reasons, one JSON object per line."""
 
+JOURNALS = "personagen.journals"
+"""Folder of the replies that workers ship, by default."""
+
 JOURNAL = "journal.sqlite"
 """Of a run: every reply of the model."""
 

@@ -15,9 +15,6 @@ from personagen.builder.core.files import copy_file, make_folder
 from personagen.builder.core.foreign_text import quote
 from personagen.builder.segments.segment import Header, SegmentName, digest_of, parse_name, read_header, read_tail
 
-JOURNALS = "personagen.journals"
-"""Folder of segments by default."""
-
 Result = TypeVar("Result")
 
 _PASSWORD = re.compile(r"://[^/@]*:[^@]*@")

@@ -16,7 +16,16 @@ from personagen.builder.version import __version__
 
 if TYPE_CHECKING:
     from personagen.builder.api.comparison import Comparison
-    from personagen.builder.api.generation import agenerate, apreview, estimate, generate, preview, prompts
+    from personagen.builder.api.generation import (
+        agenerate,
+        apreview,
+        estimate,
+        fill,
+        generate,
+        preview,
+        prompts,
+        status,
+    )
     from personagen.builder.api.loading import load
     from personagen.builder.api.matching import amatch, match
     from personagen.builder.api.measurement import acompare, aevaluate, audit, compare, evaluate
@@ -43,11 +52,13 @@ __all__ = [
     "errors",
     "estimate",
     "evaluate",
+    "fill",
     "generate",
     "load",
     "match",
     "preview",
     "prompts",
+    "status",
 ]
 
 _API = "personagen.builder.api"
@@ -57,7 +68,9 @@ _MODULES = {
     "Recipe": "personagen.builder.planning.recipe",
     "Release": f"{_API}.release",
     "load": f"{_API}.loading",
-    **dict.fromkeys(("agenerate", "apreview", "estimate", "generate", "preview", "prompts"), f"{_API}.generation"),
+    **dict.fromkeys(
+        ("agenerate", "apreview", "estimate", "fill", "generate", "preview", "prompts", "status"), f"{_API}.generation"
+    ),
     "diff": "personagen.builder.diff",
     **dict.fromkeys(("amatch", "match"), f"{_API}.matching"),
     **dict.fromkeys(("acompare", "aevaluate", "audit", "compare", "evaluate"), f"{_API}.measurement"),

@@ -27,11 +27,13 @@ NAMES = [
     "errors",
     "estimate",
     "evaluate",
+    "fill",
     "generate",
     "load",
     "match",
     "preview",
     "prompts",
+    "status",
 ]
 
 LOADED = "import json, sys, personagen; print(json.dumps(sorted(sys.modules)))"

@@ -14,8 +14,7 @@ from personagen.builder.cli.output import show, show_json
 
 @click.command()
 @options(*RECIPE, *WRITING)
-@click.option("--part", metavar="I/N", required=True, help="Part to fill, counted from 0: 0/4 is the first of four.")
-@options("--journals=")
+@options("--part", "--journals=")
 @click.option("--per-worker", is_flag=True, help="Limits and budget are those of each worker, not of the whole run.")
 @click.option(
     "--work", type=click.Path(path_type=Path), metavar="FOLDER", help="Folder of the worker's journal, on a local disk."

@@ -10,6 +10,7 @@ import click
 from personagen.builder.cli.options import (
     BUDGET,
     JUDGE,
+    PART_HELP,
     RECIPE,
     chosen_judges,
     options,
@@ -154,7 +155,7 @@ def audit(release: Path, as_json: bool, **settings: Any) -> None:
 @click.command()
 @options("RELEASE")
 @click.option("--vectors", required=True, metavar="FOLDER|URL", help="Folder or fsspec address of the vectors.")
-@click.option("--part", default="0/1", show_default=True, metavar="I/N", help="Part I of N, counted from 0.")
+@click.option("--part", default="0/1", show_default=True, metavar="I/N", help=PART_HELP)
 @options("--embeddings", "--seed=0", "--json")
 def encode(release: Path, part: str, as_json: bool, **settings: Any) -> None:
     """Encode a part of the texts of a release, for measuring it elsewhere.
