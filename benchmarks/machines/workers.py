@@ -1,4 +1,4 @@
-"""Several workers of `fill` beside one, at a server that is not the limit: `python -m benchmarks.machines.workers`, 5 minutes.
+"""Several workers of `fill` beside one, at a server that is not the limit: `python -m benchmarks.machines.workers`.
 
 Two figures, both as ratios within one run. *Rate*: each worker has the same number of requests in flight at a server
 that takes `LATENCY_S` per reply, so that N workers allow N times the rate of one. *Processor*: processor time of all
