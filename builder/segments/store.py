@@ -136,7 +136,8 @@ class SegmentStore:
         except FolderError as error:
             raise FolderError(f"segment {quote(file, limit=120)} in {self.url} {error}") from error
         except (ValueError, OSError, pa.ArrowException) as error:
-            raise DamagedSegmentError(self.url, file, error) from error
+            where = f"segment {quote(file, limit=120)} in {self.url}"
+            raise DamagedSegmentError(f"{where} {explain_damage(error)}") from error
 
     def _try(self, action: str, work: Callable[[], Result]) -> Result:
         """Return the result of work on the file system; raise what it raises as a FolderError."""

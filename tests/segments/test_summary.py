@@ -80,7 +80,8 @@ def test_a_segment_with_two_names_counts_once_and_a_damaged_one_is_named(tmp_pat
     cut.write_bytes(cut.read_bytes()[:-100])
     summary = summarize(open_store(str(tmp_path)), lambda: NOW)
     assert summary.runs[0].parts[0].replies == 5
-    assert len(summary.problems) == 1 and cut.name in summary.problems[0]
+    name = f"segment {cut.name!r} in {tmp_path}"
+    assert summary.problems == (f"{name} was cut or altered: it is no complete parquet file",)
 
 
 def test_the_command_names_what_needs_attention(run: Run, tmp_path: Path) -> None:
