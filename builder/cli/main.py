@@ -17,6 +17,7 @@ from personagen.builder.cli.commands.comparing import diff_command
 from personagen.builder.cli.commands.exporting import export_command
 from personagen.builder.cli.commands.filling import fill
 from personagen.builder.cli.commands.generating import generate, plan, preview
+from personagen.builder.cli.commands.launching import launch
 from personagen.builder.cli.commands.matching import match_command
 from personagen.builder.cli.commands.measure import audit, compare, encode, evaluate, report
 from personagen.builder.cli.commands.prompts import prompts_command

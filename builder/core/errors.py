@@ -11,6 +11,7 @@ PersonaGenError
 ├── AllRejectedError   every reply was rejected: change the model, the prompts or the checks
 ├── MissingReplyError  the journal lacks a reply, and no request may be sent
 ├── ReleaseError       a folder is no release, or a damaged one
+├── LaunchError        a launcher's engine is missing or refuses, or parts of a run are incomplete
 └── HubError           the Hub refuses, cannot be reached, or has other content than expected
 
 A message is one line: what was wrong, got, wanted, what to do. The command line prints it and exits with 1.
@@ -96,6 +97,10 @@ class MissingReplyError(PersonaGenError):
 
 class ReleaseError(PersonaGenError):
     """A folder is not a release, or a part of it is missing or damaged."""
+
+
+class LaunchError(PersonaGenError):
+    """An engine that runs parts is missing or refuses, or parts are incomplete; shipped replies are kept."""
 
 
 class HubError(PersonaGenError):

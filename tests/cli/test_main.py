@@ -33,10 +33,18 @@ def release(server: FakeOpenAI, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return make_release(tmp_path_factory.mktemp("made") / "personagen", server.url, rows=7)
 
 
+def all_commands(group: click.Group) -> Iterator[list[str]]:
+    """Yield the words of each command, sorted; those of a group follow it."""
+    for name, command in sorted(group.commands.items()):
+        yield [name]
+        if isinstance(command, click.Group):
+            yield from ([name, *words] for words in all_commands(command))
+
+
 def help_text() -> str:
     """Return the help of all commands, at a width of 100."""
     pages = []
-    for command in ([], *([name] for name in sorted(cli.commands))):
+    for command in ([], *all_commands(cli)):
         result = CliRunner().invoke(cli, [*command, "--help"], prog_name="personagen", terminal_width=100)
         assert result.exit_code == 0
         pages.append(f"$ {' '.join(['personagen', *command, '--help'])}\n{result.stdout}")

@@ -93,8 +93,11 @@ def command_lines(text: str) -> Iterator[str]:
 
 def command_problem(line: str) -> str | None:
     """Return why the command line would refuse a call; None: it parses."""
-    name, *arguments = shlex.split(line)[1:]
-    command = cli.commands.get(name)
+    command: click.Command | None = cli
+    name, arguments = "personagen", shlex.split(line)[1:]
+    while isinstance(command, click.Group) and arguments and not arguments[0].startswith("-"):
+        name, *arguments = arguments
+        command = command.commands.get(name)
     if command is None:
         return f"{line}: no such command"
     try:
@@ -108,8 +111,11 @@ def command_problem(line: str) -> str | None:
 
 def project_options() -> set[str]:
     """Return the options of all commands, and those that the benchmarks define."""
-    options = {option for command in cli.commands.values() for key in command.params for option in key.opts}
-    options |= {option for command in cli.commands.values() for key in command.params for option in key.secondary_opts}
+    commands = [*cli.commands.values()]
+    for group in [command for command in commands if isinstance(command, click.Group)]:
+        commands += group.commands.values()
+    options = {option for command in commands for key in command.params for option in key.opts}
+    options |= {option for command in commands for key in command.params for option in key.secondary_opts}
     for path in (ROOT / "benchmarks").rglob("*.py"):
         options |= set(re.findall(r'"(--[a-z][\w-]*)"', path.read_text(encoding="utf-8")))
     return options | {"--help", "--version"}

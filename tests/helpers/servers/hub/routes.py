@@ -9,6 +9,7 @@ from starlette.responses import JSONResponse, Response
 
 from tests.helpers.servers.hub.access import Access
 from tests.helpers.servers.hub.handlers import cards, discussions, lfs, reading, writing
+from tests.helpers.servers.hub.handlers.jobs import Jobs
 from tests.helpers.servers.hub.handlers.refusals import Refusal, no_repo
 from tests.helpers.servers.hub.handlers.repo_request import RepoRequest
 from tests.helpers.servers.hub.storage.store import PREFIXES, Store
@@ -36,6 +37,7 @@ class Routes:
     def __init__(self, store: Store, access: Access, multipart: int | None) -> None:
         """Serve `store`; contents of more than `multipart` bytes are uploaded in parts of that size."""
         self.url = ""
+        self.jobs = Jobs()
         self._store, self._access, self._multipart = store, access, multipart
 
     async def answer(self, request: Request) -> Response:
@@ -54,6 +56,8 @@ class Routes:
                 return await lfs.storage(request, self._store.objects, rest)
             case [_, "api", "models" | "datasets" | "spaces" as kinds, user, name, *rest]:
                 return await self._api(self._about(request, kinds[:-1], f"{user}/{name}", rest))
+            case [_, "api", "jobs", *rest]:
+                return await self.jobs.answer(request, self._access, rest)
             case [_, "api", *rest]:
                 return await self._site(request, "/".join(rest))
             case [_, "datasets" | "spaces" as kinds, user, name, *rest]:

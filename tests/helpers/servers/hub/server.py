@@ -39,6 +39,7 @@ class Hub:
         url: address of the Hub.
         folder: folder of all data.
         store: the repositories.
+        jobs: the jobs.
 
     """
 
@@ -67,6 +68,7 @@ class Hub:
         self.folder = Path(tempfile.mkdtemp(prefix="personagen-hub-")) if folder is None else folder
         self.store = Store(self.folder, xet=xet)
         routes = Routes(self.store, Access(tokens, user), multipart)
+        self.jobs = routes.jobs
         self._watch = Watch(Starlette(routes=[Route("/{path:path}", routes.answer, methods=METHODS)]))
         self.requests: list[str] = self._watch.requests
         self.log: list[Record] = self._watch.log
