@@ -75,8 +75,10 @@ async def _run_all(commands: Sequence[Sequence[str]], retries: int, report: Repo
 
 
 async def _run_part(workers: _Workers, part: int, words: Sequence[str], retries: int, report: Report) -> None:
+    name = f"part {part}/{len(workers.codes)}: "
+
     def report_part(line: str) -> None:
-        report(f"part {part}/{len(workers.codes)}: {line}")
+        report(name + line.removeprefix(name))  # the last line of `fill` has it
 
     for left in range(retries, -1, -1):
         if workers.is_stopping:
