@@ -50,6 +50,7 @@ _COMMANDS = (
     *(generate, fill, plan, preview, inspect, push, verify, push_metric),
     *(evaluate, compare, match_command, audit, report, encode, export_command),
     *(diff_command, init_command, prompts_command, status),
+    launch,
 )
 for command in _COMMANDS:
     cli.add_command(command)

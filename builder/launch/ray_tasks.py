@@ -129,7 +129,7 @@ def _cluster(ray: Any, settings: RaySettings) -> Iterator[None]:
         where = "on this machine" if settings.address is None else f"at {settings.address}"
         raise LaunchError(f"launch ray: no cluster {where}: {quote(' '.join(str(error).split()), limit=200)}") from None
     finally:
-        with suppress(ValueError):  # outside of the main thread nobody handles signals
+        with suppress(ValueError):  # signals are handled in the main thread only
             for name, handler in handlers.items():
                 signal.signal(getattr(signal, name), handler)
     with redirect_stdout(sys.stderr):

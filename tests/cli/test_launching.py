@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.command import Run
-from tests.helpers.slurm import install
+from tests.helpers.processes.slurm import install
 
 MODEL = ("--backend=openai", "--model=m")
 

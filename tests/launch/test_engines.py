@@ -14,8 +14,8 @@ import yaml
 from personagen.builder.launch.job_bundle import VARIABLE, pack
 from personagen.builder.planning.recipe.parsing import read_recipe
 from tests.helpers.flow import LAYERED, bytes_of
+from tests.helpers.processes.slurm import install, near_the_limit
 from tests.helpers.servers.fake_openai import FakeOpenAI, Fault
-from tests.helpers.slurm import install, near_the_limit
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="reads /proc")]
 

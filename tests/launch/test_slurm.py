@@ -15,7 +15,7 @@ import pytest
 from personagen.builder.core.errors import LaunchError
 from personagen.builder.launch.commands import PartCommands, make_commands
 from personagen.builder.launch.slurm import SlurmSettings, render_script, submit, submit_join, write_script
-from tests.helpers.slurm import FakeSlurm, directives, install, near_the_limit
+from tests.helpers.processes.slurm import FakeSlurm, directives, install, near_the_limit
 from tests.launch.test_commands import HOSTILE
 
 WORKER = """#!{python}

@@ -16,6 +16,7 @@ BEFORE_ANY_REPLY = {
     "builder/evaluation/matching/preparation.py": 1,  # a folder with the match of other texts
     "builder/export/export.py": 2,  # a release, and an earlier export: files that are made from a release
     "builder/export/table.py": 1,  # an earlier table
+    "builder/launch/commands.py": 1,  # no message: the option of the command that joins the parts
     "builder/release/run/growth.py": 3,  # rows for a release of another version, other replies, invented events
     "builder/release/run/locking.py": 2,  # a folder in use, and one with other files
     "builder/release/run/run_folder.py": 5,  # other files, another recipe, names and links that cannot be a release
