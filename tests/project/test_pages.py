@@ -35,7 +35,11 @@ HISTORY = ("CHANGELOG.md", "docs/decisions.md", "docs/log.md")
 
 CURRENT = [path for path in PAGES if path.relative_to(ROOT).as_posix() not in HISTORY]
 SOURCES = [*sorted((ROOT / "builder").rglob("*.py")), *sorted((ROOT / "metrics").rglob("*.py"))]
-OTHER_PROGRAMS = ("--array", "--time", "--signal", "--no-deps", "--force-reinstall", "--type")
+OTHER_PROGRAMS = (
+    *("--time", "--signal", "--no-deps", "--force-reinstall", "--type"),
+    *("--account", "--array", "--dependency", "--kill-on-invalid-dep", "--no-requeue", "--open-mode", "--parsable"),
+    *("--port", "--requeue", "--wrap"),
+)
 """Options of docker, Slurm, pip and hf."""
 
 WITHOUT_CHECKOUT = ("metrics/",)
