@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -75,12 +76,13 @@ def process_of(is_meant: Callable[[Sequence[str]], bool]) -> int:
                 continue
             if is_meant(words):
                 return int(path.parent.name)
+        time.sleep(0.02)
 
 
 def wait_for_requests(server: FakeOpenAI, number: int) -> None:
     wanted = len(server.requests) + number
     while len(server.requests) < wanted:
-        pass
+        time.sleep(0.02)
 
 
 def require_same(recipe: Path, journals: Path, once: Once, server: FakeOpenAI) -> None:

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -94,6 +95,7 @@ def test_a_killed_worker_is_retried_by_ray(tmp_path: Path) -> None:
         with launched([*arguments, ("nonsense",)]) as process:
             while len(server.requests) < 4:
                 assert process.poll() is None
+                time.sleep(0.02)
             (worker,) = workers("part 0/3")
             os.kill(worker, signal.SIGKILL)
             out, _ = process.communicate()
@@ -109,6 +111,7 @@ def test_a_signal_lets_the_parts_ship(tmp_path: Path) -> None:
     ):
         while len(server.requests) < 4:
             assert process.poll() is None
+            time.sleep(0.02)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate()
     assert process.returncode == 130
