@@ -271,6 +271,8 @@ def _header(data: Any) -> Header:
             f"has the format {quote(str(data['format']), limit=40)}, this version reads {FORMAT!r}; use the version of "
             "PersonaGen that wrote it"
         )
+    if not isinstance(data, dict) or data.get("format") != FORMAT:
+        raise ValueError("has no header of a segment")
     header = TypeAdapter(Header).validate_python(data)
     work = header.work
     numbers = (work.wanted, work.accepted, work.rejected, work.replies, work.prompt_tokens, work.completion_tokens)
@@ -320,6 +322,12 @@ def _is_reply(row: StoredReply) -> bool:
     try:
         row.key.decode()
         has_texts = all(isinstance(candidate.text, str) for candidate in decode(row.reply).candidates)
-        return has_texts and row.is_whole() and row.prompt_tokens >= 0 and row.completion_tokens >= 0
+        return (
+            has_texts
+            and row.checksum is not None
+            and row.is_whole()
+            and row.prompt_tokens >= 0
+            and row.completion_tokens >= 0
+        )
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return False

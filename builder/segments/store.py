@@ -50,13 +50,14 @@ class SegmentStore:
         return {file: found[file] for file in sorted(found) if parse_name(file) is not None}
 
     def others(self) -> list[str]:
-        """Return the names of parquet files that have no name of a segment.
+        """Return the names of parquet files that have no name of a segment, hidden ones left out.
 
         Raises:
             FolderError: the folder cannot be read.
 
         """
-        return [file for file in sorted(self._all_sizes()) if file.endswith(".parquet") and parse_name(file) is None]
+        files = sorted(file for file in self._all_sizes() if file.endswith(".parquet") and not file.startswith("."))
+        return [file for file in files if parse_name(file) is None]
 
     def _all_sizes(self) -> Mapping[str, int]:
         if self.remote is None:

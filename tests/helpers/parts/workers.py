@@ -11,8 +11,8 @@ from personagen.builder.fill import FillResult, FillSettings, fill
 from personagen.builder.planning.parts import Part
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.segments.sealing import ShippingTimes
-from personagen.builder.segments.segment import parse_name
-from personagen.builder.segments.store import SegmentStore, open_store
+from personagen.builder.segments.segment import Header
+from personagen.builder.segments.store import open_store
 from tests.helpers.flow import command
 
 TIMES = ShippingTimes(retry_s=0.01)
@@ -39,22 +39,10 @@ def fill_command(url: str, recipe: Path, part: Part, journals: Path | str, work:
     return [*words, "fill", str(recipe), "--base-url", url, *places, *options]
 
 
-def segments_of(folder: Path) -> list[Path]:
-    """Return the segments in a folder that have replies, in the order of their names."""
+def headers_of(folder: Path | str) -> list[Header]:
+    """Return the headers of the segments in a folder or at an address, in the order of their names."""
     store = open_store(str(folder))
-    return [folder / file for file in store.sizes() if store.header(file).work.replies]
-
-
-def states_of(store: SegmentStore) -> list[str]:
-    """Return the states that the segments of a store report, in the order of their names."""
-    return [store.header(file).work.state for file in store.sizes()]
-
-
-def name_of(path: Path) -> str:
-    """Return part and order of a segment."""
-    name = parse_name(path.name)
-    assert name is not None
-    return f"{name.part} {name.order}"
+    return [store.header(file) for file in store.sizes()]
 
 
 def repeats(requests: Sequence[Mapping[str, Any]]) -> int:
