@@ -33,7 +33,7 @@ def test_no_call_is_made_and_no_room_is_given() -> None:
     backend = JournalOnly(ModelIdentity("openai", "fake-1", revision="abc"))
     assert str(ModelIdentity("openai", "fake-1", revision="abc")) == "openai fake-1 at revision abc"
     assert (backend.token_limit(REQUEST), backend.token_limit(REQUEST, 100)) == (100, 0)
-    with pytest.raises(MissingReplyError, match="^the journal has no reply to a request with seed 7$"):
+    with pytest.raises(MissingReplyError, match=r"^the journal has no reply to a request with seed 7$"):
         asyncio.run(backend.complete(REQUEST))
     backend.stop()
     asyncio.run(backend.close())

@@ -106,9 +106,14 @@ def test_a_journal_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     path = tmp_path / "journal.sqlite"
     rows = [stored(f"{number:064x}", Reply((Candidate("Words." * 100, "stop"),), 3, 2)) for number in range(2_000)]
     wanted = rf"cannot write the journal {path}: database or disk is full; free some space and run the command again"
-    with pytest.raises(FolderError, match=wanted), open_for_merging(JournalFile(path)) as merger:
-        merger._database.execute("PRAGMA max_page_count = 20")
-        merger.add("large", rows)
+
+    def fill_up() -> None:
+        with open_for_merging(JournalFile(path)) as merger:
+            merger._database.execute("PRAGMA max_page_count = 20")  # noqa: SLF001
+            merger.add("large", rows)
+
+    with pytest.raises(FolderError, match=wanted):
+        fill_up()
     with open_for_merging(JournalFile(path)) as merger:
         merger.add("large", rows)
     assert merger.merged.total == 2_000
