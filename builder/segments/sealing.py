@@ -1,6 +1,7 @@
 """Seal the replies of a worker into segments and ship them: by size, by time, on request and at the end."""
 
 import asyncio
+import os
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
@@ -12,7 +13,7 @@ from threading import Lock
 
 from personagen.builder.core.errors import FolderError
 from personagen.builder.core.event_loop import compute_in_thread, run_to_end
-from personagen.builder.core.files import explain, make_folder
+from personagen.builder.core.files import make_folder
 from personagen.builder.llm.storage.stored_replies import StoredReply
 from personagen.builder.planning.parts import Part
 from personagen.builder.segments.segment import Header, Origin, Work, digest_of, parse_name, read_replies, write_segment
@@ -171,7 +172,11 @@ class Sealer:
                 write_segment(worker.folder, header, rows)
             except OSError as error:
                 self.add(rows)
-                raise FolderError(f"cannot write a segment into {worker.folder}: {explain(error)}") from error
+                reason = os.strerror(error.errno).lower() if error.errno else str(error)
+                raise FolderError(
+                    f"cannot write a segment into {worker.folder}: {reason}; free some space or mend the folder, and "
+                    "run the same command again: the replies are in the journal beside it"
+                ) from error
             self._order += 1
         self.ship()
 

@@ -13,7 +13,7 @@ import secrets
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from platform import node
 
@@ -39,6 +39,9 @@ WORKER = "worker"
 
 SEGMENTS = "segments"
 """Folder of the segments that a worker has sealed."""
+
+OTHER_ADVICE = ("choose another folder", "if the run is of this recipe", "finish it with that version")
+"""Beginnings of the advice for the folder of a release, by options that the command of a worker does not have."""
 
 ACTIVE_S = 300.0
 """Age in seconds of its last segment up to which another worker of a part counts as being at work."""
@@ -69,9 +72,22 @@ def open_work(work: Path, recipe: Recipe, part: Part, *, accept_lost_replies: bo
     if work.parent == shared and shared.exists() and hasattr(os, "getuid") and shared.stat().st_uid != os.getuid():
         raise FolderError(f"{shared} belongs to another user; name a folder of your own with --work")
     in_use = f"another process of this machine is filling part {part} in {work}; wait for it, or fill another part"
-    with locked(work, [work / STATE, work / WORKER], in_use=in_use) as guard:
-        check_run(work, run_recipe(recipe))
+    with ExitStack() as stack:
+        try:
+            guard = stack.enter_context(locked(work, [work / STATE, work / WORKER], in_use=in_use))
+            check_run(work, run_recipe(recipe))
+        except FolderError as error:
+            raise FolderError(_for_a_worker(str(error))) from error
         yield RunFolder(work, work, guard.require_in_place, accept_lost_replies)
+
+
+def _for_a_worker(message: str) -> str:
+    """Return the error of a run folder with the advice for that of a worker, which has other options."""
+    for advice in OTHER_ADVICE:
+        problem, found, _ = message.partition(f"; {advice}")
+        if found:
+            return f"{problem}; name another folder with --work"
+    return message
 
 
 def worker_of(run: RunFolder, part: Part, origin: Origin, recipe: Recipe) -> Worker:

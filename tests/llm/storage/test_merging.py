@@ -109,7 +109,7 @@ def test_a_journal_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
     def fill_up() -> None:
         with open_for_merging(JournalFile(path)) as merger:
-            merger._database.execute("PRAGMA max_page_count = 20")  # noqa: SLF001
+            merger._database.execute("PRAGMA max_page_count = 20")
             merger.add("large", rows)
 
     with pytest.raises(FolderError, match=wanted):

@@ -1,0 +1,347 @@
+"""What happens to the workers of a part: disks, stores and machines that fail, and workers that meet."""
+
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from personagen.builder.core.errors import BudgetError, FolderError, RecipeError
+from personagen.builder.core.files import network_disk_of
+from personagen.builder.fill import FillSettings, fill
+from personagen.builder.generate import generate
+from personagen.builder.planning.parts import Part
+from personagen.builder.planning.recipe import Recipe
+from personagen.builder.release.run.worker import default_work, open_work
+from personagen.builder.segments.sealing import Sealer, ShippingTimes
+from personagen.builder.segments.store import open_store
+from tests.helpers.flow import PLAIN, Recorder, bytes_of, make, recipe_for, wait_until
+from tests.helpers.parts.workers import TIMES, fill_part, headers_of, repeats
+from tests.helpers.servers.fake_openai import FakeOpenAI, Fault
+
+ROWS: dict[str, Any] = PLAIN | {"rows": 24}
+NOWHERE = "http://127.0.0.1:9/v1"
+
+
+def segments(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("*.parquet"))
+
+
+def check_release(recipe: Recipe, folder: Path) -> None:
+    """Write the release from the segments without a call, and compare it with that of one process."""
+    generate(recipe, folder / "out", journals=str(folder / "journals"), calls=False)
+    make(recipe, folder / "calm")
+    assert bytes_of(folder / "out") == bytes_of(folder / "calm")
+
+
+def test_a_part_is_taken_over_from_its_segments_alone(tmp_path: Path) -> None:
+    with FakeOpenAI() as server:
+        recipe = recipe_for(server.url, ROWS)
+        fill_part(recipe, "0/2", tmp_path)
+        sent = len(server.requests)
+        shutil.rmtree(tmp_path / "work-0-2")
+        result = fill_part(recipe, "0/2", tmp_path, work=tmp_path / "other machine")
+        assert (result.texts, result.replies, len(server.requests)) == (14, sent, sent)
+        replies = [header.work.replies for header in headers_of(tmp_path / "journals")]
+        assert sum(replies) == sent, "what another worker has shipped is not shipped again"
+        fill_part(recipe, "1/2", tmp_path)
+        check_release(recipe, tmp_path)
+
+
+def test_two_workers_of_a_part_are_named_and_their_replies_joined(tmp_path: Path) -> None:
+    progress = Recorder()
+    with FakeOpenAI(faults=[Fault("hang", nth=3)]) as server:
+        recipe = recipe_for(server.url, ROWS, {"backend.concurrency": 1})
+        first = Thread(target=lambda: fill_part(recipe, "0/1", tmp_path))
+        first.start()
+        wait_until(lambda: len(server.requests) == 3)
+        fill_part(recipe, "0/1", tmp_path, progress, work=tmp_path / "second")
+        server.released.set()
+        first.join()
+        assert repeats(server.requests) <= 24
+        (line,) = [line for line in progress.warnings if "is also filled" in line]
+        wanted = (
+            r"part 0/1 is also filled by a worker on '[^']+', whose last segment is 0:00:\d\d old; replies that both "
+        )
+        assert re.fullmatch(wanted + "request are paid for twice", line)
+        check_release(recipe, tmp_path)
+
+
+def test_a_folder_of_another_worker_at_work_is_refused(tmp_path: Path) -> None:
+    recipe = recipe_for(NOWHERE, ROWS)
+    wanted = (
+        f"another process of this machine is filling part 0/2 in {tmp_path / 'work'}; wait for it, or fill another part"
+    )
+    with (
+        open_work(tmp_path / "work", recipe, Part(0, 2), accept_lost_replies=False),
+        pytest.raises(FolderError, match=re.escape(wanted)),
+    ):
+        fill_part(recipe, "0/2", tmp_path, work=tmp_path / "work")
+
+
+def test_a_folder_of_another_recipe_is_refused(tmp_path: Path) -> None:
+    with FakeOpenAI() as server:
+        (tmp_path / "mine").mkdir()
+        (tmp_path / "mine" / "notes.txt").write_text("mine")
+        with pytest.raises(FolderError, match=r"is not a run folder \(notes\.txt\); name another folder with --work$"):
+            fill_part(recipe_for(server.url, ROWS), "0/8", tmp_path, work=tmp_path / "mine")
+        with pytest.raises(FolderError, match=r"cannot write .*: not a directory; name another folder with --work$"):
+            fill_part(recipe_for(server.url, ROWS), "0/8", tmp_path, work=tmp_path / "mine" / "notes.txt" / "work")
+        assert not server.requests
+        fill_part(recipe_for(server.url, ROWS), "0/8", tmp_path, work=tmp_path / "work")
+        with pytest.raises(
+            FolderError, match=r"has a run of another recipe: seed .*; name another folder with --work$"
+        ):
+            fill_part(recipe_for(server.url, ROWS, {"seed": 5}), "0/8", tmp_path, work=tmp_path / "work")
+
+
+MOUNTS = """\
+21 1 8:1 / / rw,relatime - ext4 /dev/sda1 rw
+30 21 0:40 / /home rw - nfs4 server:/home rw
+31 30 8:2 / /home/ann/scratch rw - xfs /dev/sdb1 rw
+32 21 0:50 / /mnt/my\\040bucket rw - fuse.s3fs s3fs rw
+33 21 0:51 / /lustre rw - lustre 10.0.0.1@tcp:/fs rw
+34 21 0:52 / /mnt/over rw - ext4 /dev/sdc1 rw
+35 21 0:53 / /mnt/over rw - cifs //server/share rw
+36 21 0:54 / /overlay rw - overlay overlay rw
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/tmp/work", None),
+        ("/home", "nfs4"),
+        ("/home/ann/work", "nfs4"),
+        ("/home/ann/scratch/work", None),
+        ("/homes/work", None),
+        ("/mnt/my bucket/work", "fuse.s3fs"),
+        ("/lustre/a/b/c", "lustre"),
+        ("/mnt/over/work", "cifs"),
+        ("/overlay/work", None),
+    ],
+)
+def test_network_disks_are_told_from_local_ones(path: str, kind: str | None) -> None:
+    assert network_disk_of(Path(path), MOUNTS) == kind
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() != 0, reason="only root gives folders away")
+def test_a_default_folder_that_another_user_made_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    recipe = recipe_for(NOWHERE, ROWS)
+    shared = default_work(recipe, Part(0, 2)).parent
+    shared.mkdir()
+    os.chown(shared, 12_345, -1)
+    wanted = f"{shared} belongs to another user; name a folder of your own with --work"
+    with pytest.raises(FolderError, match=re.escape(wanted)):
+        fill(recipe, Part(0, 2), FillSettings(str(tmp_path / "journals")))
+
+
+def test_a_command_without_a_folder_continues_its_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with FakeOpenAI() as server:
+        recipe = recipe_for(server.url, ROWS)
+        for _ in range(2):
+            fill(recipe, Part(0, 2), FillSettings(str(tmp_path / "journals"), times=TIMES))
+        assert len(server.requests) == 14
+    assert {header.worker for header in headers_of(tmp_path / "journals")} == {
+        (default_work(recipe, Part(0, 2)) / "worker").read_text().strip()
+    }
+
+
+# The worker's own disk
+
+
+def test_a_segment_that_the_store_has_lost_or_altered_is_shipped_again(tmp_path: Path) -> None:
+    with FakeOpenAI() as server:
+        recipe = recipe_for(server.url, ROWS)
+        fill_part(recipe, "0/1", tmp_path, times=ShippingTimes(segment_bytes=1_000))
+        whole = {path.name: path.read_bytes() for path in segments(tmp_path / "journals")}
+        lost, cut, flipped = segments(tmp_path / "journals")[:3]
+        lost.unlink()
+        cut.write_bytes(whole[cut.name][:100])
+        flipped.write_bytes(whole[flipped.name][:-20] + b"x" + whole[flipped.name][-19:])
+        fill_part(recipe, "0/1", tmp_path)
+        assert whole.items() <= {path.name: path.read_bytes() for path in segments(tmp_path / "journals")}.items()
+        assert len(server.requests) == 24
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda data: data[:-50], lambda data: data[:200] + b"x" + data[201:], lambda data: b""]
+)
+def test_a_damaged_segment_of_the_worker_replaces_no_whole_one(
+    tmp_path: Path, damage: Callable[[bytes], bytes]
+) -> None:
+    """It is set aside; the store has it whole."""
+    progress = Recorder()
+    with FakeOpenAI() as server:
+        recipe = recipe_for(server.url, ROWS)
+        fill_part(recipe, "0/1", tmp_path)
+        whole = {path.name: path.read_bytes() for path in segments(tmp_path / "journals")}
+        for path in segments(tmp_path / "work-0-1" / "segments"):
+            path.write_bytes(damage(path.read_bytes()))
+        fill_part(recipe, "0/1", tmp_path, progress)
+        assert whole.items() <= {path.name: path.read_bytes() for path in segments(tmp_path / "journals")}.items()
+        assert all(line.endswith("; it is set aside, and its replies are sealed anew") for line in progress.warnings)
+        assert len(progress.warnings) == len(whole) and len(server.requests) == 24
+        check_release(recipe, tmp_path)
+
+
+def test_replies_of_a_segment_that_is_lost_on_both_sides_are_sealed_anew(tmp_path: Path) -> None:
+    with FakeOpenAI() as server:
+        recipe = recipe_for(server.url, ROWS)
+        fill_part(recipe, "0/1", tmp_path)
+        for folder in (tmp_path / "journals", tmp_path / "work-0-1" / "segments"):
+            for path in segments(folder):
+                path.unlink()
+        fill_part(recipe, "0/1", tmp_path)
+        assert len(server.requests) == 24
+        check_release(recipe, tmp_path)
+
+
+def test_segments_of_another_model_are_not_shipped_among_those_of_this_one(tmp_path: Path) -> None:
+    """A worker whose server has another model by now, with the same folder."""
+    with FakeOpenAI() as server:
+        fill_part(recipe_for(server.url, ROWS), "0/1", tmp_path)
+        other = recipe_for(server.url, ROWS, {"backend.body": {"min_p": 0.1}})
+        places = {"work": tmp_path / "other", "journals": str(tmp_path / "new")}
+        fill_part(other, "0/1", tmp_path, **places)
+        shipped = segments(tmp_path / "new")
+        shutil.copytree(tmp_path / "work-0-1" / "segments", tmp_path / "other" / "segments", dirs_exist_ok=True)
+        with pytest.raises(FolderError, match=r"is of another recipe.*, and another folder of the worker with --work$"):
+            fill_part(other, "0/1", tmp_path, **places)
+        assert segments(tmp_path / "new") == shipped
+
+
+# The store
+
+
+def test_a_store_that_cannot_be_written_for_a_while_delays_the_segments(tmp_path: Path) -> None:
+    store = tmp_path / "journals"
+    progress, sealers = Recorder(), []
+
+    def break_it(sealer: Sealer) -> None:
+        sealers.append(sealer)
+        shutil.rmtree(store)
+        store.write_text("in the way")
+
+    def mend() -> None:
+        wait_until(lambda: any("shipped later" in line for line in progress.warnings))
+        store.unlink()
+        server.released.set()
+
+    with FakeOpenAI(faults=[Fault("hang", nth=20)]) as server:
+        recipe = recipe_for(server.url, ROWS, {"backend.concurrency": 2})
+        mending = Thread(target=mend)
+        mending.start()
+        fill_part(recipe, "0/1", tmp_path, progress, on_sealer=break_it, times=ShippingTimes(0.05, retry_s=0.05))
+        mending.join()
+        (line,) = progress.warnings
+        wanted = (
+            rf"cannot (?:read|write) the segments in {store}: .*; check the address and its access, and run the same "
+        )
+        wanted += rf"command again; the segments are kept in {tmp_path / 'work-0-1' / 'segments'} and shipped later"
+        assert re.fullmatch(wanted, line)
+        assert {path.name for path in segments(store)} == {
+            path.name for path in segments(tmp_path / "work-0-1" / "segments")
+        }
+        assert len(server.requests) == 24
+        check_release(recipe, tmp_path)
+
+
+def test_a_store_that_cannot_be_written_for_good_is_named_and_the_next_command_ships(tmp_path: Path) -> None:
+    store, progress = tmp_path / "journals", Recorder()
+
+    def break_it(_: Sealer) -> None:
+        shutil.rmtree(store)
+        store.write_text("in the way")
+
+    with FakeOpenAI() as server:
+        recipe = recipe_for(server.url, ROWS)
+        own = tmp_path / "work-0-1" / "segments"
+        wanted = (
+            f"cannot ship all replies of part 0/1 to {store}; they are in {own}: run the same command again, which "
+        )
+        with pytest.raises(FolderError, match=re.escape(wanted + "ships them")):
+            fill_part(recipe, "0/1", tmp_path, progress, on_sealer=break_it)
+        assert len(progress.warnings) == 1 and len(server.requests) == 24
+        with pytest.raises(
+            FolderError, match=rf"^cannot read the segments in {store}: not a directory; check the address"
+        ):
+            fill_part(recipe, "0/1", tmp_path)
+        store.unlink()
+        fill_part(recipe, "0/1", tmp_path)
+        assert len(server.requests) == 24
+        check_release(recipe, tmp_path)
+
+
+def test_a_segment_that_cannot_be_written_is_named_once_and_written_later(tmp_path: Path) -> None:
+    """As on a full disk; the replies are in the journal meanwhile."""
+    own, progress, moved = tmp_path / "work-0-1" / "segments", Recorder(), tmp_path / "moved"
+
+    def break_it(_: Sealer) -> None:
+        own.rename(moved)
+
+    def mend() -> None:
+        wait_until(lambda: bool(progress.warnings))
+        moved.rename(own)
+        server.released.set()
+
+    with FakeOpenAI(faults=[Fault("hang", nth=20)]) as server:
+        recipe = recipe_for(server.url, ROWS, {"backend.concurrency": 2})
+        mending = Thread(target=mend)
+        mending.start()
+        fill_part(recipe, "0/1", tmp_path, progress, on_sealer=break_it, times=ShippingTimes(0.05, 1, retry_s=0.01))
+        mending.join()
+        assert all(line.startswith(f"cannot write a segment into {own}: ") for line in progress.warnings)
+        assert len(progress.warnings) == 1 and len(server.requests) == 24
+        check_release(recipe, tmp_path)
+
+
+# Limits
+
+
+def test_the_budget_is_divided_unless_it_is_that_of_each_worker(tmp_path: Path) -> None:
+    with FakeOpenAI() as server:
+        recipe = recipe_for(server.url, ROWS, {"budget.max_tokens": 12_000, "backend.concurrency": 4})
+        steps = Steps()
+        fill_part(recipe, "0/2", tmp_path, steps)
+        assert steps.steps[0] == (
+            "filling part 0/2 with 1/2 of the limits of the run: 2 requests in flight; 6,000 tokens"
+        )
+        small = recipe_for(server.url, ROWS, {"budget.max_tokens": 3_000})
+        with pytest.raises(BudgetError, match=r"of 1500 tokens"):
+            fill_part(small, "1/2", tmp_path)
+        assert fill_part(small, "1/2", tmp_path, per_worker=True).texts == 10
+        with pytest.raises(RecipeError, match=r"backend\.concurrency is 4, which 16 workers cannot divide"):
+            fill_part(recipe, "0/16", tmp_path)
+
+
+class Steps(Recorder):
+    """A receiver of progress that keeps its steps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.steps: list[str] = []
+
+    def step(self, name: str) -> None:
+        self.steps.append(name)
+
+
+def test_a_worker_that_ends_with_an_error_has_shipped_its_replies(tmp_path: Path) -> None:
+    with FakeOpenAI() as server:
+        with pytest.raises(BudgetError):
+            fill_part(recipe_for(server.url, ROWS, {"budget.max_tokens": 2_000}), "0/1", tmp_path)
+        headers = headers_of(tmp_path / "journals")
+        assert headers[-1].work.state == "stopped"
+        assert sum(header.work.replies for header in headers) == len(server.requests)
+        recipe = recipe_for(server.url, ROWS)
+        fill_part(recipe, "0/1", tmp_path, work=tmp_path / "other")
+        assert len(server.requests) == 24
+    assert headers_of(tmp_path / "journals")[-1].origin.fingerprint == recipe.fingerprint()
+    assert open_store(str(tmp_path / "journals")).others() == []
