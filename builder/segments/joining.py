@@ -136,7 +136,7 @@ def _models_of(store: SegmentStore, file: str, own: Origin, *, any_recipe: bool)
     except DamagedSegmentError:
         raise
     except FolderError:
-        with store.local(file):  # raises an error of its own for an altered file, which may look like any other
+        with store.local(file):  # an altered file may look like one of another run, and is reported as damaged
             pass
         raise
     return origin.models
@@ -176,7 +176,7 @@ def foreign_origin(origin: Origin, own: Origin, *, any_recipe: bool = False) -> 
         differences = describe_differences(origin.recipe, own.recipe) or (
             f"recipe {quote(origin.fingerprint)}, this recipe is {own.fingerprint}"
         )
-        return f"is of another recipe: {differences}; name another folder, or take its replies with --reuse"
+        return f"is of another recipe: {differences}; name another folder, or join its replies with generate --reuse"
     if origin.material != own.material:
         return (
             f"is of other prompts, tables or personas, by PersonaGen {quote(origin.personagen)}: its replies answer "

@@ -227,10 +227,14 @@ class Sealer:
 
 
 def missing_segments(store: SegmentStore, folder: Path) -> list[Path]:
-    """Return the segments of a folder that a store does not have, or has with another size, in their order."""
-    there = store.sizes()
-    files = sorted(path for path in folder.iterdir() if parse_name(path.name) is not None)
-    return [path for path in files if there.get(path.name) != path.stat().st_size]
+    """Return the segments of a folder that a store does not have, or has with another size, in their order.
+
+    Raises:
+        FolderError: the folder or the store cannot be read.
+
+    """
+    there, here = store.sizes(), SegmentStore(str(folder), str(folder)).sizes()
+    return [folder / file for file, size in here.items() if there.get(file) != size]
 
 
 def ship_missing(store: SegmentStore, folder: Path) -> None:

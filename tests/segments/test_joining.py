@@ -164,7 +164,7 @@ def test_foreign_files_are_left_out_and_tables_among_them_are_named(tmp_path: Pa
     [
         (
             replace(ORIGIN, fingerprint="f" * 16, recipe={"rows": 15}),
-            "is of another recipe: .*rows.*; name another folder, or take its replies with --reuse",
+            "is of another recipe: .*rows.*; name another folder, or join its replies with generate --reuse",
         ),
         (
             replace(ORIGIN, personagen="99.1.0"),

@@ -280,29 +280,6 @@ def test_a_store_that_cannot_be_written_for_good_is_named_and_the_next_command_s
         check_release(recipe, tmp_path)
 
 
-def test_a_segment_that_cannot_be_written_is_named_once_and_written_later(tmp_path: Path) -> None:
-    """As on a full disk; the replies are in the journal meanwhile."""
-    own, progress, moved = tmp_path / "work-0-1" / "segments", Recorder(), tmp_path / "moved"
-
-    def break_it(_: Sealer) -> None:
-        own.rename(moved)
-
-    def mend() -> None:
-        wait_until(lambda: bool(progress.warnings))
-        moved.rename(own)
-        server.released.set()
-
-    with FakeOpenAI(faults=[Fault("hang", nth=20)]) as server:
-        recipe = recipe_for(server.url, ROWS, {"backend.concurrency": 2})
-        mending = Thread(target=mend)
-        mending.start()
-        fill_part(recipe, "0/1", tmp_path, progress, on_sealer=break_it, times=ShippingTimes(0.05, 1, retry_s=0.01))
-        mending.join()
-        assert all(line.startswith(f"cannot write a segment into {own}: ") for line in progress.warnings)
-        assert len(progress.warnings) == 1 and len(server.requests) == 24
-        check_release(recipe, tmp_path)
-
-
 # Limits
 
 
