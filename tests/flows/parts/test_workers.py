@@ -126,7 +126,7 @@ MOUNTS = """\
         ("/overlay/work", None),
     ],
 )
-def test_network_disks_are_told_from_local_ones(path: str, kind: str | None) -> None:
+def test_network_disks_and_local_ones_differ(path: str, kind: str | None) -> None:
     assert network_disk_of(Path(path), MOUNTS) == kind
 
 
