@@ -31,6 +31,7 @@ class EvaluationKeywords(TypedDict, total=False):
     judge_url: str | None
     judge_max_tokens: int | None
     accept_lost_replies: bool
+    vectors: PathOrName | None
 
 
 def evaluation_settings(  # noqa: PLR0913 - the keywords of `evaluate` with their defaults
@@ -44,6 +45,7 @@ def evaluation_settings(  # noqa: PLR0913 - the keywords of `evaluate` with thei
     judge_url: str | None = None,
     judge_max_tokens: int | None = None,
     accept_lost_replies: bool = False,
+    vectors: PathOrName | None = None,
 ) -> "EvaluationSettings":
     """Build the settings of an evaluation, with the call that repeats it; the release records that call."""
     from personagen.builder.evaluation.evaluate import EvaluationSettings
@@ -59,7 +61,8 @@ def evaluation_settings(  # noqa: PLR0913 - the keywords of `evaluate` with thei
         sample_size=sample_size,
     )
     settings = EvaluationSettings(source, embeddings, named, seed, sample_size, judge_url, judge_max_tokens, call)
-    return replace(settings, accept_lost_replies=accept_lost_replies)
+    shared = None if vectors is None else fspath(vectors)
+    return replace(settings, accept_lost_replies=accept_lost_replies, vectors=shared)
 
 
 def require_evaluation_keywords(keywords: EvaluationKeywords) -> None:
