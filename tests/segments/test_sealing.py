@@ -184,10 +184,10 @@ def test_segments_that_are_sealed_at_once_by_several_threads_have_orders_of_thei
 
 def test_what_a_killed_worker_left_in_its_journal_is_sealed_in_segments_of_the_usual_size(tmp_path: Path) -> None:
     (tmp_path / "own").mkdir()
-    sealer = Sealer(
-        open_store(str(tmp_path / "store")), worker(tmp_path), ShippingTimes(segment_bytes=30_000), pytest.fail
-    )
-    sealer.add_unsealed(iter(rows_of_replies(range(1_200))))
+    rows = rows_of_replies(range(1_200))
+    times = ShippingTimes(segment_bytes=sum(len(row.reply) for row in rows[:400]))
+    sealer = Sealer(open_store(str(tmp_path / "store")), worker(tmp_path), times, pytest.fail)
+    sealer.add_unsealed(iter(rows))
     assert [header.work.replies for header in shipped(tmp_path)] == [500, 500]
     asyncio.run(sealer.finish("complete"))
     assert join_all(tmp_path / "store").merged.total == 1_200

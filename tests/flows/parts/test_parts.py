@@ -29,7 +29,7 @@ def fill_all(url: str, tmp_path: Path, parts: int, *changes: Mapping[str, Any]) 
         fill(recipe_for(url, ROWS, *changes), Part(number, parts), settings)
 
 
-@pytest.mark.parametrize("parts", [1, 4, 16])
+@pytest.mark.parametrize("parts", [1, 4, pytest.param(16, marks=pytest.mark.slow)])
 def test_the_joined_parts_make_the_release_of_one_process(tmp_path: Path, parts: int) -> None:
     with FakeOpenAI(faults=refusals()) as server:
         make(recipe_for(server.url, ROWS), tmp_path / "calm")

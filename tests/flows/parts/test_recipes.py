@@ -56,7 +56,12 @@ def check_parts(folder: Path, recipe: Mapping[str, Any], parts: int, faults: lis
     assert without_port(rejects_of(folder / "out")) == without_port(rejects_of(folder / "calm"))
 
 
-@pytest.mark.parametrize("name", RECIPES)
+SLOW = ("ablations", "batches", "own situations", "styles")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in RECIPES]
+)
 def test_a_recipe_is_filled_in_parts(tmp_path: Path, name: str) -> None:
     check_parts(tmp_path, RECIPES[name], 3, refusals())
 
