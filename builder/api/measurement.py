@@ -53,7 +53,7 @@ def evaluate(
             none, and human-likeness is not measured. `seed`: seed of every draw. `sample_size`: texts per side of
             measures that take a sample; None: the default of each metric. `judge_url`: endpoint of the judges; None:
             environment variable OPENAI_BASE_URL, or OpenAI. `judge_max_tokens`: upper bound on the tokens of all
-            replies of a judge; None: no limit. `vectors`: folder or address of what `personagen encode` wrote.
+            replies of a judge; None: no limit. `encoded`: folder or address of what `personagen encode` wrote.
 
     Raises:
         ReleaseError: the folder is not a release or was altered, or the reference cannot be read.
@@ -91,11 +91,11 @@ def audit(
     embeddings: str | None = None,
     seed: int = 0,
     progress: Progress | bool = True,
-    vectors: PathOrName | None = None,
+    encoded: PathOrName | None = None,
 ) -> "Audit":
     """Measure bias in a Release or its folder; see `Release.audit`."""
     return as_release(release).audit(
-        reference=reference, embeddings=embeddings, seed=seed, progress=progress, vectors=vectors
+        reference=reference, embeddings=embeddings, seed=seed, progress=progress, encoded=encoded
     )
 
 

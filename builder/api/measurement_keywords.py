@@ -31,7 +31,7 @@ class EvaluationKeywords(TypedDict, total=False):
     judge_url: str | None
     judge_max_tokens: int | None
     accept_lost_replies: bool
-    vectors: PathOrName | None
+    encoded: PathOrName | None
 
 
 def evaluation_settings(  # noqa: PLR0913 - the keywords of `evaluate` with their defaults
@@ -45,7 +45,7 @@ def evaluation_settings(  # noqa: PLR0913 - the keywords of `evaluate` with thei
     judge_url: str | None = None,
     judge_max_tokens: int | None = None,
     accept_lost_replies: bool = False,
-    vectors: PathOrName | None = None,
+    encoded: PathOrName | None = None,
 ) -> "EvaluationSettings":
     """Build the settings of an evaluation, with the call that repeats it; the release records that call."""
     from personagen.builder.evaluation.evaluate import EvaluationSettings
@@ -61,7 +61,7 @@ def evaluation_settings(  # noqa: PLR0913 - the keywords of `evaluate` with thei
         sample_size=sample_size,
     )
     settings = EvaluationSettings(source, embeddings, named, seed, sample_size, judge_url, judge_max_tokens, call)
-    shared = None if vectors is None else fspath(vectors)
+    shared = None if encoded is None else fspath(encoded)
     return replace(settings, accept_lost_replies=accept_lost_replies, vectors=shared)
 
 

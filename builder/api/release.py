@@ -199,7 +199,7 @@ class Release:
         embeddings: str | None = None,
         seed: int = 0,
         progress: Progress | bool = True,
-        vectors: PathOrName | None = None,
+        encoded: PathOrName | None = None,
     ) -> "Audit":
         """Measure bias: associations of the texts with persona attributes that the recipe did not plan.
 
@@ -210,7 +210,7 @@ class Release:
             embeddings: name of a sentence-transformers model. None: all-MiniLM-L6-v2.
             seed: seed of every draw.
             progress: see `personagen.generate`.
-            vectors: folder or address of what `personagen encode` wrote. None: texts are encoded here.
+            encoded: folder or address of what `personagen encode` wrote. None: texts are encoded here.
 
         Raises:
             ReleaseError: a file was altered, the texts have no personas, or the reference cannot be read.
@@ -222,7 +222,7 @@ class Release:
 
         source = fspath(reference)
         call = recorded_call("audit", self.name, reference=redact_path(source), embeddings=embeddings, seed=seed)
-        settings = AuditSettings(source, embeddings, seed, call, None if vectors is None else fspath(vectors))
+        settings = AuditSettings(source, embeddings, seed, call, None if encoded is None else fspath(encoded))
         with shown_progress(progress) as receiver:
             results = audit(self.folder, settings, progress=receiver)
         self._manifest = read_manifest(self.folder)
@@ -245,7 +245,7 @@ class Release:
         embeddings: str | None = None,
         seed: int = 0,
         progress: Progress | bool = True,
-        vectors: PathOrName | None = None,
+        encoded: PathOrName | None = None,
     ) -> Path:
         """Write one HTML page that needs no network: charts, persona coverage, scores, and a table of the texts.
 
@@ -255,7 +255,7 @@ class Release:
             embeddings: name of a sentence-transformers model. None: all-MiniLM-L6-v2.
             seed: seed of the sample of texts and of the map.
             progress: see `personagen.generate`.
-            vectors: see `audit`.
+            encoded: see `audit`.
 
         Returns:
             The file of the page.
@@ -277,7 +277,7 @@ class Release:
                 seed=seed,
                 out=target,
                 progress=receiver,
-                vectors=None if vectors is None else fspath(vectors),
+                vectors=None if encoded is None else fspath(encoded),
             )
         return Path(shown_path(page))
 

@@ -85,6 +85,9 @@ JUDGE: Mapping[str, Decorator] = {
 PART_HELP = "Part I of N, counted from 0: 0/4 is the first of four."
 """Help of `--part`."""
 
+ENCODED_HELP = "Folder or address (s3://, gs://, hf://) of the vectors that `encode` writes."
+"""Help of `--encoded`."""
+
 JOURNALS_HELP = "Folder or address (s3://, gs://, hf://) of the replies that workers of `fill` ship."
 """Help of `--journals`."""
 
@@ -101,9 +104,8 @@ SHARED: Mapping[str, Decorator] = {
     "--embeddings": _option(
         "--embeddings", metavar="MODEL", help="sentence-transformers model; default: all-MiniLM-L6-v2."
     ),
-    "--vectors": _option(
-        "--vectors", metavar="FOLDER|URL", help="Folder or fsspec address with vectors that `encode` wrote."
-    ),
+    "--encoded": _option("--encoded", "vectors", metavar="FOLDER|URL", help=ENCODED_HELP),
+    "--encoded=": _option("--encoded", "vectors", metavar="FOLDER|URL", required=True, help=ENCODED_HELP),
     "--seed=0": _option(
         "--seed", type=click.IntRange(0), default=0, show_default=True, metavar="N", help="Seed of every draw."
     ),

@@ -72,4 +72,4 @@ def test_options_of_one_name_mean_the_same_in_all_commands() -> None:
             if isinstance(parameter, click.Option) and not parameter.hidden:
                 helps.setdefault(parameter.opts[0], set()).add(parameter.help)
     several = {name for name, texts in helps.items() if len(texts) > 1}
-    assert several <= {"--force", "--json", "--out", "--rows", "--seed", "--vectors"}
+    assert several <= {"--force", "--json", "--out", "--rows", "--seed"}

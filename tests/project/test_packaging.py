@@ -218,7 +218,7 @@ def test_the_extras_that_combine_others_name_them_all() -> None:
     extras = PROJECT["project"]["optional-dependencies"]
     users = ",".join(sorted(set(extras) - {"all", "dev", "test"}))
     assert extras["all"] == [f"personagen[{users}]"]
-    developers = ",".join(sorted(set(extras) - {"all", "dev", "ray"}))  # Ray takes 245 MB, and few tests
+    developers = ",".join(sorted(set(extras) - {"all", "dev"}))
     assert extras["dev"][0] == f"personagen[{developers}]"
 
 

@@ -27,7 +27,7 @@ from personagen.builder.core.foreign_text import printable
 
 
 @click.command()
-@options("RELEASE", "--reference", "--embeddings", "--vectors", *JUDGE)
+@options("RELEASE", "--reference", "--embeddings", "--encoded", *JUDGE)
 @renamed_option("--base-url", "--judge-url")
 @renamed_option("--max-tokens", "--judge-max-tokens")
 @options("--seed=0")
@@ -131,7 +131,7 @@ def compare(recipe: Path | None, judges: tuple[str, ...], no_judge: bool, as_jso
 
 
 @click.command()
-@options("RELEASE", "--reference", "--embeddings", "--vectors", "--seed=0", "--json")
+@options("RELEASE", "--reference", "--embeddings", "--encoded", "--seed=0", "--json")
 def audit(release: Path, as_json: bool, **settings: Any) -> None:
     """Audit a release for bias in its texts.
 
@@ -153,8 +153,7 @@ def audit(release: Path, as_json: bool, **settings: Any) -> None:
 
 
 @click.command()
-@options("RELEASE")
-@click.option("--vectors", required=True, metavar="FOLDER|URL", help="Folder or fsspec address of the vectors.")
+@options("RELEASE", "--encoded=")
 @click.option("--part", default="0/1", show_default=True, metavar="I/N", help=PART_HELP)
 @options("--embeddings", "--seed=0", "--json")
 def encode(release: Path, part: str, as_json: bool, **settings: Any) -> None:
@@ -182,7 +181,7 @@ def encode(release: Path, part: str, as_json: bool, **settings: Any) -> None:
 @click.argument(
     "folder", metavar="RELEASE|COMPARISON|MATCH", type=click.Path(path_type=Path), default=Path("personagen")
 )
-@options("--reference", "--embeddings", "--vectors", "--seed=0")
+@options("--reference", "--embeddings", "--encoded", "--seed=0")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="File of the page.")
 @click.option("--open", "is_opened", is_flag=True, help="Open the page in the browser.")
 def report(folder: Path, out: Path | None, *, is_opened: bool, **settings: Any) -> None:

@@ -100,7 +100,7 @@ class VectorFolder:
             self.system.invalidate_cache()
             found = self.system.ls(self.path, detail=False) if self.system.exists(self.path) else []
         except (OSError, ValueError) as error:
-            raise FolderError(f"cannot list {self.url}: {error!r:.160}; check --vectors") from None
+            raise FolderError(f"cannot list {self.url}: {error!r:.160}; check --encoded") from None
         return sorted(name for path in found if (name := str(path).rpartition("/")[2]).endswith(SUFFIX))
 
     def read(self, name: str) -> bytes:
@@ -108,7 +108,7 @@ class VectorFolder:
         try:
             content: bytes = self.system.cat_file(f"{self.path}/{name}")
         except (OSError, ValueError) as error:
-            raise FolderError(f"cannot read {self.url}/{name}: {error!r:.160}; check --vectors") from None
+            raise FolderError(f"cannot read {self.url}/{name}: {error!r:.160}; check --encoded") from None
         return content
 
     def write(self, name: str, content: bytes) -> None:
@@ -121,7 +121,7 @@ class VectorFolder:
                 self.system.mkdirs(self.path, exist_ok=True)
                 self.system.pipe_file(f"{self.path}/{name}", content)
         except (OSError, ValueError, NotImplementedError) as error:
-            raise FolderError(f"cannot write {self.url}/{name}: {error!r:.160}; check --vectors") from None
+            raise FolderError(f"cannot write {self.url}/{name}: {error!r:.160}; check --encoded") from None
 
 
 def open_folder(url: str) -> VectorFolder:
@@ -135,14 +135,14 @@ def open_folder(url: str) -> VectorFolder:
 
     if "://" in url and urlsplit(url).password is not None:
         raise FolderError(
-            "the address of --vectors has a password, which would end in logs; give it to the file system by its "
+            "the address of --encoded has a password, which would end in logs; give it to the file system by its "
             "environment variables or its configuration"
         )
     try:
         system, path = url_to_fs(url)
     except (ImportError, ValueError, OSError) as error:
         raise FolderError(
-            f"cannot open --vectors {quote(url)}: {error!s:.160}; name a folder, or an address that fsspec opens"
+            f"cannot open --encoded {quote(url)}: {error!s:.160}; name a folder, or an address that fsspec opens"
         ) from None
     return VectorFolder(url.rstrip("/"), system, str(path).rstrip("/"))
 

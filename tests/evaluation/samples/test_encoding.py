@@ -99,11 +99,11 @@ def test_a_warning_names_missing_parts(changed: Path, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("cache")
 def test_the_command_prints_what_it_has_written(run: Run, changed: Path, texts: list[str], tmp_path: Path) -> None:
-    done = run("encode", changed, "--vectors", tmp_path / "vectors", "--part", "1/2")
+    done = run("encode", changed, "--encoded", tmp_path / "vectors", "--part", "1/2")
     assert done.code == 0, done.err
     assert done.out.strip() == f"part 1/2: {len(texts) // 2} of {len(texts)} texts in 1 files, 1 new"
     for wrong in ("2/2", "1", "a/b", "-1/2"):
-        done = run("encode", changed, "--vectors", tmp_path, f"--part={wrong}")
+        done = run("encode", changed, "--encoded", tmp_path, f"--part={wrong}")
         assert done.code == 1 and " is no part" in done.err.replace("there is no part", " is no part"), wrong
 
 

@@ -106,13 +106,13 @@ def test_content_under_a_right_name_that_holds_no_vectors_is_refused(tmp_path: P
 
 
 def test_an_address_that_nothing_opens_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(FolderError, match=r"cannot open --vectors 'nothing://x': .*; name a folder, or an address"):
+    with pytest.raises(FolderError, match=r"cannot open --encoded 'nothing://x': .*; name a folder, or an address"):
         open_folder("nothing://x")
     with pytest.raises(
-        FolderError, match="the address of --vectors has a password, which would end in logs; give it"
+        FolderError, match="the address of --encoded has a password, which would end in logs; give it"
     ) as no:
         open_folder("s3://me:hidden@bucket/x")
     assert "hidden" not in str(no.value)
     (tmp_path / "file").write_text("x")
-    with pytest.raises(FolderError, match=r"cannot write .*/file/a: .*; check --vectors"):
+    with pytest.raises(FolderError, match=r"cannot write .*/file/a: .*; check --encoded"):
         open_folder(str(tmp_path / "file")).write("a", b"")
