@@ -160,15 +160,26 @@ def test_a_command_without_a_folder_continues_its_part(tmp_path: Path, monkeypat
 def test_a_segment_that_the_store_has_lost_or_altered_is_shipped_again(tmp_path: Path) -> None:
     with FakeOpenAI() as server:
         recipe = recipe_for(server.url, ROWS)
-        fill_part(recipe, "0/1", tmp_path, times=ShippingTimes(segment_bytes=1_000))
-        whole = {path.name: path.read_bytes() for path in segments(tmp_path / "journals")}
-        lost, cut, flipped = segments(tmp_path / "journals")[:3]
-        lost.unlink()
-        cut.write_bytes(whole[cut.name][:100])
-        flipped.write_bytes(whole[flipped.name][:-20] + b"x" + whole[flipped.name][-19:])
         fill_part(recipe, "0/1", tmp_path)
-        assert whole.items() <= {path.name: path.read_bytes() for path in segments(tmp_path / "journals")}.items()
+        whole = {path.name: path.read_bytes() for path in segments(tmp_path / "journals")}
+        for damage in (Path.unlink, cut, flip):
+            for path in segments(tmp_path / "journals"):
+                damage(path)
+            fill_part(recipe, "0/1", tmp_path)
+            shipped = {path.name: path.read_bytes() for path in segments(tmp_path / "journals")}
+            assert whole.items() <= shipped.items()
         assert len(server.requests) == 24
+
+
+def cut(path: Path) -> None:
+    """Cut a file in the middle."""
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def flip(path: Path) -> None:
+    """Change a byte of a file."""
+    data = path.read_bytes()
+    path.write_bytes(data[:-20] + bytes([data[-20] ^ 1]) + data[-19:])
 
 
 @pytest.mark.parametrize(
