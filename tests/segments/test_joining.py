@@ -331,6 +331,7 @@ def test_a_hostile_table_is_named_and_nothing_of_it_is_joined(
     assert stored_in(tmp_path / "journal.sqlite") == []
 
 
+@pytest.mark.slow
 def test_texts_that_unpack_to_more_than_the_memory_are_named(tmp_path: Path) -> None:
     """As one page of zeros, and as one text that all rows share."""
     zeros = {"reply": pa.array(["0" * 2**20] * 300)}

@@ -11,7 +11,7 @@ from tests.helpers.parts.workers import fill_part, headers_of
 from tests.helpers.power.disk import Cut, Disk
 from tests.helpers.servers.fake_openai import FakeOpenAI
 
-COUNTS = pytest.mark.parametrize("count", [6, pytest.param(None, marks=pytest.mark.slow)], ids=["some", "all"])
+COUNTS = pytest.mark.parametrize("count", [4, pytest.param(None, marks=pytest.mark.slow)], ids=["some", "all"])
 
 
 def chosen(disk: Disk, count: int | None) -> list[Cut]:
