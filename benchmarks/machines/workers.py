@@ -66,7 +66,9 @@ def report(workers: int, runs: Sequence[tuple[Measured, Measured]], what: str) -
     """Print medians and their ratio."""
     one, many = (median(run[side].rate for run in runs) for side in (0, 1))
     cpu = median(run[0].cpu_s / run[1].cpu_s for run in runs)
-    rates = f"1 worker {one:,.0f} replies/s, {workers} workers {many:,.0f}, {many / one / workers:.2f} of {workers} x"
+    rates = (
+        f"1 worker {one:,.0f} replies/s, {workers} workers {many:,.0f}, {many / one:.2f} x on {os.cpu_count()} cores"
+    )
     print(f"{what}: {rates}; processor time per row of 1 worker / that of {workers}: {cpu:.2f}", flush=True)
 
 
