@@ -1,6 +1,6 @@
 """Generate a release: recipe -> plan -> finalized rows in order -> tables -> manifest and card."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from os import PathLike
@@ -15,13 +15,14 @@ from personagen.builder.llm import EngineModel, start_engine_of_models
 from personagen.builder.llm.admission.retries import RetryTiming
 from personagen.builder.llm.journal import is_empty
 from personagen.builder.llm.storage.opening import JournalFile
+from personagen.builder.llm.storage.stored_replies import StoredReply
 from personagen.builder.planning.plan import Plan
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.planning.recipe.sections import Budgets
 from personagen.builder.rehearsal import require_writable
 from personagen.builder.release.cards.card import read_template
 from personagen.builder.release.manifest import disobedience, same_release
-from personagen.builder.release.run.growth import Growth, grow
+from personagen.builder.release.run.growth import Growth, grow, require_unchanged
 from personagen.builder.release.run.mending import damage_of, mend_card
 from personagen.builder.release.run.preparation import begun, invent, prepare
 from personagen.builder.release.run.replies import MissingRows, ReplySource, models_of_run
@@ -134,6 +135,7 @@ async def agenerate(
     with opening as run:
         manifest = same_release(run.out, recipe)
         if manifest is not None and (finished := _finished(run, manifest, journals, progress)) is not None:
+            run.keep_recipe(recipe)
             return finished
         if not is_loaded_plainly(run.out):
             progress.warn(f"{run.out} has one of [ ] * ?, a pattern for load_dataset; it loads by name only")
@@ -190,10 +192,12 @@ async def write_release(  # noqa: PLR0913 - what a run needs, and the rows that 
     timing: RetryTiming | None = None,
     growth: Growth | None = None,
     missing: MissingRows | None = None,
+    on_written: Callable[[Iterator[StoredReply]], None] = lambda _: None,
 ) -> GenerationResult:
     """Write and publish the release of a plan with connected models, which are closed at the end.
 
-    See `generate` for the errors; `start_engine_of_models`, `grow` and `models_of_run` for the last arguments.
+    See `generate` for the errors; `start_engine_of_models`, `grow` and `models_of_run` for `timing`, `growth` and
+    `missing`. `on_written` receives the replies of the release in the order of their keys, before it is published.
     """
     journal = JournalFile(run.journal, run.accept_lost_replies, progress.warn, run.guard)
     limits = plan.recipe.budget if missing is None else Budgets()
@@ -218,14 +222,19 @@ async def write_release(  # noqa: PLR0913 - what a run needs, and the rows that 
             ):
                 async for finalized in rows:
                     await loading.finish()
-                    if growth is not None and finalized.row is not None:
-                        growth.require_unchanged(finalized.row)
-                    release.add(finalized)
+                    release.add(require_unchanged(finalized, growth))
                     report.add_finalized(finalized)
             if missing is not None:
                 missing.require_none(planned_rows(plan))
             manifest = release.finish([model.backend for model in models], engine.used(), label_check)
-            if (problem := disobedience(manifest)) is not None:
-                progress.warn(problem)
+            on_written(engine.used_replies())
+    if (problem := disobedience(manifest)) is not None:
+        progress.warn(problem)
+    return _published(run, plan.recipe, manifest)
+
+
+def _published(run: RunFolder, recipe: Recipe, manifest: Mapping[str, Any]) -> GenerationResult:
+    """Publish a release that is written, with the results of an earlier one that has the same texts."""
+    run.keep_recipe(recipe)
     run.publish(manifest := run.keep_results(manifest))
     return GenerationResult(run.out, manifest, created=True)

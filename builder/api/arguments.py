@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any, TypedDict, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, get_type_hints
 
 from personagen.builder.core.errors import RecipeError
 from personagen.builder.planning.recipe import Recipe
@@ -25,6 +25,9 @@ from personagen.builder.planning.recipe.sections import (
     TextRequirements,
 )
 from personagen.builder.planning.suggestions import did_you_mean
+
+if TYPE_CHECKING:
+    from personagen.builder.replay import ReplaySettings
 
 PathOrName = str | PathLike[str]
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -233,3 +236,17 @@ def keywords_of(function: Callable[..., Any]) -> list[inspect.Parameter]:
     """Return the keyword-only parameters of a function."""
     parameters = inspect.signature(function).parameters.values()
     return [parameter for parameter in parameters if parameter.kind is inspect.Parameter.KEYWORD_ONLY]
+
+
+def replay_settings(
+    journals: PathOrName | None, recipe: Recipe | PathOrName | None, *, replay: bool
+) -> "ReplaySettings | None":
+    """Return what a release is replayed from; None: it is not replayed. RecipeError: then there is nothing to name."""
+    if not replay:
+        if journals is not None or recipe is not None:
+            raise RecipeError("verify: journals and recipe are for the replay; add replay=True")
+        return None
+    from personagen.builder.replay import ReplaySettings
+
+    chosen = None if recipe is None else as_recipe(recipe, {}, replay_settings)
+    return ReplaySettings(None if journals is None else fspath(journals), chosen)

@@ -6,7 +6,15 @@ from os.path import abspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack, overload
 
-from personagen.builder.api.arguments import DEFAULT_FOLDER, PathOrName, keywords_of, recorded_call, with_keywords
+from personagen.builder.api.arguments import (
+    DEFAULT_FOLDER,
+    PathOrName,
+    as_recipe,
+    keywords_of,
+    recorded_call,
+    replay_settings,
+    with_keywords,
+)
 from personagen.builder.api.loading import LoadOptions, read_release
 from personagen.builder.api.measurement_keywords import (
     EvaluationKeywords,
@@ -41,6 +49,7 @@ if TYPE_CHECKING:
     from personagen.builder.export.export import ExportResult
     from personagen.builder.hub.push import PushResult
     from personagen.builder.hub.verify import Verification
+    from personagen.builder.planning.recipe import Recipe
 
 SAMPLES_SHOWN = 3
 
@@ -306,19 +315,37 @@ class Release:
 
         return export_release(self.folder, to, out, force=force, settings=settings)
 
-    def verify(self) -> "Verification":
+    def verify(
+        self,
+        *,
+        replay: bool = False,
+        journals: PathOrName | None = None,
+        recipe: "Recipe | PathOrName | None" = None,
+        progress: Progress | bool = True,
+    ) -> "Verification":
         """Check every byte of the release against its manifest.
+
+        Args:
+            replay: whether to build it again too, from its recipe and its replies, without a call.
+            journals: folder or address of the replies. None: the journal of its run.
+            recipe: its recipe, or the file of it. None: the one that was kept with the replies.
+            progress: see `personagen.generate`.
 
         Returns:
             What was checked; its `problems` are empty where everything is in order.
 
         Raises:
-            ReleaseError: the manifest or a file was altered.
+            ReleaseError: the manifest or a file was altered, or this version makes other requests.
+            RecipeError: `journals` or `recipe` without `replay`; the recipe is another one, or is not known.
+            MissingReplyError: a reply is missing.
+            FolderError: there are no replies, or they are damaged.
 
         """
         from personagen.builder.hub.verify import verify_folder
 
-        return verify_folder(self.folder)
+        settings = replay_settings(journals, recipe, replay=replay)
+        with shown_progress(progress) as receiver:
+            return verify_folder(self.folder, settings, progress=receiver)
 
     def push_to_hub(  # noqa: PLR0913 - the arguments of `Dataset.push_to_hub`
         self,
@@ -330,6 +357,8 @@ class Release:
         revision: str | None = None,
         create_pr: bool = False,
         tag: str | None = None,
+        journal: bool = False,
+        recipe: "Recipe | PathOrName | None" = None,
         progress: Progress | bool = True,
     ) -> "PushResult":
         """Publish the release on the Hub in one commit; the same call resumes an interrupted push.
@@ -342,15 +371,21 @@ class Release:
             revision: branch, created where it does not exist. None: "main".
             create_pr: open a pull request instead of changing the branch.
             tag: name of this version. None: no tag.
+            journal: whether to publish the model's replies too, once they have made the release again.
+            recipe: its recipe, or the file of it, for the journal. None: the one that its run has kept.
             progress: see `generate`.
 
         Raises:
-            ReleaseError: a file was altered.
+            ReleaseError: a file was altered, or the journal makes another release.
+            RecipeError, MissingReplyError, FolderError: the journal cannot be replayed; see `verify`.
             HubError: the Hub refuses, or cannot be reached.
 
         """
         from personagen.builder.hub.push import PushSettings, push
 
-        settings = PushSettings(revision or "main", tag, private, create_pr, commit_message)
+        chosen = None if recipe is None else as_recipe(recipe, {}, self.push_to_hub)
+        settings = PushSettings(
+            revision or "main", tag, private, create_pr, commit_message, journal=journal, recipe=chosen
+        )
         with shown_progress(progress) as receiver:
             return push(self.folder, repo_id, settings, token=token, progress=receiver)

@@ -23,6 +23,7 @@ from personagen.builder.planning.recipe import Recipe
 from personagen.builder.release.folder import MEND, file_in
 from personagen.builder.release.manifest import leak_line, total_rejects
 from personagen.builder.release.persona_words import shown_of
+from personagen.builder.replay import Replay
 
 
 def row_lines(row: Row) -> Iterator[str]:
@@ -67,6 +68,14 @@ def push_lines(done: PushResult) -> Iterator[str]:
     yield (
         f"{done.repo}: {len(done.sent)} files {state} ({total:,} bytes), {len(done.kept)} already there, "
         f"{len(done.deleted)} deleted"
+    )
+
+
+def replay_line(replay: Replay) -> str:
+    """Return the line of a replay without differences."""
+    apart = f"; not compared: {', '.join(replay.not_compared)}" if replay.not_compared else ""
+    return (
+        f"replayed from {replay.replies:,} replies without a call: every data file and the manifest are the same{apart}"
     )
 
 

@@ -118,6 +118,9 @@ SHARED: Mapping[str, Decorator] = {
     "--part": _option("--part", metavar="I/N", required=True, help=PART_HELP),
     "--journals": _option("--journals", metavar="FOLDER|URL", help=JOURNALS_HELP),
     "--journals=": _option("--journals", metavar="FOLDER|URL", default=JOURNALS, show_default=True, help=JOURNALS_HELP),
+    "--recipe": _option(
+        "--recipe", type=PATH, metavar="FILE", help="Recipe of the release, if the replay asks for it."
+    ),
     "--json": _option("--json", "as_json", is_flag=True, help="Print one JSON object."),
 }
 """Options of several commands."""

@@ -27,6 +27,9 @@ JOURNALS = "personagen.journals"
 JOURNAL = "journal.sqlite"
 """Of a run: every reply of the model."""
 
+RECIPE = "recipe.json"
+"""Of a run: its recipe as it may be published; see `public_recipe`."""
+
 LOCK = "lock"
 """Of a run: lock file of the process at work."""
 

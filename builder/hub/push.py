@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from personagen.builder.core.errors import HubError, ReleaseError
@@ -18,6 +19,7 @@ from personagen.builder.core.foreign_text import quote
 from personagen.builder.core.progress import SILENT, Progress
 from personagen.builder.hub.client import HubClient, connect
 from personagen.builder.hub.commits import commit, head_of, is_tagged, open_pull_request, set_tag, tags
+from personagen.builder.hub.journal import JournalSize, ReplayedJournal, replayed_journal
 from personagen.builder.hub.names import require_ref_name, require_repo_name
 from personagen.builder.hub.repo_files import (
     FileChanges,
@@ -29,6 +31,7 @@ from personagen.builder.hub.repo_files import (
     remote_text,
     small_file,
 )
+from personagen.builder.planning.recipe import Recipe
 from personagen.builder.release.cards.edits import keep_metadata, replaced_edits
 from personagen.builder.release.cards.metadata import card_problems, split_card
 from personagen.builder.release.cards.regions import merge_regions
@@ -43,6 +46,8 @@ from personagen.builder.release.folder import (
     read_card,
 )
 from personagen.builder.release.prompt_files import PROMPT_PATH, listed_prompts
+from personagen.builder.replay import is_same_generation
+from personagen.builder.segments.publication import is_published_segment
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,8 @@ class PushSettings:
         create_pr: open a pull request instead of changing the branch.
         message: title of the commit, followed by the digest of the release. None: the name of the release.
         dry_run: compare only; nothing is sent.
+        journal: publish the replies of the models too, once they have made the release again.
+        recipe: recipe of the release, for its journal. None: the one in the folder of its run.
 
     """
 
@@ -65,6 +72,8 @@ class PushSettings:
     create_pr: bool = False
     message: str | None = None
     dry_run: bool = False
+    journal: bool = False
+    recipe: Recipe | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +88,7 @@ class PushResult:
         kept: bytes of the files that the repository had already, by path.
         deleted: paths of the previous release that were deleted, or would be.
         card: the card, with the hand-written regions of the one on the Hub.
+        journal: the published replies. None: they are not published.
 
     """
 
@@ -89,6 +99,7 @@ class PushResult:
     kept: Mapping[str, int] = field(repr=False)
     deleted: tuple[str, ...] = field(repr=False)
     card: str = field(repr=False)
+    journal: JournalSize | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,28 +133,46 @@ def push(
         ReleaseError: the folder is no release, or was altered.
         HubError: the Hub refuses, cannot be reached, or the branch was changed by another client meanwhile. The message
             reports the state of the branch.
+        PersonaGenError: the journal does not make the release again; see `replay`.
 
     """
     validate_target(repo, settings)
     manifest = check_release(folder)
     client = client or connect(token, progress)
+    with TemporaryDirectory(prefix="personagen-") as scratch:
+        journal = None
+        if settings.journal:
+            journal = replayed_journal(folder, manifest, settings.recipe, Path(scratch), client.progress)
+        return _push(client, folder, repo, settings, manifest, journal)
+
+
+def _push(
+    client: HubClient,
+    folder: Path,
+    repo: str,
+    settings: PushSettings,
+    manifest: Mapping[str, Any],
+    journal: ReplayedJournal | None,
+) -> PushResult:
     branch = RepoBranch(repo, name=settings.revision)
     state = repo_state(client, branch)
     _validate_branch(client, branch, state, private=settings.private)
     card = _merged_card(client, folder, branch, state, manifest)
-    files = local_files(folder, manifest, card)
-    changes = diff_files(files, state.files, _previous_files(client, branch, state))
+    files = {**local_files(folder, manifest, card), **(journal.files if journal else {})}
+    previous = _previous_manifest(client, branch, state)
+    changes = diff_files(files, state.files, _previous_files(state, previous, manifest, replaces_journal=bool(journal)))
+    size = journal.size if journal else None
     _require_no_foreign_files(repo, set(state.files) - set(changes.delete), manifest)
     data = {path: file for path, file in files.items() if path != CARD}  # the card of a tag may have been edited
     tagged = settings.tag is not None and state.head is not None and is_tagged(client, branch, settings.tag, data)
     if settings.dry_run:
-        return _result(repo, None, None, changes, card)
+        return _result(repo, None, None, changes, card, size)
     state = _ensure_branch(client, branch, state, private=settings.private)
     message = f"{settings.message or manifest['name']} ({manifest['digest'][:12]})"
     head, url = _send(client, branch, state, changes, message, create_pr=settings.create_pr)
     if settings.tag is not None and head is not None and not tagged:
         set_tag(client, branch, settings.tag, head)
-    return _result(repo, head, url, changes, card)
+    return _result(repo, head, url, changes, card, size)
 
 
 def validate_target(repo: str, settings: PushSettings) -> None:
@@ -174,9 +203,11 @@ def _send(
     return head, f"{page}/commit/{head}"
 
 
-def _result(repo: str, commit_: str | None, url: str | None, changes: FileChanges, card: str) -> PushResult:
+def _result(
+    repo: str, commit_: str | None, url: str | None, changes: FileChanges, card: str, journal: JournalSize | None
+) -> PushResult:
     sent, kept = ({path: file.size for path, file in part.items()} for part in (changes.send, changes.keep))
-    return PushResult(repo, commit_, url, sent, kept, tuple(changes.delete), card)
+    return PushResult(repo, commit_, url, sent, kept, tuple(changes.delete), card, journal)
 
 
 def repo_state(client: HubClient, branch: RepoBranch) -> RepoState:
@@ -288,18 +319,27 @@ def _previous_manifest(client: HubClient, branch: RepoBranch, state: RepoState) 
         ) from None
 
 
-def _previous_files(client: HubClient, branch: RepoBranch, state: RepoState) -> list[str]:
+def _previous_files(
+    state: RepoState, previous: Mapping[str, Any] | None, manifest: Mapping[str, Any], *, replaces_journal: bool
+) -> list[str]:
     """Return the paths of the release in the repository; files that its manifest does not list are kept.
 
-    Raises:
-        HubError: the repository has a manifest.json of another program.
+    Its journal is one of them if the release is another one now, which it could not replay, or has a new journal.
+
+    Args:
+        state: state of the repository.
+        previous: its manifest. None: it has none.
+        manifest: manifest of the release that is pushed.
+        replaces_journal: whether a journal is pushed.
 
     """
-    manifest = _previous_manifest(client, branch, state)
-    if manifest is None:
+    if previous is None:
         return []
-    listed = {file["path"] for file in files_of(manifest)}
-    return [path for path in state.files if path in listed and _is_of_release(path)]
+    listed = {file["path"] for file in files_of(previous)}
+    paths = [path for path in state.files if path in listed and _is_of_release(path)]
+    if replaces_journal or not is_same_generation(previous, manifest):
+        paths += filter(is_published_segment, state.files)
+    return paths
 
 
 def _is_of_release(path: str) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -10,10 +10,11 @@ from typing import Any, BinaryIO
 from personagen.builder.core.errors import HubError, ReleaseError
 from personagen.builder.core.file_names import CARD, MANIFEST
 from personagen.builder.core.foreign_text import printable, quote
+from personagen.builder.core.progress import SILENT, Progress
 from personagen.builder.hub.client import HubClient, connect_to_read
 from personagen.builder.hub.commits import head_of
 from personagen.builder.hub.names import require_repo_name, require_revision
-from personagen.builder.hub.repo_files import RepoBranch, remote_files, remote_text
+from personagen.builder.hub.repo_files import FilesByPath, RepoBranch, remote_files, remote_text
 from personagen.builder.release.cards.metadata import card_problems
 from personagen.builder.release.folder import (
     check_manifest,
@@ -27,6 +28,9 @@ from personagen.builder.release.formats.tables import require_bounded_footer, re
 from personagen.builder.release.model_facts import model_problems
 from personagen.builder.release.tables.columns import TableForm, arrow_schema, columns_of, form_of
 from personagen.builder.release.tables.shards import file_digest
+from personagen.builder.replay import Replay, ReplaySettings, replay
+from personagen.builder.segments.publication import FOLDER, is_published_segment
+from personagen.builder.segments.store import SegmentStore
 
 Open = Callable[[str], AbstractContextManager[BinaryIO]]
 """Opens a file of a release by its path."""
@@ -46,6 +50,7 @@ class Verification:
         rows: rows of these files.
         columns: version of the columns.
         problems: one line per problem; empty: the release is as its manifest says.
+        replay: result of its replay, whose differences are problems too. None: it was not replayed.
 
     """
 
@@ -55,6 +60,7 @@ class Verification:
     rows: int
     columns: str
     problems: tuple[str, ...]
+    replay: Replay | None = None
 
     @property
     def earlier_form(self) -> str:
@@ -64,20 +70,38 @@ class Verification:
         return f"columns {self.columns}: `all` is one emotion after another, without their names"
 
 
-def verify_folder(folder: Path) -> Verification:
+def verify_folder(
+    folder: Path, replaying: ReplaySettings | None = None, *, progress: Progress = SILENT
+) -> Verification:
     """Verify a release in a folder.
+
+    Args:
+        folder: the release.
+        replaying: what it is replayed from if it is as its manifest says. None: it is not replayed.
+        progress: receives the progress of the replay.
 
     Raises:
         ReleaseError: the folder is no release; or its manifest or a file was altered, which ends the verification.
+        PersonaGenError: it cannot be replayed; see `replay`.
 
     """
     manifest = check_release(folder)
     paths = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_symlink() or path.is_file()}
     problems = [*_foreign(paths, manifest), *_table_problems(manifest, lambda path: (folder / path).open("rb"), folder)]
-    return _verification(str(folder), None, manifest, [*problems, *card_problems(read_card(folder), manifest)])
+    found = _verification(str(folder), None, manifest, [*problems, *card_problems(read_card(folder), manifest)])
+    if replaying is None or found.problems:
+        return found
+    return _with_replay(found, replay(manifest, replaying, folder=folder, progress=progress))
 
 
-def verify_hub(source: str, *, token: str | None = None, client: HubClient | None = None) -> Verification:
+def verify_hub(
+    source: str,
+    replaying: ReplaySettings | None = None,
+    *,
+    token: str | None = None,
+    client: HubClient | None = None,
+    progress: Progress = SILENT,
+) -> Verification:
     """Verify a release on the Hub.
 
     The SHA-256 of a data file is the one that the Hub stores it by; a file that the Hub stores without one is
@@ -85,12 +109,15 @@ def verify_hub(source: str, *, token: str | None = None, client: HubClient | Non
 
     Args:
         source: "USER/NAME", optionally with "@REVISION" for a tag, branch or commit.
+        replaying: see `verify_folder`; without journals, the published journal of the repository.
         token: token of the Hub. None: the token of this machine, if any.
         client: client of the Hub. None: a new one with the token.
+        progress: receives the progress of the replay.
 
     Raises:
         HubError: there is no such repository or revision, or the Hub cannot be reached.
-        ReleaseError: the repository has no release, or its manifest was altered.
+        ReleaseError: the repository has no release, or its manifest was altered, or it has no published journal.
+        PersonaGenError: the release cannot be replayed; see `replay`.
 
     """
     client = client or connect_to_read(token)
@@ -101,6 +128,20 @@ def verify_hub(source: str, *, token: str | None = None, client: HubClient | Non
         raise ReleaseError(f"{source} is no release: it has no {missing}; check name and revision")
     manifest = parse_manifest(remote_text(client, branch, commit, MANIFEST, files[MANIFEST]), source)
     check_manifest(manifest, source)
+    problems = _file_problems(client, branch, commit, manifest, files)
+    card = remote_text(client, branch, commit, CARD, files[CARD])
+    found = _verification(source, commit, manifest, [*problems, *card_problems(card, manifest)])
+    if replaying is None or found.problems:
+        return found
+    if replaying.journals is None:
+        replaying = replace(replaying, journals=_published_journal(client, branch, commit, files))
+    return _with_replay(found, replay(manifest, replaying, progress=progress))
+
+
+def _file_problems(
+    client: HubClient, branch: RepoBranch, commit: str, manifest: Mapping[str, Any], files: FilesByPath
+) -> list[str]:
+    """Compare the files of a commit with a manifest, and if they are the same, their rows and columns."""
     problems = list(_foreign(set(files), manifest))
     for file in files_of(manifest):
         path = file["path"]
@@ -115,8 +156,25 @@ def verify_hub(source: str, *, token: str | None = None, client: HubClient | Non
         problems += client.once(
             f"read the files of {branch.repo}", partial(_footer_problems, client, branch, commit, manifest)
         )
-    card = remote_text(client, branch, commit, CARD, files[CARD])
-    return _verification(source, commit, manifest, [*problems, *card_problems(card, manifest)])
+    return problems
+
+
+def _published_journal(client: HubClient, branch: RepoBranch, commit: str, files: FilesByPath) -> SegmentStore:
+    """Return the journal that was published with a release. Raises ReleaseError if there is none."""
+    from huggingface_hub import HfFileSystem
+
+    if not any(map(is_published_segment, files)):
+        raise ReleaseError(
+            f"{branch.repo} has no published journal at {commit[:12]}; its owner publishes it with personagen push "
+            "--journal, or name the replies with --journals"
+        )
+    root = f"datasets/{branch.repo}@{commit}/{FOLDER}"
+    return SegmentStore(f"hf://{root}", root, HfFileSystem(endpoint=client.api.endpoint, token=client.api.token))
+
+
+def _with_replay(found: Verification, replayed: Replay) -> Verification:
+    problems = () if not replayed.differences else (f"its replay differs: {replayed.problem()}",)
+    return replace(found, problems=problems, replay=replayed)
 
 
 def _locate(client: HubClient, source: str) -> tuple[RepoBranch, str]:

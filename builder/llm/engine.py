@@ -1,7 +1,7 @@
 """Assemble what answers the requests of a run: backends, journal, admission control, budget and dispatchers."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -20,6 +20,7 @@ from personagen.builder.llm.journal import Journal, UsedReplies
 from personagen.builder.llm.models import EngineModel
 from personagen.builder.llm.requests import Ask, Backend, Reply, Request
 from personagen.builder.llm.storage.opening import JournalFile
+from personagen.builder.llm.storage.stored_replies import StoredReply
 
 
 class BudgetLimits(Protocol):
@@ -91,6 +92,10 @@ class Engine:
         """
         ask = self._dispatchers[model].ask(priority)
         return ask if len(self.models) == 1 else _named(ask, self.models[model].label)
+
+    def used_replies(self) -> Iterator[StoredReply]:
+        """Yield the distinct replies of this run, journaled ones included, in the order of their keys."""
+        return self._journal.used_replies()
 
     def used(self) -> UsedReplies:
         """Count the distinct replies of this run, their tokens and their origins, journaled ones included."""

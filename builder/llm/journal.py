@@ -4,7 +4,7 @@ import asyncio
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from personagen.builder.core.errors import FolderError
 from personagen.builder.core.files import numbered
 from personagen.builder.llm.requests import Reply
 from personagen.builder.llm.storage.opening import JournalFile, identity, open_whole, write_copy
-from personagen.builder.llm.storage.stored_replies import ReplyCount, columns_of, decode, stored
+from personagen.builder.llm.storage.stored_replies import ReplyCount, StoredReply, columns_of, decode, stored
 
 MAX_MODEL_NAMES = 50
 """Upper bound on the models that are counted apart: some servers put a new fingerprint into every reply."""
@@ -150,6 +150,18 @@ class Journal:
         except sqlite3.Error as error:
             raise self._unreadable(error) from error
         return Origins(estimated, _most_common(answered_by), dict(sorted(left_out.items())))
+
+    def used_replies(self) -> Iterator[StoredReply]:
+        """Yield the replies that this process has used, in the order of their keys."""
+        query = (
+            "SELECT CAST(key AS BLOB), prompt_tokens, completion_tokens, CAST(reply AS BLOB), checksum "
+            "FROM used JOIN replies USING (key) ORDER BY key"
+        )
+        try:
+            for values in self._reader.execute(query):
+                yield StoredReply(*values)
+        except sqlite3.Error as error:
+            raise self._unreadable(error) from error
 
     def total(self) -> tuple[int, int]:
         """Sum the prompt and completion tokens of all replies, those of earlier runs included."""

@@ -12,6 +12,7 @@ from personagen.builder.llm.storage.merging import Merged, open_for_merging
 from personagen.builder.llm.storage.opening import JournalFile
 from personagen.builder.planning.parts import Part
 from personagen.builder.planning.recipe.differences import describe_differences
+from personagen.builder.planning.recipe.public import files_of
 from personagen.builder.segments.segment import Origin, SegmentName, parse_name, read_replies
 from personagen.builder.segments.store import DamagedSegmentError, SegmentStore
 
@@ -173,9 +174,7 @@ def foreign_origin(origin: Origin, own: Origin, *, any_recipe: bool = False) -> 
     if any_recipe:
         return None
     if origin.fingerprint != own.fingerprint:
-        differences = describe_differences(origin.recipe, own.recipe) or (
-            f"recipe {quote(origin.fingerprint)}, this recipe is {own.fingerprint}"
-        )
+        differences = describe_differences(origin.recipe, own.recipe) or _of_files(origin, own)
         return f"is of another recipe: {differences}; name another folder, or join its replies with generate --reuse"
     if origin.material != own.material:
         return (
@@ -189,6 +188,15 @@ def foreign_origin(origin: Origin, own: Origin, *, any_recipe: bool = False) -> 
             "model, revision and body on every machine, or name another folder with --journals"
         )
     return None
+
+
+def _of_files(origin: Origin, own: Origin) -> str:
+    """Return how two recipes with the same settings differ: by the content of their files, or by their version."""
+    fingerprints = f"recipe {quote(origin.fingerprint)}, this recipe is {own.fingerprint}"
+    files = ", ".join(quote(name) for name in files_of(own.recipe))
+    return (
+        f"{fingerprints}, whose settings are equal, so a file has another content ({files})" if files else fingerprints
+    )
 
 
 def _keys(models: Sequence[ModelIdentity]) -> list[ModelIdentity]:

@@ -103,7 +103,7 @@ class Origin:
 
     Attributes:
         fingerprint: fingerprint of the recipe.
-        recipe: its settings as plain data; see `Recipe.identity`.
+        recipe: its settings as plain data; see `public_recipe`.
         material: digest of the prompts and tables of the package, and of the source of the personas.
         personagen: version of PersonaGen.
         models: the models that were asked.

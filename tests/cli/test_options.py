@@ -65,11 +65,11 @@ def test_options_stand_in_the_help_in_their_order() -> None:
 
 
 def test_options_of_one_name_mean_the_same_in_all_commands() -> None:
-    """`--seed` of a recipe has no default, because the recipe has one; `--rows` of `compare` counts per arm."""
+    """`--seed` of a recipe has no default, as the recipe has one; `--rows` and `--recipe` may be of an arm."""
     helps: dict[str, set[str | None]] = {}
     for command in cli.commands.values():
         for parameter in command.params:
             if isinstance(parameter, click.Option) and not parameter.hidden:
                 helps.setdefault(parameter.opts[0], set()).add(parameter.help)
     several = {name for name, texts in helps.items() if len(texts) > 1}
-    assert several <= {"--force", "--json", "--out", "--rows", "--seed"}
+    assert several <= {"--force", "--json", "--out", "--recipe", "--rows", "--seed"}

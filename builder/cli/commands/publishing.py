@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from personagen.builder.cli.options import options
+from personagen.builder.cli.options import options, read_options
 from personagen.builder.cli.output import show, show_json
 from personagen.builder.core.errors import ReleaseError
 from personagen.builder.core.progress import SILENT, Progress
@@ -61,21 +61,28 @@ def inspect(release: Path, samples: int, as_json: bool) -> None:
 @click.option("--revision", metavar="BRANCH", default="main", show_default=True, help="Branch to push to.")
 @click.option("--private/--public", default=None, help="Visibility of a repository that is created.")
 @click.option("--create-pr", is_flag=True, help="Open a pull request instead of changing the branch.")
-@options("--token")
+@click.option(
+    "--journal", is_flag=True, help="Publish the model's replies too, from which anyone can replay the release."
+)
+@options("--recipe", "--token")
 @click.option("--dry-run", is_flag=True, help="Show the files to send and the dataset card; send nothing.")
 @options("--json")
-def push(release: Path, repo: str, token: str | None, as_json: bool, **values: Any) -> None:
+def push(release: Path, repo: str, recipe: Path | None, token: str | None, as_json: bool, **values: Any) -> None:
     """Push a release to the Hub in one commit: all of it or nothing.
 
-    The same command continues an interrupted push; files that are on the Hub already are not sent again.
+    The same command continues an interrupted push; files that are on the Hub already are not sent again. With --journal
+    the release is built again from the journal of its run first, and nothing is sent if it differs.
     """
+    if recipe and not values["journal"]:
+        raise click.UsageError("--recipe is for the journal; add --journal")
     from personagen.builder.cli.display import push_facts, push_lines
     from personagen.builder.cli.progress import TerminalProgress
     from personagen.builder.hub.push import PushSettings
     from personagen.builder.hub.push import push as run
 
     with TerminalProgress(unit="B") as progress:
-        done = run(release, repo, PushSettings(**values), client=_client(token, progress))
+        settings = PushSettings(**values, recipe=read_options(recipe, {}) if recipe else None)
+        done = run(release, repo, settings, client=_client(token, progress))
     if as_json:
         show_json(push_facts(done))
         return
@@ -86,24 +93,49 @@ def push(release: Path, repo: str, token: str | None, as_json: bool, **values: A
 
 @click.command()
 @click.argument("source", metavar="RELEASE|USER/NAME[@REVISION]")
-@options("--token", "--json")
-def verify(source: str, token: str | None, as_json: bool) -> None:
-    """Verify a release against its manifest, in a folder or as the Hub serves it."""
+@click.option("--replay", is_flag=True, help="Build the release again from its replies, without a call, and compare.")
+@options("--journals")
+@options("--recipe", "--token", "--json")
+def verify(
+    source: str, replay: bool, journals: str | None, recipe: Path | None, token: str | None, as_json: bool
+) -> None:
+    """Verify a release against its manifest, in a folder or as the Hub serves it.
+
+    With --replay all of it is built again from the recipe and the replies of the model: those of --journals, else the
+    published journal of the repository, or that of the run beside the folder.
+    """
+    if (journals or recipe) and not replay:
+        raise click.UsageError("--journals and --recipe are for the replay; add --replay")
     from dataclasses import asdict
 
+    from personagen.builder.cli.display import replay_line
+    from personagen.builder.cli.progress import TerminalProgress
     from personagen.builder.hub.verify import verify_folder, verify_hub
+    from personagen.builder.replay import ReplaySettings
 
-    result = verify_folder(Path(source)) if Path(source).is_dir() else verify_hub(source, token=token)
+    replaying = ReplaySettings(journals, read_options(recipe, {}) if recipe else None) if replay else None
+    with TerminalProgress() as progress:
+        if Path(source).is_dir():
+            result = verify_folder(Path(source), replaying, progress=progress)
+        else:
+            result = verify_hub(source, replaying, token=token, progress=progress)
     if as_json:
         show_json(asdict(result))
     elif not result.problems:
         revision = f" at {result.commit}" if result.commit else ""
         form = f" ({result.earlier_form})" if result.earlier_form else ""
         show(f"{result.source}{revision}: {result.files} files, {result.rows} rows, all match the manifest{form}")
+        if result.replay:
+            show(replay_line(result.replay))
     if result.problems:
         from personagen.builder.hub.verify import FOREIGN
         from personagen.builder.release.folder import MEND
 
+        if result.replay is not None:
+            raise ReleaseError(
+                f"{result.source} is not what its replies make: {'; '.join(result.problems)}; it was altered, or these "
+                "are not its replies"
+            )
         are_foreign = all(problem.endswith(FOREIGN) for problem in result.problems)
         advice = "remove or rename what is not of it" if are_foreign else MEND
         raise ReleaseError(f"{result.source} differs from its manifest: {'; '.join(result.problems)}; {advice}")

@@ -55,26 +55,44 @@ def with_copies(recipe: Recipe, folder: Path) -> Recipe:
         FolderError: a file cannot be copied.
 
     """
-    copies: dict[str, str] = {}
 
-    def copied(path: str) -> str:
-        target = folder / str(len(copies)) / Path(path).name
+    def copied(path: str, relative: str) -> str:
+        target = folder / relative
         try:
             make_folder(target.parent)
             copy_file(Path(path), target)
         except OSError as error:
             raise FolderError(f"cannot copy {path} to {target.parent}: {explain(error)}") from error
-        return copies.setdefault(path, str(target))
+        return str(target)
+
+    return with_changed_files(recipe, copied)
+
+
+def with_changed_files(recipe: Recipe, change: Callable[[str, str], str]) -> Recipe:
+    """Return the recipe with other paths of its files.
+
+    Args:
+        recipe: the recipe.
+        change: returns the new path of a file, from its path and from that of its copy within the folder of copies: the
+            number of the file and its name. It is called once per file.
+
+    """
+    paths: dict[str, str] = {}
+
+    def changed_path(path: str) -> str:
+        if path not in paths:
+            paths[path] = change(path, f"{len(paths)}/{Path(path).name}")
+        return paths[path]
 
     sections: dict[str, Any] = {}
     for section in dict.fromkeys(section for section, _ in FILE_KEYS):
         settings = getattr(recipe, section)
-        if settings is not None and (changed := _changed_files(section, dict(settings), copied)):
+        if settings is not None and (changed := _changed_files(section, dict(settings), changed_path)):
             sections[section] = settings.model_copy(update=changed)
     if recipe.prompts is not None:
         sections["prompts"] = {
-            template: tuple(copied(str(path)) for path in paths)
-            for template, paths in template_paths(recipe.prompts).items()
+            template: tuple(changed_path(str(path)) for path in paths_)
+            for template, paths_ in template_paths(recipe.prompts).items()
         }
     return recipe.model_copy(update=sections) if sections else recipe
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from personagen.builder.core.errors import FolderError, RecipeError, raise_as
-from personagen.builder.core.records import Row
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.planning.recipe.consistency import validate_together
 from personagen.builder.planning.recipe.differences import describe_differences
@@ -14,6 +13,7 @@ from personagen.builder.planning.situations.sources import wanted_inventions
 from personagen.builder.release.folder import check_manifest, read_manifest
 from personagen.builder.release.manifest import differing_parts
 from personagen.builder.release.texts import text_digest, text_digests
+from personagen.builder.writing.pipeline import FinalizedRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +30,6 @@ class Growth:
     recipe: Recipe
     base: str
     digests: Mapping[str, bytes]
-
-    def require_unchanged(self, row: Row) -> None:
-        """Raise FolderError if a row of the release has another text now: the replies are not those that wrote it."""
-        known = self.digests.get(row.id)
-        if known is not None and known != text_digest(row.text):
-            raise FolderError(
-                f"the text of {row.id} is another one than in the release: its run has lost replies, or they came from "
-                "another version; the release is as it was, make the larger one in another folder with --out"
-            )
 
 
 def grow(recipe: Recipe, out: Path) -> Growth:
@@ -75,6 +66,21 @@ def grow(recipe: Recipe, out: Path) -> Growth:
     counts = {name: sum(manifest["configs"][name]["rows"].values()) for name in base.quota()}
     grown = _with_batch(recipe, base, counts, out)
     return Growth(grown, manifest["fingerprint"], _digests(out, manifest) if grown is not base else {})
+
+
+def require_unchanged(finalized: FinalizedRow, growth: Growth | None) -> FinalizedRow:
+    """Return a row; raise FolderError if a row of a release that grows has another text than there.
+
+    The replies are not those that wrote it then. `growth` None: the release is new.
+    """
+    row = finalized.row
+    known = None if growth is None or row is None else growth.digests.get(row.id)
+    if row is not None and known is not None and known != text_digest(row.text):
+        raise FolderError(
+            f"the text of {row.id} is another one than in the release: its run has lost replies, or they came from "
+            "another version; the release is as it was, make the larger one in another folder with --out"
+        )
+    return finalized
 
 
 def _with_batch(recipe: Recipe, base: Recipe, counts: Mapping[str, int], out: Path) -> Recipe:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from personagen.builder.core.package_data import digests
 from personagen.builder.llm.journal_only import ModelIdentity
 from personagen.builder.planning.plan import Plan
+from personagen.builder.planning.recipe.public import public_recipe
 from personagen.builder.segments.segment import Origin
 from personagen.builder.version import __version__
 from personagen.builder.writing.prompts import templates_of, versions
@@ -21,4 +22,4 @@ def origin_of(plan: Plan, models: Sequence[ModelIdentity] = ()) -> Origin:
         "personas": None if plan.source is None else dict(plan.source),
     }
     digest = hashlib.sha256(json.dumps(material, sort_keys=True, default=str).encode()).hexdigest()[:16]
-    return Origin(recipe.fingerprint(), recipe.identity(), digest, __version__, tuple(models))
+    return Origin(recipe.fingerprint(), public_recipe(recipe), digest, __version__, tuple(models))

@@ -16,7 +16,7 @@ from personagen.builder.planning.recipe import Recipe
 from personagen.builder.release.run.origin import origin_of
 from personagen.builder.release.run.run_folder import RunFolder
 from personagen.builder.segments.joining import Joined, JoinRules, join
-from personagen.builder.segments.store import open_store
+from personagen.builder.segments.store import SegmentStore, open_store
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +24,14 @@ class ReplySource:
     """Where the replies of a run may come from, beside its own journal.
 
     Attributes:
-        journals: folder or address of the segments that workers have shipped. None: there are none.
+        journals: folder, address or store of the segments that workers have shipped. None: there are none.
         calls: whether a model may be called.
         any_recipe: whether segments of other recipes are joined too.
         api_key: key of an endpoint. None: environment variable OPENAI_API_KEY.
 
     """
 
-    journals: str | None = None
+    journals: str | SegmentStore | None = None
     calls: bool = True
     any_recipe: bool = False
     api_key: str | None = None
@@ -43,10 +43,12 @@ class MissingRows:
 
     Attributes:
         parts: number of parts that workers have filled; None: unknown, or they differ.
+        advice: what to do about them, for the error.
 
     """
 
     parts: int | None = None
+    advice: str = "fill the parts with personagen fill, or leave --no-calls out, which requests them"
     _emotions: Counter[str] = field(default_factory=Counter)
     _parts: Counter[int] = field(default_factory=Counter)
 
@@ -65,8 +67,7 @@ class MissingRows:
         parts = ", ".join(f"{number}/{self.parts} {count:,}" for number, count in sorted(self._parts.items()))
         where = f"{emotions}; by part: {parts}" if parts else emotions
         raise MissingReplyError(
-            f"the journal lacks replies for {missing:,} or more of {rows:,} texts ({where}); fill the parts with "
-            "personagen fill, or leave --no-calls out, which requests them"
+            f"the journal lacks replies for {missing:,} or more of {rows:,} texts ({where}); {self.advice}"
         )
 
 
@@ -107,7 +108,7 @@ async def models_of_run(
     await _close(models)
     parts = {part.of for part in joined.parts} if joined else set()
     identities = joined.models if joined else identities
-    return _journal_only(recipe, identities), MissingRows(parts.pop() if len(parts) == 1 else None)
+    return journal_models(recipe, identities), MissingRows(parts.pop() if len(parts) == 1 else None)
 
 
 async def _close(models: Sequence[EngineModel]) -> None:
@@ -115,7 +116,8 @@ async def _close(models: Sequence[EngineModel]) -> None:
         await model.backend.close()
 
 
-def _journal_only(recipe: Recipe, identities: Sequence[ModelIdentity]) -> tuple[EngineModel, ...]:
+def journal_models(recipe: Recipe, identities: Sequence[ModelIdentity]) -> tuple[EngineModel, ...]:
+    """Return the models of a recipe that answer from the journal alone, without the limits of real ones."""
     unlimited = {"rpm": None, "tpm": None, "concurrency": None}
     choices: list[BackendSettings] = [choice.model_copy(update=unlimited) for choice in recipe.backends]
     return journal_only(identities, choices, recipe.model_prices())
@@ -127,7 +129,7 @@ def _join(
     """Join the segments of workers; None: the run has none."""
     if source.journals is None:
         return None
-    store = open_store(source.journals)
+    store = open_store(source.journals) if isinstance(source.journals, str) else source.journals
     rules = JoinRules(
         origin_of(plan, identities), any_recipe=source.any_recipe, accept_lost_replies=run.accept_lost_replies
     )

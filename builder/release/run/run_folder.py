@@ -4,6 +4,7 @@ personagen/            the release, moved here when it is complete
 personagen.run/
 lock                 lock file of the process at work
 run.json             fingerprint of the recipe
+recipe.json          the recipe as it may be published, once the release is complete
 journal.sqlite       every reply of the model
 journal.count        number of these replies, which shows that some were lost
 rejects.jsonl        rejected replies with their reasons
@@ -24,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from personagen.builder.core.errors import FolderError, ReleaseError
-from personagen.builder.core.file_names import CARD, JOURNAL, LOCK, REJECTS
+from personagen.builder.core.file_names import CARD, JOURNAL, LOCK, RECIPE, REJECTS
 from personagen.builder.core.files import (
     explain,
     is_mount_point,
@@ -35,8 +36,11 @@ from personagen.builder.core.files import (
     real_path,
     require_usable_name,
     set_aside,
+    write_json,
     write_text,
 )
+from personagen.builder.planning.recipe import Recipe
+from personagen.builder.planning.recipe.public import public_recipe
 from personagen.builder.release.cards.regions import validate_regions
 from personagen.builder.release.folder import is_release, missing_files, read_manifest, sealed
 from personagen.builder.release.run.locking import BATCHES, locked
@@ -123,6 +127,10 @@ class RunFolder:
             return keep_results(self.staging, self.out, manifest)
         except OSError as error:
             raise FolderError(f"cannot write {self.staging}: {explain(error)}") from error
+
+    def keep_recipe(self, recipe: Recipe) -> None:
+        """Write the recipe as it may be published. Raises FolderError if that fails."""
+        write_json(self.root / RECIPE, public_recipe(recipe), ensure_ascii=True)
 
     def publish(self, manifest: Mapping[str, Any]) -> None:
         """Move the complete release to `out`; an existing one is renamed with a number.

@@ -67,6 +67,11 @@ class BackendChoice(RecipeSection):
         "null: equal shares.",
     )
 
+    def variant(self) -> dict[str, Any]:
+        """Return the settings of every request that change replies, as the backend of the kind states them."""
+        effort = {"reasoning_effort": self.reasoning_effort} if self.reasoning_effort else {}
+        return effort | dict(self.body or {})
+
     @model_validator(mode="after")
     def _model_where_needed(self) -> Self:
         if self.kind != "embedded" and self.model is None:
