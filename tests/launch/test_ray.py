@@ -14,6 +14,7 @@ import pytest
 from personagen.builder.core.errors import LaunchError
 from personagen.builder.launch.ray_tasks import RaySettings, fill_part, run_ray
 from tests.helpers.command import command_line, python
+from tests.helpers.flow import journalled_texts
 from tests.helpers.servers.fake_openai import FakeOpenAI, Fault
 
 LAUNCHER = """import sys
@@ -113,10 +114,11 @@ def test_a_signal_lets_the_parts_ship(tmp_path: Path) -> None:
             assert process.poll() is None
             time.sleep(0.02)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate()
+        out, _ = process.communicate()
     assert process.returncode == 130
     assert out.splitlines() == [
         "stopping: 2 parts ship their replies; interrupt again to end them",
         "stopped: 0 of 2 parts are complete; run the same command to continue",
     ]
-    assert err.count("interrupted by SIGTERM; paid replies are kept") == 2
+    texts = [journalled_texts(tmp_path / str(part), tmp_path / "scratch") for part in range(2)]
+    assert sum(map(len, texts)) >= 4, "the requests that had arrived were answered, and their replies kept"

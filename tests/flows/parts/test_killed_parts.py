@@ -1,5 +1,6 @@
 """Workers that are killed, lost and run twice, at random moments: the release is that of one process."""
 
+import os
 import random
 import shutil
 import sqlite3
@@ -22,6 +23,9 @@ from tests.helpers.processes.forked import ForkedProcess
 from tests.helpers.servers.fake_openai import FakeOpenAI
 
 ROWS: dict[str, Any] = LAYERED | {"rows": 160, "shard_rows": 40, "situations_per_persona": 2}
+RUNS = int(os.environ.get("PERSONAGEN_KILLED_RUNS", "6"))
+"""Runs with moments of their own; a third each of 1, 4 and 16 parts."""
+
 IN_FLIGHT = 4
 """Concurrency of one worker."""
 
@@ -132,7 +136,7 @@ def check_killed(folder: Path, parts: int, seed: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(RUNS))
 def test_killed_and_lost_workers_fill_the_release_of_one_process(tmp_path: Path, seed: int) -> None:
     """Each worker is killed once; of every fourth the disk is lost, and two parts are run again on other machines."""
     check_killed(tmp_path / "run", (1, 4, 16)[seed % 3], seed)
