@@ -87,7 +87,7 @@ def test_a_flipped_bit_is_named_wherever_it_is(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_flipped_bit_is_named_wherever_it_is(tmp_path: Path) -> None:
+def test_a_flipped_bit_is_named_in_every_seventh_byte(tmp_path: Path) -> None:
     path = segment(tmp_path, rows_of_replies(range(4)))
     whole = path.read_bytes()
     for position in range(0, len(whole), 7):
