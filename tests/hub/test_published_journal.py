@@ -188,3 +188,24 @@ def test_a_text_changed_with_its_manifest_is_found_out_on_the_hub(
 def test_the_recipe_of_a_push_is_for_its_journal(hub: Hub, made: Path, tmp_path: Path) -> None:
     done = stranger(hub, tmp_path, "push", str(made), "user/any", "--recipe", "r.yaml")
     assert done.code == 2 and "--recipe is for the journal; add --journal" in done.err
+
+
+def test_the_python_call_publishes_the_journal(repo: str, hub: Hub, made: Path, tmp_path: Path) -> None:
+    code = f"""
+import personagen as pg
+done = pg.Release({str(made)!r}).push_to_hub({repo!r}, token="hf_write", journal=True, progress=False)
+print(done.journal.replies)
+"""
+    environment = hub.env() | {"HF_HOME": str(tmp_path), "OPENAI_API_KEY": ""}
+    done = python(code, tmp_path, **environment)
+    assert done.out == f"{manifest_of(made)['usage']['requests']}\n", done.err
+    assert len(journal_of(hub, repo)) == 1
+
+
+def test_the_journal_of_a_private_repository_is_read_with_the_token(repo: str, made: Path, tmp_path: Path) -> None:
+    with Hub(tokens={"hf_write": "write"}) as hub:
+        words = ("push", str(made), repo, "--journal", "--private", "--token", "hf_write")
+        assert stranger(hub, tmp_path, *words).code == 0
+        assert stranger(hub, tmp_path, "verify", repo, "--replay").code == 1
+        done = stranger(hub, tmp_path, "verify", repo, "--replay", "--token", "hf_write")
+        assert done.code == 0, done.err

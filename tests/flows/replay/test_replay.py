@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+import personagen as pg
 from personagen.builder.cli.display import replay_line
 from personagen.builder.core.errors import PersonaGenError
 from personagen.builder.fill import FillSettings, fill
@@ -21,9 +22,9 @@ from personagen.builder.planning.recipe.parsing import read_recipe
 from personagen.builder.release.folder import read_manifest
 from personagen.builder.replay import ReplaySettings, replay
 from tests.helpers.command import Run
-from tests.helpers.flow import LAYERED, Recorder, bytes_of, make, recipe_for, refusals
+from tests.helpers.flow import LAYERED, Recorder, bytes_of, make, recipe_for, refusals, seed_of
 from tests.helpers.releasing import RECIPE, make_release, manifest_of, rewrite, write_manifest
-from tests.helpers.servers.fake_openai import FakeOpenAI
+from tests.helpers.servers.fake_openai import FakeOpenAI, Fault
 
 ROWS: dict[str, Any] = LAYERED | {
     "rows": 16,
@@ -225,7 +226,7 @@ def test_a_release_that_has_grown_is_replayed(tmp_path: Path) -> None:
 
 def test_rejected_replies_and_ablations_are_replayed(tmp_path: Path) -> None:
     changes = ROWS | {"ablations": ["none"], "shard_rows": 5}
-    with FakeOpenAI(faults=[fault for fault in refusals() if fault.kind != "content_filter"]) as server:
+    with FakeOpenAI(faults=refusals()) as server:
         make(recipe_for(server.url, changes), tmp_path / "out")
     assert replayed(tmp_path / "out") == ()
 
@@ -244,3 +245,26 @@ def test_release_of_the_fixture_is_replayed(tmp_path: Path) -> None:
     with FakeOpenAI() as server:
         out = make_release(tmp_path / "personagen", server.url, RECIPE)
     assert replayed(out) == ()
+
+
+def test_a_request_that_the_server_refused_has_no_reply(tmp_path: Path) -> None:
+    refused = Fault("status", seed=seed_of("anger-000002", 0), status=400, body={"error": {"message": "no"}}, times=9)
+    with FakeOpenAI(faults=[refused]) as server:
+        make(recipe_for(server.url, LAYERED), tmp_path / "out")
+    assert refusal(tmp_path / "out") == (
+        "the release cannot be replayed: the journal lacks replies for 1 or more of 14 texts (anger 1); name all of "
+        "its replies with --journals; a request that the server refused with an error has no reply, and cannot be "
+        "replayed"
+    )
+
+
+def test_the_python_call_replays(made: Path) -> None:
+    release = pg.Release(made / "out")
+    assert release.verify().replay is None
+    for journals in (None, made / "journals"):
+        done = release.verify(replay=True, journals=journals, progress=False)
+        assert done.problems == () and done.replay is not None and done.replay.differences == ()
+    with pytest.raises(
+        pg.errors.RecipeError, match=r"^verify: journals and recipe are for the replay; add replay=True$"
+    ):
+        release.verify(journals="x")
