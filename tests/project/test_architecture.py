@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.releasing import ROOT
+from tests.project.files import in_each, name_of
 
 HEAVY = {
     "datasets", "torch", "transformers", "xllamacpp", "evaluate", "accelerate", "pandas", "openai", "pyarrow", "scipy",
@@ -49,11 +50,6 @@ LONGER = {"personagen_dataset.py": 470}
 """Modules that may be longer: `datasets` before version 4 runs a loading script as one file."""
 
 MAX_FUNCTION_LINES = 50
-
-
-def name_of(path: Path) -> str:
-    """Return the path within the project."""
-    return path.relative_to(ROOT).as_posix()
 
 
 @cache
@@ -139,12 +135,12 @@ def test_the_dataset_module_stands_alone() -> None:
     assert [name for name in names if name.startswith(("personagen", "builder", "metrics"))] == []
 
 
-@pytest.mark.parametrize("path", PRODUCT, ids=name_of)
+@in_each(PRODUCT)
 def test_imports_are_absolute_and_by_the_installed_name(path: Path) -> None:
     assert [name for name in every_import(path) if name.startswith((".", "builder", "metrics"))] == []
 
 
-@pytest.mark.parametrize("path", PRODUCT, ids=name_of)
+@in_each(PRODUCT)
 def test_heavy_packages_are_imported_where_they_are_used(path: Path) -> None:
     names = {name.split(".")[0] for node in at_module_level(tree(path)) for name in imported(node)}
     allowed = HEAVY_AT_MODULE_LEVEL.get(name_of(path), set())
@@ -159,18 +155,18 @@ def test_no_folder_has_more_than_12_modules(folder: Path) -> None:
     assert len(modules) <= MAX_MODULES, sorted(modules)
 
 
-@pytest.mark.parametrize("path", [*PRODUCT, *TESTS, *BENCHMARKS], ids=name_of)
+@in_each([*PRODUCT, *TESTS, *BENCHMARKS])
 def test_no_module_is_longer_than_400_lines(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGER.get(name_of(path), MAX_LINES)
 
 
-@pytest.mark.parametrize("path", PRODUCT, ids=name_of)
+@in_each(PRODUCT)
 def test_no_function_has_50_lines(path: Path) -> None:
     lengths = {node.name: (node.end_lineno or 0) - node.lineno + 1 for node in functions(path)}
     assert {name: length for name, length in lengths.items() if length >= MAX_FUNCTION_LINES} == {}
 
 
-@pytest.mark.parametrize("path", [path for path in PRODUCT if path.is_relative_to(ROOT / "builder")], ids=name_of)
+@in_each([path for path in PRODUCT if path.is_relative_to(ROOT / "builder")])
 def test_the_disk_is_changed_by_one_module(path: Path) -> None:
     """`core/files.py` flushes what it writes; every other module writes by its functions."""
     calls = Counter(name for node in ast.walk(tree(path)) if isinstance(node, ast.Call) for name in changes_disk(node))
@@ -203,7 +199,7 @@ def test_class_names_are_unique_in_the_product() -> None:
     assert {name: count for name, count in names.items() if count > 1} == {}
 
 
-@pytest.mark.parametrize("path", TESTS, ids=name_of)
+@in_each(TESTS)
 def test_no_test_measures_time(path: Path) -> None:
     """Times depend on the machine and its load; goals of speed stand in benchmarks/."""
     named = {node.attr for node in ast.walk(tree(path)) if isinstance(node, ast.Attribute)}
@@ -211,7 +207,7 @@ def test_no_test_measures_time(path: Path) -> None:
     assert named & {"perf_counter", "process_time", "perf_counter_ns", "process_time_ns"} == set()
 
 
-@pytest.mark.parametrize("path", TESTS, ids=name_of)
+@in_each(TESTS)
 def test_no_test_names_a_module_by_a_string(path: Path) -> None:
     """A patched module attribute is found by no tool that renames; values go in as arguments instead."""
     patched = [

@@ -6,9 +6,8 @@ import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 from tests.helpers.releasing import ROOT
+from tests.project.files import in_each, name_of
 
 BANNED = {
     "twin": "counterfactual",
@@ -58,11 +57,6 @@ PAGES = [
 ]
 
 
-def name_of(path: Path) -> str:
-    """Return the path within the project."""
-    return path.relative_to(ROOT).as_posix()
-
-
 def fragments(path: Path, *, strings: bool) -> Iterator[tuple[int, str]]:
     """Yield line and text of the names, comments and docstrings of a module, and of all its strings if asked."""
     literals = {tokenize.STRING, getattr(tokenize, "FSTRING_MIDDLE", tokenize.STRING)}  # parts of their own from 3.12
@@ -92,17 +86,17 @@ def in_code(path: Path, *, strings: bool) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("path", CODE, ids=name_of)
+@in_each(CODE)
 def test_names_comments_and_messages_use_the_words_of_the_field(path: Path) -> None:
     assert in_code(path, strings=name_of(path) not in DATA) == []
 
 
-@pytest.mark.parametrize("path", TESTS, ids=name_of)
+@in_each(TESTS)
 def test_tests_use_the_words_of_the_field(path: Path) -> None:
     assert in_code(path, strings=False) == []
 
 
-@pytest.mark.parametrize("path", PAGES, ids=name_of)
+@in_each(PAGES)
 def test_pages_use_the_words_of_the_field(path: Path) -> None:
     lines = path.read_text(encoding="utf-8").splitlines()
     if path.name == "CONTRIBUTING.md":  # its glossary names the words

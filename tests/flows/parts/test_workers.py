@@ -161,6 +161,7 @@ def test_a_segment_that_the_store_has_lost_or_altered_is_shipped_again(tmp_path:
     with FakeOpenAI() as server:
         recipe = recipe_for(server.url, ROWS)
         fill_part(recipe, "0/1", tmp_path)
+        requests = len(server.requests)
         whole = {path.name: path.read_bytes() for path in segments(tmp_path / "journals")}
         for damage in (Path.unlink, cut, flip):
             for path in segments(tmp_path / "journals"):
@@ -168,7 +169,7 @@ def test_a_segment_that_the_store_has_lost_or_altered_is_shipped_again(tmp_path:
             fill_part(recipe, "0/1", tmp_path)
             shipped = {path.name: path.read_bytes() for path in segments(tmp_path / "journals")}
             assert whole.items() <= shipped.items()
-        assert len(server.requests) == 24
+        assert len(server.requests) == requests
 
 
 def cut(path: Path) -> None:
