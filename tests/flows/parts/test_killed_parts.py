@@ -23,7 +23,7 @@ from tests.helpers.processes.forked import ForkedProcess
 from tests.helpers.servers.fake_openai import FakeOpenAI
 
 ROWS: dict[str, Any] = LAYERED | {"rows": 160, "shard_rows": 40, "situations_per_persona": 2}
-RUNS = int(os.environ.get("PERSONAGEN_KILLED_RUNS", "6"))
+RUNS = int(os.environ.get("PERSONAGEN_KILLED_RUNS", "3"))
 """Runs with moments of their own; a third each of 1, 4 and 16 parts."""
 
 IN_FLIGHT = 4
