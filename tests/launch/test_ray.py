@@ -120,5 +120,6 @@ def test_a_signal_lets_the_parts_ship(tmp_path: Path) -> None:
         "stopping: 2 parts ship their replies; interrupt again to end them",
         "stopped: 0 of 2 parts are complete; run the same command to continue",
     ]
-    texts = [journalled_texts(tmp_path / str(part), tmp_path / "scratch") for part in range(2)]
+    (scratch := tmp_path / "scratch").mkdir()
+    texts = [journalled_texts(tmp_path / str(part), scratch) for part in range(2)]
     assert sum(map(len, texts)) >= 4, "the requests that had arrived were answered, and their replies kept"
