@@ -30,7 +30,8 @@ from personagen.builder.release.tables.columns import TableForm, arrow_schema, c
 from personagen.builder.release.tables.shards import file_digest
 from personagen.builder.replay import Replay, ReplaySettings, replay
 from personagen.builder.segments.publication import FOLDER, is_published_segment
-from personagen.builder.segments.store import SegmentStore
+from personagen.builder.segments.shared_folder import SharedFolder
+from personagen.builder.segments.store import CONTENT, SegmentStore
 
 Open = Callable[[str], AbstractContextManager[BinaryIO]]
 """Opens a file of a release by its path."""
@@ -169,7 +170,8 @@ def _published_journal(client: HubClient, branch: RepoBranch, commit: str, files
             "--journal, or name the replies with --journals"
         )
     root = f"datasets/{branch.repo}@{commit}/{FOLDER}"
-    return SegmentStore(f"hf://{root}", root, HfFileSystem(endpoint=client.api.endpoint, token=client.api.token))
+    hub = HfFileSystem(endpoint=client.api.endpoint, token=client.api.token)
+    return SegmentStore(SharedFolder(f"hf://{root}", root, CONTENT, hub))
 
 
 def _with_replay(found: Verification, replayed: Replay) -> Verification:

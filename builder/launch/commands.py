@@ -4,10 +4,11 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from personagen.builder.core.errors import LaunchError
 from personagen.builder.core.foreign_text import environment_secrets, holds_secret
+from personagen.builder.segments.shared_folder import require_no_password
+from personagen.builder.segments.store import CONTENT
 
 MODULE = ("-P", "-m", "personagen")
 """Arguments of Python for the command; -P: a file of the working directory replaces no module."""
@@ -76,16 +77,13 @@ def make_commands(
         work: see `PartCommands`.
 
     Raises:
+        FolderError: the address of the journals has a password.
         LaunchError: a word holds a secret, which other users of a machine could read in the list of processes.
 
     """
     if not is_url(journals):
         journals = str(Path(journals).absolute())
-    elif urlsplit(journals).password or urlsplit(journals).username:
-        raise LaunchError(
-            "the URL of the journals holds a user or password, which command lines show; leave them out, and put the "
-            "credentials where the storage's own client reads them"
-        )
+    require_no_password(journals, CONTENT)
     path = None if recipe is None else str(recipe.absolute())
     own_folder = None if work is None else str(work.absolute())
     commands = PartCommands(path, parts, journals, tuple(options), tuple(own_options), own_folder)

@@ -17,7 +17,7 @@ from personagen.builder.core.files import make_folder
 from personagen.builder.llm.storage.stored_replies import StoredReply
 from personagen.builder.planning.parts import Part
 from personagen.builder.segments.segment import Header, Origin, Work, digest_of, parse_name, read_replies, write_segment
-from personagen.builder.segments.store import DamagedSegmentError, SegmentStore
+from personagen.builder.segments.store import DamagedSegmentError, SegmentStore, local_store
 
 SEGMENT_BYTES = 8 * 2**20
 """Encoded replies after which a segment is sealed: about 14,000 replies of 600 bytes, 2 MB on the disk."""
@@ -233,7 +233,7 @@ def missing_segments(store: SegmentStore, folder: Path) -> list[Path]:
         FolderError: the folder or the store cannot be read.
 
     """
-    there, here = store.sizes(), SegmentStore(str(folder), str(folder)).sizes()
+    there, here = store.sizes(), local_store(folder).sizes()
     return [folder / file for file, size in here.items() if there.get(file) != size]
 
 

@@ -128,7 +128,7 @@ def _headers(store: SegmentStore, on_problem: Callable[[str], None]) -> Iterator
         except FolderError as error:
             return error
 
-    with ThreadPoolExecutor(READERS if store.remote is not None else 1) as threads:
+    with ThreadPoolExecutor(READERS if store.folder.remote is not None else 1) as threads:
         headers = threads.map(read, [file for file, _ in names.values()])
         for (_, name), header in zip(names.values(), headers, strict=True):
             if isinstance(header, Header):

@@ -78,7 +78,7 @@ def test_an_array_is_submitted_with_its_join(run: Run, tmp_path: Path, monkeypat
         (("local", "-n2", "none.yaml"), 1, "cannot read recipe none.yaml: "),
         (("local", "-n2", "--rows=0"), 1, "command line: rows: "),
         (("ray", "-n2", "--api-key-file=none"), 1, "cannot read --api-key-file none: no such file or directory"),
-        (("local", "-n2", "--journals=s3://k:s@b/run"), 1, "the URL of the journals holds a user or password"),
+        (("local", "-n2", "--journals=s3://k:s@b/run"), 1, "the address of the segments, s3://..., has a password"),
         (("hf-jobs", "-n2"), 1, "got --journals 'personagen.journals', which is on this machine, and a job is not"),
         (("elsewhere", "-n2"), 2, "No such command 'elsewhere'. (see `personagen launch --help`)"),
     ],

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from personagen.builder.core.errors import LaunchError
+from personagen.builder.core.errors import FolderError, LaunchError
 from personagen.builder.launch.commands import make_commands, process_words, require_complete
 
 HOSTILE = "-rf $(touch x) `touch x`; 'a' \"b\"\n#SBATCH --wrap=x*\\.yaml"
@@ -71,9 +71,9 @@ def test_a_secret_in_a_command_line_is_refused(monkeypatch: pytest.MonkeyPatch) 
         assert "very-secret" not in str(refused.value)
 
 
-@pytest.mark.parametrize("journals", ["s3://key:pass@bucket/x", "ftp://me@host/x"])
-def test_journals_with_a_user_or_password_are_refused(journals: str) -> None:
-    with pytest.raises(LaunchError, match="the URL of the journals holds a user or password"):
+@pytest.mark.parametrize("journals", ["s3://key:pass@bucket/x", "simplecache::sftp://me:a/b@host/x"])
+def test_journals_with_a_password_are_refused(journals: str) -> None:
+    with pytest.raises(FolderError, match="has a password, which would end in logs"):
         make_commands(None, 1, journals)
 
 

@@ -91,7 +91,7 @@ def test_a_password_in_an_address_is_refused_and_never_printed(url: str) -> None
 
 
 def test_an_address_with_a_user_or_a_colon_is_no_password(tmp_path: Path) -> None:
-    assert open_store(f"file://{tmp_path}/a:b@c").root == f"{tmp_path}/a:b@c"
+    assert open_store(f"file://{tmp_path}/a:b@c").folder.root == f"{tmp_path}/a:b@c"
     assert open_store(f"memory://store{tmp_path}/run:1").url.endswith("run:1")
 
 
@@ -118,7 +118,7 @@ def test_a_network_error_is_no_damage(tmp_path: Path, monkeypatch: pytest.Monkey
 
     for method in ("open", "get_file"):
         with monkeypatch.context() as patch:
-            patch.setattr(store.remote, method, fail)
+            patch.setattr(store.folder.remote, method, fail)
             with pytest.raises(
                 FolderError, match=r"cannot read the segments in .*: connection reset by peer; "
             ) as caught:

@@ -17,7 +17,6 @@ from personagen.builder.evaluation.samples.draws import measured_sample
 from personagen.builder.evaluation.samples.vector_files import (
     FILE_TEXTS,
     FilePlace,
-    VectorFolder,
     VectorSource,
     open_folder,
     read_vectors,
@@ -28,6 +27,7 @@ from personagen.builder.release.folder import check_release
 from personagen.builder.release.measuring import require_metrics_extra
 from personagen.builder.release.texts import draw_texts
 from personagen.builder.release.verdicts import count_texts
+from personagen.builder.segments.shared_folder import SharedFolder
 
 PAGE_TEXTS = 1500
 """Upper bound on the texts of a release that its page shows."""
@@ -166,7 +166,7 @@ def page_rows(count: int, seed: int) -> list[int]:
     return sorted(random.Random(seed).sample(range(count), min(count, PAGE_TEXTS)))
 
 
-def _places_there(shared: VectorFolder, source: VectorSource) -> set[FilePlace]:
+def _places_there(shared: SharedFolder, source: VectorSource) -> set[FilePlace]:
     """Return the places of the files that are there; each is checked."""
     return {place for place, _ in read_vectors(shared, source)}
 

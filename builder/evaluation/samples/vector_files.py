@@ -11,17 +11,13 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
-from personagen.builder.core.errors import FolderError, ReleaseError
-from personagen.builder.core.files import make_folder, write_bytes
+from personagen.builder.core.errors import ReleaseError
 from personagen.builder.core.foreign_text import quote
+from personagen.builder.segments.shared_folder import SharedFolder, open_shared_folder
 
 if TYPE_CHECKING:
-    from fsspec import AbstractFileSystem
-
     from personagen.metrics.texts.inputs import Vectors
 
 FORMAT = "personagen-vectors/1"
@@ -86,65 +82,9 @@ class FilePlace:
         return f"part-{self.part}-of-{self.parts}.file-{self.file}-of-{self.files}"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class VectorFolder:
-    """A folder or an fsspec address with files of vectors; see `open_folder`."""
-
-    url: str
-    system: "AbstractFileSystem"
-    path: str
-
-    def names(self) -> list[str]:
-        """Return the names of the files of vectors, sorted; none if the folder is missing."""
-        try:
-            self.system.invalidate_cache()
-            found = self.system.ls(self.path, detail=False) if self.system.exists(self.path) else []
-        except (OSError, ValueError) as error:
-            raise FolderError(f"cannot list {self.url}: {error!r:.160}; check --encoded") from None
-        return sorted(name for path in found if (name := str(path).rpartition("/")[2]).endswith(SUFFIX))
-
-    def read(self, name: str) -> bytes:
-        """Return the content of a file."""
-        try:
-            content: bytes = self.system.cat_file(f"{self.path}/{name}")
-        except (OSError, ValueError) as error:
-            raise FolderError(f"cannot read {self.url}/{name}: {error!r:.160}; check --encoded") from None
-        return content
-
-    def write(self, name: str, content: bytes) -> None:
-        """Write a file; in a folder it has its name once it is complete, elsewhere once it is uploaded."""
-        try:
-            if "file" in self.system.protocol:
-                make_folder(Path(self.path))
-                write_bytes(Path(self.path) / name, [content])
-            else:
-                self.system.mkdirs(self.path, exist_ok=True)
-                self.system.pipe_file(f"{self.path}/{name}", content)
-        except (OSError, ValueError, NotImplementedError) as error:
-            raise FolderError(f"cannot write {self.url}/{name}: {error!r:.160}; check --encoded") from None
-
-
-def open_folder(url: str) -> VectorFolder:
-    """Open a folder or an fsspec address; nothing is read or written yet.
-
-    Raises:
-        FolderError: there is no such kind of address, its package is missing, or it has a password.
-
-    """
-    from fsspec.core import url_to_fs
-
-    if "://" in url and urlsplit(url).password is not None:
-        raise FolderError(
-            "the address of --encoded has a password, which would end in logs; give it to the file system by its "
-            "environment variables or its configuration"
-        )
-    try:
-        system, path = url_to_fs(url)
-    except (ImportError, ValueError, OSError) as error:
-        raise FolderError(
-            f"cannot open --encoded {quote(url)}: {error!s:.160}; name a folder, or an address that fsspec opens"
-        ) from None
-    return VectorFolder(url.rstrip("/"), system, str(path).rstrip("/"))
+def open_folder(url: str) -> SharedFolder:
+    """Return the folder of vectors at a path or address; see `open_shared_folder`."""
+    return open_shared_folder(url, "vectors")
 
 
 def sealed_file(vectors: "Mapping[bytes, Vectors]", source: VectorSource, place: FilePlace) -> tuple[str, bytes]:
@@ -186,7 +126,7 @@ def place_of(name: str, source: VectorSource, url: str) -> FilePlace:
     return FilePlace(*(int(stated[key]) for key in ("part", "parts", "file", "files")))
 
 
-def read_vectors(folder: VectorFolder, source: VectorSource) -> "Iterator[tuple[FilePlace, dict[bytes, Vectors]]]":
+def read_vectors(folder: SharedFolder, source: VectorSource) -> "Iterator[tuple[FilePlace, dict[bytes, Vectors]]]":
     """Yield place and vectors of each file, which has been checked.
 
     Raises:
@@ -194,7 +134,7 @@ def read_vectors(folder: VectorFolder, source: VectorSource) -> "Iterator[tuple[
         FolderError: a file cannot be read.
 
     """
-    for name in folder.names():
+    for name in (file for file in folder.sizes() if file.endswith(SUFFIX)):
         place = place_of(name, source, folder.url)
         yield place, _opened(f"{folder.url}/{name}", folder.read(name), source, place)
 

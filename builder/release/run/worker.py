@@ -32,7 +32,7 @@ from personagen.builder.release.run.run_state import STATE, check_run, run_recip
 from personagen.builder.segments.joining import JoinRules, foreign_origin, join
 from personagen.builder.segments.sealing import Worker, mend_store, unsealed
 from personagen.builder.segments.segment import Origin, SegmentName, parse_name
-from personagen.builder.segments.store import DamagedSegmentError, SegmentStore
+from personagen.builder.segments.store import DamagedSegmentError, SegmentStore, local_store
 
 WORKER = "worker"
 """File with the id of a worker."""
@@ -150,7 +150,7 @@ def _check_own(worker: Worker, warn: Callable[[str], None]) -> None:
         FolderError: one is of another run, and would be shipped among those of this one.
 
     """
-    own = SegmentStore(str(worker.folder), str(worker.folder))
+    own = local_store(worker.folder)
     for file in own.sizes():
         path = worker.folder / file
         try:

@@ -30,10 +30,10 @@ def vectors(count: int = 3, seed: int = 0) -> dict[bytes, Vectors]:
 
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     folder = open_folder(str(tmp_path / "new" / "vectors"))
-    assert folder.names() == []
+    assert list(folder.sizes()) == []
     name, content = sealed_file(vectors(), SOURCE, PLACE)
     folder.write(name, content)
-    assert name.startswith("0123456789abcdef.part-1-of-4.file-0-of-2.") and folder.names() == [name]
+    assert name.startswith("0123456789abcdef.part-1-of-4.file-0-of-2.") and list(folder.sizes()) == [name]
     ((place, found),) = read_vectors(folder, SOURCE)
     assert place == PLACE and found.keys() == vectors().keys()
     assert all(np.array_equal(found[key], row) for key, row in vectors().items())
@@ -106,13 +106,13 @@ def test_content_under_a_right_name_that_holds_no_vectors_is_refused(tmp_path: P
 
 
 def test_an_address_that_nothing_opens_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(FolderError, match=r"cannot open --encoded 'nothing://x': .*; name a folder, or an address"):
+    with pytest.raises(FolderError, match=r"cannot use 'nothing://x' for vectors: .*; check the address, install the"):
         open_folder("nothing://x")
     with pytest.raises(
-        FolderError, match="the address of --encoded has a password, which would end in logs; give it"
+        FolderError, match=r"the address of the vectors, s3://\.\.\., has a password, which would"
     ) as no:
         open_folder("s3://me:hidden@bucket/x")
     assert "hidden" not in str(no.value)
     (tmp_path / "file").write_text("x")
-    with pytest.raises(FolderError, match=r"cannot write .*/file/a: .*; check --encoded"):
+    with pytest.raises(FolderError, match=r"cannot write the vectors in .*/file: .*; check the address and its access"):
         open_folder(str(tmp_path / "file")).write("a", b"")
