@@ -104,6 +104,15 @@ SHARED: Mapping[str, Decorator] = {
     "--embeddings": _option(
         "--embeddings", metavar="MODEL", help="sentence-transformers model; default: all-MiniLM-L6-v2."
     ),
+    "--per-worker": _option(
+        "--per-worker", is_flag=True, help="Limits and budget are those of each worker, not of the whole run."
+    ),
+    "--ship-every": _option(
+        "--ship-every",
+        type=click.FloatRange(1.0),
+        metavar="SECONDS",
+        help="Time after which replies are shipped. Default: a minute.",
+    ),
     "--encoded": _option("--encoded", "vectors", metavar="FOLDER|URL", help=ENCODED_HELP),
     "--encoded=": _option("--encoded", "vectors", metavar="FOLDER|URL", required=True, help=ENCODED_HELP),
     "--seed=0": _option(

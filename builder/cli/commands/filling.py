@@ -14,20 +14,11 @@ from personagen.builder.cli.output import show, show_json
 
 @click.command()
 @options(*RECIPE, *WRITING)
-@options("--part", "--journals=")
-@click.option("--per-worker", is_flag=True, help="Limits and budget are those of each worker, not of the whole run.")
+@options("--part", "--journals=", "--per-worker")
 @click.option(
     "--work", type=click.Path(path_type=Path), metavar="FOLDER", help="Folder of the worker's journal, on a local disk."
 )
-@click.option(
-    "--ship-every",
-    type=click.FloatRange(1.0),
-    default=60.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="Time after which replies are shipped.",
-)
-@options("--api-key-file", "--rows", *BUDGET, "--accept-lost-replies", "--json")
+@options("--ship-every", "--api-key-file", "--rows", *BUDGET, "--accept-lost-replies", "--json")
 def fill(recipe: Path | None, part: str, api_key_file: Path | None, as_json: bool, **values: Any) -> None:
     """Write the texts of one part of a recipe, and ship the replies of the model.
 
@@ -44,13 +35,13 @@ def fill(recipe: Path | None, part: str, api_key_file: Path | None, as_json: boo
     from personagen.builder.fill import FillSettings
     from personagen.builder.fill import fill as run
     from personagen.builder.planning.parts import parse_part
-    from personagen.builder.segments.sealing import ShippingTimes
+    from personagen.builder.segments.sealing import SHIP_EVERY_S, ShippingTimes
 
     chosen = parse_part(part)
     settings = FillSettings(
         journals=journals,
         work=work,
-        times=ShippingTimes(every_s),
+        times=ShippingTimes(every_s or SHIP_EVERY_S),
         on_sealer=lambda sealer: request(sealer.request),
         **own,
     )

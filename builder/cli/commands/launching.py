@@ -27,12 +27,6 @@ RECIPE_OPTIONS = frozenset(name.removeprefix("--").replace("-", "_") for name in
 PARTS = click.option(
     "-n", "--parts", type=click.IntRange(1, 10_000), required=True, help="Number of parts that the run is divided into."
 )
-PER_WORKER = click.option(
-    "--per-worker", is_flag=True, help="Limits and budget are those of each worker, not of the whole run."
-)
-SHIP_EVERY = click.option(
-    "--ship-every", type=click.FloatRange(1.0), metavar="SECONDS", help="Time after which replies are shipped."
-)
 WORK = click.option(
     "--work", type=click.Path(path_type=Path), help="Folder for the workers' own journals, on a local disk."
 )
@@ -47,7 +41,7 @@ GPUS = click.option("--gpus-per-part", type=click.FloatRange(0), default=0, help
 
 def _parts_of_a_run(command: Any) -> Any:
     """Add the recipe, its options, and those that all launchers have."""
-    command = options("--journals=")(SHIP_EVERY(PER_WORKER(options("--accept-lost-replies")(command))))
+    command = options("--journals=", "--ship-every", "--per-worker", "--accept-lost-replies")(command)
     return options(*RECIPE, *WRITING, "--rows", *BUDGET)(PARTS(command))
 
 

@@ -1,6 +1,7 @@
 """Recipes of every kind, filled in parts: the release of one process, from the journal of all."""
 
 import json
+import random
 from collections.abc import Mapping
 from pathlib import Path
 from threading import Event, Thread
@@ -25,7 +26,7 @@ from tests.helpers.flow import (
     without_port,
 )
 from tests.helpers.parts.workers import fill_part, fill_parts, headers_of, repeats
-from tests.helpers.servers.fake_openai import FakeOpenAI, Fault
+from tests.helpers.servers.fake_openai import FakeOpenAI, Fault, sentences
 
 SAMPLED = LAYERED | {"elaborate.situational": "sampled", "elaborate.sociocultural": "sampled"}
 PAIRS = {"counterfactual.attributes.gender": ["woman", "man"], "counterfactual.pairs": 6}
@@ -84,6 +85,26 @@ def test_an_interrupted_thought_is_in_two_segments_and_joined_in_one_way(tmp_pat
         fill_parts(recipe, 2, tmp_path)
         generate(recipe, tmp_path / "out", journals=str(tmp_path / "journals"), calls=False)
         assert len(server.requests) == once == 15
+    assert bytes_of(tmp_path / "out") == bytes_of(tmp_path / "calm")
+
+
+@pytest.mark.slow
+def test_labels_are_checked_by_workers_as_by_one_process(tmp_path: Path) -> None:
+    """Texts that the classifier takes for another emotion are requested again by the worker, not at the join."""
+    pytest.importorskip("sentence_transformers")
+    reference = tmp_path / "real.csv"
+    texts = [sentences(random.Random(number)) for number in range(120)]  # labelled at random, so that many are rejected
+    lines = [f'"{text}",{"joy" if number % 2 else "anger"}' for number, text in enumerate(texts)]
+    reference.write_text("text,label\n" + "\n".join(lines), encoding="utf-8")
+    checks = {"checks.label": "reject", "checks.label_reference": str(reference), "checks.attempts": 60}
+    with FakeOpenAI() as server:
+        recipe = recipe_for(server.url, PLAIN, {"rows": 16}, checks)
+        make(recipe, tmp_path / "calm")
+        once = len(server.requests)
+        assert any(reject["reason"] == "label" for reject in rejects_of(tmp_path / "calm"))
+        fill_parts(recipe, 2, tmp_path)
+        assert len(server.requests) == 2 * once
+        generate(recipe, tmp_path / "out", journals=str(tmp_path / "journals"), calls=False)
     assert bytes_of(tmp_path / "out") == bytes_of(tmp_path / "calm")
 
 
