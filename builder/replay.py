@@ -148,7 +148,7 @@ async def _replay(
                 source = ReplySource(settings.journals, calls=False)
                 models, missing = await models_of_run(plan, run, source, progress)
             assert missing is not None, "no model may be called"
-            missing.advice = "name all of its replies with --journals" + _hint_at_refusals(manifest)
+            missing.advice = "name all of its replies with --journals"
             identities = [identity_of_model(model.backend) for model in models]
             origin = replace(origin_of(plan, identities), personagen=manifest["personagen"])
             done = await write_release(
@@ -167,12 +167,6 @@ async def _replay(
                 raise FolderError(f"{damage}; {ANOTHER_COPY}") from error
             raise
         return _compared(manifest, done.manifest)
-
-
-def _hint_at_refusals(manifest: Mapping[str, Any]) -> str:
-    """Return the end of the advice on missing replies of a release some of whose requests may have none; ""."""
-    has_refusals = any("request" in reasons for reasons in manifest["rejects"].values())
-    return "; a request that the server refused with an error has no reply, and cannot be replayed" * has_refusals
 
 
 def _known_recipe(manifest: Mapping[str, Any], settings: ReplaySettings, folder: Path | None, run: RunFolder) -> Recipe:

@@ -6,7 +6,7 @@ The stages know an `Ask` and none of this.
 import asyncio
 from dataclasses import replace
 
-from personagen.builder.core.errors import BackendError, RequestError, TransientError
+from personagen.builder.core.errors import BackendError, MissingReplyError, RequestError, TransientError
 from personagen.builder.core.event_loop import INTERRUPTS
 from personagen.builder.llm.admission.control import AdmissionControl, Slot
 from personagen.builder.llm.admission.retries import RequestFailures, RetryTiming, require_retry, retry_pause
@@ -68,13 +68,14 @@ class Dispatcher:
         """Return the `Ask` of a row; among waiting requests, those of the lowest priority number are sent first.
 
         Equal requests under way are sent once, since the rows of a persona share its background. A request that has
-        failed is not sent again in this run: otherwise the rows of a persona could have different backgrounds.
+        failed is not sent again in this run: otherwise the rows of a persona could have different backgrounds. A later
+        run sends it again, unless it may send none.
         """
 
         async def ask(request: Request) -> Reply:
             key = request_key(self._backend, request)
             journaled = self._journal.get(key, self._model)
-            if journaled is not None and not self._has_more_room(request, journaled):
+            if journaled is not None and not self._has_more_room(request, journaled) and not journaled.failed:
                 return readable(journaled)
             if key in self._failed:
                 raise self._failed[key]
@@ -117,7 +118,26 @@ class Dispatcher:
             return grace_s
         return interrupts.grace_s(self._admission.in_flight, grace_s) if self._journal.is_durable else 0.0
 
-    async def _fetch(self, priority: int, key: str, request: Request, cut: Reply | None) -> Reply:
+    async def _fetch(self, priority: int, key: str, request: Request, earlier: Reply | None) -> Reply:
+        """Send a request, and journal its failure too: without it, a replay would lack the reply.
+
+        `earlier`: failure in an earlier run, or reply that was cut before its content. None: there is none.
+        """
+        try:
+            return await self._send(priority, key, request, earlier)
+        except MissingReplyError as error:
+            if earlier is not None and earlier.failed:
+                raise RequestError(str(earlier.problem)) from error
+            raise
+        except RequestError as error:
+            failure = Reply((), 0, 0, problem=str(error), model=self._model, failed=True)
+            cut = self._journal.get(key, self._model)
+            if cut is not None:
+                failure = replace(with_tokens_of(failure, cut), cut_at=cut.cut_at)
+            await self._journal.put(key, failure)
+            raise
+
+    async def _send(self, priority: int, key: str, request: Request, cut: Reply | None) -> Reply:
         """Send a request until it is answered, and journal the reply; one cut before its content is sent once more.
 
         `cut`: earlier reply that was cut before its content; its tokens were paid for and count.

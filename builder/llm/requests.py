@@ -110,6 +110,7 @@ class Reply:
         thought_tokens: completion tokens that were thoughts; 0: none, or not stated.
         cut_at: limit on completion tokens at which a reply without content was cut; None: it was not cut there.
         model: model that was asked, in a run of several; None: not recorded.
+        failed: whether no reply came at all: the request was refused, or failed again and again; `problem` says how.
 
     """
 
@@ -123,6 +124,7 @@ class Reply:
     thought_tokens: int = 0
     cut_at: int | None = None
     model: str | None = None
+    failed: bool = False
 
 
 def readable(reply: Reply) -> Reply:

@@ -11,7 +11,7 @@ from personagen.builder.llm.backends.openai_chat import ChatTimeouts, OpenAIBack
 from personagen.builder.llm.budget import Budget
 from personagen.builder.llm.dispatcher import Dispatcher
 from personagen.builder.llm.journal import Journal
-from personagen.builder.llm.requests import Ask, Message, Reply, Request, Sampling
+from personagen.builder.llm.requests import Ask, Backend, Message, Reply, Request, Sampling
 
 FAST = RetryTiming(first_pause_s=0.01, max_pause_s=0.02, failing_s=0.0, outage_s=60.0, grace_s=60.0)
 """Retries after milliseconds; an outage and the grace period are longer than any delay of a busy machine."""
@@ -52,7 +52,7 @@ def with_model(
 
 
 def dispatcher(
-    backend: OpenAIBackend, journal: Journal, budget: Budget | None = None, timing: RetryTiming = FAST
+    backend: Backend, journal: Journal, budget: Budget | None = None, timing: RetryTiming = FAST
 ) -> Dispatcher:
     """Build a dispatcher whose limit on requests in flight is that of the backend from the start."""
     admission = make_admission_control(

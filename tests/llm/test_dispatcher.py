@@ -6,14 +6,23 @@ from pathlib import Path
 
 import pytest
 
-from personagen.builder.core.errors import BackendError, FolderError, RequestError
+from personagen.builder.core.errors import BackendError, FolderError, MissingReplyError, RequestError
 from personagen.builder.core.prices import Amount
 from personagen.builder.llm.admission.retries import MAX_FAILURES
 from personagen.builder.llm.backends.openai_chat import OpenAIBackend, connect_openai
 from personagen.builder.llm.backends.openai_settings import ServerOptions
 from personagen.builder.llm.budget import Budget
 from personagen.builder.llm.journal import Journal, Usage
-from personagen.builder.llm.requests import Message, Reply, Request, Sampling, request_key
+from personagen.builder.llm.journal_only import JournalOnly, identity_of_model
+from personagen.builder.llm.requests import (
+    ONLY_THOUGHT,
+    Candidate,
+    Message,
+    Reply,
+    Request,
+    Sampling,
+    request_key,
+)
 from tests.helpers.dispatching import ask_for, asker, dispatcher, until, with_model
 from tests.helpers.servers.fake_openai import FakeOpenAI, Fault, completion, contents
 
@@ -88,6 +97,48 @@ def test_a_refused_request_is_not_sent_again(tmp_path: Path) -> None:
         assert len(server.requests) == 2
 
 
+def test_a_later_run_sends_a_failed_request_again_unless_it_may_send_none(tmp_path: Path) -> None:
+    """The user may have mended the server; a replay must go as the run did."""
+    request, found = ask_for("Go on."), []
+
+    async def use(backend: OpenAIBackend, journal: Journal) -> None:
+        for answering in (JournalOnly(identity_of_model(backend)), backend):
+            try:
+                found.append(await dispatcher(answering, journal).ask(0)(request))
+            except (RequestError, MissingReplyError) as error:
+                found.append(error)
+        found.append(journal.usage())
+
+    refusing = Fault("status", status=403, times=2, body={"error": {"message": "not this one"}})
+    with FakeOpenAI(faults=[refusing]) as server:
+        for _ in range(3):
+            with_model(server.url, tmp_path / "journal", use)
+        assert len(server.requests) == 3
+    missing, refused, used, replayed, again, _, once_more, reply, usage = found
+    assert isinstance(missing, MissingReplyError) and isinstance(reply, Reply) and reply.candidates
+    errors = [refused, replayed, again, once_more]
+    assert [type(error) for error in errors] == [RequestError] * 4 and len(set(map(str, errors))) == 1
+    assert used == Usage(1, 0, 0) and usage == Usage(1, reply.prompt_tokens, reply.completion_tokens)
+    with_model(server.url, tmp_path / "journal", use)
+    assert found[-3:-1] == [reply, reply]
+
+
+def test_a_failure_after_a_reply_that_was_cut_keeps_its_tokens(tmp_path: Path) -> None:
+    async def use(backend: OpenAIBackend, journal: Journal) -> None:
+        cut = Reply((Candidate("", "length", problem=ONLY_THOUGHT),), 11, 50, cut_at=50)
+        await journal.put(request_key(backend, ask_for("Go on.")), cut)
+        for _ in range(2):
+            with pytest.raises(RequestError):
+                await asker(backend, journal)(ask_for("Go on."))
+            assert journal.total() == (11, 50)
+
+    with FakeOpenAI(
+        faults=[Fault("status", status=403, times=9, body={"error": {"message": "not this one"}})]
+    ) as server:
+        with_model(server.url, tmp_path / "journal", use)
+        assert len(server.requests) == 2
+
+
 def test_a_request_that_fails_while_no_other_is_answered_is_not_at_fault(tmp_path: Path) -> None:
     """The server is: one other reply after the first failure does not give the request up."""
 
@@ -157,7 +208,7 @@ def test_no_more_requests_are_in_flight_than_allowed(tmp_path: Path, limit: int)
         assert (server.most_in_flight, len(server.requests)) == (limit, 12)
 
 
-def test_error_reaches_all_waiting_rows_and_is_not_journaled(tmp_path: Path) -> None:
+def test_error_reaches_all_waiting_rows(tmp_path: Path) -> None:
     """A later run sends the request again and gets the reply."""
     fault = Fault("status", times=1, status=403, body={"error": {"message": "no such thing"}})
 
@@ -165,8 +216,7 @@ def test_error_reaches_all_waiting_rows_and_is_not_journaled(tmp_path: Path) -> 
         ask = asker(backend, journal)
         errors = await asyncio.gather(*[ask(ask_for("Go on.")) for _ in range(5)], return_exceptions=True)
         assert [type(error) for error in errors] == [RequestError] * 5
-        assert journal.get(request_key(backend, ask_for("Go on."))) is None
-        assert journal.usage() == Usage(0, 0, 0)
+        assert journal.usage() == Usage(1, 0, 0)
 
     async def answered(backend: OpenAIBackend, journal: Journal) -> None:
         assert (await asker(backend, journal)(ask_for("Go on."))).candidates

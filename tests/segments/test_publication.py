@@ -13,12 +13,13 @@ SERVER = "https://tenant-7.example.org/v1: content filter of organization org-1"
 
 
 def replies() -> list[StoredReply]:
-    """Return a reply with a text, one without, one with a candidate of each kind, and a thought."""
+    """Return a reply with a text, one without, one with a candidate of each kind, a thought, and a failure."""
     contents = [
         Reply((Candidate("A text.", "stop"),), 5, 3),
         Reply((), 5, 0, problem=SERVER),
         Reply((Candidate("A text.", "stop"), Candidate("", "stop", problem=SERVER)), 5, 3),
         Reply((), 5, 9, problem=ONLY_THOUGHT),
+        Reply((), 0, 0, problem=SERVER, failed=True),
     ]
     return [stored(f"{number:064x}", reply) for number, reply in enumerate(contents)]
 
@@ -28,7 +29,7 @@ def test_the_same_replies_give_the_same_bytes(tmp_path: Path) -> None:
     assert [path.name for path in one.paths] == [path.name for path in other.paths]
     assert [path.read_bytes() for path in one.paths] == [path.read_bytes() for path in other.paths]
     (path,) = one.paths
-    assert (one.replies, one.bytes) == (4, path.stat().st_size)
+    assert (one.replies, one.bytes) == (5, path.stat().st_size)
     with path.open("rb") as file:
         header = read_header(read_tail(file))
     assert header.origin == ORIGIN and (header.work.host, header.work.began, header.work.sealed) == ("", 0, 0)
@@ -37,7 +38,7 @@ def test_the_same_replies_give_the_same_bytes(tmp_path: Path) -> None:
 def test_sentences_of_a_server_are_not_published(tmp_path: Path) -> None:
     (path,) = write_journal(tmp_path, ORIGIN, replies()).paths
     found = [decode(row.reply) for row in read_replies(path)]
-    assert [reply.problem for reply in found] == [None, NOT_PUBLISHED, None, ONLY_THOUGHT]
+    assert [reply.problem for reply in found] == [None, NOT_PUBLISHED, None, ONLY_THOUGHT, NOT_PUBLISHED]
     assert [candidate.problem for candidate in found[2].candidates] == [None, NOT_PUBLISHED]
     assert found[0] == decode(replies()[0].reply) and b"tenant-7" not in path.read_bytes()
 

@@ -126,8 +126,9 @@ def open_for_merging(file: JournalFile) -> Iterator[Merger]:
 def is_preferred(one: str, other: str) -> bool:
     """Return whether the first of two different replies to one request is kept; of each pair, exactly one is.
 
-    A reply with a text comes before one that was cut within its thoughts, and of two of those the one with more room.
-    Otherwise the choice has no reason but that it is always the same: the first one in the order of their bytes.
+    A reply with a text comes before one that was cut within its thoughts, and that before a failure; of two that were
+    cut, the one with more room is kept. Otherwise the choice has no reason but that it is always the same: the first
+    one in the order of their bytes.
     """
     ranks = [_rank(text) for text in (one, other)]
     return one < other if ranks[0] == ranks[1] else ranks[0] > ranks[1]
@@ -138,5 +139,7 @@ def _rank(text: str) -> tuple[bool, int]:
         reply = decode(text)
         is_readable = has_text(reply)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return False, -2
+    if reply.failed:
         return False, -1
     return (False, reply.cut_at) if isinstance(reply.cut_at, int) and not is_readable else (True, 0)

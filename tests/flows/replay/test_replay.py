@@ -247,15 +247,26 @@ def test_release_of_the_fixture_is_replayed(tmp_path: Path) -> None:
     assert replayed(out) == ()
 
 
-def test_a_request_that_the_server_refused_has_no_reply(tmp_path: Path) -> None:
-    refused = Fault("status", seed=seed_of("anger-000002", 0), status=400, body={"error": {"message": "no"}}, times=9)
-    with FakeOpenAI(faults=[refused]) as server:
-        make(recipe_for(server.url, LAYERED), tmp_path / "out")
-    assert refusal(tmp_path / "out") == (
-        "the release cannot be replayed: the journal lacks replies for 1 or more of 14 texts (anger 1); name all of "
-        "its replies with --journals; a request that the server refused with an error has no reply, and cannot be "
-        "replayed"
-    )
+def test_a_request_that_the_server_refused_is_replayed(tmp_path: Path) -> None:
+    """From the run, and from the segments of workers of which one was refused a text and one a background."""
+    background = seed_of("p000003", 0, stage="sociocultural")
+    refused = [
+        Fault("status", seed=seed, status=400, body={"error": {"message": "no"}}, times=99)
+        for seed in (seed_of("anger-000002", 0), background)
+    ]
+    with FakeOpenAI(faults=refused) as server:
+        recipe = recipe_for(server.url, LAYERED)
+        make(recipe, tmp_path / "out")
+        assert len([body for body in server.requests if body["seed"] == background]) == 1
+        for number in range(2):
+            fill(recipe, Part(number, 2), FillSettings(str(tmp_path / "journals"), tmp_path / f"work-{number}"))
+    rejects = manifest_of(tmp_path / "out")["rejects"]
+    assert [rejects[stage]["request"] for stage in ("expression", "sociocultural")] == [1, 1]
+    assert replayed(tmp_path / "out") == replayed(tmp_path / "out", tmp_path / "journals") == ()
+    generate(recipe, tmp_path / "joined", journals=str(tmp_path / "journals"), calls=False)
+    assert bytes_of(tmp_path / "joined") == bytes_of(tmp_path / "out")
+    rejected = [(tmp_path / name / "rejects.jsonl").read_text() for name in ("out.run", "joined.run")]
+    assert rejected[0] == rejected[1]
 
 
 def test_the_python_call_replays(made: Path) -> None:

@@ -31,6 +31,7 @@ REPLIES = st.builds(
     completion_tokens=st.integers(0, 3),
     problem=st.sampled_from([None, "content filter"]),
     cut_at=st.sampled_from([None, 0, 100, 1_124, 4_196]),
+    failed=st.booleans(),
 )
 """Replies as backends build them, and others."""
 
@@ -56,9 +57,13 @@ def reply(text: str, cut_at: int | None = None) -> str:
     return encode(Reply((Candidate(text, "length" if cut_at else "stop"),), 3, 2, cut_at=cut_at))
 
 
-def test_a_text_comes_before_thoughts_and_of_thoughts_the_longest() -> None:
+def test_a_text_comes_before_thoughts_and_of_thoughts_the_longest_and_a_failure_last() -> None:
     """Whatever the order of their bytes: a worker that was killed may have left the shorter ones."""
-    ranked = [reply("Words."), reply(THOUGHT, 4_196), reply(THOUGHT, 1_124), reply(THOUGHT, 100)]
+    failed = [encode(Reply((), 0, 0, problem=why, failed=True)) for why in ("", "zz")]
+    thoughts = [reply(THOUGHT, 4_196), reply(THOUGHT, 1_124), reply(THOUGHT, 100)]
+    for last in failed:
+        assert all(is_preferred(one, last) for one in (reply("Words."), *thoughts))
+    ranked = [reply("Words."), *thoughts]
     for better, one in enumerate(ranked):
         assert all(is_preferred(one, other) for other in ranked[better + 1 :])
 
