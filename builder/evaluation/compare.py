@@ -36,6 +36,7 @@ from personagen.builder.evaluation.arms import (
     plan_arms,
     read_parts,
     recipe_text,
+    require_memory,
     require_real_texts,
     write_arms,
 )
@@ -177,6 +178,7 @@ def _compare(
     require_metrics_extra()
     choice = recipe.single_backend("compare")
     arms = ordered_arms(settings.arms, styled=recipe.mixture() is not None)
+    require_memory(len(arms), settings.rows)
     recipes = part_recipes(recipe, settings.rows, settings.seeds)
     quota = {emotion: max(part.quota()[emotion] for part in recipes) for emotion in recipes[0].quota()}
     judges = connect_judges(

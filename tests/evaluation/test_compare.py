@@ -251,6 +251,7 @@ def test_the_label_check_of_the_recipe_applies_to_every_written_text(
             "--rows 6 over 2 seeds gives 3 texts per seed for 2 emotions, wanted two or more of each; raise",
         ),
         (("--rows", "200"), "reference real.jsonl has 2"),
+        (("--rows", "20000000000"), "arms with --rows 20000000000 take "),
         (("--arms", "situation"), "unknown arm 'situation', did you mean 'situational'?"),
         (
             ("--depth", "none"),

@@ -7,7 +7,7 @@ Imports the flow `generate` and the rooms below it, and nothing else of `evaluat
 
 from personagen.builder.evaluation.arms.conditions import ARMS, ArmSetting, ArmText, WritingTask
 from personagen.builder.evaluation.arms.delivery import TreatmentDelivery, deliveries
-from personagen.builder.evaluation.arms.planning import ordered_arms, part_recipes, plan_arms
+from personagen.builder.evaluation.arms.planning import ordered_arms, part_recipes, plan_arms, require_memory
 from personagen.builder.evaluation.arms.recipes import arm_recipe, best_arm, recipe_text, require_real_texts
 from personagen.builder.evaluation.arms.reference_parts import ReferenceParts, read_parts
 from personagen.builder.evaluation.arms.writing import WrittenArm, write_arms
@@ -28,6 +28,7 @@ __all__ = [
     "plan_arms",
     "read_parts",
     "recipe_text",
+    "require_memory",
     "require_real_texts",
     "write_arms",
 ]

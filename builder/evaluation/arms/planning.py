@@ -1,5 +1,6 @@
 """Plan a comparison: the order of its arms, the recipe of each seed, and the rows that all arms share."""
 
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,11 @@ from personagen.builder.planning.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from personagen.metrics.texts.corpus import Corpus
+
+TEXT_BYTES = 560
+"""Memory per text of an arm, held until the comparison is saved; measured by `python -m benchmarks.scale.arms`."""
+
+GIGABYTE = 10**9
 
 
 def ordered_arms(names: Sequence[str] | None, *, styled: bool) -> list[str]:
@@ -41,6 +47,16 @@ def ordered_arms(names: Sequence[str] | None, *, styled: bool) -> list[str]:
             raise RecipeError(f"arm {name!r} has nothing to sample: no model writes it; leave {VERBALIZED!r} out")
         wanted |= {name, *USES.get(plain, ())}
     return [name + suffix for name in ARMS for suffix in ("", VERBALIZED) if name + suffix in wanted]
+
+
+def require_memory(arms: int, rows: int) -> None:
+    """Raise RecipeError if the texts of all arms take more memory than this machine has; `rows` are those per arm."""
+    wanted, present = arms * rows * TEXT_BYTES, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if wanted > present:
+        raise RecipeError(
+            f"the texts of {arms} arms with --rows {rows} take {wanted / GIGABYTE:,.0f} GB of memory, and this machine "
+            f"has {present / GIGABYTE:,.0f} GB; lower --rows, or name fewer arms with --arms"
+        )
 
 
 def part_recipes(recipe: Recipe, rows: int, seeds: int) -> list[Recipe]:
