@@ -6,6 +6,7 @@ from pathlib import Path
 
 from personagen.builder.generate import GenerationResult, write_release
 from personagen.builder.llm import EngineModel
+from personagen.builder.llm.backends.batch_api import BatchTiming
 from personagen.builder.llm.backends.openai_batch import connect_batch
 from personagen.builder.planning.counterfactuals import add_counterfactuals
 from personagen.builder.planning.plan import make_plan
@@ -16,7 +17,7 @@ from personagen.builder.release.run.run_state import run_recipe
 from tests.helpers.batches import FAST, KEY
 
 
-def make_by_batches(recipe: Recipe, out: Path) -> GenerationResult:
+def make_by_batches(recipe: Recipe, out: Path, timing: BatchTiming = FAST) -> GenerationResult:
     """Make a release as `generate` does, with a batch backend whose pauses are short."""
     (chosen,) = recipe.backends
     with open_run(out, run_recipe(recipe), fresh=False, reuse=False) as run:
@@ -25,7 +26,7 @@ def make_by_batches(recipe: Recipe, out: Path) -> GenerationResult:
             base_url=chosen.base_url,
             api_key=KEY,
             folder=run.batches,
-            timing=FAST,
+            timing=timing,
             headers=chosen.headers,
             query=chosen.query,
             body=chosen.body,

@@ -30,6 +30,9 @@ FAST = BatchTiming(
 )
 """Pauses of milliseconds: the fake server needs no longer ones."""
 
+PATIENT = replace(FAST, quiet_s=2.0)
+"""Requests of a whole stage are gathered, however long a busy disk takes to journal the replies that they follow."""
+
 
 def ask(number: int, **changes: Any) -> Request:
     """Build a request; its seed is its number."""

@@ -18,7 +18,7 @@ from personagen.builder.llm.requests import Message
 from personagen.builder.planning.recipe.parsing import read_recipe
 from personagen.builder.preview import preview
 from tests.helpers.batch_runs import make_by_batches
-from tests.helpers.batches import answers, ask, asks, backend_of, expected, refused, texts
+from tests.helpers.batches import PATIENT, answers, ask, asks, backend_of, expected, refused, texts
 from tests.helpers.flow import (
     LAYERED,
     bytes_of,
@@ -221,12 +221,12 @@ def test_release_takes_one_batch_per_stage_after_the_first_request(tmp_path: Pat
     """
     with FakeBatches(polls=2) as server:
         recipe = recipe_for(server.url, BATCH)
-        result = make_by_batches(recipe, tmp_path / "out")
+        result = make_by_batches(recipe, tmp_path / "out", PATIENT)
         assert result.created and not manifest_of(tmp_path / "out")["rejects"]
         assert [len(batch.lines) for batch in server.batches] == [1, 6 + 2, 12 + 2, 12]
         assert server.repeated() == {}
         shutil.rmtree(tmp_path / "out")
-        assert make_by_batches(recipe, tmp_path / "out").created
+        assert make_by_batches(recipe, tmp_path / "out", PATIENT).created
         assert len(server.batches) == 4
     assert manifest_of(tmp_path / "out")["model"]["backend"] == "batch"
 
@@ -234,7 +234,7 @@ def test_release_takes_one_batch_per_stage_after_the_first_request(tmp_path: Pat
 def test_rejected_texts_are_written_again_in_further_batches(tmp_path: Path) -> None:
     """The rows that need another attempt share a batch."""
     with FakeBatches(faults=refusals()) as server:
-        make_by_batches(recipe_for(server.url, BATCH), tmp_path / "out")
+        make_by_batches(recipe_for(server.url, BATCH), tmp_path / "out", PATIENT)
     assert server.repeated() == {}
     assert manifest_of(tmp_path / "out")["rejects"]
     assert 3 < len(server.batches) < 12
@@ -290,7 +290,7 @@ def test_interrupted_release_leaves_its_batches_alone(tmp_path: Path) -> None:
         assert only_line(done) == "personagen: interrupted; paid replies are kept: run the same command to continue"
         assert len(server.waiting()) == 1
         server.polls = 0
-        make_by_batches(read_recipe(path, {"backend.base_url": server.url}), out)
+        make_by_batches(read_recipe(path, {"backend.base_url": server.url}), out, PATIENT)
     assert len(server.batches) == 4 and server.repeated() == {}
 
 
@@ -303,7 +303,7 @@ def test_batch_under_way_keeps_its_folder_from_other_recipes(tmp_path: Path) -> 
         with pytest.raises(FolderError, match="has a run of another recipe: seed is 0 there and 1 here"):
             make_by_batches(recipe_for(server.url, BATCH, {"seed": 1}), tmp_path / "out")
         server.quiet()
-        make_by_batches(recipe_for(server.url, BATCH), tmp_path / "out")
+        make_by_batches(recipe_for(server.url, BATCH), tmp_path / "out", PATIENT)
     assert len(server.batches) == 4
 
 
