@@ -321,13 +321,12 @@ def _is_reply(row: StoredReply) -> bool:
     """Return whether a row is as it was stored, and can be decoded."""
     try:
         row.key.decode()
-        has_texts = all(isinstance(candidate.text, str) for candidate in decode(row.reply).candidates)
+        reply = decode(row.reply)
         return (
-            has_texts
-            and row.checksum is not None
+            row.checksum is not None
             and row.is_whole()
-            and row.prompt_tokens >= 0
-            and row.completion_tokens >= 0
+            and 0 <= row.prompt_tokens == reply.prompt_tokens
+            and 0 <= row.completion_tokens == reply.completion_tokens
         )
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return False

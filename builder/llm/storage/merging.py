@@ -127,19 +127,19 @@ def is_preferred(one: str, other: str) -> bool:
     """Return whether the first of two different replies to one request is kept; of each pair, exactly one is.
 
     A reply with a text comes before one that was cut within its thoughts, and that before a failure; of two that were
-    cut, the one with more room is kept. Otherwise the choice has no reason but that it is always the same: the first
-    one in the order of their bytes.
+    cut, the one with more room is kept. A failure after a cut takes the place of that cut, as at the worker that met
+    both. Otherwise the choice has no reason but that it is always the same: the first one in the order of their bytes.
     """
     ranks = [_rank(text) for text in (one, other)]
     return one < other if ranks[0] == ranks[1] else ranks[0] > ranks[1]
 
 
-def _rank(text: str) -> tuple[bool, int]:
+def _rank(text: str) -> tuple[bool, int, bool]:
+    """Return what a reply is worth: whether it has a text, at which limit it was cut, whether a failure came after."""
     try:
         reply = decode(text)
-        is_readable = has_text(reply)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        return False, -2
-    if reply.failed:
-        return False, -1
-    return (False, reply.cut_at) if isinstance(reply.cut_at, int) and not is_readable else (True, 0)
+        return False, -2, False
+    if reply.cut_at is None or (has_text(reply) and not reply.failed):
+        return not reply.failed, -1, reply.failed
+    return False, reply.cut_at, reply.failed

@@ -114,8 +114,37 @@ def decode(text: str | bytes) -> Reply:
     """Decode a reply. Raises ValueError, TypeError, KeyError or AttributeError if it is malformed."""
     data: dict[str, Any] = json.loads(text)
     candidates = tuple(Candidate(**candidate) for candidate in data.pop("candidates"))
-    left_out = tuple(data.pop("left_out", ()))
-    return Reply(candidates=candidates, left_out=left_out, **data)
+    left_out = data.pop("left_out", [])
+    reply = Reply(candidates=candidates, left_out=tuple(left_out), **data)
+    if not (isinstance(left_out, list) and _has_types(reply) and all(map(_is_candidate, candidates))):
+        raise TypeError("a field has another type than that of a reply")
+    return reply
+
+
+def _has_types(reply: Reply) -> bool:
+    """Return whether the fields of a decoded reply have their types; a file from elsewhere may hold any."""
+    return (
+        type(reply.prompt_tokens) is type(reply.completion_tokens) is type(reply.thought_tokens) is int
+        and (reply.cut_at is None or type(reply.cut_at) is int)
+        and type(reply.estimated) is type(reply.failed) is bool
+        and all(isinstance(text, str | None) for text in (reply.problem, reply.answered_by, reply.model))
+        and all(isinstance(part, str) for part in reply.left_out)
+    )
+
+
+def _is_candidate(candidate: Candidate) -> bool:
+    """Return whether the fields of a decoded candidate have their types."""
+    logprobs = candidate.first_logprobs
+    return (
+        isinstance(candidate.text, str)
+        and isinstance(candidate.finish, str)
+        and isinstance(candidate.mean_logprob, int | float | None)
+        and isinstance(candidate.problem, str | None)
+        and (
+            logprobs is None
+            or (isinstance(logprobs, dict) and all(isinstance(value, int | float) for value in logprobs.values()))
+        )
+    )
 
 
 class ReplyCount:

@@ -22,7 +22,7 @@ from personagen.builder.planning.recipe.parsing import read_recipe
 from personagen.builder.release.folder import read_manifest
 from personagen.builder.replay import ReplaySettings, replay
 from tests.helpers.command import Run
-from tests.helpers.flow import LAYERED, Recorder, bytes_of, make, recipe_for, refusals, seed_of
+from tests.helpers.flow import LAYERED, Recorder, answer_fault, bytes_of, make, recipe_for, refusals, seed_of
 from tests.helpers.releasing import RECIPE, make_release, manifest_of, rewrite, write_manifest
 from tests.helpers.servers.fake_openai import FakeOpenAI, Fault
 
@@ -267,6 +267,25 @@ def test_a_request_that_the_server_refused_is_replayed(tmp_path: Path) -> None:
     assert bytes_of(tmp_path / "joined") == bytes_of(tmp_path / "out")
     rejected = [(tmp_path / name / "rejects.jsonl").read_text() for name in ("out.run", "joined.run")]
     assert rejected[0] == rejected[1]
+
+
+def test_a_request_that_was_refused_after_a_cut_reply_is_replayed_from_segments(tmp_path: Path) -> None:
+    """A segment has both: the reply that was cut within its thoughts, and the failure of the request with more room."""
+    seed = seed_of("anger-000002", 0)
+    faults = [
+        replace(answer_fault("<think>What would she say", seed, finish="length"), times=1),
+        Fault("status", seed=seed, status=400, body={"error": {"message": "no"}}),
+    ]
+    with FakeOpenAI(faults=faults) as server:
+        recipe = recipe_for(server.url)
+        make(recipe, tmp_path / "out")
+        assert len([body for body in server.requests if body["seed"] == seed]) == 2
+    with FakeOpenAI(faults=faults) as server:
+        fill(recipe_for(server.url), Part(0, 1), FillSettings(str(tmp_path / "journals"), tmp_path / "work"))
+    assert manifest_of(tmp_path / "out")["rejects"] == {"expression": {"request": 1}}
+    assert replayed(tmp_path / "out") == replayed(tmp_path / "out", tmp_path / "journals") == ()
+    generate(recipe, tmp_path / "joined", journals=str(tmp_path / "journals"), calls=False)
+    assert bytes_of(tmp_path / "joined") == bytes_of(tmp_path / "out")
 
 
 def test_the_python_call_replays(made: Path) -> None:

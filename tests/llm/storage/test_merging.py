@@ -58,12 +58,16 @@ def reply(text: str, cut_at: int | None = None) -> str:
 
 
 def test_a_text_comes_before_thoughts_and_of_thoughts_the_longest_and_a_failure_last() -> None:
-    """Whatever the order of their bytes: a worker that was killed may have left the shorter ones."""
+    """Whatever the order of their bytes: a worker that was killed may have left the shorter ones.
+
+    A failure that came after thoughts is what the worker went on with: it takes their place.
+    """
     failed = [encode(Reply((), 0, 0, problem=why, failed=True)) for why in ("", "zz")]
     thoughts = [reply(THOUGHT, 4_196), reply(THOUGHT, 1_124), reply(THOUGHT, 100)]
     for last in failed:
         assert all(is_preferred(one, last) for one in (reply("Words."), *thoughts))
-    ranked = [reply("Words."), *thoughts]
+    after = [encode(Reply((), 3, 2, problem="no", cut_at=cut_at, failed=True)) for cut_at in (4_196, 1_124, 100)]
+    ranked = [reply("Words."), *(one for pair in zip(after, thoughts, strict=True) for one in pair), failed[0]]
     for better, one in enumerate(ranked):
         assert all(is_preferred(one, other) for other in ranked[better + 1 :])
 
