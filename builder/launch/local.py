@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from personagen.builder.core.event_loop import run_blocking
-from personagen.builder.launch.processes import end_with_parent
+from personagen.builder.launch.processes import prepare_worker
 
 MAX_LINE_CHARS = 2_000
 """Characters of a worker's line that are shown."""
@@ -122,7 +122,7 @@ async def _start(words: Sequence[str], stderr: int) -> Process:
             stdout=DEVNULL,
             stderr=stderr,
             process_group=0,
-            preexec_fn=end_with_parent(signal.SIGTERM),
+            preexec_fn=prepare_worker(signal.SIGTERM),
         )
     finally:
         os.close(stderr)

@@ -1,6 +1,7 @@
 """Processes that do not outlive the process that started them."""
 
 import ctypes
+import signal
 import sys
 from collections.abc import Callable
 
@@ -8,16 +9,21 @@ PR_SET_PDEATHSIG = 1
 """Operation of Linux's prctl: which signal a process gets when its parent ends."""
 
 
-def end_with_parent(number: int) -> Callable[[], None] | None:
-    """Return what a child process runs at its start, so that it gets a signal when its parent is killed.
+def prepare_worker(number: int) -> Callable[[], None]:
+    """Return what the process of a worker runs at its start.
 
-    None: the system has no such call; a child of a killed parent completes its part.
+    It ignores SIGUSR1, which would end it, until it has a handler; and it gets a signal when its parent is killed. Only
+    Linux has a call for the latter; elsewhere the worker of a killed parent completes its part.
+
+    Args:
+        number: the signal.
+
     """
-    if not sys.platform.startswith("linux"):
-        return None
-    library = ctypes.CDLL(None)  # loaded here: between fork and exec nothing may need a lock
+    library = ctypes.CDLL(None) if sys.platform.startswith("linux") else None  # loaded here: a fork may hold its lock
 
-    def request_signal() -> None:
-        library.prctl(PR_SET_PDEATHSIG, number)
+    def prepare() -> None:
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+        if library is not None:
+            library.prctl(PR_SET_PDEATHSIG, number)
 
-    return request_signal
+    return prepare

@@ -21,7 +21,7 @@ from personagen.builder.core.errors import LaunchError
 from personagen.builder.core.event_loop import run_blocking
 from personagen.builder.core.foreign_text import quote
 from personagen.builder.launch.commands import process_words
-from personagen.builder.launch.processes import end_with_parent
+from personagen.builder.launch.processes import prepare_worker
 
 POLL_S = 0.5
 """Seconds between two looks at a process: Ray's cancellation is noticed between them."""
@@ -98,7 +98,7 @@ def fill_part(arguments: tuple[str, ...]) -> int:
         process_words(arguments),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
-        preexec_fn=end_with_parent(9),  # noqa: PLW1509 - what runs between fork and exec takes no lock
+        preexec_fn=prepare_worker(9),  # noqa: PLW1509 - what runs between fork and exec takes no lock
     )
     code = None
     while code is None:

@@ -13,11 +13,11 @@ from pathlib import Path
 
 from personagen.builder.core.errors import LaunchError
 from personagen.builder.core.files import write_text
-from personagen.builder.core.foreign_text import quote
+from personagen.builder.core.foreign_text import environment_secrets, holds_secret, quote
 from personagen.builder.launch.commands import PartCommands, process_words
 from personagen.builder.launch.slurm_script import BODY, TITLE
 
-RESERVED = ("--array", "--signal", "--open-mode", "--requeue", "--no-requeue", "--wrap", "-a")
+RESERVED = ("--array", "--signal", "--open-mode", "--requeue", "--no-requeue", "--wrap")
 """Options of sbatch that the script depends on."""
 
 SBATCH_S = 120.0
@@ -36,7 +36,7 @@ class SlurmSettings:
         partition: partition. None: that of the cluster.
         cpus_per_part: processors of a task.
         gpus_per_part: GPUs of a task; 0: none are requested.
-        sbatch: further options of sbatch, such as `--account=x`.
+        sbatch: further long options of sbatch, such as `--account=x`.
         grace_s: seconds before the time limit at which a worker is stopped and its task requeued.
         setup: lines of shell that run before anything else, such as `module load cuda`.
         server: command of an engine server, with `{port}`, that each task starts for itself. None: none is started.
@@ -63,7 +63,13 @@ class SlurmSettings:
 
 
 def render_script(commands: PartCommands, settings: SlurmSettings) -> str:
-    """Return the text of the array script. Raises LaunchError for an option that a line of `#SBATCH` cannot hold."""
+    """Return the text of the array script.
+
+    Raises:
+        LaunchError: a line of `#SBATCH` cannot hold an option, the script would hold a secret, which other users of the
+            cluster could read, or a path is not valid in UTF-8.
+
+    """
     _validate(settings)
     fill = process_words(commands.fill_without_part(), settings.python)  # Slurm knows which part a task fills
     values = {
@@ -75,7 +81,19 @@ def render_script(commands: PartCommands, settings: SlurmSettings) -> str:
         "join": f"({shlex.join(process_words(commands.join(settings.join), settings.python))})",
     }
     lines = [TITLE, *_header(commands, settings), "", *settings.setup]
-    return "\n".join([*lines, *(f"{name}={value}" for name, value in values.items()), BODY])
+    text = "\n".join([*lines, *(f"{name}={value}" for name, value in values.items()), BODY])
+    if holds_secret(text, environment_secrets()):
+        raise LaunchError(
+            "the script would hold the value of a secret environment variable, which others could read; name the "
+            "variable in single quotes ('$OPENAI_API_KEY'), so that each task reads it from its own environment"
+        )
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise LaunchError(
+            f"{quote(text[max(0, error.start - 20) : error.end + 20])} is not valid UTF-8; rename the file"
+        ) from None
+    return text
 
 
 def write_script(path: Path, text: str) -> None:
@@ -141,9 +159,11 @@ def _validate(settings: SlurmSettings) -> None:
         if value is not None and not re.fullmatch(r"[\w.:,+-]{1,100}", value, re.ASCII):
             raise LaunchError(f"--{name}: got {quote(value)}, wanted letters, digits and . : , + - _ alone")
     for option in settings.sbatch:
-        if not re.fullmatch(r"--?[a-z][^\x00-\x1f\x7f]*", option) or not option.isprintable():
-            raise LaunchError(f"--sbatch: got {quote(option)}, wanted one option of sbatch, such as --account=NAME")
-        if re.split(r"[= ]", option)[0] in RESERVED:
+        if not re.fullmatch(r"--[a-z][a-z-]*(=\S+)?", option) or not option.isprintable():
+            raise LaunchError(
+                f"--sbatch: got {quote(option)}, wanted one long option of sbatch, such as --account=NAME"
+            )
+        if any(reserved.startswith(option.partition("=")[0]) for reserved in RESERVED):  # sbatch takes abbreviations
             raise LaunchError(f"--sbatch: {quote(option)} is set by the script, which depends on it; leave it out")
     if settings.server is not None and "{port}" not in settings.server:
         raise LaunchError(

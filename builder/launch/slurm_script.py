@@ -47,10 +47,10 @@ answers() {  # whether the server answers a request, other than that it is not r
 
 start_server() {
   local log=${SLURM_JOB_NAME:-personagen}-$id.server.log waited
-  # Tasks of one array have different ports, below those that systems give to clients; another user's is passed over.
-  port=$((10000 + (SLURM_ARRAY_JOB_ID + SLURM_ARRAY_TASK_ID) % 20000))
+  # Tasks have different job ids, and so different ports, below those that systems give to clients.
+  port=$((10000 + ${SLURM_JOB_ID:?run this script by sbatch} % 20000)) unproxied=${no_proxy:-${NO_PROXY:-}}
   while (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do port=$((port + tasks)); done
-  export no_proxy="127.0.0.1${no_proxy:+,$no_proxy}"
+  export no_proxy="127.0.0.1${unproxied:+,$unproxied}"
   export NO_PROXY=$no_proxy
   setsid bash -c "${server_command//\{port\}/$port}" >>"$log" 2>&1 &  # a process group: all of it can be stopped
   server=$!
@@ -80,7 +80,9 @@ finish() {
     done
     kill -KILL -- "-$server" 2>/dev/null
   fi
-  if [ -n "$is_late" ] && [ "$code" -ne 0 ]; then
+  if [ -n "$is_late" ] && [ -z "$worker" ]; then
+    note 'not requeued: the server did not answer before the time limit was near; raise --time'
+  elif [ -n "$is_late" ] && [ "$code" -ne 0 ]; then
     note 'requeued: the task continues from its journal'
     scontrol requeue "$id" || note 'scontrol refuses to requeue the task; submit the script again to continue'
   fi

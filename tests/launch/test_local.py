@@ -122,6 +122,15 @@ def test_a_request_to_ship_reaches_all_workers(launcher: "subprocess.Popen[str]"
     assert launcher.wait() == 143
 
 
+def test_a_request_to_ship_ends_no_worker_that_has_just_begun(tmp_path: Path) -> None:
+    """It has no handler yet."""
+    code = "print(signal.getsignal(signal.SIGUSR1) is signal.SIG_IGN, file=sys.stderr)"
+    lines: list[str] = []
+    words = [sys.executable, "-c", "import signal, sys\n" + code]
+    assert run_local([words], retries=0, report=lines.append) == [0]
+    assert lines == ["part 0/1: True"]
+
+
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux has the call")
 def test_workers_ship_when_their_launcher_is_killed(launcher: "subprocess.Popen[str]", tmp_path: Path) -> None:
     launcher.kill()

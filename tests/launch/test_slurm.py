@@ -88,7 +88,7 @@ def wait_until_ready(task: "subprocess.Popen[str]") -> None:
 def test_sbatch_reads_the_options_of_the_array(tmp_path: Path) -> None:
     settings = SlurmSettings(
         at_most=2, time="1-00:00:00", mem="16G", partition="gpu", cpus_per_part=4, gpus_per_part=1, grace_s=90,
-        sbatch=("--account=my lab", "--exclude=n[1-4]"), setup=("module load cuda",),
+        sbatch=("--account=lab", "--exclude=n[1-4]"), setup=("module load cuda",),
     )  # fmt: skip
     assert directives(render_script(commands(tmp_path), settings)) == [
         "--job-name=personagen",
@@ -104,7 +104,7 @@ def test_sbatch_reads_the_options_of_the_array(tmp_path: Path) -> None:
         "--open-mode=append",
         "--signal=B:USR1@90",
         "--requeue",
-        "--account=my lab",
+        "--account=lab",
         "--exclude=n[1-4]",
     ]
     assert directives(render_script(commands(tmp_path), SlurmSettings()))[:2] == [
@@ -134,13 +134,16 @@ def test_the_script_is_clean(tmp_path: Path) -> None:
         ({"time": "1 h"}, "--time: got '1 h', wanted letters"),
         ({"mem": ""}, "--mem: got '', wanted letters"),
         ({"partition": "a b"}, "--partition: got 'a b', wanted letters"),
-        ({"sbatch": ("--account=x\nrm -rf /",)}, "--sbatch: got '--account=x\\nrm -rf /', wanted one option of sbatch"),
-        ({"sbatch": ("rm -rf /",)}, "--sbatch: got 'rm -rf /', wanted one option of sbatch"),
+        ({"sbatch": ("--account=x\nrm -rf /",)}, "--sbatch: got '--account=x\\nrm -rf /', wanted one long option"),
+        ({"sbatch": ("rm -rf /",)}, "--sbatch: got 'rm -rf /', wanted one long option of sbatch"),
+        ({"sbatch": ("--account=x --array=0-99",)}, "--sbatch: got '--account=x --array=0-99', wanted one long option"),
+        ({"sbatch": ("-a0-99",)}, "--sbatch: got '-a0-99', wanted one long option"),
+        ({"sbatch": ("--arr=0-50",)}, "--sbatch: '--arr=0-50' is set by the script"),
         (
             {"sbatch": ("--array=0-9",)},
             "--sbatch: '--array=0-9' is set by the script, which depends on it; leave it out",
         ),
-        ({"sbatch": ("--signal USR2",)}, "--sbatch: '--signal USR2' is set by the script"),
+        ({"sbatch": ("--signal=USR2",)}, "--sbatch: '--signal=USR2' is set by the script"),
         ({"server": "vllm serve M"}, "--server: got 'vllm serve M', wanted a command with {port}"),
     ],
     ids=str,
@@ -252,9 +255,52 @@ def test_each_task_has_a_server_on_a_port_of_its_own(tmp_path: Path, slurm: Fake
             assert batch.wait() == 143
     started = [record[1][-1] for record in records(tmp_path) if record[0] == "started"]
     assert started == [f"--base-url=http://127.0.0.1:{port}/v1" for port in ports]
-    assert ports[0] != ports[1]
+    assert ports == [10_000 + 4001, 10_000 + 4002]
     log = (tmp_path / "personagen-4000_0.server.log").read_text()
     assert "GET /v1/models" in log and " 503 " in log
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        ({}, "127.0.0.1"),
+        ({"NO_PROXY": ".minio.internal"}, "127.0.0.1,.minio.internal"),
+        ({"no_proxy": "a,b", "NO_PROXY": "c"}, "127.0.0.1,a,b"),
+    ],
+)
+def test_what_needs_no_proxy_stays_so_beside_the_server(
+    given: dict[str, str], wanted: str, tmp_path: Path, slurm: FakeSlurm, worker: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        if name in given:
+            monkeypatch.setenv(name, given[name])
+    server = 'echo "$no_proxy $NO_PROXY {port}" >proxies; exit 3'
+    with slurm.start(write(tmp_path, SlurmSettings(python=str(worker), server=server))) as batch:
+        assert batch.wait() == 1
+    assert (tmp_path / "proxies").read_text().split()[:2] == [wanted, wanted]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        SlurmSettings(server="vllm serve M --port {port} --api-key sk-very-secret-0123456789"),
+        SlurmSettings(setup=("export OPENAI_API_KEY=sk-very-secret-0123456789",)),
+        SlurmSettings(sbatch=("--comment=sk-very-secret-0123456789",)),
+    ],
+)
+def test_a_secret_in_the_script_is_refused(
+    settings: SlurmSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-very-secret-0123456789")
+    with pytest.raises(LaunchError, match=r"^the script would hold the value of a secret environment var") as refused:
+        write(tmp_path, settings)
+    assert "very-secret" not in str(refused.value) and not (tmp_path / "personagen.sbatch").exists()
+
+
+def test_a_path_that_is_not_valid_in_utf8_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(LaunchError, match=r"is not valid UTF-8; rename the file$"):
+        write(tmp_path, SlurmSettings(), recipe=Path("/a/n\udcff.yaml"))
 
 
 def test_the_server_ends_with_its_task(tmp_path: Path, slurm: FakeSlurm, worker: Path) -> None:
@@ -287,14 +333,19 @@ def test_a_server_that_never_answers_is_given_up(tmp_path: Path, slurm: FakeSlur
     assert re.match(r"part 0/3: the server does not answer on port \d+ after 2 s; the end of its log", lines[0])
 
 
-def test_a_signal_while_the_server_starts_ends_the_task(tmp_path: Path, slurm: FakeSlurm, worker: Path) -> None:
+def test_a_time_limit_that_is_too_short_for_the_server_ends_the_task(
+    tmp_path: Path, slurm: FakeSlurm, worker: Path
+) -> None:
     script = write(tmp_path, SlurmSettings(python=str(worker), server="sleep 600; {port}"))
     with slurm.start(script) as batch:
         while not (tmp_path / "personagen-1000_0.server.log").exists():
             time.sleep(0.01)
         near_the_limit(batch)
         assert batch.wait() == 1
-    assert slurm.requeued == ["requeue 1000_0"] and records(tmp_path) == []
+        assert batch.stderr is not None and batch.stderr.read().splitlines()[-1] == (
+            "part 0/3: not requeued: the server did not answer before the time limit was near; raise --time"
+        )
+    assert slurm.requeued == [] and records(tmp_path) == []
 
 
 def test_the_array_and_its_join_are_submitted(
