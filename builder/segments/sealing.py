@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from threading import Lock
@@ -167,11 +168,13 @@ class Sealer:
             with self._lock:
                 rows, self._rows, self._bytes = self._rows, [], 0
             worker = self._worker
-            header = Header(worker.part, worker.id, self._order, worker.origin, self._work(state, rows))
             try:
+                header = Header(worker.part, worker.id, self._order, worker.origin, self._work(state, rows))
                 write_segment(worker.folder, header, rows)
-            except OSError as error:
-                self.add(rows)
+            except BaseException as error:
+                self.add(rows)  # else no segment would ever have them
+                if not isinstance(error, OSError):
+                    raise
                 reason = os.strerror(error.errno).lower() if error.errno else str(error)
                 raise FolderError(
                     f"cannot write a segment into {worker.folder}: {reason}; free some space or mend the folder, and "
@@ -244,8 +247,9 @@ def ship_missing(store: SegmentStore, folder: Path) -> None:
         FolderError: a segment is damaged, or the store cannot be read or written.
 
     """
+    own = local_store(folder).folder
     for path in missing_segments(store, folder):
-        if not is_whole(path):
+        if not own.attempt("read", partial(is_whole, path)):
             raise FolderError(
                 f"{path} was cut or altered since it was sealed; run the same command again, which seals its replies "
                 "anew"
@@ -269,20 +273,49 @@ async def sealing(
 
     Raises:
         FolderError: the first or the last segment cannot be written, or the last one cannot be shipped.
+        Exception: no segment can be made, for another reason than those of the disk; within the context all is
+            cancelled.
 
     """
     make_folder(worker.folder)
     sealer = Sealer(store, worker, times, warn)
     await compute_in_thread(lambda: sealer.seal("begun"))
-    ticker = asyncio.create_task(_tick(sealer, times.retry_s, warn))
     state = "stopped"
     try:
-        yield sealer
+        async with _ticking(sealer, times.retry_s, warn):
+            yield sealer
         state = "complete"
     finally:
-        ticker.cancel()
-        await asyncio.gather(ticker, return_exceptions=True)
         await run_to_end(lambda: sealer.finish(state))
+
+
+@asynccontextmanager
+async def _ticking(sealer: Sealer, pause_s: float, warn: Callable[[str], None]) -> AsyncIterator[None]:
+    """Seal and ship what is due within the context.
+
+    An error of the ticks cancels what is within the context, and is raised at its end: without ticks nothing would be
+    shipped any more.
+    """
+    owner, is_within = asyncio.current_task(), True
+    assert owner is not None
+    cancellations = owner.cancelling()
+
+    def end(ticks: asyncio.Task[None]) -> None:
+        if is_within and not ticks.cancelled():
+            owner.cancel()
+
+    ticks = asyncio.create_task(_tick(sealer, pause_s, warn))
+    ticks.add_done_callback(end)
+    try:
+        yield
+    finally:
+        is_within = False
+        ticks.cancel()
+        await asyncio.wait([ticks])
+        if not ticks.cancelled() and (error := ticks.exception()) is not None:
+            if owner.cancelling() > cancellations:
+                owner.uncancel()
+            raise error
 
 
 async def _tick(sealer: Sealer, pause_s: float, warn: Callable[[str], None]) -> None:

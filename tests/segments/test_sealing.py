@@ -6,9 +6,11 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from threading import Event, Thread
 
+import pyarrow as pa
 import pytest
 
 from personagen.builder.core.errors import FolderError
+from personagen.builder.llm.storage.stored_replies import StoredReply
 from personagen.builder.planning.parts import Part
 from personagen.builder.segments.sealing import Sealer, ShippingTimes, Worker, missing_segments, sealing
 from personagen.builder.segments.segment import Header, Origin
@@ -21,8 +23,11 @@ FAST = ShippingTimes(0.01, retry_s=0.01)
 SELDOM = ShippingTimes(3_600.0, retry_s=0.01)
 
 
-def worker(folder: Path, origin: Origin = ORIGIN) -> Worker:
-    return Worker(WORKER, folder / "own", Part(0, 4), origin, "host", lambda row: 0.5)
+CostOf = Callable[[StoredReply], float | None]
+
+
+def worker(folder: Path, origin: Origin = ORIGIN, cost_of: CostOf = lambda row: 0.5) -> Worker:
+    return Worker(WORKER, folder / "own", Part(0, 4), origin, "host", cost_of)
 
 
 def run(
@@ -30,13 +35,15 @@ def run(
     steps: Callable[[Sealer, list[str]], Awaitable[None]],
     times: ShippingTimes,
     store: SegmentStore | None = None,
+    cost_of: CostOf = lambda row: 0.5,
 ) -> list[str]:
     """Run steps with a sealer, and return its warnings."""
     warnings: list[str] = []
 
     async def inner() -> None:
         place = store or open_store(str(folder / "store"))
-        async with sealing(place, worker(folder), times=times, warn=warnings.append) as sealer:
+        own = worker(folder, cost_of=cost_of)
+        async with sealing(place, own, times=times, warn=warnings.append) as sealer:
             await steps(sealer, warnings)
 
     asyncio.run(inner())
@@ -117,6 +124,64 @@ def test_a_segment_that_cannot_be_written_is_named_once_and_its_replies_are_seal
         "the same command again: the replies are in the journal beside it"
     )
     assert [header.work.replies for header in shipped(tmp_path)] == [0, 5, 0]
+
+
+def short_of_memory(times: int) -> CostOf:
+    """Return a cost of replies that cannot be computed the first times."""
+    left = iter([MemoryError("no more memory")] * times)
+
+    def cost_of(_: StoredReply) -> float | None:
+        for error in left:
+            raise error
+        return 0.5
+
+    return cost_of
+
+
+def test_an_error_that_is_not_of_the_disk_takes_no_reply_away(tmp_path: Path) -> None:
+    (tmp_path / "own").mkdir()
+    own = worker(tmp_path, cost_of=short_of_memory(1))
+    sealer = Sealer(open_store(str(tmp_path / "store")), own, SELDOM, pytest.fail)
+    sealer.add(rows_of_replies(range(3)))
+    with pytest.raises(MemoryError):
+        sealer.seal("working")
+    sealer.seal("working")
+    assert [header.work.replies for header in shipped(tmp_path)] == [3]
+
+
+def test_an_error_of_the_ticks_ends_the_worker_and_its_replies_are_shipped(tmp_path: Path) -> None:
+    """Without ticks nothing would be shipped until the end, and the last segment would say that all is well."""
+
+    async def steps(sealer: Sealer, _: list[str]) -> None:
+        sealer.add(rows_of_replies(range(3)))
+        await asyncio.Event().wait()
+
+    with pytest.raises(MemoryError, match="no more memory"):
+        run(tmp_path, steps, FAST, cost_of=short_of_memory(1))
+    assert [(header.work.state, header.work.replies) for header in shipped(tmp_path)] == [("begun", 0), ("stopped", 3)]
+
+
+def test_replies_that_no_segment_can_hold_end_the_worker_and_its_part_is_not_complete(tmp_path: Path) -> None:
+    async def steps(sealer: Sealer, _: list[str]) -> None:
+        sealer.add([rows_of_replies([0])[0]._replace(key=b"\xff")])
+        await asyncio.Event().wait()
+
+    with pytest.raises(pa.ArrowInvalid, match="UTF8"):
+        run(tmp_path, steps, FAST)
+    assert [header.work.state for header in shipped(tmp_path)] == ["begun"]
+
+
+def test_an_interrupt_of_a_worker_is_no_error_of_the_ticks(tmp_path: Path) -> None:
+    async def steps(sealer: Sealer, _: list[str]) -> None:
+        sealer.add(rows_of_replies(range(3)))
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        await asyncio.Event().wait()
+
+    with pytest.raises(asyncio.CancelledError):
+        run(tmp_path, steps, SELDOM)
+    assert [(header.work.state, header.work.replies) for header in shipped(tmp_path)] == [("begun", 0), ("stopped", 3)]
 
 
 def test_a_store_in_an_outage_gets_all_segments_later_and_none_is_made_for_the_tries(tmp_path: Path) -> None:
