@@ -7,7 +7,6 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from threading import Lock
@@ -40,6 +39,10 @@ TRIES = 5
 
 RETRY_S = 1.0
 """Seconds before the second try."""
+
+
+LAST_STATES = ("stopped", "complete")
+"""States of a worker at its last segment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +115,7 @@ class Sealer:
         self._due = time.monotonic() + times.every_s
         self._is_requested = False
         self._failed = False
+        self._unshipped: list[Path] | None = None  # None: the store is to be asked what it has
         names = [parse_name(path.name) for path in worker.folder.iterdir()]
         self._order = max((name.order + 1 for name in names if name is not None), default=0)
 
@@ -157,7 +161,8 @@ class Sealer:
     def seal(self, state: str) -> None:
         """Seal all replies into a segment on this disk, and ship what is not shipped.
 
-        A segment without replies reports the state of the worker.
+        A segment without replies reports the state of the worker. The store is asked what it has at the first segment,
+        at the last one, and after it has failed: to list it costs more than to write a segment.
 
         Raises:
             FolderError: the segment cannot be written. If it cannot be shipped, it is shipped next time.
@@ -170,7 +175,7 @@ class Sealer:
             worker = self._worker
             try:
                 header = Header(worker.part, worker.id, self._order, worker.origin, self._work(state, rows))
-                write_segment(worker.folder, header, rows)
+                path = write_segment(worker.folder, header, rows)
             except BaseException as error:
                 self.add(rows)  # else no segment would ever have them
                 if not isinstance(error, OSError):
@@ -181,6 +186,10 @@ class Sealer:
                     "run the same command again: the replies are in the journal beside it"
                 ) from error
             self._order += 1
+            if state in LAST_STATES:
+                self._unshipped = None
+            elif self._unshipped is not None:
+                self._unshipped.append(path)
         self.ship()
 
     def _work(self, state: str, rows: Sequence[StoredReply]) -> Work:
@@ -203,8 +212,13 @@ class Sealer:
         """Ship the sealed segments that the store does not have; return whether it has all of them now."""
         with self._turn:
             try:
-                ship_missing(self._store, self._worker.folder)
+                if self._unshipped is None:
+                    self._unshipped = missing_segments(self._store, self._worker.folder)
+                while self._unshipped:
+                    put_whole(self._store, self._unshipped[0])
+                    del self._unshipped[0]
             except FolderError as error:
+                self._unshipped = None
                 if not self._failed:
                     self._warn(f"{error}; the segments are kept in {self._worker.folder} and shipped later")
                 self._failed = True
@@ -247,14 +261,17 @@ def ship_missing(store: SegmentStore, folder: Path) -> None:
         FolderError: a segment is damaged, or the store cannot be read or written.
 
     """
-    own = local_store(folder).folder
     for path in missing_segments(store, folder):
-        if not own.attempt("read", partial(is_whole, path)):
-            raise FolderError(
-                f"{path} was cut or altered since it was sealed; run the same command again, which seals its replies "
-                "anew"
-            )
-        store.put(path)
+        put_whole(store, path)
+
+
+def put_whole(store: SegmentStore, path: Path) -> None:
+    """Ship a segment unless it is damaged; see `ship_missing`."""
+    if not local_store(path.parent).folder.attempt("read", lambda: is_whole(path)):
+        raise FolderError(
+            f"{path} was cut or altered since it was sealed; run the same command again, which seals its replies anew"
+        )
+    store.put(path)
 
 
 def is_whole(path: Path) -> bool:

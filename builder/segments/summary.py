@@ -33,12 +33,12 @@ class PartSummary:
         state: "complete", "working", "stopped", "silent" (no segment for an hour) or "not begun".
         workers: ids of the workers, the last one at work last.
         host: machine of that worker; "": not begun.
-        wanted: texts of the part. None: not begun.
+        wanted: texts of the part. None: not begun, or not counted yet.
         accepted: texts that are written.
         replies: replies in its segments; one that two workers requested counts twice.
         tokens: tokens of these replies.
         cost: cost of these replies. None: unknown.
-        rate: replies per minute, over the time from the first to the last segment of each worker. None: no time yet.
+        rate: replies per minute of its processes, each from its beginning to its last segment. None: no reply yet.
         age_s: seconds since the last segment, by the clocks of both machines. None: not begun.
         is_slow: whether its rate is less than half of the median of the parts at work.
 
@@ -154,8 +154,10 @@ def _marked(part: PartSummary, limit: float) -> PartSummary:
 
 def _summarize_part(part: Part, segments: Iterable[tuple[SegmentName, Work]], now: float) -> PartSummary:
     workers: dict[str, list[Work]] = {}
+    spans_s: dict[tuple[str, float], float] = {}  # by process: between two of a worker it waits, as in a queue
     for name, work in sorted(segments, key=lambda entry: entry[1].sealed):
         workers.setdefault(name.worker, []).append(work)
+        spans_s[name.worker, work.began] = work.sealed - work.began
     if not workers:
         return PartSummary(part, "not begun")
     last = max((works[-1] for works in workers.values()), key=lambda work: work.sealed)
@@ -165,17 +167,18 @@ def _summarize_part(part: Part, segments: Iterable[tuple[SegmentName, Work]], no
     state = "complete" if is_complete else "stopped" if last.state == "stopped" else "working"
     costs = [work.cost for work in everything]
     replies = sum(work.replies for work in everything)
-    minutes = sum(works[-1].sealed - works[0].began for works in workers.values()) / 60
+    wanted = max(work.wanted for work in everything)
+    minutes = sum(spans_s.values()) / 60
     return PartSummary(
         part=part,
         state="silent" if state == "working" and age_s > SILENT_S else state,
         workers=tuple(sorted(workers, key=lambda worker: workers[worker][-1].sealed)),
         host=last.host,
-        wanted=max(work.wanted for work in everything),
+        wanted=wanted if wanted or is_complete else None,
         accepted=max(work.accepted for work in everything),
         replies=replies,
         tokens=sum(work.prompt_tokens + work.completion_tokens for work in everything),
         cost=None if None in costs else sum(cost for cost in costs if cost is not None),
-        rate=replies / minutes if minutes > 0 else None,
+        rate=replies / minutes if replies and minutes > 0 else None,
         age_s=age_s,
     )

@@ -2,18 +2,22 @@
 
 import asyncio
 import re
+import shutil
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from threading import Event, Thread
+from typing import Any
 
 import pyarrow as pa
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 from personagen.builder.core.errors import FolderError
 from personagen.builder.llm.storage.stored_replies import StoredReply
 from personagen.builder.planning.parts import Part
 from personagen.builder.segments.sealing import Sealer, ShippingTimes, Worker, missing_segments, sealing
 from personagen.builder.segments.segment import Header, Origin
+from personagen.builder.segments.shared_folder import SharedFolder
 from personagen.builder.segments.store import SegmentStore, open_store
 from tests.helpers.flow import wait_until
 from tests.helpers.parts.made_segments import ORIGIN, WORKER, join_all, rows_of_replies, segment
@@ -200,7 +204,7 @@ def test_a_store_in_an_outage_gets_all_segments_later_and_none_is_made_for_the_t
 
     (line,) = run(tmp_path, steps, FAST)
     assert re.fullmatch(
-        rf"cannot read the segments in {store}: not a directory; check the address and its access, and run the same "
+        rf"cannot (?:read|write) the segments in {store}: [^;]+; check the address and its access, and run the same "
         rf"command again; the segments are kept in {tmp_path / 'own'} and shipped later",
         line,
     )
@@ -208,12 +212,68 @@ def test_a_store_in_an_outage_gets_all_segments_later_and_none_is_made_for_the_t
     assert replies in ([0, 3, 2, 0], [0, 5, 0]) and join_all(store).merged.total == 5
 
 
-def test_a_segment_that_is_damaged_before_it_is_shipped_is_not(tmp_path: Path) -> None:
-    async def steps(sealer: Sealer, warnings: list[str]) -> None:
-        path = segment(tmp_path / "own", rows_of_replies(range(9)), order=7)
-        path.write_bytes(path.read_bytes()[:-1])
+class CountingFiles(MemoryFileSystem):
+    """Files at an address that counts how often it is listed, and is out of order for a while."""
+
+    cachable = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lists = 0
+        self.is_down = False
+
+    def ls(self, path: str, detail: bool = True, **kwargs: Any) -> Any:
+        self.lists += 1
+        return super().ls(path, detail, **kwargs)
+
+    def put_file(self, *args: Any, **kwargs: Any) -> None:
+        if self.is_down:
+            raise ConnectionError("down")
+        super().put_file(*args, **kwargs)
+
+
+def test_a_store_is_listed_at_the_first_and_the_last_segment_and_after_it_has_failed(tmp_path: Path) -> None:
+    files, root = CountingFiles(), f"/counting{tmp_path}"
+    store = SegmentStore(SharedFolder(f"memory:/{root}", root, "segments", files))
+    (tmp_path / "own").mkdir()
+    warnings: list[str] = []
+    sealer = Sealer(store, worker(tmp_path), SELDOM, warnings.append)
+
+    def seal(numbers: range) -> int:
+        """Seal a segment for each reply; return how often the store was listed."""
+        files.lists = 0
+        for number in numbers:
+            sealer.add(rows_of_replies([number]))
+            sealer.seal("working")
+        return files.lists
+
+    assert seal(range(5)) == 1 and seal(range(5, 9)) == 0
+    files.is_down = True
+    seal(range(9, 11))
+    files.is_down = False
+    assert len(warnings) == 1 and seal(range(11, 15)) == 1
+    files.lists = 0
+    asyncio.run(sealer.finish("complete"))
+    assert files.lists == 1 and join_all(f"memory:/{root}").merged.total == 15
+
+
+def test_a_segment_that_the_store_has_lost_is_there_when_its_worker_has_ended(tmp_path: Path) -> None:
+    async def steps(sealer: Sealer, _: list[str]) -> None:
+        sealer.add(rows_of_replies(range(3)))
         sealer.request()
-        await until(lambda: bool(warnings))
+        await until(lambda: len(shipped(tmp_path)) == 2)
+        shutil.rmtree(tmp_path / "store")
+
+    assert run(tmp_path, steps, SELDOM) == []
+    assert [header.work.state for header in shipped(tmp_path)] == ["begun", "working", "complete"]
+
+
+def test_a_segment_that_is_damaged_before_it_is_shipped_is_not(tmp_path: Path) -> None:
+    path = segment(tmp_path / "own", rows_of_replies(range(9)), order=7)
+    path.write_bytes(path.read_bytes()[:-1])
+
+    async def steps(_: Sealer, warnings: list[str]) -> None:
+        assert warnings
 
     wanted = (
         rf"cannot ship all replies of part 0/4 to {tmp_path / 'store'}; they are in {tmp_path / 'own'}: run the same "

@@ -73,6 +73,33 @@ def test_a_part_is_slow_below_half_of_the_median_rate(tmp_path: Path) -> None:
     assert [part.is_slow for part in parts_of(tmp_path)] == [False, False, False, True]
 
 
+def test_the_time_between_two_processes_of_a_worker_is_no_work(tmp_path: Path) -> None:
+    """Part 3 was requeued: it worked for one minute, was queued for a day, and worked for another one."""
+    for number in range(3):
+        ship(tmp_path, Part(number, 4), A, 0, 10, ago=30, began=90)
+    ship(tmp_path, Part(3, 4), A, 0, 10, ago=86_430, began=86_490, state="stopped")
+    ship(tmp_path, Part(3, 4), A, 1, 4, ago=60, began=90)
+    ship(tmp_path, Part(3, 4), A, 2, 6, ago=30, began=90)
+    assert [part.rate for part in parts_of(tmp_path)] == pytest.approx([10.0] * 4)
+    assert not any(part.is_slow for part in parts_of(tmp_path))
+
+
+def test_parts_that_have_only_begun_are_not_slow_and_state_no_counts(run: Run, tmp_path: Path) -> None:
+    url = tmp_path / "journals"
+    for number in range(3):
+        ship(url, Part(number, 5), A, 0, 10, ago=30, began=90)
+    begun = {"wanted": 0, "state": "begun"}
+    ship(url, Part(3, 5), A, 0, 0, ago=20, began=21, **begun)
+    part = parts_of(url)[3]
+    assert (part.wanted, part.rate, part.is_slow) == (None, None, False)
+    other = tmp_path / "other"
+    ship(other, Part(0, 2), A, 0, 0, ago=20, began=21, **begun)
+    out = run("status", "--journals", other).out
+    assert "0 of 0" not in out and "or more" not in out
+    ship(other, Part(1, 2), A, 0, 0, ago=20, began=21, wanted=0, state="complete")
+    assert "0 of 0 or more" in run("status", "--journals", other).out
+
+
 def test_a_segment_with_two_names_counts_once_and_a_damaged_one_is_named(tmp_path: Path) -> None:
     path = ship(tmp_path, Part(0, 1), A, 0, 5, ago=30, began=90)
     path.with_name(f"copy of {path.name}").write_bytes(path.read_bytes())

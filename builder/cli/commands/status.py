@@ -84,10 +84,11 @@ def _total(run: "RunSummary") -> tuple[str, ...]:
     rates = [part.rate for part in parts if part.state == "working" and part.rate is not None]
     known = [part.wanted for part in parts if part.wanted is not None]
     wanted = f"{sum(known):,}" + (" or more" if len(known) < len(parts) else "")
+    texts = f"{sum(part.accepted for part in parts):,} of {wanted}" if known else ""
     return (
         "all",
         "complete" if run.is_complete else f"{sum(part.state == 'complete' for part in parts)} complete",
-        f"{sum(part.accepted for part in parts):,} of {wanted}",
+        texts,
         f"{sum(part.replies for part in parts):,}",
         f"{sum(rates):,.0f}" if rates else "",
         short_number(sum(part.tokens for part in parts)),
