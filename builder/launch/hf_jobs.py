@@ -1,8 +1,7 @@
 """Fill the parts of a run by Hugging Face Jobs: one job per part, which writes its journals to the Hub or a bucket."""
 
-import os
-import re
 import secrets as random_numbers
+import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,13 +9,19 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from personagen.builder.core.endpoints.secrets import REFERENCE
 from personagen.builder.core.errors import HubError, LaunchError
 from personagen.builder.core.foreign_text import quote
-from personagen.builder.hub.client import HubClient
+from personagen.builder.hub.client import HubClient, is_refusal
 from personagen.builder.launch.commands import is_url
 from personagen.builder.launch.job_bundle import VARIABLE, pack
-from personagen.builder.version import __version__
+from personagen.builder.launch.job_environment import (
+    hub_variables,
+    read_secrets,
+    require_public,
+    require_variables,
+    with_servers,
+)
+from personagen.builder.launch.job_requirements import requirements_of
 
 if TYPE_CHECKING:  # imported on use: `--help` does not need it
     from personagen.builder.planning.recipe import Recipe
@@ -41,7 +46,7 @@ class JobSettings:
     Attributes:
         flavor: hardware of each job.
         namespace: user or organization that owns and pays the jobs. None: the user of the token.
-        requirements: what `uv` installs. Empty: this version of PersonaGen with the extras that the recipe needs.
+        requirements: what `uv` installs. Empty: this installation of PersonaGen with the extras that the recipe needs.
         secrets: names of environment variables that the jobs get as secrets, besides HF_TOKEN.
         image: container image with `uv`. None: the Hub's own.
         timeout: time limit of a job, such as 12h. None: that of the Hub.
@@ -72,7 +77,7 @@ def job_bundle(recipe: "Recipe", journals: str, own_options: Sequence[str], sett
     """Return the bundle of all jobs, before anything is submitted.
 
     Raises:
-        LaunchError: the journals are on this machine, the recipe reads a variable that no job has, or see `pack`.
+        LaunchError: the journals or a server are on this machine, a variable is missing in the jobs, or see `pack`.
 
     """
     if not is_url(journals) or journals.partition("://")[0].lower() in LOCAL_SCHEMES:
@@ -80,52 +85,45 @@ def job_bundle(recipe: "Recipe", journals: str, own_options: Sequence[str], sett
             f"got --journals {quote(journals)}, which is on this machine, and a job is not; wanted a URL that the jobs "
             "can write, such as hf://buckets/USER/NAME/journals"
         )
-    bundle = pack(recipe, (f"--journals={journals}", *own_options))
-    references = {name for model in recipe.backends for name in REFERENCE.findall(f"{model.headers}{model.query}")}
-    if missing := sorted(references - {*settings.secrets}):
-        raise LaunchError(f"the recipe reads ${{{missing[0]}}}, which the jobs do not have; add --secret {missing[0]}")
-    return bundle
+    recipe = with_servers(recipe)
+    require_variables(recipe, settings.secrets)
+    return pack(recipe, (f"--journals={journals}", *own_options))
 
 
-def read_secrets(names: Sequence[str]) -> dict[str, str]:
-    """Return the secrets of the jobs by name, from this environment; HF_TOKEN also from `hf auth login`.
-
-    Raises:
-        LaunchError: a name is impossible, or its variable is not set.
-
-    """
-    from huggingface_hub import get_token
-
-    values = {"HF_TOKEN": get_token() or ""}
-    for name in names:
-        if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
-            raise LaunchError(
-                f"--secret: got {quote(name)}, wanted the name of an environment variable; never its value"
-            )
-        values[name] = os.environ.get(name) or values.get(name, "")
-        if not values[name]:
-            raise LaunchError(f"--secret: the environment variable {name} is not set; set it")
-    return values
-
-
-def submit_jobs(client: HubClient, bundle: str, parts: int, recipe: "Recipe", settings: JobSettings) -> list[PartJob]:
+def submit_jobs(
+    client: HubClient,
+    bundle: str,
+    parts: int,
+    recipe: "Recipe",
+    settings: JobSettings,
+    report: Callable[[str], None],
+) -> list[PartJob]:
     """Submit one job per part; a submission whose answer was lost is found again by its labels.
+
+    Args:
+        client: a client of the Hub, whose token the jobs get.
+        bundle: see `job_bundle`.
+        parts: number of parts.
+        recipe: the recipe.
+        settings: what the jobs are made of, and where they run.
+        report: receives one line per job as soon as it is submitted: jobs are paid for, whatever follows.
 
     Raises:
         HubError: the Hub refuses the first job, or cannot be reached.
-        LaunchError: some jobs were submitted before; the message names them.
+        LaunchError: some jobs were submitted before, and the message names them; or a setting is impossible.
 
     """
     spec = _specification(client, bundle, recipe, settings)
     launch, jobs = random_numbers.token_hex(6), list[PartJob]()
     for part in range(parts):
         labels = {"personagen": launch, "part": f"{part}-of-{parts}", "recipe": recipe.fingerprint()}
+        words = [*SCRIPT[1:], f"--part={part}/{parts}"]
         try:
-            jobs.append(_submit(client, part, [*SCRIPT[1:], f"--part={part}/{parts}"], spec | {"labels": labels}))
+            jobs.append(_submit(client, part, words, spec | {"labels": labels}, report))
         except HubError as error:
             if not jobs:
                 raise
-            submitted = " ".join(job.id for job in jobs)
+            submitted = " ".join(f"{job.namespace}/{job.id}" for job in jobs)
             raise LaunchError(
                 f"{len(jobs)} of {parts} jobs are submitted ({submitted}), the rest is not: {error}; cancel each with "
                 "`hf jobs cancel ID`, or wait for them and launch again"
@@ -157,37 +155,57 @@ def _specification(client: HubClient, bundle: str, recipe: "Recipe", settings: J
         raise LaunchError(
             f"the working directory has a file {taken[0]!r}, which a job would get as its command; run this elsewhere"
         )
-    owner = settings.namespace or client.with_retries("ask who you are", client.api.whoami)["name"]
+    secrets = read_secrets(settings.secrets, client.api.token if isinstance(client.api.token, str) else None)
+    hub, given = hub_variables(), settings.requirements
+    shown = {"image": settings.image, "flavor": settings.flavor, "namespace": settings.namespace}
+    options = {f"--{name}": value for name, value in (shown | {"timeout": settings.timeout}).items() if value}
+    for option, text in (*options.items(), *hub.items(), *(("--requirement", text) for text in given)):
+        require_public(option, text, secrets)
+    dependencies = requirements_of(recipe, given)
     return {
-        "dependencies": list(settings.requirements or (_own_requirement(recipe),)),
-        "env": {VARIABLE: bundle},
-        "secrets": read_secrets(settings.secrets),
+        "dependencies": list(dependencies),
+        "python": f"{sys.version_info.major}.{sys.version_info.minor}",
+        "env": {VARIABLE: bundle, **hub},
+        "secrets": secrets,
         "flavor": settings.flavor,
         "image": settings.image,
         "timeout": settings.timeout,
         "attempts": settings.retries + 1,
-        "namespace": owner,
+        "namespace": settings.namespace or client.with_retries("ask who you are", client.api.whoami)["name"],
     }
 
 
-def _own_requirement(recipe: "Recipe") -> str:
-    kinds: set[str] = {model.kind for model in recipe.backends}
-    if recipe.checks.label is not None:
-        kinds.add("metrics")
-    extras = [extra for extra in ("embedded", "metrics", "transformers") if extra in kinds]
-    return f"personagen{'[' + ','.join(extras) + ']' if extras else ''}=={__version__}"
+def _submit(
+    client: HubClient, part: int, arguments: list[str], spec: Mapping[str, Any], report: Callable[[str], None]
+) -> PartJob:
+    """Submit the job of a part and report it; an end without an answer reports how to find the job."""
+    unanswered = 0
+    name = arguments[-1].removeprefix("--part=")
 
-
-def _submit(client: HubClient, part: int, arguments: list[str], spec: Mapping[str, Any]) -> PartJob:
     def run() -> Any:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # `huggingface_hub` calls it experimental at every call
-            return client.api.run_uv_job(SCRIPT[0], script_args=arguments, **spec)
+        nonlocal unanswered
+        unanswered += 1
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)  # `huggingface_hub` calls it experimental at every call
+                return client.api.run_uv_job(SCRIPT[0], script_args=arguments, **spec)
+        except Exception as error:
+            unanswered -= is_refusal(error)
+            raise
 
     def recover() -> Any:
         return next(iter(client.api.list_jobs(labels=dict(spec["labels"]), namespace=spec["namespace"])), None)
 
-    job = client.with_retries(f"submit the job of part {part}", run, recover=recover)
+    try:
+        job = client.with_retries(f"submit the job of part {part}", run, recover=recover)
+        report(f"part {name}: {job.url}")
+    except BaseException:
+        if unanswered:
+            report(
+                f"part {name}: its job may be submitted; list the jobs of this command by `hf jobs ps "
+                f"--namespace {spec['namespace']} --label personagen={spec['labels']['personagen']}`"
+            )
+        raise
     return PartJob(part, job.id, spec["namespace"], job.url)
 
 

@@ -38,7 +38,7 @@ SOURCES = [*sorted((ROOT / "builder").rglob("*.py")), *sorted((ROOT / "metrics")
 OTHER_PROGRAMS = (
     *("--time", "--signal", "--no-deps", "--force-reinstall", "--type"),
     *("--account", "--array", "--dependency", "--kill-on-invalid-dep", "--no-requeue", "--open-mode", "--parsable"),
-    *("--port", "--requeue", "--wrap"),
+    *("--label", "--port", "--requeue", "--wrap"),
 )
 """Options of docker, Slurm, pip and hf."""
 

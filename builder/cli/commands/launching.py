@@ -163,7 +163,7 @@ def slurm(recipe: Path | None, parts: int, journals: str, out: Path, as_json: bo
 @click.option("--namespace", metavar="NAME", help="User or organization of the jobs; that of the token by default.")
 @click.option(
     "--requirement", "requirements", metavar="PACKAGE", multiple=True,
-    help="What the jobs install; by default this version of personagen with the extras of the recipe.",
+    help="What the jobs install, as a package, git URL or URL of a wheel; by default the same as here.",
 )  # fmt: skip
 @click.option("--secret", "secrets", metavar="NAME", multiple=True, help="Environment variable that the jobs get.")
 @click.option("--image", metavar="IMAGE", help="Container image with uv; the Hub's own by default.")
@@ -186,10 +186,8 @@ def hf_jobs(recipe: Path | None, parts: int, journals: str, waits: bool, as_json
     from personagen.builder.hub.client import connect
 
     client = connect(token)
-    jobs = submit_jobs(client, bundle, parts, parsed, settings)
+    jobs = submit_jobs(client, bundle, parts, parsed, settings, _report)
     if waits:
-        for job in jobs:
-            show(f"part {job.part}/{parts}: {job.url}", err=True)
         try:
             codes = wait_for(client, jobs, _report)
         except (KeyboardInterrupt, SystemExit):
