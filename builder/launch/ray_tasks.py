@@ -11,7 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
 from importlib import import_module
@@ -31,6 +31,9 @@ CONNECT_S = 30.0
 
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 """Signals whose handlers Ray replaces when it starts."""
+
+PASSED_ON = ("OPENAI_BASE_URL",)
+"""Environment variables of this process that workers on other machines get: they decide which server has a request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +84,20 @@ def run_ray(
             max_retries=settings.retries,
             retry_exceptions=[ChildProcessError],
         )(fill_part)
+        variables = {name: value for name in PASSED_ON if (value := os.environ.get(name))}
         references = [
-            task.options(name=f"part {part}/{len(arguments)}").remote(words) for part, words in enumerate(arguments)
+            task.options(name=f"part {part}/{len(arguments)}").remote(words, variables)
+            for part, words in enumerate(arguments)
         ]
         return run_blocking(_await_all(ray, references, report))
 
 
-def fill_part(arguments: tuple[str, ...]) -> int:
-    """Run `personagen` with these arguments in a process, and return its exit code; runs in a worker of Ray.
+def fill_part(arguments: tuple[str, ...], variables: Mapping[str, str]) -> int:
+    """Run `personagen` in a process, and return its exit code; runs in a worker of Ray.
+
+    Args:
+        arguments: its arguments.
+        variables: environment variables beside those of the worker.
 
     Raises:
         ChildProcessError: the process was killed, as by the system when memory is short; Ray tries again.
@@ -96,6 +105,7 @@ def fill_part(arguments: tuple[str, ...]) -> int:
     """
     process = subprocess.Popen(  # noqa: S603 - words of this command; no shell
         process_words(arguments),
+        env={**os.environ, **variables},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         preexec_fn=prepare_worker(9),  # noqa: PLW1509 - what runs between fork and exec takes no lock

@@ -68,8 +68,16 @@ def workers(name: str) -> list[int]:
 
 
 def test_a_part_has_the_exit_code_of_its_process() -> None:
-    assert fill_part(("--version",)) == 0
-    assert fill_part(("nonsense",)) == 2
+    assert fill_part(("--version",), {}) == 0
+    assert fill_part(("nonsense",), {}) == 2
+
+
+def test_a_part_sends_its_requests_to_the_server_of_the_launcher(tmp_path: Path) -> None:
+    """A worker on another machine has another environment: a key must not go to another server."""
+    with FakeOpenAI() as server:
+        words = ("generate", "--backend=openai", "--model=m", "--rows=7", f"--out={tmp_path}/out")
+        assert fill_part(words, {"OPENAI_BASE_URL": server.url}) == 0
+        assert len(server.requests) >= 7
 
 
 def test_a_missing_extra_is_one_line(tmp_path: Path) -> None:
