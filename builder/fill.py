@@ -11,11 +11,11 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from personagen.builder.core.errors import MissingReplyError
+from personagen.builder.core.errors import FolderError, MissingReplyError
 from personagen.builder.core.event_loop import compute_in_thread, run_blocking
 from personagen.builder.core.file_names import JOURNALS
 from personagen.builder.core.progress import SILENT, Progress
-from personagen.builder.llm import Engine, EngineModel, connect_models, start_engine_of_models
+from personagen.builder.llm import Engine, EngineModel, closing_models, connect_models, start_engine_of_models
 from personagen.builder.llm.journal_only import identity_of_model, journal_only
 from personagen.builder.llm.storage.opening import JournalFile
 from personagen.builder.llm.storage.stored_replies import StoredReply
@@ -29,7 +29,15 @@ from personagen.builder.rehearsal import require_writable
 from personagen.builder.release.run.origin import origin_of
 from personagen.builder.release.run.preparation import begun, invent, prepare
 from personagen.builder.release.run.run_folder import RunFolder
-from personagen.builder.release.run.worker import default_work, join_earlier, open_work, take_over, worker_of
+from personagen.builder.release.run.worker import (
+    default_work,
+    join_earlier,
+    join_events,
+    open_work,
+    take_over,
+    worker_of,
+)
+from personagen.builder.segments.part_watch import PartWatch, WaitingTimes
 from personagen.builder.segments.sealing import Sealer, ShippingTimes, Worker, sealing
 from personagen.builder.segments.store import SegmentStore, open_store
 from personagen.builder.writing.finalization.outcomes import Outcomes
@@ -37,9 +45,6 @@ from personagen.builder.writing.label_check import LabelCheck
 from personagen.builder.writing.pipeline import write_rows
 from personagen.builder.writing.replies.loading import LoadingAhead
 from personagen.builder.writing.reporting import reporting
-
-POLL_S = 5.0
-"""Seconds between two looks at whether part 0 has shipped the events that it invents."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +59,7 @@ class FillSettings:
             each worker has an equal part of them.
         accept_lost_replies: whether replies that the journal or a segment has lost may be paid for again.
         times: when replies are sealed and shipped.
-        poll_s: seconds between two looks for the events that part 0 invents.
+        waiting: how long the other parts wait for the events that part 0 invents.
         on_sealer: receives the sealer once there is one; its `request` has the replies so far shipped.
 
     """
@@ -64,7 +69,7 @@ class FillSettings:
     per_worker: bool = False
     accept_lost_replies: bool = False
     times: ShippingTimes = field(default_factory=ShippingTimes)
-    poll_s: float = POLL_S
+    waiting: WaitingTimes = field(default_factory=WaitingTimes)
     on_sealer: Callable[[Sealer], None] = lambda sealer: None
 
 
@@ -111,6 +116,7 @@ def fill(
             cannot be shipped.
         RecipeError: a limit of the recipe cannot be divided; see `generate` for other reasons.
         BackendError, BudgetError, GenerationError, AllRejectedError: see `generate`.
+        MissingReplyError: part 0 has ended without the events that it invents for all parts.
 
     """
     return run_blocking(afill(recipe, part, settings, progress=progress, api_key=api_key))
@@ -139,19 +145,15 @@ async def afill(
         models = await compute_in_thread(
             lambda: connect_models(recipe.backends, recipe.model_prices(), run.batches, api_key, warn=progress.warn)
         )
-        origin = origin_of(plan, [identity_of_model(model.backend) for model in models])
-        filling = _Filling(plan, models, label_check, run, store, worker_of(run, part, origin, recipe), progress)
-        try:
+        async with closing_models(models):
+            origin = origin_of(plan, [identity_of_model(model.backend) for model in models])
+            filling = _Filling(plan, models, label_check, run, store, worker_of(run, part, origin, recipe), progress)
             left = await compute_in_thread(filling.take_over)
-            left = await filling.wait_for_events(left, settings.poll_s)
-        except BaseException:
-            for model in models:
-                await model.backend.close()
-            raise
-        async with sealing(store, filling.worker, times=settings.times, warn=progress.warn) as sealer:
-            settings.on_sealer(sealer)
-            await compute_in_thread(lambda: sealer.add_unsealed(left))
-            texts, replies = await filling.write(sealer)
+            async with sealing(store, filling.worker, times=settings.times, warn=progress.warn) as sealer:
+                settings.on_sealer(sealer)
+                left = await filling.wait_for_events(left, settings.waiting)
+                await compute_in_thread(lambda: sealer.add_unsealed(left))
+                texts, replies = await filling.write(sealer)
         return FillResult(part, texts, replies, store.url)
 
 
@@ -176,38 +178,58 @@ class _Filling:
         """Join what earlier workers have shipped for the part; return the replies that are in no segment yet."""
         return take_over(self.store, self.run, self.worker, self.progress, wants_events=self.has_inventions)
 
-    async def wait_for_events(self, left: Iterator[StoredReply], poll_s: float) -> Iterator[StoredReply]:
+    async def wait_for_events(self, left: Iterator[StoredReply], times: WaitingTimes) -> Iterator[StoredReply]:
         """Wait until the events that part 0 invents are in the journal, if there are any; part 0 does not wait.
 
         All parts need the same events, and a model that is asked twice may invent others.
 
         Args:
             left: replies that are in no segment yet.
-            poll_s: seconds between two looks.
+            times: how long to wait.
 
         Returns:
             The replies that are in no segment then.
 
+        Raises:
+            MissingReplyError: part 0 has ended without them.
+
         """
-        if not self.has_inventions or self.worker.part.number == 0:
+        if not self.has_inventions or self.worker.part.number == 0 or await self._has_events():
             return left
-        recipe, settings = self.plan.recipe, [model.settings for model in self.models]
-        is_reported = False
+        first = Part(0, self.worker.part.of)
+        self.progress.step(f"waiting for the events that part {first} invents")
+        watch, reported = PartWatch(self.store, first, times), ""
         while True:
-            offline = journal_only(self.worker.origin.models, settings, recipe.model_prices())
-            async with (
-                start_engine_of_models(offline, JournalFile(self.run.journal), limits=Budgets()) as engine,
-                self._loading() as loading,
-            ):
-                try:
-                    await invent(engine, self.plan, loading, SILENT)
-                    return left
-                except MissingReplyError:
-                    if not is_reported:
-                        is_reported = True
-                        self.progress.step(f"waiting for the events that part 0/{self.worker.part.of} invents")
-            await asyncio.sleep(poll_s)
-            left = await compute_in_thread(self._join_earlier)
+            try:
+                has_news = await compute_in_thread(watch.has_news)
+            except FolderError as error:  # as while a network is down
+                has_news = False
+                if str(error) != reported:
+                    reported = str(error)
+                    self.progress.warn(f"{error}; it is tried again meanwhile")
+            if has_news:
+                await compute_in_thread(self._join_events)
+                if await self._has_events():
+                    return await compute_in_thread(self._join_earlier)
+            watch.require_at_work()
+            await asyncio.sleep(times.poll_s)
+
+    async def _has_events(self) -> bool:
+        """Return whether all events are in the journal."""
+        recipe, settings = self.plan.recipe, [model.settings for model in self.models]
+        offline = journal_only(self.worker.origin.models, settings, recipe.model_prices())
+        async with (
+            start_engine_of_models(offline, JournalFile(self.run.journal), limits=Budgets()) as engine,
+            self._loading() as loading,
+        ):
+            try:
+                await invent(engine, self.plan, loading, SILENT)
+            except MissingReplyError:
+                return False
+            return True
+
+    def _join_events(self) -> None:
+        join_events(self.store, self.run, self.worker, self.progress.warn)
 
     def _join_earlier(self) -> Iterator[StoredReply]:
         return join_earlier(self.store, self.run, self.worker, self.progress, wants_events=self.has_inventions)

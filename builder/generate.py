@@ -11,7 +11,7 @@ from personagen.builder.core.errors import FolderError, RecipeError
 from personagen.builder.core.event_loop import compute_in_thread, run_blocking
 from personagen.builder.core.files import is_loaded_plainly
 from personagen.builder.core.progress import SILENT, Progress
-from personagen.builder.llm import EngineModel, start_engine_of_models
+from personagen.builder.llm import EngineModel, closing_models, start_engine_of_models
 from personagen.builder.llm.admission.retries import RetryTiming
 from personagen.builder.llm.journal import is_empty
 from personagen.builder.llm.storage.opening import JournalFile
@@ -147,12 +147,13 @@ async def agenerate(
         require_space_for_release(plan, run.out, run.root, run.journal)
         source = ReplySource(journals, calls=calls, any_recipe=reuse, api_key=api_key)
         models, missing = await models_of_run(plan, run, source, progress)
-        if growth is not None and is_empty(run.journal):
-            raise FolderError(
-                f"{run.root} has no journal, so the texts of {run.out} would be written and paid for anew; put the "
-                "journal back, or make the larger release in another folder with --out"
-            )
-        return await write_release(models, plan, run, progress, label_check, growth=growth, missing=missing)
+        async with closing_models(models):
+            if growth is not None and is_empty(run.journal):
+                raise FolderError(
+                    f"{run.root} has no journal, so the texts of {run.out} would be written and paid for anew; put the "
+                    "journal back, or make the larger release in another folder with --out"
+                )
+            return await write_release(models, plan, run, progress, label_check, growth=growth, missing=missing)
 
 
 def _require_one_mode(**modes: bool) -> None:

@@ -8,7 +8,7 @@ May import `personagen.builder.core` only; `backends` is imported by `connect` o
 
 from personagen.builder.llm.connect import connect
 from personagen.builder.llm.engine import Engine, start_engine, start_engine_of_models
-from personagen.builder.llm.models import EngineModel, connect_models
+from personagen.builder.llm.models import EngineModel, closing_models, connect_models
 from personagen.builder.llm.requests import Backend, Reply, Request
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "EngineModel",
     "Reply",
     "Request",
+    "closing_models",
     "connect",
     "connect_models",
     "start_engine",

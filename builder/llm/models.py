@@ -1,11 +1,13 @@
 """The models of a run: each with a backend, limits and a price of its own."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from personagen.builder.core.errors import BackendError
+from personagen.builder.core.event_loop import run_to_end
 from personagen.builder.core.prices import Price
 from personagen.builder.llm.connect import BackendSettings, connect
 from personagen.builder.llm.requests import Backend
@@ -66,6 +68,15 @@ def connect_models(
             raise BackendError(f"{label}: {error}") from error
         models.append(EngineModel(backend, choice, price, label))
     return tuple(models)
+
+
+@asynccontextmanager
+async def closing_models(models: Sequence[EngineModel]) -> AsyncIterator[None]:
+    """Close models at the end of the block, whatever the cause, also those that an engine has closed."""
+    async with AsyncExitStack() as stack:
+        for model in models:
+            stack.push_async_callback(run_to_end, model.backend.close)
+        yield
 
 
 def _warn_of(label: str, warn: Callable[[str], None], message: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from personagen.builder.core.errors import BackendError, BudgetError
 from personagen.builder.core.prices import Amount, Price
-from personagen.builder.llm import EngineModel, Reply, Request, start_engine, start_engine_of_models
+from personagen.builder.llm import EngineModel, Reply, Request, closing_models, start_engine, start_engine_of_models
 from personagen.builder.llm.admission.control import make_admission_control
 from personagen.builder.llm.budget import Budget
 from tests.helpers.dispatching import ask_for, until
@@ -100,6 +100,25 @@ def test_equal_requests_to_two_models_are_two_replies_and_count_by_model(tmp_pat
             assert a.closed and b.closed
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_models_are_closed_at_the_end_of_a_block_also_if_one_fails(fails: bool) -> None:
+    class Broken(Echo):
+        async def close(self) -> None:
+            await super().close()
+            raise BackendError("cannot be closed")
+
+    a, b = Echo("a"), Broken("b")
+
+    async def run() -> None:
+        async with closing_models(models_of(a, b)):
+            if fails:
+                raise KeyError("within")
+
+    with pytest.raises(BackendError, match="cannot be closed"):
+        asyncio.run(run())
+    assert a.closed and b.closed
 
 
 def test_replies_without_a_model_count_at_the_highest_price(tmp_path: Path) -> None:

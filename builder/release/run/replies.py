@@ -97,8 +97,8 @@ async def models_of_run(
         models = await compute_in_thread(
             lambda: connect_models(recipe.backends, prices, run.batches, source.api_key, warn=progress.warn)
         )
-    identities = tuple(identity_of_model(model.backend) for model in models)
     try:
+        identities = tuple(identity_of_model(model.backend) for model in models)
         joined = await compute_in_thread(lambda: _join(plan, identities, run, source, progress))
     except BaseException:
         await _close(models)

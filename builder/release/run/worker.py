@@ -18,7 +18,7 @@ from pathlib import Path
 from platform import node
 
 from personagen.builder.core.errors import FolderError
-from personagen.builder.core.files import make_folder, move, network_disk_of, numbered, write_text
+from personagen.builder.core.files import explain, make_folder, move, network_disk_of, numbered, write_text
 from personagen.builder.core.foreign_text import quote
 from personagen.builder.core.prices import Amount, Price
 from personagen.builder.core.progress import Progress, duration
@@ -29,7 +29,7 @@ from personagen.builder.planning.recipe import Recipe
 from personagen.builder.release.run.locking import locked
 from personagen.builder.release.run.run_folder import RunFolder
 from personagen.builder.release.run.run_state import STATE, check_run, run_recipe
-from personagen.builder.segments.joining import JoinRules, foreign_origin, join
+from personagen.builder.segments.joining import Joined, JoinRules, foreign_origin, join
 from personagen.builder.segments.sealing import Worker, mend_store, unsealed
 from personagen.builder.segments.segment import Origin, SegmentName, parse_name
 from personagen.builder.segments.store import DamagedSegmentError, SegmentStore, local_store
@@ -91,7 +91,12 @@ def _for_a_worker(message: str) -> str:
 
 
 def worker_of(run: RunFolder, part: Part, origin: Origin, recipe: Recipe) -> Worker:
-    """Return the worker of a folder, with a new id if the folder has none."""
+    """Return the worker of a folder, with a new id if the folder has none.
+
+    Raises:
+        FolderError: its id, or the folder of its segments, cannot be written.
+
+    """
     path = run.root / WORKER
     text = path.read_text(encoding="ascii", errors="replace").strip() if path.is_file() else ""
     if not re.fullmatch("[0-9a-f]{12}", text):
@@ -99,7 +104,10 @@ def worker_of(run: RunFolder, part: Part, origin: Origin, recipe: Recipe) -> Wor
         write_text(path, f"{text}\n")
     prices = {choice.model: price for choice, price in zip(recipe.backends, recipe.model_prices(), strict=True)}
     folder = run.root / SEGMENTS
-    make_folder(folder)
+    try:
+        make_folder(folder)
+    except OSError as error:
+        raise FolderError(_for_a_worker(f"cannot make {folder}: {explain(error)}")) from error
     return Worker(text, folder, part, origin, node(), lambda row: _cost(row, prices))
 
 
@@ -136,11 +144,26 @@ def join_earlier(
     def is_wanted(name: SegmentName) -> bool:
         return name.part.meets(worker.part) or (wants_events and name.part.number == 0)
 
-    rules = JoinRules(worker.origin, accept_lost_replies=run.accept_lost_replies, only=is_wanted)
-    joined = join(store, JournalFile(run.journal, run.accept_lost_replies, progress.warn), rules)
+    joined = _join(store, run, worker, is_wanted, progress.warn)
     if joined.merged.new:
         progress.step(f"continuing part {worker.part} with {joined.merged.total:,} replies of earlier workers")
     return unsealed(run.journal, _segment_files(store, worker.folder, joined.files))
+
+
+def join_events(store: SegmentStore, run: RunFolder, worker: Worker, warn: Callable[[str], None]) -> None:
+    """Put the replies of part 0, which invents the events of all parts, into the journal; see `join` for the errors."""
+    _join(store, run, worker, lambda name: name.part.number == 0, warn)
+
+
+def _join(
+    store: SegmentStore,
+    run: RunFolder,
+    worker: Worker,
+    is_wanted: Callable[[SegmentName], bool],
+    warn: Callable[[str], None],
+) -> Joined:
+    rules = JoinRules(worker.origin, accept_lost_replies=run.accept_lost_replies, only=is_wanted)
+    return join(store, JournalFile(run.journal, run.accept_lost_replies, warn), rules)
 
 
 def _check_own(worker: Worker, warn: Callable[[str], None]) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from threading import Event, Thread
@@ -9,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from personagen.builder.core.errors import FolderError, MissingReplyError
+from personagen.builder.core.errors import BudgetError, FolderError, MissingReplyError
 from personagen.builder.generate import generate
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.planning.recipe.parsing import parse_recipe
+from personagen.builder.segments.part_watch import WaitingTimes
 from tests.helpers.flow import (
     LAYERED,
     PLAIN,
@@ -23,6 +25,7 @@ from tests.helpers.flow import (
     refusals,
     rejects_of,
     seed_of,
+    wait_until,
     without_port,
 )
 from tests.helpers.parts.workers import fill_part, fill_parts, headers_of, repeats
@@ -170,10 +173,13 @@ def test_part_0_invents_the_events_and_the_others_wait_for_them(tmp_path: Path) 
     with FakeOpenAI() as server:
         recipe = recipe_for(server.url, INVENTED)
         progress, done = Waiting(), []
-        waiting = Thread(target=lambda: done.append(fill_part(recipe, "1/2", tmp_path, progress, poll_s=0.01)))
+        waiting = Thread(
+            target=lambda: done.append(fill_part(recipe, "1/2", tmp_path, progress, waiting=WaitingTimes(0.01)))
+        )
         waiting.start()
         assert progress.waits.wait(60) and not done
         assert server.requests == [], "a part that waits asks for nothing"
+        assert [header.work.state for header in headers_of(tmp_path / "journals")] == ["begun"]
         fill_part(recipe, "0/2", tmp_path)
         waiting.join()
         assert progress.steps.count("waiting for the events that part 0/2 invents") == 1
@@ -182,6 +188,56 @@ def test_part_0_invents_the_events_and_the_others_wait_for_them(tmp_path: Path) 
     assert bytes_of(tmp_path / "out") == bytes_of(tmp_path / "calm")
     replies = [header.work.replies for header in headers_of(tmp_path / "journals")]
     assert sum(replies) == len({json.dumps(body, sort_keys=True) for body in server.requests}), "none is shipped twice"
+
+
+LACKS = "and {} lacks the events that it invents for all parts; run it, then this command again"
+
+
+def test_parts_that_wait_for_the_events_of_a_part_that_has_stopped_end(tmp_path: Path) -> None:
+    journals = tmp_path / "journals"
+    with FakeOpenAI() as server:
+        recipe = recipe_for(server.url, INVENTED)
+        with pytest.raises(BudgetError):
+            fill_part(recipe_for(server.url, INVENTED, {"budget.max_tokens": 1_000}), "0/2", tmp_path)
+        sent = len(server.requests)
+        wanted = f"part 0/2 has stopped, {LACKS.format(journals)}"
+        with pytest.raises(MissingReplyError, match=f"^{re.escape(wanted)}$"):
+            fill_part(recipe, "1/2", tmp_path, waiting=WaitingTimes(0.01, stopped_s=0.1))
+        assert len(server.requests) == sent
+        assert [header.work.state for header in headers_of(journals)][-2:] == ["begun", "stopped"]
+        fill_parts(recipe, 2, tmp_path)
+        generate(recipe, tmp_path / "out", journals=str(journals), calls=False)
+
+
+def test_parts_that_wait_for_the_events_of_a_part_that_never_begins_end(tmp_path: Path) -> None:
+    wanted = f"part 0/2 has shipped nothing for 0:00:00, {LACKS.format(tmp_path / 'journals')}"
+    recipe = recipe_for("http://127.0.0.1:9/v1", INVENTED)
+    with pytest.raises(MissingReplyError, match=f"^{re.escape(wanted)}$"):
+        fill_part(recipe, "1/2", tmp_path, waiting=WaitingTimes(0.01, silent_s=0.0))
+
+
+def test_a_store_that_cannot_be_read_for_a_while_does_not_end_a_part_that_waits(tmp_path: Path) -> None:
+    journals = tmp_path / "journals"
+    with FakeOpenAI() as server:
+        recipe = recipe_for(server.url, INVENTED)
+        progress, done = Waiting(), []
+        waiting = Thread(target=lambda: done.append(fill_part(recipe, "1/2", tmp_path, progress, waiting=SOON)))
+        waiting.start()
+        assert progress.waits.wait(60)
+        journals.rename(tmp_path / "away")
+        journals.write_text("in the way")
+        wait_until(lambda: bool(progress.warnings))
+        journals.unlink()
+        (tmp_path / "away").rename(journals)
+        fill_part(recipe, "0/2", tmp_path)
+        waiting.join()
+    (line,) = progress.warnings
+    assert len(done) == 1 and re.fullmatch(
+        rf"cannot read the segments in {journals}: .*; it is tried again meanwhile", line
+    )
+
+
+SOON = WaitingTimes(0.01)
 
 
 class Waiting(Recorder):

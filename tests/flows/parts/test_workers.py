@@ -1,5 +1,6 @@
 """What happens to the workers of a part: disks, stores and machines that fail, and workers that meet."""
 
+import gc
 import os
 import re
 import shutil
@@ -10,6 +11,7 @@ from threading import Thread
 from typing import Any
 
 import pytest
+from openai import AsyncOpenAI
 
 from personagen.builder.core.errors import BudgetError, FolderError, RecipeError
 from personagen.builder.core.files import network_disk_of
@@ -228,6 +230,20 @@ def test_segments_of_another_model_are_not_shipped_among_those_of_this_one(tmp_p
         with pytest.raises(FolderError, match=r"is of another recipe.*, and another folder of the worker with --work$"):
             fill_part(other, "0/1", tmp_path, **places)
         assert segments(tmp_path / "new") == shipped
+
+
+def test_models_are_closed_if_the_worker_cannot_begin(tmp_path: Path) -> None:
+    """Its segments have no folder."""
+    work = tmp_path / "work"
+    recipe = recipe_for(NOWHERE, ROWS, {"backend.kind": "batch"})
+    with open_work(work, recipe, Part(0, 2), accept_lost_replies=False):
+        (work / "segments").write_text("in the way")
+    with pytest.raises(
+        FolderError, match=f"cannot make {work / 'segments'}: file exists; name another folder with --work$"
+    ) as raised:
+        fill_part(recipe, "0/2", tmp_path, work=work)
+    clients = [client for client in gc.get_objects() if isinstance(client, AsyncOpenAI)]
+    assert raised and clients and all(client.is_closed() for client in clients)
 
 
 # The store
