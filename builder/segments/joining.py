@@ -131,9 +131,9 @@ def _models(
 def _models_of(store: SegmentStore, file: str, own: Origin, *, any_recipe: bool) -> tuple[ModelIdentity, ...]:
     try:
         origin = store.header(file).origin
-        problem = foreign_origin(origin, own, any_recipe=any_recipe)
-        if problem is not None:
-            raise FolderError(f"segment {quote(file, limit=120)} in {store.url} {problem}")
+        foreign = foreign_origin(origin, own, any_recipe=any_recipe)
+        if foreign is not None:
+            raise FolderError(f"segment {quote(file, limit=120)} in {store.url} {foreign.problem}; {foreign.advice}")
     except DamagedSegmentError:
         raise
     except FolderError:
@@ -160,8 +160,22 @@ class _Refusal:
         self.warn(f"{error}; it is left out, and its replies are requested again")
 
 
-def foreign_origin(origin: Origin, own: Origin, *, any_recipe: bool = False) -> str | None:
-    """Return why the replies of another run are not those of this one, as the end of a sentence; None: they are.
+@dataclass(frozen=True, slots=True)
+class ForeignOrigin:
+    """Why the replies of another run are not those of this one.
+
+    Attributes:
+        problem: what differs, as the end of a sentence about a segment.
+        advice: what to do about it where segments are joined.
+
+    """
+
+    problem: str
+    advice: str
+
+
+def foreign_origin(origin: Origin, own: Origin, *, any_recipe: bool = False) -> ForeignOrigin | None:
+    """Return why the replies of another run are not those of this one; None: they are.
 
     Args:
         origin: run of a segment.
@@ -170,22 +184,25 @@ def foreign_origin(origin: Origin, own: Origin, *, any_recipe: bool = False) -> 
 
     """
     if version_of(origin.personagen) > version_of(own.personagen):
-        return f"is of PersonaGen {quote(origin.personagen)}, this is {own.personagen}; install that version"
+        problem = f"is of PersonaGen {quote(origin.personagen)}, this is {own.personagen}"
+        return ForeignOrigin(problem, "install that version")
     if any_recipe:
         return None
     if origin.fingerprint != own.fingerprint:
         differences = describe_differences(origin.recipe, own.recipe) or _of_files(origin, own)
-        return f"is of another recipe: {differences}; name another folder, or join its replies with generate --reuse"
+        advice = "name another folder, or join its replies with generate --reuse"
+        return ForeignOrigin(f"is of another recipe: {differences}", advice)
     if origin.material != own.material:
-        return (
+        return ForeignOrigin(
             f"is of other prompts, tables or personas, by PersonaGen {quote(origin.personagen)}: its replies answer "
-            "other requests; use the version and the files that it was written with"
+            "other requests",
+            "use the version and the files that it was written with",
         )
     if own.models and _keys(origin.models) != _keys(own.models):
         names = " and ".join(str(model) for model in origin.models)
-        return (
-            f"has replies of {quote(names, limit=200)}, wanted {' and '.join(map(str, own.models))}; use the same "
-            "model, revision and body on every machine, or name another folder with --journals"
+        return ForeignOrigin(
+            f"has replies of {quote(names, limit=200)}, wanted {' and '.join(map(str, own.models))}",
+            "use the same model, revision and body on every machine, or name another folder with --journals",
         )
     return None
 

@@ -14,7 +14,8 @@ from personagen.builder.core.foreign_text import quote
 
 Result = TypeVar("Result")
 
-_PASSWORD = re.compile(r"://[^/@]*:[^@]*@")
+_HOST = re.compile(r"(\[[^\]]*\]|[^:]*)(:\d*)?")
+"""Host and port."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,12 +135,22 @@ def open_shared_folder(url: str, content: str) -> SharedFolder:
 
 def require_no_password(url: str, content: str) -> None:
     """Raise FolderError if an address has a password; the message does not repeat it."""
-    if _PASSWORD.search(url):
+    if any(map(_begins_with_password, url.split("://")[1:])):
         scheme = url.partition("://")[0]
         raise FolderError(
             f"the address of the {content}, {scheme}://..., has a password, which would end in logs; give it to the "
             "file system by its environment variables or its configuration"
         )
+
+
+def _begins_with_password(text: str) -> bool:
+    """Return whether what is behind the `://` of an address begins with a user and a password.
+
+    A password may have a slash, although an address should not: then what is before it is no host with a port.
+    """
+    authority, _, path = text.partition("/")
+    user, is_given, _ = authority.rpartition("@")
+    return ":" in user if is_given else "@" in path and _HOST.fullmatch(authority) is None
 
 
 def _local_sizes(folder: Path) -> dict[str, int]:

@@ -12,6 +12,7 @@ import pytest
 
 from personagen.builder.core.errors import FolderError
 from personagen.builder.segments.sealing import ship_missing
+from personagen.builder.segments.shared_folder import require_no_password
 from personagen.builder.segments.store import DamagedSegmentError, open_store
 from tests.helpers.parts.made_segments import join_all, name, rows_of_replies, segment
 from tests.helpers.servers.hub.server import Hub
@@ -78,6 +79,8 @@ def test_an_unknown_protocol_and_a_missing_file_system_are_named() -> None:
         "s3://ann:hunter22@bucket",
         "sftp://ann:hunt/er22@host/x",
         "sftp://ann:hunt@er22@host/x",
+        "sftp://ann:123456@host/x",
+        "sftp://ann:hunter22@[::1]:22/x",
         "simplecache::sftp://ann:hunter22@host/x",
         "filecache::zip://a.zip::sftp://ann:hunter22@host/x",
     ],
@@ -88,6 +91,21 @@ def test_a_password_in_an_address_is_refused_and_never_printed(url: str) -> None
     message = str(caught.value)
     assert "has a password, which would end in logs" in message
     assert "hunt" not in message and "er22" not in message
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "hdfs://namenode:8020/user/me@corp/run",
+        "sftp://ann@host:22/me@corp",
+        "hdfs://[::1]:8020/user/me@corp",
+        "simplecache::hdfs://namenode:8020/user/me@corp/run",
+        "s3://bucket/a:b@c",
+        "hdfs://namenode:8020",
+    ],
+)
+def test_an_at_sign_in_a_path_is_no_password(url: str) -> None:
+    require_no_password(url, "segments")
 
 
 def test_an_address_with_a_user_or_a_colon_is_no_password(tmp_path: Path) -> None:

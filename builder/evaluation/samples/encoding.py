@@ -27,7 +27,6 @@ from personagen.builder.release.folder import check_release
 from personagen.builder.release.measuring import require_metrics_extra
 from personagen.builder.release.texts import draw_texts
 from personagen.builder.release.verdicts import count_texts
-from personagen.builder.segments.shared_folder import SharedFolder
 
 PAGE_TEXTS = 1500
 """Upper bound on the texts of a release that its page shows."""
@@ -94,7 +93,7 @@ def encode(folder: str | Path, settings: EncodingSettings, *, progress: Progress
     keys = [*texts][settings.part.number :: settings.part.of]
     chunks = [keys[start : start + FILE_TEXTS] for start in range(0, len(keys), FILE_TEXTS)]
     places = [FilePlace(settings.part.number, settings.part.of, number, len(chunks)) for number in range(len(chunks))]
-    there = _places_there(shared, source)
+    there = {place for place, _ in read_vectors(shared, source, set(places))}
     progress.step(f"encoding {len(keys)} of {len(texts)} texts")
     for number, (place, chunk) in enumerate(zip(places, chunks, strict=True)):
         progress.advance(number, len(chunks))
@@ -164,11 +163,6 @@ def _measured_texts(folder: Path, manifest: Mapping[str, Any], seed: int) -> Ite
 def page_rows(count: int, seed: int) -> list[int]:
     """Draw the positions of the texts of the page of a release, in ascending order."""
     return sorted(random.Random(seed).sample(range(count), min(count, PAGE_TEXTS)))
-
-
-def _places_there(shared: SharedFolder, source: VectorSource) -> set[FilePlace]:
-    """Return the places of the files that are there; each is checked."""
-    return {place for place, _ in read_vectors(shared, source)}
 
 
 def _missing(places: list[FilePlace]) -> str | None:

@@ -9,7 +9,7 @@ import hashlib
 import io
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -126,8 +126,15 @@ def place_of(name: str, source: VectorSource, url: str) -> FilePlace:
     return FilePlace(*(int(stated[key]) for key in ("part", "parts", "file", "files")))
 
 
-def read_vectors(folder: SharedFolder, source: VectorSource) -> "Iterator[tuple[FilePlace, dict[bytes, Vectors]]]":
+def read_vectors(
+    folder: SharedFolder, source: VectorSource, only: Set[FilePlace] | None = None
+) -> "Iterator[tuple[FilePlace, dict[bytes, Vectors]]]":
     """Yield place and vectors of each file, which has been checked.
+
+    Args:
+        folder: the files.
+        source: what they must belong to.
+        only: places of the files that are read, by their names. None: all.
 
     Raises:
         ReleaseError: a file is of another release or encoder, or was cut or altered.
@@ -136,7 +143,8 @@ def read_vectors(folder: SharedFolder, source: VectorSource) -> "Iterator[tuple[
     """
     for name in (file for file in folder.sizes() if file.endswith(SUFFIX)):
         place = place_of(name, source, folder.url)
-        yield place, _opened(f"{folder.url}/{name}", folder.read(name), source, place)
+        if only is None or place in only:
+            yield place, _opened(f"{folder.url}/{name}", folder.read(name), source, place)
 
 
 def _opened(where: str, content: bytes, source: VectorSource, place: FilePlace) -> "dict[bytes, Vectors]":

@@ -68,9 +68,9 @@ def open_work(work: Path, recipe: Recipe, part: Part, *, accept_lost_replies: bo
             f"{work} is on a network disk ({kind}), where a journal can lose replies; name one on a local disk "
             "with --work: segments may be on any"
         )
-    shared = default_work(recipe, part).parent  # others can make it: its name is known, and its place is for everybody
-    if work.parent == shared and shared.exists() and hasattr(os, "getuid") and shared.stat().st_uid != os.getuid():
-        raise FolderError(f"{shared} belongs to another user; name a folder of your own with --work")
+    shared = default_work(recipe, part).parent
+    if work.parent == shared:
+        _make_private(shared)
     in_use = f"another process of this machine is filling part {part} in {work}; wait for it, or fill another part"
     with ExitStack() as stack:
         try:
@@ -79,6 +79,21 @@ def open_work(work: Path, recipe: Recipe, part: Part, *, accept_lost_replies: bo
         except FolderError as error:
             raise FolderError(_for_a_worker(str(error))) from error
         yield RunFolder(work, work, guard.require_in_place, accept_lost_replies)
+
+
+def _make_private(folder: Path) -> None:
+    """Make the folder of a user's workers, which no other user may read.
+
+    Others can make it too, or a link: its name is known, and its place is for everybody.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if hasattr(os, "getuid"):
+            if {folder.lstat().st_uid, folder.stat().st_uid} != {os.getuid()}:
+                raise FolderError(f"{folder} belongs to another user; name a folder of your own with --work")
+            folder.chmod(0o700)
+    except OSError as error:
+        raise FolderError(_for_a_worker(f"cannot make {folder}: {explain(error)}")) from error
 
 
 def _for_a_worker(message: str) -> str:
@@ -178,13 +193,13 @@ def _check_own(worker: Worker, warn: Callable[[str], None]) -> None:
         path = worker.folder / file
         try:
             with own.local(file):
-                problem = foreign_origin(own.header(file).origin, worker.origin)
+                foreign = foreign_origin(own.header(file).origin, worker.origin)
         except DamagedSegmentError as error:
             move(path, numbered(path.with_name(f"{file}.damaged")))
             warn(f"{error}; it is set aside, and its replies are sealed anew")
             continue
-        if problem is not None:
-            raise FolderError(f"{path} {problem}, and another folder of the worker with --work")
+        if foreign is not None:
+            raise FolderError(f"{path} {foreign.problem}; name another folder of the worker with --work")
 
 
 def _segment_files(store: SegmentStore, folder: Path, joined: Sequence[str]) -> Iterator[Path]:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from personagen.builder.core.errors import ReleaseError
 from personagen.builder.evaluation.samples import encoding, vector_files
 from personagen.builder.evaluation.samples.encoding import EncodingSettings, encode, load_vectors, page_rows
 from personagen.builder.evaluation.samples.vector_files import open_folder
@@ -77,6 +78,18 @@ def test_a_repeated_part_writes_what_is_missing(changed: Path, tmp_path: Path) -
     (tmp_path / "vectors" / names[1]).unlink()
     assert encode(changed, settings).written == 1 and [*open_folder(settings.vectors).sizes()] == names
     assert first.files == len(names)
+
+
+@pytest.mark.usefixtures("cache", "small_files")
+def test_a_cut_file_of_another_part_stops_no_part(changed: Path, tmp_path: Path) -> None:
+    """Only `evaluate`, `audit` and `report` read all files."""
+    shared = tmp_path / "vectors"
+    encode(changed, EncodingSettings(str(shared), Part(0, 2)))
+    for path in shared.iterdir():
+        path.write_bytes(b"PAR1")
+    assert encode(changed, EncodingSettings(str(shared), Part(1, 2))).written > 0
+    with pytest.raises(ReleaseError, match="was cut or altered: its SHA-256 is not that of its name; delete it"):
+        encode(changed, EncodingSettings(str(shared), Part(0, 2)))
 
 
 @pytest.mark.usefixtures("cache", "small_files")

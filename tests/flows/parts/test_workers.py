@@ -23,6 +23,7 @@ from personagen.builder.release.run.worker import default_work, open_work
 from personagen.builder.segments.sealing import Sealer, ShippingTimes
 from personagen.builder.segments.store import open_store
 from tests.helpers.flow import PLAIN, Recorder, bytes_of, make, recipe_for, wait_until
+from tests.helpers.parts.made_segments import rewritten, set_in
 from tests.helpers.parts.workers import TIMES, fill_part, headers_of, repeats
 from tests.helpers.servers.fake_openai import FakeOpenAI, Fault
 
@@ -144,6 +145,45 @@ def test_a_default_folder_that_another_user_made_is_refused(tmp_path: Path, monk
         fill(recipe, Part(0, 2), FillSettings(str(tmp_path / "journals")))
 
 
+@pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() != 0, reason="only root gives links away")
+def test_a_default_folder_that_is_a_link_of_another_user_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may lead to any folder of the user."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    recipe = recipe_for(NOWHERE, ROWS)
+    shared, own = default_work(recipe, Part(0, 2)).parent, tmp_path / "own"
+    own.mkdir()
+    shared.symlink_to(own)
+    os.chown(shared, 12_345, -1, follow_symlinks=False)
+    with pytest.raises(FolderError, match=f"{shared} belongs to another user; name a folder of your own with --work"):
+        fill(recipe, Part(0, 2), FillSettings(str(tmp_path / "journals")))
+    assert [*own.iterdir()] == []
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="without modes")
+@pytest.mark.parametrize("is_there", [False, True])
+def test_the_default_folder_cannot_be_read_by_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_there: bool
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    recipe = recipe_for(NOWHERE, ROWS)
+    work = default_work(recipe, Part(0, 2))
+    if is_there:
+        work.parent.mkdir(mode=0o755)
+    with open_work(work, recipe, Part(0, 2), accept_lost_replies=False):
+        assert work.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_default_folder_that_cannot_be_made_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    recipe = recipe_for(NOWHERE, ROWS)
+    shared = default_work(recipe, Part(0, 2)).parent
+    shared.write_text("in the way")
+    with pytest.raises(FolderError, match=f"cannot make {shared}: file exists; name another folder with --work$"):
+        fill(recipe, Part(0, 2), FillSettings(str(tmp_path / "journals")))
+
+
 def test_a_command_without_a_folder_continues_its_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with FakeOpenAI() as server:
@@ -227,9 +267,22 @@ def test_segments_of_another_model_are_not_shipped_among_those_of_this_one(tmp_p
         fill_part(other, "0/1", tmp_path, **places)
         shipped = segments(tmp_path / "new")
         shutil.copytree(tmp_path / "work-0-1" / "segments", tmp_path / "other" / "segments", dirs_exist_ok=True)
-        with pytest.raises(FolderError, match=r"is of another recipe.*, and another folder of the worker with --work$"):
+        with pytest.raises(
+            FolderError, match=r"is of another recipe: [^;]*; name another folder of the worker with --work$"
+        ):
             fill_part(other, "0/1", tmp_path, **places)
         assert segments(tmp_path / "new") == shipped
+
+
+def test_own_segments_of_a_newer_version_are_named_with_the_advice_for_a_worker(tmp_path: Path) -> None:
+    with FakeOpenAI() as server:
+        recipe = recipe_for(server.url, ROWS)
+        fill_part(recipe, "0/8", tmp_path)
+        path = segments(tmp_path / "work-0-8" / "segments")[0]
+        rewritten(path, lambda header: set_in(header, ["origin", "personagen"], "99.0"))
+        wanted = r"is of PersonaGen '99\.0', this is [\d.]+; name another folder of the worker with --work$"
+        with pytest.raises(FolderError, match=wanted):
+            fill_part(recipe, "0/8", tmp_path)
 
 
 def test_models_are_closed_if_the_worker_cannot_begin(tmp_path: Path) -> None:
