@@ -1,4 +1,4 @@
-"""What the segments of a part tell those that wait for it: whether it is at work, and what is new."""
+"""What the segments of a part report to those that wait for it: whether it is at work, and what is new."""
 
 from collections.abc import Callable
 from dataclasses import replace
