@@ -115,18 +115,24 @@ def copy_file(source: Path, target: Path) -> None:
         shutil.copyfile(source, part)
 
 
-def make_folder(folder: Path) -> None:
-    """Create a folder and its missing parents, the targets of links included. Raises OSError if that fails."""
+def make_folder(folder: Path, mode: int = 0o777) -> None:
+    """Create a folder and its missing parents, the targets of links included. Raises OSError if that fails.
+
+    Args:
+        folder: the folder.
+        mode: its permissions, less those that the user's mask withholds; parents have the usual ones.
+
+    """
     folder = real_path(folder)
     try:
-        folder.mkdir()
+        folder.mkdir(mode)
     except FileExistsError:
         if not folder.is_dir():
             raise
         return
     except FileNotFoundError:
         make_folder(folder.parent)
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(mode, exist_ok=True)
     sync(folder.parent)
 
 

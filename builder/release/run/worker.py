@@ -87,7 +87,7 @@ def _make_private(folder: Path) -> None:
     Others can make it too, or a link: its name is known, and its place is for everybody.
     """
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(folder, 0o700)
         if hasattr(os, "getuid"):
             if {folder.lstat().st_uid, folder.stat().st_uid} != {os.getuid()}:
                 raise FolderError(f"{folder} belongs to another user; name a folder of your own with --work")
