@@ -89,7 +89,7 @@ def _work(rows: list[StoredReply]) -> Work:
         host="",
         began=0.0,
         sealed=0.0,
-        replies=len(rows),
+        replies=sum(not row.is_failure() for row in rows),
         prompt_tokens=sum(row.prompt_tokens for row in rows),
         completion_tokens=sum(row.completion_tokens for row in rows),
     )

@@ -202,7 +202,7 @@ class Sealer:
             wanted=self.counts.wanted,
             accepted=self.counts.accepted,
             rejected=self.counts.rejected,
-            replies=len(rows),
+            replies=sum(not row.is_failure() for row in rows),
             prompt_tokens=sum(row.prompt_tokens for row in rows),
             completion_tokens=sum(row.completion_tokens for row in rows),
             cost=None if None in costs else sum(cost for cost in costs if cost is not None),

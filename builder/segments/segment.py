@@ -129,7 +129,7 @@ class Work:
         wanted: texts of its part.
         accepted: texts that are written.
         rejected: rejected replies.
-        replies: replies in the segment.
+        replies: replies in the segment, without the requests that failed.
         prompt_tokens: tokens of the prompts of these replies.
         completion_tokens: tokens of these replies.
         cost: cost of these replies, in the currency of the recipe's prices; None: a model has no price.

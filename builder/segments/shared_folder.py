@@ -17,6 +17,9 @@ Result = TypeVar("Result")
 _HOST = re.compile(r"(\[[^\]]*\]|[^:]*)(:\d*)?")
 """Host and port."""
 
+_ONE_SLASH = re.compile(r"([a-z][a-z0-9+.-]+):/(?!/)")
+"""Beginning of an address with a slash too few; a drive of Windows has one letter."""
+
 
 @dataclass(frozen=True, slots=True)
 class SharedFolder:
@@ -112,9 +115,17 @@ def open_shared_folder(url: str, content: str) -> SharedFolder:
     """Return the folder at a path or address; nothing is read or written yet.
 
     Raises:
-        FolderError: the address has a password in it, or its file system is not installed.
+        FolderError: the path is empty, the address lacks a slash or has a password in it, or its file system is not
+            installed.
 
     """
+    if not url or url == "file://":
+        raise FolderError(f"no folder is named for {content}: got {url!r}; name a folder or an address")
+    if (slash := _ONE_SLASH.match(url)) is not None:
+        raise FolderError(
+            f"{quote(url, limit=200)} is neither a folder nor an address for {content}: after {slash[1]}: are two "
+            f"slashes; write {slash[1]}://, or ./{slash[1]}: for a folder of that name"
+        )
     if "://" not in url:
         return SharedFolder(url, url, content)
     import fsspec

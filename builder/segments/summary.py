@@ -35,7 +35,7 @@ class PartSummary:
         host: machine of that worker; "": not begun.
         wanted: texts of the part. None: not begun, or not counted yet.
         accepted: texts that are written.
-        replies: replies in its segments; one that two workers requested counts twice.
+        replies: replies in its segments, without requests that failed; one that two workers requested counts twice.
         tokens: tokens of these replies.
         cost: cost of these replies. None: unknown.
         rate: replies per minute of its processes, each from its beginning to its last segment. None: no reply yet.

@@ -13,14 +13,15 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 from personagen.builder.core.errors import FolderError
-from personagen.builder.llm.storage.stored_replies import StoredReply
+from personagen.builder.llm.requests import Reply
+from personagen.builder.llm.storage.stored_replies import StoredReply, stored
 from personagen.builder.planning.parts import Part
 from personagen.builder.segments.sealing import Sealer, ShippingTimes, Worker, missing_segments, sealing
 from personagen.builder.segments.segment import Header, Origin
 from personagen.builder.segments.shared_folder import SharedFolder
 from personagen.builder.segments.store import SegmentStore, open_store
 from tests.helpers.flow import wait_until
-from tests.helpers.parts.made_segments import ORIGIN, WORKER, join_all, rows_of_replies, segment
+from tests.helpers.parts.made_segments import ORIGIN, WORKER, join_all, reply_of, rows_of_replies, segment
 from tests.helpers.parts.workers import headers_of
 
 FAST = ShippingTimes(0.01, retry_s=0.01)
@@ -73,6 +74,19 @@ def test_segments_report_the_state_and_the_counts_of_a_part(tmp_path: Path) -> N
     work = complete.work
     assert (work.state, work.replies, work.wanted, work.accepted, work.rejected) == ("complete", 3, 9, 3, 1)
     assert (work.prompt_tokens, work.completion_tokens, work.cost, complete.order) == (9, 6, 1.5, 1)
+
+
+def test_requests_that_failed_are_shipped_and_count_as_no_replies(tmp_path: Path) -> None:
+    """A worker whose server refuses everything would look like one that gets ahead; its resumes send all again."""
+    failed = [stored(f"f{number}", Reply((), 0, 0, problem="no", failed=True)) for number in range(3)]
+    quoting = stored("quoting", reply_of('It said {"failed": true} and nothing else.'))
+
+    async def steps(sealer: Sealer, warnings: list[str]) -> None:
+        sealer.add([*failed, quoting, *rows_of_replies(range(2))])
+
+    run(tmp_path, steps, SELDOM)
+    assert [header.work.replies for header in headers_of(tmp_path / "store")] == [0, 3]
+    assert join_all(tmp_path / "store").merged.total == 6
 
 
 def test_an_error_leaves_a_part_stopped_and_its_replies_shipped(tmp_path: Path) -> None:

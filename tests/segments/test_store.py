@@ -72,6 +72,24 @@ def test_an_unknown_protocol_and_a_missing_file_system_are_named() -> None:
         open_store("filecache::nope://b/x")
 
 
+def test_an_empty_path_and_an_address_with_one_slash_are_refused(tmp_path: Path) -> None:
+    """Of a variable that is not set, or a typing error: the segments would lie in the working folder of a machine."""
+    for url in ("", "file://"):
+        with pytest.raises(
+            FolderError, match=rf"^no folder is named for segments: got '{url}'; name a folder or an add"
+        ):
+            open_store(url)
+    for url in ("s3:/bucket/run", f"file:{tmp_path}"):
+        name = url.partition(":")[0]
+        wanted = (
+            rf"is neither a folder nor an address for segments: .*; write {name}://, or \./{name}: for a folder of "
+        )
+        with pytest.raises(FolderError, match=wanted):
+            open_store(url)
+    for url in ("C:/run", "c:d", "./s3:/bucket", "run:1"):
+        assert open_store(url).folder.remote is None
+
+
 @pytest.mark.parametrize(
     "url",
     [

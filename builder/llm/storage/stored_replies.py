@@ -26,6 +26,9 @@ DAMAGE_CODES = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3
 FIRST_FIELDS = ("candidates", "prompt_tokens", "completion_tokens", "problem")
 """Fields of a reply that are always encoded."""
 
+FAILURE = b'"failed": true'
+"""Bytes that every encoded failure has: only rows with them need to be decoded."""
+
 
 class StoredReply(NamedTuple):
     """A row of the journal.
@@ -55,6 +58,10 @@ class StoredReply(NamedTuple):
             return isinstance(self.prompt_tokens, int) and isinstance(self.completion_tokens, int)
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return False
+
+    def is_failure(self) -> bool:
+        """Return whether the request got no reply: it was refused, or failed again and again. See `Reply.failed`."""
+        return FAILURE in self.reply and decode(self.reply).failed
 
 
 def checksum_of(row: StoredReply) -> int:

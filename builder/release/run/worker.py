@@ -40,7 +40,12 @@ WORKER = "worker"
 SEGMENTS = "segments"
 """Folder of the segments that a worker has sealed."""
 
-OTHER_ADVICE = ("choose another folder", "if the run is of this recipe", "finish it with that version")
+OTHER_ADVICE = (
+    "choose another folder",
+    "if the run is of this recipe",
+    "finish it with that version",
+    "put back a copy of it with its -wal if there is one, or start over with --fresh",
+)
 """Beginnings of the advice for the folder of a release, by options that the command of a worker does not have."""
 
 ACTIVE_S = 300.0
@@ -178,7 +183,10 @@ def _join(
     warn: Callable[[str], None],
 ) -> Joined:
     rules = JoinRules(worker.origin, accept_lost_replies=run.accept_lost_replies, only=is_wanted)
-    return join(store, JournalFile(run.journal, run.accept_lost_replies, warn), rules)
+    try:
+        return join(store, JournalFile(run.journal, run.accept_lost_replies, warn), rules)
+    except FolderError as error:
+        raise FolderError(_for_a_worker(str(error))) from error
 
 
 def _check_own(worker: Worker, warn: Callable[[str], None]) -> None:

@@ -49,6 +49,16 @@ def test_a_folder_of_another_recipe_is_refused(tmp_path: Path) -> None:
             fill_part(recipe_for(server.url, ROWS, {"seed": 5}), "0/8", tmp_path, work=tmp_path / "work")
 
 
+def test_a_journal_that_cannot_be_read_is_named_with_the_options_of_the_command(tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    with FakeOpenAI() as server:
+        recipe = recipe_for(server.url, ROWS)
+        fill_part(recipe, "0/8", tmp_path, work=work)
+        (work / "journal.sqlite").write_bytes(b"no journal" * 1_000)
+        with pytest.raises(FolderError, match=r"no reply in it can be read; name another folder with --work$"):
+            fill_part(recipe, "0/8", tmp_path, work=work)
+
+
 MOUNTS = """\
 21 1 8:1 / / rw,relatime - ext4 /dev/sda1 rw
 30 21 0:40 / /home rw - nfs4 server:/home rw
