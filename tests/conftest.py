@@ -138,10 +138,11 @@ def away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def other_disk(tmp_path: Path) -> Iterator[Path]:
     """A folder on another file system than `tmp_path`, which is deleted at the end."""
-    memory = Path("/dev/shm")
-    if not memory.is_dir() or memory.stat().st_dev == tmp_path.stat().st_dev:
-        pytest.skip("there is no second file system that can be written: /dev/shm is missing, or holds the tests too")
-    with tempfile.TemporaryDirectory(prefix="personagen-test-", dir=memory) as folder:
+    own = tmp_path.stat().st_dev
+    others = [disk for disk in (Path("/dev/shm"), Path("/var/tmp")) if disk.is_dir() and disk.stat().st_dev != own]
+    if not others:
+        pytest.skip("there is no second file system that can be written: /dev/shm or /var/tmp")
+    with tempfile.TemporaryDirectory(prefix="personagen-test-", dir=others[0]) as folder:
         yield Path(folder)
 
 
