@@ -80,7 +80,7 @@ def _copied_files(settings: Mapping[str, Any]) -> Iterator[str]:
         yield source
     for part in _section(settings, "grounding").values():
         source = part.get("source") if isinstance(part, Mapping) else None
-        if isinstance(source, str) and _public_source(source) != source:
+        if isinstance(source, str) and _public_source(source).startswith(HERE):
             yield source
 
 
@@ -88,7 +88,7 @@ def _label_references(settings: Mapping[str, Any]) -> Iterator[str]:
     """Yield the reference of the label check if it is a file; without a classifier it is not read."""
     checks = _section(settings, "checks")
     reference = checks.get("label_reference")
-    if checks.get("label") is not None and isinstance(reference, str) and _public_source(reference) != reference:
+    if checks.get("label") is not None and isinstance(reference, str) and _public_source(reference).startswith(HERE):
         yield reference
 
 

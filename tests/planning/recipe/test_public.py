@@ -113,7 +113,9 @@ def test_files_are_named_without_their_folders(tmp_path: Path) -> None:
         ({"prompts": {"styled": ["../a.md"]}}, "a.md"),
         ({"personas": {"source": "/data"}}, "data"),
         ({"grounding": {"examples": {"source": "/data/x.csv"}}}, "x.csv"),
+        ({"grounding": {"examples": {"source": "./x.csv"}}}, "x.csv"),
         ({"checks": {"label": "flag", "label_reference": "ref.tsv"}}, "ref.tsv"),
+        ({"checks": {"label": "flag", "label_reference": "./ref.tsv"}}, "ref.tsv"),
     ],
 )
 def test_no_file_of_this_machine_is_read_for_the_recipe_of_another(settings: dict[str, Any], file: str) -> None:
