@@ -14,7 +14,6 @@ from personagen.builder.core.progress import SILENT, Progress
 from personagen.builder.llm import EngineModel, closing_models, start_engine_of_models
 from personagen.builder.llm.admission.retries import RetryTiming
 from personagen.builder.llm.journal import is_empty
-from personagen.builder.llm.storage.opening import JournalFile
 from personagen.builder.llm.storage.stored_replies import StoredReply
 from personagen.builder.planning.plan import Plan
 from personagen.builder.planning.recipe import Recipe
@@ -200,9 +199,8 @@ async def write_release(  # noqa: PLR0913 - what a run needs, and the rows that 
     See `generate` for the errors; `start_engine_of_models`, `grow` and `models_of_run` for `timing`, `growth` and
     `missing`. `on_written` receives the replies of the release in the order of their keys, before it is published.
     """
-    journal = JournalFile(run.journal, run.accept_lost_replies, progress.warn, run.guard)
     limits = plan.recipe.budget if missing is None else Budgets()
-    starting = start_engine_of_models(models, journal, limits=limits, timing=timing)
+    starting = start_engine_of_models(models, run.journal_file(progress.warn), limits=limits, timing=timing)
     async with starting as engine, LoadingAhead(plan.recipe.text.language, shards.prepare) as loading:
         inventions = await invent(engine, plan, loading, progress)
         plan = inventions.plan

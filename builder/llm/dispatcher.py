@@ -69,7 +69,7 @@ class Dispatcher:
 
         Equal requests under way are sent once, since the rows of a persona share its background. A request that has
         failed is not sent again in this run: otherwise the rows of a persona could have different backgrounds. A later
-        run sends it again, unless it may send none.
+        run sends it again, unless it may send none or a release depends on the failure.
         """
 
         async def ask(request: Request) -> Reply:
@@ -77,6 +77,8 @@ class Dispatcher:
             journaled = self._journal.get(key, self._model)
             if journaled is not None and not self._has_more_room(request, journaled) and not journaled.failed:
                 return readable(journaled)
+            if journaled is not None and journaled.failed and self._journal.keeps_failures:
+                raise RequestError(str(journaled.problem))
             if key in self._failed:
                 raise self._failed[key]
             task = self._under_way.get(key)

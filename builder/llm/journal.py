@@ -73,6 +73,7 @@ class Journal:
     Attributes:
         used: number of distinct replies that this process has used.
         has_estimates: whether the tokens of one of them are an upper bound.
+        keeps_failures: see `JournalFile`.
 
     """
 
@@ -94,6 +95,7 @@ class Journal:
         self._commit_delay_s = commit_delay_s
         self.used = 0
         self.has_estimates = False
+        self.keeps_failures = file.keeps_failures
         self._problem: FolderError | None = None
         self._waiting: list[tuple[str, Reply, asyncio.Future[None]]] = []
         self._writer: asyncio.Task[None] | None = None

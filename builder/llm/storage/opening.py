@@ -39,6 +39,8 @@ class JournalFile:
         guard: called after every commit; a FolderError that it raises ends the run.
         on_stored: called after every commit with its rows, in the thread that commits.
         count_interval_s: seconds between two writes of the number of replies beside the journal.
+        keeps_failures: whether requests that failed in an earlier run stay failed, since texts depend on it; otherwise
+            they are sent again.
 
     """
 
@@ -48,6 +50,7 @@ class JournalFile:
     guard: Callable[[], None] = lambda: None
     on_stored: Callable[[Sequence[StoredReply]], None] = lambda rows: None
     count_interval_s: float = 5.0
+    keeps_failures: bool = False
 
 
 def identity(path: Path) -> tuple[int, int] | None:

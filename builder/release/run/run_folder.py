@@ -39,6 +39,7 @@ from personagen.builder.core.files import (
     write_json,
     write_text,
 )
+from personagen.builder.llm.storage.opening import JournalFile
 from personagen.builder.planning.recipe import Recipe
 from personagen.builder.planning.recipe.public import public_recipe
 from personagen.builder.release.cards.regions import validate_regions
@@ -97,6 +98,14 @@ class RunFolder:
     def staging(self) -> Path:
         """Folder of the release that is being written."""
         return self.root / "release"
+
+    def journal_file(self, warn: Callable[[str], None]) -> JournalFile:
+        """Return the journal with the options of the run; once there is a release, be it a damaged one, failures stay.
+
+        `warn` receives one line about each kind of damage.
+        """
+        has_release = is_release(self.out) or has_tables(self.out)
+        return JournalFile(self.journal, self.accept_lost_replies, warn, self.guard, keeps_failures=has_release)
 
     def keep_card(self) -> None:
         """Copy the card of the existing release, whose hand-written regions the new card will keep.

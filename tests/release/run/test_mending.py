@@ -14,8 +14,8 @@ from personagen.builder.release import add_results, read_manifest
 from personagen.builder.release.folder import sealed
 from personagen.builder.release.run.run_folder import run_folder_of
 from tests.helpers.command import Run
-from tests.helpers.flow import Recorder, bytes_of, make, recipe_for
-from tests.helpers.servers.fake_openai import FakeOpenAI
+from tests.helpers.flow import Recorder, bytes_of, make, recipe_for, seed_of, texts_of
+from tests.helpers.servers.fake_openai import FakeOpenAI, Fault
 
 TABLE = "joy/train-00000-of-00001.parquet"
 
@@ -82,6 +82,24 @@ def test_a_damaged_release_is_named_and_mended_without_a_request(
     assert bytes_of(whole) == before and len(model.requests) == sent
     assert not make(recipe_for(model.url), whole).created
     assert run("verify", str(whole)).code == 0
+
+
+def test_a_release_with_a_refused_request_is_mended_and_grows_as_it_was(tmp_path: Path) -> None:
+    """Whatever the server says now: a text that was written without the reply would be another one with it."""
+    out = tmp_path / "out"
+    refused = Fault("status", seed=seed_of("joy-000002", 0), status=400, body={"error": {"message": "no"}})
+    with FakeOpenAI(faults=[refused]) as server:
+        make(recipe_for(server.url), out)
+    assert read_manifest(out)["rejects"] == {"expression": {"request": 1}}
+    before = bytes_of(out)
+    with FakeOpenAI() as server:
+        (out / TABLE).unlink()
+        assert make(recipe_for(server.url), out).created and bytes_of(out) == before
+        assert not server.requests
+        texts = {row["id"]: row["text"] for row in texts_of(out)}
+        generate(recipe_for(server.url, {"rows": 20}), out, append=True)
+        assert len(server.requests) == 6
+    assert texts.items() <= {row["id"]: row["text"] for row in texts_of(out)}.items()
 
 
 def test_results_of_a_damaged_release_are_kept(whole: Path, model: FakeOpenAI) -> None:
