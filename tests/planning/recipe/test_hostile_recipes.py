@@ -47,7 +47,7 @@ def test_mutated_recipes_are_parsed_or_refused(tmp_path: Path) -> None:
     assert require_parsed_or_refused(TEXT) and require_parsed_or_refused(json.dumps(data))
     parsed = 0
     with watched_files() as opened:
-        for number in range(2000):
+        for number in range(1000):
             if number % 2:
                 text = damaged(TEXT, rng)
             else:
@@ -58,7 +58,7 @@ def test_mutated_recipes_are_parsed_or_refused(tmp_path: Path) -> None:
             parsed += require_parsed_or_refused(text)
         strange = [path for path in strange_files(opened, tmp_path) if "secret.parquet" not in path]
     assert not strange, strange
-    assert 100 < parsed < 1900
+    assert 50 < parsed < 950
 
 
 ODD_LINES = ["a\nb", "a\r", "a\x1b[31m", "a\x00", "a\u202eb", "a\u2066b", "a\u200bb", "a\u2028b", "a\ufeff", "a\ufffe",
