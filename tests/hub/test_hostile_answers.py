@@ -22,7 +22,7 @@ def releases(model: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path
     return first, rewrite(first, folder / "second", "joy/train-", lambda table: table.slice(1))
 
 
-@pytest.mark.parametrize("number", [150, pytest.param(1000, marks=[pytest.mark.slow, pytest.mark.timeout(900)])])
+@pytest.mark.parametrize("number", [150, pytest.param(500, marks=[pytest.mark.slow, pytest.mark.timeout(900)])])
 def test_mutated_answers_end_in_one_line_or_the_right_result(
     number: int, releases: tuple[Path, Path], tmp_path: Path
 ) -> None:
