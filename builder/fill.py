@@ -219,7 +219,9 @@ class _Filling:
         recipe, settings = self.plan.recipe, [model.settings for model in self.models]
         offline = journal_only(self.worker.origin.models, settings, recipe.model_prices())
         async with (
-            start_engine_of_models(offline, JournalFile(self.run.journal), limits=Budgets()) as engine,
+            start_engine_of_models(
+                offline, JournalFile(self.run.journal, keeps_failures=True), limits=Budgets()
+            ) as engine,
             self._loading() as loading,
         ):
             try:

@@ -200,7 +200,8 @@ async def write_release(  # noqa: PLR0913 - what a run needs, and the rows that 
     `missing`. `on_written` receives the replies of the release in the order of their keys, before it is published.
     """
     limits = plan.recipe.budget if missing is None else Budgets()
-    starting = start_engine_of_models(models, run.journal_file(progress.warn), limits=limits, timing=timing)
+    journal = run.journal_file(progress.warn, calls=missing is None)
+    starting = start_engine_of_models(models, journal, limits=limits, timing=timing)
     async with starting as engine, LoadingAhead(plan.recipe.text.language, shards.prepare) as loading:
         inventions = await invent(engine, plan, loading, progress)
         plan = inventions.plan

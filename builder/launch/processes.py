@@ -1,4 +1,4 @@
-"""Processes that do not outlive the process that started them."""
+"""What processes of workers do first: ignore a signal, and ask to end with the process that started them."""
 
 import ctypes
 import signal
@@ -16,7 +16,7 @@ def prepare_worker(number: int) -> Callable[[], None]:
     Linux has a call for the latter; elsewhere the worker of a killed parent completes its part.
 
     Args:
-        number: the signal.
+        number: signal that the process gets when its parent is killed.
 
     """
     library = ctypes.CDLL(None) if sys.platform.startswith("linux") else None  # loaded here: a fork may hold its lock

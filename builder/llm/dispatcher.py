@@ -6,7 +6,7 @@ The stages know an `Ask` and none of this.
 import asyncio
 from dataclasses import replace
 
-from personagen.builder.core.errors import BackendError, MissingReplyError, RequestError, TransientError
+from personagen.builder.core.errors import BackendError, RequestError, TransientError
 from personagen.builder.core.event_loop import INTERRUPTS
 from personagen.builder.llm.admission.control import AdmissionControl, Slot
 from personagen.builder.llm.admission.retries import RequestFailures, RetryTiming, require_retry, retry_pause
@@ -69,7 +69,7 @@ class Dispatcher:
 
         Equal requests under way are sent once, since the rows of a persona share its background. A request that has
         failed is not sent again in this run: otherwise the rows of a persona could have different backgrounds. A later
-        run sends it again, unless it may send none or a release depends on the failure.
+        run sends it again, unless its journal keeps failures.
         """
 
         async def ask(request: Request) -> Reply:
@@ -127,10 +127,6 @@ class Dispatcher:
         """
         try:
             return await self._send(priority, key, request, earlier)
-        except MissingReplyError as error:
-            if earlier is not None and earlier.failed:
-                raise RequestError(str(earlier.problem)) from error
-            raise
         except RequestError as error:
             failure = Reply((), 0, 0, problem=str(error), model=self._model, failed=True)
             cut = self._journal.get(key, self._model)

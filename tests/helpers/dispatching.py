@@ -11,7 +11,8 @@ from personagen.builder.llm.backends.openai_chat import ChatTimeouts, OpenAIBack
 from personagen.builder.llm.budget import Budget
 from personagen.builder.llm.dispatcher import Dispatcher
 from personagen.builder.llm.journal import Journal
-from personagen.builder.llm.requests import Ask, Backend, Message, Reply, Request, Sampling
+from personagen.builder.llm.requests import Ask, Message, Reply, Request, Sampling
+from personagen.builder.llm.storage.opening import JournalFile
 
 FAST = RetryTiming(first_pause_s=0.01, max_pause_s=0.02, failing_s=0.0, outage_s=60.0, grace_s=60.0)
 """Retries after milliseconds; an outage and the grace period are longer than any delay of a busy machine."""
@@ -31,7 +32,7 @@ async def until(condition: Callable[[], object], *, seconds: float = 60.0) -> No
 
 def with_model(
     url: str,
-    path: Path,
+    path: Path | JournalFile,
     use: Callable[[OpenAIBackend, Journal], Awaitable[None]],
     *,
     concurrency: int = 16,
@@ -52,7 +53,7 @@ def with_model(
 
 
 def dispatcher(
-    backend: Backend, journal: Journal, budget: Budget | None = None, timing: RetryTiming = FAST
+    backend: OpenAIBackend, journal: Journal, budget: Budget | None = None, timing: RetryTiming = FAST
 ) -> Dispatcher:
     """Build a dispatcher whose limit on requests in flight is that of the backend from the start."""
     admission = make_admission_control(

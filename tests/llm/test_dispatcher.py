@@ -6,14 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from personagen.builder.core.errors import BackendError, FolderError, MissingReplyError, RequestError
+from personagen.builder.core.errors import BackendError, FolderError, RequestError
 from personagen.builder.core.prices import Amount
 from personagen.builder.llm.admission.retries import MAX_FAILURES
 from personagen.builder.llm.backends.openai_chat import OpenAIBackend, connect_openai
 from personagen.builder.llm.backends.openai_settings import ServerOptions
 from personagen.builder.llm.budget import Budget
 from personagen.builder.llm.journal import Journal, Usage
-from personagen.builder.llm.journal_only import JournalOnly, identity_of_model
 from personagen.builder.llm.requests import (
     ONLY_THOUGHT,
     Candidate,
@@ -23,6 +22,7 @@ from personagen.builder.llm.requests import (
     Sampling,
     request_key,
 )
+from personagen.builder.llm.storage.opening import JournalFile
 from tests.helpers.dispatching import ask_for, asker, dispatcher, until, with_model
 from tests.helpers.servers.fake_openai import FakeOpenAI, Fault, completion, contents
 
@@ -97,30 +97,28 @@ def test_a_refused_request_is_not_sent_again(tmp_path: Path) -> None:
         assert len(server.requests) == 2
 
 
-def test_a_later_run_sends_a_failed_request_again_unless_it_may_send_none(tmp_path: Path) -> None:
+def test_a_later_run_sends_a_failed_request_again_unless_its_journal_keeps_failures(tmp_path: Path) -> None:
     """The user may have mended the server; a replay must go as the run did."""
-    request, found = ask_for("Go on."), []
+    found: list[Reply | RequestError] = []
+    usage: list[Usage] = []
 
     async def use(backend: OpenAIBackend, journal: Journal) -> None:
-        for answering in (JournalOnly(identity_of_model(backend)), backend):
-            try:
-                found.append(await dispatcher(answering, journal).ask(0)(request))
-            except (RequestError, MissingReplyError) as error:
-                found.append(error)
-        found.append(journal.usage())
+        try:
+            found.append(await asker(backend, journal)(ask_for("Go on.")))
+        except RequestError as error:
+            found.append(error)
+        usage.append(journal.usage())
 
     refusing = Fault("status", status=403, times=2, body={"error": {"message": "not this one"}})
+    sent = []
     with FakeOpenAI(faults=[refusing]) as server:
-        for _ in range(3):
-            with_model(server.url, tmp_path / "journal", use)
-        assert len(server.requests) == 3
-    missing, refused, used, replayed, again, _, once_more, reply, usage = found
-    assert isinstance(missing, MissingReplyError) and isinstance(reply, Reply) and reply.candidates
-    errors = [refused, replayed, again, once_more]
-    assert [type(error) for error in errors] == [RequestError] * 4 and len(set(map(str, errors))) == 1
-    assert used == Usage(1, 0, 0) and usage == Usage(1, reply.prompt_tokens, reply.completion_tokens)
-    with_model(server.url, tmp_path / "journal", use)
-    assert found[-3:-1] == [reply, reply]
+        for keeps in (False, True, False, True, False, True):
+            with_model(server.url, JournalFile(tmp_path / "journal", keeps_failures=keeps), use)
+            sent.append(len(server.requests))
+    assert sent == [1, 1, 2, 2, 3, 3]
+    assert [type(one) for one in found] == [RequestError] * 4 + [Reply] * 2
+    assert len(set(map(str, found[:4]))) == 1 and found[4] == found[5]
+    assert usage[:4] == [Usage(1, 0, 0)] * 4 and usage[4] == usage[5] != usage[0]
 
 
 def test_a_failure_after_a_reply_that_was_cut_keeps_its_tokens(tmp_path: Path) -> None:

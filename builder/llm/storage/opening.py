@@ -39,8 +39,8 @@ class JournalFile:
         guard: called after every commit; a FolderError that it raises ends the run.
         on_stored: called after every commit with its rows, in the thread that commits.
         count_interval_s: seconds between two writes of the number of replies beside the journal.
-        keeps_failures: whether requests that failed in an earlier run stay failed, since texts depend on it; otherwise
-            they are sent again.
+        keeps_failures: whether requests that failed in an earlier run stay failed, since texts depend on it or no call
+            may be made; otherwise they are sent again.
 
     """
 

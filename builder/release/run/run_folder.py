@@ -99,13 +99,16 @@ class RunFolder:
         """Folder of the release that is being written."""
         return self.root / "release"
 
-    def journal_file(self, warn: Callable[[str], None]) -> JournalFile:
+    def journal_file(self, warn: Callable[[str], None], *, calls: bool) -> JournalFile:
         """Return the journal with the options of the run; once there is a release, be it a damaged one, failures stay.
 
-        `warn` receives one line about each kind of damage.
+        Args:
+            warn: receives one line about each kind of damage.
+            calls: whether a model may be called; otherwise failures stay too.
+
         """
-        has_release = is_release(self.out) or has_tables(self.out)
-        return JournalFile(self.journal, self.accept_lost_replies, warn, self.guard, keeps_failures=has_release)
+        keeps = not calls or is_release(self.out) or has_tables(self.out)
+        return JournalFile(self.journal, self.accept_lost_replies, warn, self.guard, keeps_failures=keeps)
 
     def keep_card(self) -> None:
         """Copy the card of the existing release, whose hand-written regions the new card will keep.
